@@ -1,0 +1,88 @@
+# Every target does its own set-up. `make help` lists them.
+
+# The first of these that is new enough; `make PYTHON=/path/to/python ...` overrides.
+PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$python"; break; }; done)
+# The core is also tested on these, where they are installed.
+OTHER_PYTHONS := 3.12 3.13
+
+RUN := .venv/bin/python -m
+READY := .venv/.ready
+SETTINGS := pyproject.toml constraints.txt
+INSTALL_ARGUMENTS := -c constraints.txt --build-constraint constraints.txt
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# The version is pinned; that a newer one is out is no news here.
+export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-core test-rest test-other-pythons check lint format types bench wheel-check constraints clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: $(READY)  ## show a bot and a client talking, on asyncio and on trio
+	@.venv/bin/python docs/examples/demo.py
+
+test: test-core test-rest test-other-pythons  ## run all tests
+
+test-core: $(READY)
+	$(RUN) coverage run -m pytest -q tests/core
+	$(RUN) coverage report
+
+test-rest: $(READY)
+	$(RUN) pytest -q tests --ignore tests/core
+
+test-other-pythons: $(OTHER_PYTHONS:%=test-core-on-%)
+
+test-core-on-%:
+	@if .ci/find-python $* >/dev/null; then \
+		$(MAKE) --no-print-directory .venv-$*/.ready && \
+		echo "The core's tests on Python $*:" && \
+		.venv-$*/bin/python -m pytest -q tests/core; \
+	else \
+		echo "Python $* is not installed here: the core's tests are not run on it."; \
+	fi
+
+check: lint types test  ## everything a change must pass
+
+lint: $(READY)  ## style, and who may import whom
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	.venv/bin/lint-imports
+
+format: $(READY)  ## rewrite the files in the house's style
+	$(RUN) ruff check --fix
+	$(RUN) ruff format
+
+types: $(READY)  ## pyright in strict mode, and the types our users see
+	$(RUN) pyright
+	@# It looks for the package in the python found on PATH, whatever it is told.
+	PATH="$(CURDIR)/.venv/bin:$$PATH" pyright --verifytypes poeproto --ignoreexternal
+
+bench: $(READY)  ## measure
+	@$(RUN) benchmarks
+
+wheel-check: $(READY)  ## build the wheel, and test it where the checkout cannot be seen
+	.ci/wheel-check
+
+constraints:  ## resolve the pins in constraints.txt afresh
+	.ci/make-constraints
+
+clean:  ## remove all that is made by the others
+	rm -rf .venv .venv-* .coverage .hypothesis .import_linter_cache .pytest_cache .ruff_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp is written last, so an environment whose making was interrupted is made again.
+$(READY): $(SETTINGS)
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "Python 3.11 or later is needed, and none was found. Is it under another name? make PYTHON=..." >&2; exit 1; \
+	fi
+	@echo "Setting up .venv: once, a minute or two."
+	@.ci/make-venv .venv "$(PYTHON)" $(INSTALL_ARGUMENTS) -e ".[dev]"
+	@touch $@
+
+.venv-%/.ready: $(SETTINGS)
+	@echo "Setting up .venv-$*: once."
+	@.ci/make-venv .venv-$* "$$(.ci/find-python $*)" $(INSTALL_ARGUMENTS) -e . pytest hypothesis
+	@touch $@

@@ -1,0 +1,147 @@
+"""Bots as an ASGI 3 application (https://asgi.readthedocs.io/en/latest/specs/www.html)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, MutableMapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import anyio
+
+from poeproto import Bot, HttpResponse, Limits, RequestHead, ResponseHead
+from poeproto_runtime import BotService, PeerGone, Route
+
+# The types of the ASGI specification; its messages are open dictionaries.
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class BotApp:
+    """One or several bots as an ASGI application, for any ASGI server and for mounting in another application.
+
+    Args:
+        bot: the bot that answers at ``/``, or routes by path.
+        access_key: the bot's key, or several that are valid at once; for a single bot only.
+        allow_without_key: accept requests without a key; for a single bot only.
+        bot_name: the bot's name on Poe; for a single bot only.
+        limits: the bounds of every exchange.
+
+    Raises:
+        TypeError: when given something else than a `Bot` or `Route`s, or single-bot arguments beside routes.
+        ValueError: when a bot has neither a key nor the permission to answer anyone.
+    """
+
+    def __init__(
+        self,
+        bot: Bot | Mapping[str, Route],
+        *,
+        access_key: str | Iterable[str] | None = None,
+        allow_without_key: bool = False,
+        bot_name: str | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        if isinstance(bot, Mapping):
+            if access_key is not None or allow_without_key or bot_name is not None:
+                raise TypeError("each Route has its own key and name; pass them there")
+            routes = bot
+        else:
+            route = Route(bot, access_key=access_key, allow_without_key=allow_without_key, bot_name=bot_name)
+            routes = {"/": route}
+        self.service = BotService(routes, limits)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one connection of the ASGI server."""
+        if scope["type"] == "http":
+            head = RequestHead(scope["method"], _target(scope), scope["headers"])
+            await self.service.handle(head, _path(scope), _AsgiChannel(receive, send))
+        elif scope["type"] == "lifespan":
+            await self._run_lifespan(receive, send)
+        elif scope["type"] == "websocket":
+            # Closing before accepting is answered with 403 by the server.
+            await send({"type": "websocket.close", "code": 1000})
+        else:
+            raise RuntimeError(f"ASGI scopes of type {scope['type']!r} are not supported")
+
+    @asynccontextmanager
+    async def lifespan(self, app: object = None) -> AsyncGenerator[None]:
+        """What surrounds the serving, for hosts that run a lifespan of their own: enter it there.
+
+        It takes an argument, which it ignores, so that Starlette can be given it as it is.
+        """
+        yield
+
+    async def _run_lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        async with self.lifespan():
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def _target(scope: Scope) -> str:
+    # raw_path is optional in ASGI, and is without the query when present.
+    target = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
+    query = scope["query_string"].decode("latin-1")
+    return f"{target}?{query}" if query else target
+
+
+def _path(scope: Scope) -> str:
+    """The path below the mount: servers and frameworks leave `root_path` in `path`, older ones took it out."""
+    path, root = scope["path"], scope.get("root_path", "").rstrip("/")
+    if root and (path == root or path.startswith(f"{root}/")):
+        path = path[len(root) :]
+    return path or "/"
+
+
+class _AsgiChannel:
+    """The `Channel` of one ASGI request."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._more_body = True
+
+    async def receive(self) -> bytes | None:
+        if not self._more_body:
+            return None
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise PeerGone("the client disconnected before its request was complete")
+        self._more_body = message.get("more_body", False)
+        return message.get("body", b"")
+
+    async def departed(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    async def respond(self, response: HttpResponse) -> None:
+        await self.start(ResponseHead(response.status, response.headers))
+        if not self._more_body:
+            await self.finish(response.body)
+            return
+        # A refusal. Hypercorn's queue towards us is bounded, and our last `send` waits until it has put the end of the
+        # connection there: with the rest of the body in its way, that would be never.
+        await self.send(response.body)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.departed)
+            with suppress(PeerGone):  # it has had its answer
+                await self.finish(b"")
+            tasks.cancel_scope.cancel()
+
+    async def start(self, head: ResponseHead) -> None:
+        await self._deliver({"type": "http.response.start", "status": head.status, "headers": list(head.headers)})
+
+    async def send(self, data: bytes) -> None:
+        await self._deliver({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def finish(self, data: bytes) -> None:
+        await self._deliver({"type": "http.response.body", "body": data, "more_body": False})
+
+    async def _deliver(self, message: Message) -> None:
+        try:
+            await self._send(message)
+        except OSError as exc:
+            # What the specification has servers raise when the client is gone.
+            raise PeerGone("the client disconnected") from exc

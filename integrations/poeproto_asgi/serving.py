@@ -1,0 +1,98 @@
+"""Serving with Hypercorn in a task of one's own."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import anyio
+import anyio.abc
+
+from poeproto_asgi.app import BotApp
+from poeproto_runtime.binding import address_of, listen
+
+# Hypercorn is an extra of its own: the application runs on other servers without it.
+if TYPE_CHECKING:
+    from hypercorn.config import Config
+
+WorkerClass = Literal["asyncio", "uvloop", "trio"]
+
+
+class _HypercornServe(Protocol):
+    async def __call__(
+        self, app: BotApp, config: Config, *, shutdown_trigger: Callable[[], Awaitable[None]]
+    ) -> None: ...
+
+
+async def serve(
+    app: BotApp,
+    *,
+    bind: str | socket.socket = "127.0.0.1:8080",
+    worker_class: WorkerClass | None = None,
+    config: Config | None = None,
+    task_status: anyio.abc.TaskStatus[str] = anyio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve the application until cancelled; then open replies end with an `error` that allows a retry.
+
+    Args:
+        app: what to serve.
+        bind: ``HOST:PORT``, or a socket that listens already, which this call takes over.
+        worker_class: checked against the event loop this runs in, which has been chosen by now; None takes any.
+        config: Hypercorn's configuration, but for its addresses; by default it logs warnings only.
+        task_status: for `anyio.abc.TaskGroup.start`; given the address as a URL once connections are accepted.
+
+    Raises:
+        ValueError, OSError: when the address is malformed or cannot be bound.
+        RuntimeError: when `worker_class` is of another event loop than the running one.
+    """
+    on_trio = _in_trio_task()
+    if worker_class is not None and (worker_class == "trio") != on_trio:
+        raise RuntimeError(f"worker_class={worker_class!r} does not fit the running event loop; see poeproto_asgi.run")
+    listener = bind if isinstance(bind, socket.socket) else listen(bind)
+    address = address_of(listener)
+    config = copy.copy(config) if config else _quiet_config()
+    config.bind = [f"fd://{listener.detach()}"]  # Hypercorn owns and closes it from here
+    stop = anyio.Event()
+
+    async def stop_when_told() -> None:
+        await stop.wait()
+        app.service.stop_streams()
+
+    hypercorn_serve = _hypercorn_serve(on_trio)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_set_when_cancelled, stop)
+        task_status.started(address)
+        # Hypercorn shuts down in an orderly way when its trigger returns, and leaves connections behind when it is
+        # cancelled (on asyncio): so it is told, not cancelled. Its own graceful timeout bounds the wait.
+        with anyio.CancelScope(shield=True):
+            await hypercorn_serve(app, config, shutdown_trigger=stop_when_told)
+        tasks.cancel_scope.cancel()
+
+
+async def _set_when_cancelled(event: anyio.Event) -> None:
+    try:
+        await anyio.sleep_forever()
+    finally:
+        event.set()
+
+
+def _in_trio_task() -> bool:
+    trio = sys.modules.get("trio")  # what has not been imported is not running
+    return trio is not None and trio.lowlevel.in_trio_task()
+
+
+def _hypercorn_serve(on_trio: bool) -> _HypercornServe:
+    # By name, because the types of neither are complete; they differ in a parameter that is not used here.
+    return importlib.import_module("hypercorn.trio" if on_trio else "hypercorn.asyncio").serve
+
+
+def _quiet_config() -> Config:
+    from hypercorn.config import Config
+
+    config = Config()
+    config.loglevel = "WARNING"
+    return config

@@ -1,0 +1,96 @@
+"""Applications by name, as they are given on a command line and to worker processes."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from poeproto import Bot
+from poeproto_asgi.app import BotApp
+from poeproto_runtime import Route
+
+
+class TargetError(Exception):
+    """A target does not name anything that can be served. The message is for the person who typed it."""
+
+
+def load_app(target: str, *, access_key: str | None = None, allow_without_key: bool = False) -> BotApp:
+    """The application that a target names.
+
+    Args:
+        target: ``module:attribute`` or ``path/file.py:attribute``. The attribute is a `BotApp`, a `Bot`, a class of
+            bots that needs no arguments, or a dict of these two or of `Route`s by path.
+        access_key: the key of every bot that brings none.
+        allow_without_key: whether bots that bring no key answer anyone.
+
+    Raises:
+        TargetError: when there is no such thing, or it is none of these.
+        ValueError: when a bot has neither a key nor the permission to answer anyone.
+    """
+    found = _load(target)
+    if isinstance(found, BotApp):
+        return found
+    if isinstance(found, Mapping):
+        bots = cast("Mapping[str, object]", found)
+    else:
+        bots = {"/": found}
+    routes: dict[str, Route] = {}
+    for path, bot in bots.items():
+        if isinstance(bot, type) and issubclass(bot, Bot):
+            bot = _made(bot, target)
+        if isinstance(bot, Bot):
+            bot = Route(bot, access_key=access_key, allow_without_key=allow_without_key)
+        if not isinstance(bot, Route):
+            raise TargetError(f"{target} is not a bot, a class of bots, a BotApp, or a dict of bots by path: {bot!r}")
+        routes[path] = bot
+    return BotApp(routes)
+
+
+def _made(cls: type[Bot], target: str) -> Bot:
+    try:
+        inspect.signature(cls).bind()
+    except TypeError as exc:
+        raise TargetError(f"{target}: {cls.__name__} cannot be made without arguments: {exc}") from None
+    return cls()
+
+
+def _load(target: str) -> object:
+    where, separator, attribute = target.rpartition(":")
+    # A leading dot is a relative name, and there is nothing here it could be relative to.
+    if not separator or not where or not attribute or (where.startswith(".") and not where.endswith(".py")):
+        raise TargetError(f"{target!r} is not of the form module:attribute or path/file.py:attribute")
+    module = _load_file(Path(where)) if where.endswith(".py") else _load_module(where)
+    try:
+        return getattr(module, attribute)
+    except AttributeError:
+        raise TargetError(f"{where} has no attribute {attribute!r}") from None
+
+
+def _load_module(name: str) -> object:
+    # As `python -m` has it: the current folder counts.
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as exc:
+        if exc.name is not None and (name == exc.name or name.startswith(f"{exc.name}.")):
+            raise TargetError(f"there is no module {name!r}") from None
+        raise
+
+
+def _load_file(path: Path) -> object:
+    if not path.is_file():
+        raise TargetError(f"there is no file {path}")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None, "a name that ends in .py has a loader"
+    assert spec.loader is not None, "a name that ends in .py has a loader"
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # where dataclasses and pickling look for it
+    sys.path.insert(0, str(path.parent.resolve()))  # as `python path/file.py` has it
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,201 @@
+"""The `poeproto` command: serve a bot, query one, ask for its settings.
+
+It exits with 0 for success, 1 when the bot or the peer failed (one line on standard error), 2 for wrong usage.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, TypeVar
+
+import anyio
+import attrs
+import click
+
+from poeproto import (
+    Event,
+    File,
+    LocalProtocolError,
+    PoeprotoError,
+    ReplaceResponse,
+    RequestRefused,
+    SettingsResponse,
+    SSEDecoder,
+    SuggestedReply,
+    Text,
+    encode_event,
+    encode_settings,
+)
+from poeproto.auth import access_key_set
+from poeproto_asgi import TargetError, run
+from poeproto_asgi.serving import WorkerClass
+from poeproto_h11 import Client
+
+T = TypeVar("T")
+
+
+def _checked_key(context: click.Context, parameter: click.Parameter, key: str | None) -> str | None:
+    if key is not None:
+        try:
+            access_key_set(key)
+        except ValueError:
+            raise click.BadParameter("a key is a string of visible ASCII characters") from None
+    return key
+
+
+_access_key = click.option(
+    "--access-key",
+    callback=_checked_key,
+    envvar="POE_ACCESS_KEY",
+    help="The bot's access key. The variable POE_ACCESS_KEY stands in for it, and keeps it out of process lists.",
+)
+_backend = click.option(
+    "--backend", type=click.Choice(["asyncio", "trio"]), default="asyncio", show_default=True, help="The event loop."
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+
+
+@click.group()
+@click.version_option(package_name="poeproto")
+def main() -> None:
+    """Serve and query Poe server bots."""
+
+
+@main.command()
+@click.argument("target")
+@click.option(
+    "--bind", default="127.0.0.1:8080", show_default=True, metavar="HOST:PORT", help="Port 0 takes a free one."
+)
+@click.option(
+    "--worker-class",
+    type=click.Choice(["asyncio", "uvloop", "trio"]),
+    default="asyncio",
+    show_default=True,
+    help="The event loop.",
+)
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="The number of processes.")
+@_access_key
+@click.option("--allow-without-key", is_flag=True, help="Answer anyone.")
+def serve(
+    target: str, bind: str, worker_class: WorkerClass, workers: int, access_key: str | None, allow_without_key: bool
+) -> None:
+    """Serve the bot that TARGET names, until interrupted.
+
+    TARGET is module:attribute or path/file.py:attribute, where the attribute is a Bot, a class of bots, a dict of
+    bots by path, or a BotApp.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if allow_without_key:
+        access_key = None
+    try:
+        run(
+            target,
+            bind=bind,
+            worker_class=worker_class,
+            workers=workers,
+            access_key=access_key,
+            allow_without_key=allow_without_key,
+            on_ready=lambda address: click.echo(f"serving {target} at {address}"),
+        )
+    except (TargetError, ValueError) as exc:
+        raise click.UsageError(str(exc)) from exc
+    except (OSError, RuntimeError) as exc:
+        raise click.ClickException(str(exc)) from exc
+
+
+@main.command()
+@click.argument("url")
+@click.argument("text")
+@_access_key
+@_backend
+@_json
+def query(url: str, text: str, access_key: str | None, backend: str, as_json: bool) -> None:
+    """Send TEXT to the bot server at URL, and print its answer as it arrives.
+
+    With --json, each event becomes a line as soon as it is there, in the wire's terms.
+    """
+    show = _show_json if as_json else _show_text
+    _run(partial(_query, _checked(url), text, access_key, show), backend)
+    if not as_json:
+        click.echo()
+
+
+@main.command()
+@click.argument("url")
+@_access_key
+@_backend
+@_json
+def settings(url: str, access_key: str | None, backend: str, as_json: bool) -> None:
+    """Print the settings of the bot server at URL."""
+    answer = _run(partial(_settings, _checked(url), access_key), backend)
+    # What this version does not know could not be sent, but it can be shown.
+    wire = {**json.loads(encode_settings(attrs.evolve(answer, extra={}))), **answer.extra}
+    _echo(json.dumps(wire, ensure_ascii=False, indent=None if as_json else 2))
+
+
+async def _query(url: str, text: str, access_key: str | None, show: Callable[[Event], None]) -> None:
+    async with Client(access_key=access_key) as client, client.query(url, text) as reply:
+        async for event in reply:
+            show(event)
+        await reply.text()
+
+
+async def _settings(url: str, access_key: str | None) -> SettingsResponse:
+    async with Client(access_key=access_key) as client:
+        return await client.settings(url)
+
+
+def _run(call: Callable[[], Awaitable[T]], backend: str) -> T:
+    try:
+        return anyio.run(call, backend=backend)
+    except LocalProtocolError as exc:
+        raise click.UsageError(str(exc)) from exc  # the URL cannot be used
+    except PoeprotoError as exc:
+        # A bot's words may run over several lines; ours is one.
+        raise click.ClickException(" ".join(_explained(exc).split())) from exc
+
+
+def _explained(exc: PoeprotoError) -> str:
+    if isinstance(exc, RequestRefused):
+        try:
+            return f"{exc}: {json.loads(exc.body_start)['error']}"
+        except (ValueError, KeyError, TypeError):
+            return str(exc)  # the peer is not one of ours
+    return str(exc)
+
+
+def _checked(url: str) -> str:
+    if "://" not in url:
+        raise click.UsageError(f"{url!r} is not a URL; did you mean http://{url}?")
+    return url
+
+
+def _show_text(event: Event) -> None:
+    match event:
+        case Text():
+            _echo(event.text, nl=False)
+        case ReplaceResponse():
+            _echo(f"\n{event.text}", nl=False)
+        case File():
+            _echo(f"[file {event.name}: {event.url}]", err=True)
+        case SuggestedReply():
+            _echo(f"[suggested reply: {event.text}]", err=True)
+        case _:
+            pass  # nothing to see in a terminal; --json shows all
+
+
+def _show_json(event: Event) -> None:
+    [record] = SSEDecoder().receive_data(encode_event(event))
+    data: Any = record.data
+    with contextlib.suppress(ValueError):  # an unknown event's payload need not be JSON: it is shown as it came
+        data = json.loads(data)
+    _echo(json.dumps({"event": record.event, "data": data}, ensure_ascii=False))
+
+
+def _echo(text: str, *, nl: bool = True, err: bool = False) -> None:
+    # Half of a character, as JavaScript peers send them, cannot be printed. Its escape is also JSON's.
+    click.echo(text.encode("utf-8", "backslashreplace").decode(), nl=nl, err=err)

@@ -1,0 +1,150 @@
+"""One HTTP/1.1 connection of a client: h11 says what the bytes mean, a stream moves them."""
+
+from __future__ import annotations
+
+import time
+
+import h11
+
+from poeproto import ConnectionLost, DeadlineExceeded, HttpRequest, RemoteProtocolError, ResponseHead
+from poeproto_h11.streams import ByteStream
+from poeproto_h11.timeouts import Timeouts
+
+_MAX_HEAD = 32 * 1024
+
+
+class Clock:
+    """What is left of one call's time.
+
+    Args:
+        timeouts: the deadlines of the call.
+    """
+
+    def __init__(self, timeouts: Timeouts) -> None:
+        self.timeouts = timeouts
+        self._end = 0.0
+
+    def start(self) -> None:
+        """Count from now."""
+        self._end = time.monotonic() + self.timeouts.total
+
+    def at_most(self, seconds: float) -> Clock:
+        """A clock that ends this early, if not earlier."""
+        clock = Clock(self.timeouts)
+        clock._end = min(self._end, time.monotonic() + seconds)
+        return clock
+
+    def left(self, seconds: float) -> float:
+        """These seconds, or less if the call's time is shorter; never negative."""
+        return max(0.0, min(seconds, self._end - time.monotonic()))
+
+    def exceeded(self, name: str) -> DeadlineExceeded:
+        """The error that says which deadline passed."""
+        if time.monotonic() >= self._end:
+            name = "total"
+        return DeadlineExceeded(f"the {name} timeout of {getattr(self.timeouts, name):g} s passed")
+
+
+class Connection:
+    """A connection that carries one exchange after the other.
+
+    Args:
+        stream: where the bytes go, already connected.
+    """
+
+    def __init__(self, stream: ByteStream) -> None:
+        self._stream = stream
+        self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
+        self._failure: ConnectionLost | RemoteProtocolError | None = None
+
+    async def send(self, request: HttpRequest, target: str, host: str, clock: Clock) -> None:
+        """Send a whole request.
+
+        Raises:
+            ConnectionLost, DeadlineExceeded: the connection is of no further use then.
+        """
+        headers = [(b"host", host.encode()), *request.headers, (b"content-length", str(len(request.body)).encode())]
+        parts = [
+            self._h11.send(h11.Request(method=request.method, target=target, headers=headers)),
+            self._h11.send(h11.Data(data=request.body)),
+            self._h11.send(h11.EndOfMessage()),
+        ]
+        try:
+            await self._stream.send(b"".join(part for part in parts if part), clock.left(clock.timeouts.idle))
+        except TimeoutError as exc:
+            raise clock.exceeded("idle") from exc
+
+    async def receive_head(self, clock: Clock) -> ResponseHead:
+        """The head of the response.
+
+        Raises:
+            ConnectionLost, DeadlineExceeded: the connection is of no further use then.
+            RemoteProtocolError: when the peer does not speak HTTP.
+        """
+        end = time.monotonic() + clock.timeouts.header
+        while True:
+            event = self._next_event()
+            if isinstance(event, h11.Response):
+                return ResponseHead(event.status_code, event.headers.raw_items())
+            if event is h11.NEED_DATA:
+                await self._fill(clock, end - time.monotonic(), "header")
+            elif isinstance(event, h11.ConnectionClosed):
+                raise ConnectionLost("the peer closed the connection without an answer")
+
+    async def receive_body(self, clock: Clock) -> bytes | None:
+        """What has come of the body, at least one byte; None at its end.
+
+        Raises:
+            ConnectionLost, DeadlineExceeded: the connection is of no further use then.
+            RemoteProtocolError: when the peer does not speak HTTP.
+        """
+        # All that one read brought is handed on at once: a server sends each event as a chunk of its own.
+        parts: list[bytes] = []
+        while True:
+            if self._failure is not None:
+                raise self._failure
+            if self._h11.their_state is not h11.SEND_BODY:
+                return b"".join(parts) or None
+            try:
+                event = self._next_event()
+            except (ConnectionLost, RemoteProtocolError) as exc:
+                self._failure = exc
+                if parts:
+                    return b"".join(parts)  # what was good before it; the next call raises
+                raise
+            if isinstance(event, h11.Data):
+                parts.append(bytes(event.data))
+            elif event is h11.NEED_DATA:
+                if parts:
+                    return b"".join(parts)
+                await self._fill(clock, clock.timeouts.idle, "idle")
+
+    def ready_for_next(self) -> bool:
+        """Whether the exchange is over and another may begin; prepares for it."""
+        if self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE:
+            self._h11.start_next_cycle()
+            return True
+        return False
+
+    def is_quiet(self) -> bool:
+        """Whether nothing has come since the last exchange, not even an end."""
+        return not self._h11.trailing_data[0] and self._stream.is_quiet()
+
+    async def aclose(self) -> None:
+        """Close at once."""
+        await self._stream.aclose()
+
+    async def _fill(self, clock: Clock, seconds: float, name: str) -> None:
+        try:
+            data = await self._stream.receive(clock.left(seconds))
+        except TimeoutError as exc:
+            raise clock.exceeded(name) from exc
+        self._h11.receive_data(data)
+
+    def _next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        try:
+            return self._h11.next_event()
+        except h11.RemoteProtocolError as exc:
+            if self._h11.trailing_data[1]:
+                raise ConnectionLost(f"the connection ended within the response: {exc}") from exc
+            raise RemoteProtocolError(f"the peer's HTTP is not acceptable: {exc}") from exc

@@ -1,0 +1,132 @@
+"""The few things a connection needs of the network, and anyio's way of doing them.
+
+Time bounds are arguments of each operation rather than scopes around several, so that nothing of ours spans the
+caller's own code, and so that a stream over blocking sockets can stand in.
+"""
+
+from __future__ import annotations
+
+import select
+import ssl
+from typing import Protocol
+
+import anyio
+import anyio.abc
+
+from poeproto import ConnectFailed, ConnectionLost
+from poeproto_h11.origins import Origin
+
+_READ_SIZE = 64 * 1024
+
+
+class ByteStream(Protocol):
+    """A connection's bytes. Operations raise `TimeoutError` when they take longer than they may, and `ConnectionLost`
+    when the connection breaks.
+    """
+
+    async def receive(self, timeout: float) -> bytes:
+        """Some bytes; none at the end."""
+        ...
+
+    async def send(self, data: bytes, timeout: float) -> None:
+        """Send all of them."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close at once, without ceremony, and without fail."""
+        ...
+
+    def is_quiet(self) -> bool:
+        """Whether there is nothing to read, not even an end: what one expects of a connection that is not in use."""
+        ...
+
+
+class Connector(Protocol):
+    """Opens streams."""
+
+    async def __call__(self, origin: Origin, timeout: float) -> ByteStream:
+        """A stream to that server.
+
+        Raises:
+            ConnectFailed: when none comes about.
+            TimeoutError: when it takes longer than it may.
+        """
+        ...
+
+
+class AnyioConnector:
+    """Opens TCP and TLS streams on asyncio and trio.
+
+    Args:
+        ssl_context: for https; by default certificates are checked against the system's trust store.
+    """
+
+    def __init__(self, ssl_context: ssl.SSLContext | None = None) -> None:
+        self._ssl_context = ssl_context
+
+    async def __call__(self, origin: Origin, timeout: float) -> ByteStream:
+        """A stream to that server."""
+        context = self._tls() if origin.scheme == "https" else None
+        try:
+            with anyio.fail_after(timeout):
+                if context is None:
+                    return AnyioStream(await anyio.connect_tcp(origin.host, origin.port))
+                # HTTP says itself where a body ends, and many servers leave out the end of TLS.
+                stream = await anyio.connect_tcp(
+                    origin.host, origin.port, tls=True, ssl_context=context, tls_standard_compatible=False
+                )
+                return AnyioStream(stream)
+        except TimeoutError:
+            raise
+        except (OSError, UnicodeError, anyio.EndOfStream, anyio.BrokenResourceError) as exc:
+            # The last two are a peer that goes away within the TLS handshake.
+            # anyio says "all attempts failed", and keeps what the last one met as the cause.
+            reason = exc.__cause__ or str(exc) or "the peer closed it"
+            raise ConnectFailed(f"no connection to {origin}: {reason}") from exc
+
+    def _tls(self) -> ssl.SSLContext:
+        if self._ssl_context is None:
+            import truststore  # only those who use TLS wait for it
+
+            self._ssl_context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        return self._ssl_context
+
+
+class AnyioStream:
+    """A `ByteStream` over one of anyio's."""
+
+    def __init__(self, stream: anyio.abc.ByteStream) -> None:
+        self._stream = stream
+
+    async def receive(self, timeout: float) -> bytes:
+        """Some bytes; none at the end."""
+        try:
+            with anyio.fail_after(timeout):
+                return await self._stream.receive(_READ_SIZE)
+        except anyio.EndOfStream:
+            return b""
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError, ssl.SSLError) as exc:
+            raise ConnectionLost("the connection broke while it was read") from exc
+
+    async def send(self, data: bytes, timeout: float) -> None:
+        """Send all of them."""
+        try:
+            with anyio.fail_after(timeout):
+                await self._stream.send(data)
+        except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, ssl.SSLError) as exc:
+            raise ConnectionLost("the connection broke while it was written") from exc
+
+    async def aclose(self) -> None:
+        """Close at once."""
+        await anyio.aclose_forcefully(self._stream)
+
+    def is_quiet(self) -> bool:
+        """Whether there is nothing to read."""
+        raw = self._stream.extra(anyio.abc.SocketAttribute.raw_socket, None)
+        if raw is None or raw.fileno() < 0:
+            return False
+        if hasattr(select, "poll"):
+            poll = select.poll()  # select() itself knows no descriptor beyond 1,023
+            poll.register(raw, select.POLLIN)
+            return not poll.poll(0)
+        return not select.select([raw], [], [], 0)[0]

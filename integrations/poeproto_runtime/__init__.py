@@ -1,0 +1,10 @@
+"""Runs a bot behind any HTTP server, on asyncio and on trio.
+
+An integration gives `BotService.handle` the head of a request and a `Channel` to read the rest from and answer on.
+"""
+
+from poeproto_runtime.channel import Channel, PeerGone
+from poeproto_runtime.routes import Route
+from poeproto_runtime.service import BotService
+
+__all__ = ["BotService", "Channel", "PeerGone", "Route"]

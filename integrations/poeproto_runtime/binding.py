@@ -1,0 +1,34 @@
+"""Listening sockets, made before the server that uses them: so port 0 works, and the address is known at once."""
+
+from __future__ import annotations
+
+import socket
+
+BACKLOG = 1024
+
+
+def listen(bind: str) -> socket.socket:
+    """A listening TCP socket; connections queue in it from now on.
+
+    Args:
+        bind: ``HOST:PORT`` or ``[IPV6]:PORT``; port 0 takes a free one.
+
+    Raises:
+        ValueError: when `bind` has another form.
+        OSError: when the address cannot be bound; its message names the address.
+    """
+    host, separator, port = bind.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not separator or not host or not port.isdecimal() or int(port) > 65535:
+        raise ValueError(f"the address to bind must be HOST:PORT, got {bind!r}")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, int(port)), family=family, backlog=BACKLOG)
+    except OSError as exc:
+        raise OSError(exc.errno, f"cannot listen on {bind}: {exc.strerror or exc}") from exc
+
+
+def address_of(listener: socket.socket) -> str:
+    """The listener's address as a URL."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"

@@ -1,0 +1,43 @@
+"""What a web server must offer for one request, so that a bot can be run behind it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from poeproto import HttpResponse, ResponseHead, TransportError
+
+
+class PeerGone(TransportError):
+    """The peer has gone while the request was being read or answered. Nobody is left to be told."""
+
+
+class Channel(Protocol):
+    """One HTTP request and its response, as an integration hands them over.
+
+    All but `receive` and `departed` write; the runtime never calls two of them at once. Any of them may raise
+    `PeerGone`, and none may raise another library's exception.
+    """
+
+    async def receive(self) -> bytes | None:
+        """The next part of the request's body; None at its end."""
+        ...
+
+    async def departed(self) -> None:
+        """Return when the peer has gone; called once, after the body's end. Stays blocked until then."""
+        ...
+
+    async def respond(self, response: HttpResponse) -> None:
+        """Send a whole response."""
+        ...
+
+    async def start(self, head: ResponseHead) -> None:
+        """Send the head of a response whose body follows."""
+        ...
+
+    async def send(self, data: bytes) -> None:
+        """Send a part of the body at once, and wait while the peer is slow to read."""
+        ...
+
+    async def finish(self, data: bytes) -> None:
+        """Send the last part of the body, and its end."""
+        ...

@@ -1,0 +1,152 @@
+"""From an HTTP request to a bot's answer: what every integration does alike."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+from collections.abc import Mapping
+
+import anyio
+
+from poeproto import (
+    BotExchange,
+    HttpResponse,
+    Limits,
+    QueryRequest,
+    RemoteProtocolError,
+    ReportErrorRequest,
+    ReportFeedbackRequest,
+    ReportReactionRequest,
+    Request,
+    RequestHead,
+    SettingsRequest,
+    SettingsResponse,
+)
+from poeproto_runtime.channel import Channel, PeerGone
+from poeproto_runtime.context import RequestContext
+from poeproto_runtime.routes import Route, checked_routes
+from poeproto_runtime.streaming import ReplyStream
+
+logger = logging.getLogger("poeproto")
+
+_INDEX_PAGE = b"""<!DOCTYPE html>
+<html lang="en"><meta charset="utf-8"><title>Poe bot server</title>
+<h1>A Poe bot answers here</h1>
+<p>This address is for Poe's servers, which send it POST requests.
+Enter it as the server URL of a <a href="https://poe.com/create_bot?server=1">server bot</a>.</p>
+</html>
+"""
+
+
+class BotService:
+    """Answers the requests to one or several bots, whatever server brings them.
+
+    Args:
+        routes: the bots by path.
+        limits: the bounds of every exchange.
+
+    Raises:
+        TypeError, ValueError: when the routes are not usable; see `Route`.
+    """
+
+    def __init__(self, routes: Mapping[str, Route], limits: Limits | None = None) -> None:
+        self.routes = checked_routes(routes)
+        self.limits = limits or Limits()
+        self._streams: set[ReplyStream] = set()
+
+    def stop_streams(self) -> None:
+        """End the replies under way with an `error` that allows a retry: the server is about to stop."""
+        for stream in self._streams:
+            stream.stop()
+
+    async def handle(self, head: RequestHead, path: str, channel: Channel) -> None:
+        """Answer one request. Returns when the answer has been sent, or the peer has gone.
+
+        Args:
+            head: the request's head.
+            path: the path to route by, percent-decoded, without what the server or a mount put before it.
+            channel: where its body comes from and its answer goes.
+        """
+        try:
+            route = self.routes.get(path)
+            if route is None:
+                await channel.respond(_json(404, {"error": "there is no bot at this path"}))
+            elif head.method in ("GET", "HEAD"):
+                await channel.respond(_html(_INDEX_PAGE))
+            else:
+                await self._exchange(head, route, channel)
+        except PeerGone:
+            logger.debug("the peer went away before its answer")
+
+    async def _exchange(self, head: RequestHead, route: Route, channel: Channel) -> None:
+        exchange = BotExchange(route.accepted_keys, self.limits)
+        try:
+            exchange.receive_head(head)
+            while (data := await channel.receive()) is not None:
+                exchange.receive_data(data)
+            request = exchange.receive_eof()
+        except RemoteProtocolError as exc:
+            if exc.response is None:
+                raise  # it always has one here, since nothing was answered yet
+            await channel.respond(exc.response)
+            return
+        context = RequestContext(head, access_key=route.access_key, bot_name=route.bot_name, limits=self.limits)
+        if isinstance(request, QueryRequest):
+            stream = ReplyStream(route.bot, exchange, channel, context)
+            self._streams.add(stream)
+            try:
+                await stream.run(request)
+            finally:
+                self._streams.discard(stream)
+        else:
+            await channel.respond(await self._answer(request, route, exchange, context))
+
+    async def _answer(
+        self, request: Request, route: Route, exchange: BotExchange, context: RequestContext
+    ) -> HttpResponse:
+        error_id = secrets.token_hex(8)
+        try:
+            with anyio.fail_after(self.limits.answer_seconds):
+                return exchange.answer(await _call(route, request, context))
+        except Exception as exc:
+            logger.error("the bot failed at a %s (error id %s)", type(request).__name__, error_id, exc_info=exc)
+            apology = exchange.fail(error_id)
+            assert isinstance(apology, HttpResponse), "nothing was answered yet"
+            return apology
+        finally:
+            await context.close(error_id)
+
+
+async def _call(route: Route, request: Request, context: RequestContext) -> SettingsResponse | None:
+    bot = route.bot
+    match request:
+        case SettingsRequest():
+            settings = await bot.get_settings(request, context)
+            # A forgotten return would be answered like a report: with settings that say nothing, of the oldest version.
+            if not isinstance(settings, SettingsResponse):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise TypeError(f"get_settings must return a SettingsResponse; it returned {settings!r}")
+            return settings
+        case ReportFeedbackRequest():
+            await bot.on_feedback(request, context)
+        case ReportReactionRequest():
+            await bot.on_reaction(request, context)
+        case ReportErrorRequest():
+            # Poe tells a bot's author nowhere else.
+            logger.warning("Poe reports an error of the bot: %s %s", request.message, request.metadata)
+            await bot.on_error(request, context)
+        case _:
+            raise TypeError(f"{type(request).__name__} is not a call")
+    return None
+
+
+def _json(status: int, body: dict[str, str]) -> HttpResponse:
+    return _response(status, "application/json", json.dumps(body).encode())
+
+
+def _html(page: bytes) -> HttpResponse:
+    return _response(200, "text/html; charset=utf-8", page)
+
+
+def _response(status: int, content_type: str, body: bytes) -> HttpResponse:
+    return HttpResponse(status, [("content-type", content_type), ("content-length", str(len(body)))], body)

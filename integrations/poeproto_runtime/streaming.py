@@ -1,0 +1,141 @@
+"""Running a bot's answer to a query: its events out, one stream, however it ends."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import AsyncIterator
+
+import anyio
+import anyio.lowlevel
+
+from poeproto import Bot, BotExchange, Done, Event, QueryRequest, State, Text
+from poeproto_runtime.channel import Channel, PeerGone
+from poeproto_runtime.context import RequestContext
+from poeproto_runtime.outlet import Outlet
+from poeproto_runtime.stepping import as_events, close_events, noticing_suspension
+
+logger = logging.getLogger("poeproto")
+
+# What the peer, and so the user, reads; the error's id follows.
+_STOPPED = "This bot's server is restarting."
+_TOO_LATE = "This bot took too long to answer."
+_NO_ANSWER = "This bot gave no answer."
+
+
+class ReplyStream:
+    """One reply under way.
+
+    Three tasks share it: the bot's, which also writes; the outlet's; and one that waits for the peer's departure and
+    then cancels the other two. The bot's failure becomes an `error` event, its details a log record with the same id.
+    """
+
+    def __init__(self, bot: Bot, exchange: BotExchange, channel: Channel, context: RequestContext) -> None:
+        self._bot = bot
+        self._exchange = exchange
+        self._channel = channel
+        self._context = context
+        self._limits = context.limits
+        self._outlet = Outlet(channel, self._limits.write_buffer, self._limits.heartbeat_seconds)
+        self._suspended = False
+        self._stopped = False
+        self._bot_scope = anyio.CancelScope()
+        self._error_id = secrets.token_hex(8)
+
+    async def run(self, request: QueryRequest) -> None:
+        """Answer the query; returns when the answer has been sent, or the peer has gone."""
+        try:
+            async with anyio.create_task_group() as tasks:
+                try:
+                    await self._channel.start(self._exchange.begin())
+                    tasks.start_soon(self._leave_with_peer, tasks.cancel_scope)
+                    tasks.start_soon(self._write, tasks.cancel_scope)
+                    await self._outlet.finish(await self._run_bot(request))
+                except PeerGone:
+                    logger.debug("the peer went away during its reply")
+                finally:
+                    tasks.cancel_scope.cancel()
+                    await self._context.close(self._error_id)
+        except* Exception as group:
+            # On trio, what a bot's tasks raise while they are cancelled comes together with the cancellation, and is
+            # told apart from it only here. The peer has gone, so nobody else is left to be told.
+            logger.error("the bot failed while it was cancelled (error id %s)", self._error_id, exc_info=group)
+
+    def stop(self) -> None:
+        """Let the bot stop now, and the reply end with an `error` that allows a retry."""
+        self._stopped = True
+        self._bot_scope.cancel()
+
+    async def _leave_with_peer(self, scope: anyio.CancelScope) -> None:
+        await self._channel.departed()
+        # Servers report the end of an exchange as a departure, too, from within the call that ends it: cancelling that
+        # would catch them halfway through closing the connection, or making it ready for the next request.
+        if not self._outlet.closed:
+            scope.cancel()
+
+    async def _write(self, scope: anyio.CancelScope) -> None:
+        try:
+            await self._outlet.run(self._exchange.heartbeat)
+        except PeerGone:
+            scope.cancel()
+
+    async def _run_bot(self, request: QueryRequest) -> bytes:
+        """Send the bot's events, and return the bytes that end the stream."""
+        self._bot_scope.deadline = anyio.current_time() + self._limits.answer_seconds
+        try:
+            with self._bot_scope:
+                await self._send_events(request)
+        except PeerGone:
+            raise
+        except Exception as exc:  # noqa: BLE001 - a bot is foreign code, and the peer must hear of its end
+            return self._apology("the bot failed", cause=exc)
+        if self._bot_scope.cancelled_caught:
+            if self._stopped:
+                return self._apology("the server stopped during a reply", text=_STOPPED, allow_retry=True)
+            return self._apology("the bot took too long", text=_TOO_LATE, allow_retry=True)
+        state = self._exchange.our_state
+        if state in (State.OPENED, State.UNANSWERED):
+            return self._apology("the bot ended without an answer", text=_NO_ANSWER)
+        return b"" if state is State.DONE else self._exchange.send(Done())
+
+    async def _send_events(self, request: QueryRequest) -> None:
+        exchange, outlet = self._exchange, self._outlet
+        events = as_events(self._bot.get_response(request, self._context))
+        try:
+            first = True
+            while exchange.our_state not in (State.FAILED, State.DONE):
+                self._suspended = False
+                try:
+                    event = await noticing_suspension(events.__anext__(), self._on_suspend)
+                except StopAsyncIteration:
+                    return
+                outlet.put(exchange.send(Text(event) if isinstance(event, str) else event))
+                if first or self._suspended:
+                    first = False
+                    await outlet.flush()
+                elif outlet.full:
+                    await outlet.flush()
+                    # A server's own send need not suspend, and a bot that never does must not keep the loop.
+                    await anyio.lowlevel.checkpoint()
+        finally:
+            await self._close(events)
+
+    def _on_suspend(self) -> None:
+        self._suspended = True
+        self._outlet.hand_over()
+
+    async def _close(self, events: AsyncIterator[Event | str]) -> None:
+        # Here, because a scope or task group that the bot holds open around a `yield` can be left only where it was
+        # entered. For the same reason the deadline is the bot's own: another scope would lie between.
+        self._bot_scope.deadline = min(self._bot_scope.deadline, anyio.current_time() + self._limits.cleanup_seconds)
+        await noticing_suspension(close_events(events), self._outlet.hand_over)
+
+    def _apology(
+        self, what: str, *, text: str | None = None, allow_retry: bool = False, cause: Exception | None = None
+    ) -> bytes:
+        logger.error("%s (error id %s)", what, self._error_id, exc_info=cause)
+        if text is not None:
+            text = f"{text} Error id: {self._error_id}"
+        apology = self._exchange.fail(self._error_id, text=text, allow_retry=allow_retry)
+        assert isinstance(apology, bytes), "the stream has begun"
+        return apology

@@ -1,0 +1,282 @@
+"""One exchange as a bot server sees it: Poe's request comes in, our answer goes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NoReturn
+
+from poeproto._json import dumps
+from poeproto._states import BOT_TRANSITIONS, KINDS, STREAMING, ExchangeState, Kind, State
+from poeproto.auth import access_key_set, bearer_key, key_matches
+from poeproto.codec import decode_request, encode_event, encode_settings
+from poeproto.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
+from poeproto.events import Done, Error, Event, File, ReplaceResponse, Text
+from poeproto.http import HttpResponse, RequestHead, ResponseHead
+from poeproto.limits import Limits
+from poeproto.requests import QueryRequest, Request, UnknownRequest
+from poeproto.settings import SettingsResponse
+from poeproto.sse import encode_comment
+
+# https://html.spec.whatwg.org/multipage/server-sent-events.html#authoring-notes for the first two; the third is how
+# nginx is told not to hold the stream back.
+_STREAM_HEAD = ResponseHead(
+    200,
+    [
+        (b"content-type", b"text/event-stream; charset=utf-8"),
+        (b"cache-control", b"no-cache, no-transform"),
+        (b"x-accel-buffering", b"no"),
+    ],
+)
+_HEARTBEAT = encode_comment()
+
+
+class BotExchange:
+    """The protocol's side of answering one HTTP request, without any I/O.
+
+    It owns everything HTTP says but routing by path. Feed it the request with `receive_head`, `receive_data` and
+    `receive_eof`; then `answer` a call, or `begin` a stream and `send` its events.
+
+    Args:
+        access_keys: the keys it accepts, or None to accept every request.
+        limits: the bounds it keeps.
+
+    Raises:
+        ValueError: when `access_keys` is empty or holds an unusable key.
+
+    A fault of the peer raises `RemoteProtocolError` whose `response` is to be sent; from then on every receiving call
+    raises the same error. A call out of order is ours, raises `LocalProtocolError`, and changes nothing.
+    """
+
+    def __init__(self, access_keys: str | Iterable[str | bytes] | None, limits: Limits | None = None) -> None:
+        self._access_keys = None if access_keys is None else access_key_set(access_keys)
+        self._limits = limits or Limits()
+        self._state = ExchangeState()
+        self._error: RemoteProtocolError | None = None
+        self._body: list[bytes] = []
+        self._body_size = 0
+        self._events = 0
+        self._files = 0
+        self._text_lengths: dict[int | None, int] = {}
+
+    @property
+    def our_state(self) -> State:
+        """Where the bot server stands."""
+        return self._state.bot
+
+    @property
+    def their_state(self) -> State:
+        """Where the Poe server stands."""
+        return self._state.poe
+
+    # --- the request
+
+    def receive_head(self, head: RequestHead) -> None:
+        """Take the head of the request; the body may be read only after this returns.
+
+        Raises:
+            RemoteProtocolError: with a response of 405 for a method other than POST, 401 for a missing or wrong key,
+                413 for a declared length over `Limits.request_body`, 400 for a length that is no number.
+        """
+        self._raise_if_failed()
+        if not self._state.poe_sends(Kind.REQUEST_HEAD):
+            raise LocalProtocolError("the head of the request was received already")
+        if head.method != "POST":
+            self._refuse(405, f"the method {head.method!r} is not allowed here", [("allow", "GET, HEAD, POST")])
+        if self._access_keys is not None and not self._has_key(head, self._access_keys):
+            self._refuse(401, "the access key is missing or wrong", [("www-authenticate", "Bearer")])
+        for declared in head.get_all("content-length"):
+            # int() would take signs, spaces, underscores and other scripts' digits, which RFC 9110 does not.
+            if not declared.isdigit():
+                self._refuse(400, "Content-Length is not a number")
+            # A number that is too long to be converted is too large whatever its digits.
+            if len(declared) > 20 or int(declared) > self._limits.request_body:
+                self._refuse_body()
+
+    def receive_data(self, data: bytes) -> None:
+        """Take the next part of the request's body.
+
+        Raises:
+            LimitExceeded: with a response of 413, as soon as the body is larger than `Limits.request_body`.
+        """
+        self._raise_if_failed()
+        if self._state.poe is not State.SEND_BODY:
+            raise LocalProtocolError("no part of a body is expected now")
+        self._body_size += len(data)
+        if self._body_size > self._limits.request_body:
+            self._refuse_body()
+        self._body.append(data)
+
+    def receive_eof(self) -> Request:
+        """Take the end of the body, and return the request; it is never an `UnknownRequest`.
+
+        Raises:
+            RemoteProtocolError: with a response of 400 for a body that is not what the protocol says (`path` names the
+                field), 501 for a type this version does not know.
+        """
+        self._raise_if_failed()
+        if self._state.poe is not State.SEND_BODY:
+            raise LocalProtocolError("no end of a body is expected now")
+        body = b"".join(self._body)
+        self._body.clear()
+        try:
+            request = decode_request(body)
+        except RemoteProtocolError as exc:
+            self._refuse(400, str(exc), path=exc.path, cause=exc)
+        if isinstance(request, UnknownRequest):
+            self._refuse(501, f"requests of type {request.type[:100]!r} are not implemented", path="type")
+        self._state.poe_sends(Kind.QUERY if isinstance(request, QueryRequest) else Kind.CALL)
+        return request
+
+    # --- the answer
+
+    def answer(self, settings: SettingsResponse | None) -> HttpResponse:
+        """The response to a settings request, or with None to a report, whose answer says nothing.
+
+        Raises:
+            LocalProtocolError: when the request was a query or has not been read; when the settings cannot be written.
+        """
+        if self._state.bot is not State.SEND_ANSWER:
+            raise LocalProtocolError(f"no answer is due: {self._state.bot.value}")
+        body = b"{}" if settings is None else encode_settings(settings)
+        self._state.bot_sends(Kind.RESPONSE)
+        return _json_response(200, body)
+
+    def begin(self) -> ResponseHead:
+        """The head of the stream, to be sent at once: Poe expects a first sign within seconds.
+
+        Raises:
+            LocalProtocolError: when no query was read, or the stream was begun already.
+        """
+        if not self._state.bot_sends(Kind.STREAM_HEAD):
+            raise LocalProtocolError(f"no stream can begin: {self._state.bot.value}")
+        return _STREAM_HEAD
+
+    def send(self, event: Event) -> bytes:
+        """The bytes of the next event.
+
+        Raises:
+            LocalProtocolError: when the event is out of order, over a limit, of an unknown name, or cannot be written.
+                Nothing was written then, and another event may follow.
+        """
+        kind = KINDS.get(type(event))
+        if kind is None:
+            raise LocalProtocolError(f"{type(event).__name__} is not an event that can be sent")
+        target = BOT_TRANSITIONS[self._state.bot].get(kind)
+        if target is None:
+            raise LocalProtocolError(f"{type(event).__name__} is out of order: {self._state.bot.value}")
+        data = encode_event(event)
+        # The end must stay possible, so it does not count.
+        if kind is not Kind.ERROR and kind is not Kind.DONE:
+            self._count(event)
+        self._state.bot = target
+        return data
+
+    def heartbeat(self) -> bytes:
+        """A comment, to keep a silent stream open.
+
+        Raises:
+            LocalProtocolError: when no stream is open.
+        """
+        if self._state.bot not in STREAMING:
+            raise LocalProtocolError(f"no stream is open: {self._state.bot.value}")
+        return _HEARTBEAT
+
+    def fail(
+        self,
+        error_id: str,
+        *,
+        allow_retry: bool = False,
+        error_type: str | None = None,
+        text: str | None = None,
+    ) -> HttpResponse | bytes:
+        """The apology in the form that is still possible; with it, the exchange is over.
+
+        Args:
+            error_id: what the operator finds the details under; it is the only detail the peer sees.
+            allow_retry: whether Poe may offer the user to try again.
+            error_type: one of the protocol's error types, if one fits.
+            text: what the user may read in place of the neutral words.
+
+        Returns:
+            A response of 500 when nothing was sent yet; otherwise the bytes that end the stream: `error` and `done`, or
+            what is missing of them, nothing at all after `done`.
+
+        Raises:
+            LocalProtocolError: when an argument cannot be written.
+        """
+        text = text or f"Something went wrong in this bot. Error id: {error_id}"
+        # Both are made before anything moves: an argument that cannot be written leaves a second chance.
+        response = _error_response(500, {"error": text, "error_id": error_id})
+        error = encode_event(Error(allow_retry=allow_retry, text=text, error_type=error_type))
+        if self._state.bot_sends(Kind.RESPONSE):
+            return response
+        data = error if self._state.bot_sends(Kind.ERROR) else b""
+        if self._state.bot_sends(Kind.DONE):
+            data += encode_event(Done())
+        return data
+
+    # --- within
+
+    def _count(self, event: Event) -> None:
+        limits = self._limits
+        if self._events >= limits.events:
+            raise LocalProtocolError(f"the reply would have more than {limits.events} events")
+        if isinstance(event, Text):
+            self._count_text(event.index, self._text_lengths.get(event.index, 0) + len(event.text))
+        elif isinstance(event, ReplaceResponse):
+            self._count_text(event.index, len(event.text))
+        elif isinstance(event, File):
+            if self._files >= limits.files:
+                raise LocalProtocolError(f"the reply would have more than {limits.files} files")
+            self._files += 1
+        self._events += 1
+
+    def _count_text(self, index: int | None, length: int) -> None:
+        if length > self._limits.text_length:
+            raise LocalProtocolError(f"the answer would be longer than {self._limits.text_length} characters")
+        self._text_lengths[index] = length
+
+    @staticmethod
+    def _has_key(head: RequestHead, accepted: frozenset[bytes]) -> bool:
+        values = head.get_all("authorization")
+        key = bearer_key(values[0]) if len(values) == 1 else None
+        return key is not None and key_matches(key, accepted)
+
+    def _raise_if_failed(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _refuse(
+        self,
+        status: int,
+        message: str,
+        headers: Iterable[tuple[str, str]] = (),
+        *,
+        path: str = "",
+        cause: Exception | None = None,
+    ) -> NoReturn:
+        error = RemoteProtocolError(message)
+        error.path = path
+        body = {"error": message, "path": path} if path else {"error": message}
+        self._fail(error, _error_response(status, body, headers), cause)
+
+    def _refuse_body(self) -> NoReturn:
+        message = f"the request's body is larger than {self._limits.request_body} bytes"
+        self._fail(LimitExceeded(message, limit="request_body"), _error_response(413, {"error": message}), None)
+
+    def _fail(self, error: RemoteProtocolError, response: HttpResponse, cause: Exception | None) -> NoReturn:
+        self._body.clear()
+        self._state.poe = State.ERROR
+        if self._state.bot_sends(Kind.RESPONSE):
+            error.response = response
+        self._error = error
+        raise error from cause
+
+
+def _json_response(status: int, body: bytes, headers: Iterable[tuple[str, str]] = ()) -> HttpResponse:
+    length = str(len(body))
+    return HttpResponse(status, [("content-type", "application/json"), ("content-length", length), *headers], body)
+
+
+def _error_response(status: int, body: dict[str, str], headers: Iterable[tuple[str, str]] = ()) -> HttpResponse:
+    return _json_response(status, dumps(body), headers)

@@ -1,0 +1,109 @@
+"""Every error this project raises on purpose.
+
+The question each class answers is *who broke the rule*: we did (`LocalProtocolError`), the peer did
+(`RemoteProtocolError`), the peer said so itself (`BotError`, `RequestRefused`), or the line between us failed
+(`TransportError`). The message says what is wrong and where; it never holds a key.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from poeproto.events import Error
+    from poeproto.http import HttpResponse
+    from poeproto.reply import ReplyFold
+
+
+class PoeprotoError(Exception):
+    """The root of all errors below.
+
+    Attributes:
+        partial: the reply folded until the error, where there was one. A caller that shows text as it arrives
+            needs it to know what the user has already seen.
+    """
+
+    partial: ReplyFold | None = None
+
+
+class ProtocolError(PoeprotoError):
+    """A rule of the protocol was broken; the subclass says by whom."""
+
+
+class LocalProtocolError(ProtocolError):
+    """This side asked for something the protocol forbids. Nothing was written, and the exchange stands as before."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The peer sent something the protocol forbids.
+
+    Attributes:
+        path: the place in the peer's JSON, as in ``query[0].role``; empty when the fault has no such place.
+        response: the HTTP response the peer deserves, where the answer has not begun yet.
+    """
+
+    def __init__(self, message: str, *, path: str = "", response: HttpResponse | None = None) -> None:
+        super().__init__(f"{path}: {message}" if path else message)
+        self.path = path
+        self.response = response
+
+
+class IncompleteReply(RemoteProtocolError):
+    """The stream of a reply ended without `done` or `error`. What arrived is in `partial`; it is not a success."""
+
+
+class LimitExceeded(RemoteProtocolError):
+    """The peer sent more than a field of `Limits` allows.
+
+    Attributes:
+        limit: the name of that field.
+    """
+
+    def __init__(self, message: str, *, limit: str, response: HttpResponse | None = None) -> None:
+        super().__init__(message, response=response)
+        self.limit = limit
+
+
+class RequestRefused(PoeprotoError):
+    """The peer answered with another status than 200, or with another content type than the call promises.
+
+    Attributes:
+        status: the HTTP status code.
+        retry_after: the value of the ``Retry-After`` header as it came (seconds or an HTTP date), if any.
+        body_start: the first part of the body, at most `Limits.refusal_body` bytes, for people to read.
+    """
+
+    def __init__(self, message: str, *, status: int, retry_after: str | None = None, body_start: bytes = b"") -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+        self.body_start = body_start
+
+
+class BotError(PoeprotoError):
+    """The bot ended its reply with an `error` event, and the caller asked for something only a success has.
+
+    Attributes:
+        event: that event, with `allow_retry`, `error_type` and `raw_response`.
+    """
+
+    def __init__(self, event: Error) -> None:
+        kind = f" ({event.error_type})" if event.error_type else ""
+        super().__init__(f"the bot reported an error{kind}: {event.text or 'no text was given'}")
+        self.event = event
+
+
+class TransportError(PoeprotoError):
+    """The connection failed; the library underneath speaks through ``__cause__``."""
+
+
+class ConnectFailed(TransportError):
+    """No connection came about, so the peer has seen nothing of the request."""
+
+
+class DeadlineExceeded(TransportError):
+    """A deadline passed before the peer did its part; the message names the deadline."""
+
+
+class ConnectionLost(TransportError):
+    """An established connection broke. How much the peer has seen is unknown."""

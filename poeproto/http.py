@@ -1,0 +1,148 @@
+"""HTTP requests and responses as values: what an integration is handed to move, whatever library moves it.
+
+Header names are kept in lower case, names and values as bytes, in the order they came: the form that ASGI and h11
+share. Reprs never show the value of a header that carries credentials.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import quote
+
+import attrs
+
+from poeproto._typecheck import checked
+
+Headers = tuple[tuple[bytes, bytes], ...]
+HeaderPairs = Iterable[tuple[bytes | str, bytes | str]]
+
+_SECRET_HEADERS = frozenset({b"authorization", b"proxy-authorization", b"cookie", b"set-cookie"})
+
+
+def normalise_headers(pairs: HeaderPairs) -> Headers:
+    """Header pairs in the form this library keeps them; strings are taken as Latin-1 (RFC 9110, 5.5).
+
+    Raises:
+        UnicodeEncodeError: when a string holds other characters, so that it cannot travel in a header.
+    """
+    return tuple((_header_bytes(name).lower(), _header_bytes(value)) for name, value in pairs)
+
+
+def _header_bytes(text: bytes | str) -> bytes:
+    # bytes(5) would be five zeros, so a number must not get there.
+    return text.encode("latin-1") if isinstance(text, str) else bytes(memoryview(text))
+
+
+def _without_secrets(headers: Headers) -> str:
+    return repr(tuple((name, b"<hidden>" if name in _SECRET_HEADERS else value) for name, value in headers))
+
+
+class _Head:
+    """Reading headers, the same for all four."""
+
+    __slots__ = ()
+    headers: Headers
+
+    def get_all(self, name: str) -> list[bytes]:
+        """Every value of that header, in order; the name's case does not matter."""
+        wanted = name.lower().encode("ascii")
+        return [value for key, value in self.headers if key == wanted]
+
+    def get(self, name: str) -> str | None:
+        """The first value of that header, decoded as Latin-1, or None where there is none."""
+        values = self.get_all(name)
+        return values[0].decode("latin-1") if values else None
+
+
+@checked
+@attrs.frozen
+class RequestHead(_Head):
+    """The start of a request that a server received.
+
+    Attributes:
+        method: as sent.
+        target: the path and query as sent, still percent-encoded (RFC 9112, 3.2).
+        headers: pairs of name and value.
+    """
+
+    method: str
+    target: str
+    headers: Headers = attrs.field(default=(), converter=normalise_headers, repr=_without_secrets)
+
+
+@checked
+@attrs.frozen
+class ResponseHead(_Head):
+    """The start of a response whose body follows in parts.
+
+    Attributes:
+        status: the status code.
+        headers: pairs of name and value.
+    """
+
+    status: int
+    headers: Headers = attrs.field(default=(), converter=normalise_headers, repr=_without_secrets)
+
+
+@checked
+@attrs.frozen
+class HttpRequest(_Head):
+    """A whole request for a client to send.
+
+    Attributes:
+        method: in upper case.
+        url: absolute, with scheme and host.
+        headers: pairs of name and value; the client adds ``Host`` and ``Content-Length``.
+        body: the payload.
+    """
+
+    method: str
+    url: str
+    headers: Headers = attrs.field(default=(), converter=normalise_headers, repr=_without_secrets)
+    body: bytes = b""
+
+
+@checked
+@attrs.frozen
+class HttpResponse(_Head):
+    """A whole response for a server to send.
+
+    Attributes:
+        status: the status code.
+        headers: pairs of name and value, ``Content-Length`` among them.
+        body: the payload.
+    """
+
+    status: int
+    headers: Headers = attrs.field(default=(), converter=normalise_headers, repr=_without_secrets)
+    body: bytes = b""
+
+
+@checked
+@attrs.frozen
+class Endpoints:
+    """Where Poe is: another address lets tests and simulators stand in.
+
+    Attributes:
+        api: the root of the bot query API, without a slash at its end.
+        files: the root of the file service, likewise.
+    """
+
+    api: str = "https://api.poe.com"
+    files: str = "https://www.quora.com"
+
+    @classmethod
+    def at(cls, root: str) -> Endpoints:
+        """Both under one root, as a simulator has them."""
+        root = root.rstrip("/")
+        return cls(root, root)
+
+    def bot(self, name: str) -> str:
+        """The URL at which the bot of that name is queried.
+
+        Raises:
+            ValueError: when the name is empty.
+        """
+        if not name:
+            raise ValueError("the bot's name is empty")
+        return f"{self.api}/bot/{quote(name, safe='')}"

@@ -1,0 +1,271 @@
+"""One exchange as the caller of a bot sees it: our request goes out, the bot's events come in."""
+
+from __future__ import annotations
+
+import re
+
+import attrs
+
+from poeproto._states import EXCUSED, IGNORED, KINDS, STREAMING, ExchangeState, Kind, State
+from poeproto.auth import access_key_set
+from poeproto.codec import decode_event, decode_settings, encode_request
+from poeproto.errors import (
+    IncompleteReply,
+    LimitExceeded,
+    LocalProtocolError,
+    PoeprotoError,
+    RemoteProtocolError,
+    RequestRefused,
+)
+from poeproto.events import EVENT_CLASSES, Event, ReplaceResponse, Text, UnknownEvent
+from poeproto.http import HttpRequest, ResponseHead
+from poeproto.limits import Limits
+from poeproto.reply import ReplyFold
+from poeproto.requests import QueryRequest, Request, SettingsRequest, UnknownRequest
+from poeproto.settings import SettingsResponse
+from poeproto.sse import ServerSentEvent, SSEDecoder
+
+_HIGH_THEN_LOW = re.compile("([\ud800-\udbff])([\udc00-\udfff])")
+_LONE = re.compile("[\ud800-\udfff]")
+# fastapi's own keep-alive; not part of the protocol, and not worth an UnknownEvent every few seconds.
+_PING = "ping"
+
+
+class PoeExchange:
+    """The protocol's side of calling a bot once, without any I/O.
+
+    `send` gives the request for an HTTP client to carry; feed what comes back to `receive_head`, `receive_data` and
+    `receive_eof`, and take the events they return.
+
+    Args:
+        access_key: the bot's key, sent as a bearer token; None sends none.
+        limits: the bounds it keeps.
+
+    Raises:
+        ValueError: when the key cannot travel in a header.
+
+    Attributes:
+        error: the fault of the peer, once there is one. The call that meets it returns the events that were good
+            before it; every later receiving call raises it.
+        reply: the reply folded so far; also the `partial` of that error.
+        answer: the settings, once the answer to a `SettingsRequest` has been read to its end.
+    """
+
+    def __init__(self, access_key: str | None = None, limits: Limits | None = None) -> None:
+        self.error: PoeprotoError | None = None
+        self.reply: ReplyFold = ReplyFold()
+        self.answer: SettingsResponse | None = None
+        self._authorization: list[tuple[bytes, bytes]] = []
+        if access_key is not None:
+            (key,) = access_key_set(access_key)
+            self._authorization = [(b"authorization", b"Bearer " + key)]
+        self._limits = limits or Limits()
+        self._state = ExchangeState()
+        self._request: Request | None = None
+        self._refusal: ResponseHead | None = None
+        self._refusal_reason = ""
+        self._received = 0
+        self._body: list[bytes] = []
+        self._decoder = SSEDecoder(max_event_size=self._limits.event_size, dispatch_without_data=frozenset({"done"}))
+        self._halves: dict[int | None, str] = {}
+
+    @property
+    def our_state(self) -> State:
+        """Where the caller stands."""
+        return self._state.poe
+
+    @property
+    def their_state(self) -> State:
+        """Where the bot server stands."""
+        return self._state.bot
+
+    def send(self, request: Request, url: str) -> HttpRequest:
+        """The HTTP request that carries this request to the bot.
+
+        Raises:
+            LocalProtocolError: when a request was sent already, is of an unknown type, or cannot be written.
+        """
+        if self._state.poe is not State.IDLE:
+            raise LocalProtocolError("an exchange carries one request, and it was sent already")
+        if isinstance(request, UnknownRequest):
+            raise LocalProtocolError(f"a request of the unknown type {request.type!r} cannot be sent")
+        is_query = isinstance(request, QueryRequest)
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"accept", b"text/event-stream" if is_query else b"application/json"),
+            # A compressed stream arrives late, and unpacking what a stranger packed needs bounds of its own.
+            (b"accept-encoding", b"identity"),
+            *self._authorization,
+        ]
+        http_request = HttpRequest("POST", url, headers, encode_request(request))
+        self._request = request
+        self._state.poe_sends(Kind.REQUEST_HEAD)
+        self._state.poe_sends(Kind.QUERY if is_query else Kind.CALL)
+        return http_request
+
+    def receive_head(self, head: ResponseHead) -> None:
+        """Take the head of the response. A refusal is remembered, and raised when its body has been read.
+
+        Raises:
+            LocalProtocolError: when no response is due.
+        """
+        self._raise_if_failed()
+        if self._state.bot not in (State.SEND_STREAM, State.SEND_ANSWER):
+            raise LocalProtocolError(f"no response is due: {self._state.bot.value}")
+        self._refusal_reason = self._why_refused(head)
+        if self._refusal_reason:
+            self._refusal = head
+        if self._refusal or self._state.bot is State.SEND_ANSWER:
+            self._state.bot_sends(Kind.RESPONSE)
+        else:
+            self._state.bot_sends(Kind.STREAM_HEAD)
+
+    def _why_refused(self, head: ResponseHead) -> str:
+        if head.status != 200:
+            return f"the bot answered with status {head.status}"
+        if (head.get("content-encoding") or "identity").strip().lower() != "identity":
+            return f"the bot encoded its answer as {head.get('content-encoding')!r}, which was not asked for"
+        content_type = (head.get("content-type") or "").partition(";")[0].strip().lower()
+        if self._state.bot is State.SEND_STREAM and content_type != "text/event-stream":
+            return f"the bot answered with content type {content_type!r} instead of text/event-stream"
+        return ""
+
+    def receive_data(self, data: bytes) -> list[Event]:
+        """The events that these bytes complete, through `Done` or `Error`; what follows the end is passed over.
+
+        Raises:
+            RequestRefused: for another status or content type, once the start of the body has been read.
+            RemoteProtocolError: for an event that is not what the protocol says.
+            LimitExceeded: for more bytes than a limit allows.
+            LocalProtocolError: when no response has begun.
+        """
+        self._raise_if_failed()
+        if self._refusal is not None:
+            self._body.append(data[: self._limits.refusal_body - self._received])
+            self._received += len(data)
+            if self._received >= self._limits.refusal_body:
+                self._fail(self._refused(self._refusal))
+            return []
+        if self._request is None or self._state.bot in (State.SEND_STREAM, State.SEND_ANSWER):
+            raise LocalProtocolError("no response has begun")
+        room = self._limits.response_body - self._received
+        self._received += len(data)
+        events: list[Event] = []
+        if not isinstance(self._request, QueryRequest):
+            self._body.append(data[:room])
+        elif self._state.bot in STREAMING:
+            self._receive_stream(data[:room], events)
+        if len(data) > room and (self._state.bot in STREAMING or self._body):
+            message = f"the answer is larger than {self._limits.response_body} bytes"
+            self._fail(LimitExceeded(message, limit="response_body"))
+        if self.error is not None:
+            self._flush_halves(events)
+        return events
+
+    def receive_eof(self) -> list[Event]:
+        """Take the end of the response's body. Usually nothing comes out; the answer to a call is in `answer` now.
+
+        Raises:
+            IncompleteReply: when the stream ended without `done` or `error`. If half a character was waiting for its
+                other half, this call returns it as U+FFFD, and the next one raises.
+            RequestRefused: for another status or content type.
+            RemoteProtocolError: when the settings are not what the protocol says.
+        """
+        self._raise_if_failed()
+        events: list[Event] = []
+        if self._refusal is not None:
+            self._fail(self._refused(self._refusal))
+        elif self._state.bot in STREAMING:
+            self._flush_halves(events)
+            self._fail(IncompleteReply("the stream ended without done or error"))
+        elif self._request is None or self._state.bot in (State.SEND_STREAM, State.SEND_ANSWER):
+            raise LocalProtocolError("no response has begun")
+        elif isinstance(self._request, SettingsRequest) and self.answer is None:
+            try:
+                self.answer = decode_settings(b"".join(self._body))
+            except RemoteProtocolError as exc:
+                self._fail(exc)
+        if not events:
+            self._raise_if_failed()
+        return events
+
+    # --- within
+
+    def _receive_stream(self, data: bytes, events: list[Event]) -> None:
+        for record in self._decoder.receive_data(data):
+            try:
+                self._take_record(record, events)
+            except RemoteProtocolError as exc:
+                self._fail(exc)
+            if self._state.bot not in STREAMING:
+                return
+        if self._decoder.error is not None:
+            self._fail(self._decoder.error)
+
+    def _take_record(self, record: ServerSentEvent, events: list[Event]) -> None:
+        if record.event == _PING:
+            return
+        cls = EVENT_CLASSES.get(record.event)
+        if cls is None:
+            events.append(UnknownEvent(record.event, record.data))
+            return
+        kind = KINDS[cls]
+        state = self._state.bot
+        if kind in IGNORED.get(state, ()):
+            return
+        event: Event | None = decode_event(record.event, record.data)
+        if not self._state.bot_sends(kind):
+            self._state.bot = EXCUSED[state][kind]
+        if isinstance(event, Text):
+            # ASCII is free of surrogates, and knowing that costs nothing.
+            if self._halves or not event.text.isascii():
+                event = self._join_halves(event)
+        elif isinstance(event, ReplaceResponse):
+            self._halves.pop(event.index, None)  # it belonged to the text that is replaced
+            if not event.text.isascii():
+                event = self._join_halves(event)
+        elif kind is Kind.DONE or kind is Kind.ERROR:
+            self._flush_halves(events)
+        if event is not None:
+            events.append(event)
+            self.reply.add(event)
+
+    def _join_halves(self, event: Text | ReplaceResponse) -> Text | ReplaceResponse | None:
+        """The event with no surrogate in it; None when it was just the first half of a character.
+
+        JavaScript strings are UTF-16, and bots written in it cut a stream of text inside a pair. The first half waits
+        for the next text of its index, and a half without a partner becomes U+FFFD, as in any decoder.
+        """
+        waiting = self._halves.pop(event.index, "")
+        text = waiting + event.text
+        if not _LONE.search(text):
+            return event
+        text = _HIGH_THEN_LOW.sub(lambda pair: pair[0].encode("utf-16", "surrogatepass").decode("utf-16"), text)
+        if "\ud800" <= text[-1] <= "\udbff":
+            self._halves[event.index] = text[-1]
+            text = text[:-1]
+            if not text and isinstance(event, Text):
+                return None
+        return attrs.evolve(event, text=_LONE.sub("\ufffd", text))
+
+    def _flush_halves(self, events: list[Event]) -> None:
+        for index in self._halves:
+            event = Text("\ufffd", index)
+            events.append(event)
+            self.reply.add(event)
+        self._halves.clear()
+
+    def _refused(self, head: ResponseHead) -> RequestRefused:
+        body = b"".join(self._body)
+        return RequestRefused(
+            self._refusal_reason, status=head.status, retry_after=head.get("retry-after"), body_start=body
+        )
+
+    def _fail(self, error: PoeprotoError) -> None:
+        error.partial = self.reply
+        self.error = error
+        self._state.bot = State.ERROR
+
+    def _raise_if_failed(self) -> None:
+        if self.error is not None:
+            raise self.error

@@ -1,0 +1,101 @@
+"""A reply folded from its events: what the user sees when it is over, or so far."""
+
+from __future__ import annotations
+
+from poeproto.errors import BotError, IncompleteReply
+from poeproto.events import (
+    Data,
+    Done,
+    Error,
+    Event,
+    File,
+    Json,
+    Meta,
+    ReplaceResponse,
+    SuggestedReply,
+    Text,
+)
+
+
+class ReplyFold:
+    """The running value of a reply: text appends, a replacement clears, each for its index.
+
+    Attributes:
+        meta: how the reply is to be shown, if the bot said so.
+        files: in the order they came.
+        suggested_replies: texts, in the order they came.
+        json: the objects of `json` events, in the order they came.
+        metadata: of the last `data` event.
+        error: the event that ended the reply in failure.
+        done: whether `done` has come.
+    """
+
+    def __init__(self) -> None:
+        self.meta: Meta | None = None
+        self.files: list[File] = []
+        self.suggested_replies: list[str] = []
+        self.json: list[Json] = []
+        self.metadata: str | None = None
+        self.error: Error | None = None
+        self.done: bool = False
+        self._parts: dict[int | None, list[str]] = {}
+
+    def add(self, event: Event) -> None:
+        """Take the next event of the reply into account."""
+        match event:
+            case Text():
+                parts = self._parts.get(event.index)
+                if parts is None:
+                    self._parts[event.index] = [event.text]
+                else:
+                    parts.append(event.text)
+            case ReplaceResponse():
+                self._parts[event.index] = [event.text]
+            case Meta():
+                self.meta = event
+            case File():
+                self.files.append(event)
+            case SuggestedReply():
+                self.suggested_replies.append(event.text)
+            case Json():
+                self.json.append(event)
+            case Data():
+                self.metadata = event.metadata
+            case Error():
+                self.error = event
+            case Done():
+                self.done = True
+            case _:
+                pass  # an event of a later version: it has no part in the fold
+
+    @property
+    def texts(self) -> dict[int | None, str]:
+        """The text of each answer, by its index, in order of first appearance."""
+        return {index: "".join(parts) for index, parts in self._parts.items()}
+
+    @property
+    def text(self) -> str:
+        """The texts of all answers, one after the other: the text itself in the usual reply of one answer."""
+        return "".join(self.texts.values())
+
+    def final_text(self) -> str:
+        """The text of a complete and successful reply; empty for one of files or `json` events alone.
+
+        Raises:
+            BotError: when the bot ended it with an `error` event.
+            IncompleteReply: when it has not ended, or when it ended without any answer.
+        """
+        failure: BotError | IncompleteReply
+        if self.error is not None:
+            failure = BotError(self.error)
+        elif not self.done:
+            failure = IncompleteReply("the reply has not ended")
+        elif not (self._parts or self.files or self.json):
+            failure = IncompleteReply("the bot ended its reply without any answer")
+        else:
+            return self.text
+        failure.partial = self
+        raise failure
+
+    def __repr__(self) -> str:
+        return f"<ReplyFold of {len(self.text)} characters, {len(self.files)} files, done={self.done}>"

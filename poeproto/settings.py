@@ -1,0 +1,50 @@
+"""What a bot server answers to a settings request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from poeproto._typecheck import NO_EXTRA, checked
+
+
+@checked
+@attrs.frozen(kw_only=True)
+class SettingsResponse:
+    """How Poe is to treat the bot. What is None is left out on the wire, so that Poe's own default holds.
+
+    Attributes:
+        response_version: 2; read as 0 where absent, under which Poe drops `parameter_controls`.
+        server_bot_dependencies: bot name to the number of calls this bot makes to it for one message.
+        allow_attachments: whether users may attach files.
+        expand_text_attachments: whether Poe fills `Attachment.parsed_content` of text files.
+        enable_image_comprehension: whether Poe describes images there.
+        introduction_message: what the bot says before the user's first message.
+        enforce_author_role_alternation: whether Poe joins consecutive messages of one role.
+        enable_multi_entity_prompting: whether Poe explains a conversation with several bots and users.
+        rate_card: what the bot costs, in Markdown.
+        cost_label: the same in a few words.
+        parameter_controls: the user interface for `Message.parameters`, as JSON.
+        context_clear_window_secs: deprecated.
+        allow_user_context_clear: deprecated.
+        custom_rate_card: deprecated.
+        extra: keys this version does not know; Poe refuses them, so a response that has any cannot be written.
+    """
+
+    response_version: int = 2
+    server_bot_dependencies: dict[str, int] = attrs.field(factory=dict[str, int])
+    allow_attachments: bool | None = None
+    expand_text_attachments: bool | None = None
+    enable_image_comprehension: bool | None = None
+    introduction_message: str | None = None
+    enforce_author_role_alternation: bool | None = None
+    enable_multi_entity_prompting: bool | None = None
+    rate_card: str | None = None
+    cost_label: str | None = None
+    parameter_controls: dict[str, Any] | None = None
+    context_clear_window_secs: int | None = None
+    allow_user_context_clear: bool | None = None
+    custom_rate_card: str | None = None
+    extra: Mapping[str, Any] = NO_EXTRA

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import pytest
+
+import poeproto
+from poeproto import (
+    BotError,
+    ConnectFailed,
+    ConnectionLost,
+    DeadlineExceeded,
+    Error,
+    HttpResponse,
+    IncompleteReply,
+    LimitExceeded,
+    LocalProtocolError,
+    PoeprotoError,
+    ProtocolError,
+    RemoteProtocolError,
+    ReplyFold,
+    RequestRefused,
+    TransportError,
+)
+
+PARENTS: list[tuple[type[Exception], type[Exception]]] = [
+    (PoeprotoError, Exception),
+    (ProtocolError, PoeprotoError),
+    (LocalProtocolError, ProtocolError),
+    (RemoteProtocolError, ProtocolError),
+    (IncompleteReply, RemoteProtocolError),
+    (LimitExceeded, RemoteProtocolError),
+    (RequestRefused, PoeprotoError),
+    (BotError, PoeprotoError),
+    (TransportError, PoeprotoError),
+    (ConnectFailed, TransportError),
+    (DeadlineExceeded, TransportError),
+    (ConnectionLost, TransportError),
+]
+
+
+@pytest.mark.parametrize(("child", "parent"), PARENTS, ids=[child.__name__ for child, _ in PARENTS])
+def test_a_class_says_who_broke_the_rule(child: type[Exception], parent: type[Exception]) -> None:
+    assert child.__bases__ == (parent,)
+
+
+def test_every_public_error_has_one_root() -> None:
+    public = {getattr(poeproto, name) for name in poeproto.__all__}
+    errors = {value for value in public if isinstance(value, type) and issubclass(value, BaseException)}
+    assert {child for child, _ in PARENTS} <= errors
+    assert all(issubclass(error, PoeprotoError) for error in errors)
+
+
+def test_blame_is_never_shared() -> None:
+    assert not issubclass(RemoteProtocolError, LocalProtocolError)
+    assert not issubclass(LocalProtocolError, RemoteProtocolError)
+    assert not issubclass(TransportError, ProtocolError)
+    assert not issubclass(BotError, ProtocolError)
+    # A bug of ours must not be taken for bad input by a caller that catches ValueError.
+    assert not any(issubclass(child, ValueError) for child, _ in PARENTS)
+
+
+def test_a_fault_in_json_names_its_place() -> None:
+    error = RemoteProtocolError("expected str, got int", path="query[0].role")
+    assert str(error) == "query[0].role: expected str, got int"
+    assert error.path == "query[0].role"
+    assert error.response is None
+
+
+def test_a_fault_without_a_place_is_just_the_message() -> None:
+    response = HttpResponse(400)
+    error = RemoteProtocolError("not valid JSON", response=response)
+    assert (str(error), error.path, error.response) == ("not valid JSON", "", response)
+
+
+def test_a_passed_limit_is_named() -> None:
+    response = HttpResponse(413)
+    error = LimitExceeded("too large", limit="request_body", response=response)
+    assert (str(error), error.limit, error.path, error.response) == ("too large", "request_body", "", response)
+    assert LimitExceeded("too large", limit="events").response is None
+
+
+def test_a_refusal_keeps_what_a_caller_needs_to_decide_on_a_retry() -> None:
+    error = RequestRefused("status 503", status=503, retry_after="7", body_start=b"busy")
+    assert (error.status, error.retry_after, error.body_start, str(error)) == (503, "7", b"busy", "status 503")
+    bare = RequestRefused("status 500", status=500)
+    assert (bare.retry_after, bare.body_start) == (None, b"")
+
+
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        (Error(text="no money", error_type="insufficient_fund"), "(insufficient_fund): no money"),
+        (Error(text="broken"), "error: broken"),
+        (Error(), "error: no text was given"),
+        (Error(text=""), "error: no text was given"),
+    ],
+)
+def test_an_error_event_speaks_through_the_exception(event: Error, message: str) -> None:
+    error = BotError(event)
+    assert error.event is event
+    assert str(error).endswith(message)
+
+
+def test_a_raw_response_may_hold_anything_and_is_not_shown() -> None:
+    assert "sk-123" not in str(BotError(Error(text="no", raw_response={"key": "sk-123"})))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PoeprotoError("x"),
+        IncompleteReply("x"),
+        LimitExceeded("x", limit="events"),
+        RequestRefused("x", status=500),
+        BotError(Error()),
+        ConnectionLost("x"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_every_error_can_carry_the_partial_reply(error: PoeprotoError) -> None:
+    assert error.partial is None
+    error.partial = fold = ReplyFold()
+    assert error.partial is fold
+    assert PoeprotoError.partial is None

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poeproto import Endpoints, HttpRequest, HttpResponse, RequestHead, ResponseHead
+from poeproto.http import HeaderPairs, normalise_headers
+
+Head = RequestHead | ResponseHead | HttpRequest | HttpResponse
+
+SECRET = "not-a-real-key"
+
+
+def heads(headers: HeaderPairs) -> list[Head]:
+    pairs = list(headers)
+    return [
+        RequestHead("POST", "/", pairs),
+        ResponseHead(200, pairs),
+        HttpRequest("POST", "https://bot.invalid/", pairs),
+        HttpResponse(200, pairs),
+    ]
+
+
+def test_names_are_kept_in_lower_case_and_all_as_bytes_in_order() -> None:
+    pairs: HeaderPairs = [("X-One", "1"), (b"X-TWO", b"2"), ("x-one", b"3"), (b"Accept", "é")]
+    expected = ((b"x-one", b"1"), (b"x-two", b"2"), (b"x-one", b"3"), (b"accept", b"\xe9"))
+    assert normalise_headers(pairs) == normalise_headers(pair for pair in pairs) == expected
+    for head in heads(pairs):
+        assert head.headers == expected
+
+
+def test_two_spellings_of_the_same_head_are_equal() -> None:
+    for one, other in zip(heads([("Content-Type", "a/b")]), heads([(b"content-type", b"a/b")]), strict=True):
+        assert one == other
+        assert hash(one) == hash(other)
+
+
+def test_other_bytes_like_values_become_bytes() -> None:
+    odd: Any = [(bytearray(b"A"), memoryview(b"b"))]
+    assert normalise_headers(odd) == ((b"a", b"b"),)
+    assert all(type(part) is bytes for part in normalise_headers(odd)[0])
+
+
+@pytest.mark.parametrize("bad", [[("content-length", 5)], [(5, "x")], [(None, "x")], [("x", None)], [("x", ["y"])]])
+def test_a_header_of_another_type_is_refused(bad: Any) -> None:
+    with pytest.raises(TypeError):
+        normalise_headers(bad)
+    with pytest.raises(TypeError):
+        ResponseHead(200, bad)
+
+
+def test_a_character_beyond_latin_1_cannot_travel() -> None:
+    with pytest.raises(UnicodeEncodeError):
+        ResponseHead(200, [("x-name", "🐈")])
+
+
+@pytest.mark.parametrize("name", ["X-Kind", "x-kind", "X-KIND"])
+def test_looking_up_does_not_mind_case(name: str) -> None:
+    for head in heads([("X-KinD", "one"), ("x-kind", b"tw\xf6"), ("x-kinder", "no")]):
+        assert head.get(name) == "one"
+        assert head.get_all(name) == [b"one", b"tw\xf6"]
+
+
+def test_a_value_is_read_as_latin_1() -> None:
+    for head in heads([("x-kind", b"tw\xf6")]):
+        assert head.get("x-kind") == "twö"
+
+
+def test_a_missing_header_is_none() -> None:
+    for head in [*heads([("x-kind", "one")]), *heads([])]:
+        assert head.get("x-other") is None
+        assert head.get_all("x-other") == []
+
+
+def test_headers_and_body_are_empty_by_default() -> None:
+    assert RequestHead("GET", "/").headers == ResponseHead(200).headers == ()
+    for whole in (HttpRequest("GET", "https://bot.invalid/"), HttpResponse(204)):
+        assert (whole.headers, whole.body) == ((), b"")
+
+
+@pytest.mark.parametrize(
+    "name", ["Authorization", "authorization", b"AUTHORIZATION", "Proxy-Authorization", "Cookie", "Set-Cookie"]
+)
+def test_a_repr_never_shows_credentials(name: str | bytes) -> None:
+    for head in heads([("accept", "text/html"), (name, f"Bearer {SECRET}"), (name, SECRET)]):
+        for text in (repr(head), str(head), f"{head!r:.1000}", repr([head])):
+            assert SECRET not in text
+            assert "text/html" in text
+            assert text.count("<hidden>") == 2
+
+
+def test_hiding_is_for_the_repr_alone() -> None:
+    for head in heads([("Authorization", f"Bearer {SECRET}")]):
+        assert head.get("authorization") == f"Bearer {SECRET}"
+        assert attrs.evolve(head).headers == head.headers
+
+
+@pytest.mark.parametrize(
+    ("cls", "arguments", "message"),
+    [
+        (RequestHead, ("GET", b"/"), "RequestHead.target must be str"),
+        (RequestHead, (b"GET", "/"), "RequestHead.method must be str"),
+        (ResponseHead, ("200",), "ResponseHead.status must be int"),
+        (ResponseHead, (True,), "ResponseHead.status must be int"),
+        (
+            HttpRequest,
+            ("GET", "https://bot.invalid/", (), "body"),
+            "HttpRequest.body must be bytes, got a value of type str",
+        ),
+        (HttpResponse, (200, (), None), "HttpResponse.body must be bytes, got None"),
+    ],
+)
+def test_types_are_checked(cls: type[Any], arguments: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        cls(*arguments)
+    assert str(caught.value).startswith(message)
+
+
+# --- where Poe is
+
+
+def test_the_addresses_of_poe() -> None:
+    assert Endpoints().api == "https://api.poe.com"
+    assert Endpoints().files == "https://www.quora.com"
+    assert Endpoints().bot("GPT-4o") == "https://api.poe.com/bot/GPT-4o"
+
+
+@pytest.mark.parametrize("root", ["http://127.0.0.1:8000", "http://127.0.0.1:8000/", "http://127.0.0.1:8000//"])
+def test_a_simulator_stands_in_for_both(root: str) -> None:
+    endpoints = Endpoints.at(root)
+    assert endpoints.api == endpoints.files == "http://127.0.0.1:8000"
+    assert endpoints.bot("x") == "http://127.0.0.1:8000/bot/x"
+
+
+@given(st.text(min_size=1))
+def test_a_bot_name_stays_one_segment_of_the_path(name: str) -> None:
+    segment = Endpoints().bot(name).removeprefix("https://api.poe.com/bot/")
+    assert segment
+    assert not set(segment) & set("/?#\\ ")
+    assert segment.isascii()
+
+
+def test_a_bot_without_a_name_has_no_address() -> None:
+    with pytest.raises(ValueError, match="empty"):
+        Endpoints().bot("")

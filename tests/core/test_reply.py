@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poeproto import (
+    BotError,
+    Data,
+    Done,
+    Error,
+    Event,
+    File,
+    IncompleteReply,
+    Json,
+    Meta,
+    ReplaceResponse,
+    ReplyFold,
+    SuggestedReply,
+    Text,
+    UnknownEvent,
+)
+from poeproto.testing import sample_reply
+
+FILE = File("https://files.invalid/a", "a", "text/plain")
+ASIDES: list[Event] = [Meta(), SuggestedReply("more"), Data("kept"), UnknownEvent("future", "text")]
+
+
+def fold(*events: Event) -> ReplyFold:
+    reply = ReplyFold()
+    for event in events:
+        reply.add(event)
+    return reply
+
+
+@pytest.mark.parametrize(
+    ("events", "text"),
+    [
+        ([Text("a"), Text("b")], "ab"),
+        ([Text("a"), ReplaceResponse("b"), Text("c")], "bc"),
+        ([Text("a"), ReplaceResponse("")], ""),
+        ([ReplaceResponse("a"), ReplaceResponse("b")], "b"),
+        ([Text("")], ""),
+        ([FILE], ""),
+        ([Json({"choices": []})], ""),
+        ([Text("a"), FILE, Json({}), *ASIDES, Text("b")], "ab"),
+        ([Text("a", index=1), Text("b", index=0), Text("c", index=1)], "acb"),
+        ([Text("a", index=0), Text("b", index=1), ReplaceResponse("c", index=0)], "cb"),
+        ([Text("a"), ReplaceResponse("b", index=0)], "ab"),
+    ],
+)
+def test_the_text_of_a_success_is_folded_from_texts_and_replacements(events: list[Event], text: str) -> None:
+    reply = fold(*events, Done())
+    assert reply.final_text() == text
+    assert reply.text == text
+
+
+def test_each_answer_has_its_own_text_in_order_of_appearance() -> None:
+    reply = fold(Text("a", 1), Text("b"), Text("c", 1), ReplaceResponse("d"), Text("e", 0))
+    assert list(reply.texts.items()) == [(1, "ac"), (None, "d"), (0, "e")]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.text(max_size=3), st.sampled_from([None, 0, 1]))))
+def test_a_replacement_clears_all_before_it_of_its_answer_alone(writes: list[tuple[bool, str, int | None]]) -> None:
+    reply = fold(*(ReplaceResponse(text, index) if replace else Text(text, index) for replace, text, index in writes))
+    for index in None, 0, 1:
+        own = [(replace, text) for replace, text, whose in writes if whose == index]
+        last = max((place for place, (replace, _) in enumerate(own) if replace), default=0)
+        assert reply.texts.get(index, "") == "".join(text for _, text in own[last:])
+
+
+def test_all_of_a_reply_is_kept() -> None:
+    events = sample_reply()
+    reply = fold(*events)
+    assert reply.meta in events
+    assert reply.files == [event for event in events if isinstance(event, File)]
+    assert reply.json == [event for event in events if isinstance(event, Json)]
+    assert reply.suggested_replies == ["And then?"]
+    assert reply.metadata == '{"seen": 2}'
+    assert reply.texts == {None: "Good day", 0: ", naïve 🐈"}
+    assert reply.done
+    assert reply.error is None
+
+
+def test_a_replacement_leaves_files_and_suggestions() -> None:
+    reply = fold(Text("a"), FILE, SuggestedReply("more"), ReplaceResponse("b"))
+    assert (reply.files, reply.suggested_replies) == ([FILE], ["more"])
+
+
+def test_the_last_metadata_wins() -> None:
+    assert fold(Data("a"), Data("b", index=0), Text("x")).metadata == "b"
+
+
+@pytest.mark.parametrize("event", [*ASIDES, None], ids=repr)
+def test_a_reply_without_an_answer_is_incomplete(event: Event | None) -> None:
+    reply = fold(*([event] if event else []), Done())
+    with pytest.raises(IncompleteReply) as caught:
+        reply.final_text()
+    assert caught.value.partial is reply
+
+
+@pytest.mark.parametrize("events", [[], [Text("a")], [FILE], ASIDES])
+def test_a_reply_that_has_not_ended_is_incomplete(events: list[Event]) -> None:
+    reply = fold(*events)
+    with pytest.raises(IncompleteReply) as caught:
+        reply.final_text()
+    assert caught.value.partial is reply
+
+
+@pytest.mark.parametrize("index", [None, 0, 7])
+@pytest.mark.parametrize("before", [[], [Text("a")], [Text("a", 0), FILE]])
+@pytest.mark.parametrize("after", [[], [Done()]])
+def test_an_error_fails_the_whole_reply_whatever_its_index(
+    before: list[Event], index: int | None, after: list[Event]
+) -> None:
+    failure = Error(text="no", error_type="user_caused_error", index=index)
+    reply = fold(*before, failure, *after)
+    with pytest.raises(BotError) as caught:
+        reply.final_text()
+    assert caught.value.event is failure
+    assert caught.value.partial is reply
+    assert reply.error is failure
+
+
+def test_a_repr_counts_but_does_not_quote() -> None:
+    shown = repr(fold(Text("secret"), FILE))
+    assert "6 characters" in shown
+    assert "1 files" in shown
+    assert "secret" not in shown

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+
+from poeproto import SettingsResponse
+
+
+def test_nothing_but_the_version_is_set_by_itself() -> None:
+    assert attrs.asdict(SettingsResponse(), filter=lambda _, value: value is not None) == {
+        "response_version": 2,
+        "server_bot_dependencies": {},
+        "extra": {},
+    }
+
+
+def test_settings_are_given_by_name() -> None:
+    construct: Any = SettingsResponse
+    with pytest.raises(TypeError):
+        construct(2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"response_version": None}, "response_version must be int, got None"),
+        (
+            {"server_bot_dependencies": {"GPT-4o": 1.5}},
+            "server_bot_dependencies must be dict[str, int], got a value of type dict",
+        ),
+        (
+            {"server_bot_dependencies": ["GPT-4o"]},
+            "server_bot_dependencies must be dict[str, int], got a list with str in it",
+        ),
+        ({"allow_attachments": 1}, "allow_attachments must be bool | None, got a value of type int"),
+        ({"introduction_message": b"Hi"}, "introduction_message must be str | None, got a value of type bytes"),
+        ({"parameter_controls": []}, "parameter_controls must be dict[str, Any] | None, got a value of type list"),
+        ({"context_clear_window_secs": True}, "context_clear_window_secs must be int | None, got a value of type bool"),
+    ],
+)
+def test_types_are_checked(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        SettingsResponse(**arguments)
+    assert str(caught.value) == f"SettingsResponse.{message}"
