@@ -1,0 +1,35 @@
+"""Every test here runs on asyncio and on trio, and none may hang."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import pytest
+
+# No test asserts a time; this is for the one that would never end.
+LONGEST_TEST_SECONDS = 30
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """The event loop a test runs in; a module that cares for uvloop has a fixture of its own."""
+    return request.param
+
+
+@pytest.fixture(autouse=True)
+def deadline(request: pytest.FixtureRequest) -> None:
+    """Fail a test that hangs, in the test's own task and so with a traceback that shows where."""
+    test: Callable[..., Awaitable[None]] = request.node.obj
+    if not inspect.iscoroutinefunction(test):
+        return
+
+    @functools.wraps(test)
+    async def bounded(**arguments: Any) -> None:
+        with anyio.fail_after(LONGEST_TEST_SECONDS):
+            await test(**arguments)
+
+    request.node.obj = bounded

@@ -1,0 +1,42 @@
+"""A real server in the test's own event loop."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import anyio
+from hypercorn.config import Config
+
+from poeproto import Limits
+from poeproto_asgi import BotApp, serve
+
+from .bots import KEY, FunctionBot, Respond
+
+
+def app_of(respond: Respond, limits: Limits | None = None) -> BotApp:
+    """An application with one bot."""
+    return BotApp(FunctionBot(respond), access_key=KEY, limits=limits)
+
+
+def quick_config() -> Config:
+    """Hypercorn's configuration, with little patience for connections that do not end."""
+    config = Config()
+    config.loglevel = "WARNING"
+    config.graceful_timeout = 0.2
+    return config
+
+
+@asynccontextmanager
+async def serving(app: BotApp, config: Config | None = None) -> AsyncGenerator[str]:
+    """Serve the application; gives the address, and ends the server at the end."""
+    async with anyio.create_task_group() as tasks:
+
+        async def run(*, task_status: anyio.abc.TaskStatus[str]) -> None:
+            await serve(app, bind="127.0.0.1:0", config=config, task_status=task_status)
+
+        address = await tasks.start(run)
+        try:
+            yield address
+        finally:
+            tasks.cancel_scope.cancel()

@@ -1,0 +1,169 @@
+"""Applications by name."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from poeproto import Bot
+from poeproto_asgi import BotApp, TargetError, load_app
+
+from .bots import KEY
+
+MODULE = f"""
+from dataclasses import dataclass
+from poeproto import Bot
+from poeproto_asgi import BotApp, Route
+
+@dataclass
+class Hello(Bot):
+    name: str = "hello"
+
+class Named(Bot):
+    def __init__(self, name):
+        self.name = name
+
+class Broken(Bot):
+    def __init__(self):
+        raise LookupError("broken")
+
+bot = Hello()
+app = BotApp(bot, access_key={KEY!r})
+routes = {{"/": bot, "/class": Hello, "/own": Route(bot, access_key="its-own-key", bot_name="Own")}}
+keyed = {{"/": Route(bot, access_key="its-own-key")}}
+number = 5
+none = None
+empty = {{}}
+no_path = {{"class": Hello}}
+mixed = {{"/": bot, "/app": app}}
+not_a_bot = int
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with the module, as the current one; what importing leaves behind is undone."""
+    (tmp_path / "some_bots.py").write_text(MODULE)
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "__init__.py").touch()
+    (tmp_path / "package" / "inner.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize("where", ["some_bots", "some_bots.py", "./some_bots.py", "package.inner", "package/inner.py"])
+@pytest.mark.parametrize("attribute", ["bot", "Hello"])
+def test_a_bot_or_its_class(where: str, attribute: str) -> None:
+    app = load_app(f"{where}:{attribute}", access_key=KEY)
+    route = app.service.routes["/"]
+    assert type(route.bot).__name__ == "Hello"
+    assert route.access_key == KEY
+    assert list(app.service.routes) == ["/"]
+
+
+def test_an_absolute_path(folder: Path) -> None:
+    assert load_app(f"{folder / 'some_bots.py'}:bot", allow_without_key=True).service.routes["/"].access_key is None
+
+
+def test_an_application_keeps_its_key() -> None:
+    app = load_app("some_bots:app")
+    assert isinstance(app, BotApp)
+    assert load_app("some_bots:app", access_key="another").service.routes["/"].access_key == KEY
+
+
+def test_bots_by_path() -> None:
+    routes = load_app("some_bots:routes", access_key=KEY).service.routes
+    assert {path: (route.access_key, route.bot_name) for path, route in routes.items()} == {
+        "/": (KEY, None),
+        "/class": (KEY, None),
+        "/own": ("its-own-key", "Own"),
+    }
+    assert all(isinstance(route.bot, Bot) for route in routes.values())
+
+
+def test_routes_with_keys_of_their_own_need_no_other() -> None:
+    assert load_app("some_bots:keyed").service.routes["/"].access_key == "its-own-key"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "",
+        ":",
+        "some_bots",
+        "some_bots:",
+        ":bot",
+        "some_bots.py",
+        "some_bots:nothing",
+        "some_bots.py:nothing",
+        "no_such_module:bot",
+        "package.no_such_module:bot",
+        "no.such.module:bot",
+        "no_such_file.py:bot",
+        "package.py:bot",
+        ".some_bots:bot",
+        "..:bot",
+        "some_bots:number",
+        "some_bots:none",
+        "some_bots:mixed",
+        "some_bots:not_a_bot",
+        "some_bots:Named",
+    ],
+)
+def test_what_cannot_be_served(target: str) -> None:
+    with pytest.raises(TargetError) as caught:
+        load_app(target, allow_without_key=True)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value)
+
+
+@pytest.mark.parametrize("target", ["some_bots:empty", "some_bots:no_path"])
+def test_dicts_that_are_no_routes(target: str) -> None:
+    with pytest.raises(ValueError, match=r"route|path"):
+        load_app(target, allow_without_key=True)
+
+
+@pytest.mark.parametrize("arguments", [{}, {"access_key": ""}, {"access_key": KEY, "allow_without_key": True}])
+def test_keys_that_cannot_be_used(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="key"):
+        load_app("some_bots:bot", **arguments)
+
+
+def test_a_bots_own_failure_is_shown_as_it_is(folder: Path) -> None:
+    with pytest.raises(LookupError, match="broken"):
+        load_app("some_bots:Broken", access_key=KEY)
+    (folder / "needs.py").write_text("import no_such_library\n")
+    for target in ("needs:bot", "needs.py:bot"):
+        with pytest.raises(ModuleNotFoundError, match="no_such_library"):
+            load_app(target, access_key=KEY)
+    (folder / "wrong.py").write_text("def\n")
+    for target in ("wrong:bot", "wrong.py:bot"):
+        with pytest.raises(SyntaxError):
+            load_app(target, access_key=KEY)
+
+
+def test_a_file_imports_its_neighbours(folder: Path) -> None:
+    (folder / "package" / "neighbour.py").write_text("from poeproto import Bot\n")
+    (folder / "package" / "main.py").write_text("from neighbour import Bot\nbot = Bot()\n")
+    assert load_app("package/main.py:bot", access_key=KEY)
+
+
+def test_the_application_needs_no_server() -> None:
+    # It must run on other servers, where neither Hypercorn nor trio is installed.
+    code = """
+import sys
+sys.modules["hypercorn"] = sys.modules["trio"] = sys.modules["uvloop"] = None
+import poeproto_asgi
+poeproto_asgi.BotApp(poeproto_asgi.load_app("some_bots:bot", allow_without_key=True).service.routes["/"].bot,
+                     allow_without_key=True)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)

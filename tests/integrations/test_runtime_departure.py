@@ -1,0 +1,352 @@
+"""A peer that goes away, and what is cleaned up then."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from poeproto import Context, Error, Limits, QueryRequest, RequestHead, Text
+from poeproto_runtime import PeerGone
+
+from .bots import SECRET
+from .memory_channel import MemoryChannel, answer, service_of
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_departure_cancels_a_bot_that_waits() -> None:
+    channel = MemoryChannel()
+    seen: list[str] = []
+
+    async def closer() -> None:
+        await anyio.lowlevel.checkpoint()
+        seen.append("on_close")
+
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        context.on_close(closer)
+        try:
+            yield "hello"
+            await anyio.sleep_forever()
+        finally:
+            seen.append("finally")
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(answer, bot, channel)
+        await channel.until(lambda: channel.events == [Text("hello")])
+        channel.gone.set()
+    assert seen == ["finally", "on_close"]
+    assert channel.events == [Text("hello")]
+    assert not channel.ended
+
+
+async def test_departure_cancels_a_bot_that_is_stuck_in_a_write() -> None:
+    channel = MemoryChannel()
+    channel.open = anyio.Event()
+    seen: list[str] = []
+
+    async def closer() -> None:
+        await anyio.lowlevel.checkpoint()
+        seen.append("on_close")
+
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        context.on_close(closer)
+        try:
+            yield "hello"
+        finally:
+            seen.append("finally")
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(answer, bot, channel)
+        await channel.until(lambda: channel.attempts == 1)
+        channel.gone.set()
+    assert seen == ["finally", "on_close"]
+    assert channel.writes == []
+
+
+async def test_departure_cancels_a_bot_that_is_held_back() -> None:
+    channel = MemoryChannel()
+    seen: list[str] = []
+
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        try:
+            yield "first"
+            channel.open = anyio.Event()
+            yield "the writer's task is stuck with this"
+            await anyio.lowlevel.checkpoint()
+            while True:
+                yield "a" * 100
+        finally:
+            seen.append("finally")
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(answer, bot, channel, Limits(write_buffer=1000))
+        await channel.until(lambda: channel.attempts == 2)
+        await anyio.wait_all_tasks_blocked()
+        channel.gone.set()
+    assert seen == ["finally"]
+    assert channel.events == [Text("first")]
+
+
+async def test_departure_cancels_the_bots_tasks() -> None:
+    channel = MemoryChannel()
+    seen: list[str] = []
+
+    async def child() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            seen.append("child")
+
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(child)
+            yield "hello"
+            await anyio.sleep_forever()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(answer, bot, channel)
+        await channel.until(lambda: channel.attempts == 1)
+        channel.gone.set()
+    assert seen == ["child"]
+
+
+async def test_departure_while_a_generator_with_a_task_group_is_stuck_in_a_write() -> None:
+    channel = MemoryChannel()
+    channel.open = anyio.Event()
+    seen: list[str] = []
+
+    async def child() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            seen.append("child")
+
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(child)
+            await anyio.lowlevel.checkpoint()
+            yield "hello"
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(answer, bot, channel)
+        await channel.until(lambda: channel.attempts == 1)
+        channel.gone.set()
+    assert seen == ["child"]
+
+
+async def test_a_bot_that_fails_because_it_is_cancelled_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    channel = MemoryChannel()
+
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        try:
+            yield "hello"
+            await anyio.sleep_forever()
+        finally:
+            raise LookupError(SECRET)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(answer, bot, channel)
+        await channel.until(lambda: channel.attempts == 1)
+        channel.gone.set()
+    assert SECRET in caplog.text
+
+
+async def test_tasks_that_fail_because_they_are_cancelled_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    channel = MemoryChannel()
+
+    async def child() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            raise LookupError(SECRET)
+
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(child)
+            yield "hello"
+            await anyio.sleep_forever()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(answer, bot, channel)
+        await channel.until(lambda: channel.attempts == 1)
+        channel.gone.set()
+    assert SECRET in caplog.text
+
+
+async def test_a_write_that_finds_nobody_ends_the_bot() -> None:
+    for waits in (False, True):
+        channel = MemoryChannel()
+        seen: list[str] = []
+
+        async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+            try:
+                yield "hello"
+                channel.break_writes = True  # noqa: B023 - used up within the round
+                yield "nobody reads this"
+                if waits:  # noqa: B023
+                    await anyio.sleep_forever()  # so the writer's task meets it, not the bot's
+                await anyio.lowlevel.checkpoint()
+                yield "nor this"
+                raise AssertionError("asked again")
+            finally:
+                seen.append("finally")  # noqa: B023
+
+        await answer(bot, channel)
+        assert seen == ["finally"]
+        assert channel.events == [Text("hello")]
+
+
+async def test_departure_does_not_cut_the_end_short() -> None:
+    channel = MemoryChannel()
+
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        yield "hello"
+        channel.open = anyio.Event()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(answer, bot, channel)
+        await channel.until(lambda: channel.attempts == 2)
+        channel.gone.set()  # as servers do when an exchange ends
+        await anyio.wait_all_tasks_blocked()
+        channel.open.set()
+    assert channel.ended
+
+
+async def test_a_peer_that_goes_before_the_head_is_sent() -> None:
+    asked: list[str] = []
+
+    class GoneAtStart(MemoryChannel):
+        async def start(self, head: object) -> None:
+            raise PeerGone("the peer has gone")
+
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        asked.append("asked")
+        yield "hello"
+
+    await answer(bot, GoneAtStart())
+    assert asked == []
+
+
+async def test_a_peer_that_goes_while_its_request_is_read() -> None:
+    class GoneInBody(MemoryChannel):
+        async def receive(self) -> bytes | None:
+            raise PeerGone("the peer has gone")
+
+    async def bot(request: QueryRequest, context: Context) -> str:
+        return "hello"
+
+    channel = GoneInBody()
+    await service_of(bot).handle(RequestHead("POST", "/"), "/", channel)
+    assert channel.head is None
+    assert channel.response is None
+
+
+async def test_closers_run_after_a_success_the_last_registered_first() -> None:
+    seen: list[str] = []
+
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        def closes(name: str) -> None:
+            async def closer() -> None:
+                await anyio.lowlevel.checkpoint()
+                seen.append(name)
+
+            context.on_close(closer)
+
+        closes("first")
+        closes("second")
+        yield "hello"
+        seen.append("ended")
+
+    await answer(bot)
+    assert seen == ["ended", "second", "first"]
+
+
+async def test_closers_run_after_every_failure(caplog: pytest.LogCaptureFixture) -> None:
+    async def raises(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        context.on_close(closer)
+        raise LookupError
+
+    async def yields_an_error(request: QueryRequest, context: Context) -> AsyncIterator[Error]:
+        context.on_close(closer)
+        yield Error()
+
+    async def is_silent(request: QueryRequest, context: Context) -> None:
+        context.on_close(closer)
+
+    async def takes_too_long(request: QueryRequest, context: Context) -> None:
+        context.on_close(closer)
+        await anyio.sleep_forever()
+
+    for bot in (raises, yields_an_error, is_silent, takes_too_long):
+        closed: list[str] = []
+
+        async def closer() -> None:
+            await anyio.lowlevel.checkpoint()
+            closed.append("closed")  # noqa: B023 - used up within the round
+
+        await answer(bot, limits=Limits(answer_seconds=0.02))
+        assert closed == ["closed"], bot
+
+
+async def test_a_closer_that_raises_is_logged_and_the_rest_runs(caplog: pytest.LogCaptureFixture) -> None:
+    seen: list[str] = []
+
+    async def closer() -> None:
+        seen.append("closed")
+
+    async def fails() -> None:
+        raise LookupError(SECRET)
+
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        context.on_close(closer)
+        context.on_close(fails)
+        context.on_close(lambda: None)  # pyright: ignore[reportArgumentType]
+        yield "hello"
+
+    channel = await answer(bot)
+    assert seen == ["closed"]
+    assert SECRET in caplog.text
+    assert SECRET.encode() not in channel.stream
+    assert len(caplog.records) == 2, "nothing to await is a fault, too"
+
+
+async def test_a_closer_that_hangs_is_cut_short(caplog: pytest.LogCaptureFixture) -> None:
+    seen: list[str] = []
+
+    async def hangs() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            seen.append("cut")
+
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        context.on_close(hangs)
+        yield "hello"
+
+    channel = await answer(bot, limits=Limits(cleanup_seconds=0.02))
+    assert channel.ended
+    assert seen == ["cut"]
+    assert "cut short" in caplog.text
+
+
+async def test_closers_are_shielded_from_the_servers_own_end() -> None:
+    channel = MemoryChannel()
+    seen: list[str] = []
+
+    async def closer() -> None:
+        await anyio.lowlevel.checkpoint()
+        seen.append("closed")
+
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        context.on_close(closer)
+        yield "hello"
+        await anyio.sleep_forever()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(answer, bot, channel)
+        await channel.until(lambda: channel.attempts == 1)
+        tasks.cancel_scope.cancel()
+    assert seen == ["closed"]

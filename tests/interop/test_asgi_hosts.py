@@ -1,0 +1,239 @@
+"""The application on other people's servers and in other people's frameworks."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import httpx
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
+
+from poeproto import Context, Done, Limits, QueryRequest, Text
+from poeproto_runtime.binding import address_of, listen
+
+from ..integrations.bots import BEARER, events_in, query_body
+from ..integrations.raw_http import chunk, connect, fetch, http_request
+from ..integrations.serving import app_of
+
+pytestmark = pytest.mark.anyio
+
+HTTP_PARSERS = [
+    "h11",
+    pytest.param(
+        "httptools",
+        marks=pytest.mark.skipif(importlib.util.find_spec("httptools") is None, reason="httptools is not installed"),
+    ),
+]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Uvicorn knows asyncio only."""
+    return "asyncio"
+
+
+@asynccontextmanager
+async def on_uvicorn(app: Any, http: Any = "h11", root_path: str = "") -> AsyncGenerator[str]:
+    """Serve on uvicorn in the test's own loop; gives the address, and ends the server when the last request has."""
+    listener = listen("127.0.0.1:0")
+    config = uvicorn.Config(app, http=http, ws="none", lifespan="on", log_config=None, root_path=root_path)
+    server = uvicorn.Server(config)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(server.serve, [listener])
+        try:
+            yield address_of(listener)
+        finally:
+            server.should_exit = True
+
+
+async def echo(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+    yield request.query[-1].content
+
+
+class Watched:
+    """A bot that says hello and waits to be cancelled."""
+
+    def __init__(self) -> None:
+        self.ended = anyio.Event()
+        self.closed = anyio.Event()
+
+    async def respond(self, request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        async def closer() -> None:
+            await anyio.lowlevel.checkpoint()
+            self.closed.set()
+
+        context.on_close(closer)
+        try:
+            yield "hello"
+            await anyio.sleep_forever()
+        finally:
+            self.ended.set()
+
+
+@pytest.mark.parametrize("http", HTTP_PARSERS)
+class TestOnUvicorn:
+    async def test_events_arrive_as_they_are_yielded(self, http: str) -> None:
+        read = anyio.Event()
+
+        async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+            yield "one"
+            await read.wait()
+            yield "two"
+
+        async with on_uvicorn(app_of(bot), http) as address, connect(address) as connection:
+            await connection.send(http_request())
+            assert (await connection.read_head())[0] == 200
+            assert await connection.read_events() == [Text("one")]
+            read.set()
+            assert await connection.read_rest() == [Text("two"), Done()]
+
+    async def test_heartbeats(self, http: str) -> None:
+        read = anyio.Event()
+
+        async def bot(request: QueryRequest, context: Context) -> str:
+            await read.wait()
+            return "at last"
+
+        app = app_of(bot, Limits(heartbeat_seconds=0.01))
+        async with on_uvicorn(app, http) as address, connect(address) as connection:
+            await connection.send(http_request())
+            await connection.read_head()
+            assert await connection.read_chunk() == b": \n\n"
+            read.set()
+            assert await connection.read_rest() == [Text("at last"), Done()]
+
+    async def test_a_client_that_goes_ends_the_bot(self, http: str) -> None:
+        bot = Watched()
+        async with on_uvicorn(app_of(bot.respond), http) as address:
+            async with connect(address) as connection:
+                await connection.send(http_request())
+                await connection.read_head()
+                assert await connection.read_events() == [Text("hello")]
+            await bot.ended.wait()
+            await bot.closed.wait()
+
+    async def test_a_client_that_does_not_read_and_goes_ends_the_bot(self, http: str) -> None:
+        ended = anyio.Event()
+        full = anyio.Event()
+        made = 0
+
+        async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+            nonlocal made
+            try:
+                while True:
+                    made += 1
+                    if made == 20:
+                        full.set()
+                    yield "x" * 50_000
+            finally:
+                ended.set()
+
+        app = app_of(bot, Limits(text_length=10**10, events=10**9))
+        async with on_uvicorn(app, http) as address:
+            async with connect(address) as connection:
+                await connection.send(http_request())
+                await connection.read_head()
+                await full.wait()
+            await ended.wait()
+
+    async def test_a_connection_is_used_again(self, http: str) -> None:
+        async with on_uvicorn(app_of(echo), http) as address, connect(address) as connection:
+            for _ in range(3):
+                await connection.send(http_request())
+                assert (await connection.read_response()).events == [Text("hello"), Done()]
+            for body, status in ((b'{"type": "settings"}', 200), (b"[]", 400), (b'{"type": "dance"}', 501)):
+                await connection.send(http_request(body))
+                assert (await connection.read_response()).status == status
+
+    async def test_the_index_page_and_its_head(self, http: str) -> None:
+        async with on_uvicorn(app_of(echo), http) as address, connect(address) as connection:
+            await connection.send(http_request(b"", method="HEAD", key=None))
+            assert (await connection.read_head())[0] == 200
+            await connection.send(http_request(b"", method="GET", key=None))
+            assert (await connection.read_response()).status == 200
+
+    async def test_refusals_before_the_body_is_read(self, http: str) -> None:
+        async with on_uvicorn(app_of(echo, Limits(request_body=1000)), http) as address:
+            for request, status in (
+                (http_request(b" " * 1_000_000, key="Bearer wrong")[:200_000], 401),
+                (http_request(b" " * 1_000_000)[:200_000], 413),
+                (http_request(chunked=True) + chunk(b" " * 300) * 4, 413),
+                (http_request(chunked=True, key=None) + chunk(b" ") * 1000, 401),
+                (http_request(b"", method="PUT"), 405),
+                (http_request(path="/elsewhere"), 404),
+            ):
+                assert (await fetch(address, request)).status == status
+
+    async def test_behind_a_proxy_that_strips_a_path(self, http: str) -> None:
+        # Uvicorn puts its root_path before the path it received.
+        async with on_uvicorn(app_of(echo), http, root_path="/bots") as address:
+            assert (await fetch(address, http_request())).events == [Text("hello"), Done()]
+
+
+async def alive(request: Request) -> PlainTextResponse:
+    return PlainTextResponse("alive")
+
+
+def mounted(app: Any, **more: Any) -> Starlette:
+    """A larger application with the bot below /bots/echo."""
+    routes = [Route("/alive", alive), Mount("/bots", routes=[Mount("/echo", app=app)])]
+    return Starlette(routes=routes, lifespan=app.lifespan, **more)
+
+
+async def test_mounted_in_starlette() -> None:
+    transport = httpx.ASGITransport(mounted(app_of(echo)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        assert (await client.get("/alive")).text == "alive"
+        headers = {"authorization": BEARER}
+        # Starlette redirects from a mount without a slash to the one with it.
+        answer = await client.post("/bots/echo/", content=query_body(), headers=headers)
+        assert events_in(answer.content) == [Text("hello"), Done()]
+        for path, body, status in (
+            ("/bots/echo/", b'{"type": "settings"}', 200),
+            ("/bots/echo/", b"[]", 400),
+            ("/bots/echo/elsewhere", b"[]", 404),
+            ("/bots/echoes", b"[]", 404),
+        ):
+            assert (await client.post(path, content=body, headers=headers)).status_code == status
+        assert (await client.post("/bots/echo/", content=query_body())).status_code == 401
+        assert (await client.get("/bots/echo/")).status_code == 200
+
+
+async def test_mounted_in_starlette_on_uvicorn() -> None:
+    bot = Watched()
+    async with on_uvicorn(mounted(app_of(bot.respond)), root_path="/outside") as address:
+        async with connect(address) as connection:
+            await connection.send(http_request(path="/bots/echo/"))
+            assert (await connection.read_head())[0] == 200
+            assert await connection.read_events() == [Text("hello")]
+        await bot.ended.wait()
+        await bot.closed.wait()
+
+
+async def test_starlettes_compression_leaves_the_stream_alone() -> None:
+    read = anyio.Event()
+
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        yield "one"
+        await read.wait()
+        yield "two"
+
+    app = mounted(app_of(bot), middleware=[Middleware(GZipMiddleware, minimum_size=1)])
+    async with on_uvicorn(app) as address, connect(address) as connection:
+        await connection.send(http_request(path="/bots/echo/", headers=["Accept-Encoding: gzip"]))
+        _, headers = await connection.read_head()
+        assert "content-encoding" not in headers
+        assert await connection.read_events() == [Text("one")]
+        read.set()
+        assert await connection.read_rest() == [Text("two"), Done()]
