@@ -86,11 +86,13 @@ def _load_module(name: str) -> object:
 def _load_file(path: Path) -> object:
     if not path.is_file():
         raise TargetError(f"there is no file {path}")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    # Under a name of its own: a bot in random.py must not become the module of that name.
+    name = f"poeproto_target_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None, "a name that ends in .py has a loader"
     assert spec.loader is not None, "a name that ends in .py has a loader"
     module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module  # where dataclasses and pickling look for it
+    sys.modules[name] = module  # where dataclasses and pickling look for it
     sys.path.insert(0, str(path.parent.resolve()))  # as `python path/file.py` has it
     spec.loader.exec_module(module)
     return module

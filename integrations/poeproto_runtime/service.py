@@ -100,12 +100,15 @@ class BotService:
             finally:
                 self._streams.discard(stream)
         else:
-            await channel.respond(await self._answer(request, route, exchange, context))
+            error_id = secrets.token_hex(8)
+            try:
+                await channel.respond(await self._answer(request, route, exchange, context, error_id))
+            finally:
+                await context.close(error_id)
 
     async def _answer(
-        self, request: Request, route: Route, exchange: BotExchange, context: RequestContext
+        self, request: Request, route: Route, exchange: BotExchange, context: RequestContext, error_id: str
     ) -> HttpResponse:
-        error_id = secrets.token_hex(8)
         try:
             with anyio.fail_after(self.limits.answer_seconds):
                 return exchange.answer(await _call(route, request, context))
@@ -114,8 +117,6 @@ class BotService:
             apology = exchange.fail(error_id)
             assert isinstance(apology, HttpResponse), "nothing was answered yet"
             return apology
-        finally:
-            await context.close(error_id)
 
 
 async def _call(route: Route, request: Request, context: RequestContext) -> SettingsResponse | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator
@@ -21,6 +22,13 @@ logger = logging.getLogger("poeproto")
 _STOPPED = "This bot's server is restarting."
 _TOO_LATE = "This bot took too long to answer."
 _NO_ANSWER = "This bot gave no answer."
+
+
+def _is_meant_for_us() -> bool:
+    # asyncio raises the same exception in who is cancelled and in who awaits a task that was; only the former is
+    # marked. trio does not confuse them.
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 class ReplyStream:
@@ -87,6 +95,10 @@ class ReplyStream:
                 await self._send_events(request)
         except PeerGone:
             raise
+        except asyncio.CancelledError as exc:
+            if _is_meant_for_us():
+                raise
+            return self._apology("the bot awaited something that was cancelled", cause=exc)
         except Exception as exc:  # noqa: BLE001 - a bot is foreign code, and the peer must hear of its end
             return self._apology("the bot failed", cause=exc)
         if self._bot_scope.cancelled_caught:
@@ -131,7 +143,7 @@ class ReplyStream:
         await noticing_suspension(close_events(events), self._outlet.hand_over)
 
     def _apology(
-        self, what: str, *, text: str | None = None, allow_retry: bool = False, cause: Exception | None = None
+        self, what: str, *, text: str | None = None, allow_retry: bool = False, cause: BaseException | None = None
     ) -> bytes:
         logger.error("%s (error id %s)", what, self._error_id, exc_info=cause)
         if text is not None:

@@ -92,7 +92,8 @@ RULES: dict[str, tuple[bytes, list[ServerSentEvent]]] = {
     # UTF-8
     "one BOM is stripped": (BOM + b"data: x\n\n", [record("x")]),
     "a second BOM is not": (BOM + BOM + b"data: x\n\ndata: y\n\n", [record("y")]),
-    "nor one on a later line": (b"data: x\n\n" + BOM + b"data: y\n\n", [record("x")]),
+    "nor one on the next line": (b"data: x\n" + BOM + b"data: y\n\n", [record("x")]),
+    "nor one in the next event": (b"data: x\n\n" + BOM + b"data: y\n\n", [record("x")]),
     "nor one after a blank line": (b"\n" + BOM + b"data: y\n\n", []),
     "nor one after CR LF": (b"\r\n" + BOM + b"data: y\n\n", []),
     "a BOM in a value is kept": (b"data: " + BOM + b"x\n\n", [record("\ufeffx")]),

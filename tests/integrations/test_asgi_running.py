@@ -8,7 +8,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,7 @@ class Server:
 
 
 @contextmanager
-def program(folder: Path, target: str, worker_class: str = "asyncio", workers: int = 1) -> Iterator[Server]:
+def program(folder: Path, target: str, worker_class: str = "asyncio", workers: int = 1) -> Generator[Server]:
     """Run a server with this target, and end it if the test did not."""
     if worker_class == "uvloop":
         pytest.importorskip("uvloop")
@@ -112,7 +112,7 @@ def program(folder: Path, target: str, worker_class: str = "asyncio", workers: i
 
 
 @contextmanager
-def query(address: str) -> Iterator[http.client.HTTPResponse]:
+def query(address: str) -> Generator[http.client.HTTPResponse]:
     """Send a query; gives the response, whose body may still be to come."""
     connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=SECONDS)
     try:

@@ -289,8 +289,8 @@ async def test_a_client_that_waits_to_be_told_to_go_on_is_told() -> None:
 
 async def test_stopping_ends_open_streams_with_an_error_that_allows_a_retry() -> None:
     bot = Watched()
+    replies: list[list[Any]] = []
     async with anyio.create_task_group() as clients:
-        replies: list[list[Any]] = []
 
         async def read(address: str, started: anyio.Semaphore) -> None:
             async with connect(address) as connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any
@@ -343,3 +344,18 @@ async def test_tasks_that_fail_while_the_bot_is_cut_off(caplog: pytest.LogCaptur
     assert error_of(channel).text
     assert SECRET.encode() not in channel.stream
     assert SECRET in caplog.text
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_bot_that_awaits_what_was_cancelled_has_failed_and_was_not_cancelled(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        yield "before"
+        task = asyncio.ensure_future(anyio.sleep_forever())
+        task.cancel()
+        await task
+
+    channel = await answer(bot)
+    log = assert_failed_in_private(channel, caplog, [Text("before")])
+    assert "CancelledError" in log
