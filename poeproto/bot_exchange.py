@@ -13,7 +13,7 @@ from poeproto.errors import LimitExceeded, LocalProtocolError, RemoteProtocolErr
 from poeproto.events import Done, Error, Event, File, ReplaceResponse, Text
 from poeproto.http import HttpResponse, RequestHead, ResponseHead
 from poeproto.limits import Limits
-from poeproto.requests import QueryRequest, Request, UnknownRequest
+from poeproto.requests import QueryRequest, Request, SettingsRequest, UnknownRequest
 from poeproto.settings import SettingsResponse
 from poeproto.sse import encode_comment
 
@@ -54,6 +54,7 @@ class BotExchange:
         self._error: RemoteProtocolError | None = None
         self._body: list[bytes] = []
         self._body_size = 0
+        self._settings_are_due = False
         self._events = 0
         self._files = 0
         self._text_lengths: dict[int | None, int] = {}
@@ -124,6 +125,7 @@ class BotExchange:
             self._refuse(400, str(exc), path=exc.path, cause=exc)
         if isinstance(request, UnknownRequest):
             self._refuse(501, f"requests of type {request.type[:100]!r} are not implemented", path="type")
+        self._settings_are_due = isinstance(request, SettingsRequest)
         self._state.poe_sends(Kind.QUERY if isinstance(request, QueryRequest) else Kind.CALL)
         return request
 
@@ -133,10 +135,16 @@ class BotExchange:
         """The response to a settings request, or with None to a report, whose answer says nothing.
 
         Raises:
-            LocalProtocolError: when the request was a query or has not been read; when the settings cannot be written.
+            LocalProtocolError: when the request was a query or has not been read; when it was the other kind of call;
+                when the settings cannot be written.
         """
         if self._state.bot is not State.SEND_ANSWER:
             raise LocalProtocolError(f"no answer is due: {self._state.bot.value}")
+        # An empty object would be read as settings of the oldest version, so a forgotten value must not become one.
+        if self._settings_are_due != (settings is not None):
+            raise LocalProtocolError(
+                f"{'settings are' if self._settings_are_due else 'None is'} the answer to this call"
+            )
         body = b"{}" if settings is None else encode_settings(settings)
         self._state.bot_sends(Kind.RESPONSE)
         return _json_response(200, body)

@@ -141,6 +141,19 @@ def test_a_report_is_answered_with_an_empty_object(report: Request) -> None:
     assert exchange.our_state is State.DONE
 
 
+@pytest.mark.parametrize(
+    ("request_", "wrong", "right"),
+    [(SettingsRequest(), None, SettingsResponse()), (ReportErrorRequest(), SettingsResponse(), None)],
+)
+def test_a_call_has_one_kind_of_answer(
+    request_: Request, wrong: SettingsResponse | None, right: SettingsResponse | None
+) -> None:
+    exchange = exchange_with(request_)
+    with pytest.raises(LocalProtocolError):
+        exchange.answer(wrong)
+    assert exchange.answer(right).status == 200
+
+
 def test_settings_that_cannot_be_written_leave_the_answer_due() -> None:
     exchange = exchange_with(SettingsRequest())
     with pytest.raises(LocalProtocolError):

@@ -130,6 +130,20 @@ def test_halves_are_joined_within_an_answer(
     assert exchange.error is None
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ("\ud800", "\udc00", "\U00010000"),
+        ("\udbff", "\udfff", "\U0010ffff"),
+        ("\ud7ff", "\udc00", "\ud7ff\ufffd"),
+        ("\ud800", "\ue000", "\ufffd\ue000"),
+    ],
+)
+def test_the_outermost_halves_are_joined_and_their_neighbours_are_not(first: str, second: str, expected: str) -> None:
+    _, exchange = read([record("text", first), record("text", second), DONE])
+    assert exchange.reply.text == expected
+
+
 @pytest.mark.parametrize("end", [DONE, ERROR, BAD, b""], ids=["done", "error", "bad event", "end of stream"])
 def test_what_waits_for_its_other_half_comes_out_before_the_end(end: bytes) -> None:
     for parts in [record("text", "a" + HIGH) + end], [record("text", "a" + HIGH), end]:
