@@ -14,6 +14,7 @@ from poeproto.codec import (
     encode_event,
     encode_request,
     encode_settings,
+    event_payload,
 )
 from poeproto.errors import (
     BotError,
@@ -127,4 +128,5 @@ __all__ = [
     "encode_request",
     "encode_settings",
     "encode_sse",
+    "event_payload",
 ]

@@ -45,15 +45,17 @@ class BotExchange:
 
     A fault of the peer raises `RemoteProtocolError` whose `response` is to be sent; from then on every receiving call
     raises the same error. A call out of order is ours, raises `LocalProtocolError`, and changes nothing.
+
+    Attributes:
+        error: the fault of the peer, once there is one.
     """
 
     def __init__(self, access_keys: str | Iterable[str | bytes] | None, limits: Limits | None = None) -> None:
         self._access_keys = None if access_keys is None else access_key_set(access_keys)
         self._limits = limits or Limits()
         self._state = ExchangeState()
-        self._error: RemoteProtocolError | None = None
-        self._body: list[bytes] = []
-        self._body_size = 0
+        self.error: RemoteProtocolError | None = None
+        self._body = bytearray()  # not a list of parts: the peer chooses how small they are
         self._settings_are_due = False
         self._events = 0
         self._files = 0
@@ -102,10 +104,9 @@ class BotExchange:
         self._raise_if_failed()
         if self._state.poe is not State.SEND_BODY:
             raise LocalProtocolError("no part of a body is expected now")
-        self._body_size += len(data)
-        if self._body_size > self._limits.request_body:
+        if len(self._body) + len(data) > self._limits.request_body:
             self._refuse_body()
-        self._body.append(data)
+        self._body += data
 
     def receive_eof(self) -> Request:
         """Take the end of the body, and return the request; it is never an `UnknownRequest`.
@@ -117,12 +118,12 @@ class BotExchange:
         self._raise_if_failed()
         if self._state.poe is not State.SEND_BODY:
             raise LocalProtocolError("no end of a body is expected now")
-        body = b"".join(self._body)
+        body = bytes(self._body)
         self._body.clear()
         try:
             request = decode_request(body)
         except RemoteProtocolError as exc:
-            self._refuse(400, str(exc), path=exc.path, cause=exc)
+            self._refuse(400, exc.args[0], path=exc.path, cause=exc)
         if isinstance(request, UnknownRequest):
             self._refuse(501, f"requests of type {request.type[:100]!r} are not implemented", path="type")
         self._settings_are_due = isinstance(request, SettingsRequest)
@@ -147,7 +148,7 @@ class BotExchange:
             )
         body = b"{}" if settings is None else encode_settings(settings)
         self._state.bot_sends(Kind.RESPONSE)
-        return _json_response(200, body)
+        return HttpResponse.of(200, "application/json", body)
 
     def begin(self) -> ResponseHead:
         """The head of the stream, to be sent at once: Poe expects a first sign within seconds.
@@ -185,7 +186,7 @@ class BotExchange:
         Raises:
             LocalProtocolError: when no stream is open.
         """
-        if self._state.bot not in STREAMING:
+        if self._state.bot not in STREAMING and self._state.bot is not State.FAILED:
             raise LocalProtocolError(f"no stream is open: {self._state.bot.value}")
         return _HEARTBEAT
 
@@ -251,8 +252,8 @@ class BotExchange:
         return key is not None and key_matches(key, accepted)
 
     def _raise_if_failed(self) -> None:
-        if self._error is not None:
-            raise self._error
+        if self.error is not None:
+            raise self.error
 
     def _refuse(
         self,
@@ -263,9 +264,8 @@ class BotExchange:
         path: str = "",
         cause: Exception | None = None,
     ) -> NoReturn:
-        error = RemoteProtocolError(message)
-        error.path = path
-        body = {"error": message, "path": path} if path else {"error": message}
+        error = RemoteProtocolError(message, path=path)
+        body = {"error": str(error), "path": path} if path else {"error": message}
         self._fail(error, _error_response(status, body, headers), cause)
 
     def _refuse_body(self) -> NoReturn:
@@ -277,14 +277,9 @@ class BotExchange:
         self._state.poe = State.ERROR
         if self._state.bot_sends(Kind.RESPONSE):
             error.response = response
-        self._error = error
+        self.error = error
         raise error from cause
 
 
-def _json_response(status: int, body: bytes, headers: Iterable[tuple[str, str]] = ()) -> HttpResponse:
-    length = str(len(body))
-    return HttpResponse(status, [("content-type", "application/json"), ("content-length", length), *headers], body)
-
-
 def _error_response(status: int, body: dict[str, str], headers: Iterable[tuple[str, str]] = ()) -> HttpResponse:
-    return _json_response(status, dumps(body), headers)
+    return HttpResponse.of(status, "application/json", dumps(body), headers)

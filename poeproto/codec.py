@@ -162,9 +162,27 @@ def decode_event(event: str, data: str | bytes) -> Event:
     except RemoteProtocolError as exc:
         if cls is Done:
             return Done()
-        error = RemoteProtocolError(f"unacceptable {event!r} event: {exc}")
-        error.path = exc.path
-        raise error from exc
+        raise RemoteProtocolError(f"unacceptable {event!r} event: {exc.args[0]}", path=exc.path) from exc
+
+
+def event_payload(event: Event) -> tuple[str, Any]:
+    """One event in the wire's terms: its name, and the JSON object that is its data.
+
+    An `UnknownEvent`'s data is the string that came, which need not be JSON.
+
+    Raises:
+        LocalProtocolError: when it is no event, or a field has the wrong type.
+    """
+    try:
+        check_types(event)
+    except (TypeError, attrs.exceptions.NotAnAttrsClassError) as exc:
+        raise LocalProtocolError(str(exc)) from exc
+    if isinstance(event, UnknownEvent):
+        return event.event, event.data
+    name = _EVENT_NAMES.get(type(event))
+    if name is None:
+        raise LocalProtocolError(f"{type(event).__name__} is not an event")
+    return name, event.data if isinstance(event, Json) else _unstructure(event)
 
 
 def encode_event(event: Event) -> bytes:
@@ -179,16 +197,10 @@ def encode_event(event: Event) -> bytes:
         text = event.text
         if type(text) is str:
             return b"%b%b}\n\n" % (prefix, dump_string(text))
-    if cls not in _EVENT_NAMES and cls is not UnknownEvent:
-        raise LocalProtocolError(f"{cls.__name__} is not an event")
-    try:
-        check_types(event)
-    except TypeError as exc:
-        raise LocalProtocolError(str(exc)) from exc
+    name, payload = event_payload(event)
     if isinstance(event, UnknownEvent):
-        return encode_sse(event.event, event.data)
-    wire = event.data if isinstance(event, Json) else _unstructure(event)
-    return b"event: %b\ndata: %b\n\n" % (_EVENT_NAMES[cls].encode(), dumps(wire))
+        return encode_sse(name, event.data)
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), dumps(payload))
 
 
 # --- between JSON objects and classes

@@ -7,7 +7,7 @@ The question each class answers is *who broke the rule*: we did (`LocalProtocolE
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from poeproto.events import Error
@@ -24,6 +24,16 @@ class PoeprotoError(Exception):
     """
 
     partial: ReplyFold | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The default would call the constructor with `args`, which is not what most of the constructors below take.
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(cls: type[PoeprotoError], args: tuple[Any, ...], attributes: dict[str, Any]) -> PoeprotoError:
+    error = cls.__new__(cls, *args)
+    error.__dict__.update(attributes)
+    return error
 
 
 class ProtocolError(PoeprotoError):
@@ -43,9 +53,13 @@ class RemoteProtocolError(ProtocolError):
     """
 
     def __init__(self, message: str, *, path: str = "", response: HttpResponse | None = None) -> None:
-        super().__init__(f"{path}: {message}" if path else message)
+        super().__init__(message)
         self.path = path
         self.response = response
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        return f"{self.path}: {message}" if self.path else message
 
 
 class IncompleteReply(RemoteProtocolError):

@@ -32,7 +32,7 @@ class Meta:
     linkify: bool | None = None
     refetch_settings: bool | None = None
     index: int | None = None
-    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True)
+    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
 @attrs.frozen
@@ -47,7 +47,7 @@ class Text:
 
     text: str
     index: int | None = None
-    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True)
+    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
 @attrs.frozen
@@ -62,7 +62,7 @@ class ReplaceResponse:
 
     text: str
     index: int | None = None
-    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True)
+    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
 @attrs.frozen
@@ -77,7 +77,7 @@ class SuggestedReply:
 
     text: str
     index: int | None = None
-    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True)
+    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
 @attrs.frozen
@@ -98,7 +98,7 @@ class File:
     content_type: str
     inline_ref: str | None = None
     index: int | None = None
-    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True)
+    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
 @attrs.frozen
@@ -113,7 +113,7 @@ class Data:
 
     metadata: str
     index: int | None = None
-    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True)
+    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
 @attrs.frozen
@@ -157,7 +157,7 @@ class Error:
     raw_response: Any = None
     error_type: str | None = None
     index: int | None = None
-    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True)
+    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
 @attrs.frozen
@@ -170,7 +170,7 @@ class Done:
     """
 
     index: int | None = None
-    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True)
+    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
 @attrs.frozen

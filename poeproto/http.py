@@ -1,7 +1,8 @@
 """HTTP requests and responses as values: what an integration is handed to move, whatever library moves it.
 
 Header names are kept in lower case, names and values as bytes, in the order they came: the form that ASGI and h11
-share. Reprs never show the value of a header that carries credentials.
+share. Reprs show what tells values apart, and leave out where keys and conversations are: credentials in headers,
+paths of URLs, queries, bodies.
 """
 
 from __future__ import annotations
@@ -37,6 +38,23 @@ def _without_secrets(headers: Headers) -> str:
     return repr(tuple((name, b"<hidden>" if name in _SECRET_HEADERS else value) for name, value in headers))
 
 
+def _size(body: bytes) -> str:
+    # Bodies carry conversations, and some calls to Poe carry the key in them.
+    return f"<{len(body)} bytes>"
+
+
+def _without_path(url: str) -> str:
+    # Some of Poe's paths end in a key.
+    scheme, separator, rest = url.partition("://")
+    host, slash, _ = rest.partition("/")
+    return repr(f"{scheme}{separator}{host}{slash}…" if slash else url)
+
+
+def _without_query(target: str) -> str:
+    path, question_mark, _ = target.partition("?")
+    return repr(f"{path}?…" if question_mark else path)
+
+
 class _Head:
     """Reading headers, the same for all four."""
 
@@ -66,7 +84,7 @@ class RequestHead(_Head):
     """
 
     method: str
-    target: str
+    target: str = attrs.field(repr=_without_query)
     headers: Headers = attrs.field(default=(), converter=normalise_headers, repr=_without_secrets)
 
 
@@ -97,9 +115,9 @@ class HttpRequest(_Head):
     """
 
     method: str
-    url: str
+    url: str = attrs.field(repr=_without_path)
     headers: Headers = attrs.field(default=(), converter=normalise_headers, repr=_without_secrets)
-    body: bytes = b""
+    body: bytes = attrs.field(default=b"", repr=_size)
 
 
 @checked
@@ -115,7 +133,13 @@ class HttpResponse(_Head):
 
     status: int
     headers: Headers = attrs.field(default=(), converter=normalise_headers, repr=_without_secrets)
-    body: bytes = b""
+    body: bytes = attrs.field(default=b"", repr=_size)
+
+    @classmethod
+    def of(cls, status: int, content_type: str, body: bytes, headers: HeaderPairs = ()) -> HttpResponse:
+        """A response with this body, its type and length declared, and these headers besides."""
+        described = (("content-type", content_type), ("content-length", str(len(body))))
+        return cls(status, (*described, *headers), body)
 
 
 @checked

@@ -15,6 +15,9 @@ MIB = 1024 * 1024
 class Limits:
     """How much one exchange may hold, send or take; made once and passed in, so nothing depends on the environment.
 
+    The first group bounds what is read, in both exchanges; the second what `BotExchange.send` lets out, while a reader
+    takes more; the third is kept by those who run an exchange.
+
     Raises:
         ValueError: when a bound is zero or negative.
     """
@@ -24,26 +27,31 @@ class Limits:
     # Not published. The longest text in its longest spelling (512,000 characters as six-byte escapes) takes 3 MiB;
     # the rest is for `json` events, which have no bound of their own.
     event_size: int = 16 * MIB
-    # Not published. 10,000 events of a reply at 6 KiB each.
-    response_body: int = 64 * MIB
+    # Not published. What a reader keeps of one answer; text that was replaced does not count. Far above 512,000
+    # characters in 10,000 events, so that no legal text meets it.
+    answer_size: int = 64 * MIB
     # Enough to read what a refusing server or proxy has to say, too little to fill a log.
     refusal_body: int = 1024
-    # What a reader takes after `done` for the sake of using the connection again; more is not worth waiting for.
-    drain: int = 64 * 1024
-    # What waits in the process for one slow reader.
-    write_buffer: int = 64 * 1024
+
     # https://creator.poe.com/docs/server-bots/poe-protocol-specification (late 2025; before 10,000 and 100,000)
     text_length: int = 512_000
-    # The same page (mid-2025; before 1,000). `done` does not count.
+    # The same page (mid-2025; before 1,000). The end of a reply, `error` and `done`, does not count.
     events: int = 10_000
     # https://creator.poe.com/docs/server-bots/server-bots-functional-guides, "Sending files with your response"
     files: int = 20
+
     # The specification (late 2025; before 120 and 600).
     answer_seconds: float = 3600.0
     # Not published. Proxies commonly cut a stream that is silent for 30 or 60 seconds; half of the shorter one.
     heartbeat_seconds: float = 15.0
+    # Not published. What a peer may take to read what fills the buffers, before it counts as gone.
+    send_seconds: float = 60.0
     # Not published. What a bot may take to clean up after its peer has gone.
     cleanup_seconds: float = 5.0
+    # What waits in the process for one slow reader.
+    write_buffer: int = 64 * 1024
+    # What a client takes after `done` for the sake of using the connection again; more is not worth waiting for.
+    drain: int = 64 * 1024
 
     def __attrs_post_init__(self) -> None:
         for field in attrs.fields(type(self)):

@@ -33,7 +33,7 @@ class Attachment:
     name: str
     inline_ref: str | None = None
     parsed_content: str | None = None
-    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True)
+    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
 @checked
@@ -49,7 +49,7 @@ class Sender:
 
     id: str | None = None
     name: str | None = None
-    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True)
+    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
 @checked
@@ -65,7 +65,7 @@ class User:
 
     id: str = ""
     name: str | None = None
-    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True)
+    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
 @checked
@@ -81,7 +81,7 @@ class Feedback:
 
     type: str
     reason: str | None = None
-    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True)
+    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
 @checked
@@ -97,7 +97,7 @@ class Reaction:
 
     user_id: str = ""
     reaction: str = ""
-    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True)
+    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
 @checked
@@ -137,4 +137,4 @@ class Message:
     metadata: str | None = None
     referenced_message: Message | None = None
     reactions: list[Reaction] = attrs.field(factory=list[Reaction])
-    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True)
+    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)

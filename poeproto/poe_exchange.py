@@ -29,6 +29,8 @@ _HIGH_THEN_LOW = re.compile("([\ud800-\udbff])([\udc00-\udfff])")
 _LONE = re.compile("[\ud800-\udfff]")
 # fastapi's own keep-alive; not part of the protocol, and not worth an UnknownEvent every few seconds.
 _PING = "ping"
+# What an event takes in memory besides its payload, roughly: a string and a place in a list.
+_EVENT_OVERHEAD = 64
 
 
 class PoeExchange:
@@ -47,14 +49,14 @@ class PoeExchange:
     Attributes:
         error: the fault of the peer, once there is one. The call that meets it returns the events that were good
             before it; every later receiving call raises it.
-        reply: the reply folded so far; also the `partial` of that error.
-        answer: the settings, once the answer to a `SettingsRequest` has been read to its end.
+        fold: the reply folded so far; also the `partial` of that error.
+        settings: the bot's settings, once the answer to a `SettingsRequest` has been read to its end.
     """
 
     def __init__(self, access_key: str | None = None, limits: Limits | None = None) -> None:
         self.error: PoeprotoError | None = None
-        self.reply: ReplyFold = ReplyFold()
-        self.answer: SettingsResponse | None = None
+        self.fold: ReplyFold = ReplyFold()
+        self.settings: SettingsResponse | None = None
         self._authorization: list[tuple[bytes, bytes]] = []
         if access_key is not None:
             (key,) = access_key_set(access_key)
@@ -64,8 +66,9 @@ class PoeExchange:
         self._request: Request | None = None
         self._refusal: ResponseHead | None = None
         self._refusal_reason = ""
-        self._received = 0
-        self._body: list[bytes] = []
+        self._body = bytearray()
+        self._kept = 0
+        self._kept_text: dict[int | None, int] = {}
         self._decoder = SSEDecoder(max_event_size=self._limits.event_size, dispatch_without_data=frozenset({"done"}))
         self._halves: dict[int | None, str] = {}
 
@@ -141,29 +144,26 @@ class PoeExchange:
         """
         self._raise_if_failed()
         if self._refusal is not None:
-            self._body.append(data[: self._limits.refusal_body - self._received])
-            self._received += len(data)
-            if self._received >= self._limits.refusal_body:
+            self._body += data[: self._limits.refusal_body - len(self._body)]
+            if len(self._body) >= self._limits.refusal_body:
                 self._fail(self._refused(self._refusal))
             return []
         if self._request is None or self._state.bot in (State.SEND_STREAM, State.SEND_ANSWER):
             raise LocalProtocolError("no response has begun")
-        room = self._limits.response_body - self._received
-        self._received += len(data)
         events: list[Event] = []
         if not isinstance(self._request, QueryRequest):
-            self._body.append(data[:room])
+            if len(self._body) + len(data) > self._limits.answer_size:
+                self._fail(self._too_large())
+            else:
+                self._body += data
         elif self._state.bot in STREAMING:
-            self._receive_stream(data[:room], events)
-        if len(data) > room and (self._state.bot in STREAMING or self._body):
-            message = f"the answer is larger than {self._limits.response_body} bytes"
-            self._fail(LimitExceeded(message, limit="response_body"))
+            self._receive_stream(data, events)
         if self.error is not None:
             self._flush_halves(events)
         return events
 
     def receive_eof(self) -> list[Event]:
-        """Take the end of the response's body. Usually nothing comes out; the answer to a call is in `answer` now.
+        """Take the end of the response's body. Usually nothing comes out; an answer to a call is in `settings` now.
 
         Raises:
             IncompleteReply: when the stream ended without `done` or `error`. If half a character was waiting for its
@@ -180,9 +180,9 @@ class PoeExchange:
             self._fail(IncompleteReply("the stream ended without done or error"))
         elif self._request is None or self._state.bot in (State.SEND_STREAM, State.SEND_ANSWER):
             raise LocalProtocolError("no response has begun")
-        elif isinstance(self._request, SettingsRequest) and self.answer is None:
+        elif isinstance(self._request, SettingsRequest) and self.settings is None:
             try:
-                self.answer = decode_settings(b"".join(self._body))
+                self.settings = decode_settings(bytes(self._body))
             except RemoteProtocolError as exc:
                 self._fail(exc)
         if not events:
@@ -214,6 +214,8 @@ class PoeExchange:
         if kind in IGNORED.get(state, ()):
             return
         event: Event | None = decode_event(record.event, record.data)
+        if kind is not Kind.ERROR and kind is not Kind.DONE:  # the end is read whatever came before it
+            self._count(event, len(record.data) + _EVENT_OVERHEAD)
         if not self._state.bot_sends(kind):
             self._state.bot = EXCUSED[state][kind]
         if isinstance(event, Text):
@@ -228,7 +230,18 @@ class PoeExchange:
             self._flush_halves(events)
         if event is not None:
             events.append(event)
-            self.reply.add(event)
+            self.fold.add(event)
+
+    def _count(self, event: Event, size: int) -> None:
+        """Bound what the fold keeps, not what came over the wire: a bot may replace its text ten thousand times."""
+        if isinstance(event, Text):
+            self._kept_text[event.index] = self._kept_text.get(event.index, 0) + size
+        elif isinstance(event, ReplaceResponse):
+            self._kept -= self._kept_text.get(event.index, 0)
+            self._kept_text[event.index] = size
+        self._kept += size
+        if self._kept > self._limits.answer_size:
+            raise self._too_large()
 
     def _join_halves(self, event: Text | ReplaceResponse) -> Text | ReplaceResponse | None:
         """The event with no surrogate in it; None when it was just the first half of a character.
@@ -252,17 +265,22 @@ class PoeExchange:
         for index in self._halves:
             event = Text("\ufffd", index)
             events.append(event)
-            self.reply.add(event)
+            self.fold.add(event)
         self._halves.clear()
 
     def _refused(self, head: ResponseHead) -> RequestRefused:
-        body = b"".join(self._body)
         return RequestRefused(
-            self._refusal_reason, status=head.status, retry_after=head.get("retry-after"), body_start=body
+            self._refusal_reason,
+            status=head.status,
+            retry_after=head.get("retry-after"),
+            body_start=bytes(self._body),
         )
 
+    def _too_large(self) -> LimitExceeded:
+        return LimitExceeded(f"the answer is larger than {self._limits.answer_size} bytes", limit="answer_size")
+
     def _fail(self, error: PoeprotoError) -> None:
-        error.partial = self.reply
+        error.partial = self.fold
         self.error = error
         self._state.bot = State.ERROR
 

@@ -65,7 +65,7 @@ class QueryRequest:
     query_creation_time: int | None = None
     extra_params: dict[str, Any] | None = None
     version: str = PROTOCOL_VERSION
-    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True)
+    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
 @checked
@@ -79,7 +79,7 @@ class SettingsRequest:
     """
 
     version: str = PROTOCOL_VERSION
-    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True)
+    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
 @checked
@@ -101,7 +101,7 @@ class ReportFeedbackRequest:
     conversation_id: str = ""
     feedback_type: str = ""
     version: str = PROTOCOL_VERSION
-    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True)
+    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
 @checked
@@ -123,7 +123,7 @@ class ReportReactionRequest:
     conversation_id: str = ""
     reaction: str = ""
     version: str = PROTOCOL_VERSION
-    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True)
+    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
 @checked
@@ -141,7 +141,7 @@ class ReportErrorRequest:
     message: str = ""
     metadata: dict[str, Any] = attrs.field(factory=dict[str, Any])
     version: str = PROTOCOL_VERSION
-    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True)
+    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
 @checked
@@ -157,7 +157,7 @@ class UnknownRequest:
 
     type: str
     version: str = PROTOCOL_VERSION
-    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True)
+    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
 Request = (

@@ -47,4 +47,4 @@ class SettingsResponse:
     context_clear_window_secs: int | None = None
     allow_user_context_clear: bool | None = None
     custom_rate_card: str | None = None
-    extra: Mapping[str, Any] = NO_EXTRA
+    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, hash=False)

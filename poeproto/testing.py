@@ -70,7 +70,7 @@ class ExchangePair:
     def answer(self, settings: SettingsResponse | None) -> SettingsResponse | None:
         """Answer a call, and return what Poe reads."""
         self._respond(self.bot.answer(settings))
-        return self.poe.answer
+        return self.poe.settings
 
     def fail(self, error_id: str) -> list[Event]:
         """Let the bot fail, and return what Poe reads of it.

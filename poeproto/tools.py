@@ -28,7 +28,7 @@ class FunctionDefinition:
     name: str
     description: str | None = None
     parameters: dict[str, Any] | None = None
-    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True)
+    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
 @checked
@@ -44,7 +44,7 @@ class ToolDefinition:
 
     function: FunctionDefinition | None = None
     type: str = "function"
-    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True)
+    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
 @checked
@@ -60,7 +60,7 @@ class FunctionCall:
 
     name: str
     arguments: str = ""
-    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True)
+    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
 @checked
@@ -78,7 +78,7 @@ class ToolCall:
     id: str
     function: FunctionCall | None = None
     type: str = "function"
-    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True)
+    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
 @checked
@@ -98,4 +98,4 @@ class ToolResult:
     name: str
     content: str
     role: str = "tool"
-    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True)
+    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)

@@ -138,15 +138,15 @@ def settings(url: str, access_key: str | None, backend: str, as_json: bool) -> N
 
 
 async def _query(url: str, text: str, access_key: str | None, show: Callable[[Event], None]) -> None:
-    async with Client(access_key=access_key) as client, client.query(url, text) as reply:
+    async with Client() as client, client.query(url, text, access_key=access_key) as reply:
         async for event in reply:
             show(event)
         await reply.text()
 
 
 async def _settings(url: str, access_key: str | None) -> SettingsResponse:
-    async with Client(access_key=access_key) as client:
-        return await client.settings(url)
+    async with Client() as client:
+        return await client.settings(url, access_key=access_key)
 
 
 def _run(call: Callable[[], Awaitable[T]], backend: str) -> T:

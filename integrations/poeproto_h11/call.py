@@ -65,7 +65,7 @@ class Call:
             if self._status != 200:
                 # The status says more than the trouble with a body that only explains it.
                 return self.exchange.receive_eof()
-            exc.partial = self.exchange.reply
+            exc.partial = self.exchange.fold
             raise
         return self.exchange.receive_eof() if data is None else self.exchange.receive_data(data)
 

@@ -95,11 +95,11 @@ class Client:
         call = self._call(bot, SettingsRequest(), access_key)
         try:
             await call.start()
-            while call.exchange.answer is None:
+            while call.exchange.settings is None:
                 await call.receive()
         finally:
             await call.close()
-        return call.exchange.answer
+        return call.exchange.settings
 
     async def aclose(self) -> None:
         """Close the connections that are not in use; the others close with their replies."""
@@ -136,7 +136,7 @@ class Reply:
     @property
     def fold(self) -> ReplyFold:
         """The reply so far, through the events that have arrived."""
-        return self._call.exchange.reply
+        return self._call.exchange.fold
 
     async def text(self) -> str:
         """Read the reply to its end, and return its text.

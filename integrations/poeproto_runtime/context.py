@@ -55,4 +55,4 @@ class RequestContext:
             )
 
     def __repr__(self) -> str:
-        return f"<RequestContext of {self.http_request.method} {self.http_request.target}>"
+        return f"<RequestContext of {self.http_request!r}>"

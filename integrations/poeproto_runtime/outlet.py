@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 import anyio
 
 from poeproto_runtime.channel import Channel, PeerGone
+
+_NOT_READING = "the peer does not read what it is sent"
+
+
+@contextmanager
+def within_send_seconds(seconds: float) -> Generator[None]:
+    """Take a peer for gone that lets a write wait longer.
+
+    Raises:
+        PeerGone: then.
+    """
+    try:
+        with anyio.fail_after(seconds):
+            yield
+    except TimeoutError as exc:
+        raise PeerGone(_NOT_READING) from exc
 
 
 class Outlet:
@@ -21,18 +38,20 @@ class Outlet:
         channel: where the bytes go.
         limit: how many bytes may wait here for a slow peer; a bot that makes more waits with them.
         heartbeat_seconds: the longest silence on the wire.
+        send_seconds: how long one write may take.
     """
 
-    def __init__(self, channel: Channel, limit: int, heartbeat_seconds: float) -> None:
+    def __init__(self, channel: Channel, limit: int, heartbeat_seconds: float, send_seconds: float) -> None:
         self._channel = channel
         self._limit = limit
         self._heartbeat_seconds = heartbeat_seconds
+        self._send_seconds = send_seconds
         self._gathered: list[bytes] = []
         self._size = 0
         self._writing = False
         self._written = anyio.Event()  # replaced by each task that waits for the end of a write
         self._wake = anyio.Event()
-        self._last_write = time.monotonic()
+        self._write_began = self._last_write = time.monotonic()
         self._closed = False
         self._broken = False
 
@@ -48,8 +67,9 @@ class Outlet:
 
     def put(self, data: bytes) -> None:
         """Gather bytes for the next write."""
-        self._gathered.append(data)
-        self._size += len(data)
+        if data:
+            self._gathered.append(data)
+            self._size += len(data)
 
     def hand_over(self) -> None:
         """Let the writer's task write what has gathered. Synchronous, so that it may be called between the moment a
@@ -81,28 +101,43 @@ class Outlet:
             raise PeerGone("a write was cut short, so the stream cannot go on")
         self._closed = True
         self.put(tail)
-        await self._channel.finish(self._take())
+        with within_send_seconds(self._send_seconds):
+            await self._channel.finish(self._take())
 
     async def run(self, heartbeat: Callable[[], bytes]) -> None:
-        """Write what is handed over, and a heartbeat after each silence, until cancelled."""
+        """Write what is handed over, and a heartbeat after each silence, until cancelled.
+
+        Raises:
+            PeerGone: also when a write of the bot's task takes too long. It is watched from here, since a deadline
+                around each write would cost more than the write.
+        """
         wait = self._heartbeat_seconds
         while True:
             with anyio.move_on_after(wait):
                 await self._wake.wait()
                 self._wake = anyio.Event()
             wait = self._last_write + self._heartbeat_seconds - time.monotonic()
-            if self._writing or self._closed:
-                # The bot's task is at it. If it is stuck there, a heartbeat would be stuck behind it.
+            if self._closed:
                 wait = self._heartbeat_seconds
+                continue
+            if self._writing:
+                # The bot's task is at it. If it is stuck there, a heartbeat would be stuck behind it.
+                left = self._write_began + self._send_seconds - time.monotonic()
+                if left <= 0:
+                    raise PeerGone(_NOT_READING)
+                wait = min(left, self._heartbeat_seconds)
                 continue
             if not self._gathered and wait <= 0:
                 self.put(heartbeat())
+                wait = self._heartbeat_seconds
             while self._gathered and not self._closed and not self._writing:
-                await self._write()
+                with within_send_seconds(self._send_seconds):
+                    await self._write()
                 wait = self._heartbeat_seconds
 
     async def _write(self) -> None:
         self._writing = self._broken = True
+        self._write_began = time.monotonic()
         try:
             await self._channel.send(self._take())
             self._broken = False

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 import logging
 import secrets
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 import anyio
 
@@ -25,18 +26,25 @@ from poeproto import (
 )
 from poeproto_runtime.channel import Channel, PeerGone
 from poeproto_runtime.context import RequestContext
+from poeproto_runtime.outlet import within_send_seconds
 from poeproto_runtime.routes import Route, checked_routes
+from poeproto_runtime.stepping import cancellation_is_ours
 from poeproto_runtime.streaming import ReplyStream
 
 logger = logging.getLogger("poeproto")
 
-_INDEX_PAGE = b"""<!DOCTYPE html>
+_INDEX = HttpResponse.of(
+    200,
+    "text/html; charset=utf-8",
+    b"""<!DOCTYPE html>
 <html lang="en"><meta charset="utf-8"><title>Poe bot server</title>
 <h1>A Poe bot answers here</h1>
 <p>This address is for Poe's servers, which send it POST requests.
 Enter it as the server URL of a <a href="https://poe.com/create_bot?server=1">server bot</a>.</p>
 </html>
-"""
+""",
+)
+_NOT_FOUND = HttpResponse.of(404, "application/json", b'{"error":"there is no bot at this path"}')
 
 
 class BotService:
@@ -68,12 +76,15 @@ class BotService:
             path: the path to route by, percent-decoded, without what the server or a mount put before it.
             channel: where its body comes from and its answer goes.
         """
+        if not path.startswith("/"):
+            # The absolute form, which a server must accept (RFC 9112, 3.2.2).
+            path = urlsplit(path).path or "/"
         try:
             route = self.routes.get(path)
             if route is None:
-                await channel.respond(_json(404, {"error": "there is no bot at this path"}))
+                await self._respond(channel, _NOT_FOUND)
             elif head.method in ("GET", "HEAD"):
-                await channel.respond(_html(_INDEX_PAGE))
+                await self._respond(channel, _INDEX)
             else:
                 await self._exchange(head, route, channel)
         except PeerGone:
@@ -89,7 +100,7 @@ class BotService:
         except RemoteProtocolError as exc:
             if exc.response is None:
                 raise  # it always has one here, since nothing was answered yet
-            await channel.respond(exc.response)
+            await self._respond(channel, exc.response)
             return
         context = RequestContext(head, access_key=route.access_key, bot_name=route.bot_name, limits=self.limits)
         if isinstance(request, QueryRequest):
@@ -102,9 +113,13 @@ class BotService:
         else:
             error_id = secrets.token_hex(8)
             try:
-                await channel.respond(await self._answer(request, route, exchange, context, error_id))
+                await self._respond(channel, await self._answer(request, route, exchange, context, error_id))
             finally:
                 await context.close(error_id)
+
+    async def _respond(self, channel: Channel, response: HttpResponse) -> None:
+        with within_send_seconds(self.limits.send_seconds):
+            await channel.respond(response)
 
     async def _answer(
         self, request: Request, route: Route, exchange: BotExchange, context: RequestContext, error_id: str
@@ -112,7 +127,9 @@ class BotService:
         try:
             with anyio.fail_after(self.limits.answer_seconds):
                 return exchange.answer(await _call(route, request, context))
-        except Exception as exc:
+        except (Exception, asyncio.CancelledError) as exc:
+            if isinstance(exc, asyncio.CancelledError) and cancellation_is_ours():
+                raise
             logger.error("the bot failed at a %s (error id %s)", type(request).__name__, error_id, exc_info=exc)
             apology = exchange.fail(error_id)
             assert isinstance(apology, HttpResponse), "nothing was answered yet"
@@ -139,15 +156,3 @@ async def _call(route: Route, request: Request, context: RequestContext) -> Sett
         case _:
             raise TypeError(f"{type(request).__name__} is not a call")
     return None
-
-
-def _json(status: int, body: dict[str, str]) -> HttpResponse:
-    return _response(status, "application/json", json.dumps(body).encode())
-
-
-def _html(page: bytes) -> HttpResponse:
-    return _response(200, "text/html; charset=utf-8", page)
-
-
-def _response(status: int, content_type: str, body: bytes) -> HttpResponse:
-    return HttpResponse(status, [("content-type", content_type), ("content-length", str(len(body)))], body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import types
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Generator
 from typing import Any, TypeVar, cast
@@ -58,6 +59,19 @@ async def _events_of_result(answer: Awaitable[object]) -> AsyncIterator[Event | 
             await close_events(events)
     elif result is not None:
         yield cast("str", result)
+
+
+def cancellation_is_ours() -> bool:
+    """Whether the `asyncio.CancelledError` at hand was meant for the task that caught it.
+
+    asyncio raises the same exception in a task that is cancelled and in one that awaits what was; only the former is
+    marked. trio's own exception is another, and never astray.
+    """
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return False  # raised by hand, under trio
+    return task is None or task.cancelling() > 0
 
 
 async def close_events(events: AsyncIterator[Event | str]) -> None:

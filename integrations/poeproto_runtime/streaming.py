@@ -14,7 +14,7 @@ from poeproto import Bot, BotExchange, Done, Event, QueryRequest, State, Text
 from poeproto_runtime.channel import Channel, PeerGone
 from poeproto_runtime.context import RequestContext
 from poeproto_runtime.outlet import Outlet
-from poeproto_runtime.stepping import as_events, close_events, noticing_suspension
+from poeproto_runtime.stepping import as_events, cancellation_is_ours, close_events, noticing_suspension
 
 logger = logging.getLogger("poeproto")
 
@@ -22,13 +22,6 @@ logger = logging.getLogger("poeproto")
 _STOPPED = "This bot's server is restarting."
 _TOO_LATE = "This bot took too long to answer."
 _NO_ANSWER = "This bot gave no answer."
-
-
-def _is_meant_for_us() -> bool:
-    # asyncio raises the same exception in who is cancelled and in who awaits a task that was; only the former is
-    # marked. trio does not confuse them.
-    task = asyncio.current_task()
-    return task is None or task.cancelling() > 0
 
 
 class ReplyStream:
@@ -43,8 +36,8 @@ class ReplyStream:
         self._exchange = exchange
         self._channel = channel
         self._context = context
-        self._limits = context.limits
-        self._outlet = Outlet(channel, self._limits.write_buffer, self._limits.heartbeat_seconds)
+        self._limits = limits = context.limits
+        self._outlet = Outlet(channel, limits.write_buffer, limits.heartbeat_seconds, limits.send_seconds)
         self._suspended = False
         self._stopped = False
         self._bot_scope = anyio.CancelScope()
@@ -83,9 +76,13 @@ class ReplyStream:
 
     async def _write(self, scope: anyio.CancelScope) -> None:
         try:
-            await self._outlet.run(self._exchange.heartbeat)
+            await self._outlet.run(self._heartbeat)
         except PeerGone:
             scope.cancel()
+
+    def _heartbeat(self) -> bytes:
+        # A bot that has sent its own Done may still be cleaning up, and the end of the body waits for that.
+        return b"" if self._exchange.our_state is State.DONE else self._exchange.heartbeat()
 
     async def _run_bot(self, request: QueryRequest) -> bytes:
         """Send the bot's events, and return the bytes that end the stream."""
@@ -96,16 +93,18 @@ class ReplyStream:
         except PeerGone:
             raise
         except asyncio.CancelledError as exc:
-            if _is_meant_for_us():
+            if cancellation_is_ours():
                 raise
             return self._apology("the bot awaited something that was cancelled", cause=exc)
         except Exception as exc:  # noqa: BLE001 - a bot is foreign code, and the peer must hear of its end
             return self._apology("the bot failed", cause=exc)
+        state = self._exchange.our_state
         if self._bot_scope.cancelled_caught:
+            if state in (State.FAILED, State.DONE):
+                return self._apology("after its reply the bot took too long to clean up")
             if self._stopped:
                 return self._apology("the server stopped during a reply", text=_STOPPED, allow_retry=True)
             return self._apology("the bot took too long", text=_TOO_LATE, allow_retry=True)
-        state = self._exchange.our_state
         if state in (State.OPENED, State.UNANSWERED):
             return self._apology("the bot ended without an answer", text=_NO_ANSWER)
         return b"" if state is State.DONE else self._exchange.send(Done())
@@ -145,7 +144,8 @@ class ReplyStream:
     def _apology(
         self, what: str, *, text: str | None = None, allow_retry: bool = False, cause: BaseException | None = None
     ) -> bytes:
-        logger.error("%s (error id %s)", what, self._error_id, exc_info=cause)
+        level = logging.INFO if self._stopped and cause is None else logging.ERROR
+        logger.log(level, "%s (error id %s)", what, self._error_id, exc_info=cause)
         if text is not None:
             text = f"{text} Error id: {self._error_id}"
         apology = self._exchange.fail(self._error_id, text=text, allow_retry=allow_retry)

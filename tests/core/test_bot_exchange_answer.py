@@ -97,7 +97,7 @@ STAGES: dict[str, tuple[Callable[[], BotExchange], list[str]]] = {
     "open": (opened, ["send", "heartbeat"]),
     "with meta": (lambda: opened(Meta()), ["send", "heartbeat"]),
     "with text": (lambda: opened(Text("x")), ["send", "heartbeat"]),
-    "after error": (lambda: opened(Error()), []),
+    "after error": (lambda: opened(Error()), ["heartbeat"]),
     "after done": (lambda: opened(Text("x"), Done()), []),
 }
 

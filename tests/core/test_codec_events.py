@@ -26,6 +26,7 @@ from poeproto import (
     UnknownEvent,
     decode_event,
     encode_event,
+    event_payload,
 )
 from poeproto.events import EVENT_CLASSES
 
@@ -175,7 +176,7 @@ def test_a_fault_in_an_event_is_found_at_its_place(name: str, wire: dict[str, An
         with pytest.raises(RemoteProtocolError) as caught:
             decode_event(name, json.dumps(payload))
         assert caught.value.path == path
-        assert str(caught.value).startswith(f"unacceptable {name!r} event: {path}: ")
+        assert str(caught.value).startswith(f"{path}: unacceptable {name!r} event: ")
 
 
 @pytest.mark.parametrize("data", ["", "{}", "not JSON", '{"index": 1}', "[1,", "a\nb", "\ud83d"])
@@ -314,3 +315,17 @@ def test_the_short_way_of_a_text_says_the_same_as_the_long_way(text: str, cls: t
     assert long == short.replace(b"}\n\n", b',"a":1}\n\n')
     assert short.count(b"\n") == 3
     assert b"\r" not in short
+
+
+@pytest.mark.parametrize(
+    ("event", "payload"),
+    [
+        (Text("a", index=1), ("text", {"text": "a", "index": 1})),
+        (Json({"a": None}), ("json", {"a": None})),
+        (Done(), ("done", {})),
+        (UnknownEvent("later", "{not JSON"), ("later", "{not JSON")),
+        (UnknownEvent("no\0name", "{}"), ("no\0name", "{}")),
+    ],
+)
+def test_an_event_in_the_wires_terms(event: Event, payload: tuple[str, Any]) -> None:
+    assert event_payload(event) == payload

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import copy
+import pickle
+
 import pytest
 
 import poeproto
@@ -121,3 +124,20 @@ def test_every_error_can_carry_the_partial_reply(error: PoeprotoError) -> None:
     error.partial = fold = ReplyFold()
     assert error.partial is fold
     assert PoeprotoError.partial is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RemoteProtocolError("x", path="query[0]", response=HttpResponse(400)),
+        LimitExceeded("x", limit="events"),
+        RequestRefused("x", status=500, retry_after="7", body_start=b"busy"),
+        BotError(Error(text="no")),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_survives_copying_and_the_way_to_another_process(error: PoeprotoError) -> None:
+    for other in (copy.copy(error), pickle.loads(pickle.dumps(error))):
+        assert type(other) is type(error)
+        assert str(other) == str(error)
+        assert vars(other) == vars(error)

@@ -94,3 +94,8 @@ def test_an_unknown_event_has_no_index_of_its_own() -> None:
     construct: Any = UnknownEvent
     with pytest.raises(TypeError):
         construct("poll", "{}", 1)
+
+
+def test_flat_events_may_be_keys() -> None:
+    assert len({Text("a"), Text("a"), Text("b"), Done(), Text("a", extra={"later": 1})}) == 4
+    assert hash(Text("a")) == hash(Text("a", extra={"later": 1}))

@@ -147,3 +147,22 @@ def test_a_bot_name_stays_one_segment_of_the_path(name: str) -> None:
 def test_a_bot_without_a_name_has_no_address() -> None:
     with pytest.raises(ValueError, match="empty"):
         Endpoints().bot("")
+
+
+def test_a_repr_leaves_out_where_keys_and_conversations_are() -> None:
+    request = HttpRequest(
+        "POST", "https://api.poe.com/bot/update_settings/b/the-key/1.2", [], b'{"access_key":"the-key"}'
+    )
+    assert repr(request).startswith("HttpRequest(method='POST', url='https://api.poe.com/…'")
+    response = HttpResponse(200, [], b"the-key")
+    for value in (request, response, RequestHead("POST", "/bot?key=the-key")):
+        assert "the-key" not in repr(value)
+    assert "body=<7 bytes>" in repr(response)
+    assert "url='https://api.poe.com'" in repr(HttpRequest("GET", "https://api.poe.com"))
+    assert "target='/bot'" in repr(RequestHead("GET", "/bot"))
+
+
+def test_a_response_of_a_body_declares_it() -> None:
+    response = HttpResponse.of(405, "text/plain", b"no", [("Allow", "POST")])
+    assert response.headers == ((b"content-type", b"text/plain"), (b"content-length", b"2"), (b"allow", b"POST"))
+    assert (response.status, response.body) == (405, b"no")

@@ -25,7 +25,7 @@ def test_what_poe_publishes_is_the_default(field: str, value: float) -> None:
 def test_a_text_of_the_greatest_length_fits_into_an_event_even_as_escapes() -> None:
     limits = Limits()
     escapes_of_one_character = len(r"\ud83d\udc08")
-    assert limits.text_length * escapes_of_one_character < limits.event_size <= limits.response_body
+    assert limits.text_length * escapes_of_one_character < limits.event_size <= limits.answer_size
 
 
 def test_every_bound_says_where_it_comes_from() -> None:

@@ -22,6 +22,7 @@ from poeproto import (
     PoeprotoError,
     QueryRequest,
     RemoteProtocolError,
+    ReplaceResponse,
     ReplyFold,
     ReportErrorRequest,
     ReportFeedbackRequest,
@@ -47,6 +48,8 @@ BAD = b'event: text\ndata: {"text": 3}\n\n'
 REPLY = b"".join(map(encode_event, sample_reply()))
 HELLO = encode_event(Text("hello"))
 DONE = encode_event(Done())
+# A little more than its payload, whatever that is exactly: nothing here depends on it.
+KEPT_OF_HELLO = 90
 META = encode_event(Meta())
 
 
@@ -73,7 +76,7 @@ def outcome(exchange: PoeExchange, parts: Iterable[bytes]) -> tuple[list[Event],
     assert raised is exchange.error
     if exchange.error is not None:
         assert exchange.their_state is State.ERROR
-        assert exchange.error.partial is exchange.reply
+        assert exchange.error.partial is exchange.fold
         calls: list[Callable[[], object]] = [
             lambda: exchange.receive_data(HELLO),
             exchange.receive_eof,
@@ -86,7 +89,7 @@ def outcome(exchange: PoeExchange, parts: Iterable[bytes]) -> tuple[list[Event],
     fold = ReplyFold()
     for event in events:
         fold.add(event)
-    assert vars(fold) == vars(exchange.reply)
+    assert vars(fold) == vars(exchange.fold)
     return events, exchange.error
 
 
@@ -200,7 +203,7 @@ def test_another_status_than_200_is_an_error_whatever_the_body(request_: Request
     assert isinstance(error, RequestRefused)
     assert (error.status, error.retry_after, error.body_start) == (status, "120", body)
     assert str(status) in str(error)
-    assert exchange.answer is None
+    assert exchange.settings is None
 
 
 @pytest.mark.parametrize("size", [0, 9, 10, 11, 1000])
@@ -328,7 +331,7 @@ def test_a_done_without_an_answer_is_delivered_and_shows_in_the_fold() -> None:
     exchange = asked(head=STREAM)
     assert outcome(exchange, [META + DONE]) == ([Meta(), Done()], None)
     with pytest.raises(IncompleteReply):
-        exchange.reply.final_text()
+        exchange.fold.final_text()
 
 
 @pytest.mark.parametrize("body", [b"", b": comment\n\n", HELLO, HELLO + DONE[:-1], b"event: future\ndata: x\n\n"])
@@ -348,7 +351,7 @@ def test_an_error_event_ends_the_reply_and_is_no_exception() -> None:
 @pytest.mark.parametrize("end", [DONE, encode_event(Error())])
 @pytest.mark.parametrize("rest", [BAD, HELLO * 20, b"x" * 400, b"event: done\ndata: " + b"x" * 200])
 def test_what_follows_the_end_is_passed_over_and_breaks_no_limit(end: bytes, rest: bytes) -> None:
-    limits = Limits(event_size=60, response_body=200)
+    limits = Limits(event_size=60, answer_size=200)
     events, error = same_however_cut(lambda: asked(head=STREAM, limits=limits), HELLO + end + rest)
     assert len(events) == 2
     assert error is None
@@ -358,9 +361,7 @@ def test_what_follows_the_end_is_passed_over_and_breaks_no_limit(end: bytes, res
     ("limits", "limit"),
     [
         (Limits(event_size=len(HELLO) + 20), "event_size"),
-        (Limits(response_body=2 * len(HELLO) + 30), "response_body"),
-        (Limits(event_size=len(HELLO) + 20, response_body=2 * len(HELLO) + 19), "response_body"),
-        (Limits(event_size=len(HELLO) + 20, response_body=3 * len(HELLO) + 21), "event_size"),
+        (Limits(answer_size=2 * KEPT_OF_HELLO), "answer_size"),
     ],
 )
 def test_more_than_a_limit_is_an_error_after_what_was_good(limits: Limits, limit: str) -> None:
@@ -371,16 +372,25 @@ def test_more_than_a_limit_is_an_error_after_what_was_good(limits: Limits, limit
     assert error.limit == limit
 
 
-def test_a_reply_at_the_limit_is_read() -> None:
-    limits = Limits(response_body=len(HELLO + DONE))
-    events, error = same_however_cut(lambda: asked(head=STREAM, limits=limits), HELLO + DONE)
-    assert (events, error) == ([Text("hello"), Done()], None)
+def test_a_reply_at_the_limit_is_read_with_its_end() -> None:
+    limits = Limits(answer_size=2 * KEPT_OF_HELLO)
+    events, error = same_however_cut(lambda: asked(head=STREAM, limits=limits), HELLO * 2 + DONE)
+    assert (events, error) == ([Text("hello"), Text("hello"), Done()], None)
 
 
-def test_an_end_beyond_the_limit_comes_too_late() -> None:
-    limits = Limits(response_body=len(HELLO + DONE) - 1)
-    events, error = same_however_cut(lambda: asked(head=STREAM, limits=limits), HELLO + DONE)
-    assert events == [Text("hello")]
+def test_text_that_was_replaced_does_not_count() -> None:
+    limits = Limits(answer_size=3 * KEPT_OF_HELLO)
+    replies = [ReplaceResponse("hello"), Text("hello"), ReplaceResponse("again", index=1)] * 20
+    body = b"".join(map(encode_event, [*replies, Done()]))
+    events, error = same_however_cut(lambda: asked(head=STREAM, limits=limits), body)
+    assert error is None
+    assert len(events) == 61
+
+
+def test_text_of_another_answer_does_count() -> None:
+    limits = Limits(answer_size=3 * KEPT_OF_HELLO)
+    body = b"".join(encode_event(ReplaceResponse("hello", index=index)) for index in range(4))
+    _, error = same_however_cut(lambda: asked(head=STREAM, limits=limits), body)
     assert isinstance(error, LimitExceeded)
 
 
@@ -393,9 +403,9 @@ def test_settings_are_there_once_the_answer_has_ended() -> None:
         exchange = asked(SettingsRequest(), JSON)
         for part in parts:
             assert exchange.receive_data(part) == []
-        assert exchange.answer is None
+        assert exchange.settings is None
         assert exchange.receive_eof() == []
-        assert exchange.answer == SettingsResponse(allow_attachments=True)
+        assert exchange.settings == SettingsResponse(allow_attachments=True)
         assert exchange.error is None
 
 
@@ -411,10 +421,10 @@ def test_settings_that_make_no_sense_are_the_peers_fault(body: bytes, path: str)
 
 def test_an_answer_over_the_limit_is_an_error() -> None:
     body = b'{"response_version": 2}'
-    assert same_however_cut(lambda: asked(SettingsRequest(), JSON, Limits(response_body=len(body))), body)[1] is None
-    _, error = same_however_cut(lambda: asked(SettingsRequest(), JSON, Limits(response_body=len(body) - 1)), body)
+    assert same_however_cut(lambda: asked(SettingsRequest(), JSON, Limits(answer_size=len(body))), body)[1] is None
+    _, error = same_however_cut(lambda: asked(SettingsRequest(), JSON, Limits(answer_size=len(body) - 1)), body)
     assert isinstance(error, LimitExceeded)
-    assert error.limit == "response_body"
+    assert error.limit == "answer_size"
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"thank you", b"null"])
@@ -422,4 +432,4 @@ def test_an_answer_over_the_limit_is_an_error() -> None:
 def test_what_a_bot_answers_to_a_report_is_ignored(report: Request, body: bytes) -> None:
     exchange = asked(report, ResponseHead(200))
     assert outcome(exchange, [body]) == ([], None)
-    assert exchange.answer is None
+    assert exchange.settings is None

@@ -141,7 +141,7 @@ def test_halves_are_joined_within_an_answer(
 )
 def test_the_outermost_halves_are_joined_and_their_neighbours_are_not(first: str, second: str, expected: str) -> None:
     _, exchange = read([record("text", first), record("text", second), DONE])
-    assert exchange.reply.text == expected
+    assert exchange.fold.text == expected
 
 
 @pytest.mark.parametrize("end", [DONE, ERROR, BAD, b""], ids=["done", "error", "bad event", "end of stream"])
@@ -149,7 +149,7 @@ def test_what_waits_for_its_other_half_comes_out_before_the_end(end: bytes) -> N
     for parts in [record("text", "a" + HIGH) + end], [record("text", "a" + HIGH), end]:
         events, exchange = read(parts)
         assert events[:2] == [Text("a"), Text("\ufffd")]
-        assert exchange.reply.text == "a\ufffd"
+        assert exchange.fold.text == "a\ufffd"
 
 
 def test_at_the_end_of_the_stream_the_half_is_returned_first_and_the_error_raised_next() -> None:
@@ -203,4 +203,4 @@ def test_the_texts_are_the_same_whatever_the_events_the_end_and_the_cuts(
     fold = ReplyFold()
     for event in events:
         fold.add(event)
-    assert fold.texts == exchange.reply.texts == {index: joined(texts) for index, texts in pieces.items()}
+    assert fold.texts == exchange.fold.texts == {index: joined(texts) for index, texts in pieces.items()}

@@ -113,7 +113,7 @@ def test_both_sides_of_a_pair_keep_its_limits(cut: Callable[[bytes], Iterable[by
     pair = ExchangePair(limits=Limits(request_body=10), cut=cut)
     with pytest.raises(LimitExceeded):
         pair.request(sample_query())
-    pair = ExchangePair(limits=Limits(response_body=10), cut=cut)
+    pair = ExchangePair(limits=Limits(answer_size=10), cut=cut)
     pair.request(SettingsRequest())
     with pytest.raises(LimitExceeded):
         pair.answer(SettingsResponse())

@@ -271,7 +271,7 @@ async def test_settings_that_are_none(answer: bytes, error: type[PoeprotoError])
 
 async def test_settings_that_are_too_large() -> None:
     async with scripted(answering(response(200, bytes(2000)))) as server:
-        async with Client(limits=Limits(response_body=1000)) as client:
+        async with Client(limits=Limits(answer_size=1000)) as client:
             with pytest.raises(LimitExceeded, match="1000 bytes"):
                 await client.settings(server.address)
         await server.until_closed(1)

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 
 @attrs.frozen
 class Certificate:
-    """A self-signed certificate for localhost and 127.0.0.1."""
+    """A self-signed certificate for 127.0.0.1."""
 
     file: Path
     key: Path
@@ -49,7 +49,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
         pytest.skip("there is no openssl here to make a certificate with")
     made = Certificate((folder := tmp_path_factory.mktemp("tls")) / "cert.pem", folder / "key.pem")
     command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command += ["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    command += ["-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
     command += ["-out", str(made.file), "-keyout", str(made.key)]
     subprocess.run(command, check=True, capture_output=True)
     return made
@@ -60,14 +60,16 @@ async def serving(context: ssl.SSLContext, script: Callable[[Peer], Awaitable[ob
     """The address of a server that speaks TLS, and then runs the script on each connection."""
 
     async def handle(stream: TLSStream) -> None:
-        with contextlib.suppress(anyio.EndOfStream, anyio.BrokenResourceError):
-            await script(Peer(cast("anyio.abc.SocketStream", stream), []))
-        await anyio.aclose_forcefully(stream)
+        try:
+            with contextlib.suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+                await script(Peer(cast("anyio.abc.SocketStream", stream), []))
+        finally:
+            await anyio.aclose_forcefully(stream)
 
     tcp = await anyio.create_tcp_listener(local_host="127.0.0.1")
     async with TLSListener(tcp, context, standard_compatible=False) as listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, handle)
-        yield f"https://127.0.0.1:{listener.extra(anyio.abc.SocketAttribute.local_port)}/"
+        yield f"https://127.0.0.1:{tcp.extra(anyio.abc.SocketAttribute.local_port)}/"
         tasks.cancel_scope.cancel()
 
 
@@ -76,18 +78,15 @@ async def test_a_trusted_server(certificate: Certificate, version: ssl.TLSVersio
     context = certificate.server()
     context.maximum_version = version
     async with serving(context, answering(HELLO)) as url, Client(ssl_context=certificate.trusting_client()) as client:
-        for address in (url, url, url):
-            async with client.query(address, "hello") as answer:
+        for _ in range(3):
+            async with client.query(url, "hello") as answer:
                 assert [event async for event in answer] == [Text("hello"), Done()]
         assert client.connections_opened == 1
-        async with client.query(url.replace("127.0.0.1", "localhost"), "hello") as answer:
-            assert await answer.text() == "hello"
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
 async def test_a_stranger_is_not_trusted(certificate: Certificate) -> None:
     async with serving(certificate.server(), answering(HELLO)) as url, Client() as client:
-        with pytest.raises(ConnectFailed, match="(?i)certificate"):
+        with pytest.raises(ConnectFailed, match=r"(?i)certificate"):
             await client.settings(url)
         assert client.connections_opened == 0
 
@@ -95,8 +94,8 @@ async def test_a_stranger_is_not_trusted(certificate: Certificate) -> None:
 async def test_another_name_is_not_trusted(certificate: Certificate) -> None:
     trusting = certificate.trusting_client()
     async with serving(certificate.server(), answering(HELLO)) as url, Client(ssl_context=trusting) as client:
-        with pytest.raises(ConnectFailed, match="(?i)certificate"):
-            await client.settings(url.replace("127.0.0.1", "127.0.0.2"))
+        with pytest.raises(ConnectFailed, match=r"(?i)certificate"):
+            await client.settings(url.replace("127.0.0.1", "localhost"))
 
 
 async def test_a_connection_that_breaks_off_within_a_reply(certificate: Certificate) -> None:

@@ -359,3 +359,17 @@ async def test_a_bot_that_awaits_what_was_cancelled_has_failed_and_was_not_cance
     channel = await answer(bot)
     log = assert_failed_in_private(channel, caplog, [Text("before")])
     assert "CancelledError" in log
+
+
+@pytest.mark.parametrize("last", [Done(), Error(text="no")])
+async def test_heartbeats_do_not_disturb_the_end_of_a_bot_that_cleans_up_for_long(last: Event) -> None:
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[Event]:
+        try:
+            yield Text("hello")
+            yield last
+        finally:
+            await anyio.sleep(0.05)
+
+    channel = await answer(bot, limits=Limits(heartbeat_seconds=0.005))
+    assert channel.ended
+    assert channel.events == list(dict.fromkeys([Text("hello"), last, Done()]))

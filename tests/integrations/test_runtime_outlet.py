@@ -38,7 +38,7 @@ async def running(outlet: Outlet) -> AsyncGenerator[None]:
 
 async def test_a_flush_writes_from_the_task_that_calls_it() -> None:
     channel = await a_channel()
-    outlet = Outlet(channel, 1000, NEVER)
+    outlet = Outlet(channel, 1000, NEVER, NEVER)
     async with running(outlet):
         outlet.put(b"a")
         outlet.put(b"b")
@@ -51,7 +51,7 @@ async def test_a_flush_writes_from_the_task_that_calls_it() -> None:
 
 async def test_what_is_handed_over_is_written_by_the_other_task_in_one_piece() -> None:
     channel = await a_channel()
-    outlet = Outlet(channel, 1000, NEVER)
+    outlet = Outlet(channel, 1000, NEVER, NEVER)
     async with running(outlet):
         for letter in (b"a", b"b", b"c"):
             outlet.put(letter)
@@ -66,7 +66,7 @@ async def test_what_is_handed_over_is_written_by_the_other_task_in_one_piece() -
 
 async def test_handing_over_nothing_wakes_nobody() -> None:
     channel = await a_channel()
-    outlet = Outlet(channel, 1000, NEVER)
+    outlet = Outlet(channel, 1000, NEVER, NEVER)
     async with running(outlet):
         outlet.hand_over()
         await anyio.wait_all_tasks_blocked()
@@ -76,7 +76,7 @@ async def test_handing_over_nothing_wakes_nobody() -> None:
 async def test_what_comes_during_a_write_is_written_after_it_by_the_same_task() -> None:
     channel = await a_channel()
     channel.open = anyio.Event()
-    outlet = Outlet(channel, 1000, NEVER)
+    outlet = Outlet(channel, 1000, NEVER, NEVER)
     async with running(outlet):
         outlet.put(b"a")
         outlet.hand_over()
@@ -94,7 +94,7 @@ async def test_what_comes_during_a_write_is_written_after_it_by_the_same_task() 
 async def test_a_full_outlet_makes_the_bots_task_wait() -> None:
     channel = await a_channel()
     channel.open = anyio.Event()
-    outlet = Outlet(channel, 10, NEVER)
+    outlet = Outlet(channel, 10, NEVER, NEVER)
     flushed = anyio.Event()
 
     async def flush() -> None:
@@ -120,7 +120,7 @@ async def test_a_full_outlet_makes_the_bots_task_wait() -> None:
 async def test_the_end_waits_for_the_write_before_it() -> None:
     channel = await a_channel()
     channel.open = anyio.Event()
-    outlet = Outlet(channel, 1000, NEVER)
+    outlet = Outlet(channel, 1000, NEVER, NEVER)
 
     async with running(outlet), anyio.create_task_group() as tasks:
         outlet.put(b"a")
@@ -137,7 +137,7 @@ async def test_the_end_waits_for_the_write_before_it() -> None:
 
 async def test_the_end_goes_out_with_what_had_gathered() -> None:
     channel = await a_channel()
-    outlet = Outlet(channel, 1000, NEVER)
+    outlet = Outlet(channel, 1000, NEVER, NEVER)
     outlet.put(b"a")
     await outlet.finish(b"b")
     assert channel.writes == [b"ab"]
@@ -147,7 +147,7 @@ async def test_the_end_goes_out_with_what_had_gathered() -> None:
 async def test_after_a_write_that_was_cut_short_the_stream_cannot_go_on() -> None:
     channel = await a_channel()
     channel.open = anyio.Event()
-    outlet = Outlet(channel, 1000, NEVER)
+    outlet = Outlet(channel, 1000, NEVER, NEVER)
     outlet.put(b"a")
     with anyio.move_on_after(SOON):
         await outlet.flush()
@@ -159,7 +159,7 @@ async def test_after_a_write_that_was_cut_short_the_stream_cannot_go_on() -> Non
 async def test_a_peer_that_is_gone_ends_the_task() -> None:
     channel = await a_channel()
     channel.break_writes = True
-    outlet = Outlet(channel, 1000, NEVER)
+    outlet = Outlet(channel, 1000, NEVER, NEVER)
     outlet.put(b"a")
     outlet.hand_over()
     with pytest.raises(PeerGone):
@@ -168,7 +168,7 @@ async def test_a_peer_that_is_gone_ends_the_task() -> None:
 
 async def test_heartbeats_break_the_silence() -> None:
     channel = await a_channel()
-    async with running(Outlet(channel, 1000, SOON)):
+    async with running(Outlet(channel, 1000, SOON, NEVER)):
         await channel.until(lambda: len(channel.writes) == 3)
     assert channel.writes == [HEARTBEAT] * 3
 
@@ -176,14 +176,14 @@ async def test_heartbeats_break_the_silence() -> None:
 async def heartbeats_elsewhere() -> None:
     """Let so much time pass that a silent outlet would have sent several."""
     other = await a_channel()
-    async with running(Outlet(other, 1000, SOON)):
+    async with running(Outlet(other, 1000, SOON, NEVER)):
         await other.until(lambda: len(other.writes) == 5)
 
 
 async def test_no_heartbeat_goes_into_a_write_that_is_stuck() -> None:
     channel = await a_channel()
     channel.open = anyio.Event()
-    outlet = Outlet(channel, 1000, SOON)
+    outlet = Outlet(channel, 1000, SOON, NEVER)
     async with running(outlet), anyio.create_task_group() as tasks:
         outlet.put(b"a")
         tasks.start_soon(outlet.flush)
@@ -197,7 +197,7 @@ async def test_no_heartbeat_goes_into_a_write_that_is_stuck() -> None:
 
 async def test_no_heartbeat_comes_after_the_end() -> None:
     channel = await a_channel()
-    outlet = Outlet(channel, 1000, SOON)
+    outlet = Outlet(channel, 1000, SOON, NEVER)
     async with running(outlet):
         await outlet.finish(b"end")
         await heartbeats_elsewhere()
@@ -206,9 +206,30 @@ async def test_no_heartbeat_comes_after_the_end() -> None:
 
 async def test_a_busy_stream_needs_no_heartbeat() -> None:
     channel = await a_channel()
-    outlet = Outlet(channel, 1000, NEVER)
+    outlet = Outlet(channel, 1000, NEVER, NEVER)
     async with running(outlet):
         for _ in range(5):
             outlet.put(b"a")
             await outlet.flush()
     assert channel.writes == [b"a"] * 5
+
+
+async def test_a_peer_that_does_not_read_is_gone_whoever_writes() -> None:
+    channel = await a_channel()
+    channel.open = anyio.Event()
+    outlet = Outlet(channel, 1000, SOON, 2 * SOON)
+    outlet.put(b"a")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(outlet.flush)
+        await channel.until(lambda: channel.attempts == 1)
+        with pytest.raises(PeerGone):
+            await outlet.run(lambda: HEARTBEAT)
+        tasks.cancel_scope.cancel()
+
+    other = await a_channel()
+    other.open = anyio.Event()
+    outlet = Outlet(other, 1000, SOON, SOON)
+    with pytest.raises(PeerGone):
+        await outlet.run(lambda: HEARTBEAT)
+    with pytest.raises(PeerGone):
+        await outlet.finish(b"end")

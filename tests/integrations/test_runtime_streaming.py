@@ -228,6 +228,7 @@ async def test_every_event_passes() -> None:
 
 
 async def test_stopping_ends_open_replies_with_an_error_that_allows_a_retry(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="poeproto")
     channels = [MemoryChannel() for _ in range(3)]
     closed: list[str] = []
 
