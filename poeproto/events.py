@@ -175,7 +175,7 @@ class Done:
 
 @attrs.frozen
 class UnknownEvent:
-    """An event of a name this version does not know; readers pass over it, and it cannot be sent.
+    """An event of a name this version does not know; readers pass over it, and `BotExchange.send` refuses it.
 
     Attributes:
         event: the name.

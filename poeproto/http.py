@@ -165,8 +165,8 @@ class Endpoints:
         """The URL at which the bot of that name is queried.
 
         Raises:
-            ValueError: when the name is empty.
+            ValueError: when the name is empty, a dot segment (RFC 3986, 3.3), or holds a lone surrogate.
         """
-        if not name:
-            raise ValueError("the bot's name is empty")
+        if name in ("", ".", ".."):
+            raise ValueError(f"{name!r} is not the name of a bot")
         return f"{self.api}/bot/{quote(name, safe='')}"

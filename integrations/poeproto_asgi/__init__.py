@@ -3,7 +3,7 @@
 from poeproto_asgi.app import BotApp
 from poeproto_asgi.running import run
 from poeproto_asgi.serving import serve
-from poeproto_asgi.targets import TargetError, load_app
+from poeproto_asgi.targets import TargetError, TargetFailed, load_app
 from poeproto_runtime import Route
 
-__all__ = ["BotApp", "Route", "TargetError", "load_app", "run", "serve"]
+__all__ = ["BotApp", "Route", "TargetError", "TargetFailed", "load_app", "run", "serve"]

@@ -7,7 +7,7 @@ import importlib
 import socket
 import sys
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 import anyio
 import anyio.abc
@@ -48,13 +48,15 @@ async def serve(
     Raises:
         ValueError, OSError: when the address is malformed or cannot be bound.
         RuntimeError: when `worker_class` is of another event loop than the running one.
+        Exception: what Hypercorn raises about its configuration, certificates that are not there for instance.
     """
     on_trio = _in_trio_task()
     if worker_class is not None and (worker_class == "trio") != on_trio:
         raise RuntimeError(f"worker_class={worker_class!r} does not fit the running event loop; see poeproto_asgi.run")
+    hypercorn_serve = _hypercorn_serve(on_trio)
+    config = copy.copy(config) if config else _quiet_config()
     listener = bind if isinstance(bind, socket.socket) else listen(bind)
     address = address_of(listener)
-    config = copy.copy(config) if config else _quiet_config()
     config.bind = [f"fd://{listener.detach()}"]  # Hypercorn owns and closes it from here
     stop = anyio.Event()
 
@@ -62,15 +64,30 @@ async def serve(
         await stop.wait()
         app.service.stop_streams()
 
-    hypercorn_serve = _hypercorn_serve(on_trio)
+    failure: BaseException | None = None
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_set_when_cancelled, stop)
         task_status.started(address)
-        # Hypercorn shuts down in an orderly way when its trigger returns, and leaves connections behind when it is
-        # cancelled (on asyncio): so it is told, not cancelled. Its own graceful timeout bounds the wait.
-        with anyio.CancelScope(shield=True):
-            await hypercorn_serve(app, config, shutdown_trigger=stop_when_told)
+        try:
+            # Hypercorn shuts down in an orderly way when its trigger returns, and leaves connections behind when it is
+            # cancelled (on asyncio): so it is told, not cancelled. Its own graceful timeout bounds the wait.
+            with anyio.CancelScope(shield=True):
+                await hypercorn_serve(app, config, shutdown_trigger=stop_when_told)
+        except Exception as exc:  # noqa: BLE001 - carried past the task group, which would wrap it
+            failure = exc
         tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise _unwrapped(failure)
+
+
+def _unwrapped(failure: BaseException) -> BaseException:
+    """What a group holds, if it is one thing: Hypercorn on trio raises its errors in groups, on asyncio bare."""
+    while isinstance(failure, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", failure)
+        if len(group.exceptions) != 1:
+            return group
+        failure = group.exceptions[0]
+    return failure
 
 
 async def _set_when_cancelled(event: anyio.Event) -> None:

@@ -6,7 +6,8 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -17,6 +18,10 @@ from poeproto_runtime import Route
 
 class TargetError(Exception):
     """A target does not name anything that can be served. The message is for the person who typed it."""
+
+
+class TargetFailed(TargetError):
+    """The code that a target names raised an exception, which is the ``__cause__``."""
 
 
 def load_app(target: str, *, access_key: str | None = None, allow_without_key: bool = False) -> BotApp:
@@ -30,6 +35,7 @@ def load_app(target: str, *, access_key: str | None = None, allow_without_key: b
 
     Raises:
         TargetError: when there is no such thing, or it is none of these.
+        TargetFailed: when its own code raises an exception.
         ValueError: when a bot has neither a key nor the permission to answer anyone.
     """
     found = _load(target)
@@ -56,7 +62,18 @@ def _made(cls: type[Bot], target: str) -> Bot:
         inspect.signature(cls).bind()
     except TypeError as exc:
         raise TargetError(f"{target}: {cls.__name__} cannot be made without arguments: {exc}") from None
-    return cls()
+    with _foreign_code(target):
+        return cls()
+
+
+@contextmanager
+def _foreign_code(target: str) -> Generator[None]:
+    try:
+        yield
+    except TargetError:
+        raise
+    except Exception as exc:
+        raise TargetFailed(f"{target} failed to load: {type(exc).__name__}: {exc}") from exc
 
 
 def _load(target: str) -> object:
@@ -75,12 +92,13 @@ def _load_module(name: str) -> object:
     # As `python -m` has it: the current folder counts.
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as exc:
-        if exc.name is not None and (name == exc.name or name.startswith(f"{exc.name}.")):
-            raise TargetError(f"there is no module {name!r}") from None
-        raise
+    with _foreign_code(name):
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as exc:
+            if exc.name is not None and (name == exc.name or name.startswith(f"{exc.name}.")):
+                raise TargetError(f"there is no module {name!r}") from None
+            raise
 
 
 def _load_file(path: Path) -> object:
@@ -94,5 +112,6 @@ def _load_file(path: Path) -> object:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # where dataclasses and pickling look for it
     sys.path.insert(0, str(path.parent.resolve()))  # as `python path/file.py` has it
-    spec.loader.exec_module(module)
+    with _foreign_code(str(path)):
+        spec.loader.exec_module(module)
     return module

@@ -1,5 +1,5 @@
 """Lets `python -m poeproto_cli` do what `poeproto` does."""
 
-from poeproto_cli.main import main
+from poeproto_cli import main
 
-main(prog_name="poeproto")
+main()

@@ -8,9 +8,10 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import traceback
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import anyio
 import attrs
@@ -24,14 +25,14 @@ from poeproto import (
     ReplaceResponse,
     RequestRefused,
     SettingsResponse,
-    SSEDecoder,
     SuggestedReply,
     Text,
-    encode_event,
+    UnknownEvent,
     encode_settings,
+    event_payload,
 )
 from poeproto.auth import access_key_set
-from poeproto_asgi import TargetError, run
+from poeproto_asgi import TargetError, TargetFailed, run
 from poeproto_asgi.serving import WorkerClass
 from poeproto_h11 import Client
 
@@ -101,6 +102,9 @@ def serve(
             allow_without_key=allow_without_key,
             on_ready=lambda address: click.echo(f"serving {target} at {address}"),
         )
+    except TargetFailed as exc:
+        traceback.print_exception(exc.__cause__)  # of code that its author will want to mend
+        raise click.ClickException(str(exc)) from exc
     except (TargetError, ValueError) as exc:
         raise click.UsageError(str(exc)) from exc
     except (OSError, RuntimeError) as exc:
@@ -189,11 +193,11 @@ def _show_text(event: Event) -> None:
 
 
 def _show_json(event: Event) -> None:
-    [record] = SSEDecoder().receive_data(encode_event(event))
-    data: Any = record.data
-    with contextlib.suppress(ValueError):  # an unknown event's payload need not be JSON: it is shown as it came
-        data = json.loads(data)
-    _echo(json.dumps({"event": record.event, "data": data}, ensure_ascii=False))
+    name, data = event_payload(event)
+    if isinstance(event, UnknownEvent):
+        with contextlib.suppress(ValueError):  # its payload need not be JSON, and is shown as it came then
+            data = json.loads(data)
+    _echo(json.dumps({"event": name, "data": data}, ensure_ascii=False))
 
 
 def _echo(text: str, *, nl: bool = True, err: bool = False) -> None:

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from poeproto import Event, HttpRequest, Limits, LocalProtocolError, PoeExchange, PoeprotoError, State
+from poeproto import (
+    ConnectionLost,
+    Event,
+    HttpRequest,
+    Limits,
+    LocalProtocolError,
+    PoeExchange,
+    PoeprotoError,
+    RemoteProtocolError,
+    ResponseHead,
+    State,
+    TransportError,
+)
 from poeproto_h11.connection import Clock, Connection
 from poeproto_h11.origins import split_url
 from poeproto_h11.pool import Pool
@@ -34,24 +46,39 @@ class Call:
         self._clock = Clock(timeouts)
         self._connection: Connection | None = None
         self._status = 0
+        self._started = False
 
     async def start(self) -> None:
         """Send the request, and read the head of the response.
 
         Raises:
             TransportError, RemoteProtocolError: when that fails; what was opened has been closed.
+            LocalProtocolError: when it was started before.
         """
+        if self._started:
+            raise LocalProtocolError("the query was sent already; make another for another reply")
+        self._started = True
         self._clock.start()
         connection = await self._pool.take(self._origin, self._clock)
         self._connection = connection
         try:
-            await connection.send(self._request, self._target, self._origin.authority, self._clock)
-            head = await connection.receive_head(self._clock)
+            head = await self._exchange_heads(connection)
             self._status = head.status
             self.exchange.receive_head(head)
         except BaseException:
             await self.close()
             raise
+
+    async def _exchange_heads(self, connection: Connection) -> ResponseHead:
+        try:
+            await connection.send(self._request, self._target, self._origin.authority, self._clock)
+        except ConnectionLost as lost:
+            # A server that refuses a large request says so and closes, while we are still writing.
+            try:
+                return await connection.receive_head(self._clock)
+            except (TransportError, RemoteProtocolError):
+                raise lost from None
+        return await connection.receive_head(self._clock)
 
     async def receive(self) -> list[Event]:
         """The events of the next part of the body, or what its end brings; see `PoeExchange` for the errors."""

@@ -11,6 +11,7 @@ from poeproto import (
     Endpoints,
     Event,
     Limits,
+    LocalProtocolError,
     Message,
     PoeExchange,
     QueryRequest,
@@ -74,7 +75,7 @@ class Client:
             access_key: the bot server's key, for a URL.
 
         Raises:
-            LocalProtocolError: when the URL is not usable or the request cannot be written.
+            LocalProtocolError: when name, URL or key are not usable, or the request cannot be written.
         """
         if isinstance(request, str):
             request = QueryRequest([Message("user", request)])
@@ -117,9 +118,14 @@ class Client:
         return f"<Client, {self.connections_opened} connections opened>"
 
     def _call(self, bot: str, request: Request, access_key: str | None) -> Call:
-        url = bot if "://" in bot else self._endpoints.bot(bot)
-        at_poe = split_url(url)[0] == split_url(self._endpoints.api)[0]
-        exchange = PoeExchange(access_key or (self._api_key if at_poe else self._access_key), self._limits)
+        try:
+            url = bot if "://" in bot else self._endpoints.bot(bot)
+            at_poe = split_url(url)[0] == split_url(self._endpoints.api)[0]
+            if access_key is None:
+                access_key = self._api_key if at_poe else self._access_key
+            exchange = PoeExchange(access_key, self._limits)
+        except ValueError as exc:  # a name or a key that cannot be sent
+            raise LocalProtocolError(str(exc)) from exc
         return Call(self._pool, exchange, exchange.send(request, url), self._limits, self._timeouts)
 
 
@@ -159,7 +165,7 @@ class Reply:
         """
         await self._call.start()
         try:
-            while self._call.exchange.their_state is State.DONE:
+            while self._call.exchange.their_state is not State.OPENED:
                 await self._call.receive()  # a refusal: reading the start of its body ends in the error
         except BaseException:
             await self._call.close()

@@ -6,11 +6,19 @@ import time
 
 import h11
 
-from poeproto import ConnectionLost, DeadlineExceeded, HttpRequest, RemoteProtocolError, ResponseHead
+from poeproto import (
+    ConnectionLost,
+    DeadlineExceeded,
+    HttpRequest,
+    LocalProtocolError,
+    RemoteProtocolError,
+    ResponseHead,
+)
 from poeproto_h11.streams import ByteStream
 from poeproto_h11.timeouts import Timeouts
 
 _MAX_HEAD = 32 * 1024
+_SLICE = 64 * 1024
 
 
 class Clock:
@@ -55,22 +63,37 @@ class Connection:
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
         self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
+        self._head_received = False
+        self._request_cut_short = False
         self._failure: ConnectionLost | RemoteProtocolError | None = None
 
     async def send(self, request: HttpRequest, target: str, host: str, clock: Clock) -> None:
         """Send a whole request.
 
         Raises:
-            ConnectionLost, DeadlineExceeded: the connection is of no further use then.
+            LocalProtocolError: when HTTP has no form for it.
+            ConnectionLost, DeadlineExceeded: the connection is of no further use then, but for reading an early answer
+                after the former.
         """
         headers = [(b"host", host.encode()), *request.headers, (b"content-length", str(len(request.body)).encode())]
-        parts = [
-            self._h11.send(h11.Request(method=request.method, target=target, headers=headers)),
-            self._h11.send(h11.Data(data=request.body)),
-            self._h11.send(h11.EndOfMessage()),
-        ]
         try:
-            await self._stream.send(b"".join(part for part in parts if part), clock.left(clock.timeouts.idle))
+            parts = [
+                self._h11.send(h11.Request(method=request.method, target=target, headers=headers)),
+                self._h11.send(h11.Data(data=request.body)),
+                self._h11.send(h11.EndOfMessage()),
+            ]
+        except h11.LocalProtocolError as exc:
+            raise LocalProtocolError(f"the request cannot be written: {exc}") from exc
+        data = memoryview(b"".join(part for part in parts if part))
+        try:
+            # In slices, since the timeout is for a peer that takes nothing, not for one that takes its time.
+            for start in range(0, len(data), _SLICE):
+                if start and not self._stream.is_quiet():
+                    # The peer answers already, with a refusal as a rule. Writing on into the connection that it is
+                    # about to close would cost us that answer.
+                    self._request_cut_short = True
+                    return
+                await self._stream.send(bytes(data[start : start + _SLICE]), clock.left(clock.timeouts.idle))
         except TimeoutError as exc:
             raise clock.exceeded("idle") from exc
 
@@ -85,11 +108,10 @@ class Connection:
         while True:
             event = self._next_event()
             if isinstance(event, h11.Response):
+                self._head_received = True
                 return ResponseHead(event.status_code, event.headers.raw_items())
             if event is h11.NEED_DATA:
                 await self._fill(clock, end - time.monotonic(), "header")
-            elif isinstance(event, h11.ConnectionClosed):
-                raise ConnectionLost("the peer closed the connection without an answer")
 
     async def receive_body(self, clock: Clock) -> bytes | None:
         """What has come of the body, at least one byte; None at its end.
@@ -121,8 +143,9 @@ class Connection:
 
     def ready_for_next(self) -> bool:
         """Whether the exchange is over and another may begin; prepares for it."""
-        if self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE:
+        if not self._request_cut_short and self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE:
             self._h11.start_next_cycle()
+            self._head_received = False
             return True
         return False
 
@@ -146,5 +169,6 @@ class Connection:
             return self._h11.next_event()
         except h11.RemoteProtocolError as exc:
             if self._h11.trailing_data[1]:
-                raise ConnectionLost(f"the connection ended within the response: {exc}") from exc
+                where = "within the response" if self._head_received else "without an answer"
+                raise ConnectionLost(f"the peer closed the connection {where}") from exc
             raise RemoteProtocolError(f"the peer's HTTP is not acceptable: {exc}") from exc

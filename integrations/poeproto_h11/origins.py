@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote, urlsplit
 
 import attrs
@@ -9,6 +10,7 @@ import attrs
 from poeproto import LocalProtocolError
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_HOST = re.compile(r"[A-Za-z0-9._~-]+|[0-9A-Fa-f:.]+(%[A-Za-z0-9._~-]+)?")  # a name or an address (RFC 3986, 3.2.2)
 # All that a path or query may hold by itself, and the percent sign of what is encoded already.
 _SAFE = "/?:@!$&'()*+,;=-._~%"
 
@@ -54,7 +56,12 @@ def split_url(url: str) -> tuple[Origin, str]:
         raise LocalProtocolError("a URL with credentials in it is refused: they end up in logs; pass access_key")
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
         raise LocalProtocolError(f"not an http or https URL: {url!r}")
-    target = quote(parts.path or "/", safe=_SAFE)
-    if parts.query:
-        target += "?" + quote(parts.query, safe=_SAFE)
+    if not _HOST.fullmatch(parts.hostname):
+        raise LocalProtocolError(f"not a host name in ASCII, as xn--… is: {parts.hostname!r}")
+    try:
+        target = quote(parts.path or "/", safe=_SAFE)
+        if parts.query:
+            target += "?" + quote(parts.query, safe=_SAFE)
+    except UnicodeEncodeError as exc:
+        raise LocalProtocolError(f"not a URL: {exc}") from exc
     return Origin(parts.scheme, parts.hostname, _DEFAULT_PORTS[parts.scheme] if port is None else port), target

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
+
 from poeproto import ConnectFailed
 from poeproto_h11.connection import Clock, Connection
 from poeproto_h11.origins import Origin
 from poeproto_h11.streams import Connector
 
-_IDLE_PER_ORIGIN = 32
+_MOST_IDLE = 64
+# How often connections are looked at that their peers may have closed.
+_PRUNE_SECONDS = 5.0
 
 
 class Pool:
@@ -23,7 +27,8 @@ class Pool:
     def __init__(self, connect: Connector) -> None:
         self.opened = 0
         self._connect = connect
-        self._idle: dict[Origin, list[Connection]] = {}
+        self._idle: list[tuple[Origin, Connection]] = []  # the last used comes last
+        self._pruned = time.monotonic()
         self._closed = False
 
     async def take(self, origin: Origin, clock: Clock) -> Connection:
@@ -34,12 +39,12 @@ class Pool:
         """
         if self._closed:
             raise ConnectFailed("the client is closed")
-        idle = self._idle.get(origin, [])
-        while idle:
-            connection = idle.pop()  # the last used is the least likely to have been closed by the peer
-            if connection.is_quiet():
-                return connection
-            await connection.aclose()
+        # The last used is the least likely to have been closed by the peer.
+        for entry in [entry for entry in reversed(self._idle) if entry[0] == origin]:
+            self._idle.remove(entry)
+            if entry[1].is_quiet():
+                return entry[1]
+            await entry[1].aclose()
         try:
             stream = await self._connect(origin, clock.left(clock.timeouts.connect))
         except TimeoutError as exc:
@@ -49,16 +54,24 @@ class Pool:
 
     async def give_back(self, origin: Origin, connection: Connection) -> None:
         """Keep the connection if its exchange is over and it may carry another; close it otherwise."""
-        idle = self._idle.setdefault(origin, [])
-        if not self._closed and len(idle) < _IDLE_PER_ORIGIN and connection.ready_for_next():
-            idle.append(connection)
-        else:
+        if self._closed or not connection.ready_for_next():
+            await connection.aclose()
+            return
+        self._idle.append((origin, connection))
+        if len(self._idle) > _MOST_IDLE:
+            await self._idle.pop(0)[1].aclose()
+        if time.monotonic() - self._pruned > _PRUNE_SECONDS:
+            await self._prune()
+
+    async def _prune(self) -> None:
+        self._pruned = time.monotonic()
+        gone = [entry for entry in self._idle if not entry[1].is_quiet()]
+        self._idle = [entry for entry in self._idle if entry not in gone]
+        for _, connection in gone:
             await connection.aclose()
 
     async def aclose(self) -> None:
         """Close what is idle now, and from now on what is given back."""
         self._closed = True
         while self._idle:
-            _, connections = self._idle.popitem()
-            for connection in connections:
-                await connection.aclose()
+            await self._idle.pop()[1].aclose()

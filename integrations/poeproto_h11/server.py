@@ -27,7 +27,7 @@ _READ_SIZE = 64 * 1024
 # How long a connection may stay without a request, or take for the head of one.
 _HEAD_SECONDS = 30.0
 # What is read of a body that nobody wants, so that its sender reads our refusal before it meets a reset connection.
-_LINGER_BYTES = 1024 * 1024
+_LINGER_BYTES = 32 * 1024 * 1024
 _LINGER_SECONDS = 2.0
 # A request without either of them has no body (RFC 9112, 6.3).
 _BODY_HEADERS = (b"content-length", b"transfer-encoding")
@@ -48,6 +48,7 @@ async def serve(
     bind: str | socket.socket = "127.0.0.1:8080",
     access_key: str | Iterable[str] | None = None,
     allow_without_key: bool = False,
+    bot_name: str | None = None,
     limits: Limits | None = None,
     task_status: anyio.abc.TaskStatus[str] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -58,6 +59,7 @@ async def serve(
         bind: ``HOST:PORT``, or a socket that listens already, which this call takes over.
         access_key: the bot's key, or several; for a single bot only.
         allow_without_key: accept requests without a key; for a single bot only.
+        bot_name: the bot's name on Poe; for a single bot only.
         limits: the bounds of every exchange; not for an application, which has its own.
         task_status: for `anyio.abc.TaskGroup.start`; given the address as a URL once connections are accepted.
 
@@ -65,29 +67,22 @@ async def serve(
         TypeError, ValueError: when the arguments do not make a service; see `Route`.
         OSError: when the address cannot be bound.
     """
-    service = _service(app, access_key, allow_without_key, limits)
+    if isinstance(app, Bot):
+        route = Route(app, access_key=access_key, allow_without_key=allow_without_key, bot_name=bot_name)
+        service = BotService({"/": route}, limits)
+    elif access_key is not None or allow_without_key or bot_name is not None:
+        raise TypeError("each Route has its own key and name; pass them there")
+    elif isinstance(app, Mapping):
+        service = BotService(app, limits)
+    elif limits is not None:
+        raise TypeError("an application has its own limits")
+    else:
+        service = app.service
     listening = bind if isinstance(bind, socket.socket) else listen(bind)
     address = address_of(listening)
     async with await anyio.abc.SocketListener.from_socket(listening) as listener:
         task_status.started(address)
         await listener.serve(_ConnectionHandler(service))
-
-
-def _service(
-    app: HasService | Bot | Mapping[str, Route],
-    access_key: str | Iterable[str] | None,
-    allow_without_key: bool,
-    limits: Limits | None,
-) -> BotService:
-    if isinstance(app, Bot):
-        return BotService({"/": Route(app, access_key=access_key, allow_without_key=allow_without_key)}, limits)
-    if access_key is not None or allow_without_key:
-        raise TypeError("each Route has its own key; pass it there")
-    if isinstance(app, Mapping):
-        return BotService(app, limits)
-    if limits is not None:
-        raise TypeError("an application has its own limits")
-    return app.service
 
 
 class _ConnectionHandler:

@@ -13,7 +13,7 @@ from typing import Protocol
 import anyio
 import anyio.abc
 
-from poeproto import ConnectFailed, ConnectionLost
+from poeproto import ConnectFailed, ConnectionLost, LocalProtocolError
 from poeproto_h11.origins import Origin
 
 _READ_SIZE = 64 * 1024
@@ -105,6 +105,8 @@ class AnyioStream:
                 return await self._stream.receive(_READ_SIZE)
         except anyio.EndOfStream:
             return b""
+        except anyio.BusyResourceError as exc:
+            raise LocalProtocolError("two tasks read one reply") from exc
         except (anyio.BrokenResourceError, anyio.ClosedResourceError, ssl.SSLError) as exc:
             raise ConnectionLost("the connection broke while it was read") from exc
 
@@ -118,7 +120,9 @@ class AnyioStream:
 
     async def aclose(self) -> None:
         """Close at once."""
-        await anyio.aclose_forcefully(self._stream)
+        # Also for a caller that is being cancelled: it may have more of them to close.
+        with anyio.CancelScope(shield=True):
+            await anyio.aclose_forcefully(self._stream)
 
     def is_quiet(self) -> bool:
         """Whether there is nothing to read."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 
@@ -10,6 +11,7 @@ import anyio
 import anyio.abc
 import anyio.lowlevel
 import attrs
+from anyio.abc import SocketAttribute
 
 from poeproto import ConnectionLost, Done, Event, Text, encode_event
 from poeproto_h11.origins import Origin
@@ -145,7 +147,9 @@ class ScriptedServer:
 async def scripted(*scripts: Script, host: str = "127.0.0.1") -> AsyncGenerator[ScriptedServer]:
     """A scripted server, in the test's own event loop."""
     async with await anyio.create_tcp_listener(local_host=host) as listener, anyio.create_task_group() as tasks:
-        port = listener.extra(anyio.abc.SocketAttribute.local_port)
+        raw, port = listener.extra(SocketAttribute.raw_socket), listener.extra(SocketAttribute.local_port)
+        # Else the kernel may take megabytes from a client whose peer does not read.
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
         shown = f"[{host}]" if ":" in host else host
         server = ScriptedServer(f"http://{shown}:{port}/", scripts)
         tasks.start_soon(listener.serve, server.handle)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from poeproto import Bot
-from poeproto_asgi import BotApp, TargetError, load_app
+from poeproto_asgi import BotApp, TargetError, TargetFailed, load_app
 
 from .bots import KEY
 
@@ -138,17 +138,22 @@ def test_keys_that_cannot_be_used(arguments: dict[str, Any]) -> None:
         load_app("some_bots:bot", **arguments)
 
 
-def test_a_bots_own_failure_is_shown_as_it_is(folder: Path) -> None:
-    with pytest.raises(LookupError, match="broken"):
-        load_app("some_bots:Broken", access_key=KEY)
+def test_a_failure_of_the_bots_own_code_is_told_from_a_wrong_name(folder: Path) -> None:
     (folder / "needs.py").write_text("import no_such_library\n")
-    for target in ("needs:bot", "needs.py:bot"):
-        with pytest.raises(ModuleNotFoundError, match="no_such_library"):
-            load_app(target, access_key=KEY)
     (folder / "wrong.py").write_text("def\n")
-    for target in ("wrong:bot", "wrong.py:bot"):
-        with pytest.raises(SyntaxError):
+    (folder / "deep.py").write_text("raise ValueError('deep trouble')\n")
+    failures: list[tuple[str, type[Exception], str]] = [
+        ("some_bots:Broken", LookupError, "LookupError: broken"),
+        ("needs:bot", ModuleNotFoundError, "no_such_library"),
+        ("needs.py:bot", ModuleNotFoundError, "no_such_library"),
+        ("wrong:bot", SyntaxError, "SyntaxError"),
+        ("wrong.py:bot", SyntaxError, "SyntaxError"),
+        ("deep.py:bot", ValueError, "deep trouble"),
+    ]
+    for target, cause, words in failures:
+        with pytest.raises(TargetFailed, match=words) as caught:
             load_app(target, access_key=KEY)
+        assert isinstance(caught.value.__cause__, cause)
 
 
 def test_a_file_imports_its_neighbours(folder: Path) -> None:

@@ -134,7 +134,9 @@ async def test_the_end_of_the_body_is_awaited_after_done() -> None:
         assert client.connections_opened == 1
 
 
-async def test_a_peer_that_goes_on_after_done_is_left() -> None:
+async def test_a_peer_that_goes_on_after_done_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(call, "_DRAIN_SECONDS", 1000.0)  # it is the amount that counts here
+
     async def script(peer: Peer) -> None:
         await peer.answer(STREAM_HEAD + sent(Text("a"), Done()))
         while True:
@@ -162,7 +164,7 @@ async def test_a_peer_that_does_not_end_after_done_is_left(monkeypatch: pytest.M
 
 
 async def test_many_queries_at_once() -> None:
-    count = pool._IDLE_PER_ORIGIN + 8
+    count = pool._MOST_IDLE + 8
     waiting, all_here = 0, anyio.Event()
     replies: list[str] = []
 
@@ -195,6 +197,23 @@ async def test_many_queries_at_once() -> None:
                 assert sorted(replies, key=int) == [str(number) for number in range(count)]
                 assert client.connections_opened == opened
         tasks.cancel_scope.cancel()
+
+
+async def test_connections_that_were_closed_meanwhile_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "_PRUNE_SECONDS", 0.0)
+    go = anyio.Event()
+
+    async def leaving(peer: Peer) -> None:
+        await peer.answer(HELLO)
+        await go.wait()
+
+    async with scripted(leaving) as one, scripted(answering(HELLO)) as other, Client() as client:
+        await read(client, one.address)
+        assert len(client._pool._idle) == 1
+        go.set()
+        await one.until_closed(1)
+        await read(client, other.address)
+        assert [str(origin) + "/" for origin, _ in client._pool._idle] == [other.address]
 
 
 # --- misuse
@@ -233,3 +252,38 @@ async def test_a_reply_outlives_its_client_but_its_connection_is_not_kept() -> N
             await client.aclose()
             assert await answer.text() == "hello"
         await server.until_closed(1)
+
+
+async def test_a_reply_is_entered_once() -> None:
+    async with scripted(answering(HELLO)) as server, Client() as client:
+        answer = client.query(server.address, "hello")
+        async with answer:
+            assert await answer.text() == "hello"
+        with pytest.raises(LocalProtocolError, match="was sent already"):
+            async with answer:
+                pass
+        assert len(server.requests) == 1
+
+
+async def test_two_tasks_cannot_read_one_reply() -> None:
+    go = anyio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.answer(STREAM_HEAD)
+        await go.wait()
+        await peer.send(sent(Text("a"), Done()) + LAST_CHUNK)
+        await peer.until_left()
+
+    events: list[Event] = []
+
+    async def read_on(answer: Reply) -> None:
+        events.extend([event async for event in answer])
+
+    async with scripted(script) as server, Client() as client, client.query(server.address, "hello") as answer:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read_on, answer)
+            await anyio.wait_all_tasks_blocked()
+            with pytest.raises(LocalProtocolError, match="two tasks"):
+                await anext(answer)
+            go.set()
+        assert events == [Text("a"), Done()]

@@ -1,0 +1,57 @@
+"""The command `poeproto`, as a process."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+
+COMMAND = [sys.executable, "-W", "error", "-m", "poeproto_cli"]
+SECONDS = 30  # for a process that hangs
+
+
+class Serving:
+    """`poeproto serve`, once it accepts connections."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        assert process.stdout is not None
+        assert select.select([process.stdout], [], [], SECONDS)[0], "the server says nothing"
+        self.line = process.stdout.readline()
+        self.address = self.line.rpartition(" ")[2].strip()
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def signal_all(self, number: signal.Signals) -> None:
+        """As a terminal does: to the process and those it started."""
+        os.killpg(self._process.pid, number)
+
+    def wait(self) -> tuple[int, str, str]:
+        """The exit status, and what was printed on either stream, when it and every process it started have ended."""
+        # The ends of the pipes show only when nobody holds them any more, and workers inherit them.
+        output, errors = self._process.communicate(timeout=SECONDS)
+        return self._process.returncode, output, errors
+
+
+@contextmanager
+def serving(target: str, *options: str, env: Mapping[str, str] | None = None) -> Generator[Serving]:
+    """Run `poeproto serve` on a free port, and end it if the test did not."""
+    command = [*COMMAND, "serve", target, "--bind", "127.0.0.1:0", *options]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, **(env or {})},
+    ) as process:
+        try:
+            yield Serving(process)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,192 @@
+"""The command `poeproto serve`: served and queried as a user would, wrong usage, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from poeproto_cli.main import main
+
+from .bots import KEY
+from .command import COMMAND, SECONDS, serving
+
+BOTS = """
+from poeproto import Bot
+from poeproto_asgi import BotApp, Route
+
+class Echo(Bot):
+    async def get_response(self, request, context):
+        yield request.query[-1].content
+
+class Needy(Bot):
+    def __init__(self, needed):
+        pass
+
+bot = Echo()
+app = BotApp(bot, access_key="a-key-of-its-own")
+routes = {"/": Echo, "/open": Route(bot, allow_without_key=True)}
+number = 3
+"""
+
+
+@pytest.fixture
+def bots(tmp_path: Path) -> Path:
+    file = tmp_path / "echoing.py"
+    file.write_text(BOTS)
+    return file
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=SECONDS)
+
+
+def query(*arguments: str) -> Result:
+    return CliRunner(env={"POE_ACCESS_KEY": None}).invoke(main, ["query", *arguments])
+
+
+def is_taken(address: str) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", int(address.rstrip("/").rpartition(":")[2]))) == 0
+
+
+@pytest.mark.parametrize(
+    ("worker_class", "number"), [("asyncio", signal.SIGINT), ("uvloop", signal.SIGTERM), ("trio", signal.SIGTERM)]
+)
+def test_serve_and_query(bots: Path, worker_class: str, number: signal.Signals) -> None:
+    if worker_class == "uvloop":
+        pytest.importorskip("uvloop")
+    backend = "trio" if worker_class == "trio" else "asyncio"
+    with serving(f"{bots}:bot", "--worker-class", worker_class, "--access-key", KEY) as server:
+        assert server.line == f"serving {bots}:bot at {server.address}\n"
+        assert server.address.startswith("http://127.0.0.1:")
+
+        answer = run("query", server.address, "hello", "--access-key", KEY, "--backend", backend, "--json")
+        assert (answer.returncode, answer.stderr) == (0, "")
+        assert [json.loads(line) for line in answer.stdout.splitlines()] == [
+            {"event": "text", "data": {"text": "hello"}},
+            {"event": "done", "data": {}},
+        ]
+
+        refusal = run("query", server.address, "hello", "--access-key", "wrong", "--backend", backend, "--json")
+        assert (refusal.returncode, refusal.stdout) == (1, "")
+        assert refusal.stderr == "Error: the bot answered with status 401: the access key is missing or wrong\n"
+
+        server.signal(number)
+        assert server.wait() == (0, "", "")
+    assert not is_taken(server.address)
+
+
+@pytest.mark.parametrize(("worker_class", "number"), [("asyncio", signal.SIGTERM), ("trio", signal.SIGINT)])
+def test_several_workers(bots: Path, worker_class: str, number: signal.Signals) -> None:
+    with serving(f"{bots}:bot", "--workers", "2", "--worker-class", worker_class, "--access-key", KEY) as server:
+        for _ in range(4):
+            assert query(server.address, "hello", "--access-key", KEY).stdout == "hello\n"
+        if number is signal.SIGINT:
+            server.signal_all(number)
+        else:
+            server.signal(number)
+        assert server.wait() == (0, "", "")
+    assert not is_taken(server.address)
+
+
+def test_the_key_from_the_environment(bots: Path) -> None:
+    with serving(f"{bots}:Echo", env={"POE_ACCESS_KEY": KEY}) as server:
+        assert query(server.address, "hello").exit_code == 1
+        assert query(server.address, "hello", "--access-key", KEY).stdout == "hello\n"
+        server.signal(signal.SIGTERM)
+        assert server.wait()[0] == 0
+
+
+def test_without_a_key(bots: Path) -> None:
+    # The permission is given on the command line, so it counts more than a variable left over.
+    with serving(f"{bots}:bot", "--allow-without-key", env={"POE_ACCESS_KEY": KEY}) as server:
+        assert query(server.address, "hello").stdout == "hello\n"
+        assert query(server.address, "hello", "--access-key", "any").stdout == "hello\n"
+
+
+def test_an_application_has_its_own_key(bots: Path) -> None:
+    with serving(f"{bots}:app") as server:
+        assert query(server.address, "hello", "--access-key", "a-key-of-its-own").stdout == "hello\n"
+        assert query(server.address, "hello", "--access-key", KEY).exit_code == 1
+
+
+def test_bots_by_path(bots: Path) -> None:
+    with serving(f"{bots}:routes", "--access-key", KEY) as server:
+        assert query(server.address, "hello", "--access-key", KEY).stdout == "hello\n"
+        assert query(server.address + "open", "hello").stdout == "hello\n"
+        assert query(server.address + "other", "hello", "--access-key", KEY).exit_code == 1
+
+
+def test_a_module_of_the_current_folder(bots: Path) -> None:
+    command = [*COMMAND, "serve", "echoing:bot", "--bind", "127.0.0.1:0", "--allow-without-key"]
+    with subprocess.Popen(command, cwd=bots.parent, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().split()[-1]
+        assert query(address, "hello").stdout == "hello\n"
+        process.terminate()
+        assert process.wait(SECONDS) == 0
+
+
+# --- what cannot be served
+
+
+OPEN = "--allow-without-key"
+WRONG = [
+    pytest.param(["serve"], "TARGET", id="no target"),
+    pytest.param(["serve", "{file}", OPEN], "module:attribute or path/file.py:attribute", id="no attribute"),
+    pytest.param(["serve", "{file}:", OPEN], "module:attribute or path/file.py:attribute", id="empty attribute"),
+    pytest.param(["serve", ":bot", OPEN], "module:attribute or path/file.py:attribute", id="empty module"),
+    pytest.param(["serve", "{folder}/missing.py:bot", OPEN], "there is no file", id="missing file"),
+    pytest.param(["serve", "missing_module:bot", OPEN], "there is no module 'missing_module'", id="missing module"),
+    pytest.param(["serve", "{file}:missing", OPEN], "has no attribute 'missing'", id="missing attribute"),
+    pytest.param(["serve", "{file}:number", OPEN], "is not a bot", id="a number"),
+    pytest.param(["serve", "{file}:bot"], "access_key, or allow_without_key", id="neither key nor permission"),
+    pytest.param(["serve", "{file}:bot", "--access-key", "two words"], "visible ASCII", id="a key that cannot be"),
+    pytest.param(["serve", "{file}:bot", OPEN, "--bind", "8080"], "HOST:PORT", id="no host"),
+    pytest.param(["serve", "{file}:bot", OPEN, "--bind", "127.0.0.1:x"], "HOST:PORT", id="no port"),
+    pytest.param(["serve", "{file}:bot", OPEN, "--workers", "0"], "--workers", id="no workers"),
+    pytest.param(["serve", "{file}:bot", OPEN, "--worker-class", "gevent"], "--worker-class", id="another loop"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), WRONG)
+def test_wrong_usage(bots: Path, arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What loading a target leaves behind must not outlive the test.
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    before = set(sys.modules)
+    arguments = [argument.format(file=bots, folder=bots.parent) for argument in arguments]
+    result = CliRunner(env={"POE_ACCESS_KEY": None}).invoke(main, arguments, prog_name="poeproto")
+    for name in [name for name in set(sys.modules) - before if "echoing" in name]:
+        del sys.modules[name]
+    assert (result.exit_code, result.stdout) == (2, "")
+    usage, *_, line = result.stderr.splitlines()
+    assert usage.startswith("Usage: poeproto serve")
+    assert line.startswith("Error: ")
+    assert message in line
+
+
+def test_an_address_in_use(bots: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        result = run("serve", f"{bots}:bot", "--allow-without-key", "--bind", address)
+    assert (result.returncode, result.stdout) == (1, "")
+    [line] = result.stderr.splitlines()
+    assert line.startswith("Error: ")
+    assert f"cannot listen on {address}: Address already in use" in line
+
+
+def test_a_bot_that_cannot_be_loaded_is_shown_with_its_traceback(tmp_path: Path) -> None:
+    file = tmp_path / "deep.py"
+    file.write_text("def trouble():\n    raise ValueError('deep trouble')\n\n\ntrouble()\n")
+    arguments = ["serve", f"{file}:bot", "--bind", "127.0.0.1:0", "--allow-without-key"]
+    result = CliRunner(env={"POE_ACCESS_KEY": None}).invoke(main, arguments, prog_name="poeproto")
+    assert result.exit_code == 1
+    assert "in trouble" in result.stderr
+    assert result.stderr.rstrip().splitlines()[-1].endswith("failed to load: ValueError: deep trouble")
