@@ -144,9 +144,10 @@ def test_a_bot_name_stays_one_segment_of_the_path(name: str) -> None:
     assert segment.isascii()
 
 
-def test_a_bot_without_a_name_has_no_address() -> None:
-    with pytest.raises(ValueError, match="empty"):
-        Endpoints().bot("")
+@pytest.mark.parametrize("name", ["", ".", "..", "\ud83d"])
+def test_what_is_no_name_has_no_address(name: str) -> None:
+    with pytest.raises(ValueError):
+        Endpoints().bot(name)
 
 
 def test_a_repr_leaves_out_where_keys_and_conversations_are() -> None:
