@@ -44,9 +44,6 @@ class State(Enum):
     DONE = "everything was sent"
     ERROR = "a rule was broken"
 
-    # Members are looked up in the tables for every event, and Enum's own hash is slow Python.
-    __hash__ = object.__hash__
-
 
 class Kind(Enum):
     """What can be sent, as far as the rules tell things apart."""
@@ -62,8 +59,10 @@ class Kind(Enum):
     ERROR = auto()
     DONE = auto()
 
-    __hash__ = object.__hash__  # as in State
 
+# Members are looked up in the tables for every event, and Enum's own hash is slow Python.
+State.__hash__ = object.__hash__
+Kind.__hash__ = object.__hash__
 
 KINDS: dict[type[Event], Kind] = {
     Meta: Kind.META,
