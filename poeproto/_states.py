@@ -60,7 +60,8 @@ class Kind(Enum):
     DONE = auto()
 
 
-# Members are looked up in the tables for every event, and Enum's own hash is slow Python.
+# Members are looked up in the tables for every event, and Enum's own hash is slow Python. (So is reaching a member
+# through its class, which is why hot code compares with sets of them.)
 State.__hash__ = object.__hash__
 Kind.__hash__ = object.__hash__
 

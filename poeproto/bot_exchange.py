@@ -29,6 +29,9 @@ _STREAM_HEAD = ResponseHead(
 )
 _HEARTBEAT = encode_comment()
 
+_UNCOUNTED = frozenset({Kind.ERROR, Kind.DONE})  # the end must stay possible
+_TEXTS = (Text, ReplaceResponse)  # a tuple, which isinstance takes in a third of a union's time
+
 
 class BotExchange:
     """The protocol's side of answering one HTTP request, without any I/O.
@@ -174,8 +177,7 @@ class BotExchange:
         if target is None:
             raise LocalProtocolError(f"{type(event).__name__} is out of order: {self._state.bot.value}")
         data = encode_event(event)
-        # The end must stay possible, so it does not count.
-        if kind is not Kind.ERROR and kind is not Kind.DONE:
+        if kind not in _UNCOUNTED:
             self._count(event)
         self._state.bot = target
         return data
@@ -230,20 +232,18 @@ class BotExchange:
         limits = self._limits
         if self._events >= limits.events:
             raise LocalProtocolError(f"the reply would have more than {limits.events} events")
-        if isinstance(event, Text):
-            self._count_text(event.index, self._text_lengths.get(event.index, 0) + len(event.text))
-        elif isinstance(event, ReplaceResponse):
-            self._count_text(event.index, len(event.text))
+        if isinstance(event, _TEXTS):
+            index, length = event.index, len(event.text)
+            if isinstance(event, Text):
+                length += self._text_lengths.get(index, 0)
+            if length > limits.text_length:
+                raise LocalProtocolError(f"the answer would be longer than {limits.text_length} characters")
+            self._text_lengths[index] = length
         elif isinstance(event, File):
             if self._files >= limits.files:
                 raise LocalProtocolError(f"the reply would have more than {limits.files} files")
             self._files += 1
         self._events += 1
-
-    def _count_text(self, index: int | None, length: int) -> None:
-        if length > self._limits.text_length:
-            raise LocalProtocolError(f"the answer would be longer than {self._limits.text_length} characters")
-        self._text_lengths[index] = length
 
     @staticmethod
     def _has_key(head: RequestHead, accepted: frozenset[bytes]) -> bool:

@@ -50,10 +50,11 @@ _REQUEST_TYPES = {cls: name for name, cls in _REQUEST_CLASSES.items()}
 _EVENT_NAMES = {cls: name for name, cls in EVENT_CLASSES.items()}
 
 # Everything of a text record but the JSON string itself.
-_TEXT_CLASSES = (Text, ReplaceResponse, SuggestedReply)
 _TEXT_PREFIXES: dict[type[Event], bytes] = {
-    cls: b'event: %b\ndata: {"text":' % _EVENT_NAMES[cls].encode() for cls in _TEXT_CLASSES
+    cls: b'event: %b\ndata: {"text":' % _EVENT_NAMES[cls].encode() for cls in (Text, ReplaceResponse, SuggestedReply)
 }
+
+_TEXT_SUFFIX = b"}\n\n"
 
 # fastapi_poe's clients put keys into bodies; they are neither kept nor passed on.
 _SECRET_KEYS = ("access_key", "api_key")
@@ -193,10 +194,10 @@ def encode_event(event: Event) -> bytes:
     """
     cls = type(event)
     prefix = _TEXT_PREFIXES.get(cls)
-    if prefix is not None and isinstance(event, _TEXT_CLASSES) and event.index is None and not event.extra:
-        text = event.text
-        if type(text) is str:
-            return b"%b%b}\n\n" % (prefix, dump_string(text))
+    if prefix is not None:
+        plain: Any = event
+        if plain.index is None and not plain.extra and type(plain.text) is str:
+            return prefix + dump_string(plain.text) + _TEXT_SUFFIX
     name, payload = event_payload(event)
     if isinstance(event, UnknownEvent):
         return encode_sse(name, event.data)

@@ -65,11 +65,12 @@ class Outlet:
         """Whether the end of the stream has been written, or is being written."""
         return self._closed
 
-    def put(self, data: bytes) -> None:
-        """Gather bytes for the next write."""
+    def put(self, data: bytes) -> bool:
+        """Gather bytes for the next write; returns whether that makes it full."""
         if data:
             self._gathered.append(data)
             self._size += len(data)
+        return self._size >= self._limit
 
     def hand_over(self) -> None:
         """Let the writer's task write what has gathered. Synchronous, so that it may be called between the moment a

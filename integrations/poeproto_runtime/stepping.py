@@ -22,7 +22,15 @@ def noticing_suspension(awaitable: Awaitable[T], on_suspend: Callable[[], None])
     iterator = awaitable.__await__()
     try:
         yielded = iterator.send(None)
-        on_suspend()
+    except StopIteration as stop:
+        return stop.value
+    on_suspend()
+    return (yield from _resuming(iterator, yielded))
+
+
+def _resuming(iterator: Generator[Any, Any, T], yielded: object) -> Generator[Any, Any, T]:
+    """Go on awaiting what has been stepped once by hand, and yielded this."""
+    try:
         while True:
             try:
                 sent = yield yielded
@@ -32,6 +40,9 @@ def noticing_suspension(awaitable: Awaitable[T], on_suspend: Callable[[], None])
                 yielded = iterator.send(sent)
     except StopIteration as stop:
         return stop.value
+
+
+resumed = types.coroutine(_resuming)
 
 
 def as_events(answer: object) -> AsyncIterator[Event | str]:

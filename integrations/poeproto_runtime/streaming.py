@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator
 import anyio
 import anyio.lowlevel
 
-from poeproto import Bot, BotExchange, Done, Event, QueryRequest, State, Text
+from poeproto import Bot, BotExchange, Done, Error, Event, QueryRequest, State, Text
 from poeproto_runtime.channel import Channel, PeerGone
 from poeproto_runtime.context import RequestContext
 from poeproto_runtime.outlet import Outlet
-from poeproto_runtime.stepping import as_events, cancellation_is_ours, close_events, noticing_suspension
+from poeproto_runtime.stepping import as_events, cancellation_is_ours, close_events, noticing_suspension, resumed
 
 logger = logging.getLogger("poeproto")
 
@@ -22,6 +22,8 @@ logger = logging.getLogger("poeproto")
 _STOPPED = "This bot's server is restarting."
 _TOO_LATE = "This bot took too long to answer."
 _NO_ANSWER = "This bot gave no answer."
+
+_LAST = frozenset({Error, Done})
 
 
 class ReplyStream:
@@ -38,7 +40,6 @@ class ReplyStream:
         self._context = context
         self._limits = limits = context.limits
         self._outlet = Outlet(channel, limits.write_buffer, limits.heartbeat_seconds, limits.send_seconds)
-        self._suspended = False
         self._stopped = False
         self._bot_scope = anyio.CancelScope()
         self._error_id = secrets.token_hex(8)
@@ -110,30 +111,39 @@ class ReplyStream:
         return b"" if state is State.DONE else self._exchange.send(Done())
 
     async def _send_events(self, request: QueryRequest) -> None:
-        exchange, outlet = self._exchange, self._outlet
+        outlet, send, put = self._outlet, self._exchange.send, self._outlet.put
         events = as_events(self._bot.get_response(request, self._context))
         try:
-            first = True
-            while exchange.our_state not in (State.FAILED, State.DONE):
-                self._suspended = False
+            alone = True  # the first event, and each that the bot waited for
+            while True:
+                # The first step of `await events.__anext__()` by hand, as noticing_suspension does it, but without an
+                # object for each event of a burst.
+                step = events.__anext__().__await__()
                 try:
-                    event = await noticing_suspension(events.__anext__(), self._on_suspend)
+                    yielded = step.send(None)
+                except StopIteration as stop:
+                    event = stop.value
                 except StopAsyncIteration:
                     return
-                outlet.put(exchange.send(Text(event) if isinstance(event, str) else event))
-                if first or self._suspended:
-                    first = False
+                else:
+                    outlet.hand_over()
+                    try:
+                        event = await resumed(step, yielded)
+                    except StopAsyncIteration:
+                        return
+                    alone = True
+                full = put(send(Text(event) if isinstance(event, str) else event))
+                if type(event) in _LAST:
+                    return
+                if alone:
+                    alone = False
                     await outlet.flush()
-                elif outlet.full:
+                elif full:
                     await outlet.flush()
                     # A server's own send need not suspend, and a bot that never does must not keep the loop.
                     await anyio.lowlevel.checkpoint()
         finally:
             await self._close(events)
-
-    def _on_suspend(self) -> None:
-        self._suspended = True
-        self._outlet.hand_over()
 
     async def _close(self, events: AsyncIterator[Event | str]) -> None:
         # Here, because a scope or task group that the bot holds open around a `yield` can be left only where it was
