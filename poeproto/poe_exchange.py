@@ -29,6 +29,8 @@ _HIGH_THEN_LOW = re.compile("([\ud800-\udbff])([\udc00-\udfff])")
 _LONE = re.compile("[\ud800-\udfff]")
 # fastapi's own keep-alive; not part of the protocol, and not worth an UnknownEvent every few seconds.
 _PING = "ping"
+# Poe's keys have 32 characters. A shorter one may be a word, and hiding that would spoil what the server says.
+_SHORTEST_SECRET = 16
 # What an event takes in memory besides its payload, roughly: a string and a place in a list.
 _EVENT_OVERHEAD = 64
 
@@ -58,9 +60,10 @@ class PoeExchange:
         self.fold: ReplyFold = ReplyFold()
         self.settings: SettingsResponse | None = None
         self._authorization: list[tuple[bytes, bytes]] = []
+        self._key = b""
         if access_key is not None:
-            (key,) = access_key_set(access_key)
-            self._authorization = [(b"authorization", b"Bearer " + key)]
+            (self._key,) = access_key_set(access_key)
+            self._authorization = [(b"authorization", b"Bearer " + self._key)]
         self._limits = limits or Limits()
         self._state = ExchangeState()
         self._request: Request | None = None
@@ -269,11 +272,11 @@ class PoeExchange:
         self._halves.clear()
 
     def _refused(self, head: ResponseHead) -> RequestRefused:
+        body = bytes(self._body)
+        if len(self._key) >= _SHORTEST_SECRET:
+            body = body.replace(self._key, b"<hidden>")  # some servers repeat what they refuse
         return RequestRefused(
-            self._refusal_reason,
-            status=head.status,
-            retry_after=head.get("retry-after"),
-            body_start=bytes(self._body),
+            self._refusal_reason, status=head.status, retry_after=head.get("retry-after"), body_start=body
         )
 
     def _too_large(self) -> LimitExceeded:

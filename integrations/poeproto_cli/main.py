@@ -122,10 +122,12 @@ def query(url: str, text: str, access_key: str | None, backend: str, as_json: bo
 
     With --json, each event becomes a line as soon as it is there, in the wire's terms.
     """
-    show = _show_json if as_json else _show_text
-    _run(partial(_query, _checked(url), text, access_key, show), backend)
-    if not as_json:
-        click.echo()
+    terminal = _Terminal()
+    show = _show_json if as_json else terminal.show
+    try:
+        _run(partial(_query, _checked(url), text, access_key, show), backend)
+    finally:
+        terminal.end()
 
 
 @main.command()
@@ -178,18 +180,38 @@ def _checked(url: str) -> str:
     return url
 
 
-def _show_text(event: Event) -> None:
-    match event:
-        case Text():
-            _echo(event.text, nl=False)
-        case ReplaceResponse():
-            _echo(f"\n{event.text}", nl=False)
-        case File():
-            _echo(f"[file {event.name}: {event.url}]", err=True)
-        case SuggestedReply():
-            _echo(f"[suggested reply: {event.text}]", err=True)
-        case _:
-            pass  # nothing to see in a terminal; --json shows all
+class _Terminal:
+    """Prints a reply as people read it: its text on standard output, and the rest on standard error after it."""
+
+    def __init__(self) -> None:
+        self._within_line = False
+        self._notes: list[str] = []
+
+    def show(self, event: Event) -> None:
+        match event:
+            case Text():
+                self._print(event.text)
+            case ReplaceResponse():
+                # What is printed stays printed, so the new text begins on a line of its own.
+                self._print(f"\n{event.text}" if self._within_line else event.text)
+            case File():
+                self._notes.append(f"[file {event.name}: {event.url}]")
+            case SuggestedReply():
+                self._notes.append(f"[suggested reply: {event.text}]")
+            case _:
+                pass  # nothing to see in a terminal; --json shows all
+
+    def end(self) -> None:
+        """End the last line, so that an error has one of its own."""
+        if self._within_line:
+            _echo("")
+        for note in self._notes:
+            _echo(note, err=True)
+
+    def _print(self, text: str) -> None:
+        _echo(text, nl=False)
+        if text:
+            self._within_line = not text.endswith("\n")
 
 
 def _show_json(event: Event) -> None:

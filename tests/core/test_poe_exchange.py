@@ -433,3 +433,16 @@ def test_what_a_bot_answers_to_a_report_is_ignored(report: Request, body: bytes)
     exchange = asked(report, ResponseHead(200))
     assert outcome(exchange, [body]) == ([], None)
     assert exchange.settings is None
+
+
+@pytest.mark.parametrize("cut", [0, 9, 40])
+def test_a_refusal_that_repeats_our_key_does_not_bring_it_into_the_error(cut: int) -> None:
+    exchange = PoeExchange(TEST_ACCESS_KEY)
+    exchange.send(sample_query(), URL)
+    exchange.receive_head(ResponseHead(401))
+    body = f"no such key: {TEST_ACCESS_KEY}!".encode()
+    for part in cut_at(body, [cut]):
+        exchange.receive_data(part)
+    with pytest.raises(RequestRefused) as caught:
+        exchange.receive_eof()
+    assert caught.value.body_start == b"no such key: <hidden>!"

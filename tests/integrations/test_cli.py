@@ -150,7 +150,7 @@ def test_an_error_event_is_a_failure(address: str, backend: str, as_json: bool) 
             {"event": "error", "data": error},
         ]
     else:
-        assert result.stdout == "so far"
+        assert result.stdout == "so far\n"
 
 
 def test_a_bot_that_fails_is_a_failure(address: str) -> None:
@@ -338,7 +338,7 @@ def test_settings_of_a_later_version(other: str) -> None:
 
 def test_a_reply_cut_short(other: str) -> None:
     result = invoke("query", f"{other}/cut", "hello")
-    assert (result.exit_code, result.stdout) == (1, "so far")
+    assert (result.exit_code, result.stdout) == (1, "so far\n")
     assert result.stderr == "Error: the stream ended without done or error\n"
 
 
