@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -77,4 +77,5 @@ def main() -> None:
     print(f"events a second: {', '.join(rates)}")
 
 
-main()
+with suppress(KeyboardInterrupt):
+    main()

@@ -16,6 +16,7 @@ from typing import TypeVar
 import anyio
 import attrs
 import click
+from click.core import ParameterSource
 
 from poeproto import (
     Event,
@@ -35,6 +36,7 @@ from poeproto.auth import access_key_set
 from poeproto_asgi import TargetError, TargetFailed, run
 from poeproto_asgi.serving import WorkerClass
 from poeproto_h11 import Client
+from poeproto_runtime import AccessKeyMissing
 
 T = TypeVar("T")
 
@@ -80,9 +82,16 @@ def main() -> None:
 )
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="The number of processes.")
 @_access_key
-@click.option("--allow-without-key", is_flag=True, help="Answer anyone.")
+@click.option("--allow-without-key", is_flag=True, help="Answer anyone; a key in the environment is passed over.")
+@click.pass_context
 def serve(
-    target: str, bind: str, worker_class: WorkerClass, workers: int, access_key: str | None, allow_without_key: bool
+    context: click.Context,
+    target: str,
+    bind: str,
+    worker_class: WorkerClass,
+    workers: int,
+    access_key: str | None,
+    allow_without_key: bool,
 ) -> None:
     """Serve the bot that TARGET names, until interrupted.
 
@@ -90,7 +99,9 @@ def serve(
     bots by path, or a BotApp.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    if allow_without_key:
+    if allow_without_key and access_key is not None:
+        if context.get_parameter_source("access_key") is ParameterSource.COMMANDLINE:
+            raise click.UsageError("--access-key and --allow-without-key exclude each other")
         access_key = None
     try:
         run(
@@ -105,9 +116,14 @@ def serve(
     except TargetFailed as exc:
         traceback.print_exception(exc.__cause__)  # of code that its author will want to mend
         raise click.ClickException(str(exc)) from exc
+    except AccessKeyMissing as exc:
+        advice = "give the bot's key with --access-key or in POE_ACCESS_KEY, or answer anyone with --allow-without-key"
+        raise click.UsageError(advice) from exc
     except (TargetError, ValueError) as exc:
         raise click.UsageError(str(exc)) from exc
-    except (OSError, RuntimeError) as exc:
+    except OSError as exc:
+        raise click.ClickException(f"{exc.strerror or exc}") from exc
+    except RuntimeError as exc:
         raise click.ClickException(str(exc)) from exc
 
 
@@ -118,9 +134,10 @@ def serve(
 @_backend
 @_json
 def query(url: str, text: str, access_key: str | None, backend: str, as_json: bool) -> None:
-    """Send TEXT to the bot server at URL, and print its answer as it arrives.
+    """Send TEXT to a bot server, and print its answer as it arrives.
 
-    With --json, each event becomes a line as soon as it is there, in the wire's terms.
+    Text that replaces what was printed begins on a new line; files and suggested replies follow on standard error. With
+    --json, each event becomes a line as soon as it is there, in the wire's terms.
     """
     terminal = _Terminal()
     show = _show_json if as_json else terminal.show
@@ -136,7 +153,7 @@ def query(url: str, text: str, access_key: str | None, backend: str, as_json: bo
 @_backend
 @_json
 def settings(url: str, access_key: str | None, backend: str, as_json: bool) -> None:
-    """Print the settings of the bot server at URL."""
+    """Print the settings of the bot server at URL, as JSON; with --json in one line."""
     answer = _run(partial(_settings, _checked(url), access_key), backend)
     # What this version does not know could not be sent, but it can be shown.
     wire = {**json.loads(encode_settings(attrs.evolve(answer, extra={}))), **answer.extra}

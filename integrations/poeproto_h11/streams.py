@@ -6,6 +6,7 @@ caller's own code, and so that a stream over blocking sockets can stand in.
 
 from __future__ import annotations
 
+import os
 import select
 import ssl
 from typing import Protocol
@@ -80,9 +81,7 @@ class AnyioConnector:
             raise
         except (OSError, UnicodeError, anyio.EndOfStream, anyio.BrokenResourceError) as exc:
             # The last two are a peer that goes away within the TLS handshake.
-            # anyio says "all attempts failed", and keeps what the last one met as the cause.
-            reason = exc.__cause__ or str(exc) or "the peer closed it"
-            raise ConnectFailed(f"no connection to {origin}: {reason}") from exc
+            raise ConnectFailed(f"no connection to {origin}: {_reason(exc)}") from exc
 
     def _tls(self) -> ssl.SSLContext:
         if self._ssl_context is None:
@@ -90,6 +89,19 @@ class AnyioConnector:
 
             self._ssl_context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         return self._ssl_context
+
+
+def _reason(exc: BaseException) -> str:
+    """Why there is no connection, in the system's words."""
+    # anyio says "all attempts failed", and keeps what the last one met as the cause.
+    cause = exc.__cause__ or exc
+    if isinstance(cause, ssl.SSLError):
+        if cause.reason == "WRONG_VERSION_NUMBER":
+            return "what answers there does not speak TLS"
+        return str(cause)
+    if isinstance(cause, OSError) and cause.errno and cause.errno > 0:
+        return os.strerror(cause.errno)
+    return str(cause) or "the peer closed it"
 
 
 class AnyioStream:

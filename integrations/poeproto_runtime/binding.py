@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 BACKLOG = 1024
@@ -19,13 +20,15 @@ def listen(bind: str) -> socket.socket:
     """
     host, separator, port = bind.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not separator or not host or not port.isdecimal() or int(port) > 65535:
+    if not separator or not host or "/" in host or not port.isdecimal() or int(port) > 65535:
         raise ValueError(f"the address to bind must be HOST:PORT, got {bind!r}")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, int(port)), family=family, backlog=BACKLOG)
     except OSError as exc:
-        raise OSError(exc.errno, f"cannot listen on {bind}: {exc.strerror or exc}") from exc
+        # The system's words alone: socket's own repeat the address. Negative numbers are name resolution's.
+        reason = os.strerror(exc.errno) if exc.errno and exc.errno > 0 else exc.strerror or str(exc)
+        raise OSError(exc.errno, f"cannot listen on {bind}: {reason}") from exc
 
 
 def address_of(listener: socket.socket) -> str:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 
 from poeproto import Bot
 from poeproto.auth import access_key_set
+
+logger = logging.getLogger("poeproto")
+
+
+class AccessKeyMissing(ValueError):
+    """A bot has neither a key nor the permission to answer anyone."""
 
 
 class Route:
@@ -19,7 +26,8 @@ class Route:
 
     Raises:
         TypeError: when `bot` is not a `Bot`.
-        ValueError: when there is no usable key and no permission to do without, or both.
+        AccessKeyMissing: when there is neither a key nor the permission to do without.
+        ValueError: when there are both, or a key is not usable.
     """
 
     def __init__(
@@ -33,9 +41,11 @@ class Route:
         if not isinstance(bot, Bot):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"a Bot is expected, got {bot!r}")
         if access_key is None and not allow_without_key:
-            raise ValueError("pass access_key, or allow_without_key=True to answer anyone")
+            raise AccessKeyMissing("pass access_key, or allow_without_key=True to answer anyone")
         if access_key is not None and allow_without_key:
             raise ValueError("access_key and allow_without_key=True contradict each other")
+        if type(bot).get_response is Bot.get_response:
+            logger.warning("%s has no get_response: it answers every message with an error", type(bot).__name__)
         self.bot = bot
         self.bot_name = bot_name
         listed = [access_key] if isinstance(access_key, str) else list(access_key or ())

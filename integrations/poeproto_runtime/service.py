@@ -130,7 +130,8 @@ class BotService:
         except (Exception, asyncio.CancelledError) as exc:
             if isinstance(exc, asyncio.CancelledError) and cancellation_is_ours():
                 raise
-            logger.error("the bot failed at a %s (error id %s)", type(request).__name__, error_id, exc_info=exc)
+            what = f"{type(route.bot).__name__}: the bot failed at a {type(request).__name__}"
+            logger.error("%s (error id %s)", what, error_id, exc_info=exc)
             apology = exchange.fail(error_id)
             assert isinstance(apology, HttpResponse), "nothing was answered yet"
             return apology

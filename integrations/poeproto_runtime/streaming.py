@@ -155,7 +155,7 @@ class ReplyStream:
         self, what: str, *, text: str | None = None, allow_retry: bool = False, cause: BaseException | None = None
     ) -> bytes:
         level = logging.INFO if self._stopped and cause is None else logging.ERROR
-        logger.log(level, "%s (error id %s)", what, self._error_id, exc_info=cause)
+        logger.log(level, "%s: %s (error id %s)", type(self._bot).__name__, what, self._error_id, exc_info=cause)
         if text is not None:
             text = f"{text} Error id: {self._error_id}"
         apology = self._exchange.fail(self._error_id, text=text, allow_retry=allow_retry)

@@ -190,3 +190,12 @@ def test_routes_that_cannot_be_used(routes: Any, error: type[Exception]) -> None
 def test_beside_routes_there_is_no_other_argument(arguments: dict[str, Any]) -> None:
     with pytest.raises(TypeError, match="Route"):
         BotApp({"/": Route(Bot(), access_key=KEY)}, **arguments)
+
+
+def test_a_bot_that_answers_nothing_is_mentioned(caplog: pytest.LogCaptureFixture) -> None:
+    class Misspelt(Bot):
+        async def get_respones(self, request: QueryRequest, context: Context) -> str:
+            return "hello"
+
+    Route(Misspelt(), allow_without_key=True)
+    assert "Misspelt has no get_response" in caplog.text

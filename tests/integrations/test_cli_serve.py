@@ -147,7 +147,11 @@ WRONG = [
     pytest.param(["serve", "missing_module:bot", OPEN], "there is no module 'missing_module'", id="missing module"),
     pytest.param(["serve", "{file}:missing", OPEN], "has no attribute 'missing'", id="missing attribute"),
     pytest.param(["serve", "{file}:number", OPEN], "is not a bot", id="a number"),
-    pytest.param(["serve", "{file}:bot"], "access_key, or allow_without_key", id="neither key nor permission"),
+    pytest.param(
+        ["serve", "{file}:bot"],
+        "answer anyone with --allow-without-key",
+        id="neither key nor permission",
+    ),
     pytest.param(["serve", "{file}:bot", "--access-key", "two words"], "visible ASCII", id="a key that cannot be"),
     pytest.param(["serve", "{file}:bot", OPEN, "--bind", "8080"], "HOST:PORT", id="no host"),
     pytest.param(["serve", "{file}:bot", OPEN, "--bind", "127.0.0.1:x"], "HOST:PORT", id="no port"),
