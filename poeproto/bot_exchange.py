@@ -30,7 +30,7 @@ _STREAM_HEAD = ResponseHead(
 _HEARTBEAT = encode_comment()
 
 _UNCOUNTED = frozenset({Kind.ERROR, Kind.DONE})  # the end must stay possible
-_TEXTS = (Text, ReplaceResponse)  # a tuple, which isinstance takes in a third of a union's time
+_TEXTS = (Text, ReplaceResponse)  # a tuple, because isinstance is slower with a union
 
 
 class BotExchange:

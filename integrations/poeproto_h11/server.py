@@ -197,12 +197,8 @@ class _H11Channel:
     async def _refuse(self, exc: h11.RemoteProtocolError) -> None:
         if self._h11.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             body = b'{"error": "the request is not acceptable HTTP"}'
-            headers = [
-                ("content-type", "application/json"),
-                ("content-length", str(len(body))),
-                ("connection", "close"),
-            ]
-            await self.respond(HttpResponse(exc.error_status_hint, headers, body))
+            close = [("connection", "close")]
+            await self.respond(HttpResponse.of(exc.error_status_hint, "application/json", body, close))
             await self._linger()
 
     async def _linger(self) -> None:

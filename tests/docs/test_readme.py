@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from poeproto_cli.main import main
+from poeproto_cli.commands import main
 
 from ..integrations.command import SECONDS, serving
 

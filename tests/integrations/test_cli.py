@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from poeproto_cli.main import main
+from poeproto_cli.commands import main
 
 from .bots import KEY
 from .command import COMMAND, SECONDS, serving
