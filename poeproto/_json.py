@@ -20,6 +20,15 @@ from poeproto.errors import LocalProtocolError, RemoteProtocolError
 # msgspec's own bound, and Python's.
 _INTEGER_DIGITS = 4300
 
+# How deep arrays and objects may nest, the outermost included. No parser is asked to go deeper, since what each of
+# them bears depends on the interpreter's stack at the moment. Those who walk a value take three frames a level.
+MAX_DEPTH = 200
+_TOO_DEEP = f"nested too deeply: more than {MAX_DEPTH} levels"
+_SHORTEST_TOO_DEEP = 2 * (MAX_DEPTH + 1)
+_RUN_TOO_DEEP = b"[" * (MAX_DEPTH + 1)
+_BRACES_AS_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -43,9 +52,12 @@ def loads(data: bytes | str) -> dict[str, Any]:
     keys the last one wins. Size is the caller's to bound.
 
     Raises:
-        RemoteProtocolError: when it is not JSON (RFC 8259), not UTF-8, not an object, nested too deeply, or holds a
-            number beyond double precision's range or an integer of more than 4,300 digits (its sign counts as one).
+        RemoteProtocolError: when it is not JSON (RFC 8259), not UTF-8, not an object, nested more than 200 levels deep,
+            or holds a number beyond double precision's range or an integer of more than 4,300 digits (its sign counts
+            as one).
     """
+    if len(data) >= _SHORTEST_TOO_DEEP:
+        _check_depth(data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass"))
     try:
         value = _decode(data)
     except (msgspec.DecodeError, ValueError) as exc:
@@ -53,11 +65,28 @@ def loads(data: bytes | str) -> dict[str, Any]:
         if not _SURROGATE_ESCAPE.search(raw):
             raise RemoteProtocolError(f"not valid JSON: {exc}") from exc
         value = _loads_with_surrogates(raw)
-    except RecursionError as exc:
-        raise RemoteProtocolError("not acceptable JSON: nested too deeply") from exc
+    except RecursionError as exc:  # the stack was nearly full when we were called
+        raise RemoteProtocolError(f"not acceptable JSON: {_TOO_DEEP}") from exc
     if not isinstance(value, dict):
-        raise RemoteProtocolError(f"expected a JSON object, got {_json_type(value)}")
+        raise RemoteProtocolError(f"expected a JSON object, got {json_type(value)}")
     return cast("dict[str, Any]", value)
+
+
+def _check_depth(raw: bytes) -> None:
+    # Most messages have fewer brackets than that, whatever is in their strings. An empty container nests nothing.
+    if raw.count(b"{") + raw.count(b"[") - raw.count(b"{}") - raw.count(b"[]") < MAX_DEPTH:
+        return
+    outside_strings = raw.replace(rb"\\", b"").replace(rb"\"", b"").split(b'"')[::2]
+    brackets = b"".join(outside_strings).translate(_BRACES_AS_BRACKETS, _NOT_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        if _RUN_TOO_DEEP in brackets:
+            break
+        inner = len(brackets)
+        brackets = brackets.replace(b"[]", b"")  # takes off the innermost level
+        if len(brackets) == inner:
+            return  # none is left, or they do not pair: the parser says what is wrong then
+    if brackets:
+        raise RemoteProtocolError(f"not acceptable JSON: {_TOO_DEEP}")
 
 
 def _loads_with_surrogates(raw: bytes) -> Any:
@@ -69,7 +98,7 @@ def _loads_with_surrogates(raw: bytes) -> Any:
     except ValueError as exc:
         raise RemoteProtocolError(f"not valid JSON: {exc}") from exc
     except RecursionError as exc:
-        raise RemoteProtocolError("not acceptable JSON: nested too deeply") from exc
+        raise RemoteProtocolError(f"not acceptable JSON: {_TOO_DEEP}") from exc
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -90,10 +119,11 @@ def _short_int(digits: str) -> int:
     return int(digits)
 
 
-def _json_type(value: object) -> str:
+def json_type(value: object) -> str:
+    """What kind of JSON value that is, for messages."""
     if value is None:
         return "null"
-    names: dict[type, str] = {str: "a string", bool: "a boolean", list: "an array"}
+    names: dict[type, str] = {str: "a string", bool: "a boolean", list: "an array", dict: "an object"}
     return names.get(type(value), "a number")
 
 
@@ -102,17 +132,17 @@ def dumps(value: Any) -> bytes:
 
     Raises:
         LocalProtocolError: when it holds something JSON has no form for, a non-finite number included (msgspec itself
-            would write null for one), or is nested too deeply. The message names the place.
+            would write null for one), or is nested more than 200 levels deep. The message names the place.
     """
     try:
-        _check_writable(value)
+        _check_writable(value, MAX_DEPTH)
         return _encode(value)
     except _Unwritable as exc:
         raise LocalProtocolError(f"{path_text(exc.path)}: {exc}") from None
     except UnicodeEncodeError:
         return _escape_surrogates(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
-    except RecursionError as exc:
-        raise LocalProtocolError("cannot be written as JSON: nested too deeply") from exc
+    except RecursionError as exc:  # the stack was nearly full when we were called
+        raise LocalProtocolError(f"cannot be written as JSON: {_TOO_DEEP}") from exc
 
 
 def dump_string(value: str) -> bytes:
@@ -141,7 +171,10 @@ _TOO_LARGE = 10**_INTEGER_DIGITS
 _TOO_SMALL = -(10 ** (_INTEGER_DIGITS - 1))
 
 
-def _check_writable(value: Any) -> None:
+def _check_writable(value: Any, levels: int) -> None:
+    if levels == 0 and isinstance(value, dict | list | tuple):
+        # The path to it would fill the screen.
+        raise LocalProtocolError(f"cannot be written as JSON: {_TOO_DEEP}")
     if isinstance(value, dict):
         key: Any = None
         try:
@@ -149,7 +182,7 @@ def _check_writable(value: Any) -> None:
                 if not isinstance(key, str):
                     raise _Unwritable(f"the key {key!r} is not a string")
                 if type(item) not in _PLAIN:
-                    _check_writable(item)
+                    _check_writable(item, levels - 1)
         except _Unwritable as exc:
             if isinstance(key, str):
                 exc.path.insert(0, key)
@@ -157,7 +190,7 @@ def _check_writable(value: Any) -> None:
     elif isinstance(value, list | tuple):
         for index, item in enumerate(cast("Iterable[Any]", value)):
             try:
-                _check_writable(item)
+                _check_writable(item, levels - 1)
             except _Unwritable as exc:
                 exc.path.insert(0, index)
                 raise
@@ -177,3 +210,8 @@ def path_text(path: Iterable[str | int]) -> str:
     for step in path:
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
     return text or "the value"
+
+
+def join_paths(outer: str, inner: str) -> str:
+    """The path of something within something: ``sections[0]`` and ``name`` make ``sections[0].name``."""
+    return f"{outer}.{inner}" if outer and inner and not inner.startswith("[") else outer + inner

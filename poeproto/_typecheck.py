@@ -12,6 +12,8 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, TypeVar, Union, cast
 
+import attrs
+
 T = TypeVar("T")
 Check = Callable[[object], bool]
 
@@ -58,7 +60,8 @@ def check_types(value: object) -> None:
 @functools.cache
 def _checks(cls: type) -> list[tuple[str, Check, Any]]:
     # Resolved at the first use, when the names in the annotations exist.
-    return [(name, _check(hint), hint) for name, hint in typing.get_type_hints(cls).items()]
+    hints = typing.get_type_hints(cls)
+    return [(field.name, _check(hints[field.name]), hints[field.name]) for field in attrs.fields(cls)]
 
 
 def _check(hint: Any) -> Check:

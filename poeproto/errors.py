@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from poeproto.events import Error
     from poeproto.http import HttpResponse
+    from poeproto.rate_limits import RateLimit
     from poeproto.reply import ReplyFold
 
 
@@ -42,6 +43,29 @@ class ProtocolError(PoeprotoError):
 
 class LocalProtocolError(ProtocolError):
     """This side asked for something the protocol forbids. Nothing was written, and the exchange stands as before."""
+
+
+class InvalidValue(LocalProtocolError, ValueError):
+    """A value was to be made that breaks a rule of the protocol.
+
+    Attributes:
+        path: the place in that value, as in ``sections[0].controls[2].default_value``; empty for the
+            value itself.
+        message: what is wrong there.
+    """
+
+    def __init__(self, message: str, *, path: str = "") -> None:
+        super().__init__(f"{path}: {message}" if path else message)
+        self.path = path
+        self.message = message
+
+
+class UndeclaredDependency(LocalProtocolError):
+    """A bot was to be called that `SettingsResponse.server_bot_dependencies` does not name."""
+
+
+class CallBudgetSpent(LocalProtocolError):
+    """A bot was to be called more often for one message than `SettingsResponse.server_bot_dependencies` says."""
 
 
 class RemoteProtocolError(ProtocolError):
@@ -85,13 +109,39 @@ class RequestRefused(PoeprotoError):
         status: the HTTP status code.
         retry_after: the value of the ``Retry-After`` header as it came (seconds or an HTTP date), if any.
         body_start: the first part of the body, at most `Limits.refusal_body` bytes, for people to read.
+        rate_limit: what the ``x-ratelimit-*`` headers said, if there were any.
     """
 
-    def __init__(self, message: str, *, status: int, retry_after: str | None = None, body_start: bytes = b"") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        retry_after: str | None = None,
+        body_start: bytes = b"",
+        rate_limit: RateLimit | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.retry_after = retry_after
         self.body_start = body_start
+        self.rate_limit = rate_limit
+
+
+class UploadRefused(RequestRefused):
+    """The file service did not take the file. Attributes as in `RequestRefused`."""
+
+
+class InsufficientFunds(PoeprotoError):
+    """Poe did not grant a cost: the user's balance does not cover it.
+
+    Attributes:
+        status: the status that Poe answered with instead of "success".
+    """
+
+    def __init__(self, message: str, *, status: str) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class BotError(PoeprotoError):

@@ -39,7 +39,18 @@ class Limits:
     events: int = 10_000
     # https://creator.poe.com/docs/server-bots/server-bots-functional-guides, "Sending files with your response"
     files: int = 20
+    # The same guide: "A file should not be larger than 50MB". Read as the larger of the two megabytes in use.
+    file_size: int = 50 * MIB
+    # The specification (mid-2025): Poe cuts what is before the last 1,000 messages of a conversation.
+    messages: int = 1000
 
+    # Not published. No model is known to ask for more tool calls in one reply ...
+    tool_calls: int = 1000
+    # ... and one that asks for tools this often in a row is going in circles.
+    tool_rounds: int = 10
+
+    # The specification: the first answer is due within 5 seconds.
+    first_answer_seconds: float = 5.0
     # The specification (late 2025; before 120 and 600).
     answer_seconds: float = 3600.0
     # Not published. Proxies commonly cut a stream that is silent for 30 or 60 seconds; half of the shorter one.

@@ -20,6 +20,7 @@ from poeproto.errors import (
 from poeproto.events import EVENT_CLASSES, Event, ReplaceResponse, Text, UnknownEvent
 from poeproto.http import HttpRequest, ResponseHead
 from poeproto.limits import Limits
+from poeproto.rate_limits import rate_limit
 from poeproto.reply import ReplyFold
 from poeproto.requests import QueryRequest, Request, SettingsRequest, UnknownRequest
 from poeproto.settings import SettingsResponse
@@ -276,7 +277,11 @@ class PoeExchange:
         if len(self._key) >= _SHORTEST_SECRET:
             body = body.replace(self._key, b"<hidden>")  # some servers repeat what they refuse
         return RequestRefused(
-            self._refusal_reason, status=head.status, retry_after=head.get("retry-after"), body_start=body
+            self._refusal_reason,
+            status=head.status,
+            retry_after=head.get("retry-after"),
+            body_start=body,
+            rate_limit=rate_limit(head),
         )
 
     def _too_large(self) -> LimitExceeded:

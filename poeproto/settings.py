@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from poeproto._typecheck import NO_EXTRA, checked
+from poeproto.parameter_controls import ParameterControls
 
 
 @checked
@@ -26,7 +27,7 @@ class SettingsResponse:
         enable_multi_entity_prompting: whether Poe explains a conversation with several bots and users.
         rate_card: what the bot costs, in Markdown.
         cost_label: the same in a few words.
-        parameter_controls: the user interface for `Message.parameters`, as JSON.
+        parameter_controls: the user interface for `Message.parameters`.
         context_clear_window_secs: deprecated.
         allow_user_context_clear: deprecated.
         custom_rate_card: deprecated.
@@ -43,7 +44,7 @@ class SettingsResponse:
     enable_multi_entity_prompting: bool | None = None
     rate_card: str | None = None
     cost_label: str | None = None
-    parameter_controls: dict[str, Any] | None = None
+    parameter_controls: ParameterControls | None = None
     context_clear_window_secs: int | None = None
     allow_user_context_clear: bool | None = None
     custom_rate_card: str | None = None

@@ -6,10 +6,26 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 
 from poeproto.bot_exchange import BotExchange
+from poeproto.controls import (
+    AspectRatio,
+    AspectRatioOption,
+    Comparison,
+    Control,
+    Divider,
+    DropDown,
+    DropDownOption,
+    LiteralValue,
+    ParameterValue,
+    Slider,
+    TextArea,
+    TextField,
+    ToggleSwitch,
+)
 from poeproto.events import Data, Done, Event, File, Json, Meta, ReplaceResponse, SuggestedReply, Text
 from poeproto.http import HttpResponse, RequestHead, ResponseHead
 from poeproto.limits import Limits
 from poeproto.messages import Attachment, Feedback, Message, Reaction, Sender, User
+from poeproto.parameter_controls import ConditionalControls, ParameterControls, Section, Tab
 from poeproto.poe_exchange import PoeExchange
 from poeproto.requests import QueryRequest, Request
 from poeproto.settings import SettingsResponse
@@ -154,3 +170,47 @@ def sample_reply() -> list[Event]:
         SuggestedReply("And then?"),
         Done(),
     ]
+
+
+def sample_settings() -> SettingsResponse:
+    """Settings with one of everything in them, every kind of control included."""
+    shape = AspectRatio(
+        label="Shape",
+        parameter_name="shape",
+        options=[AspectRatioOption(width=1, height=1), AspectRatioOption(width=16, height=9, value="wide")],
+        default_value="1:1",
+    )
+    style = DropDown(
+        label="Style",
+        parameter_name="style",
+        description="How it is drawn.",
+        options=[DropDownOption("ink", "Ink"), DropDownOption("oil", "Oil")],
+        default_value="oil",
+    )
+    if_oil = ConditionalControls(
+        condition=Comparison(comparator="eq", left=ParameterValue("style"), right=LiteralValue("oil")),
+        controls=[Slider(label="Depth", parameter_name="depth", min_value=10, max_value=100, step=5, default_value=50)],
+    )
+    words: list[Control] = [
+        TextField(label="Title", parameter_name="title", default_value="Cat", placeholder="What is it?"),
+        TextArea(label="Notes", parameter_name="notes"),
+        Divider(),
+        ToggleSwitch(label="Sign it", parameter_name="signed", default_value=True),
+    ]
+    return SettingsResponse(
+        server_bot_dependencies={"CatBot": 2},
+        allow_attachments=True,
+        expand_text_attachments=True,
+        enable_image_comprehension=False,
+        introduction_message="Welcome to the gallery.",
+        enforce_author_role_alternation=False,
+        enable_multi_entity_prompting=True,
+        rate_card="Ten points a picture.",
+        cost_label="10+",
+        parameter_controls=ParameterControls(
+            [
+                Section(name="Picture", controls=[shape, style, if_oil], collapsed_by_default=False),
+                Section(tabs=[Tab(name="Words", controls=words), Tab(name="Style", controls=[style])]),
+            ]
+        ),
+    )

@@ -99,3 +99,39 @@ class ToolResult:
     content: str
     role: str = "tool"
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
+
+
+@checked
+@attrs.frozen
+class FunctionCallDelta:
+    """A piece of a `FunctionCall`, as a stream has it.
+
+    Attributes:
+        name: the function's name; on the first piece, usually.
+        arguments: what is to be appended to the arguments.
+        extra: keys this version does not know.
+    """
+
+    name: str | None = None
+    arguments: str | None = None
+    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
+
+
+@checked
+@attrs.frozen
+class ToolCallDelta:
+    """A piece of a `ToolCall`, as a stream has it.
+
+    Attributes:
+        index: which of the calls it belongs to; None where the peer sends whole calls without one.
+        id: what the result refers to; on the first piece, usually.
+        type: "function", or another kind (open).
+        function: a piece of the function's call.
+        extra: keys this version does not know.
+    """
+
+    index: int | None = None
+    id: str | None = None
+    type: str | None = None
+    function: FunctionCallDelta | None = None
+    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)

@@ -51,7 +51,7 @@ from poeproto import (
     encode_request,
     encode_settings,
 )
-from poeproto.testing import bytewise, sample_query, sample_reply
+from poeproto.testing import bytewise, sample_query, sample_reply, sample_settings
 
 text = st.text(max_size=10)
 integers = st.integers(-(10**40), 10**40)
@@ -115,6 +115,8 @@ requests: st.SearchStrategy[Request] = st.one_of(
     *map(values, REQUEST_CLASSES),
     values(UnknownRequest).map(lambda request: attrs.evolve(request, type="x-" + request.type)),
 )
+# Their rules need strategies of their own: test_parameter_controls has them.
+STRATEGIES["ParameterControls"] = st.just(sample_settings().parameter_controls)
 settings_responses: st.SearchStrategy[SettingsResponse] = values(SettingsResponse)
 line = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), max_size=10)
 events: st.SearchStrategy[Event] = st.one_of(

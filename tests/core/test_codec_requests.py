@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import inspect
 import json
 import math
+import sys
 from typing import Any
 
 import attrs
@@ -260,6 +262,19 @@ def test_lone_surrogates_survive_in_values_and_keys() -> None:
 
 
 # --- depth
+
+
+def test_messages_that_refer_to_messages_need_some_stack() -> None:
+    message = '{"role":"user","content":"","new":0,"referenced_message":' * 150 + "null" + "}" * 150
+    body = f'{{"type":"query","query":[{message}]}}'
+    assert decode_request(encode_request(decode_request(body))) == decode_request(body)
+    limit = sys.getrecursionlimit()
+    try:
+        sys.setrecursionlimit(len(inspect.stack(0)) + 220)
+        with pytest.raises(RemoteProtocolError, match="nested too deeply"):
+            decode_request(body)
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def test_messages_that_refer_to_messages_without_end_are_refused_both_ways() -> None:

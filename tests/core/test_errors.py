@@ -8,12 +8,15 @@ import pytest
 import poeproto
 from poeproto import (
     BotError,
+    CallBudgetSpent,
     ConnectFailed,
     ConnectionLost,
     DeadlineExceeded,
     Error,
     HttpResponse,
     IncompleteReply,
+    InsufficientFunds,
+    InvalidValue,
     LimitExceeded,
     LocalProtocolError,
     PoeprotoError,
@@ -22,9 +25,15 @@ from poeproto import (
     ReplyFold,
     RequestRefused,
     TransportError,
+    UndeclaredDependency,
+    UploadRefused,
 )
 
 PARENTS: list[tuple[type[Exception], type[Exception]]] = [
+    (UndeclaredDependency, LocalProtocolError),
+    (CallBudgetSpent, LocalProtocolError),
+    (UploadRefused, RequestRefused),
+    (InsufficientFunds, PoeprotoError),
     (PoeprotoError, Exception),
     (ProtocolError, PoeprotoError),
     (LocalProtocolError, ProtocolError),
@@ -59,6 +68,20 @@ def test_blame_is_never_shared() -> None:
     assert not issubclass(BotError, ProtocolError)
     # A bug of ours must not be taken for bad input by a caller that catches ValueError.
     assert not any(issubclass(child, ValueError) for child, _ in PARENTS)
+
+
+def test_a_value_that_breaks_a_rule_is_a_value_error_of_ours_and_names_its_place() -> None:
+    assert InvalidValue.__bases__ == (LocalProtocolError, ValueError)
+    error = InvalidValue("7 is outside 10..100", path="controls[2].default_value")
+    assert str(error) == "controls[2].default_value: 7 is outside 10..100"
+    assert (error.path, error.message) == ("controls[2].default_value", "7 is outside 10..100")
+    bare = pickle.loads(pickle.dumps(InvalidValue("no identifier")))
+    assert (str(bare), bare.path, bare.message) == ("no identifier", "", "no identifier")
+
+
+def test_a_cost_that_was_not_granted_says_what_poe_said() -> None:
+    error = InsufficientFunds("the cost was not granted", status="insufficient_balance")
+    assert (str(error), error.status) == ("the cost was not granted", "insufficient_balance")
 
 
 def test_a_fault_in_json_names_its_place() -> None:

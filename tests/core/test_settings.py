@@ -36,7 +36,7 @@ def test_settings_are_given_by_name() -> None:
         ),
         ({"allow_attachments": 1}, "allow_attachments must be bool | None, got a value of type int"),
         ({"introduction_message": b"Hi"}, "introduction_message must be str | None, got a value of type bytes"),
-        ({"parameter_controls": []}, "parameter_controls must be dict[str, Any] | None, got a value of type list"),
+        ({"parameter_controls": {}}, "parameter_controls must be ParameterControls | None, got a value of type dict"),
         ({"context_clear_window_secs": True}, "context_clear_window_secs must be int | None, got a value of type bool"),
     ],
 )

@@ -18,6 +18,7 @@ from poeproto import (
     Feedback,
     File,
     FunctionCall,
+    FunctionCallDelta,
     FunctionDefinition,
     HttpRequest,
     HttpResponse,
@@ -25,6 +26,7 @@ from poeproto import (
     Message,
     Meta,
     QueryRequest,
+    RateLimit,
     Reaction,
     ReplaceResponse,
     ReportErrorRequest,
@@ -38,14 +40,17 @@ from poeproto import (
     SuggestedReply,
     Text,
     ToolCall,
+    ToolCallDelta,
     ToolDefinition,
     ToolResult,
+    UnknownControl,
     UnknownEvent,
     UnknownRequest,
     User,
 )
 from poeproto._typecheck import NO_EXTRA, check_types, checked, type_name
-from poeproto.testing import sample_query
+from poeproto.codec import walk_values
+from poeproto.testing import sample_query, sample_settings
 
 
 @checked
@@ -184,6 +189,7 @@ def test_a_type_is_named_without_modules(hint: Any, name: str) -> None:
 
 # --- what holds for every value of the vocabulary
 
+CONTROLS = sample_settings().parameter_controls
 VALUES: list[Any] = [
     Attachment("u", "c", "n"),
     Sender("u"),
@@ -218,15 +224,25 @@ VALUES: list[Any] = [
     HttpRequest("POST", "https://x.invalid/", body=b"{}"),
     HttpResponse(200, [("a", "b")], b"{}"),
     Endpoints.at("http://127.0.0.1:8000"),
+    RateLimit(limit=500),
+    FunctionCallDelta("f", "{"),
+    ToolCallDelta(0, "c"),
+    UnknownControl("dial"),
+    CONTROLS,
+    *(value for _, value in walk_values(CONTROLS) if value is not CONTROLS),
 ]
 UNCHECKED = (Meta, Text, ReplaceResponse, SuggestedReply, File, Data, Json, Error, Done, UnknownEvent)
+# Settings of ours, records below the protocol, and effects of flows.
+NOT_ON_THE_WIRE = {
+    poeproto.Limits, poeproto.ServerSentEvent, poeproto.RetryPolicy, *poeproto.Effect.__args__,
+}  # fmt: skip
 every_value = pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
 
 
 def test_the_list_of_values_is_complete() -> None:
     public = {getattr(poeproto, name) for name in poeproto.__all__}
     values = {item for item in public if isinstance(item, type) and attrs.has(item)}
-    assert {type(value) for value in VALUES} >= values - {poeproto.Limits, poeproto.ServerSentEvent}
+    assert {type(value) for value in VALUES} >= values - NOT_ON_THE_WIRE
 
 
 @every_value
