@@ -82,6 +82,7 @@ from poeproto.flows import (
 )
 from poeproto.http import Endpoints, HttpRequest, HttpResponse, RequestHead, ResponseHead
 from poeproto.limits import Limits
+from poeproto.lint import Departure, ReplyLint, Severity, lint_event, lint_request, lint_settings
 from poeproto.messages import Attachment, Feedback, Message, Reaction, Sender, User
 from poeproto.parameter_controls import ConditionalControls, ParameterControls, Section, Tab
 from poeproto.poe_exchange import PoeExchange
@@ -139,6 +140,7 @@ __all__ = [
     "Data",
     "DeadlineExceeded",
     "Deliver",
+    "Departure",
     "Divider",
     "Done",
     "DropDown",
@@ -178,6 +180,7 @@ __all__ = [
     "RemoteProtocolError",
     "ReplaceResponse",
     "ReplyFold",
+    "ReplyLint",
     "ReportErrorRequest",
     "ReportFeedbackRequest",
     "ReportReactionRequest",
@@ -194,6 +197,7 @@ __all__ = [
     "ServerSentEvent",
     "SettingsRequest",
     "SettingsResponse",
+    "Severity",
     "Slider",
     "State",
     "SuggestedReply",
@@ -226,6 +230,9 @@ __all__ = [
     "encode_settings",
     "encode_sse",
     "event_payload",
+    "lint_event",
+    "lint_request",
+    "lint_settings",
     "parse_arguments",
     "prepare_call",
     "query_flow",

@@ -63,7 +63,7 @@ def _shape(cls: type) -> _Shape:
     hints = typing.get_type_hints(cls)
     nested: list[tuple[str, type, bool]] = []
     for field in fields:
-        for option in _options(hints[field.name]):
+        for option in options(hints[field.name]):
             many = typing.get_origin(option) is list
             inner = typing.get_args(option)[0] if many else option
             if attrs.has(inner):
@@ -75,7 +75,8 @@ def _shape(cls: type) -> _Shape:
     )
 
 
-def _options(hint: Any) -> tuple[Any, ...]:
+def options(hint: Any) -> tuple[Any, ...]:
+    """The members of a union, or the annotation itself where it is none."""
     return typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
 
 

@@ -98,6 +98,11 @@ def _check(hint: Any) -> Check:
     return lambda value: isinstance(value, hint)
 
 
+def fits(value: object, hint: Any) -> bool:
+    """Whether the value is of the type that the annotation says."""
+    return _check(hint)(value)
+
+
 def type_name(hint: Any) -> str:
     """The annotation as a person would write it, without module names."""
     args = typing.get_args(hint)

@@ -26,14 +26,14 @@ from poeproto.requests import (
 from poeproto.settings import SettingsResponse
 from poeproto.sse import encode_sse
 
-_REQUEST_CLASSES: dict[str, type[Request]] = {
+REQUEST_CLASSES: dict[str, type[Request]] = {
     "query": QueryRequest,
     "settings": SettingsRequest,
     "report_feedback": ReportFeedbackRequest,
     "report_reaction": ReportReactionRequest,
     "report_error": ReportErrorRequest,
 }
-_REQUEST_TYPES = {cls: name for name, cls in _REQUEST_CLASSES.items()}
+_REQUEST_TYPES = {cls: name for name, cls in REQUEST_CLASSES.items()}
 
 _EVENT_NAMES = {cls: name for name, cls in EVENT_CLASSES.items()}
 
@@ -67,7 +67,7 @@ def decode_request(body: bytes | str) -> Request:
         raise RemoteProtocolError("missing, or not a string", path="type")
     for key in _SECRET_KEYS:
         wire.pop(key, None)
-    cls = _REQUEST_CLASSES.get(kind)
+    cls = REQUEST_CLASSES.get(kind)
     if cls is None:
         return structure({"type": kind, **wire}, UnknownRequest)
     if cls is QueryRequest:
