@@ -33,6 +33,7 @@ from poeproto.controls import (
     ToggleSwitch,
     UnknownControl,
 )
+from poeproto.conversation import AttachmentTemplates, alternate_roles, insert_attachments
 from poeproto.errors import (
     BotError,
     CallBudgetSpent,
@@ -81,12 +82,15 @@ from poeproto.flows import (
     tool_rounds_flow,
 )
 from poeproto.http import Endpoints, HttpRequest, HttpResponse, RequestHead, ResponseHead
+from poeproto.identifiers import check_identifier, is_identifier, make_identifier
 from poeproto.limits import Limits
 from poeproto.lint import Departure, ReplyLint, Severity, lint_event, lint_request, lint_settings
+from poeproto.markdown import create_bot_url, inline_reference, make_inline_ref, markdown_image, markdown_link
 from poeproto.messages import Attachment, Feedback, Message, Reaction, Sender, User
 from poeproto.parameter_controls import ConditionalControls, ParameterControls, Section, Tab
 from poeproto.poe_exchange import PoeExchange
 from poeproto.rate_limits import RateLimit, rate_limit, retry_after_seconds
+from poeproto.reactions import ReactionChange, normalise_reaction, reaction_change
 from poeproto.reply import ReplyFold
 from poeproto.requests import (
     PROTOCOL_VERSION,
@@ -125,6 +129,7 @@ __all__ = [
     "AspectRatio",
     "AspectRatioOption",
     "Attachment",
+    "AttachmentTemplates",
     "Bot",
     "BotError",
     "BotExchange",
@@ -176,6 +181,7 @@ __all__ = [
     "QueryRequest",
     "RateLimit",
     "Reaction",
+    "ReactionChange",
     "ReceiveData",
     "RemoteProtocolError",
     "ReplaceResponse",
@@ -219,7 +225,10 @@ __all__ = [
     "UploadRefused",
     "User",
     "Wait",
+    "alternate_roles",
     "call_flow",
+    "check_identifier",
+    "create_bot_url",
     "decode_event",
     "decode_request",
     "decode_settings",
@@ -230,13 +239,22 @@ __all__ = [
     "encode_settings",
     "encode_sse",
     "event_payload",
+    "inline_reference",
+    "insert_attachments",
+    "is_identifier",
     "lint_event",
     "lint_request",
     "lint_settings",
+    "make_identifier",
+    "make_inline_ref",
+    "markdown_image",
+    "markdown_link",
+    "normalise_reaction",
     "parse_arguments",
     "prepare_call",
     "query_flow",
     "rate_limit",
+    "reaction_change",
     "retry_after_seconds",
     "tool_call_deltas",
     "tool_error",

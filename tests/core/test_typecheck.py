@@ -234,7 +234,8 @@ VALUES: list[Any] = [
 UNCHECKED = (Meta, Text, ReplaceResponse, SuggestedReply, File, Data, Json, Error, Done, UnknownEvent)
 # Settings of ours, records below the protocol, departures from it, and effects of flows.
 NOT_ON_THE_WIRE = {
-    poeproto.Limits, poeproto.ServerSentEvent, poeproto.RetryPolicy, poeproto.Departure, *poeproto.Effect.__args__,
+    poeproto.Limits, poeproto.ServerSentEvent, poeproto.RetryPolicy, poeproto.Departure, poeproto.AttachmentTemplates, poeproto.ReactionChange,
+    *poeproto.Effect.__args__,
 }  # fmt: skip
 every_value = pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
 

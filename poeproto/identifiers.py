@@ -1,0 +1,60 @@
+"""Poe's identifiers: a tag of one to three letters, a hyphen, and 32 characters, as in ``m-`` for a message.
+
+Readers take whatever came, since peers send others, and empty ones; these functions are for those who make them.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b32encode
+
+from poeproto.errors import InvalidValue
+
+_IDENTIFIER = re.compile(r"([a-z]{1,3})-[a-z0-9=]{32}", re.ASCII)
+_TAG = re.compile(r"[a-z]{1,3}", re.ASCII)
+_RANDOM_BYTES = 20  # what 32 characters of base32 hold
+
+
+def is_identifier(text: str, tag: str | None = None) -> bool:
+    """Whether the text has the form of an identifier, with that tag if one is given.
+
+    Args:
+        text: what came.
+        tag: "m" for a message, "u" a user, "c" a conversation, "d" metadata; others exist.
+    """
+    found = _IDENTIFIER.fullmatch(text)
+    return found is not None and tag in (None, found[1])
+
+
+def check_identifier(text: str, tag: str | None = None) -> str:
+    """The text, if it is an identifier with that tag.
+
+    Raises:
+        InvalidValue: if it is not; the message says what is wrong.
+    """
+    found = _IDENTIFIER.fullmatch(text)
+    if found is None:
+        raise InvalidValue(
+            f"{text[:80]!r} is no identifier, which has one to three lower-case letters, a hyphen, and 32 characters "
+            "out of a-z, 0-9 and ="
+        )
+    if tag not in (None, found[1]):
+        raise InvalidValue(f"the identifier {text!r} has the tag {found[1]!r} instead of {tag!r}")
+    return text
+
+
+def make_identifier(tag: str, random_bytes: bytes) -> str:
+    """A new identifier.
+
+    Args:
+        tag: one to three lower-case letters.
+        random_bytes: 20 of them, from ``secrets.token_bytes(20)``: there is no randomness in this library.
+
+    Raises:
+        InvalidValue: for another tag, or another number of bytes.
+    """
+    if not _TAG.fullmatch(tag):
+        raise InvalidValue(f"the tag {tag!r} is not one to three lower-case letters")
+    if len(random_bytes) != _RANDOM_BYTES:
+        raise InvalidValue(f"an identifier is made of {_RANDOM_BYTES} random bytes, got {len(random_bytes)}")
+    return f"{tag}-{b32encode(random_bytes).decode().lower()}"

@@ -1,0 +1,59 @@
+"""Reactions in one form, whichever of the forms in the wild they came in."""
+
+from __future__ import annotations
+
+import re
+
+import attrs
+
+from poeproto._typecheck import checked
+from poeproto.requests import ReportReactionRequest
+
+_NAMES = {
+    "like": "👍",
+    "dislike": "👎",
+    "heart": "❤🧡💛💚💙💜🖤🤍🤎💖💕",
+    "laughing": "😂😆🤣😄😁",
+    "surprised": "😮😲😯😳",
+    "sad": "😢😭🙁☹😞",
+}
+_BY_EMOJI = {emoji: name for name, family in _NAMES.items() for emoji in family}
+# Skin tones and the selector of the colourful form change nothing in the meaning.
+_VARIANTS = re.compile("[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]")
+_ADDED = {"added": True, "removed": False}
+
+
+@checked
+@attrs.frozen
+class ReactionChange:
+    """A reaction that was added or removed.
+
+    Attributes:
+        reaction: "like", "dislike", "heart", "laughing", "surprised" or "sad"; anything else as it came.
+        added: whether it was added; otherwise it was removed.
+    """
+
+    reaction: str
+    added: bool = True
+
+
+def normalise_reaction(reaction: str, action: str | None = None) -> ReactionChange:
+    """The reaction in one form: a known emoji becomes its name, a sign before it and the action become `added`.
+
+    Args:
+        reaction: a name in any case or an emoji, with "+" or "-" before it or not.
+        action: "added" or "removed" in any case. It says more than a sign, so that it wins over one; any other action
+            says nothing.
+    """
+    text = reaction.strip()
+    signed = len(text) > 1 and text[0] in "+-"
+    added = not (signed and text[0] == "-")
+    bare = text[1:].strip() if signed else text
+    name = _BY_EMOJI.get(_VARIANTS.sub("", bare)) or (bare.lower() if bare.lower() in _NAMES else bare)
+    return ReactionChange(name, _ADDED.get((action or "").strip().lower(), added))
+
+
+def reaction_change(request: ReportReactionRequest) -> ReactionChange:
+    """What a report says, the `action` that some peers send included."""
+    action = request.extra.get("action")
+    return normalise_reaction(request.reaction, action if isinstance(action, str) else None)
