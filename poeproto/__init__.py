@@ -81,7 +81,7 @@ from poeproto.flows import (
     query_flow,
     tool_rounds_flow,
 )
-from poeproto.http import Endpoints, HttpRequest, HttpResponse, RequestHead, ResponseHead
+from poeproto.http import BodyWriter, Endpoints, HttpRequest, HttpResponse, RequestHead, ResponseHead, StreamedBody
 from poeproto.identifiers import check_identifier, is_identifier, make_identifier
 from poeproto.limits import Limits
 from poeproto.lint import Departure, ReplyLint, Severity, lint_event, lint_request, lint_settings
@@ -103,6 +103,7 @@ from poeproto.requests import (
     UnknownRequest,
 )
 from poeproto.settings import SettingsResponse
+from poeproto.settings_sync import fetch_settings_request, read_settings_sync, update_settings_request
 from poeproto.sse import ServerSentEvent, SSEDecoder, encode_comment, encode_sse
 from poeproto.tool_calls import (
     ToolCallAggregator,
@@ -123,6 +124,7 @@ from poeproto.tools import (
     ToolDefinition,
     ToolResult,
 )
+from poeproto.uploads import UploadedFile, read_upload, upload_by_url_request, upload_request
 
 __all__ = [
     "PROTOCOL_VERSION",
@@ -130,6 +132,7 @@ __all__ = [
     "AspectRatioOption",
     "Attachment",
     "AttachmentTemplates",
+    "BodyWriter",
     "Bot",
     "BotError",
     "BotExchange",
@@ -206,6 +209,7 @@ __all__ = [
     "Severity",
     "Slider",
     "State",
+    "StreamedBody",
     "SuggestedReply",
     "Tab",
     "Text",
@@ -223,6 +227,7 @@ __all__ = [
     "UnknownEvent",
     "UnknownRequest",
     "UploadRefused",
+    "UploadedFile",
     "User",
     "Wait",
     "alternate_roles",
@@ -239,6 +244,7 @@ __all__ = [
     "encode_settings",
     "encode_sse",
     "event_payload",
+    "fetch_settings_request",
     "inline_reference",
     "insert_attachments",
     "is_identifier",
@@ -255,10 +261,15 @@ __all__ = [
     "query_flow",
     "rate_limit",
     "reaction_change",
+    "read_settings_sync",
+    "read_upload",
     "retry_after_seconds",
     "tool_call_deltas",
     "tool_error",
     "tool_result",
     "tool_rounds_flow",
     "tools_by_name",
+    "update_settings_request",
+    "upload_by_url_request",
+    "upload_request",
 ]

@@ -8,11 +8,13 @@ paths of URLs, queries, bodies.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 from urllib.parse import quote
 
 import attrs
 
 from poeproto._typecheck import checked
+from poeproto.errors import LocalProtocolError
 
 Headers = tuple[tuple[bytes, bytes], ...]
 HeaderPairs = Iterable[tuple[bytes | str, bytes | str]]
@@ -38,7 +40,7 @@ def _without_secrets(headers: Headers) -> str:
     return repr(tuple((name, b"<hidden>" if name in _SECRET_HEADERS else value) for name, value in headers))
 
 
-def _size(body: bytes) -> str:
+def _size(body: bytes | StreamedBody) -> str:
     # Bodies carry conversations, and some calls to Poe carry the key in them.
     return f"<{len(body)} bytes>"
 
@@ -104,6 +106,60 @@ class ResponseHead(_Head):
 
 @checked
 @attrs.frozen
+class StreamedBody:
+    """A body that is never in memory as a whole: a file with something before and after it.
+
+    Attributes:
+        prefix: what comes before the file.
+        source: where the integration that sends it reads the file; of no concern to the core.
+        source_size: the file's size in bytes.
+        suffix: what comes after it.
+    """
+
+    prefix: bytes = attrs.field(repr=_size)
+    source: Any = attrs.field(repr=False)
+    source_size: int
+    suffix: bytes = attrs.field(repr=_size)
+
+    def __len__(self) -> int:
+        return len(self.prefix) + self.source_size + len(self.suffix)
+
+
+class BodyWriter:
+    """Writes a `StreamedBody` part by part, and sees to it that its declared length is the true one."""
+
+    def __init__(self, body: StreamedBody) -> None:
+        self._body = body
+        self._left = body.source_size
+
+    def begin(self) -> bytes:
+        """What comes before the file."""
+        return self._body.prefix
+
+    def send(self, chunk: bytes) -> bytes:
+        """The next part of the file.
+
+        Raises:
+            LocalProtocolError: as soon as there is more of it than was declared.
+        """
+        if len(chunk) > self._left:
+            raise LocalProtocolError(f"the file is larger than the {self._body.source_size} bytes that were declared")
+        self._left -= len(chunk)
+        return chunk
+
+    def end(self) -> bytes:
+        """What comes after the file.
+
+        Raises:
+            LocalProtocolError: when there was less of it than declared.
+        """
+        if self._left:
+            raise LocalProtocolError(f"the file ended {self._left} bytes before its declared size")
+        return self._body.suffix
+
+
+@checked
+@attrs.frozen
 class HttpRequest(_Head):
     """A whole request for a client to send.
 
@@ -111,13 +167,13 @@ class HttpRequest(_Head):
         method: in upper case.
         url: absolute, with scheme and host.
         headers: pairs of name and value; the client adds ``Host`` and ``Content-Length``.
-        body: the payload.
+        body: the payload; for an upload, in parts.
     """
 
     method: str
     url: str = attrs.field(repr=_without_path)
     headers: Headers = attrs.field(default=(), converter=normalise_headers, repr=_without_secrets)
-    body: bytes = attrs.field(default=b"", repr=_size)
+    body: bytes | StreamedBody = attrs.field(default=b"", repr=_size)
 
 
 @checked
@@ -167,6 +223,41 @@ class Endpoints:
         Raises:
             ValueError: when the name is empty, a dot segment (RFC 3986, 3.3), or holds a lone surrogate.
         """
-        if name in ("", ".", ".."):
-            raise ValueError(f"{name!r} is not the name of a bot")
-        return f"{self.api}/bot/{quote(name, safe='')}"
+        return f"{self.api}/bot/{_segment(name, 'the name of a bot')}"
+
+    def settings(self, call: str, bot_name: str, access_key: str, version: str) -> str:
+        """The URL of a call about a bot's settings. It holds the key, so it is not for logs.
+
+        Args:
+            call: "update_settings" or "fetch_settings".
+            bot_name: the bot's name on Poe.
+            access_key: its key.
+            version: the protocol's version.
+
+        Raises:
+            ValueError: as in `bot`; the message never shows the key.
+        """
+        name, key = _segment(bot_name, "the name of a bot"), _segment(access_key, "an access key", shown=False)
+        return f"{self.api}/bot/{call}/{name}/{key}/{_segment(version, 'a version')}"
+
+    def cost(self, call: str, bot_query_id: str) -> str:
+        """The URL of a call about the cost of a query: "authorize" or "capture".
+
+        Raises:
+            ValueError: as in `bot`.
+        """
+        return f"{self.api}/bot/cost/{_segment(bot_query_id, 'a bot_query_id')}/{call}"
+
+    @property
+    def file_upload(self) -> str:
+        """The URL files are uploaded to."""
+        return f"{self.files}/poe_api/file_upload_3RD_PARTY_POST"
+
+
+def _segment(text: str, what: str, *, shown: bool = True) -> str:
+    if text in ("", ".", ".."):
+        raise ValueError(f"{text!r} is not {what}")
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError:
+        raise ValueError(f"{text!r} is not {what}" if shown else f"what was given is not {what}") from None

@@ -20,7 +20,7 @@ from poeproto.errors import (
 from poeproto.events import EVENT_CLASSES, Event, ReplaceResponse, Text, UnknownEvent
 from poeproto.http import HttpRequest, ResponseHead
 from poeproto.limits import Limits
-from poeproto.rate_limits import rate_limit
+from poeproto.refusals import refusal
 from poeproto.reply import ReplyFold
 from poeproto.requests import QueryRequest, Request, SettingsRequest, UnknownRequest
 from poeproto.settings import SettingsResponse
@@ -30,8 +30,6 @@ _HIGH_THEN_LOW = re.compile("([\ud800-\udbff])([\udc00-\udfff])")
 _LONE = re.compile("[\ud800-\udfff]")
 # fastapi's own keep-alive; not part of the protocol, and not worth an UnknownEvent every few seconds.
 _PING = "ping"
-# Poe's keys have 32 characters. A shorter one may be a word, and hiding that would spoil what the server says.
-_SHORTEST_SECRET = 16
 # What an event takes in memory besides its payload, roughly: a string and a place in a list.
 _EVENT_OVERHEAD = 64
 
@@ -274,15 +272,7 @@ class PoeExchange:
 
     def _refused(self, head: ResponseHead) -> RequestRefused:
         body = bytes(self._body)
-        if len(self._key) >= _SHORTEST_SECRET:
-            body = body.replace(self._key, b"<hidden>")  # some servers repeat what they refuse
-        return RequestRefused(
-            self._refusal_reason,
-            status=head.status,
-            retry_after=head.get("retry-after"),
-            body_start=body,
-            rate_limit=rate_limit(head),
-        )
+        return refusal(RequestRefused, self._refusal_reason, head, body, self._key, self._limits)
 
     def _too_large(self) -> LimitExceeded:
         return LimitExceeded(f"the answer is larger than {self._limits.answer_size} bytes", limit="answer_size")

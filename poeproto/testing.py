@@ -65,6 +65,7 @@ class ExchangePair:
         """
         sent = self.poe.send(request, "http://bot.invalid/")
         self.bot.receive_head(RequestHead(sent.method, "/", sent.headers))
+        assert isinstance(sent.body, bytes)  # only uploads have another
         for part in self._cut(sent.body):
             self.bot.receive_data(part)
         return self.bot.receive_eof()

@@ -75,6 +75,8 @@ class Connection:
             ConnectionLost, DeadlineExceeded: the connection is of no further use then, but for reading an early answer
                 after the former.
         """
+        if not isinstance(request.body, bytes):
+            raise LocalProtocolError("this client sends bodies as a whole, and this one is in parts")
         headers = [(b"host", host.encode()), *request.headers, (b"content-length", str(len(request.body)).encode())]
         try:
             parts = [

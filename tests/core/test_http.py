@@ -109,7 +109,7 @@ def test_hiding_is_for_the_repr_alone() -> None:
         (
             HttpRequest,
             ("GET", "https://bot.invalid/", (), "body"),
-            "HttpRequest.body must be bytes, got a value of type str",
+            "HttpRequest.body must be bytes | StreamedBody, got a value of type str",
         ),
         (HttpResponse, (200, (), None), "HttpResponse.body must be bytes, got None"),
     ],
@@ -167,3 +167,9 @@ def test_a_response_of_a_body_declares_it() -> None:
     response = HttpResponse.of(405, "text/plain", b"no", [("Allow", "POST")])
     assert response.headers == ((b"content-type", b"text/plain"), (b"content-length", b"2"), (b"allow", b"POST"))
     assert (response.status, response.body) == (405, b"no")
+
+
+def test_costs_are_charged_under_a_query() -> None:
+    assert Endpoints().cost("authorize", "q/1") == "https://api.poe.com/bot/cost/q%2F1/authorize"
+    with pytest.raises(ValueError, match="bot_query_id"):
+        Endpoints().cost("capture", "")

@@ -123,6 +123,7 @@ def test_the_request_is_a_post_of_json_that_asks_for_an_unpacked_answer(request_
     assert sent.get("accept") == accept
     assert sent.get("accept-encoding") == "identity"
     assert sent.get("authorization") is None
+    assert isinstance(sent.body, bytes)
     assert decode_request(sent.body) == request_
 
 
@@ -130,6 +131,7 @@ def test_the_key_travels_in_one_header_and_shows_nowhere_else() -> None:
     exchange = PoeExchange(TEST_ACCESS_KEY)
     sent = exchange.send(sample_query(), URL)
     assert sent.get_all("authorization") == [b"Bearer " + TEST_ACCESS_KEY.encode()]
+    assert isinstance(sent.body, bytes)
     assert TEST_ACCESS_KEY.encode() not in sent.body
     exchange.receive_head(ResponseHead(401))
     with pytest.raises(RequestRefused) as caught:

@@ -37,6 +37,7 @@ from poeproto import (
     Sender,
     SettingsRequest,
     SettingsResponse,
+    StreamedBody,
     SuggestedReply,
     Text,
     ToolCall,
@@ -46,6 +47,7 @@ from poeproto import (
     UnknownControl,
     UnknownEvent,
     UnknownRequest,
+    UploadedFile,
     User,
 )
 from poeproto._typecheck import NO_EXTRA, check_types, checked, type_name
@@ -225,6 +227,8 @@ VALUES: list[Any] = [
     HttpResponse(200, [("a", "b")], b"{}"),
     Endpoints.at("http://127.0.0.1:8000"),
     RateLimit(limit=500),
+    StreamedBody(b"<", None, 5, b">"),
+    UploadedFile("u", "c", "n", 5),
     FunctionCallDelta("f", "{"),
     ToolCallDelta(0, "c"),
     UnknownControl("dial"),
@@ -234,8 +238,8 @@ VALUES: list[Any] = [
 UNCHECKED = (Meta, Text, ReplaceResponse, SuggestedReply, File, Data, Json, Error, Done, UnknownEvent)
 # Settings of ours, records below the protocol, departures from it, and effects of flows.
 NOT_ON_THE_WIRE = {
-    poeproto.Limits, poeproto.ServerSentEvent, poeproto.RetryPolicy, poeproto.Departure, poeproto.AttachmentTemplates, poeproto.ReactionChange,
-    *poeproto.Effect.__args__,
+    poeproto.Limits, poeproto.ServerSentEvent, poeproto.RetryPolicy, poeproto.Departure,
+    poeproto.AttachmentTemplates, poeproto.ReactionChange, *poeproto.Effect.__args__,
 }  # fmt: skip
 every_value = pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
 
