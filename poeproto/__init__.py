@@ -4,127 +4,134 @@ An integration moves the bytes: `poeproto_asgi` and `poeproto_h11` are such. Eve
 name, but for `poeproto.testing`.
 """
 
-from poeproto._states import State
-from poeproto.bot import Bot, Context
-from poeproto.bot_exchange import BotExchange
-from poeproto.codec import (
-    decode_event,
-    decode_request,
-    decode_settings,
-    encode_event,
-    encode_request,
-    encode_settings,
-    event_payload,
-)
-from poeproto.controls import (
-    AspectRatio,
-    AspectRatioOption,
-    Comparison,
-    Control,
-    Divider,
-    DropDown,
-    DropDownOption,
-    LiteralValue,
-    Operand,
-    ParameterValue,
-    Slider,
-    TextArea,
-    TextField,
-    ToggleSwitch,
-    UnknownControl,
-)
-from poeproto.conversation import AttachmentTemplates, alternate_roles, insert_attachments
-from poeproto.errors import (
-    BotError,
-    CallBudgetSpent,
-    ConnectFailed,
-    ConnectionLost,
-    DeadlineExceeded,
-    IncompleteReply,
-    InsufficientFunds,
-    InvalidValue,
-    LimitExceeded,
-    LocalProtocolError,
-    PoeprotoError,
-    ProtocolError,
-    RemoteProtocolError,
-    RequestRefused,
-    TransportError,
-    UndeclaredDependency,
-    UploadRefused,
-)
-from poeproto.events import (
-    Data,
-    Done,
-    Error,
-    Event,
-    File,
-    Json,
-    Meta,
-    ReplaceResponse,
-    SuggestedReply,
-    Text,
-    UnknownEvent,
-)
-from poeproto.flows import (
-    CallBudget,
-    CloseResponse,
-    Deliver,
-    Effect,
-    Flow,
-    ReceiveData,
-    RetryPolicy,
-    RunTools,
-    SendRequest,
-    Wait,
-    call_flow,
-    query_flow,
-    tool_rounds_flow,
-)
-from poeproto.http import BodyWriter, Endpoints, HttpRequest, HttpResponse, RequestHead, ResponseHead, StreamedBody
-from poeproto.identifiers import check_identifier, is_identifier, make_identifier
-from poeproto.limits import Limits
-from poeproto.lint import Departure, ReplyLint, Severity, lint_event, lint_request, lint_settings
-from poeproto.markdown import create_bot_url, inline_reference, make_inline_ref, markdown_image, markdown_link
-from poeproto.messages import Attachment, Feedback, Message, Reaction, Sender, User
-from poeproto.parameter_controls import ConditionalControls, ParameterControls, Section, Tab
-from poeproto.poe_exchange import PoeExchange
-from poeproto.rate_limits import RateLimit, rate_limit, retry_after_seconds
-from poeproto.reactions import ReactionChange, normalise_reaction, reaction_change
-from poeproto.reply import ReplyFold
-from poeproto.requests import (
-    PROTOCOL_VERSION,
-    QueryRequest,
-    ReportErrorRequest,
-    ReportFeedbackRequest,
-    ReportReactionRequest,
-    Request,
-    SettingsRequest,
-    UnknownRequest,
-)
-from poeproto.settings import SettingsResponse
-from poeproto.settings_sync import fetch_settings_request, read_settings_sync, update_settings_request
-from poeproto.sse import ServerSentEvent, SSEDecoder, encode_comment, encode_sse
-from poeproto.tool_calls import (
-    ToolCallAggregator,
-    delta_text,
-    parse_arguments,
-    prepare_call,
-    tool_call_deltas,
-    tool_error,
-    tool_result,
-    tools_by_name,
-)
-from poeproto.tools import (
-    FunctionCall,
-    FunctionCallDelta,
-    FunctionDefinition,
-    ToolCall,
-    ToolCallDelta,
-    ToolDefinition,
-    ToolResult,
-)
-from poeproto.uploads import UploadedFile, read_upload, upload_by_url_request, upload_request
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from poeproto._states import State
+    from poeproto.bot import Bot, Context
+    from poeproto.bot_exchange import BotExchange
+    from poeproto.codec import (
+        decode_event,
+        decode_request,
+        decode_settings,
+        encode_event,
+        encode_request,
+        encode_settings,
+        event_payload,
+    )
+    from poeproto.controls import (
+        AspectRatio,
+        AspectRatioOption,
+        Comparison,
+        Control,
+        Divider,
+        DropDown,
+        DropDownOption,
+        LiteralValue,
+        Operand,
+        ParameterValue,
+        Slider,
+        TextArea,
+        TextField,
+        ToggleSwitch,
+        UnknownControl,
+    )
+    from poeproto.conversation import AttachmentTemplates, alternate_roles, insert_attachments
+    from poeproto.costs import CostExchange, CostItem, authorize_cost_request, capture_cost_request
+    from poeproto.errors import (
+        BotError,
+        CallBudgetSpent,
+        ConnectFailed,
+        ConnectionLost,
+        DeadlineExceeded,
+        IncompleteReply,
+        InsufficientFunds,
+        InvalidValue,
+        LimitExceeded,
+        LocalProtocolError,
+        PoeprotoError,
+        ProtocolError,
+        RemoteProtocolError,
+        RequestRefused,
+        TransportError,
+        UndeclaredDependency,
+        UploadRefused,
+    )
+    from poeproto.events import (
+        Data,
+        Done,
+        Error,
+        Event,
+        File,
+        Json,
+        Meta,
+        ReplaceResponse,
+        SuggestedReply,
+        Text,
+        UnknownEvent,
+    )
+    from poeproto.flows import (
+        CloseResponse,
+        Deliver,
+        Effect,
+        Flow,
+        ReceiveData,
+        RetryPolicy,
+        RunTools,
+        SendRequest,
+        Wait,
+        call_flow,
+        cost_flow,
+        upload_flow,
+    )
+    from poeproto.http import BodyWriter, Endpoints, HttpRequest, HttpResponse, RequestHead, ResponseHead, StreamedBody
+    from poeproto.identifiers import check_identifier, is_identifier, make_identifier
+    from poeproto.limits import Limits
+    from poeproto.lint import Departure, ReplyLint, Severity, lint_event, lint_request, lint_settings
+    from poeproto.markdown import create_bot_url, inline_reference, make_inline_ref, markdown_image, markdown_link
+    from poeproto.messages import Attachment, Feedback, Message, Reaction, Sender, User
+    from poeproto.parameter_controls import ConditionalControls, ParameterControls, Section, Tab
+    from poeproto.poe_exchange import PoeExchange
+    from poeproto.query_flows import CallBudget, query_flow, tool_rounds_flow
+    from poeproto.rate_limits import RateLimit, rate_limit, retry_after_seconds
+    from poeproto.reactions import ReactionChange, normalise_reaction, reaction_change
+    from poeproto.reply import ReplyFold
+    from poeproto.requests import (
+        PROTOCOL_VERSION,
+        QueryRequest,
+        ReportErrorRequest,
+        ReportFeedbackRequest,
+        ReportReactionRequest,
+        Request,
+        SettingsRequest,
+        UnknownRequest,
+    )
+    from poeproto.settings import SettingsResponse
+    from poeproto.settings_sync import fetch_settings_request, read_settings_sync, update_settings_request
+    from poeproto.sse import ServerSentEvent, SSEDecoder, encode_comment, encode_sse
+    from poeproto.tool_calls import (
+        ToolCallAggregator,
+        delta_text,
+        parse_arguments,
+        prepare_call,
+        tool_call_deltas,
+        tool_error,
+        tool_result,
+        tools_by_name,
+    )
+    from poeproto.tools import (
+        FunctionCall,
+        FunctionCallDelta,
+        FunctionDefinition,
+        ToolCall,
+        ToolCallDelta,
+        ToolDefinition,
+        ToolResult,
+    )
+    from poeproto.uploads import UploadedFile, read_upload, upload_by_url_request, upload_request
 
 __all__ = [
     "PROTOCOL_VERSION",
@@ -145,6 +152,8 @@ __all__ = [
     "ConnectionLost",
     "Context",
     "Control",
+    "CostExchange",
+    "CostItem",
     "Data",
     "DeadlineExceeded",
     "Deliver",
@@ -231,8 +240,11 @@ __all__ = [
     "User",
     "Wait",
     "alternate_roles",
+    "authorize_cost_request",
     "call_flow",
+    "capture_cost_request",
     "check_identifier",
+    "cost_flow",
     "create_bot_url",
     "decode_event",
     "decode_request",
@@ -271,5 +283,145 @@ __all__ = [
     "tools_by_name",
     "update_settings_request",
     "upload_by_url_request",
+    "upload_flow",
     "upload_request",
 ]
+
+# Where each name is defined.
+_HOMES: dict[str, list[str]] = {
+    "_states": ["State"],
+    "bot": ["Bot", "Context"],
+    "bot_exchange": ["BotExchange"],
+    "codec": [
+        "decode_event",
+        "decode_request",
+        "decode_settings",
+        "encode_event",
+        "encode_request",
+        "encode_settings",
+        "event_payload",
+    ],
+    "controls": [
+        "AspectRatio",
+        "AspectRatioOption",
+        "Comparison",
+        "Control",
+        "Divider",
+        "DropDown",
+        "DropDownOption",
+        "LiteralValue",
+        "Operand",
+        "ParameterValue",
+        "Slider",
+        "TextArea",
+        "TextField",
+        "ToggleSwitch",
+        "UnknownControl",
+    ],
+    "conversation": ["AttachmentTemplates", "alternate_roles", "insert_attachments"],
+    "costs": ["CostExchange", "CostItem", "authorize_cost_request", "capture_cost_request"],
+    "errors": [
+        "BotError",
+        "CallBudgetSpent",
+        "ConnectFailed",
+        "ConnectionLost",
+        "DeadlineExceeded",
+        "IncompleteReply",
+        "InsufficientFunds",
+        "InvalidValue",
+        "LimitExceeded",
+        "LocalProtocolError",
+        "PoeprotoError",
+        "ProtocolError",
+        "RemoteProtocolError",
+        "RequestRefused",
+        "TransportError",
+        "UndeclaredDependency",
+        "UploadRefused",
+    ],
+    "events": [
+        "Data",
+        "Done",
+        "Error",
+        "Event",
+        "File",
+        "Json",
+        "Meta",
+        "ReplaceResponse",
+        "SuggestedReply",
+        "Text",
+        "UnknownEvent",
+    ],
+    "flows": [
+        "CloseResponse",
+        "Deliver",
+        "Effect",
+        "Flow",
+        "ReceiveData",
+        "RetryPolicy",
+        "RunTools",
+        "SendRequest",
+        "Wait",
+        "call_flow",
+        "cost_flow",
+        "upload_flow",
+    ],
+    "http": ["BodyWriter", "Endpoints", "HttpRequest", "HttpResponse", "RequestHead", "ResponseHead", "StreamedBody"],
+    "identifiers": ["check_identifier", "is_identifier", "make_identifier"],
+    "limits": ["Limits"],
+    "lint": ["Departure", "ReplyLint", "Severity", "lint_event", "lint_request", "lint_settings"],
+    "markdown": ["create_bot_url", "inline_reference", "make_inline_ref", "markdown_image", "markdown_link"],
+    "messages": ["Attachment", "Feedback", "Message", "Reaction", "Sender", "User"],
+    "parameter_controls": ["ConditionalControls", "ParameterControls", "Section", "Tab"],
+    "poe_exchange": ["PoeExchange"],
+    "query_flows": ["CallBudget", "query_flow", "tool_rounds_flow"],
+    "rate_limits": ["RateLimit", "rate_limit", "retry_after_seconds"],
+    "reactions": ["ReactionChange", "normalise_reaction", "reaction_change"],
+    "reply": ["ReplyFold"],
+    "requests": [
+        "PROTOCOL_VERSION",
+        "QueryRequest",
+        "ReportErrorRequest",
+        "ReportFeedbackRequest",
+        "ReportReactionRequest",
+        "Request",
+        "SettingsRequest",
+        "UnknownRequest",
+    ],
+    "settings": ["SettingsResponse"],
+    "settings_sync": ["fetch_settings_request", "read_settings_sync", "update_settings_request"],
+    "sse": ["SSEDecoder", "ServerSentEvent", "encode_comment", "encode_sse"],
+    "tool_calls": [
+        "ToolCallAggregator",
+        "delta_text",
+        "parse_arguments",
+        "prepare_call",
+        "tool_call_deltas",
+        "tool_error",
+        "tool_result",
+        "tools_by_name",
+    ],
+    "tools": [
+        "FunctionCall",
+        "FunctionCallDelta",
+        "FunctionDefinition",
+        "ToolCall",
+        "ToolCallDelta",
+        "ToolDefinition",
+        "ToolResult",
+    ],
+    "uploads": ["UploadedFile", "read_upload", "upload_by_url_request", "upload_request"],
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Load the module of that name at its first use (PEP 562): whoever imports one part does not wait for all."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

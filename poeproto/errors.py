@@ -108,6 +108,7 @@ class RequestRefused(PoeprotoError):
     Attributes:
         status: the HTTP status code.
         retry_after: the value of the ``Retry-After`` header as it came (seconds or an HTTP date), if any.
+        retry_after_seconds: the same in seconds, where it can be told.
         body_start: the first part of the body, at most `Limits.refusal_body` bytes, for people to read.
         rate_limit: what the ``x-ratelimit-*`` headers said, if there were any.
     """
@@ -118,12 +119,14 @@ class RequestRefused(PoeprotoError):
         *,
         status: int,
         retry_after: str | None = None,
+        retry_after_seconds: float | None = None,
         body_start: bytes = b"",
         rate_limit: RateLimit | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.retry_after = retry_after
+        self.retry_after_seconds = retry_after_seconds
         self.body_start = body_start
         self.rate_limit = rate_limit
 

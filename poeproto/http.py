@@ -73,6 +73,11 @@ class _Head:
         values = self.get_all(name)
         return values[0].decode("latin-1") if values else None
 
+    @property
+    def media_type(self) -> str:
+        """The ``Content-Type`` in lower case without its parameters; empty where there is none (RFC 9110, 8.3.1)."""
+        return (self.get("content-type") or "").partition(";")[0].strip().lower()
+
 
 @checked
 @attrs.frozen
@@ -114,12 +119,14 @@ class StreamedBody:
         source: where the integration that sends it reads the file; of no concern to the core.
         source_size: the file's size in bytes.
         suffix: what comes after it.
+        repeatable: whether the file can be read again from its start, so that the request can be sent a second time.
     """
 
     prefix: bytes = attrs.field(repr=_size)
     source: Any = attrs.field(repr=False)
     source_size: int
     suffix: bytes = attrs.field(repr=_size)
+    repeatable: bool = False
 
     def __len__(self) -> int:
         return len(self.prefix) + self.source_size + len(self.suffix)

@@ -173,7 +173,7 @@ class ReplyLint:
         found: list[Departure] = []
         if head.status != 200:
             found.append(Departure("status", "status", Severity.ERROR, f"status {head.status} instead of 200"))
-        content_type = (head.get("content-type") or "").partition(";")[0].strip().lower()
+        content_type = head.media_type
         if content_type != "text/event-stream":
             message = f"{content_type!r} instead of text/event-stream"
             found.append(Departure("content-type", "content-type", Severity.ERROR, message))

@@ -7,12 +7,17 @@ from typing import TypeVar
 from poeproto.errors import RequestRefused
 from poeproto.http import HttpResponse, ResponseHead
 from poeproto.limits import Limits
-from poeproto.rate_limits import rate_limit
+from poeproto.rate_limits import rate_limit, retry_after_seconds
 
 E = TypeVar("E", bound=RequestRefused)
 
 # Poe's keys have 32 characters. A shorter one may be a word, and hiding that would spoil what the server says.
 _SHORTEST_SECRET = 16
+
+
+def size_to_keep(limits: Limits, key: bytes) -> int:
+    """How many bytes of a body to keep for the error: so many that a key which `Limits.refusal_body` cuts is whole."""
+    return limits.refusal_body + len(key)
 
 
 def refusal(
@@ -24,16 +29,23 @@ def refusal(
         cls: its class.
         message: what was refused, and by whom.
         head: the status and the headers.
-        body: the body, or its start.
+        body: the body, or its first `size_to_keep` bytes.
         key: what some servers repeat when they refuse it.
         limits: `Limits.refusal_body` says how much of the body is kept.
     """
-    if len(key) >= _SHORTEST_SECRET:
-        body = body.replace(key, b"<hidden>")
     return cls(
         message,
         status=head.status,
         retry_after=head.get("retry-after"),
-        body_start=body[: limits.refusal_body],
+        retry_after_seconds=retry_after_seconds(head),
+        body_start=_without_secret(body, key, limits.refusal_body),
         rate_limit=rate_limit(head),
     )
+
+
+def _without_secret(body: bytes, key: bytes, size: int) -> bytes:
+    if len(key) < _SHORTEST_SECRET:
+        return body[:size]
+    cut = body.find(key, max(size - len(key) + 1, 0), size + len(key) - 1)
+    end = size if cut < 0 else cut + len(key)
+    return body[:end].replace(key, b"<hidden>")[:size]

@@ -1,11 +1,14 @@
-"""For tests of bots, servers and SDKs: two exchanges back to back, ways to cut bytes, and sample traffic."""
+"""For tests of bots, servers and SDKs: exchanges back to back, flows with canned answers, cut bytes, sample traffic."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import pairwise
+from typing import TypeVar
 
 from poeproto.bot_exchange import BotExchange
+from poeproto.codec import encode_event
 from poeproto.controls import (
     AspectRatio,
     AspectRatioOption,
@@ -21,14 +24,20 @@ from poeproto.controls import (
     TextField,
     ToggleSwitch,
 )
+from poeproto.errors import PoeprotoError
 from poeproto.events import Data, Done, Event, File, Json, Meta, ReplaceResponse, SuggestedReply, Text
-from poeproto.http import HttpResponse, RequestHead, ResponseHead
+from poeproto.flows import CloseResponse, Deliver, Effect, Flow, ReceiveData, SendRequest, Wait
+from poeproto.http import HttpRequest, HttpResponse, RequestHead, ResponseHead
 from poeproto.limits import Limits
 from poeproto.messages import Attachment, Feedback, Message, Reaction, Sender, User
 from poeproto.parameter_controls import ConditionalControls, ParameterControls, Section, Tab
 from poeproto.poe_exchange import PoeExchange
 from poeproto.requests import QueryRequest, Request
 from poeproto.settings import SettingsResponse
+from poeproto.tool_calls import tool_result
+from poeproto.tools import ToolCall, ToolResult
+
+R = TypeVar("R")
 
 # What a key looks like, and plainly none.
 TEST_ACCESS_KEY = "not-a-real-key-" + "0" * 17
@@ -104,6 +113,100 @@ class ExchangePair:
     def _respond(self, response: HttpResponse) -> list[Event]:
         self.poe.receive_head(ResponseHead(response.status, response.headers))
         return [*self._deliver(response.body), *self.poe.receive_eof()]
+
+
+class FlowDriver:
+    """Drives a flow without any I/O: answers its requests from a list, and writes down what it asks for.
+
+    Args:
+        answers: what becomes of each request, in order: an `HttpResponse`; the events of a reply, among which an
+            exception stands for a failure in mid-stream; or an exception when there is not even a head.
+        cut: how the bytes of the answers are cut on their way; whole by default.
+        run_tool: what a tool that is called comes to.
+
+    Attributes:
+        requests: those the flow sent.
+        events: those it delivered.
+        waits: seconds each of its pauses would have lasted.
+        rounds: the calls it had run, a list for each time.
+        closed: how often it gave up a response.
+    """
+
+    def __init__(
+        self,
+        answers: Iterable[HttpResponse | Iterable[Event | PoeprotoError] | PoeprotoError],
+        cut: Callable[[bytes], Iterable[bytes]] = lambda data: [data],
+        run_tool: Callable[[ToolCall], ToolResult] = lambda call: tool_result(call, f"result of {call.id}"),
+    ) -> None:
+        self.requests: list[HttpRequest] = []
+        self.events: list[Event] = []
+        self.waits: list[float] = []
+        self.rounds: list[list[ToolCall]] = []
+        self.closed: int = 0
+        self._answers = iter(answers)
+        self._cut = cut
+        self._run_tool = run_tool
+        self._parts: Iterator[bytes | PoeprotoError] = iter(())
+
+    def run(self, flow: Flow[R]) -> R:
+        """Drive the flow to its end, and return what it returns.
+
+        Raises:
+            PoeprotoError: as the flow raises it.
+            AssertionError: when it sends a request more than there are answers.
+        """
+        step: Callable[[], Effect] = partial(next, flow)
+        while True:
+            try:
+                effect = step()
+            except StopIteration as stop:
+                return stop.value
+            try:
+                outcome = self._perform(effect)
+            except PoeprotoError as exc:
+                step = partial(flow.throw, exc)
+            else:
+                step = partial(flow.send, outcome)
+
+    def _perform(self, effect: Effect) -> object:
+        match effect:
+            case SendRequest():
+                return self._send(effect.request)
+            case ReceiveData():
+                part = next(self._parts, None)
+                if isinstance(part, PoeprotoError):
+                    raise part
+                return part
+            case CloseResponse():
+                self.closed += 1
+                self._parts = iter(())
+            case Wait():
+                self.waits.append(effect.seconds)
+            case Deliver():
+                self.events.append(effect.event)
+            case _:  # RunTools
+                self.rounds.append(effect.calls)
+                return [self._run_tool(call) for call in effect.calls]
+        return None
+
+    def _send(self, request: HttpRequest) -> ResponseHead:
+        self.requests.append(request)
+        answer = next(self._answers, None)
+        assert answer is not None, f"there is no answer to request {len(self.requests)}"
+        if isinstance(answer, PoeprotoError):
+            raise answer
+        if isinstance(answer, HttpResponse):
+            self._parts = iter(self._cut(answer.body))
+            return ResponseHead(answer.status, answer.headers)
+        self._parts = self._stream(answer)
+        return ResponseHead(200, [("content-type", "text/event-stream")])
+
+    def _stream(self, items: Iterable[Event | PoeprotoError]) -> Iterator[bytes | PoeprotoError]:
+        for item in items:
+            if isinstance(item, PoeprotoError):
+                yield item
+            else:
+                yield from self._cut(encode_event(item))
 
 
 def bytewise(data: bytes) -> list[bytes]:

@@ -54,6 +54,7 @@ def upload_request(
     content_type: str,
     access_key: str,
     boundary: str,
+    repeatable: bool = False,
     endpoints: Endpoints = _POE,
     limits: Limits | None = None,
 ) -> HttpRequest:
@@ -67,6 +68,7 @@ def upload_request(
         access_key: a bot's access key, or a user's API key.
         boundary: what separates the parts, and must not be in the file: ``secrets.token_hex(16)``, since there is no
             randomness in this library.
+        repeatable: whether the integration can read the source a second time.
         endpoints: where Poe is.
         limits: `Limits.file_size` is kept.
 
@@ -86,7 +88,7 @@ def upload_request(
         f'--{boundary}\r\ncontent-disposition: form-data; name="file"; filename="{_quoted(name)}"\r\n'
         f"content-type: {content_type}\r\n\r\n"
     )
-    body = StreamedBody(prefix.encode(), source, size, f"\r\n--{boundary}--\r\n".encode())
+    body = StreamedBody(prefix.encode(), source, size, f"\r\n--{boundary}--\r\n".encode(), repeatable)
     headers = [_authorization(access_key), ("content-type", f"multipart/form-data; boundary={boundary}")]
     return HttpRequest("POST", endpoints.file_upload, headers, body)
 

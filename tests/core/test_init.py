@@ -6,10 +6,10 @@ import importlib
 import inspect
 import os
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -29,11 +29,26 @@ def family(name: str) -> tuple[int, str]:
     return (0 if name.isupper() else 1 if name[0].isupper() else 2), name
 
 
-def test_all_is_complete() -> None:
-    public = {
-        name for name, value in vars(poeproto).items() if not name.startswith("_") and not isinstance(value, ModuleType)
-    }
-    assert set(poeproto.__all__) == public
+def test_every_name_of_all_can_be_imported_and_seen() -> None:
+    for name in poeproto.__all__:
+        getattr(poeproto, name)
+    assert set(poeproto.__all__) <= set(dir(poeproto))
+    with pytest.raises(AttributeError, match="module 'poeproto' has no attribute 'Nothing'"):
+        getattr(poeproto, "Nothing")  # noqa: B009
+
+
+def test_what_is_public_in_a_module_of_public_names_is_in_all() -> None:
+    source = Path(poeproto.__file__).read_text()
+    homes = set(re.findall(r"from poeproto\.(\w+) import", source))
+    for module in (importlib.import_module(f"poeproto.{home}") for home in homes):
+        for name in poeproto.__all__:
+            if hasattr(module, name):
+                assert getattr(module, name) is getattr(poeproto, name)
+
+
+def test_no_module_has_the_name_of_something_public() -> None:
+    # Loading it would put the module in the other's place.
+    assert not {found.name for found in pkgutil.iter_modules(poeproto.__path__)} & set(poeproto.__all__)
 
 
 def test_all_is_sorted_by_family_and_has_no_name_twice() -> None:
@@ -82,11 +97,11 @@ def modules_loaded(code: str) -> set[str]:
 
 
 def test_importing_the_core_loads_no_io() -> None:
-    loaded = modules_loaded("import poeproto, poeproto.testing")
+    loaded = modules_loaded("from poeproto import *; import poeproto.testing")
     assert "poeproto.testing" in loaded
     assert not loaded & FOREIGN
 
 
 def test_importing_the_core_adds_no_clock_or_thread_to_its_dependencies() -> None:
     dependencies = modules_loaded("import attrs, cattrs, cattrs.gen, msgspec")
-    assert not (modules_loaded("import poeproto, poeproto.testing") - dependencies) & LEFT_TO_DEPENDENCIES
+    assert not (modules_loaded("from poeproto import *; import poeproto.testing") - dependencies) & LEFT_TO_DEPENDENCIES

@@ -14,6 +14,9 @@ from poeproto import (
     Error,
     Event,
     File,
+    Flow,
+    FunctionCall,
+    HttpRequest,
     Json,
     LimitExceeded,
     Limits,
@@ -26,16 +29,22 @@ from poeproto import (
     ReportReactionRequest,
     Request,
     RequestRefused,
+    RunTools,
     SettingsRequest,
     SettingsResponse,
     State,
     SuggestedReply,
     Text,
+    ToolCall,
+    ToolResult,
+    call_flow,
+    tool_result,
 )
 from poeproto.auth import access_key_set
 from poeproto.testing import (
     TEST_ACCESS_KEY,
     ExchangePair,
+    FlowDriver,
     bytewise,
     cut_at,
     sample_query,
@@ -174,3 +183,17 @@ def test_samples_are_made_afresh_so_that_no_test_spoils_the_next() -> None:
     assert sample_query("Hi").query[-1] == attrs.evolve(sample_query().query[-1], content="Hi")
     assert isinstance(sample_query().query[-1], Message)
     assert sample_reply()
+
+
+def test_a_driver_has_as_many_answers_as_it_was_given() -> None:
+    driver = FlowDriver([])
+    with pytest.raises(AssertionError, match="no answer to request 1"):
+        driver.run(call_flow(HttpRequest("POST", "http://bot.invalid/")))
+
+
+def test_a_driver_runs_tools_as_it_is_told() -> None:
+    def run() -> Flow[list[ToolResult]]:
+        results: list[ToolResult] = yield RunTools([ToolCall("c", FunctionCall("f", "{}"))])
+        return results
+
+    assert FlowDriver([], run_tool=lambda call: tool_result(call, 7)).run(run()) == [ToolResult("c", "f", "7")]

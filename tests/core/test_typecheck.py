@@ -11,6 +11,7 @@ import pytest
 import poeproto
 from poeproto import (
     Attachment,
+    CostItem,
     Data,
     Done,
     Endpoints,
@@ -232,6 +233,7 @@ VALUES: list[Any] = [
     FunctionCallDelta("f", "{"),
     ToolCallDelta(0, "c"),
     UnknownControl("dial"),
+    CostItem(5, "a picture"),
     CONTROLS,
     *(value for _, value in walk_values(CONTROLS) if value is not CONTROLS),
 ]

@@ -146,4 +146,4 @@ def test_a_refusal_tells_all_but_the_key() -> None:
         read_upload(HttpResponse(403, [], body), name="a", access_key=TEST_ACCESS_KEY)
     assert caught.value.status == 403
     assert caught.value.body_start.startswith(b"bad key <hidden>xx")
-    assert len(caught.value.body_start) == 1024
+    assert len(caught.value.body_start) <= 1024

@@ -1,0 +1,231 @@
+"""Asking a bot, as flows: with another try where one is due, and with as many rounds of tools as are declared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import attrs
+
+from poeproto.errors import (
+    BotError,
+    CallBudgetSpent,
+    IncompleteReply,
+    LimitExceeded,
+    PoeprotoError,
+    RequestRefused,
+    TransportError,
+    UndeclaredDependency,
+)
+from poeproto.events import Data, Done, Error, Event, File, Json, Meta, ReplaceResponse, SuggestedReply, Text
+from poeproto.flows import CloseResponse, Deliver, Flow, RetryPolicy, RunTools, Wait, receive_data, send
+from poeproto.http import ResponseHead
+from poeproto.limits import Limits
+from poeproto.poe_exchange import PoeExchange
+from poeproto.reply import ReplyFold
+from poeproto.requests import QueryRequest
+from poeproto.tool_calls import ToolCallAggregator, delta_text
+from poeproto.tools import ToolCall, ToolDefinition, ToolResult
+
+# What cannot be taken back once a caller has it.
+_FINAL = (File, Data, Json, SuggestedReply)
+
+
+class CallBudget:
+    """How often a bot may still call others for one message, as its settings declare it.
+
+    A call counts once, however often it is tried again. One budget belongs to one request.
+
+    Args:
+        dependencies: `SettingsResponse.server_bot_dependencies`.
+    """
+
+    def __init__(self, dependencies: Mapping[str, int]) -> None:
+        self._left = dict(dependencies)
+
+    def left(self, bot_name: str) -> int:
+        """How many calls to that bot are left; 0 for one that was not declared."""
+        return self._left.get(bot_name, 0)
+
+    def spend(self, bot_name: str) -> None:
+        """Take one call to that bot.
+
+        Raises:
+            UndeclaredDependency: when the settings do not name the bot.
+            CallBudgetSpent: when no call is left.
+        """
+        if bot_name not in self._left:
+            raise UndeclaredDependency(f"server_bot_dependencies of the settings does not name {bot_name!r}")
+        if not self._left[bot_name]:
+            raise CallBudgetSpent(f"all calls to {bot_name!r} that server_bot_dependencies declares were made")
+        self._left[bot_name] -= 1
+
+    def __repr__(self) -> str:
+        return f"CallBudget({self._left!r})"
+
+
+class _Output:
+    """What a caller was given so far, over all attempts and rounds."""
+
+    def __init__(self) -> None:
+        self.fold = ReplyFold()
+        self._started = False
+        self._final = False
+
+    def deliver(self, event: Event) -> Flow[None]:
+        if isinstance(event, Meta) and self._started:
+            return  # to the caller it is one reply, and that has begun
+        self._started = True
+        self._final = self._final or isinstance(event, _FINAL)
+        self.fold.add(event)
+        yield Deliver(event)
+
+    def can_restart(self, policy: RetryPolicy) -> bool:
+        return not self._final and (policy.restart or not self.fold.texts)
+
+    def restart(self) -> Flow[None]:
+        for index, text in self.fold.texts.items():
+            if text:
+                yield from self.deliver(ReplaceResponse("", index))
+
+
+def query_flow(
+    request: QueryRequest,
+    url: str,
+    *,
+    access_key: str | None = None,
+    limits: Limits | None = None,
+    retry: RetryPolicy | None = None,
+) -> Flow[ReplyFold]:
+    """Ask a bot, deliver its events through `Done` or `Error`, and return the reply as it was delivered.
+
+    Raises:
+        RequestRefused, TransportError, RemoteProtocolError: when the last attempt failed; `partial` is what was
+            delivered.
+        LocalProtocolError: when the request cannot be written.
+    """
+    output = _Output()
+    yield from _query(request, url, output, access_key, limits or Limits(), retry or RetryPolicy(), None)
+    return output.fold
+
+
+def tool_rounds_flow(
+    request: QueryRequest,
+    url: str,
+    tools: Iterable[ToolDefinition],
+    *,
+    access_key: str | None = None,
+    limits: Limits | None = None,
+    retry: RetryPolicy | None = None,
+    bot_name: str = "",
+    budget: CallBudget | None = None,
+) -> Flow[ReplyFold]:
+    """Ask a model that may call tools: run what it calls, give it the results, until it has no more calls.
+
+    Chunks with tool calls are not delivered; the text in chunks is, as `Text`, so that the caller sees one reply.
+
+    Args:
+        request: the query; earlier `tool_calls` and `tool_results` in it are kept, and added to.
+        url: the model's address.
+        tools: what it may call.
+        access_key: as in `query_flow`.
+        limits: `Limits.tool_rounds` bounds how often tools are run.
+        retry: for each of the calls.
+        bot_name: what the budget knows the model as.
+        budget: what is taken from for each round; None for no such bound.
+
+    Raises:
+        UndeclaredDependency, CallBudgetSpent: before a call that the budget does not cover.
+        LimitExceeded: when the model calls for tools in more rounds than `Limits.tool_rounds`.
+        RequestRefused, TransportError, RemoteProtocolError: as in `query_flow`.
+    """
+    limits = limits or Limits()
+    offered = list(tools)
+    calls, results = list(request.tool_calls or ()), list(request.tool_results or ())
+    output = _Output()
+    rounds_left = limits.tool_rounds
+    while True:
+        if budget is not None:
+            try:
+                budget.spend(bot_name)
+            except (UndeclaredDependency, CallBudgetSpent) as exc:
+                exc.partial = output.fold
+                raise
+        asked = attrs.evolve(request, tools=offered, tool_calls=calls or None, tool_results=results or None)
+        new = yield from _query(asked, url, output, access_key, limits, retry or RetryPolicy(), rounds_left)
+        if not new:
+            return output.fold
+        results += yield from _run(new)
+        calls += new
+        rounds_left -= 1
+
+
+def _run(calls: list[ToolCall]) -> Flow[list[ToolResult]]:
+    results: list[ToolResult] = yield RunTools(calls)
+    return results
+
+
+def _query(
+    request: QueryRequest,
+    url: str,
+    output: _Output,
+    access_key: str | None,
+    limits: Limits,
+    retry: RetryPolicy,
+    rounds_left: int | None,
+) -> Flow[list[ToolCall]]:
+    """One call with its retries. The tool calls in the reply, where `rounds_left` says that tools are in play."""
+    attempt = 1
+    while True:
+        head: ResponseHead | None = None
+        exchange = PoeExchange(access_key, limits)
+        aggregator = None if rounds_left is None else ToolCallAggregator(limits)
+        http_request = exchange.send(request, url)
+        try:
+            head = yield from send(http_request)
+            exchange.receive_head(head)
+            ending = yield from _receive(exchange, output, aggregator)
+            if isinstance(ending, Error):
+                raise BotError(ending)
+            calls = [] if aggregator is None else aggregator.calls
+            if calls and not rounds_left:
+                raise LimitExceeded(
+                    f"the model called for tools in more than {limits.tool_rounds} rounds", limit="tool_rounds"
+                )
+        except (RequestRefused, TransportError, IncompleteReply, BotError) as exc:
+            wait = retry.wait_before_retry(exc, attempt) if output.can_restart(retry) else None
+            if wait is None:
+                if isinstance(exc, BotError):  # an event like others; raising is for those who ask for text
+                    yield from output.deliver(exc.event)
+                    return []
+                exc.partial = output.fold
+                raise
+            if head is not None:
+                yield CloseResponse()
+            yield Wait(wait)
+            yield from output.restart()
+            attempt += 1
+        except PoeprotoError as exc:
+            exc.partial = output.fold
+            raise
+        else:
+            if not calls:
+                yield from output.deliver(ending)
+            return calls
+
+
+def _receive(exchange: PoeExchange, output: _Output, aggregator: ToolCallAggregator | None) -> Flow[Done | Error]:
+    """Deliver the events of a reply up to its end, and return that."""
+    while True:
+        data = yield from receive_data()
+        for event in exchange.receive_eof() if data is None else exchange.receive_data(data):
+            if isinstance(event, Done | Error):
+                return event
+            if aggregator is not None and isinstance(event, Json) and "choices" in event.data:
+                aggregator.add(event)
+                text = delta_text(event)
+                if text:
+                    yield from output.deliver(Text(text, event.index))
+            else:
+                yield from output.deliver(event)
+        if exchange.error is not None:
+            raise exchange.error

@@ -1,0 +1,302 @@
+"""Asking a bot in several steps, driven by canned answers and a clock that only counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import attrs
+import pytest
+
+from poeproto import (
+    BotError,
+    CallBudget,
+    CallBudgetSpent,
+    ConnectFailed,
+    ConnectionLost,
+    Data,
+    Done,
+    Error,
+    Event,
+    File,
+    HttpRequest,
+    HttpResponse,
+    IncompleteReply,
+    Json,
+    LimitExceeded,
+    Limits,
+    Message,
+    Meta,
+    PoeprotoError,
+    QueryRequest,
+    RemoteProtocolError,
+    ReplaceResponse,
+    RequestRefused,
+    RetryPolicy,
+    SuggestedReply,
+    Text,
+    ToolCall,
+    ToolDefinition,
+    ToolResult,
+    UndeclaredDependency,
+    decode_request,
+    query_flow,
+    tool_rounds_flow,
+)
+from poeproto.testing import TEST_ACCESS_KEY, FlowDriver, bytewise
+from poeproto.tools import FunctionCall, FunctionDefinition
+
+URL = "http://bot.invalid/"
+HELLO = QueryRequest([Message("user", "hello")])
+STREAM = [(b"content-type", b"text/event-stream")]
+BUSY = HttpResponse(503, [(b"retry-after", b"3")], b"busy")
+ALWAYS = RetryPolicy(attempts=3, failures=True, error_events=True, restart=True)
+Cut = Callable[[bytes], Iterable[bytes]]
+
+
+@pytest.fixture(params=[False, True], ids=["whole", "bytewise"])
+def cut(request: pytest.FixtureRequest) -> Cut:
+    return bytewise if request.param else lambda data: [data]
+
+
+def chunk(*calls: tuple[int, str, str, str], content: str | None = None, reason: str | None = None) -> Json:
+    pieces = [
+        {"index": index, "id": id_, "type": "function", "function": {"name": name, "arguments": arguments}}
+        for index, id_, name, arguments in calls
+    ]
+    delta = {"content": content, "tool_calls": pieces or None}
+    return Json({"choices": [{"delta": delta, "finish_reason": reason}]})
+
+
+# --- one query
+
+
+def test_a_reply_is_delivered_as_it_comes(cut: Cut) -> None:
+    events: list[Event | PoeprotoError] = [Meta(), Text("hel"), Text("lo"), Text("two", 1), Done()]
+    driver = FlowDriver([events], cut)
+    fold = driver.run(query_flow(HELLO, URL, access_key=TEST_ACCESS_KEY))
+    assert driver.events == events
+    assert fold.texts == {None: "hello", 1: "two"}
+    assert fold.done
+    (sent,) = driver.requests
+    assert decode_request(_body(sent)) == HELLO
+    assert sent.get("authorization") == f"Bearer {TEST_ACCESS_KEY}"
+    assert (driver.waits, driver.closed) == ([], 0)
+
+
+def _body(request: HttpRequest) -> bytes:
+    assert isinstance(request.body, bytes)
+    return request.body
+
+
+@pytest.mark.parametrize("failure", [ConnectFailed("no"), BUSY, HttpResponse(429, [], b"")])
+def test_where_nothing_was_done_there_is_a_second_try_and_no_third(
+    failure: HttpResponse | PoeprotoError, cut: Cut
+) -> None:
+    driver = FlowDriver([failure, [Text("x"), Done()]], cut)
+    assert driver.run(query_flow(HELLO, URL)).text == "x"
+    assert driver.waits == [3.0 if failure is BUSY else 0.5]
+    assert driver.requests[0] == driver.requests[1]
+    driver = FlowDriver([failure, failure, [Text("x"), Done()]], cut)
+    with pytest.raises((ConnectFailed, RequestRefused)) as caught:
+        driver.run(query_flow(HELLO, URL))
+    assert len(driver.requests) == 2
+    assert isinstance(caught.value, PoeprotoError)
+    assert caught.value.partial is not None
+
+
+@pytest.mark.parametrize(
+    ("failure", "error"),
+    [
+        (HttpResponse(500, [], b"oh"), RequestRefused),
+        (HttpResponse(401, [], b"no"), RequestRefused),
+        (ConnectionLost("cut"), ConnectionLost),
+        ([ConnectionLost("cut")], ConnectionLost),
+        ([], IncompleteReply),
+    ],
+)
+def test_where_something_may_have_been_done_there_is_one_try_unless_asked(failure: Any, error: type[Exception]) -> None:
+    driver = FlowDriver([failure])
+    with pytest.raises(error):
+        driver.run(query_flow(HELLO, URL))
+    assert driver.waits == []
+    driver = FlowDriver([failure, [Text("x"), Done()]])
+    if error is RequestRefused and failure.status == 401:
+        with pytest.raises(error):
+            driver.run(query_flow(HELLO, URL, retry=ALWAYS))
+    else:
+        assert driver.run(query_flow(HELLO, URL, retry=ALWAYS)).text == "x"
+
+
+def test_a_wait_that_is_too_long_is_the_callers_to_decide() -> None:
+    busy = HttpResponse(429, [(b"retry-after", b"61")])
+    driver = FlowDriver([busy])
+    with pytest.raises(RequestRefused) as caught:
+        driver.run(query_flow(HELLO, URL))
+    assert caught.value.retry_after == "61"
+    patient = FlowDriver([busy, [Text("x"), Done()]])
+    patient.run(query_flow(HELLO, URL, retry=RetryPolicy(longest_wait=61)))
+    assert patient.waits == [61.0]
+
+
+def test_an_error_event_ends_the_reply_and_is_delivered() -> None:
+    driver = FlowDriver([[Text("x"), Error(text="oh"), Done()]])
+    fold = driver.run(query_flow(HELLO, URL))
+    assert driver.events == [Text("x"), Error(text="oh")]
+    with pytest.raises(BotError):
+        fold.final_text()
+
+
+def test_an_error_event_that_allows_it_is_tried_again_when_asked() -> None:
+    driver = FlowDriver([[Error(text="oh")], [Text("x"), Done()]])
+    assert driver.run(query_flow(HELLO, URL, retry=ALWAYS)).final_text() == "x"
+    assert (driver.waits, driver.closed) == ([0.5], 1)
+    stubborn = FlowDriver([[Error(allow_retry=False)]])
+    stubborn.run(query_flow(HELLO, URL, retry=ALWAYS))
+    assert stubborn.events == [Error(allow_retry=False)]
+
+
+def test_after_output_there_is_no_other_try() -> None:
+    driver = FlowDriver([[Text("x"), ConnectionLost("cut")]])
+    with pytest.raises(ConnectionLost) as caught:
+        driver.run(query_flow(HELLO, URL, retry=RetryPolicy(failures=True)))
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "x"
+
+
+def test_a_meta_alone_is_no_output_and_is_not_repeated() -> None:
+    driver = FlowDriver([[Meta(), ConnectionLost("cut")], [Meta(), Text("x"), Done()]])
+    driver.run(query_flow(HELLO, URL, retry=RetryPolicy(failures=True)))
+    assert driver.events == [Meta(), Text("x"), Done()]
+
+
+def test_a_restart_clears_what_was_shown() -> None:
+    driver = FlowDriver([[Text("old"), Text("too", 1), ConnectionLost("cut")], [Text("new"), Done()]])
+    fold = driver.run(query_flow(HELLO, URL, retry=ALWAYS))
+    assert driver.events == [
+        Text("old"), Text("too", 1), ReplaceResponse(""), ReplaceResponse("", 1), Text("new"), Done(),
+    ]  # fmt: skip
+    assert fold.texts == {None: "new", 1: ""}
+
+
+def test_a_text_that_was_cleared_is_not_cleared_again() -> None:
+    cut = ConnectionLost("cut")
+    driver = FlowDriver([[Text("a"), cut], [cut], [Text("b"), Done()]])
+    driver.run(query_flow(HELLO, URL, retry=ALWAYS))
+    assert driver.events == [Text("a"), ReplaceResponse(""), Text("b"), Done()]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [File("u", "n", "c"), Data("x"), Json({"a": 1}), SuggestedReply("x")],
+    ids=lambda event: type(event).__name__,
+)
+def test_what_cannot_be_taken_back_is_not_followed_by_a_restart(event: Event) -> None:
+    driver = FlowDriver([[Text("a"), event, ConnectionLost("cut")], [Text("b"), Done()]])
+    with pytest.raises(ConnectionLost):
+        driver.run(query_flow(HELLO, URL, retry=ALWAYS))
+    assert driver.events == [Text("a"), event]
+
+
+def test_a_breach_of_the_protocol_is_never_tried_again() -> None:
+    broken = HttpResponse(200, STREAM, b'event: text\ndata: {"text": "a"}\n\nevent: text\ndata: {}\n\n')
+    driver = FlowDriver([broken])
+    with pytest.raises(RemoteProtocolError) as caught:
+        driver.run(query_flow(HELLO, URL, retry=ALWAYS))
+    assert driver.events == [Text("a")]
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "a"
+
+
+def test_a_flow_that_is_given_up_asks_for_nothing_more() -> None:
+    flow = query_flow(HELLO, URL)
+    next(flow)
+    flow.close()
+    with pytest.raises(StopIteration):
+        next(flow)
+
+
+# --- tools
+
+TOOLS = [ToolDefinition(FunctionDefinition("weather"))]
+
+
+def asked(request: HttpRequest) -> QueryRequest:
+    decoded = decode_request(_body(request))
+    assert isinstance(decoded, QueryRequest)
+    return decoded
+
+
+def test_tools_are_run_and_their_results_go_back(cut: Cut) -> None:
+    first: list[Any] = [
+        chunk((0, "c1", "weather", '{"at":')), chunk((1, "c2", "weather", "")),
+        chunk((0, "", "", '"Rome"}')), chunk(reason="tool_calls"), Done(),
+    ]  # fmt: skip
+    second: list[Any] = [Meta(), chunk((0, "c3", "weather", "{}"), content="Let me see. "), Done()]
+    third: list[Any] = [Meta(), chunk(content="Sunny"), Text("."), Json({"usage": {"tokens": 3}}), Done()]
+    driver = FlowDriver([first, second, third], cut)
+    fold = driver.run(tool_rounds_flow(HELLO, URL, TOOLS))
+    one = ToolCall("c1", FunctionCall("weather", '{"at":"Rome"}'))
+    two, three = ToolCall("c2", FunctionCall("weather")), ToolCall("c3", FunctionCall("weather", "{}"))
+    assert driver.rounds == [[one, two], [three]]
+    assert driver.events == [
+        Meta(), Text("Let me see. "), Text("Sunny"), Text("."), Json({"usage": {"tokens": 3}}), Done(),
+    ]  # fmt: skip
+    assert fold.final_text() == "Let me see. Sunny."
+    queries = [asked(request) for request in driver.requests]
+    assert [query.tools for query in queries] == [TOOLS] * 3
+    assert [query.tool_calls for query in queries] == [None, [one, two], [one, two, three]]
+    assert queries[2].tool_results == [ToolResult(id_, "weather", f"result of {id_}") for id_ in ("c1", "c2", "c3")]
+
+
+def test_each_attempt_gathers_its_own_calls() -> None:
+    broken: list[Any] = [chunk((0, "c1", "weather", '{"a')), ConnectionLost("cut")]
+    driver = FlowDriver([broken, [chunk((0, "c2", "weather", "{}")), Done()], [Text("x"), Done()]])
+    driver.run(tool_rounds_flow(HELLO, URL, TOOLS, retry=RetryPolicy(failures=True)))
+    assert driver.rounds == [[ToolCall("c2", FunctionCall("weather", "{}"))]]
+
+
+def test_an_error_ends_the_rounds() -> None:
+    driver = FlowDriver([[chunk((0, "c1", "weather", "{}")), Error(text="oh")]])
+    driver.run(tool_rounds_flow(HELLO, URL, TOOLS))
+    assert (driver.rounds, driver.events) == ([], [Error(text="oh")])
+
+
+def test_rounds_are_bounded() -> None:
+    again: list[Any] = [chunk((0, "c", "weather", "{}")), Done()]
+    driver = FlowDriver([again] * 3)
+    with pytest.raises(LimitExceeded, match="more than 2 rounds") as caught:
+        driver.run(tool_rounds_flow(HELLO, URL, TOOLS, limits=Limits(tool_rounds=2)))
+    assert caught.value.limit == "tool_rounds"
+    assert caught.value.partial is not None
+    assert len(driver.rounds) == 2
+
+
+def test_each_round_is_within_the_budget() -> None:
+    again: list[Any] = [chunk((0, "c", "weather", "{}"), content="Hm. "), Done()]
+    budget = CallBudget({"Model": 2})
+    driver = FlowDriver([again] * 3)
+    with pytest.raises(CallBudgetSpent, match="'Model'") as caught:
+        driver.run(tool_rounds_flow(HELLO, URL, TOOLS, bot_name="Model", budget=budget))
+    assert (len(driver.requests), budget.left("Model")) == (2, 0)
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "Hm. Hm. "
+
+
+def test_a_bot_that_was_not_declared_is_not_called() -> None:
+    budget = CallBudget({"Model": 1})
+    driver = FlowDriver([])
+    with pytest.raises(UndeclaredDependency, match="'Other'"):
+        driver.run(tool_rounds_flow(HELLO, URL, TOOLS, bot_name="Other", budget=budget))
+    assert (budget.left("Other"), budget.left("Model")) == (0, 1)
+    assert repr(budget) == "CallBudget({'Model': 1})"
+
+
+def test_earlier_results_in_the_query_are_kept() -> None:
+    earlier = attrs.evolve(
+        HELLO, tool_calls=[ToolCall("c0", FunctionCall("weather"))], tool_results=[ToolResult("c0", "weather", "rain")]
+    )
+    driver = FlowDriver([[chunk((0, "c1", "weather", "{}")), Done()], [Text("x"), Done()]])
+    driver.run(tool_rounds_flow(earlier, URL, TOOLS))
+    assert [call.id for call in asked(driver.requests[1]).tool_calls or []] == ["c0", "c1"]
+    assert [result.tool_call_id for result in asked(driver.requests[1]).tool_results or []] == ["c0", "c1"]

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+
+from poeproto import HttpResponse, Limits, RequestRefused
+from poeproto.refusals import refusal, size_to_keep
+from poeproto.testing import TEST_ACCESS_KEY
+
+KEY = TEST_ACCESS_KEY.encode()
+
+
+def body_start(body: bytes, size: int, key: bytes = KEY) -> bytes:
+    limits = Limits(refusal_body=size)
+    kept = body[: size_to_keep(limits, key)]
+    return refusal(RequestRefused, "no", HttpResponse(500), kept, key, limits).body_start
+
+
+@pytest.mark.parametrize("before", range(50))
+def test_no_part_of_the_key_is_shown_wherever_the_body_is_cut(before: int) -> None:
+    for body in b"." * before + KEY + b"!" * 50, b"." * before + KEY + KEY + b"!", b"." * before + KEY:
+        shown = body_start(body, 40)
+        assert KEY[:1] not in shown.replace(b"<hidden>"[: max(40 - before, 0)], b"").replace(b"<hidden>", b"")
+        assert shown == body.replace(KEY, b"<hidden>")[: len(shown)]
+        assert len(shown) <= 40
+
+
+def test_the_rest_is_shown_up_to_the_bound() -> None:
+    assert body_start(b"x" * 100, 40) == b"x" * 40
+    assert body_start(b"no such bot", 40) == b"no such bot"
+    assert body_start(b"", 40) == b""
+
+
+def test_a_word_that_is_used_for_a_key_is_not_hidden() -> None:
+    assert body_start(b"the word is secret", 40, b"secret") == b"the word is secret"
+    assert body_start(b"x" * 100, 40, b"secret") == b"x" * 40
+    assert body_start(b"x" * 100, 40, b"") == b"x" * 40
+
+
+def test_what_the_headers_say_about_another_try_is_there() -> None:
+    headers = [("retry-after", "7"), ("x-ratelimit-limit", "5")]
+    error = refusal(RequestRefused, "busy", HttpResponse(429, headers), b"", b"", Limits())
+    assert (error.status, error.retry_after, error.retry_after_seconds) == (429, "7", 7.0)
+    assert error.rate_limit is not None
+    assert error.rate_limit.limit == 5
