@@ -98,7 +98,7 @@ if TYPE_CHECKING:
     from poeproto.query_flows import CallBudget, query_flow, tool_rounds_flow
     from poeproto.rate_limits import RateLimit, rate_limit, retry_after_seconds
     from poeproto.reactions import ReactionChange, normalise_reaction, reaction_change
-    from poeproto.reply import ReplyFold
+    from poeproto.reply import Answer, ReplyFold
     from poeproto.requests import (
         PROTOCOL_VERSION,
         QueryRequest,
@@ -135,6 +135,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PROTOCOL_VERSION",
+    "Answer",
     "AspectRatio",
     "AspectRatioOption",
     "Attachment",
@@ -288,131 +289,54 @@ __all__ = [
 ]
 
 # Where each name is defined.
-_HOMES: dict[str, list[str]] = {
-    "_states": ["State"],
-    "bot": ["Bot", "Context"],
-    "bot_exchange": ["BotExchange"],
-    "codec": [
-        "decode_event",
-        "decode_request",
-        "decode_settings",
-        "encode_event",
-        "encode_request",
-        "encode_settings",
-        "event_payload",
-    ],
-    "controls": [
-        "AspectRatio",
-        "AspectRatioOption",
-        "Comparison",
-        "Control",
-        "Divider",
-        "DropDown",
-        "DropDownOption",
-        "LiteralValue",
-        "Operand",
-        "ParameterValue",
-        "Slider",
-        "TextArea",
-        "TextField",
-        "ToggleSwitch",
-        "UnknownControl",
-    ],
-    "conversation": ["AttachmentTemplates", "alternate_roles", "insert_attachments"],
-    "costs": ["CostExchange", "CostItem", "authorize_cost_request", "capture_cost_request"],
-    "errors": [
-        "BotError",
-        "CallBudgetSpent",
-        "ConnectFailed",
-        "ConnectionLost",
-        "DeadlineExceeded",
-        "IncompleteReply",
-        "InsufficientFunds",
-        "InvalidValue",
-        "LimitExceeded",
-        "LocalProtocolError",
-        "PoeprotoError",
-        "ProtocolError",
-        "RemoteProtocolError",
-        "RequestRefused",
-        "TransportError",
-        "UndeclaredDependency",
-        "UploadRefused",
-    ],
-    "events": [
-        "Data",
-        "Done",
-        "Error",
-        "Event",
-        "File",
-        "Json",
-        "Meta",
-        "ReplaceResponse",
-        "SuggestedReply",
-        "Text",
-        "UnknownEvent",
-    ],
-    "flows": [
-        "CloseResponse",
-        "Deliver",
-        "Effect",
-        "Flow",
-        "ReceiveData",
-        "RetryPolicy",
-        "RunTools",
-        "SendRequest",
-        "Wait",
-        "call_flow",
-        "cost_flow",
-        "upload_flow",
-    ],
-    "http": ["BodyWriter", "Endpoints", "HttpRequest", "HttpResponse", "RequestHead", "ResponseHead", "StreamedBody"],
-    "identifiers": ["check_identifier", "is_identifier", "make_identifier"],
-    "limits": ["Limits"],
-    "lint": ["Departure", "ReplyLint", "Severity", "lint_event", "lint_request", "lint_settings"],
-    "markdown": ["create_bot_url", "inline_reference", "make_inline_ref", "markdown_image", "markdown_link"],
-    "messages": ["Attachment", "Feedback", "Message", "Reaction", "Sender", "User"],
-    "parameter_controls": ["ConditionalControls", "ParameterControls", "Section", "Tab"],
-    "poe_exchange": ["PoeExchange"],
-    "query_flows": ["CallBudget", "query_flow", "tool_rounds_flow"],
-    "rate_limits": ["RateLimit", "rate_limit", "retry_after_seconds"],
-    "reactions": ["ReactionChange", "normalise_reaction", "reaction_change"],
-    "reply": ["ReplyFold"],
-    "requests": [
-        "PROTOCOL_VERSION",
-        "QueryRequest",
-        "ReportErrorRequest",
-        "ReportFeedbackRequest",
-        "ReportReactionRequest",
-        "Request",
-        "SettingsRequest",
-        "UnknownRequest",
-    ],
-    "settings": ["SettingsResponse"],
-    "settings_sync": ["fetch_settings_request", "read_settings_sync", "update_settings_request"],
-    "sse": ["SSEDecoder", "ServerSentEvent", "encode_comment", "encode_sse"],
-    "tool_calls": [
-        "ToolCallAggregator",
-        "delta_text",
-        "parse_arguments",
-        "prepare_call",
-        "tool_call_deltas",
-        "tool_error",
-        "tool_result",
-        "tools_by_name",
-    ],
-    "tools": [
-        "FunctionCall",
-        "FunctionCallDelta",
-        "FunctionDefinition",
-        "ToolCall",
-        "ToolCallDelta",
-        "ToolDefinition",
-        "ToolResult",
-    ],
-    "uploads": ["UploadedFile", "read_upload", "upload_by_url_request", "upload_request"],
+_HOMES = {
+    "_states": "State",
+    "bot": "Bot Context",
+    "bot_exchange": "BotExchange",
+    "codec": "decode_event decode_request decode_settings encode_event encode_request encode_settings event_payload",
+    "controls": (
+        "AspectRatio AspectRatioOption Comparison Control Divider DropDown DropDownOption LiteralValue Operand "
+        "ParameterValue Slider TextArea TextField ToggleSwitch UnknownControl"
+    ),
+    "conversation": "AttachmentTemplates alternate_roles insert_attachments",
+    "costs": "CostExchange CostItem authorize_cost_request capture_cost_request",
+    "errors": (
+        "BotError CallBudgetSpent ConnectFailed ConnectionLost DeadlineExceeded IncompleteReply InsufficientFunds "
+        "InvalidValue LimitExceeded LocalProtocolError PoeprotoError ProtocolError RemoteProtocolError "
+        "RequestRefused TransportError UndeclaredDependency UploadRefused"
+    ),
+    "events": "Data Done Error Event File Json Meta ReplaceResponse SuggestedReply Text UnknownEvent",
+    "flows": (
+        "CloseResponse Deliver Effect Flow ReceiveData RetryPolicy RunTools SendRequest Wait call_flow cost_flow "
+        "upload_flow"
+    ),
+    "http": "BodyWriter Endpoints HttpRequest HttpResponse RequestHead ResponseHead StreamedBody",
+    "identifiers": "check_identifier is_identifier make_identifier",
+    "limits": "Limits",
+    "lint": "Departure ReplyLint Severity lint_event lint_request lint_settings",
+    "markdown": "create_bot_url inline_reference make_inline_ref markdown_image markdown_link",
+    "messages": "Attachment Feedback Message Reaction Sender User",
+    "parameter_controls": "ConditionalControls ParameterControls Section Tab",
+    "poe_exchange": "PoeExchange",
+    "query_flows": "CallBudget query_flow tool_rounds_flow",
+    "rate_limits": "RateLimit rate_limit retry_after_seconds",
+    "reactions": "ReactionChange normalise_reaction reaction_change",
+    "reply": "Answer ReplyFold",
+    "requests": (
+        "PROTOCOL_VERSION QueryRequest ReportErrorRequest ReportFeedbackRequest ReportReactionRequest Request "
+        "SettingsRequest UnknownRequest"
+    ),
+    "settings": "SettingsResponse",
+    "settings_sync": "fetch_settings_request read_settings_sync update_settings_request",
+    "sse": "SSEDecoder ServerSentEvent encode_comment encode_sse",
+    "tool_calls": (
+        "ToolCallAggregator delta_text parse_arguments prepare_call tool_call_deltas tool_error tool_result "
+        "tools_by_name"
+    ),
+    "tools": "FunctionCall FunctionCallDelta FunctionDefinition ToolCall ToolCallDelta ToolDefinition ToolResult",
+    "uploads": "UploadedFile read_upload upload_by_url_request upload_request",
 }
-_HOME = {name: module for module, names in _HOMES.items() for name in names}
+_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:

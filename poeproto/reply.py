@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import attrs
+
 from poeproto.errors import BotError, IncompleteReply
 from poeproto.events import (
     Data,
@@ -15,6 +19,27 @@ from poeproto.events import (
     SuggestedReply,
     Text,
 )
+
+
+@attrs.frozen
+class Answer:
+    """One of the answers in a reply, as far as it has come: what a user interface shows under one index.
+
+    Attributes:
+        index: which answer it is; None for events without an index.
+        text: what its texts and replacements come to.
+        files: in the order they came.
+        suggested_replies: texts, in the order they came.
+        json: the objects of its `json` events, in the order they came.
+        metadata: of its last `data` event.
+    """
+
+    index: int | None = None
+    text: str = ""
+    files: tuple[File, ...] = ()
+    suggested_replies: tuple[str, ...] = ()
+    json: tuple[dict[str, Any], ...] = ()
+    metadata: str | None = None
 
 
 class ReplyFold:
@@ -39,6 +64,7 @@ class ReplyFold:
         self.error: Error | None = None
         self.done: bool = False
         self._parts: dict[int | None, list[str]] = {}
+        self._asides: dict[int | None, list[File | SuggestedReply | Json | Data]] = {}
 
     def add(self, event: Event) -> None:
         """Take the next event of the reply into account."""
@@ -53,14 +79,8 @@ class ReplyFold:
                 self._parts[event.index] = [event.text]
             case Meta():
                 self.meta = event
-            case File():
-                self.files.append(event)
-            case SuggestedReply():
-                self.suggested_replies.append(event.text)
-            case Json():
-                self.json.append(event)
-            case Data():
-                self.metadata = event.metadata
+            case File() | SuggestedReply() | Json() | Data():
+                self._add_aside(event)
             case Error():
                 self.error = event
             case Done():
@@ -68,10 +88,50 @@ class ReplyFold:
             case _:
                 pass  # an event of a later version: it has no part in the fold
 
+    def _add_aside(self, event: File | SuggestedReply | Json | Data) -> None:
+        self._asides.setdefault(event.index, []).append(event)
+        match event:
+            case File():
+                self.files.append(event)
+            case SuggestedReply():
+                self.suggested_replies.append(event.text)
+            case Json():
+                self.json.append(event)
+            case _:  # Data
+                self.metadata = event.metadata
+
     @property
     def texts(self) -> dict[int | None, str]:
         """The text of each answer, by its index, in order of first appearance."""
-        return {index: "".join(parts) for index, parts in self._parts.items()}
+        return {index: self._joined(parts) for index, parts in self._parts.items()}
+
+    @property
+    def answers(self) -> dict[int | None, Answer]:
+        """Each answer as far as it has come, by its index; in the usual reply a single one, under None.
+
+        Two readings are equal where nothing has come in between, so a display can tell what to draw again.
+        """
+        return {index: self.answer(index) for index in self._parts | self._asides}
+
+    def answer(self, index: int | None = None) -> Answer:
+        """The answer of that index as far as it has come; an empty one before it has begun."""
+        asides = self._asides.get(index, [])
+        metadata = [event.metadata for event in asides if isinstance(event, Data)]
+        return Answer(
+            index,
+            self._joined(self._parts.get(index, [])),
+            tuple(event for event in asides if isinstance(event, File)),
+            tuple(event.text for event in asides if isinstance(event, SuggestedReply)),
+            tuple(event.data for event in asides if isinstance(event, Json)),
+            metadata[-1] if metadata else None,
+        )
+
+    @staticmethod
+    def _joined(parts: list[str]) -> str:
+        """The text of these parts, which are one part from now on: a reading after each event joins two, not all."""
+        if len(parts) > 1:
+            parts[:] = ["".join(parts)]
+        return parts[0] if parts else ""
 
     @property
     def text(self) -> str:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poeproto import (
+    Answer,
     BotError,
     Data,
     Done,
@@ -127,3 +128,35 @@ def test_a_repr_counts_but_does_not_quote() -> None:
     assert "6 characters" in shown
     assert "1 files" in shown
     assert "secret" not in shown
+
+
+def test_each_answer_is_there_with_all_of_its_own() -> None:
+    reply = fold(
+        Text("a", 1), Text("b"), FILE, File("u", "n", "c", index=2), SuggestedReply("more", index=1), Json({"x": 1}),
+        Data("first", 1), Data("last", 1), Text("c", 1), *ASIDES,
+    )  # fmt: skip
+    assert reply.answers == {
+        1: Answer(1, "ac", suggested_replies=("more",), metadata="last"),
+        None: Answer(None, "b", (FILE,), ("more",), ({"x": 1},), "kept"),
+        2: Answer(2, files=(File("u", "n", "c", index=2),)),
+    }
+    assert reply.answer() == reply.answers[None]
+    assert reply.answer(7) == Answer(7)
+
+
+def test_a_reading_stays_what_it_was() -> None:
+    reply = fold(Text("a"))
+    before = reply.answer()
+    assert reply.answer() == before
+    reply.add(Text("b"))
+    assert (before.text, reply.answer().text, reply.text) == ("a", "ab", "ab")
+
+
+@given(st.lists(st.tuples(st.booleans(), st.text(max_size=3), st.sampled_from([None, 0]))))
+def test_reading_in_between_changes_nothing(writes: list[tuple[bool, str, int | None]]) -> None:
+    events = [ReplaceResponse(text, index) if replace else Text(text, index) for replace, text, index in writes]
+    read = ReplyFold()
+    for event in events:
+        read.add(event)
+        assert read.answers[event.index].text == read.texts[event.index]
+    assert read.texts == fold(*events).texts

@@ -238,9 +238,9 @@ VALUES: list[Any] = [
     *(value for _, value in walk_values(CONTROLS) if value is not CONTROLS),
 ]
 UNCHECKED = (Meta, Text, ReplaceResponse, SuggestedReply, File, Data, Json, Error, Done, UnknownEvent)
-# Settings of ours, records below the protocol, departures from it, and effects of flows.
+# Settings of ours, records below the protocol, departures from it, effects of flows, and answers put together.
 NOT_ON_THE_WIRE = {
-    poeproto.Limits, poeproto.ServerSentEvent, poeproto.RetryPolicy, poeproto.Departure,
+    poeproto.Answer, poeproto.Limits, poeproto.ServerSentEvent, poeproto.RetryPolicy, poeproto.Departure,
     poeproto.AttachmentTemplates, poeproto.ReactionChange, *poeproto.Effect.__args__,
 }  # fmt: skip
 every_value = pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
