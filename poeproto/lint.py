@@ -24,6 +24,7 @@ from poeproto.controls import Control, LiteralValue, Operand, ParameterValue
 from poeproto.errors import LimitExceeded, RemoteProtocolError
 from poeproto.events import EVENT_CLASSES, Error, File, Json, ReplaceResponse, Text
 from poeproto.http import ResponseHead
+from poeproto.identifiers import is_identifier
 from poeproto.limits import Limits
 from poeproto.messages import Feedback, Message, Reaction
 from poeproto.requests import QueryRequest, ReportFeedbackRequest, ReportReactionRequest
@@ -73,6 +74,8 @@ _OPEN_SETS: Mapping[tuple[type, str], frozenset[str]] = {
     (EVENT_CLASSES["meta"], "content_type"): frozenset({"text/markdown", "text/plain"}),
     (Error, "error_type"): _ERROR_TYPES,
 }
+# What the identifiers in fields of these names begin with.
+_TAGS = {"user_id": "u", "conversation_id": "c", "message_id": "m"}
 # The specification requires these, though readers do without.
 _EXPECTED = ("user_id", "conversation_id", "message_id")
 _DEPRECATED: Mapping[type, frozenset[str]] = {
@@ -301,8 +304,11 @@ def _object(
             continue
         found += _value(value, hints[name], place, unknown, null)
         found += _word(value, cls, name, place)
-    for key in wire.keys() - fields.keys():
-        found.append(Departure(join_paths(path, key), "unknown-field", unknown, "this version knows no such field"))
+    found += [
+        Departure(join_paths(path, key), "unknown-field", unknown, "this version knows no such field")
+        for key in wire
+        if key not in fields
+    ]
     return found or _rules(wire, cls, path)
 
 
@@ -312,6 +318,10 @@ def _word(value: Any, cls: type, name: str, place: str) -> Iterator[Departure]:
         yield Departure(place, "unknown-value", Severity.NOTE, f"{value!r} is none of {', '.join(sorted(known))}")
     if name in _DEPRECATED.get(cls, ()):
         yield Departure(place, "deprecated-field", Severity.WARNING, "is deprecated")
+    # Simulators and other bots leave them empty, which readers are told to bear.
+    if name in _TAGS and isinstance(value, str) and value and not is_identifier(value, _TAGS[name]):
+        message = f"not {_TAGS[name]}- and 32 characters out of a-z, 0-9 and ="
+        yield Departure(place, "identifier-form", Severity.NOTE, message)
 
 
 def _value(value: Any, hint: Any, place: str, unknown: Severity, null: Severity) -> list[Departure]:

@@ -57,6 +57,13 @@ QUERY: dict[str, Any] = {"version": "1.2", "type": "query", "query": [{"role": "
     ("changes", "expected"),
     [
         ({"version": 1}, [("version", "field-type", ERROR)]),
+        ({"user_id": "1", "message_id": "u-" + "0" * 32, "conversation_id": "c-" + "0" * 31}, [
+            ("user_id", "identifier-form", NOTE), ("conversation_id", "identifier-form", NOTE),
+            ("message_id", "identifier-form", NOTE),
+        ]),
+        ({"new": 1, "newer": 2, "newest": 3}, [
+            ("new", "unknown-field", NOTE), ("newer", "unknown-field", NOTE), ("newest", "unknown-field", NOTE),
+        ]),
         ({"query": 1}, [("query", "field-type", ERROR)]),
         ({"query": []}, [("query", "empty-query", WARNING)]),
         ({"query": [1]}, [("query[0]", "field-type", ERROR)]),
