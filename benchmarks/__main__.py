@@ -2,9 +2,9 @@
 
 import sys
 
-from benchmarks import burst, codec
+from benchmarks import burst, codec, imports
 
-SUITES = {"codec": codec.main, "burst": burst.main}
+SUITES = {"codec": codec.main, "burst": burst.main, "imports": imports.main}
 
 
 def main() -> None:

@@ -1,0 +1,40 @@
+"""What an import costs, fastapi_poe beside us, as the interpreter's own `-X importtime` counts it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+from benchmarks.measure import in_turn, report
+
+CASES = {
+    "import fastapi_poe": "fastapi_poe",
+    "import poeproto": "poeproto",
+    "import poeproto, and all of its names": "poeproto *",
+    "import poeproto_h11, with its client and server": "poeproto_h11",
+    "import poeproto_asgi, with BotApp and serve": "poeproto_asgi",
+}
+ROUNDS = 15
+
+
+def main() -> None:
+    figures = in_turn({name: _importing(what) for name, what in CASES.items()}, ROUNDS)
+    report("an import, in an interpreter of its own", figures, "ms", 1e3)
+
+
+def _importing(what: str) -> Callable[[], float]:
+    module = what.removesuffix(" *")
+    code = f"from {module} import *" if what.endswith(" *") else f"import {module}"
+
+    def seconds() -> float:
+        done = subprocess.run(
+            [sys.executable, "-X", "importtime", "-c", code], capture_output=True, text=True, check=True
+        )
+        # Lines of "import time: microseconds itself | with all it loads | name", what is within others indented. What
+        # the interpreter loads for itself ends with site.
+        lines = [line.removeprefix("import time:").split("|") for line in done.stderr.splitlines()]
+        start = [name for *_, name in lines].index(" site") + 1
+        return sum(int(whole) for _, whole, name in lines[start:] if not name.startswith("  ")) / 1e6
+
+    return seconds
