@@ -79,6 +79,7 @@ if TYPE_CHECKING:
         Effect,
         Flow,
         ReceiveData,
+        ReplyStarted,
         RetryPolicy,
         RunTools,
         SendRequest,
@@ -200,6 +201,7 @@ __all__ = [
     "ReplaceResponse",
     "ReplyFold",
     "ReplyLint",
+    "ReplyStarted",
     "ReportErrorRequest",
     "ReportFeedbackRequest",
     "ReportReactionRequest",
@@ -293,7 +295,7 @@ _HOMES = {
     "_states": "State",
     "bot": "Bot Context",
     "bot_exchange": "BotExchange",
-    "codec": "decode_event decode_request decode_settings encode_event encode_request encode_settings event_payload",
+    "codec": ("decode_event decode_request decode_settings encode_event encode_request encode_settings event_payload"),
     "controls": (
         "AspectRatio AspectRatioOption Comparison Control Divider DropDown DropDownOption LiteralValue Operand "
         "ParameterValue Slider TextArea TextField ToggleSwitch UnknownControl"
@@ -307,8 +309,8 @@ _HOMES = {
     ),
     "events": "Data Done Error Event File Json Meta ReplaceResponse SuggestedReply Text UnknownEvent",
     "flows": (
-        "CloseResponse Deliver Effect Flow ReceiveData RetryPolicy RunTools SendRequest Wait call_flow cost_flow "
-        "upload_flow"
+        "CloseResponse Deliver Effect Flow ReceiveData ReplyStarted RetryPolicy RunTools SendRequest Wait "
+        "call_flow cost_flow upload_flow"
     ),
     "http": "BodyWriter Endpoints HttpRequest HttpResponse RequestHead ResponseHead StreamedBody",
     "identifiers": "check_identifier is_identifier make_identifier",

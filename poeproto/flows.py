@@ -7,6 +7,7 @@ answers drive it alike:
     SendRequest(request)  send it           -> the ResponseHead, or throws a TransportError
     ReceiveData()         read what comes   -> bytes, or None at the end; or throws a TransportError
     CloseResponse()       leave the rest    -> None
+    ReplyStarted()        take note         -> None
     Wait(seconds)         sleep             -> None
     Deliver(event)        hand it on        -> None
     RunTools(calls)       run them at once  -> a ToolResult for each, in their order
@@ -62,6 +63,11 @@ class CloseResponse:
 
 
 @attrs.frozen
+class ReplyStarted:
+    """The response under way is a reply: a stream that was not refused. Until its first event nothing else is known."""
+
+
+@attrs.frozen
 class Wait:
     """Wait so many seconds."""
 
@@ -82,7 +88,7 @@ class RunTools:
     calls: list[ToolCall]
 
 
-Effect = SendRequest | ReceiveData | CloseResponse | Wait | Deliver | RunTools
+Effect = SendRequest | ReceiveData | CloseResponse | ReplyStarted | Wait | Deliver | RunTools
 Flow = Generator[Effect, Any, R]
 
 

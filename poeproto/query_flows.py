@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
+from poeproto._states import State
 from poeproto.errors import (
     BotError,
     CallBudgetSpent,
@@ -17,7 +18,7 @@ from poeproto.errors import (
     UndeclaredDependency,
 )
 from poeproto.events import Data, Done, Error, Event, File, Json, Meta, ReplaceResponse, SuggestedReply, Text
-from poeproto.flows import CloseResponse, Deliver, Flow, RetryPolicy, RunTools, Wait, receive_data, send
+from poeproto.flows import CloseResponse, Deliver, Flow, ReplyStarted, RetryPolicy, RunTools, Wait, receive_data, send
 from poeproto.http import ResponseHead
 from poeproto.limits import Limits
 from poeproto.poe_exchange import PoeExchange
@@ -66,8 +67,8 @@ class CallBudget:
 class _Output:
     """What a caller was given so far, over all attempts and rounds."""
 
-    def __init__(self) -> None:
-        self.fold = ReplyFold()
+    def __init__(self, fold: ReplyFold | None) -> None:
+        self.fold = ReplyFold() if fold is None else fold
         self._started = False
         self._final = False
 
@@ -95,15 +96,24 @@ def query_flow(
     access_key: str | None = None,
     limits: Limits | None = None,
     retry: RetryPolicy | None = None,
+    fold: ReplyFold | None = None,
 ) -> Flow[ReplyFold]:
     """Ask a bot, deliver its events through `Done` or `Error`, and return the reply as it was delivered.
+
+    Args:
+        request: the query.
+        url: the bot's address.
+        access_key: the key for that address; None for none.
+        limits: the bounds of each exchange.
+        retry: when the call is made again.
+        fold: where the reply is gathered, for those who look at it while it comes.
 
     Raises:
         RequestRefused, TransportError, RemoteProtocolError: when the last attempt failed; `partial` is what was
             delivered.
         LocalProtocolError: when the request cannot be written.
     """
-    output = _Output()
+    output = _Output(fold)
     yield from _query(request, url, output, access_key, limits or Limits(), retry or RetryPolicy(), None)
     return output.fold
 
@@ -118,6 +128,7 @@ def tool_rounds_flow(
     retry: RetryPolicy | None = None,
     bot_name: str = "",
     budget: CallBudget | None = None,
+    fold: ReplyFold | None = None,
 ) -> Flow[ReplyFold]:
     """Ask a model that may call tools: run what it calls, give it the results, until it has no more calls.
 
@@ -132,6 +143,7 @@ def tool_rounds_flow(
         retry: for each of the calls.
         bot_name: what the budget knows the model as.
         budget: what is taken from for each round; None for no such bound.
+        fold: as in `query_flow`.
 
     Raises:
         UndeclaredDependency, CallBudgetSpent: before a call that the budget does not cover.
@@ -141,7 +153,7 @@ def tool_rounds_flow(
     limits = limits or Limits()
     offered = list(tools)
     calls, results = list(request.tool_calls or ()), list(request.tool_results or ())
-    output = _Output()
+    output = _Output(fold)
     rounds_left = limits.tool_rounds
     while True:
         if budget is not None:
@@ -183,6 +195,8 @@ def _query(
         try:
             head = yield from send(http_request)
             exchange.receive_head(head)
+            if exchange.their_state is State.OPENED:
+                yield ReplyStarted()
             ending = yield from _receive(exchange, output, aggregator)
             if isinstance(ending, Error):
                 raise BotError(ending)

@@ -26,7 +26,7 @@ from poeproto.controls import (
 )
 from poeproto.errors import PoeprotoError
 from poeproto.events import Data, Done, Event, File, Json, Meta, ReplaceResponse, SuggestedReply, Text
-from poeproto.flows import CloseResponse, Deliver, Effect, Flow, ReceiveData, SendRequest, Wait
+from poeproto.flows import CloseResponse, Deliver, Effect, Flow, ReceiveData, ReplyStarted, SendRequest, Wait
 from poeproto.http import HttpRequest, HttpResponse, RequestHead, ResponseHead
 from poeproto.limits import Limits
 from poeproto.messages import Attachment, Feedback, Message, Reaction, Sender, User
@@ -129,6 +129,7 @@ class FlowDriver:
         events: those it delivered.
         waits: seconds each of its pauses would have lasted.
         rounds: the calls it had run, a list for each time.
+        started: how many replies were not refused.
         closed: how often it gave up a response.
     """
 
@@ -142,6 +143,7 @@ class FlowDriver:
         self.events: list[Event] = []
         self.waits: list[float] = []
         self.rounds: list[list[ToolCall]] = []
+        self.started: int = 0
         self.closed: int = 0
         self._answers = iter(answers)
         self._cut = cut
@@ -180,6 +182,8 @@ class FlowDriver:
             case CloseResponse():
                 self.closed += 1
                 self._parts = iter(())
+            case ReplyStarted():
+                self.started += 1
             case Wait():
                 self.waits.append(effect.seconds)
             case Deliver():

@@ -15,6 +15,7 @@ from poeproto import (
     ConnectFailed,
     ConnectionLost,
     Data,
+    Deliver,
     Done,
     Error,
     Event,
@@ -29,10 +30,15 @@ from poeproto import (
     Meta,
     PoeprotoError,
     QueryRequest,
+    ReceiveData,
     RemoteProtocolError,
     ReplaceResponse,
+    ReplyFold,
+    ReplyStarted,
     RequestRefused,
+    ResponseHead,
     RetryPolicy,
+    SendRequest,
     SuggestedReply,
     Text,
     ToolCall,
@@ -40,6 +46,7 @@ from poeproto import (
     ToolResult,
     UndeclaredDependency,
     decode_request,
+    encode_event,
     query_flow,
     tool_rounds_flow,
 )
@@ -81,7 +88,17 @@ def test_a_reply_is_delivered_as_it_comes(cut: Cut) -> None:
     (sent,) = driver.requests
     assert decode_request(_body(sent)) == HELLO
     assert sent.get("authorization") == f"Bearer {TEST_ACCESS_KEY}"
-    assert (driver.waits, driver.closed) == ([], 0)
+    assert (driver.waits, driver.started, driver.closed) == ([], 1, 0)
+
+
+def test_a_reply_can_be_looked_at_while_it_comes() -> None:
+    fold = ReplyFold()
+    flow = query_flow(HELLO, URL, fold=fold)
+    assert isinstance(next(flow), SendRequest)
+    assert isinstance(flow.send(ResponseHead(200, STREAM)), ReplyStarted)
+    assert isinstance(flow.send(None), ReceiveData)
+    assert flow.send(encode_event(Text("a"))) == Deliver(Text("a"))
+    assert fold.text == "a"
 
 
 def _body(request: HttpRequest) -> bytes:
@@ -97,6 +114,7 @@ def test_where_nothing_was_done_there_is_a_second_try_and_no_third(
     assert driver.run(query_flow(HELLO, URL)).text == "x"
     assert driver.waits == [3.0 if failure is BUSY else 0.5]
     assert driver.requests[0] == driver.requests[1]
+    assert driver.started == 1
     driver = FlowDriver([failure, failure, [Text("x"), Done()]], cut)
     with pytest.raises((ConnectFailed, RequestRefused)) as caught:
         driver.run(query_flow(HELLO, URL))
