@@ -178,7 +178,8 @@ _MISSING = re.compile(r"Object missing required field `(\w+)`")
 def _message_and_path(exc: msgspec.ValidationError) -> tuple[str, str]:
     text = str(exc)
     place = _PLACE.search(text)
-    path = place[1] if place else ""
+    # It does not say which key of a mapping; then the mapping is the place.
+    path = place[1].replace("[...]", "") if place else ""
     if isinstance(exc.__cause__, InvalidValue):  # a rule of the value's own, with a path within it
         return exc.__cause__.message, join_paths(path, exc.__cause__.path)
     message = _PLACE.sub("", text).replace("`", "")
@@ -194,7 +195,9 @@ _converter = cattrs.Converter()
 def _unstructure_factory(cls: type[Any]) -> Callable[[Any], dict[str, Any]]:
     # A field that is None by default says "unset", and the protocol wants the unset left out.
     unset: dict[str, Any] = {
-        field.name: override(omit_if_default=True) for field in attrs.fields(cls) if field.default is None
+        field.name: override(omit_if_default=True)
+        for field in attrs.fields(cls)
+        if field.default is None or field.metadata.get("omit_if_default")
     }
     known = make_dict_unstructure_fn(cls, _converter, **unset, extra=override(omit=True))
 

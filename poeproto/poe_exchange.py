@@ -20,7 +20,7 @@ from poeproto.errors import (
 from poeproto.events import EVENT_CLASSES, Event, ReplaceResponse, Text, UnknownEvent
 from poeproto.http import HttpRequest, ResponseHead
 from poeproto.limits import Limits
-from poeproto.refusals import refusal
+from poeproto.refusals import refusal, size_to_keep
 from poeproto.reply import ReplyFold
 from poeproto.requests import QueryRequest, Request, SettingsRequest, UnknownRequest
 from poeproto.settings import SettingsResponse
@@ -146,8 +146,9 @@ class PoeExchange:
         """
         self._raise_if_failed()
         if self._refusal is not None:
-            self._body += data[: self._limits.refusal_body - len(self._body)]
-            if len(self._body) >= self._limits.refusal_body:
+            size = size_to_keep(self._limits, self._key)
+            self._body += data[: size - len(self._body)]
+            if len(self._body) >= size:
                 self._fail(self._refused(self._refusal))
             return []
         if self._request is None or self._state.bot in (State.SEND_STREAM, State.SEND_ANSWER):

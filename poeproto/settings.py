@@ -35,7 +35,7 @@ class SettingsResponse:
     """
 
     response_version: int = 2
-    server_bot_dependencies: dict[str, int] = attrs.field(factory=dict[str, int])
+    server_bot_dependencies: dict[str, int] = attrs.field(factory=dict[str, int], metadata={"omit_if_default": True})
     allow_attachments: bool | None = None
     expand_text_attachments: bool | None = None
     enable_image_comprehension: bool | None = None

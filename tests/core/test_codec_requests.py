@@ -207,7 +207,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"temperature": 10**400}, "temperature"),
     ({"skip_system_prompt": 1}, "skip_system_prompt"),
     ({"logit_bias": []}, "logit_bias"),
-    ({"logit_bias": {"50256": "much"}}, "logit_bias[...]"),
+    ({"logit_bias": {"50256": "much"}}, "logit_bias"),
     ({"stop_sequences": "x"}, "stop_sequences"),
     ({"stop_sequences": ["x", 5]}, "stop_sequences[1]"),
     ({"users": [{"id": 5}]}, "users[0].id"),
@@ -366,7 +366,7 @@ def test_unknown_settings_are_read_and_not_written() -> None:
     [
         ({"response_version": "2"}, "response_version"),
         ({"response_version": True}, "response_version"),
-        ({"server_bot_dependencies": {"a": "1"}}, "server_bot_dependencies[...]"),
+        ({"server_bot_dependencies": {"a": "1"}}, "server_bot_dependencies"),
         ({"allow_attachments": 1}, "allow_attachments"),
         ({"parameter_controls": []}, "parameter_controls"),
         ({"enable_multi_bot_chat_prompting": "yes"}, "enable_multi_entity_prompting"),
