@@ -96,7 +96,7 @@ if TYPE_CHECKING:
     from poeproto.messages import Attachment, Feedback, Message, Reaction, Sender, User
     from poeproto.parameter_controls import ConditionalControls, ParameterControls, Section, Tab
     from poeproto.poe_exchange import PoeExchange
-    from poeproto.query_flows import CallBudget, query_flow, tool_rounds_flow
+    from poeproto.query_flows import CallBudget, query_flow, report_flow, settings_flow, tool_rounds_flow
     from poeproto.rate_limits import RateLimit, rate_limit, retry_after_seconds
     from poeproto.reactions import ReactionChange, normalise_reaction, reaction_change
     from poeproto.reply import Answer, ReplyFold
@@ -278,7 +278,9 @@ __all__ = [
     "reaction_change",
     "read_settings_sync",
     "read_upload",
+    "report_flow",
     "retry_after_seconds",
+    "settings_flow",
     "tool_call_deltas",
     "tool_error",
     "tool_result",
@@ -320,7 +322,7 @@ _HOMES = {
     "messages": "Attachment Feedback Message Reaction Sender User",
     "parameter_controls": "ConditionalControls ParameterControls Section Tab",
     "poe_exchange": "PoeExchange",
-    "query_flows": "CallBudget query_flow tool_rounds_flow",
+    "query_flows": "CallBudget query_flow report_flow settings_flow tool_rounds_flow",
     "rate_limits": "RateLimit rate_limit retry_after_seconds",
     "reactions": "ReactionChange normalise_reaction reaction_change",
     "reply": "Answer ReplyFold",

@@ -1,4 +1,4 @@
-"""Asking a bot, as flows: with another try where one is due, and with as many rounds of tools as are declared."""
+"""Calling a bot, as flows: with another try where one is due, and with as many rounds of tools as are declared."""
 
 from __future__ import annotations
 
@@ -18,12 +18,31 @@ from poeproto.errors import (
     UndeclaredDependency,
 )
 from poeproto.events import Data, Done, Error, Event, File, Json, Meta, ReplaceResponse, SuggestedReply, Text
-from poeproto.flows import CloseResponse, Deliver, Flow, ReplyStarted, RetryPolicy, RunTools, Wait, receive_data, send
+from poeproto.flows import (
+    CloseResponse,
+    Deliver,
+    Flow,
+    ReplyStarted,
+    RetryPolicy,
+    RunTools,
+    Wait,
+    call_flow,
+    receive_data,
+    send,
+)
 from poeproto.http import ResponseHead
 from poeproto.limits import Limits
 from poeproto.poe_exchange import PoeExchange
 from poeproto.reply import ReplyFold
-from poeproto.requests import QueryRequest
+from poeproto.requests import (
+    QueryRequest,
+    ReportErrorRequest,
+    ReportFeedbackRequest,
+    ReportReactionRequest,
+    Request,
+    SettingsRequest,
+)
+from poeproto.settings import SettingsResponse
 from poeproto.tool_calls import ToolCallAggregator, delta_text
 from poeproto.tools import ToolCall, ToolDefinition, ToolResult
 
@@ -243,3 +262,43 @@ def _receive(exchange: PoeExchange, output: _Output, aggregator: ToolCallAggrega
                 yield from output.deliver(event)
         if exchange.error is not None:
             raise exchange.error
+
+
+def settings_flow(
+    url: str, *, access_key: str | None = None, limits: Limits | None = None, retry: RetryPolicy | None = None
+) -> Flow[SettingsResponse]:
+    """Ask a bot for its settings, and return them. Arguments as in `query_flow`.
+
+    Raises:
+        RequestRefused, TransportError, RemoteProtocolError: when the last attempt failed.
+    """
+    settings = yield from _call(SettingsRequest(), url, access_key, limits, retry)
+    assert settings is not None, "they are what the exchange waits for"
+    return settings
+
+
+def report_flow(
+    request: ReportFeedbackRequest | ReportReactionRequest | ReportErrorRequest,
+    url: str,
+    *,
+    access_key: str | None = None,
+    limits: Limits | None = None,
+    retry: RetryPolicy | None = None,
+) -> Flow[None]:
+    """Report something to a bot. Arguments as in `query_flow`.
+
+    Raises:
+        RequestRefused, TransportError: when the last attempt failed.
+    """
+    yield from _call(request, url, access_key, limits, retry)
+
+
+def _call(
+    request: Request, url: str, access_key: str | None, limits: Limits | None, retry: RetryPolicy | None
+) -> Flow[SettingsResponse | None]:
+    exchange = PoeExchange(access_key, limits)
+    response = yield from call_flow(exchange.send(request, url), limits=limits, retry=retry)
+    exchange.receive_head(ResponseHead(response.status, response.headers))
+    exchange.receive_data(response.body)
+    exchange.receive_eof()
+    return exchange.settings

@@ -1,46 +1,54 @@
-"""The client on anyio: queries bots and streams their replies."""
+"""The client on anyio: calls bots and Poe, and streams replies."""
 
 from __future__ import annotations
 
 import ssl
-from collections import deque
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
 from poeproto import (
+    CostItem,
     Endpoints,
-    Event,
     Limits,
-    LocalProtocolError,
     Message,
-    PoeExchange,
     QueryRequest,
-    ReplyFold,
-    Request,
-    SettingsRequest,
+    ReportErrorRequest,
+    ReportFeedbackRequest,
+    ReportReactionRequest,
+    RetryPolicy,
     SettingsResponse,
-    State,
+    UploadedFile,
 )
-from poeproto_h11.call import Call
+from poeproto_h11.backends import Backend, anyio_backend
 from poeproto_h11.origins import split_url
 from poeproto_h11.pool import Pool
-from poeproto_h11.streams import AnyioConnector, Connector
+from poeproto_h11.streams import Connector
 from poeproto_h11.timeouts import Timeouts
+from poeproto_h11.transport import H11Transport
+from poeproto_runtime.outgoing import Outgoing
+from poeproto_runtime.replies import Reply
+from poeproto_runtime.sources import Source
 
 
 class Client:
-    """Calls bots over HTTP/1.1, on asyncio and on trio. Use it as an async context manager, within one event loop.
+    """Calls bots and Poe over HTTP/1.1, on asyncio and trio. Use it as an async context manager, within one event loop.
 
     Args:
         api_key: the key for bots called by name; it goes to Poe's own origin only.
-        access_key: the key for bots called by URL, where a call does not bring another.
+        access_key: the key for bots called by URL, where a call does not bring another; and the bot's own key for
+            uploads, costs and changes of settings.
         endpoints: where Poe is.
         limits: the bounds of every exchange.
-        timeouts: the deadlines of every call.
+        timeouts: the deadlines of every request.
+        retry: when a call is made again; by default once, and only where nothing can have been done.
         ssl_context: for https; by default certificates are checked against the system's trust store.
         connector: opens the connections; for tests and tunnels.
+        backend: what it does its I/O with; by default anyio, with that connector.
 
-    No redirect is followed, no cookie kept, and nothing is retried.
+    No redirect is followed, and no cookie kept. Every method raises `LocalProtocolError` for a name, a URL, a key or a
+    request that cannot be sent, `TransportError` when a connection fails, and `RequestRefused` for an answer of another
+    status than 200.
     """
 
     def __init__(
@@ -51,15 +59,18 @@ class Client:
         endpoints: Endpoints | None = None,
         limits: Limits | None = None,
         timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
         ssl_context: ssl.SSLContext | None = None,
         connector: Connector | None = None,
+        backend: Backend | None = None,
     ) -> None:
+        backend = backend or anyio_backend(ssl_context, connector)
+        limits = limits or Limits()
         self._api_key = api_key
         self._access_key = access_key
-        self._endpoints = endpoints or Endpoints()
-        self._limits = limits or Limits()
-        self._timeouts = timeouts or Timeouts()
-        self._pool = Pool(connector or AnyioConnector(ssl_context))
+        self._pool = Pool(backend.connect)
+        transport = H11Transport(self._pool, backend, limits, timeouts or Timeouts())
+        self._calls = Outgoing(transport, backend.in_thread, endpoints, limits, retry)
 
     @property
     def connections_opened(self) -> int:
@@ -73,34 +84,88 @@ class Client:
             bot: the bot's name on Poe, or the URL of a bot server.
             request: the query, or the text of one user message.
             access_key: the bot server's key, for a URL.
-
-        Raises:
-            LocalProtocolError: when name, URL or key are not usable, or the request cannot be written.
         """
         if isinstance(request, str):
             request = QueryRequest([Message("user", request)])
-        return Reply(self._call(bot, request, access_key))
+        url = self._calls.url_of(bot)
+        return self._calls.query(url, request, self._key_for(url, access_key))
 
     async def settings(self, bot: str, *, access_key: str | None = None) -> SettingsResponse:
-        """A bot's settings.
-
-        Args:
-            bot: the bot's name on Poe, or the URL of a bot server.
-            access_key: the bot server's key, for a URL.
+        """A bot's settings, asked for at its name or URL.
 
         Raises:
-            RequestRefused: when the bot answers with another status than 200.
             RemoteProtocolError: when its answer is not what the protocol says.
-            TransportError: when the connection fails.
         """
-        call = self._call(bot, SettingsRequest(), access_key)
-        try:
-            await call.start()
-            while call.exchange.settings is None:
-                await call.receive()
-        finally:
-            await call.close()
-        return call.exchange.settings
+        url = self._calls.url_of(bot)
+        return await self._calls.settings(url, self._key_for(url, access_key))
+
+    async def report_feedback(self, bot: str, request: ReportFeedbackRequest, *, access_key: str | None = None) -> None:
+        """Tell a bot server what a user thinks of a reply (deprecated by Poe)."""
+        await self._report(bot, request, access_key)
+
+    async def report_reaction(self, bot: str, request: ReportReactionRequest, *, access_key: str | None = None) -> None:
+        """Tell a bot server how a user reacted to a reply."""
+        await self._report(bot, request, access_key)
+
+    async def report_error(self, bot: str, request: ReportErrorRequest, *, access_key: str | None = None) -> None:
+        """Tell a bot server what is wrong with an answer of its."""
+        await self._report(bot, request, access_key)
+
+    async def sync_settings(
+        self, bot_name: str, settings: SettingsResponse | None = None, *, access_key: str | None = None
+    ) -> SettingsResponse | None:
+        """Tell Poe a bot's settings, or have Poe fetch them from the bot; what Poe has now, if it says so.
+
+        Args:
+            bot_name: the bot's name on Poe.
+            settings: what to tell; None has Poe fetch them.
+            access_key: the bot's key, by default the client's.
+        """
+        return await self._calls.sync_settings(bot_name, access_key or self._own_key(), settings)
+
+    async def upload(
+        self,
+        source: Source,
+        *,
+        name: str | None = None,
+        content_type: str | None = None,
+        access_key: str | None = None,
+    ) -> UploadedFile:
+        """Have Poe keep a file.
+
+        Args:
+            source: text, bytes, a path, an open binary file (read from where it stands), or an async iterable of bytes.
+            name: the file name; a path and a file have one of their own.
+            content_type: the media type; by default what the name's suffix says.
+            access_key: a bot's key, by default the client's.
+
+        Raises:
+            UploadRefused: for another status than 200.
+            LocalProtocolError: also when the file is larger than `Limits.file_size`.
+            OSError: when the file cannot be read.
+        """
+        return await self._calls.upload(source, access_key or self._own_key(), name, content_type)
+
+    async def upload_by_url(self, url: str, *, name: str | None = None, access_key: str | None = None) -> UploadedFile:
+        """Have Poe fetch and keep a file."""
+        return await self._calls.upload_by_url(url, access_key or self._own_key(), name)
+
+    async def authorize_cost(
+        self, items: CostItem | Iterable[CostItem], bot_query_id: str, *, access_key: str | None = None
+    ) -> None:
+        """Ask whether a user can pay this; see `poeproto.authorize_cost_request`.
+
+        Raises:
+            InsufficientFunds: when the user cannot.
+            IncompleteReply: when it is unknown.
+        """
+        await self._calls.authorize_cost(items, bot_query_id, access_key or self._own_key())
+
+    async def capture_cost(
+        self, items: CostItem | Iterable[CostItem], bot_query_id: str, *, access_key: str | None = None
+    ) -> None:
+        """Charge a user this. Errors as in `authorize_cost`."""
+        await self._calls.capture_cost(items, bot_query_id, access_key or self._own_key())
 
     async def aclose(self) -> None:
         """Close the connections that are not in use; the others close with their replies."""
@@ -115,74 +180,22 @@ class Client:
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"<Client, {self.connections_opened} connections opened>"
+        return f"<{type(self).__name__}, {self.connections_opened} connections opened>"
 
-    def _call(self, bot: str, request: Request, access_key: str | None) -> Call:
-        try:
-            url = bot if "://" in bot else self._endpoints.bot(bot)
-            at_poe = split_url(url)[0] == split_url(self._endpoints.api)[0]
-            if access_key is None:
-                access_key = self._api_key if at_poe else self._access_key
-            exchange = PoeExchange(access_key, self._limits)
-        except ValueError as exc:  # a name or a key that cannot be sent
-            raise LocalProtocolError(str(exc)) from exc
-        return Call(self._pool, exchange, exchange.send(request, url), self._limits, self._timeouts)
-
-
-class Reply:
-    """One reply as it arrives: an async context manager, and within it an async iterator of events.
-
-    What comes is every event through `Done` or `Error`; an `Error` is an event here, and raised by `text` alone.
-    """
-
-    def __init__(self, call: Call) -> None:
-        self._call = call
-        self._events: deque[Event] = deque()
-
-    @property
-    def fold(self) -> ReplyFold:
-        """The reply so far, through the events that have arrived."""
-        return self._call.exchange.fold
-
-    async def text(self) -> str:
-        """Read the reply to its end, and return its text.
-
-        Raises:
-            BotError: when the bot ended the reply with an error.
-            IncompleteReply: when the reply broke off, or had no answer in it.
-            RemoteProtocolError, TransportError: as iteration raises them.
-        """
-        async for _ in self:
-            pass
-        return self.fold.final_text()
-
-    async def __aenter__(self) -> Self:
-        """Send the query, and wait for the head of the answer.
-
-        Raises:
-            RequestRefused: when the bot answers with another status than 200 or not with a stream.
-            TransportError: when the connection fails.
-        """
-        await self._call.start()
-        try:
-            while self._call.exchange.their_state is not State.OPENED:
-                await self._call.receive()  # a refusal: reading the start of its body ends in the error
-        except BaseException:
-            await self._call.close()
-            raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    async def _report(
+        self,
+        bot: str,
+        request: ReportFeedbackRequest | ReportReactionRequest | ReportErrorRequest,
+        access_key: str | None,
     ) -> None:
-        await self._call.close()
+        url = self._calls.url_of(bot)
+        await self._calls.report(url, request, self._key_for(url, access_key))
 
-    def __aiter__(self) -> Self:
-        return self
+    def _key_for(self, url: str, access_key: str | None) -> str | None:
+        at_poe = split_url(url)[0] == split_url(self._calls.endpoints.api)[0]
+        if access_key is not None:
+            return access_key
+        return self._api_key if at_poe else self._access_key
 
-    async def __anext__(self) -> Event:
-        while not self._events:
-            if self._call.exchange.their_state in (State.DONE, State.FAILED):
-                raise StopAsyncIteration
-            self._events.extend(await self._call.receive())
-        return self._events.popleft()
+    def _own_key(self) -> str | None:
+        return self._api_key if self._access_key is None else self._access_key

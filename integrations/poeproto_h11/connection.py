@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
 
 import h11
 
 from poeproto import (
+    BodyWriter,
     ConnectionLost,
     DeadlineExceeded,
     HttpRequest,
     LocalProtocolError,
     RemoteProtocolError,
     ResponseHead,
+    StreamedBody,
 )
 from poeproto_h11.streams import ByteStream
 from poeproto_h11.timeouts import Timeouts
@@ -65,9 +68,10 @@ class Connection:
         self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
         self._head_received = False
         self._request_cut_short = False
+        self._written = 0
         self._failure: ConnectionLost | RemoteProtocolError | None = None
 
-    async def send(self, request: HttpRequest, target: str, host: str, clock: Clock) -> None:
+    async def send(self, request: HttpRequest, body: bytes, target: str, host: str, clock: Clock) -> None:
         """Send a whole request.
 
         Raises:
@@ -75,27 +79,57 @@ class Connection:
             ConnectionLost, DeadlineExceeded: the connection is of no further use then, but for reading an early answer
                 after the former.
         """
-        if not isinstance(request.body, bytes):
-            raise LocalProtocolError("this client sends bodies as a whole, and this one is in parts")
-        headers = [(b"host", host.encode()), *request.headers, (b"content-length", str(len(request.body)).encode())]
+        head = self._begin(request, len(body), target, host)
+        await self._write(head + self._h11_send(h11.Data(data=body)) + self._h11_send(h11.EndOfMessage()), clock)
+
+    async def send_streamed(
+        self,
+        request: HttpRequest,
+        body: StreamedBody,
+        chunks: AsyncIterator[bytes],
+        target: str,
+        host: str,
+        clock: Clock,
+    ) -> None:
+        """Send a request whose file comes part by part.
+
+        Raises:
+            LocalProtocolError: also when the file is not as large as was declared; the connection is of no further use.
+            ConnectionLost, DeadlineExceeded: as in `send`.
+        """
+        writer = BodyWriter(body)
+        await self._write(self._begin(request, len(body), target, host), clock)
+        await self._write(self._h11_send(h11.Data(data=writer.begin())), clock)
+        async for chunk in chunks:
+            await self._write(self._h11_send(h11.Data(data=writer.send(chunk))), clock)
+            if self._request_cut_short:
+                return
+        end = self._h11_send(h11.Data(data=writer.end())) + self._h11_send(h11.EndOfMessage())
+        await self._write(end, clock)
+
+    def _begin(self, request: HttpRequest, length: int, target: str, host: str) -> bytes:
+        self._written = 0
+        headers = [(b"host", host.encode()), *request.headers, (b"content-length", str(length).encode())]
         try:
-            parts = [
-                self._h11.send(h11.Request(method=request.method, target=target, headers=headers)),
-                self._h11.send(h11.Data(data=request.body)),
-                self._h11.send(h11.EndOfMessage()),
-            ]
+            return self._h11_send(h11.Request(method=request.method, target=target, headers=headers))
         except h11.LocalProtocolError as exc:
             raise LocalProtocolError(f"the request cannot be written: {exc}") from exc
-        data = memoryview(b"".join(part for part in parts if part))
+
+    def _h11_send(self, event: h11.Event) -> bytes:
+        return self._h11.send(event) or b""
+
+    async def _write(self, data: bytes, clock: Clock) -> None:
+        view = memoryview(data)
         try:
             # In slices, since the timeout is for a peer that takes nothing, not for one that takes its time.
-            for start in range(0, len(data), _SLICE):
-                if start and not self._stream.is_quiet():
+            for start in range(0, len(view), _SLICE):
+                if self._written >= _SLICE and not self._stream.is_quiet():
                     # The peer answers already, with a refusal as a rule. Writing on into the connection that it is
                     # about to close would cost us that answer.
                     self._request_cut_short = True
                     return
-                await self._stream.send(bytes(data[start : start + _SLICE]), clock.left(clock.timeouts.idle))
+                await self._stream.send(bytes(view[start : start + _SLICE]), clock.left(clock.timeouts.idle))
+                self._written += len(view[start : start + _SLICE])
         except TimeoutError as exc:
             raise clock.exceeded("idle") from exc
 

@@ -20,6 +20,7 @@ from poeproto import (
     Error,
     Event,
     File,
+    Flow,
     HttpRequest,
     HttpResponse,
     IncompleteReply,
@@ -35,10 +36,13 @@ from poeproto import (
     ReplaceResponse,
     ReplyFold,
     ReplyStarted,
+    ReportErrorRequest,
+    ReportReactionRequest,
     RequestRefused,
     ResponseHead,
     RetryPolicy,
     SendRequest,
+    SettingsRequest,
     SuggestedReply,
     Text,
     ToolCall,
@@ -47,10 +51,13 @@ from poeproto import (
     UndeclaredDependency,
     decode_request,
     encode_event,
+    encode_settings,
     query_flow,
+    report_flow,
+    settings_flow,
     tool_rounds_flow,
 )
-from poeproto.testing import TEST_ACCESS_KEY, FlowDriver, bytewise
+from poeproto.testing import TEST_ACCESS_KEY, FlowDriver, bytewise, sample_settings
 from poeproto.tools import FunctionCall, FunctionDefinition
 
 URL = "http://bot.invalid/"
@@ -318,3 +325,35 @@ def test_earlier_results_in_the_query_are_kept() -> None:
     driver.run(tool_rounds_flow(earlier, URL, TOOLS))
     assert [call.id for call in asked(driver.requests[1]).tool_calls or []] == ["c0", "c1"]
     assert [result.tool_call_id for result in asked(driver.requests[1]).tool_results or []] == ["c0", "c1"]
+
+
+# --- settings and reports
+
+
+def test_settings_are_asked_for() -> None:
+    response = HttpResponse(200, [], encode_settings(sample_settings()))
+    driver = FlowDriver([BUSY, response], bytewise)
+    assert driver.run(settings_flow(URL, access_key=TEST_ACCESS_KEY)) == sample_settings()
+    assert [decode_request(_body(request)) for request in driver.requests] == [SettingsRequest()] * 2
+    assert driver.requests[0].get("authorization") == f"Bearer {TEST_ACCESS_KEY}"
+
+
+def test_a_report_is_delivered() -> None:
+    report = ReportReactionRequest("m", "u", "c", "heart")
+    driver = FlowDriver([HttpResponse(200, [], b"whatever")])
+    driver.run(report_flow(report, URL))
+    assert [decode_request(_body(request)) for request in driver.requests] == [report]
+
+
+@pytest.mark.parametrize(
+    "flow", [settings_flow(URL), report_flow(ReportErrorRequest("oh"), URL)], ids=["settings", "report"]
+)
+def test_a_refusal_is_raised(flow: Flow[object]) -> None:
+    with pytest.raises(RequestRefused) as caught:
+        FlowDriver([HttpResponse(404, [], b"x" * 5000)]).run(flow)
+    assert (caught.value.status, len(caught.value.body_start)) == (404, 1024)
+
+
+def test_settings_that_are_none_are_told_apart() -> None:
+    with pytest.raises(RemoteProtocolError, match="not valid JSON"):
+        FlowDriver([HttpResponse(200, [], b"<html>")]).run(settings_flow(URL))

@@ -231,7 +231,6 @@ def test_help_and_version() -> None:
 def test_settings(address: str, backend: str) -> None:
     wire = {
         "response_version": 2,
-        "server_bot_dependencies": {},
         "allow_attachments": True,
         "introduction_message": "naïve 🐈",
     }

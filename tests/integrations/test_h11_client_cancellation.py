@@ -61,7 +61,7 @@ USES = [
     pytest.param(read_all, FIRST, id="reading all"),
     pytest.param(read_through_done, FIRST, id="leaving early"),
     pytest.param(read_settings, thirds(response(200, encode_settings(SETTINGS))), id="settings"),
-    pytest.param(be_refused, thirds(response(503, b"busy" * 10)), id="refusal"),
+    pytest.param(be_refused, thirds(response(500, b"busy" * 10)), id="refusal"),
 ]
 
 

@@ -16,7 +16,7 @@ from poeproto import (
     QueryRequest,
     Text,
 )
-from poeproto_h11 import Client, Reply, call, pool, serve
+from poeproto_h11 import Client, Reply, pool, serve, transport
 
 from .bots import KEY, FunctionBot
 from .scripted_peer import (
@@ -135,7 +135,7 @@ async def test_the_end_of_the_body_is_awaited_after_done() -> None:
 
 
 async def test_a_peer_that_goes_on_after_done_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(call, "_DRAIN_SECONDS", 1000.0)  # it is the amount that counts here
+    monkeypatch.setattr(transport, "_DRAIN_SECONDS", 1000.0)  # it is the amount that counts here
 
     async def script(peer: Peer) -> None:
         await peer.answer(STREAM_HEAD + sent(Text("a"), Done()))
@@ -150,7 +150,7 @@ async def test_a_peer_that_goes_on_after_done_is_left(monkeypatch: pytest.Monkey
 
 
 async def test_a_peer_that_does_not_end_after_done_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(call, "_DRAIN_SECONDS", 0.01)
+    monkeypatch.setattr(transport, "_DRAIN_SECONDS", 0.01)
 
     async def script(peer: Peer) -> None:
         await peer.answer(STREAM_HEAD + sent(Text("a"), Done()))

@@ -330,7 +330,7 @@ async def test_a_deadline_passes(name: str, timeouts: Timeouts, script: Script) 
         with pytest.raises(DeadlineExceeded, match=f"the {name} timeout of 0.05 s passed"):
             await read(client, server.address)
         await server.until_closed(1)
-        client._timeouts = Timeouts()
+        client._calls._transport._timeouts = Timeouts()  # pyright: ignore[reportAttributeAccessIssue]
         assert await read(client, server.address) == [Text("hello"), Done()]
 
 

@@ -217,7 +217,7 @@ async def test_no_key_is_in_a_repr() -> None:
         query = client.query(server.address, "hello")
         async with query as answer:
             await answer.text()
-            shown = f"{client!r} {query!r} {answer.fold!r} {query._call!r} {query._call.exchange!r}"
+            shown = f"{client!r} {query!r} {answer.fold!r} {query._run!r}"
     assert KEY not in shown
     assert API_KEY not in shown
 

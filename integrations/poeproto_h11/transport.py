@@ -1,0 +1,147 @@
+"""Requests on pooled connections: what `poeproto_runtime` drives flows over."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+
+from poeproto import (
+    ConnectionLost,
+    HttpRequest,
+    Limits,
+    PoeprotoError,
+    RemoteProtocolError,
+    ResponseHead,
+    StreamedBody,
+    TransportError,
+)
+from poeproto_h11.backends import Backend
+from poeproto_h11.connection import Clock, Connection
+from poeproto_h11.origins import Origin, split_url
+from poeproto_h11.pool import Pool
+from poeproto_h11.timeouts import Timeouts
+from poeproto_runtime.sources import read_source
+
+# What reading on after the end of a reply may take, in seconds.
+_DRAIN_SECONDS = 1.0
+
+
+class H11Transport:
+    """Sends requests over HTTP/1.1; a `poeproto_runtime.Transport`.
+
+    Args:
+        pool: where connections come from.
+        backend: how to wait, and to read files.
+        limits: of which `drain` matters here.
+        timeouts: the deadlines of each request.
+    """
+
+    def __init__(self, pool: Pool, backend: Backend, limits: Limits, timeouts: Timeouts) -> None:
+        self._pool = pool
+        self._backend = backend
+        self._limits = limits
+        self._timeouts = timeouts
+
+    async def send(self, request: HttpRequest) -> H11Response:
+        """Send a request, and wait for the head of the response.
+
+        Raises:
+            TransportError, RemoteProtocolError: when that fails; what was opened has been closed.
+            LocalProtocolError: when HTTP has no form for the request, or its file is not as large as was declared.
+        """
+        origin, target = split_url(request.url)
+        clock = Clock(self._timeouts)
+        clock.start()
+        connection = await self._pool.take(origin, clock)
+        try:
+            head = await self._exchange_heads(connection, request, target, origin.authority, clock)
+        except BaseException:
+            await connection.aclose()
+            raise
+        return H11Response(head, self._pool, origin, connection, clock, self._limits.drain)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await self._backend.sleep(seconds)
+
+    async def _exchange_heads(
+        self, connection: Connection, request: HttpRequest, target: str, host: str, clock: Clock
+    ) -> ResponseHead:
+        try:
+            if isinstance(request.body, StreamedBody):
+                chunks = read_source(request.body.source, self._backend.in_thread)
+                async with aclosing(chunks):
+                    await connection.send_streamed(request, request.body, chunks, target, host, clock)
+            else:
+                await connection.send(request, request.body, target, host, clock)
+        except ConnectionLost as lost:
+            # A server that refuses a large request says so and closes, while we are still writing.
+            try:
+                return await connection.receive_head(clock)
+            except (TransportError, RemoteProtocolError):
+                raise lost from None
+        return await connection.receive_head(clock)
+
+
+class H11Response:
+    """A response under way; a `poeproto_runtime.IncomingResponse`.
+
+    Attributes:
+        head: its status and headers.
+    """
+
+    def __init__(
+        self, head: ResponseHead, pool: Pool, origin: Origin, connection: Connection, clock: Clock, drain: int
+    ) -> None:
+        self.head = head
+        self._pool = pool
+        self._origin = origin
+        self._connection: Connection | None = connection
+        self._clock = clock
+        self._drain_size = drain
+        self._broken = False
+
+    async def receive(self) -> bytes | None:
+        """The next part of the body; None at its end, or when the response was left.
+
+        Raises:
+            TransportError, RemoteProtocolError: but for a refusal, which ends where it breaks off.
+        """
+        if self._connection is None or self._broken:
+            return None
+        try:
+            return await self._connection.receive_body(self._clock)
+        except PoeprotoError:
+            if self.head.status == 200:
+                raise
+            # The status says more than the trouble with a body that only explains it.
+            self._broken = True
+            return None
+
+    async def finish(self) -> None:
+        """Give the connection back if the body is at its end, or about to be; close it otherwise."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        try:
+            await self._drain(connection)
+        except BaseException:
+            # Cancelled while it was half read: it must not be used again.
+            await connection.aclose()
+            raise
+        await self._pool.give_back(self._origin, connection)
+
+    async def aclose(self) -> None:
+        """Close the connection, unless the body has been read to its end."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await self._pool.give_back(self._origin, connection)
+
+    async def _drain(self, connection: Connection) -> None:
+        clock = self._clock.at_most(_DRAIN_SECONDS)
+        left = self._drain_size
+        try:
+            while left > 0 and (data := await connection.receive_body(clock)) is not None:
+                left -= len(data)
+        except PoeprotoError:
+            # What matters has come. Only the connection is of no use any more, which give_back finds out.
+            pass

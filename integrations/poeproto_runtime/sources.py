@@ -1,0 +1,155 @@
+"""Where the bytes of an upload come from: measured first, since an upload declares its length, then read in parts."""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import IO, Any, Protocol, TypeVar, cast
+
+import attrs
+
+from poeproto import Limits, LocalProtocolError
+
+T = TypeVar("T")
+
+_CHUNK = 64 * 1024
+# What is kept in memory of something whose length shows only when it has been read.
+_IN_MEMORY = 1024 * 1024
+
+Source = str | bytes | bytearray | memoryview | os.PathLike[str] | IO[bytes] | AsyncIterable[bytes]
+
+
+class InThread(Protocol):
+    """Calls a function that may block, without blocking the event loop where there is one."""
+
+    def __call__(self, function: Callable[..., T], *args: Any) -> Awaitable[T]:
+        """What the function returns."""
+        ...
+
+
+@attrs.frozen
+class MeasuredSource:
+    """A source whose length is known, and that can be read more than once.
+
+    Attributes:
+        content: bytes, a path, or a binary file.
+        start: where in the file the content starts.
+        size: its length in bytes.
+        name: a file name.
+        content_type: its media type.
+        temporary: whether the file is ours, to be closed when the upload is over.
+    """
+
+    content: bytes | os.PathLike[str] | IO[bytes] = attrs.field(repr=False)
+    start: int
+    size: int
+    name: str
+    content_type: str
+    temporary: bool = False
+
+    def close(self) -> None:
+        """Close the file, if it is ours."""
+        if self.temporary and not isinstance(self.content, bytes | os.PathLike):
+            self.content.close()
+
+
+async def measure(
+    source: Source, name: str | None, content_type: str | None, limits: Limits, in_thread: InThread
+) -> MeasuredSource:
+    """The source with all that an upload needs to know.
+
+    Args:
+        source: text, bytes, a path, an open binary file (read from where it stands), or an async iterable of bytes.
+        name: the file name; a path and a file have one of their own.
+        content_type: the media type; by default what the name's suffix says.
+        limits: `Limits.file_size` is kept where something must be read to be measured.
+        in_thread: calls what may block.
+
+    Raises:
+        LocalProtocolError: when there is no name, or a stream is too long.
+        TypeError: for another source, or a file in text mode.
+        OSError: when a file cannot be read.
+    """
+    start, temporary = 0, False
+    if isinstance(source, str):
+        content, size, own_name = (encoded := source.encode()), len(encoded), None
+    elif isinstance(source, bytes | bytearray | memoryview):
+        content, size, own_name = (copied := bytes(source)), len(copied), None
+    elif isinstance(source, os.PathLike):
+        content, own_name = source, Path(source).name
+        size = (await in_thread(os.stat, source)).st_size
+    elif isinstance(source, AsyncIterable):
+        content, own_name, temporary = await _spool(source, limits, in_thread), None, True
+        size = content.tell()
+    elif callable(getattr(source, "read", None)):
+        content, own_name = source, _name_of(source)
+        if source.seekable():
+            start = source.tell()
+            size = await in_thread(source.seek, 0, os.SEEK_END) - start
+        else:
+            content, temporary = await _spool(_read(source, in_thread), limits, in_thread), True
+            size = content.tell()
+    else:
+        raise TypeError(
+            f"text, bytes, a path, a binary file or an async iterable of bytes is expected, got {type(source).__name__}"
+        )
+    name = name or own_name
+    if not name:
+        raise LocalProtocolError("a file needs a name: pass one")
+    if content_type is None:
+        content_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return MeasuredSource(content, start, size, name, content_type, temporary)
+
+
+async def read_source(source: MeasuredSource, in_thread: InThread) -> AsyncGenerator[bytes]:
+    """The bytes of the source from its start, part by part.
+
+    Raises:
+        OSError: when a file cannot be read.
+        TypeError: for a file in text mode.
+    """
+    content = source.content
+    if isinstance(content, bytes):
+        for start in range(0, len(content), _CHUNK):
+            yield content[start : start + _CHUNK]
+    elif isinstance(content, os.PathLike):
+        file: IO[bytes] = await in_thread(Path(content).open, "rb")
+        try:
+            async for chunk in _read(file, in_thread):
+                yield chunk
+        finally:
+            file.close()  # of a file that was read, this does not block
+    else:
+        await in_thread(content.seek, source.start)
+        async for chunk in _read(content, in_thread):
+            yield chunk
+
+
+async def _read(file: IO[bytes], in_thread: InThread) -> AsyncIterator[bytes]:
+    while chunk := await in_thread(file.read, _CHUNK):
+        if not isinstance(chunk, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"the file must be open in binary mode; reading it gave {type(chunk).__name__}")
+        yield chunk
+
+
+async def _spool(chunks: AsyncIterable[bytes], limits: Limits, in_thread: InThread) -> IO[bytes]:
+    file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - MeasuredSource.temporary says who closes it
+    try:
+        size = 0
+        async for chunk in chunks:
+            size += len(chunk)
+            if size > limits.file_size:
+                raise LocalProtocolError(f"the file is larger than the {limits.file_size} bytes that are allowed")
+            await in_thread(file.write, chunk)
+    except BaseException:
+        file.close()
+        raise
+    return cast("IO[bytes]", file)
+
+
+def _name_of(file: object) -> str | None:
+    name = getattr(file, "name", None)  # a file that was opened by its descriptor has a number for a name
+    return Path(name).name if isinstance(name, str) else None
