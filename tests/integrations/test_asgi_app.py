@@ -214,7 +214,6 @@ async def test_settings() -> None:
     assert answer.headers["content-type"] == "application/json"
     assert json.loads(answer.body) == {
         "response_version": 2,
-        "server_bot_dependencies": {},
         "allow_attachments": True,
         "introduction_message": "Hello!",
     }
