@@ -67,9 +67,7 @@ def refusal(exchange: BotExchange, act: Callable[[], object], status: int) -> tu
     assert response.status == status
     assert response.get("content-type") == "application/json"
     assert response.get("content-length") == str(len(response.body))
-    content = json.loads(response.body)
-    assert content["error"]
-    assert content.get("path", "") == error.path
+    assert json.loads(response.body) == {"error": str(error), **({"path": error.path} if error.path else {})}
     assert (exchange.our_state, exchange.their_state) == (State.DONE, State.ERROR)
     again: list[Callable[[], object]] = [
         lambda: exchange.receive_head(post()),
@@ -120,6 +118,7 @@ def test_a_missing_or_wrong_key_is_401(values: list[bytes]) -> None:
     exchange = BotExchange({KEY, OTHER_KEY})
     head = post(*(("Authorization", value) for value in values))
     error, response = refusal(exchange, lambda: exchange.receive_head(head), 401)
+    assert error.path == ""
     assert response.get("www-authenticate") == "Bearer"
     assert TEST_ACCESS_KEY not in f"{error!r} {response!r}"
 
@@ -160,7 +159,7 @@ def test_a_length_that_is_no_number_is_400(declared: str | bytes) -> None:
     refusal(exchange, lambda: exchange.receive_head(post(("content-length", declared))), 400)
 
 
-@pytest.mark.parametrize("declared", [["11"], ["10", "11"], ["9" * 5000]])
+@pytest.mark.parametrize("declared", [["11"], ["10", "11"], ["9" * 5000], ["0" * 21]])
 def test_a_declared_length_over_the_limit_is_413(declared: list[str]) -> None:
     exchange = BotExchange(None, Limits(request_body=10))
     head = post(*(("content-length", value) for value in declared))
@@ -169,9 +168,10 @@ def test_a_declared_length_over_the_limit_is_413(declared: list[str]) -> None:
     assert error.limit == "request_body"
 
 
-def test_a_declared_length_at_the_limit_is_accepted() -> None:
+@pytest.mark.parametrize("declared", ["10", "0" * 18 + "10"])
+def test_a_declared_length_at_the_limit_is_accepted(declared: str) -> None:
     exchange = BotExchange(None, Limits(request_body=10))
-    exchange.receive_head(post(("content-length", "10")))
+    exchange.receive_head(post(("content-length", declared)))
     assert exchange.their_state is State.SEND_BODY
 
 
@@ -250,6 +250,7 @@ def test_a_body_that_is_not_what_the_protocol_says_is_400_with_the_path(body: by
         error, _ = refusal(exchange, lambda exchange=exchange, parts=parts: feed(exchange, parts), 400)
         assert error.path == path
         assert str(error).startswith(path)
+        assert isinstance(error.__cause__, RemoteProtocolError)  # whose traceback shows the place
 
 
 @pytest.mark.parametrize("kind", ["future", "", "Query", "x" * 10_000, "\ud83d"])
@@ -257,6 +258,7 @@ def test_an_unknown_type_is_501(kind: str) -> None:
     exchange = BotExchange(None)
     error, response = refusal(exchange, lambda: feed(exchange, [json.dumps({"type": kind}).encode()]), 501)
     assert error.path == "type"
+    assert repr(kind[:100]) in str(error)
     assert len(response.body) < 1000
 
 

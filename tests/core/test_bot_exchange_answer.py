@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -72,6 +73,7 @@ CALLS: dict[str, Callable[[BotExchange], object]] = {
     "send": lambda exchange: exchange.send(Text("x")),
     "heartbeat": lambda exchange: exchange.heartbeat(),
 }
+NOT_EXPECTED = {"receive_head": "^the head", "receive_data": "^no part of a body", "receive_eof": "^no end of a body"}
 
 
 def reading_body() -> BotExchange:
@@ -108,9 +110,11 @@ def test_a_call_out_of_order_is_our_fault_and_changes_nothing(stage: str) -> Non
     exchange = reach()
     states = exchange.our_state, exchange.their_state
     for call in CALLS.keys() - allowed:
-        with pytest.raises(LocalProtocolError):
+        with pytest.raises(LocalProtocolError) as caught:
             CALLS[call](exchange)
         assert (exchange.our_state, exchange.their_state) == states
+        # What was not expected is named; of our own half, the message tells where we stand.
+        assert re.search(NOT_EXPECTED.get(call, f": {re.escape(states[0].value)}$"), str(caught.value))
     for call in allowed:
         CALLS[call](exchange)
 
@@ -142,14 +146,17 @@ def test_a_report_is_answered_with_an_empty_object(report: Request) -> None:
 
 
 @pytest.mark.parametrize(
-    ("request_", "wrong", "right"),
-    [(SettingsRequest(), None, SettingsResponse()), (ReportErrorRequest(), SettingsResponse(), None)],
+    ("request_", "wrong", "right", "told"),
+    [
+        (SettingsRequest(), None, SettingsResponse(), "^settings are"),
+        (ReportErrorRequest(), SettingsResponse(), None, "^None is"),
+    ],
 )
-def test_a_call_has_one_kind_of_answer(
-    request_: Request, wrong: SettingsResponse | None, right: SettingsResponse | None
+def test_a_call_has_one_kind_of_answer_and_a_forgotten_one_is_named(
+    request_: Request, wrong: SettingsResponse | None, right: SettingsResponse | None, told: str
 ) -> None:
     exchange = exchange_with(request_)
-    with pytest.raises(LocalProtocolError):
+    with pytest.raises(LocalProtocolError, match=told):
         exchange.answer(wrong)
     assert exchange.answer(right).status == 200
 
@@ -192,7 +199,7 @@ def test_a_heartbeat_is_a_comment() -> None:
         Meta(suggested_replies=None),  # pyright: ignore[reportArgumentType]
         File("https://files.invalid/a", "a", None),  # pyright: ignore[reportArgumentType]
         UnknownEvent("future", "{}"),
-        UnknownEvent("two\nlines", "{}"),
+        pytest.param(UnknownEvent("two\nlines", "{}"), id="two lines"),
         "a string",
     ],
     ids=repr,
@@ -203,6 +210,12 @@ def test_an_event_that_cannot_be_written_changes_nothing(event: Any) -> None:
         exchange.send(event)
     assert exchange.our_state is State.OPENED
     assert exchange.send(Meta())
+
+
+@pytest.mark.parametrize("event", [UnknownEvent("future", "{}"), "a string", None])
+def test_what_is_no_event_of_ours_is_called_by_its_type(event: Any) -> None:
+    with pytest.raises(LocalProtocolError, match=f"^{type(event).__name__} is not an event"):
+        opened().send(event)
 
 
 @pytest.mark.parametrize(
@@ -226,7 +239,7 @@ def test_what_passes_a_limit_is_refused_and_the_reply_can_still_end(
 ) -> None:
     exchange = opened(*fitting, limits=limits)
     state = exchange.our_state
-    with pytest.raises(LocalProtocolError):
+    with pytest.raises(LocalProtocolError, match=r"more than 2 (events|files)$|longer than 4 characters$"):
         exchange.send(too_much)
     assert exchange.our_state is state
     for event in [*still_fitting, *end]:

@@ -2,13 +2,14 @@
 
 Each kind of event is a letter: m `meta`, c an answer (`text`, `replace_response`, `file`, `json`), a what goes with an
 answer (`suggested_reply`, `data`), e `error`, d `done`. Readers also meet u, an unknown event, p, a `ping`, and :, a
-comment.
+comment. Of the rest of an exchange, h is the head of the request, q its end if it is a query, k if it is another call,
+r a response that is no stream, and s the head of a stream.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import product
 from typing import get_args
 
@@ -40,6 +41,7 @@ from poeproto import (
 )
 from poeproto._states import EXCUSED, IGNORED, KINDS, STREAMING, TRANSITIONS, ExchangeState, Kind, Role
 from poeproto.events import EVENT_CLASSES
+from poeproto.lint import ReplyLint
 from poeproto.testing import bytewise, cut_at
 
 REPLY = re.compile("m?(a*c[ac]*d|[ac]*ed)")
@@ -196,6 +198,78 @@ def test_nothing_after_the_end_is_even_parsed(end: str, event: bytes) -> None:
     assert reader.receive_eof() == []
 
 
+# --- reporting
+
+
+def what_a_linter_heeds(letters: str) -> str:
+    """As a reader, but after an error it still waits for `done`."""
+    heeded = re.sub("e[^d]*", "e", re.sub("d.*", "d", letters))
+    return heeded[:1] + heeded[1:].replace("m", "")
+
+
+@pytest.mark.parametrize("length", range(5))
+def test_a_linter_reports_each_event_that_is_passed_over_and_a_done_without_an_answer(length: int) -> None:
+    for letters in map("".join, product("mcaed", repeat=length)):
+        rules = [each.rule for each in ReplyLint().receive_data(wire(letters))]
+        heeded = what_a_linter_heeds(letters)
+        assert rules.count("out-of-order") == len(letters) - len(heeded)
+        assert rules.count("no-answer") == bool(re.fullmatch("m?a*d", heeded))
+
+
+# --- both sides
+
+SENT_BY_POE = {"h": Kind.REQUEST_HEAD, "q": Kind.QUERY, "k": Kind.CALL}
+SENT_BY_BOT = {
+    "r": Kind.RESPONSE,
+    "s": Kind.STREAM_HEAD,
+    "m": Kind.META,
+    "c": Kind.CONTENT,
+    "a": Kind.ASIDE,
+    "e": Kind.ERROR,
+    "d": Kind.DONE,
+}
+# A bot may refuse a request before it has read it, and Poe may then go on.
+EXCHANGE = re.compile(f"h[qk]r|hr[qk]|rh[qk]|hqs{REPLY.pattern}")
+
+
+def begins_an_exchange(letters: str) -> bool:
+    return any(EXCHANGE.fullmatch(letters + rest) for rest in ("", "d", "cd", "r", "q", "qr", "hq", "hqr"))
+
+
+def state_after(letters: str) -> ExchangeState:
+    state = ExchangeState()
+    for letter in letters:
+        moved = state.poe_sends(SENT_BY_POE[letter]) if letter in SENT_BY_POE else state.bot_sends(SENT_BY_BOT[letter])
+        assert moved, letters
+    return state
+
+
+def legal_histories(longest: int) -> Iterator[str]:
+    histories = [""]
+    for history in histories:
+        yield history
+        if len(history) < longest:
+            for letter in SENT_BY_POE | SENT_BY_BOT:
+                if begins_an_exchange(history + letter):
+                    histories.append(history + letter)
+
+
+def test_after_every_history_each_side_may_send_exactly_what_is_legal() -> None:
+    histories = list(legal_histories(8))
+    assert {"hqsmacd", "hqsed", "hkr", "hrq"} < set(histories)
+    for history in histories:
+        before = state_after(history)
+        for kind in Kind:
+            after = state_after(history)
+            letter = next((letter for letter, sent in SENT_BY_POE.items() if sent is kind), None)
+            assert after.poe_sends(kind) == (letter is not None and begins_an_exchange(history + letter))
+        for letter, kind in SENT_BY_BOT.items():
+            after = state_after(history)
+            assert after.bot_sends(kind) == begins_an_exchange(history + letter)
+            assert after.poe is before.poe
+        assert not before.bot_sends(Kind.REQUEST_HEAD)
+
+
 # --- the tables themselves
 
 
@@ -235,12 +309,15 @@ def test_the_end_of_the_request_moves_both_sides(kind: Kind, due: State) -> None
     assert (state.poe, state.bot) == (State.DONE, due)
 
 
-def test_a_bot_that_has_refused_is_not_moved_by_the_rest_of_the_request() -> None:
+@pytest.mark.parametrize("end", [Kind.QUERY, Kind.CALL])
+@pytest.mark.parametrize("bot", [state for state in TRANSITIONS[Role.BOT] if state is not State.IDLE])
+def test_a_bot_that_waits_no_longer_is_not_moved_by_the_rest_of_the_request(bot: State, end: Kind) -> None:
     state = ExchangeState()
+    state.bot = bot
     assert state.poe_sends(Kind.REQUEST_HEAD)
-    assert state.bot_sends(Kind.RESPONSE)
-    assert state.poe_sends(Kind.QUERY)
-    assert (state.poe, state.bot) == (State.DONE, State.DONE)
+    assert state.poe_sends(end)
+    assert (state.poe, state.bot) == (State.DONE, bot)
+    assert not state.bot_sends(end)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.REQUEST_HEAD])

@@ -1,0 +1,82 @@
+"""A caller's exchange, brought to where a test begins and read to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import pytest
+
+from poeproto import (
+    Done,
+    Event,
+    Limits,
+    Meta,
+    PoeExchange,
+    PoeprotoError,
+    ReplyFold,
+    Request,
+    ResponseHead,
+    State,
+    Text,
+    encode_event,
+)
+from poeproto.testing import bytewise, sample_query, sample_reply, two_way_splits
+
+URL = "http://bot.invalid/"
+STREAM = ResponseHead(200, [("content-type", "text/event-stream; charset=utf-8")])
+JSON = ResponseHead(200, [("content-type", "application/json")])
+BAD = b'event: text\ndata: {"text": 3}\n\n'
+REPLY = b"".join(map(encode_event, sample_reply()))
+HELLO = encode_event(Text("hello"))
+DONE = encode_event(Done())
+META = encode_event(Meta())
+
+
+def asked(
+    request: Request | None = None, head: ResponseHead | None = None, limits: Limits | None = None
+) -> PoeExchange:
+    exchange = PoeExchange(limits=limits)
+    exchange.send(request or sample_query(), URL)
+    if head is not None:
+        exchange.receive_head(head)
+    return exchange
+
+
+def outcome(exchange: PoeExchange, parts: Iterable[bytes]) -> tuple[list[Event], PoeprotoError | None]:
+    """All events until the end of the body or an error, and the error."""
+    events: list[Event] = []
+    raised: PoeprotoError | None = None
+    try:
+        for part in parts:
+            events += exchange.receive_data(part)
+        events += exchange.receive_eof()
+    except PoeprotoError as error:
+        raised = error
+    assert raised is exchange.error
+    if exchange.error is not None:
+        assert exchange.their_state is State.ERROR
+        assert exchange.error.partial is exchange.fold
+        calls: list[Callable[[], object]] = [
+            lambda: exchange.receive_data(HELLO),
+            exchange.receive_eof,
+            lambda: exchange.receive_head(STREAM),
+        ]
+        for call in calls:
+            with pytest.raises(type(exchange.error)) as caught:
+                call()
+            assert caught.value is exchange.error
+    fold = ReplyFold()
+    for event in events:
+        fold.add(event)
+    assert vars(fold) == vars(exchange.fold)
+    return events, exchange.error
+
+
+def same_however_cut(make: Callable[[], PoeExchange], body: bytes) -> tuple[list[Event], PoeprotoError | None]:
+    """The outcome of the whole body, once it is known that cutting makes no difference."""
+    events, error = outcome(make(), [body])
+    for parts in [bytewise(body), *two_way_splits(body)]:
+        events_cut, error_cut = outcome(make(), parts)
+        assert events_cut == events
+        assert (type(error_cut), str(error_cut)) == (type(error), str(error))
+    return events, error
