@@ -16,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-core test-rest test-other-pythons check lint format types bench wheel-check constraints clean
+.PHONY: help demo test test-core test-rest test-other-pythons check lint format types schemas mutants bench wheel-check constraints clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -62,6 +62,19 @@ types: $(READY)  ## pyright in strict mode, and the types our users see
 	@# It looks for the package in the python found on PATH, whatever it is told.
 	PATH="$(CURDIR)/.venv/bin:$$PATH" pyright --verifytypes poeproto --ignoreexternal
 
+schemas: $(READY)  ## write docs/schemas/ afresh from the vocabulary
+	for kind in request event settings; do \
+		.venv/bin/python -c "import json, poeproto; print(json.dumps(poeproto.$${kind}_schema(), indent=2))" \
+			>docs/schemas/$$kind.json || exit 1; \
+	done
+
+mutants: $(READY)  ## change the framing and the exchanges in small ways, and see whether a test notices: ten minutes
+	rm -rf mutants
+	@# Every second mutant would be tried with ten thousand cuts.
+	RANDOM_CUTS=0 .venv/bin/mutmut run
+	.venv/bin/mutmut results
+	.venv/bin/python tests/mutants/tables.py
+
 bench: $(READY)  ## measure
 	@$(RUN) benchmarks
 
@@ -72,7 +85,7 @@ constraints:  ## resolve the pins in constraints.txt afresh
 	.ci/make-constraints
 
 clean:  ## remove all that is made by the others
-	rm -rf .venv .venv-* .coverage .hypothesis .import_linter_cache .pytest_cache .ruff_cache build dist
+	rm -rf .venv .venv-* .coverage .hypothesis .import_linter_cache .pytest_cache .ruff_cache build dist mutants
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is written last, so an environment whose making was interrupted is made again.
@@ -86,5 +99,5 @@ $(READY): $(SETTINGS)
 
 .venv-%/.ready: $(SETTINGS)
 	@echo "Setting up .venv-$*: once."
-	@.ci/make-venv .venv-$* "$$(.ci/find-python $*)" $(INSTALL_ARGUMENTS) -e . pytest hypothesis
+	@.ci/make-venv .venv-$* "$$(.ci/find-python $*)" $(INSTALL_ARGUMENTS) -e . pytest hypothesis jsonschema
 	@touch $@

@@ -110,6 +110,7 @@ if TYPE_CHECKING:
         SettingsRequest,
         UnknownRequest,
     )
+    from poeproto.schemas import event_schema, request_schema, settings_schema
     from poeproto.settings import SettingsResponse
     from poeproto.settings_sync import fetch_settings_request, read_settings_sync, update_settings_request
     from poeproto.sse import ServerSentEvent, SSEDecoder, encode_comment, encode_sse
@@ -259,6 +260,7 @@ __all__ = [
     "encode_settings",
     "encode_sse",
     "event_payload",
+    "event_schema",
     "fetch_settings_request",
     "inline_reference",
     "insert_attachments",
@@ -279,8 +281,10 @@ __all__ = [
     "read_settings_sync",
     "read_upload",
     "report_flow",
+    "request_schema",
     "retry_after_seconds",
     "settings_flow",
+    "settings_schema",
     "tool_call_deltas",
     "tool_error",
     "tool_result",
@@ -330,6 +334,7 @@ _HOMES = {
         "PROTOCOL_VERSION QueryRequest ReportErrorRequest ReportFeedbackRequest ReportReactionRequest Request "
         "SettingsRequest UnknownRequest"
     ),
+    "schemas": "event_schema request_schema settings_schema",
     "settings": "SettingsResponse",
     "settings_sync": "fetch_settings_request read_settings_sync update_settings_request",
     "sse": "SSEDecoder ServerSentEvent encode_comment encode_sse",

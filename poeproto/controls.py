@@ -22,8 +22,8 @@ COMPARATORS = ("eq", "ne", "gt", "ge", "lt", "le")
 # Poe's documents use this word in their text, and the other in their examples.
 _OLD_COMPARATORS = {"equals": "eq"}
 
-_PARAMETER_NAME = re.compile("[A-Za-z0-9_]+", re.ASCII)
-_RESERVED_PREFIX = "poe_"
+PARAMETER_NAME = re.compile("[A-Za-z0-9_]+", re.ASCII)
+RESERVED_PREFIX = "poe_"
 
 
 class Ruled:
@@ -68,10 +68,10 @@ class Input(Control, Ruled):
 
 
 def _name_departures(name: str) -> Iterator[tuple[str, str]]:
-    if not _PARAMETER_NAME.fullmatch(name):
+    if not PARAMETER_NAME.fullmatch(name):
         yield "parameter_name", f"{name!r} is not made of the letters A to Z and a to z, digits and underscores alone"
-    elif name.startswith(_RESERVED_PREFIX):
-        yield "parameter_name", f"{name!r} starts with {_RESERVED_PREFIX!r}, which Poe keeps for itself"
+    elif name.startswith(RESERVED_PREFIX):
+        yield "parameter_name", f"{name!r} starts with {RESERVED_PREFIX!r}, which Poe keeps for itself"
 
 
 @attrs.frozen(kw_only=True)
