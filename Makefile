@@ -16,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-core test-rest test-other-pythons check lint format types schemas mutants bench wheel-check constraints clean
+.PHONY: help demo test test-core test-rest test-other-pythons check lint format types generated mutants bench wheel-check constraints clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -62,11 +62,8 @@ types: $(READY)  ## pyright in strict mode, and the types our users see
 	@# It looks for the package in the python found on PATH, whatever it is told.
 	PATH="$(CURDIR)/.venv/bin:$$PATH" pyright --verifytypes poeproto --ignoreexternal
 
-schemas: $(READY)  ## write docs/schemas/ afresh from the vocabulary
-	for kind in request event settings; do \
-		.venv/bin/python -c "import json, poeproto; print(json.dumps(poeproto.$${kind}_schema(), indent=2))" \
-			>docs/schemas/$$kind.json || exit 1; \
-	done
+generated: $(READY)  ## write afresh what in docs/ is made from the code
+	.venv/bin/python docs/generate.py
 
 mutants: $(READY)  ## change the framing and the exchanges in small ways, and see whether a test notices: ten minutes
 	rm -rf mutants

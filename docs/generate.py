@@ -1,0 +1,62 @@
+"""Writes what in docs/ is made from the code: the JSON Schemas, and the diagrams of an exchange's states.
+
+`make generated` runs it after a change of the vocabulary or the tables; a test compares what is on file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from poeproto import State, event_schema, request_schema, settings_schema
+from poeproto._states import EXCUSED, IGNORED, TRANSITIONS
+
+DOCS = Path(__file__).parent
+
+STATES = """\
+# The states of an exchange
+
+`our_state` and `their_state` of `BotExchange` and `PoeExchange` are two of these, one for each side. Both classes obey
+the one table in `poeproto/_states.py`, from which `make generated` draws this page. A side that may send something has
+an arrow with its name; where there is none, the one that sends is refused with a `LocalProtocolError`.
+
+- CONTENT is `text`, `replace_response`, `file` and `json`: a reply needs one of them, or an `error`.
+- ASIDE is `suggested_reply` and `data`.
+- RESPONSE is an answer that is no stream: settings, the empty answer to a report, a refusal, an apology.
+"""
+
+
+def generated() -> dict[Path, str]:
+    """The text of each file."""
+    schemas = {"request": request_schema(), "event": event_schema(), "settings": settings_schema()}
+    files = {DOCS / "schemas" / f"{name}.json": json.dumps(schema, indent=2) + "\n" for name, schema in schemas.items()}
+    return files | {DOCS / "states.md": "\n".join(_states())}
+
+
+def _states() -> Iterator[str]:
+    yield STATES
+    for role, rows in TRANSITIONS.items():
+        yield f"## The {role.value}\n\n```mermaid\nstateDiagram-v2\n    [*] --> {State.IDLE.name}"
+        for state, row in rows.items():
+            for kind, target in row.items():
+                yield f"    {state.name} --> {target.name}: {kind.name}"
+        yield f"    {State.DONE.name} --> [*]\n```\n\n| state | meaning |\n|---|---|"
+        for state in rows:
+            yield f"| {state.name} | {state.value} |"
+        yield ""
+    yield f"{State.ERROR.name} has no arrow into it: it is where the fault of a side puts that side.\n"
+    yield "## What a reader forgives\n\n| state | on | happens |\n|---|---|---|"
+    for state, row in EXCUSED.items():
+        for kind, target in row.items():
+            yield f"| {state.name} | {kind.name} | accepted, and leads to {target.name} |"
+    for state, kinds in IGNORED.items():
+        everything = state in (State.FAILED, State.DONE)
+        what = "everything" if everything else ", ".join(sorted(kind.name for kind in kinds))
+        yield f"| {state.name} | {what} | passed over |"
+    yield ""
+
+
+if __name__ == "__main__":
+    for path, text in generated().items():
+        path.write_text(text, encoding="utf-8")
