@@ -11,6 +11,7 @@ import json
 import math
 import re
 from collections.abc import Iterable
+from itertools import accumulate
 from typing import Any, NoReturn, cast
 
 import msgspec
@@ -25,9 +26,8 @@ _INTEGER_DIGITS = 4300
 MAX_DEPTH = 200
 _TOO_DEEP = f"nested too deeply: more than {MAX_DEPTH} levels"
 _SHORTEST_TOO_DEEP = 2 * (MAX_DEPTH + 1)
-_RUN_TOO_DEEP = b"[" * (MAX_DEPTH + 1)
-_BRACES_AS_BRACKETS = bytes.maketrans(b"{}", b"[]")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_LEVELS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -77,15 +77,9 @@ def _check_depth(raw: bytes) -> None:
     if raw.count(b"{") + raw.count(b"[") - raw.count(b"{}") - raw.count(b"[]") < MAX_DEPTH:
         return
     outside_strings = raw.replace(rb"\\", b"").replace(rb"\"", b"").split(b'"')[::2]
-    brackets = b"".join(outside_strings).translate(_BRACES_AS_BRACKETS, _NOT_BRACKETS)
-    for _ in range(MAX_DEPTH):
-        if _RUN_TOO_DEEP in brackets:
-            break
-        inner = len(brackets)
-        brackets = brackets.replace(b"[]", b"")  # takes off the innermost level
-        if len(brackets) == inner:
-            return  # none is left, or they do not pair: the parser says what is wrong then
-    if brackets:
+    brackets = b"".join(outside_strings).translate(None, _NOT_BRACKETS)
+    # One pass, whatever the brackets are. Where they do not pair, the parser says what is wrong.
+    if max(accumulate(map(_LEVELS.__getitem__, brackets)), default=0) > MAX_DEPTH:
         raise RemoteProtocolError(f"not acceptable JSON: {_TOO_DEEP}")
 
 

@@ -99,13 +99,34 @@ def _convert(wire: dict[str, Any], cls: type[T]) -> T:
         value = msgspec.convert(wire, cls, dec_hook=_structure_by_kind)
         if _all_known(wire, cls):
             return value
-    except (msgspec.ValidationError, UnicodeEncodeError):
-        pass  # a null, a key with a lone surrogate, or a fault: the second phase tells which
-    try:
-        return msgspec.convert(_normalised(wire, cls), cls, dec_hook=_structure_by_kind)
     except msgspec.ValidationError as exc:
-        message, path = _message_and_path(exc)
-        raise RemoteProtocolError(message, path=path) from exc
+        if isinstance(exc.__cause__, InvalidValue):
+            # A rule is broken, and would be once more: trying both ways at each level would take exponential time.
+            raise _remote_error(exc) from exc
+    except UnicodeEncodeError:
+        pass  # a null or a fault, and for the latter half a surrogate pair: the second phase tells which
+    try:
+        return _convert_normalised(_normalised(wire, cls), cls)
+    except msgspec.ValidationError as exc:
+        raise _remote_error(exc) from exc
+
+
+def _convert_normalised(wire: dict[str, Any], cls: type[T]) -> T:
+    try:
+        return msgspec.convert(wire, cls, dec_hook=_structure_by_kind)
+    except UnicodeEncodeError:
+        # msgspec stumbles over half a surrogate pair where another type than a string is due, before it can say so.
+        return msgspec.convert(_without_surrogates(wire), cls, dec_hook=_structure_by_kind)
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {key: _without_surrogates(item) for key, item in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [_without_surrogates(item) for item in cast("list[Any]", value)]
+    return value
 
 
 def _structure_by_kind(cls: type, wire: Any) -> Any:
@@ -175,18 +196,18 @@ _PLACE = re.compile(r" - at `(?:key in )?\$\.?(.*)`$", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 
 
-def _message_and_path(exc: msgspec.ValidationError) -> tuple[str, str]:
+def _remote_error(exc: msgspec.ValidationError) -> RemoteProtocolError:
     text = str(exc)
     place = _PLACE.search(text)
     # It does not say which key of a mapping; then the mapping is the place.
     path = place[1].replace("[...]", "") if place else ""
     if isinstance(exc.__cause__, InvalidValue):  # a rule of the value's own, with a path within it
-        return exc.__cause__.message, join_paths(path, exc.__cause__.path)
+        return RemoteProtocolError(exc.__cause__.message, path=join_paths(path, exc.__cause__.path))
     message = _PLACE.sub("", text).replace("`", "")
     if missing := _MISSING.match(text):
         path = join_paths(path, missing[1])
         message = "missing"
-    return message[:1].lower() + message[1:], path
+    return RemoteProtocolError(message[:1].lower() + message[1:], path=path)
 
 
 _converter = cattrs.Converter()

@@ -385,3 +385,13 @@ def test_all_controls_are_walked_with_their_paths() -> None:
 def test_types_are_checked_first(cls: type[Any], arguments: dict[str, Any]) -> None:
     with pytest.raises(TypeError):
         cls(**arguments)
+
+
+def test_conditions_within_conditions_are_refused_however_deep() -> None:
+    control: Any = {"control": "divider"}
+    comparison = {"comparator": "eq", "left": {"literal": 1}, "right": {"literal": 1}}
+    for _ in range(60):
+        control = {"control": "condition", "condition": comparison, "controls": [control]}
+    with pytest.raises(RemoteProtocolError, match="a condition within a condition") as caught:
+        read({"sections": [{"controls": [control]}]})
+    assert caught.value.path == "parameter_controls.sections[0]" + ".controls[0]" * 60
