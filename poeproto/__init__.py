@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     )
     from poeproto.conversation import AttachmentTemplates, alternate_roles, insert_attachments
     from poeproto.costs import CostExchange, CostItem, authorize_cost_request, capture_cost_request
+    from poeproto.departures import Departure, Severity
     from poeproto.errors import (
         BotError,
         CallBudgetSpent,
@@ -91,7 +92,7 @@ if TYPE_CHECKING:
     from poeproto.http import BodyWriter, Endpoints, HttpRequest, HttpResponse, RequestHead, ResponseHead, StreamedBody
     from poeproto.identifiers import check_identifier, is_identifier, make_identifier
     from poeproto.limits import Limits
-    from poeproto.lint import Departure, ReplyLint, Severity, lint_event, lint_request, lint_settings
+    from poeproto.lint import ReplyLint, lint_event, lint_request, lint_settings
     from poeproto.markdown import create_bot_url, inline_reference, make_inline_ref, markdown_image, markdown_link
     from poeproto.messages import Attachment, Feedback, Message, Reaction, Sender, User
     from poeproto.parameter_controls import ConditionalControls, ParameterControls, Section, Tab
@@ -308,6 +309,7 @@ _HOMES = {
     ),
     "conversation": "AttachmentTemplates alternate_roles insert_attachments",
     "costs": "CostExchange CostItem authorize_cost_request capture_cost_request",
+    "departures": "Departure Severity",
     "errors": (
         "BotError CallBudgetSpent ConnectFailed ConnectionLost DeadlineExceeded IncompleteReply InsufficientFunds "
         "InvalidValue LimitExceeded LocalProtocolError PoeprotoError ProtocolError RemoteProtocolError "
@@ -321,7 +323,7 @@ _HOMES = {
     "http": "BodyWriter Endpoints HttpRequest HttpResponse RequestHead ResponseHead StreamedBody",
     "identifiers": "check_identifier is_identifier make_identifier",
     "limits": "Limits",
-    "lint": "Departure ReplyLint Severity lint_event lint_request lint_settings",
+    "lint": "ReplyLint lint_event lint_request lint_settings",
     "markdown": "create_bot_url inline_reference make_inline_ref markdown_image markdown_link",
     "messages": "Attachment Feedback Message Reaction Sender User",
     "parameter_controls": "ConditionalControls ParameterControls Section Tab",

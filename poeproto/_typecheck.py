@@ -64,6 +64,7 @@ def _checks(cls: type) -> list[tuple[str, Check, Any]]:
     return [(field.name, _check(hints[field.name]), hints[field.name]) for field in attrs.fields(cls)]
 
 
+@functools.cache
 def _check(hint: Any) -> Check:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any or hint is object:

@@ -20,7 +20,7 @@ from poeproto.errors import InvalidValue
 COMPARATORS = ("eq", "ne", "gt", "ge", "lt", "le")
 
 # Poe's documents use this word in their text, and the other in their examples.
-_OLD_COMPARATORS = {"equals": "eq"}
+OLD_COMPARATORS = {"equals": "eq"}
 
 PARAMETER_NAME = re.compile("[A-Za-z0-9_]+", re.ASCII)
 RESERVED_PREFIX = "poe_"
@@ -33,10 +33,10 @@ class Ruled:
 
     def __attrs_post_init__(self) -> None:
         check_types(self)
-        for path, message in self._departures():
+        for path, message in self.departures():
             raise InvalidValue(message, path=path)
 
-    def _departures(self) -> Iterator[tuple[str, str]]:
+    def departures(self) -> Iterator[tuple[str, str]]:
         """What is wrong with this value itself: the path within it, and the reason. Just the first counts."""
         return iter(())
 
@@ -63,7 +63,7 @@ class Input(Control, Ruled):
     parameter_name: str
     description: str | None = None
 
-    def _departures(self) -> Iterator[tuple[str, str]]:
+    def departures(self) -> Iterator[tuple[str, str]]:
         yield from _name_departures(self.parameter_name)
 
 
@@ -159,7 +159,7 @@ class DropDown(Input):
     default_value: str | None = None
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, hash=False)
 
-    def _departures(self) -> Iterator[tuple[str, str]]:
+    def departures(self) -> Iterator[tuple[str, str]]:
         yield from _name_departures(self.parameter_name)
         yield from _option_departures([option.value for option in self.options], self.default_value)
 
@@ -224,7 +224,7 @@ class Slider(Input):
     default_value: int | float | None = None
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, hash=False)
 
-    def _departures(self) -> Iterator[tuple[str, str]]:
+    def departures(self) -> Iterator[tuple[str, str]]:
         yield from _name_departures(self.parameter_name)
         low, high, default = self.min_value, self.max_value, self.default_value
         numbers = {"min_value": low, "max_value": high, "step": self.step, "default_value": default}
@@ -264,7 +264,7 @@ class AspectRatioOption(Ruled):
         """What the parameter is set to."""
         return f"{self.width}:{self.height}" if self.value is None else self.value
 
-    def _departures(self) -> Iterator[tuple[str, str]]:
+    def departures(self) -> Iterator[tuple[str, str]]:
         for name, side in (("width", self.width), ("height", self.height)):
             if not 0 < side < math.inf:
                 yield name, f"{side} is not a finite number above zero"
@@ -292,7 +292,7 @@ class AspectRatio(Input):
     default_value: str | None = None
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, hash=False)
 
-    def _departures(self) -> Iterator[tuple[str, str]]:
+    def departures(self) -> Iterator[tuple[str, str]]:
         yield from _name_departures(self.parameter_name)
         yield from _option_departures([option.effective_value for option in self.options], self.default_value)
 
@@ -313,7 +313,7 @@ class LiteralValue(Operand, Ruled):
     literal: str | int | float | bool
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
-    def _departures(self) -> Iterator[tuple[str, str]]:
+    def departures(self) -> Iterator[tuple[str, str]]:
         if isinstance(self.literal, float) and not math.isfinite(self.literal):
             yield "literal", f"{self.literal} is not a finite number"
 
@@ -334,7 +334,7 @@ class ParameterValue(Operand, Ruled):
     parameter_name: str
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
-    def _departures(self) -> Iterator[tuple[str, str]]:
+    def departures(self) -> Iterator[tuple[str, str]]:
         yield from _name_departures(self.parameter_name)
 
 
@@ -361,10 +361,10 @@ class Comparison(Ruled):
     def __attrs_post_init__(self) -> None:
         check_types(self)
         # Not an attrs converter: msgspec would pass it by.
-        object.__setattr__(self, "comparator", _OLD_COMPARATORS.get(self.comparator, self.comparator))
+        object.__setattr__(self, "comparator", OLD_COMPARATORS.get(self.comparator, self.comparator))
         super().__attrs_post_init__()
 
-    def _departures(self) -> Iterator[tuple[str, str]]:
+    def departures(self) -> Iterator[tuple[str, str]]:
         if self.comparator not in COMPARATORS:
             yield "comparator", f"{self.comparator!r} is none of {', '.join(COMPARATORS)}"
 

@@ -40,7 +40,7 @@ class ConditionalControls(Control, Ruled):
     controls: list[Control]
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, hash=False)
 
-    def _departures(self) -> Iterator[tuple[str, str]]:
+    def departures(self) -> Iterator[tuple[str, str]]:
         yield from _emptiness("controls", self.controls)
         for number, control in enumerate(self.controls):
             if isinstance(control, ConditionalControls):
@@ -65,7 +65,7 @@ class Tab(Ruled):
     controls: list[Control]
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, hash=False)
 
-    def _departures(self) -> Iterator[tuple[str, str]]:
+    def departures(self) -> Iterator[tuple[str, str]]:
         yield from _emptiness("controls", self.controls)
 
 
@@ -91,7 +91,7 @@ class Section(Ruled):
     collapsed_by_default: bool | None = None
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, hash=False)
 
-    def _departures(self) -> Iterator[tuple[str, str]]:
+    def departures(self) -> Iterator[tuple[str, str]]:
         if (self.controls is None) == (self.tabs is None):
             what = "neither" if self.tabs is None else "both"
             yield "", f"one of controls and tabs is needed, and there are {what}"
@@ -127,7 +127,7 @@ class ParameterControls(Ruled):
             for tab_number, tab in enumerate(section.tabs or ()):
                 yield from _walk(f"{place}.tabs[{tab_number}]", tab.controls)
 
-    def _departures(self) -> Iterator[tuple[str, str]]:
+    def departures(self) -> Iterator[tuple[str, str]]:
         defaults: dict[str, tuple[Any, str]] = {}
         for path, control in self.walk():
             if isinstance(control, Input):

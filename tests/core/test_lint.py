@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import sys
 from typing import Any
 
 import attrs
@@ -16,12 +18,14 @@ from poeproto import (
     Event,
     File,
     Limits,
+    RemoteProtocolError,
     ReplaceResponse,
     ReportReactionRequest,
     ResponseHead,
     SSEDecoder,
     Text,
     UnknownRequest,
+    decode_settings,
     encode_event,
     encode_request,
     encode_settings,
@@ -86,6 +90,9 @@ QUERY: dict[str, Any] = {"version": "1.2", "type": "query", "query": [{"role": "
         ]),
         ({"logit_bias": {"a": "b"}, "users": {}}, [
             ("logit_bias", "field-type", ERROR), ("users", "field-type", ERROR),
+        ]),
+        ({"logit_bias": {"7": 101, "8": 100, "9": -100.5}}, [
+            ("logit_bias.7", "value", WARNING), ("logit_bias.9", "value", WARNING),
         ]),
         ({"access_key": "k", "api_key": "k"}, [
             ("access_key", "key-in-body", ERROR), ("api_key", "key-in-body", ERROR),
@@ -198,6 +205,66 @@ def test_an_old_version_that_loses_the_controls_is_an_error() -> None:
     assert "Poe drops parameter_controls" in found.message
 
 
+def test_every_rule_that_is_broken_is_reported_whatever_else_there_is() -> None:
+    slider = {**SLIDER, "default_value": 7, "step": 0, "parameter_name": "poe_x", "description": None}
+    assert places(lint_settings(settings_with(slider))) == [
+        (f"{PLACE}.description", "null-for-absent", WARNING),
+        (f"{PLACE}.parameter_name", "value", ERROR),
+        (f"{PLACE}.default_value", "value", ERROR),
+        (f"{PLACE}.step", "value", ERROR),
+    ]
+    both = {"controls": [SLIDER], "tabs": [{"name": "t", "controls": []}], "name": None}
+    again = {"controls": [{**SLIDER, "default_value": 20}]}
+    controls = {"api_version": "1", "sections": [both, again]}
+    assert places(lint_settings(json.dumps({"response_version": 2, "parameter_controls": controls}))) == [
+        ("parameter_controls.api_version", "value", ERROR),
+        ("parameter_controls.sections[0].tabs[0].controls", "value", ERROR),
+        ("parameter_controls.sections[0].name", "null-for-absent", WARNING),
+        ("parameter_controls.sections[0]", "value", ERROR),
+        ("parameter_controls.sections[1].controls[0].default_value", "value", ERROR),
+    ]
+
+
+def test_an_old_word_for_a_comparison_is_pointed_out_and_understood() -> None:
+    control = condition({"parameter_name": "x"})
+    control["condition"]["comparator"] = "equals"
+    assert places(lint_settings(settings_with(control))) == [
+        (f"{PLACE}.condition.comparator", "deprecated-value", WARNING)
+    ]
+    control["condition"]["comparator"] = ["equals"]
+    assert places(lint_settings(settings_with(control))) == [(f"{PLACE}.condition.comparator", "field-type", ERROR)]
+
+
+BROKEN = st.fixed_dictionaries(
+    {"control": st.sampled_from(["slider", "drop_down", "condition"])},
+    optional={
+        "label": st.sampled_from(["x", None]),
+        "parameter_name": st.sampled_from(["x", "poe_x", ""]),
+        "min_value": st.integers(0, 3),
+        "max_value": st.integers(0, 3),
+        "step": st.integers(0, 3),
+        "default_value": st.none() | st.integers(0, 3) | st.sampled_from("ab"),
+        "options": st.lists(st.fixed_dictionaries({"value": st.sampled_from("ab"), "name": st.just("x")})),
+        "condition": st.just(condition({"parameter_name": "x"})["condition"]),
+        "controls": st.lists(st.just({"control": "divider"}), max_size=1),
+        "description": st.none(),
+    },
+)
+
+
+@given(st.lists(BROKEN, max_size=3))
+def test_there_is_an_error_where_readers_refuse_and_nowhere_else(controls: list[Any]) -> None:
+    body = json.dumps({"response_version": 2, "parameter_controls": {"sections": [{"controls": controls}]}})
+    # Keys that readers keep and Poe refuses are errors, too.
+    errors = [d for d in lint_settings(body) if d.severity is ERROR and d.rule != "unknown-field"]
+    try:
+        decode_settings(body)
+    except RemoteProtocolError as exc:
+        assert exc.path in {each.path for each in errors}  # noqa: PT017
+    else:
+        assert errors == []
+
+
 # --- events
 
 
@@ -212,6 +279,12 @@ def test_an_old_version_that_loses_the_controls_is_an_error() -> None:
         ("error", '{"error_type": "boredom"}', [("error_type", "unknown-value", NOTE)]),
         ("meta", '{"linkify": true, "content_type": "text/html"}', [
             ("content_type", "unknown-value", NOTE), ("linkify", "deprecated-field", WARNING),
+        ]),
+        ("file", '{"url": "u", "name": "n", "content_type": "c", "inline_ref": ""}', [
+            ("inline_ref", "empty-for-absent", WARNING),
+        ]),
+        ("error", '{"raw_response": {"a": [{"b": 1, "b": 2}]}}', [
+            ("raw_response.a[0].b", "duplicate-key", WARNING),
         ]),
         ("done", "[DONE]", [("", "json", WARNING)]),
         ("done", "{}", []),
@@ -272,12 +345,44 @@ def test_an_event_that_is_too_large_is_reported_once() -> None:
     assert lint.receive_data(b"x") == []
 
 
+def test_bytes_that_are_not_utf_8_are_reported_once() -> None:
+    lint = ReplyLint()
+    half, other_half = "é".encode()[:1], "é".encode()[1:]
+    assert lint.receive_data(b'event: text\ndata: {"text": "' + half) == []
+    assert lint.receive_data(other_half + b'"}\n\n') == []
+    assert places(lint.receive_data(b": \xff\n\n")) == [("events[1]", "encoding", WARNING)]
+    assert lint.receive_data(b": \xff\n\n" + encode_event(Done())) == []
+
+
+def test_a_stack_that_is_nearly_full_is_no_crash() -> None:
+    message: dict[str, Any] = {"role": "user", "content": "x"}
+    for _ in range(180):
+        message = {"role": "user", "content": "x", "referenced_message": message}
+    body = json.dumps({**QUERY, "query": [message]})
+    assert lint_request(body) == []
+    limit = sys.getrecursionlimit()
+    outcomes: list[Any] = []
+    for frames in (*range(150, 250), *range(250, 1000, 50)):
+        try:
+            sys.setrecursionlimit(len(inspect.stack(0)) + frames)
+            outcomes.append(places(lint_request(body)))
+        finally:
+            sys.setrecursionlimit(limit)
+    assert outcomes[0] == [("", "json", ERROR)]
+    assert outcomes[-1] == []
+    assert all(found in (outcomes[0], outcomes[-1]) for found in outcomes)
+
+
 def test_times_are_judged_where_they_are_given() -> None:
     lint = ReplyLint()
     (late,) = lint.receive_data(encode_event(Text("x")), at=6.0)
     assert (late.path, late.rule) == ("events[0]", "late-start")
     assert "6.0 s; 5 s are allowed" in late.message
     assert lint.receive_data(encode_event(Done()), at=7.0) == []
+    lint = ReplyLint()
+    assert [each.rule for each in lint.receive_data(b"event: poll\ndata: x\n\n", at=6.0)] == ["unknown-event"]
+    assert places(lint.receive_data(encode_event(Text("x")), at=7.0)) == [("events[1]", "late-start", ERROR)]
+    assert lint.receive_data(encode_event(Done()), at=8.0) == []
     assert places(lint.receive_eof(at=3601.0)) == [("", "late-end", ERROR)]
 
 
@@ -286,6 +391,8 @@ def test_times_are_judged_where_they_are_given() -> None:
     [
         (ResponseHead(404), ["status", "content-type", "cache-control"]),
         (ResponseHead(200, [("content-type", "application/json"), ("cache-control", "no-cache")]), ["content-type"]),
+        (ResponseHead(200, [*HEAD.headers, ("content-encoding", "GZip")]), ["content-encoding"]),
+        (ResponseHead(200, [*HEAD.headers, ("content-encoding", "identity")]), []),
     ],
 )
 def test_the_head_of_a_reply(head: ResponseHead, rules: list[str]) -> None:

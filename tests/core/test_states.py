@@ -320,6 +320,11 @@ def test_a_bot_that_waits_no_longer_is_not_moved_by_the_rest_of_the_request(bot:
     assert not state.bot_sends(end)
 
 
+@pytest.mark.parametrize("history", ["r", "hr", "hkr", "hqr"])
+def test_a_whole_response_ends_the_bots_side(history: str) -> None:
+    assert state_after(history).bot is State.DONE
+
+
 @pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.REQUEST_HEAD])
 def test_an_illegal_move_moves_neither_side(kind: Kind) -> None:
     state = ExchangeState()
