@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib import import_module
@@ -84,23 +86,29 @@ def mutants() -> Iterator[Mutant]:
 
 def tests_pass(change: Callable[[], object]) -> bool:
     """Whether all tests pass after the change, which is gone afterwards."""
-    child = os.fork()
-    if child == 0:
-        code = pytest.ExitCode.INTERNAL_ERROR
-        try:
-            signal.alarm(SECONDS)  # tests that never end have noticed, too
-            silence = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(silence, sys.stdout.fileno())
-            os.dup2(silence, sys.stderr.fileno())
-            change()
-            code = pytest.main([*ARGUMENTS, *TESTS])
-        finally:
-            os._exit(code)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    # A test failed, or could not even be collected, or was still running; anything else means that none was run.
-    noticed = (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED, -signal.SIGALRM)
-    assert code in (pytest.ExitCode.OK, *noticed), f"pytest ended with {code}"
-    return code == pytest.ExitCode.OK
+    with tempfile.TemporaryFile("w+") as output:
+        child = os.fork()
+        if child == 0:
+            code = pytest.ExitCode.INTERNAL_ERROR
+            try:
+                signal.alarm(SECONDS)  # tests that never end have noticed, too
+                os.dup2(output.fileno(), sys.stdout.fileno())
+                os.dup2(output.fileno(), sys.stderr.fileno())
+                change()
+                code = pytest.main([*ARGUMENTS, *TESTS])
+            except BaseException:
+                traceback.print_exc()
+                raise
+            finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(code)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        output.seek(0)
+        # A test failed, or could not even be collected, or was still running; anything else means that none was run.
+        noticed = (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED, -signal.SIGALRM)
+        assert code in (pytest.ExitCode.OK, *noticed), f"pytest ended with {code}:\n{output.read()}"
+        return code == pytest.ExitCode.OK
 
 
 def main() -> int:
