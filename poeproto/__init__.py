@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from poeproto._states import State
-    from poeproto.bot import Bot, Context
+    from poeproto.bot import Bot, BotReply, Context, ToolFunctions, UploadSource
     from poeproto.bot_exchange import BotExchange
     from poeproto.codec import (
         decode_event,
@@ -42,11 +42,14 @@ if TYPE_CHECKING:
     from poeproto.conversation import AttachmentTemplates, alternate_roles, insert_attachments
     from poeproto.costs import CostExchange, CostItem, authorize_cost_request, capture_cost_request
     from poeproto.errors import (
+        AttachmentExpired,
         BotError,
         CallBudgetSpent,
         ConnectFailed,
         ConnectionLost,
         DeadlineExceeded,
+        FetchForbidden,
+        FileTooLarge,
         IncompleteReply,
         InsufficientFunds,
         InvalidValue,
@@ -56,8 +59,12 @@ if TYPE_CHECKING:
         ProtocolError,
         RemoteProtocolError,
         RequestRefused,
+        ToolError,
+        ToolFailed,
+        TooManyFiles,
         TransportError,
         UndeclaredDependency,
+        UnknownTool,
         UploadRefused,
     )
     from poeproto.events import (
@@ -120,6 +127,7 @@ if TYPE_CHECKING:
         parse_arguments,
         prepare_call,
         tool_call_deltas,
+        tool_content,
         tool_error,
         tool_result,
         tools_by_name,
@@ -141,11 +149,13 @@ __all__ = [
     "AspectRatio",
     "AspectRatioOption",
     "Attachment",
+    "AttachmentExpired",
     "AttachmentTemplates",
     "BodyWriter",
     "Bot",
     "BotError",
     "BotExchange",
+    "BotReply",
     "CallBudget",
     "CallBudgetSpent",
     "CloseResponse",
@@ -170,7 +180,9 @@ __all__ = [
     "Error",
     "Event",
     "Feedback",
+    "FetchForbidden",
     "File",
+    "FileTooLarge",
     "Flow",
     "FunctionCall",
     "FunctionCallDelta",
@@ -229,17 +241,23 @@ __all__ = [
     "TextArea",
     "TextField",
     "ToggleSwitch",
+    "TooManyFiles",
     "ToolCall",
     "ToolCallAggregator",
     "ToolCallDelta",
     "ToolDefinition",
+    "ToolError",
+    "ToolFailed",
+    "ToolFunctions",
     "ToolResult",
     "TransportError",
     "UndeclaredDependency",
     "UnknownControl",
     "UnknownEvent",
     "UnknownRequest",
+    "UnknownTool",
     "UploadRefused",
+    "UploadSource",
     "UploadedFile",
     "User",
     "Wait",
@@ -286,6 +304,7 @@ __all__ = [
     "settings_flow",
     "settings_schema",
     "tool_call_deltas",
+    "tool_content",
     "tool_error",
     "tool_result",
     "tool_rounds_flow",
@@ -299,7 +318,7 @@ __all__ = [
 # Where each name is defined.
 _HOMES = {
     "_states": "State",
-    "bot": "Bot Context",
+    "bot": "Bot BotReply Context ToolFunctions UploadSource",
     "bot_exchange": "BotExchange",
     "codec": ("decode_event decode_request decode_settings encode_event encode_request encode_settings event_payload"),
     "controls": (
@@ -309,9 +328,10 @@ _HOMES = {
     "conversation": "AttachmentTemplates alternate_roles insert_attachments",
     "costs": "CostExchange CostItem authorize_cost_request capture_cost_request",
     "errors": (
-        "BotError CallBudgetSpent ConnectFailed ConnectionLost DeadlineExceeded IncompleteReply InsufficientFunds "
-        "InvalidValue LimitExceeded LocalProtocolError PoeprotoError ProtocolError RemoteProtocolError "
-        "RequestRefused TransportError UndeclaredDependency UploadRefused"
+        "AttachmentExpired BotError CallBudgetSpent ConnectFailed ConnectionLost DeadlineExceeded FetchForbidden "
+        "FileTooLarge IncompleteReply InsufficientFunds InvalidValue LimitExceeded LocalProtocolError "
+        "PoeprotoError ProtocolError RemoteProtocolError RequestRefused TooManyFiles ToolError ToolFailed "
+        "TransportError UndeclaredDependency UnknownTool UploadRefused"
     ),
     "events": "Data Done Error Event File Json Meta ReplaceResponse SuggestedReply Text UnknownEvent",
     "flows": (
@@ -339,8 +359,8 @@ _HOMES = {
     "settings_sync": "fetch_settings_request read_settings_sync update_settings_request",
     "sse": "SSEDecoder ServerSentEvent encode_comment encode_sse",
     "tool_calls": (
-        "ToolCallAggregator delta_text parse_arguments prepare_call tool_call_deltas tool_error tool_result "
-        "tools_by_name"
+        "ToolCallAggregator delta_text parse_arguments prepare_call tool_call_deltas tool_content tool_error "
+        "tool_result tools_by_name"
     ),
     "tools": "FunctionCall FunctionCallDelta FunctionDefinition ToolCall ToolCallDelta ToolDefinition ToolResult",
     "uploads": "UploadedFile read_upload upload_by_url_request upload_request",

@@ -6,9 +6,11 @@ caller's own code, and so that a stream over blocking sockets can stand in.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import ssl
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import anyio
@@ -60,27 +62,32 @@ class AnyioConnector:
 
     Args:
         ssl_context: for https; by default certificates are checked against the system's trust store.
+        resolve: finds the addresses to connect to, in their order; by default all that the name has.
     """
 
-    def __init__(self, ssl_context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        ssl_context: ssl.SSLContext | None = None,
+        resolve: Callable[[Origin], Awaitable[list[str]]] | None = None,
+    ) -> None:
         self._ssl_context = ssl_context
+        self._resolve = resolve
 
     async def __call__(self, origin: Origin, timeout: float) -> ByteStream:
         """A stream to that server."""
         context = self._tls() if origin.scheme == "https" else None
         try:
             with anyio.fail_after(timeout):
-                if context is None:
-                    return AnyioStream(await anyio.connect_tcp(origin.host, origin.port))
-                # HTTP says itself where a body ends, and many servers leave out the end of TLS.
-                stream = await anyio.connect_tcp(
-                    origin.host, origin.port, tls=True, ssl_context=context, tls_standard_compatible=False
-                )
-                return AnyioStream(stream)
+                if self._resolve is None:
+                    return await _open(origin.host, origin, context)
+                *others, last = await self._resolve(origin)
+                for address in others:
+                    with contextlib.suppress(*_FAILURES):
+                        return await _open(address, origin, context)
+                return await _open(last, origin, context)
         except TimeoutError:
             raise
-        except (OSError, UnicodeError, anyio.EndOfStream, anyio.BrokenResourceError) as exc:
-            # The last two are a peer that goes away within the TLS handshake.
+        except _FAILURES as exc:
             raise ConnectFailed(f"no connection to {origin}: {_reason(exc)}") from exc
 
     def _tls(self) -> ssl.SSLContext:
@@ -89,6 +96,27 @@ class AnyioConnector:
 
             self._ssl_context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         return self._ssl_context
+
+
+# The last two are a peer that goes away within the TLS handshake.
+_FAILURES = (OSError, UnicodeError, anyio.EndOfStream, anyio.BrokenResourceError)
+
+
+async def _open(host: str, origin: Origin, context: ssl.SSLContext | None) -> AnyioStream:
+    if context is None:
+        return AnyioStream(await anyio.connect_tcp(host, origin.port))
+    # HTTP says itself where a body ends, and many servers leave out the end of TLS. The certificate is the name's,
+    # whatever address it is at.
+    return AnyioStream(
+        await anyio.connect_tcp(
+            host,
+            origin.port,
+            tls=True,
+            ssl_context=context,
+            tls_standard_compatible=False,
+            tls_hostname=origin.host,
+        )
+    )
 
 
 def _reason(exc: BaseException) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import anyio
@@ -23,10 +24,12 @@ from poeproto import (
     RequestHead,
     SettingsRequest,
     SettingsResponse,
+    insert_attachments,
 )
 from poeproto_runtime.channel import Channel, PeerGone
 from poeproto_runtime.context import RequestContext
 from poeproto_runtime.outlet import within_send_seconds
+from poeproto_runtime.outside import Outside
 from poeproto_runtime.routes import Route, checked_routes
 from poeproto_runtime.stepping import cancellation_is_ours
 from poeproto_runtime.streaming import ReplyStream
@@ -53,15 +56,37 @@ class BotService:
     Args:
         routes: the bots by path.
         limits: the bounds of every exchange.
+        outside: the ways out for calls of the bots; None for none.
 
     Raises:
         TypeError, ValueError: when the routes are not usable; see `Route`.
     """
 
-    def __init__(self, routes: Mapping[str, Route], limits: Limits | None = None) -> None:
+    def __init__(
+        self, routes: Mapping[str, Route], limits: Limits | None = None, outside: Outside | None = None
+    ) -> None:
         self.routes = checked_routes(routes)
         self.limits = limits or Limits()
+        self.outside = outside
         self._streams: set[ReplyStream] = set()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """What surrounds the serving.
+
+        Only within it, connections for calls are kept from one request to the next: where nobody says when the serving
+        ends, they would stay open for ever.
+        """
+        if self.outside is None:
+            yield
+            return
+        self.outside.transport.hold()
+        self.outside.fetching.hold()
+        try:
+            yield
+        finally:
+            await self.outside.transport.release()
+            await self.outside.fetching.release()
 
     def stop_streams(self) -> None:
         """End the replies under way with an `error` that allows a retry: the server is about to stop."""
@@ -102,8 +127,10 @@ class BotService:
                 raise  # it always has one here, since nothing was answered yet
             await self._respond(channel, exc.response)
             return
-        context = RequestContext(head, access_key=route.access_key, bot_name=route.bot_name, limits=self.limits)
         if isinstance(request, QueryRequest):
+            context = RequestContext(head, route, self.limits, self.outside, request, exchange)
+            if route.bot.attachment_templates is not None:
+                request = insert_attachments(request, route.bot.attachment_templates)
             stream = ReplyStream(route.bot, exchange, channel, context)
             self._streams.add(stream)
             try:
@@ -111,6 +138,7 @@ class BotService:
             finally:
                 self._streams.discard(stream)
         else:
+            context = RequestContext(head, route, self.limits, self.outside)
             error_id = secrets.token_hex(8)
             try:
                 await self._respond(channel, await self._answer(request, route, exchange, context, error_id))
@@ -145,6 +173,7 @@ async def _call(route: Route, request: Request, context: RequestContext) -> Sett
             # A forgotten return would be answered like a report: with settings that say nothing, of the oldest version.
             if not isinstance(settings, SettingsResponse):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise TypeError(f"get_settings must return a SettingsResponse; it returned {settings!r}")
+            route.declared.take(settings)
             return settings
         case ReportFeedbackRequest():
             await bot.on_feedback(request, context)

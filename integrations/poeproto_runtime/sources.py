@@ -11,7 +11,7 @@ from typing import IO, Any, Protocol, TypeVar, cast
 
 import attrs
 
-from poeproto import Limits, LocalProtocolError
+from poeproto import FileTooLarge, Limits, LocalProtocolError, UploadSource
 
 T = TypeVar("T")
 
@@ -19,7 +19,7 @@ _CHUNK = 64 * 1024
 # What is kept in memory of something whose length shows only when it has been read.
 _IN_MEMORY = 1024 * 1024
 
-Source = str | bytes | bytearray | memoryview | os.PathLike[str] | IO[bytes] | AsyncIterable[bytes]
+Source = UploadSource
 
 
 class InThread(Protocol):
@@ -69,7 +69,7 @@ async def measure(
         in_thread: calls what may block.
 
     Raises:
-        LocalProtocolError: when there is no name, or a stream is too long.
+        LocalProtocolError: when there is no name; `FileTooLarge` when a stream is too long.
         TypeError: for another source, or a file in text mode.
         OSError: when a file cannot be read.
     """
@@ -142,10 +142,12 @@ async def _spool(chunks: AsyncIterable[bytes], limits: Limits, in_thread: InThre
         async for chunk in chunks:
             size += len(chunk)
             if size > limits.file_size:
-                raise LocalProtocolError(f"the file is larger than the {limits.file_size} bytes that are allowed")
+                raise FileTooLarge(f"the file is larger than the {limits.file_size} bytes that are allowed")
             await in_thread(file.write, chunk)
     except BaseException:
         file.close()
+        if isinstance(chunks, AsyncGenerator):
+            await chunks.aclose()  # a loop does not close what it leaves
         raise
     return cast("IO[bytes]", file)
 

@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator
 import anyio
 import anyio.lowlevel
 
-from poeproto import Bot, BotExchange, Done, Error, Event, QueryRequest, State, Text
+from poeproto import Bot, BotExchange, Done, Error, Event, LocalProtocolError, Meta, QueryRequest, State, Text
+from poeproto_runtime.bot_failures import error_meant_by
 from poeproto_runtime.channel import Channel, PeerGone
 from poeproto_runtime.context import RequestContext
 from poeproto_runtime.outlet import Outlet
@@ -24,6 +25,7 @@ _TOO_LATE = "This bot took too long to answer."
 _NO_ANSWER = "This bot gave no answer."
 
 _LAST = frozenset({Error, Done})
+_OPEN = frozenset({State.OPENED, State.UNANSWERED, State.ANSWERED})
 
 
 class ReplyStream:
@@ -98,7 +100,7 @@ class ReplyStream:
                 raise
             return self._apology("the bot awaited something that was cancelled", cause=exc)
         except Exception as exc:  # noqa: BLE001 - a bot is foreign code, and the peer must hear of its end
-            return self._apology("the bot failed", cause=exc)
+            return self._error_meant_by(exc) or self._apology("the bot failed", cause=exc)
         state = self._exchange.our_state
         if self._bot_scope.cancelled_caught:
             if state in (State.FAILED, State.DONE):
@@ -106,12 +108,18 @@ class ReplyStream:
             if self._stopped:
                 return self._apology("the server stopped during a reply", text=_STOPPED, allow_retry=True)
             return self._apology("the bot took too long", text=_TOO_LATE, allow_retry=True)
-        if state in (State.OPENED, State.UNANSWERED):
+        try:
+            files = self._files()
+        except LocalProtocolError as exc:
+            return self._apology("the bot failed", cause=exc)
+        if state in (State.OPENED, State.UNANSWERED) and not files:
             return self._apology("the bot ended without an answer", text=_NO_ANSWER)
-        return b"" if state is State.DONE else self._exchange.send(Done())
+        return b"" if state is State.DONE else files + self._exchange.send(Done())
 
     async def _send_events(self, request: QueryRequest) -> None:
         outlet, send, put = self._outlet, self._exchange.send, self._outlet.put
+        posted = self._context.posted
+        await self._context.prepare()
         events = as_events(self._bot.get_response(request, self._context))
         try:
             alone = True  # the first event, and each that the bot waited for
@@ -132,6 +140,8 @@ class ReplyStream:
                     except StopAsyncIteration:
                         return
                     alone = True
+                if posted and type(event) is not Meta:
+                    put(self._files())
                 full = put(send(Text(event) if isinstance(event, str) else event))
                 if type(event) in _LAST:
                     return
@@ -150,6 +160,28 @@ class ReplyStream:
         # entered. For the same reason the deadline is the bot's own: another scope would lie between.
         self._bot_scope.deadline = min(self._bot_scope.deadline, anyio.current_time() + self._limits.cleanup_seconds)
         await noticing_suspension(close_events(events), self._outlet.hand_over)
+
+    def _files(self) -> bytes:
+        """The events of files that the bot has posted since the last time."""
+        posted = self._context.posted
+        if not posted:
+            return b""
+        data = b"".join(map(self._exchange.send, posted))
+        posted.clear()
+        return data
+
+    def _error_meant_by(self, exc: Exception) -> bytes:
+        """The end of a reply whose bot lets another's error pass; nothing for a failure of its own."""
+        error = error_meant_by(exc)
+        if error is None or self._exchange.our_state not in _OPEN:
+            return b""
+        try:
+            ending = self._files() + self._exchange.send(error)
+        except LocalProtocolError:
+            return b""  # it has no form that can be sent, and is then a failure like others
+        name = type(self._bot).__name__
+        logger.info("%s ends its reply with an error (error id %s): %s", name, self._error_id, exc)
+        return ending + self._exchange.send(Done())
 
     def _apology(
         self, what: str, *, text: str | None = None, allow_retry: bool = False, cause: BaseException | None = None
