@@ -136,7 +136,8 @@ class ToolCaller(_WithSettings):
 
 def tool_call_chunks(calls: Iterable[tuple[str, dict[str, Any]]]) -> list[Json]:
     """The events in which a model calls these functions with these arguments, several at once by their index."""
-    chunks = [_chunk({"role": "assistant", "content": None})]
+    # OpenAI has a null `content` in this one, which not every client bears.
+    chunks = [_chunk({"role": "assistant"})]
     for index, (name, arguments) in enumerate(calls):
         written = json.dumps(arguments, ensure_ascii=False)
         first = {"name": name, "arguments": ""}
