@@ -58,7 +58,7 @@ class ReceivedFile:
     data: bytes | None = attrs.field(default=None, repr=lambda data: "None" if data is None else f"{len(data)} bytes")
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Reply:
     """What a bot said to a user, or why it did not.
 
@@ -120,6 +120,10 @@ class Reply:
         if self.failure is not None:
             raise self.failure
         return self.fold.final_text()
+
+    def __repr__(self) -> str:
+        what = f"failed: {self.failure}" if self.failure else f"{len(self.files)} files"
+        return f"<Reply of {self.query.bot_name}: {self.text!r}, {what}>"
 
     def as_json(self) -> dict[str, Any]:
         """The reply for people and other languages, without the bytes of files."""

@@ -218,6 +218,7 @@ class Poe:
             options: further fields of the query: `temperature`, `language_code` and the like.
 
         Raises:
+            TypeError: for options that are no fields, or that Poe sets itself.
             Refused: for an unknown bot; with status 400, for files that its settings do not allow (strict only).
         """
         bot = self.bot(bot_name)
@@ -244,8 +245,9 @@ class Poe:
             conversation_id=conversation.id,
             users=[User(seen_id, user.name)],
             query_creation_time=self._microseconds(),
+            **(options or {}),
         )
-        return self.open_query(bot_name, user, attrs.evolve(request, **(options or {})))
+        return self.open_query(bot_name, user, request)
 
     def open_query(self, bot_name: str, user: Account, request: QueryRequest) -> BotQuery:
         """A query about to be sent to a bot, with every identifier that Poe gives it.

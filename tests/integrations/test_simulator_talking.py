@@ -47,6 +47,7 @@ async def test_a_bot_in_this_process() -> None:
     assert reply.suggested_replies == ["Pet"]
     assert reply.metadata == "fed"
     assert reply.failure is reply.error is None
+    assert repr(reply) == "<Reply of Cat: 'Purr', 0 files>"
     assert reply.events == seen == [Text("Meow"), ReplaceResponse("Purr"), SuggestedReply("Pet"), Data("fed"), Done()]
     assert [message.content for message in reply.conversation.messages] == ["hello", "Purr"]
 
@@ -138,6 +139,8 @@ async def test_what_else_a_user_sends() -> None:
         )
         with pytest.raises(Refused, match="there is no message 'm-1'"):
             await simulator.say("Cat", "again", reply_to="m-1")
+        with pytest.raises(TypeError, match="conversation_id"):
+            await simulator.say("Cat", "again", options={"conversation_id": "c-1"})
     assert (bot.requests[0].language_code, bot.requests[0].temperature) == ("de", 0.5)
     assert bot.requests[0].users is not None
     assert [user.name for user in bot.requests[0].users] == ["Ann"]
@@ -188,6 +191,7 @@ async def test_an_error_of_the_bot() -> None:
     assert reply.error == Error(text="no milk", error_type="user_caused_error")
     assert isinstance(reply.failure, BotError)
     assert reply.text == "Me"
+    assert repr(reply) == "<Reply of Cat: 'Me', failed: the bot reported an error: no milk>"
     with pytest.raises(BotError, match="no milk"):
         reply.final_text()
     assert [message.role for message in reply.conversation.messages] == ["user"], "nothing of it is kept"
