@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import anyio
 import attrs
@@ -20,6 +21,7 @@ from poeproto import (
     InsufficientFunds,
     Message,
     QueryRequest,
+    RemoteProtocolError,
     RequestRefused,
     SettingsResponse,
     Text,
@@ -31,7 +33,7 @@ from poeproto import (
 )
 from poeproto_asgi import BotApp
 from poeproto_h11 import Client
-from poeproto_simulator import Canned, Echo, Scripted, Simulator, ToolCaller
+from poeproto_simulator import Canned, Echo, Fault, Scripted, Simulator, ToolCaller
 
 from .bots import KEY
 from .serving import serving
@@ -139,6 +141,70 @@ async def test_a_call_without_a_message_is_refused_when_strict() -> None:
         with pytest.raises(BotError, match="Passer called without a message to answer"):
             async with client.query("Cat", "hello") as reply:
                 await reply.text()
+
+
+async def test_calls_are_counted_for_a_message_that_somebody_else_sent() -> None:
+    async def insisting(request: QueryRequest, client: Client) -> AsyncIterator[Event | str]:
+        for _ in range(2):
+            async with client.query("Cat", request) as reply:
+                yield await reply.text()
+
+    async with a_place() as place:
+        place.simulator.register("Cat", Canned("Meow"))
+        await place.add("Passer", insisting, {"Cat": 1})
+        url = place.simulator.engine.bots["Passer"].url
+        assert url is not None
+        client = await place.client(KEY)
+        for message_id in ("m-1", "m-2"):
+            async with client.query(url, QueryRequest([Message("user", "hello")], message_id=message_id)) as reply:
+                with pytest.raises(BotError):
+                    await reply.text()
+            assert reply.fold.text == "Meow"
+
+
+async def test_a_bot_whose_settings_cannot_be_had_may_call_nobody() -> None:
+    async with a_place() as place:
+        place.simulator.register("Cat", Echo())
+        place.simulator.register("Gone", "http://127.0.0.1:9/", access_key=KEY)
+        client = await place.client(KEY)
+        with pytest.raises(BotError, match="the settings of Gone declare no call to Cat"):
+            async with client.query("Cat", QueryRequest([Message("user", "hello")], message_id="m-1")) as reply:
+                await reply.text()
+
+
+async def test_settings_with_fields_that_poe_does_not_know() -> None:
+    elsewhere = Simulator()
+    elsewhere.faults.add("Cat", Fault.garbage('{"response_version": 2, "colour": "red"}'))
+    async with elsewhere.serving() as url, Simulator() as simulator:
+        simulator.register("Cat", f"{url}/bot/Cat")
+        with pytest.raises(RemoteProtocolError, match="settings have no colour"):
+            await simulator.fetch_settings("Cat")
+        assert simulator.settings_of("Cat") is None
+
+
+async def test_a_user_stops_a_reply() -> None:
+    authorized, stopped = anyio.Event(), anyio.Event()
+
+    async def holding(request: QueryRequest, client: Client) -> AsyncIterator[Event | str]:
+        await client.authorize_cost(CostItem(700), request.bot_query_id)
+        yield "so far"
+        authorized.set()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            stopped.set()
+
+    async with a_place(balance=1000) as place:
+        await place.add("Holder", holding)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(place.simulator.say, "Holder", "hello")
+            await authorized.wait()
+            tasks.cancel_scope.cancel()
+        await stopped.wait()
+        (query,) = place.simulator.engine.queries.values()
+        assert query.authorized == 0
+        (conversation,) = place.simulator.engine.conversations.values()
+        assert [message.role for message in conversation.messages] == ["user"]
 
 
 async def test_a_bot_is_tried_out_with_its_own_key() -> None:
@@ -295,7 +361,12 @@ async def test_settings_are_pushed_and_fetched() -> None:
 
 @pytest.mark.parametrize("calls", [None, {"weather": {"town": "Paris"}}, [("weather", {"town": "é"}), ("weather", {})]])
 async def test_a_model_that_calls_tools(calls: object) -> None:
-    parameters = {"type": "object", "properties": {"town": {"type": "string"}, "days": {"type": "integer"}}}
+    parameters: dict[str, Any] = {
+        "type": "object",
+        "properties": {"town": {"type": "string"}, "days": {"type": "integer"}},
+    }
+    parameters["properties"]["unit"] = {"enum": ["K", "C"]}
+    parameters["properties"]["any"] = True
     tool = ToolDefinition(function=FunctionDefinition("weather", "The weather", parameters))
     async with a_place() as place:
         place.simulator.register("Model", ToolCaller(calls))  # pyright: ignore[reportArgumentType]
@@ -315,7 +386,7 @@ async def test_a_model_that_calls_tools(calls: object) -> None:
             assert await reply.text() == "hello"
     arguments = list(map(parse_arguments, made))
     if calls is None:
-        assert arguments == [{"town": "London", "days": 1}]
+        assert arguments == [{"town": "London", "days": 1, "unit": "K", "any": "London"}]
     else:
         pairs = calls.items() if isinstance(calls, dict) else calls
         assert arguments == [wanted for _, wanted in pairs]  # pyright: ignore[reportGeneralTypeIssues]

@@ -8,6 +8,7 @@ import pytest
 
 from poeproto import (
     Context,
+    Endpoints,
     Reaction,
     ReportErrorRequest,
     ReportFeedbackRequest,
@@ -15,6 +16,7 @@ from poeproto import (
     Request,
 )
 from poeproto_asgi import BotApp
+from poeproto_h11 import Client
 from poeproto_simulator import Echo, Refused, Simulator
 
 from .bots import KEY
@@ -67,6 +69,21 @@ async def test_reports_reach_the_bot(remote: bool) -> None:
     kinds = [report["type"] for report in simulator.reports]
     assert kinds == ["report_feedback", *["report_reaction"] * 3, "report_error"]
     assert all(report["bot"] == "Cat" and report["failure"] is None for report in simulator.reports)
+
+
+async def test_reports_are_passed_on_to_a_server() -> None:
+    bot = Listening()
+    feedback = ReportFeedbackRequest("m", "u", "c", "like")
+    reaction = ReportReactionRequest("m", "u", "c", "heart")
+    error = ReportErrorRequest("no")
+    simulator = Simulator()
+    async with serving(BotApp(bot, access_key=KEY)) as url, simulator.serving() as address:
+        simulator.register("Cat", url, access_key=KEY)
+        async with Client("mine", endpoints=Endpoints.at(address)) as client:
+            await client.report_feedback("Cat", feedback)
+            await client.report_reaction("Cat", reaction)
+            await client.report_error("Cat", error)
+    assert bot.got == [feedback, reaction, error]
 
 
 async def test_a_bot_that_cannot_be_told() -> None:

@@ -191,7 +191,7 @@ async def test_an_error_of_the_bot() -> None:
     assert reply.error == Error(text="no milk", error_type="user_caused_error")
     assert isinstance(reply.failure, BotError)
     assert reply.text == "Me"
-    assert repr(reply) == "<Reply of Cat: 'Me', failed: the bot reported an error: no milk>"
+    assert repr(reply) == "<Reply of Cat: 'Me', failed: the bot reported an error (user_caused_error): no milk>"
     with pytest.raises(BotError, match="no milk"):
         reply.final_text()
     assert [message.role for message in reply.conversation.messages] == ["user"], "nothing of it is kept"
@@ -281,6 +281,31 @@ async def test_a_reply_asks_for_new_settings() -> None:
         settings = simulator.settings_of("Cat")
     assert settings is not None
     assert settings.introduction_message == "hi"
+
+
+async def test_settings_that_cannot_be_had_are_missed_by_nobody() -> None:
+    elsewhere = Simulator()
+    elsewhere.register("Cat", Canned([Meta(refetch_settings=True), Text("yes")]))
+    async with elsewhere.serving() as url, Simulator() as simulator:
+        simulator.register("Cat", f"{url}/bot/Cat")
+        elsewhere.faults.add("Cat", Fault.slow(0))  # the query's
+        elsewhere.faults.add("Cat", Fault.status(500))
+        assert (await simulator.say("Cat", "hello")).final_text() == "yes"
+        assert simulator.settings_of("Cat") is None
+
+
+async def test_scripts() -> None:
+    async def waiting(request: QueryRequest, context: Context) -> list[Event | str]:
+        return [f"{context.bot_name} ", request.query[-1].content]
+
+    async def streaming(request: QueryRequest) -> AsyncIterator[Event | str]:
+        yield request.query[-1].content
+
+    async with Simulator() as simulator:
+        simulator.register("Cat", Scripted(waiting))
+        simulator.register("Dog", Scripted(streaming))
+        assert (await simulator.say("Cat", "hello")).final_text() == "Cat hello"
+        assert (await simulator.say("Dog", "hello")).final_text() == "hello"
 
 
 async def test_many_at_once() -> None:
