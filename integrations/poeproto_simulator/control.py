@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
-from poeproto import Attachment
+from poeproto import Attachment, Event, RemoteProtocolError, decode_event
 from poeproto_simulator.asgi import Receive, Scope, Send, media_type_of, read_body, respond
 from poeproto_simulator.faults import Fault
 from poeproto_simulator.records import messages_to_json, settings_to_json
 from poeproto_simulator.refusals import Refused, json_response
+from poeproto_simulator.scripted import Canned
 
 if TYPE_CHECKING:
     from poeproto_simulator.app import Simulator
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 _LARGEST = 1024 * 1024
 # The fields of each body: the arguments of the method behind it. A fault has those of its kind besides.
 _FIELDS: dict[str, dict[str, type]] = {
-    "bots": {"name": str, "url": str, "access_key": str},  # Simulator.register
+    # Simulator.register; in place of a URL the events of a canned bot, as in {"event": "text", "data": {"text": "hi"}}.
+    "bots": {"name": str, "url": str, "events": list, "access_key": str},
     "users": {"name": str, "balance": int, "api_key": str},  # Poe.add_user
     "messages": {  # Simulator.say
         "bot": str,
@@ -89,7 +91,16 @@ def _check(call: str, wire: dict[str, Any]) -> None:
 
 
 async def _bots(simulator: Simulator, wire: dict[str, Any]) -> dict[str, Any]:
-    return {"name": simulator.register(wire.pop("name"), wire.pop("url"), **wire).name}
+    events = wire.pop("events", None)
+    bot = wire.pop("url") if events is None else Canned(map(_event, events))
+    return {"name": simulator.register(wire.pop("name"), bot, **wire).name}
+
+
+def _event(wire: dict[str, Any]) -> Event:
+    try:
+        return decode_event(wire["event"], json.dumps(wire.get("data", {})))
+    except RemoteProtocolError as exc:
+        raise ValueError(str(exc)) from exc
 
 
 async def _users(simulator: Simulator, wire: dict[str, Any]) -> dict[str, Any]:

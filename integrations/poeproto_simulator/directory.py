@@ -13,7 +13,6 @@ from poeproto_simulator.callers import same_key
 from poeproto_simulator.engine import Poe
 from poeproto_simulator.records import RegisteredBot
 from poeproto_simulator.refusals import Refused
-from poeproto_simulator.scripted import Echo
 
 logger = logging.getLogger("poeproto")
 
@@ -42,7 +41,7 @@ class Directory:
             Refused: with status 404.
         """
         if name and name not in self._engine.bots and not self._engine.strict:
-            self._engine.register(name, Echo())
+            self._engine.make_up(name)
         return self._engine.bot(name)
 
     def find_with_key(self, name: str, access_key: str) -> RegisteredBot:
@@ -54,10 +53,7 @@ class Directory:
         bot = self.find(name)
         if self._engine.strict and not same_key(bot.access_key, access_key):
             raise Refused(401, f"this is not the access key of {name}")
-        if bot.access_key is None:
-            where = bot.bot or bot.url or ""
-            bot = self._engine.register(name, where, access_key=access_key, settings=bot.settings)
-        return bot
+        return bot if bot.access_key else self._engine.give_key(name, access_key)
 
     def server_of(self, bot: RegisteredBot) -> BotServer:
         """How to reach a bot."""

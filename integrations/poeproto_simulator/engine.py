@@ -40,6 +40,7 @@ from poeproto_simulator.records import (
     author_of,
 )
 from poeproto_simulator.refusals import Refused
+from poeproto_simulator.scripted import Echo
 
 _LOG_LENGTH = 10_000
 _QUERIES_KEPT = 10_000
@@ -145,7 +146,25 @@ class Poe:
             ValueError: when there is no name or no URL.
         """
         url, inside = (bot, None) if isinstance(bot, str) else (None, bot)
+        made_up = self.bots.get(name)
+        if settings is None and made_up is not None and made_up.made_up:
+            settings = made_up.settings  # pushed by the bot when it started, before it was known here
         self.bots[name] = RegisteredBot(name=name, access_key=access_key, url=url, bot=inside, settings=settings)
+        self.touch("bot", name)
+        return self.bots[name]
+
+    def make_up(self, name: str) -> RegisteredBot:
+        """A bot of that name that repeats what it is told, until somebody registers another.
+
+        Raises:
+            ValueError: when there is no name.
+        """
+        self.bots[name] = RegisteredBot(name=name, bot=Echo(), made_up=True)
+        return self.bots[name]
+
+    def give_key(self, name: str, access_key: str) -> RegisteredBot:
+        """The bot of that name, from now on with this key."""
+        self.bots[name] = attrs.evolve(self.bot(name), access_key=access_key)
         self.touch("bot", name)
         return self.bots[name]
 

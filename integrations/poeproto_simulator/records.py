@@ -51,6 +51,7 @@ class RegisteredBot:
         url: where its server is.
         bot: the bot itself, where it has no URL.
         settings: as they were last pushed or fetched; None as long as neither has happened.
+        made_up: whether nobody has registered it, and somebody has called it all the same.
     """
 
     name: str
@@ -58,6 +59,7 @@ class RegisteredBot:
     url: str | None = None
     bot: Bot | None = None
     settings: SettingsResponse | None = None
+    made_up: bool = False
 
     def __attrs_post_init__(self) -> None:
         if (self.url is None) == (self.bot is None):

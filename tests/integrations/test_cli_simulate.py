@@ -94,10 +94,12 @@ def test_any_client_by_the_address_alone(bots: Path, worker_class: str) -> None:
 
 def test_strict(bots: Path) -> None:
     options = ["--strict", "--api-key", "mine", "--access-key", KEY, "--bot", f"Cat={bots}:Cat"]
-    with simulating(*options, "--bot", f"Own={bots}:app", "--bot", "Web=http://127.0.0.1:9/") as simulator:
+    options += ["--bot", f"Own={bots}:app", "--bot", "Web=http://127.0.0.1:9/"]
+    with simulating(*options, "--bot", "Model=poeproto_simulator:ToolCaller") as simulator:
         address = simulator.address
         for bot in ("Cat", "Own"):
             assert calling(address, "mine", functools.partial(asked, bot)) == "Meow"
+        assert calling(address, "mine", functools.partial(asked, "Model")) == "hello"
         with pytest.raises(RequestRefused, match="401"):
             calling(address, "wrong", functools.partial(asked, "Cat"))
         with pytest.raises(RequestRefused, match="404"):

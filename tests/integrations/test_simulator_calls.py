@@ -359,6 +359,18 @@ async def test_settings_are_pushed_and_fetched() -> None:
     assert caught.value.status == 401
 
 
+async def test_settings_that_a_bot_pushes_before_it_is_registered() -> None:
+    async with a_place() as place:
+        pushed = SettingsResponse(server_bot_dependencies={"Cat": 1})
+        await (await place.client(KEY)).sync_settings("Passer", pushed)
+        assert place.simulator.settings_of("Passer") == pushed
+        await place.add("Passer", passing_on)
+        assert place.simulator.settings_of("Passer") == pushed
+        assert (await place.simulator.say("Passer", "hello")).final_text() == "hello"
+        await place.add("Passer", passing_on)
+        assert place.simulator.settings_of("Passer") is None, "another bot of that name"
+
+
 @pytest.mark.parametrize("calls", [None, {"weather": {"town": "Paris"}}, [("weather", {"town": "é"}), ("weather", {})]])
 async def test_a_model_that_calls_tools(calls: object) -> None:
     parameters: dict[str, Any] = {

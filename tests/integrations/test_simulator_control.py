@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from poeproto import SettingsResponse
+from poeproto import Done, SettingsResponse, SuggestedReply, Text
 from poeproto_simulator import Canned, Simulator
 
 from .bots import KEY, query_body
@@ -65,6 +65,9 @@ async def test_a_users_doings(simulator: Simulator) -> None:
 async def test_bots_and_users(simulator: Simulator) -> None:
     bot = {"name": "Remote", "url": f"{simulator.address}/bot/Cat"}
     assert await call(simulator, "POST", "bots", bot) == (200, {"name": "Remote"})
+    events = [{"event": "text", "data": {"text": "Woof"}}, {"event": "suggested_reply", "data": {"text": "Sit"}}]
+    assert await call(simulator, "POST", "bots", {"name": "Dog", "events": events}) == (200, {"name": "Dog"})
+    assert (await simulator.say("Dog", "hello")).events == [Text("Woof"), SuggestedReply("Sit"), Done()]
     status, user = await call(simulator, "POST", "users", {"name": "Ann", "balance": 5, "api_key": "ann's"})
     assert status == 200
     assert simulator.engine.users[user["id"]].balance == 5
@@ -97,7 +100,15 @@ async def test_faults_and_expiries(simulator: Simulator) -> None:
         ("POST", "bots", {"name": "Cat"}, 400, "KeyError('url')"),
         ("POST", "bots", {"name": "", "url": "http://x/"}, 400, "a bot needs a name"),
         ("POST", "bots", {"name": 5, "url": "http://x/"}, 400, "name: not of the type str"),
-        ("POST", "bots", {"name": "x", "bot": "y"}, 400, "this call has no field 'bot'; it has name, url, access_key"),
+        (
+            "POST",
+            "bots",
+            {"name": "x", "bot": "y"},
+            400,
+            "no field 'bot'; it has name, url, events, access_key",
+        ),
+        ("POST", "bots", {"name": "x", "events": [{"event": "text", "data": {"text": 5}}]}, 400, "text"),
+        ("POST", "bots", {"name": "x", "events": [5]}, 400, "not what this call takes"),
         ("POST", "users", {"balance": True}, 400, "balance: not of the type int"),
         ("POST", "messages", {"bot": "Cat"}, 400, "KeyError('text')"),
         ("POST", "messages", {"bot": "Cat", "text": "x", "options": {"colour": 1}}, 400, "colour"),
