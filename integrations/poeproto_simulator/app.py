@@ -165,7 +165,7 @@ class Simulator(BotApp):
             settings: its settings, if they are not to be fetched when they are first needed.
 
         Raises:
-            ValueError: when there is no name or no URL.
+            ValueError: when there is no name, or the key cannot be sent.
         """
         return self.engine.register(name, bot, access_key=access_key, settings=settings)
 

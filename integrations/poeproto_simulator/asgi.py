@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from poeproto import HttpResponse
+from poeproto.auth import bearer_key
 from poeproto_simulator.refusals import Refused
 
 # The types of the ASGI specification; its messages are open dictionaries.
@@ -37,6 +38,15 @@ def segments_of(scope: Scope) -> tuple[str, ...]:
 def header_of(scope: Scope, name: bytes) -> str:
     """The first value of that header, empty where there is none."""
     return next((value.decode("latin-1") for key, value in scope["headers"] if key.lower() == name), "")
+
+
+def key_of(scope: Scope, *, bare: bool = False) -> str:
+    """The key in ``Authorization: Bearer <key>``, empty where there is none; `bare`: also one without "Bearer"."""
+    value = header_of(scope, b"authorization")
+    key = bearer_key(value.encode("latin-1"))
+    if key is None:
+        return value.strip() if bare else ""
+    return key.decode("latin-1")
 
 
 def media_type_of(scope: Scope) -> str:

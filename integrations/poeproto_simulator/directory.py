@@ -48,12 +48,15 @@ class Directory:
         """The bot of that name, for a call in its name. One without a key has this one from now on.
 
         Raises:
-            Refused: with status 404, or 401 for a wrong key (strict only).
+            Refused: with status 404, 401 for a wrong key (strict only), or 400 for what cannot be a key.
         """
         bot = self.find(name)
         if self._engine.strict and not same_key(bot.access_key, access_key):
             raise Refused(401, f"this is not the access key of {name}")
-        return bot if bot.access_key else self._engine.give_key(name, access_key)
+        try:
+            return bot if bot.access_key else self._engine.give_key(name, access_key)
+        except ValueError as exc:
+            raise Refused(400, "this cannot be an access key") from exc
 
     def server_of(self, bot: RegisteredBot) -> BotServer:
         """How to reach a bot."""

@@ -143,7 +143,7 @@ class Poe:
             settings: its settings, if they are not to be fetched.
 
         Raises:
-            ValueError: when there is no name or no URL.
+            ValueError: when there is no name, or the key cannot be sent.
         """
         url, inside = (bot, None) if isinstance(bot, str) else (None, bot)
         made_up = self.bots.get(name)
@@ -163,7 +163,11 @@ class Poe:
         return self.bots[name]
 
     def give_key(self, name: str, access_key: str) -> RegisteredBot:
-        """The bot of that name, from now on with this key."""
+        """The bot of that name, from now on with this key.
+
+        Raises:
+            ValueError: when the key cannot be sent.
+        """
         self.bots[name] = attrs.evolve(self.bot(name), access_key=access_key)
         self.touch("bot", name)
         return self.bots[name]

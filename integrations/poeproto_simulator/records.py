@@ -19,6 +19,7 @@ from poeproto import (
     encode_request,
     encode_settings,
 )
+from poeproto.auth import access_key_set
 
 # Ten dollars, in thousandths of a cent.
 DEFAULT_BALANCE = 1_000_000
@@ -66,6 +67,8 @@ class RegisteredBot:
             raise ValueError(f"the bot {self.name!r} needs either a URL or a Bot")
         if not self.name:
             raise ValueError("a bot needs a name")
+        if self.access_key is not None:
+            access_key_set(self.access_key)
 
 
 @attrs.define

@@ -24,7 +24,7 @@ from poeproto_simulator.asgi import (
     Receive,
     Scope,
     Send,
-    header_of,
+    key_of,
     read_body,
     read_until_end,
     replaying,
@@ -106,7 +106,7 @@ async def _query(simulator: Simulator, name: str, scope: Scope, body: bytes, rec
         request = decode_request(body)
     except RemoteProtocolError:
         request = None  # the bot's own exchange says what is wrong with it
-    key = _bearer(scope)
+    key = key_of(scope)
     send = with_headers(send, simulator.rate.take(key, simulator.engine.now()))
     asked = request if isinstance(request, QueryRequest) else None
     caller = simulator.engine.callers.known(key, asked, name)
@@ -135,11 +135,6 @@ async def _user_for(
     if caller.settings is None:
         caller = await simulator.directory.with_settings(caller)
     return simulator.engine.callers.admit(caller, name, request)
-
-
-def _bearer(scope: Scope) -> str:
-    scheme, _, key = header_of(scope, b"authorization").strip().partition(" ")
-    return key.strip() if scheme.lower() == "bearer" else ""
 
 
 def _as_for(bot: RegisteredBot, scope: Scope, body: bytes) -> Scope:

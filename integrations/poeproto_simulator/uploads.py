@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from poeproto import HttpResponse
-from poeproto_simulator.asgi import Receive, Scope, header_of, root_of
+from poeproto_simulator.asgi import Receive, Scope, key_of, root_of
 from poeproto_simulator.files import StoredFile
 from poeproto_simulator.forms import Form, read_form
 from poeproto_simulator.refusals import Refused, json_response
@@ -24,7 +24,7 @@ async def upload(simulator: Simulator, scope: Scope, receive: Receive) -> HttpRe
     """
     form = await read_form(scope, receive, simulator.limits.file_size)
     # The key stands by itself here, though some clients write "Bearer" before it all the same.
-    simulator.engine.callers.known(header_of(scope, b"authorization").removeprefix("Bearer ").strip())
+    simulator.engine.callers.known(key_of(scope, bare=True))
     if form.file is not None:
         stored = await simulator.files.store(form.file.data, form.file.name, form.file.content_type)
     else:

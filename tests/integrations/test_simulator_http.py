@@ -236,6 +236,17 @@ async def test_settings_that_poe_refuses(lenient: tuple[Simulator, str], body: b
     assert said in error_in(response)
 
 
+async def test_what_cannot_be_a_key(lenient: tuple[Simulator, str]) -> None:
+    simulator, address = lenient
+    for key in ("", "%C3%A9", "a%20b"):
+        response = await post(address, f"/bot/update_settings/Cat/{key}/1.2", b"{}", key=None)
+        assert (response.status, error_in(response)) == (400, "this cannot be an access key")
+    with pytest.raises(ValueError, match="ASCII"):
+        simulator.register("Cat", Echo(), access_key="é")
+    with pytest.raises(ValueError, match="a bot needs a name"):
+        simulator.register("", Echo())
+
+
 async def test_settings_of_a_bot_that_does_not_answer(lenient: tuple[Simulator, str]) -> None:
     simulator, address = lenient
     simulator.register("Gone", "http://127.0.0.1:9/")
