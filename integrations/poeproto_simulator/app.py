@@ -124,8 +124,8 @@ class Simulator(BotApp):
             async def run(*, task_status: anyio.abc.TaskStatus[str]) -> None:
                 await serve(self, bind=bind, task_status=task_status)
 
-            self.address = await tasks.start(run)
             try:
+                self.address = await tasks.start(run)
                 yield self.address
             except Exception as exc:  # noqa: BLE001 - carried past the task group, which would wrap it
                 failure = exc
@@ -349,15 +349,21 @@ class Simulator(BotApp):
                     raise
 
     async def aclose(self) -> None:
-        """Save, delete the files, close connections. It may be used again after that."""
+        """Save, delete the files, close connections. It may be used again after that.
+
+        Raises:
+            OSError: when the database cannot be written; all else is closed then, too.
+        """
         with anyio.CancelScope(shield=True):
-            await self.save()
-            await self.files.aclose()
-            if self._database is not None:
-                await self._database.aclose()
-            client, self._client = self._client, None
-            if client is not None:
-                await client.aclose()
+            try:
+                await self.save()
+            finally:
+                await self.files.aclose()
+                if self._database is not None:
+                    await self._database.aclose()
+                client, self._client = self._client, None
+                if client is not None:
+                    await client.aclose()
 
     @asynccontextmanager
     async def lifespan(self, app: object = None) -> AsyncGenerator[None]:

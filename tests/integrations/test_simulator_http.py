@@ -391,6 +391,9 @@ async def test_what_fails_within_serving_is_raised_as_it_is() -> None:
     with pytest.raises(ZeroDivisionError):
         async with Simulator().serving():
             raise ZeroDivisionError
+    with pytest.raises(ValueError, match="nowhere"):
+        async with Simulator().serving("nowhere"):
+            pass
 
 
 async def test_a_query_of_the_specifications_own_sample(lenient: tuple[Simulator, str]) -> None:
