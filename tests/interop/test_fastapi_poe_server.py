@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import AsyncIterable, Generator
+from contextlib import contextmanager
 from typing import Any
 
 import fastapi_poe
@@ -109,18 +110,27 @@ class TheirBot(fastapi_poe.PoeBot):
         )
 
 
-@pytest.fixture(scope="module")
-def address() -> Generator[str]:
-    """Their server, in a thread of its own."""
-    app = fastapi_poe.make_app(TheirBot(), access_key=KEY)
+@contextmanager
+def server_of(bot: fastapi_poe.PoeBot) -> Generator[str]:
+    """Their server, in a thread of its own; gives the address."""
+    app = fastapi_poe.make_app(bot, access_key=KEY)
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
-        # It listens already: who connects waits until the server is there.
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        server.should_exit = True
-        thread.join()
+        try:
+            # It listens already: who connects waits until the server is there.
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@pytest.fixture(scope="module")
+def address() -> Generator[str]:
+    """The address of a server with their bot."""
+    with server_of(TheirBot()) as address:
+        yield address
 
 
 async def events_of(address: str, wish: str) -> list[Event]:
