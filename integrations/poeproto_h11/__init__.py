@@ -1,5 +1,6 @@
-"""Bots over h11: a client on anyio, and a small embedded server."""
+"""Bots over h11: a client on anyio, a blocking one, and a small embedded server."""
 
+from poeproto_h11.blocking import BlockingClient, BlockingReply
 from poeproto_h11.client import Client
 from poeproto_h11.origins import Origin
 from poeproto_h11.server import HasService, serve
@@ -7,4 +8,15 @@ from poeproto_h11.streams import ByteStream, Connector
 from poeproto_h11.timeouts import Timeouts
 from poeproto_runtime.replies import Reply
 
-__all__ = ["ByteStream", "Client", "Connector", "HasService", "Origin", "Reply", "Timeouts", "serve"]
+__all__ = [
+    "BlockingClient",
+    "BlockingReply",
+    "ByteStream",
+    "Client",
+    "Connector",
+    "HasService",
+    "Origin",
+    "Reply",
+    "Timeouts",
+    "serve",
+]
