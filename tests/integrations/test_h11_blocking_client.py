@@ -63,7 +63,7 @@ def surface_of(cls: type) -> dict[str, str]:
     surface: dict[str, str] = {}
     for name in named:
         member: Any = vars(cls)[name]
-        shown = str(inspect.signature(member.fget if isinstance(member, property) else member))
+        shown = str(inspect.signature(getattr(member, "fget", member)))
         for theirs, ours in (("Reply'", "BlockingReply'"), ("'Source'", "'BlockingSource'")):
             shown = shown if ours in shown else shown.replace(theirs, ours)
         surface[NAMES.get(name, name)] = shown.replace(", backend: 'Backend | None' = None", "")
