@@ -2,6 +2,13 @@
 
 from poeproto_h11.blocking import BlockingClient, BlockingReply
 from poeproto_h11.client import Client
+from poeproto_h11.one_liners import (
+    BotResponse,
+    get_bot_response,
+    get_bot_response_sync,
+    get_final_response,
+    get_final_response_sync,
+)
 from poeproto_h11.origins import Origin
 from poeproto_h11.server import HasService, serve
 from poeproto_h11.streams import ByteStream, Connector
@@ -11,6 +18,7 @@ from poeproto_runtime.replies import Reply
 __all__ = [
     "BlockingClient",
     "BlockingReply",
+    "BotResponse",
     "ByteStream",
     "Client",
     "Connector",
@@ -18,5 +26,9 @@ __all__ = [
     "Origin",
     "Reply",
     "Timeouts",
+    "get_bot_response",
+    "get_bot_response_sync",
+    "get_final_response",
+    "get_final_response_sync",
     "serve",
 ]

@@ -24,7 +24,7 @@ from poeproto import (
     Text,
     decode_request,
 )
-from poeproto_h11 import BlockingClient, Timeouts, sockets
+from poeproto_h11 import BlockingClient, Timeouts
 
 from .peers_in_thread import scripted_in_thread
 from .scripted_peer import HELLO, LAST_CHUNK, STREAM_HEAD, Peer, Script, answering, chunk, sent
@@ -122,7 +122,7 @@ def naming(monkeypatch: pytest.MonkeyPatch, look_up: Callable[[], list[Any]]) ->
             return look_up()
         return real(host, port, **options)
 
-    monkeypatch.setattr(sockets.socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
 
 
 def test_a_name_that_is_not_resolved_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
