@@ -24,7 +24,9 @@ from poeproto.settings import SettingsResponse
 from poeproto.tools import ToolDefinition
 
 # What can be uploaded: text, bytes, a path, an open binary file (read from where it stands), or a stream of bytes.
-UploadSource = str | bytes | bytearray | memoryview | os.PathLike[str] | IO[bytes] | AsyncIterable[bytes]
+UploadSource = (
+    str | bytes | bytearray | memoryview | os.PathLike[str] | IO[bytes] | Iterable[bytes] | AsyncIterable[bytes]
+)
 # What a model may call: functions under their own names or others, synchronous or asynchronous.
 ToolFunctions = Iterable[Callable[..., Any]] | Mapping[str, Callable[..., Any]]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -88,13 +89,11 @@ class AnyioConnector:
         except TimeoutError:
             raise
         except _FAILURES as exc:
-            raise ConnectFailed(f"no connection to {origin}: {_reason(exc)}") from exc
+            raise ConnectFailed(f"no connection to {origin}: {failure_reason(exc)}") from exc
 
     def _tls(self) -> ssl.SSLContext:
         if self._ssl_context is None:
-            import truststore  # only those who use TLS wait for it
-
-            self._ssl_context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            self._ssl_context = system_trust()
         return self._ssl_context
 
 
@@ -119,10 +118,28 @@ async def _open(host: str, origin: Origin, context: ssl.SSLContext | None) -> An
     )
 
 
-def _reason(exc: BaseException) -> str:
+def system_trust() -> ssl.SSLContext:
+    """TLS that checks certificates against the system's trust store."""
+    import truststore  # only those who use TLS wait for it
+
+    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def readable_now(connection: socket.socket) -> bool:
+    """Whether a read would not block; it may find the end."""
+    if hasattr(select, "poll"):
+        poll = select.poll()  # select() itself knows no descriptor beyond 1,023
+        poll.register(connection, select.POLLIN)
+        return bool(poll.poll(0))
+    return bool(select.select([connection], [], [], 0)[0])
+
+
+def failure_reason(exc: BaseException) -> str:
     """Why there is no connection, in the system's words."""
     # anyio says "all attempts failed", and keeps what the last one met as the cause.
     cause = exc.__cause__ or exc
+    if isinstance(cause, ssl.SSLEOFError):
+        return "the peer closed it"
     if isinstance(cause, ssl.SSLError):
         if cause.reason == "WRONG_VERSION_NUMBER":
             return "what answers there does not speak TLS"
@@ -167,10 +184,4 @@ class AnyioStream:
     def is_quiet(self) -> bool:
         """Whether there is nothing to read."""
         raw = self._stream.extra(anyio.abc.SocketAttribute.raw_socket, None)
-        if raw is None or raw.fileno() < 0:
-            return False
-        if hasattr(select, "poll"):
-            poll = select.poll()  # select() itself knows no descriptor beyond 1,023
-            poll.register(raw, select.POLLIN)
-            return not poll.poll(0)
-        return not select.select([raw], [], [], 0)[0]
+        return raw is not None and raw.fileno() >= 0 and not readable_now(raw)

@@ -33,7 +33,7 @@ from poeproto import (
     Text,
 )
 from poeproto.testing import sample_query
-from poeproto_h11 import Client
+from poeproto_h11 import BlockingClient, Client, get_bot_response_sync, get_final_response
 
 from ..integrations.bots import KEY, SECRET
 
@@ -203,3 +203,29 @@ async def test_settings(address: str) -> None:
             server_bot_dependencies={"Cat": 2},
             enable_multi_entity_prompting=True,
         )
+
+
+# --- the client that blocks, and one-liners
+
+
+@pytest.mark.parametrize("wish", CASES)
+def test_events_for_a_client_that_blocks(address: str, wish: str) -> None:
+    with BlockingClient(access_key=KEY) as client:
+        for _ in range(2):
+            with client.query(address, wish) as reply:
+                assert list(reply) == [*CASES[wish][1], Done()]
+        assert client.connections_opened == 1
+
+
+def test_errors_and_settings_for_a_client_that_blocks(address: str) -> None:
+    with BlockingClient(access_key=KEY) as client:
+        with client.query(address, "error") as reply, pytest.raises(BotError, match="no dogs"):
+            reply.text()
+        assert client.settings(address).introduction_message == "naïve 🐈"
+    with BlockingClient(access_key="wrong") as client, pytest.raises(RequestRefused):
+        client.settings(address)
+
+
+async def test_one_liners(address: str) -> None:
+    assert await get_final_response("text", address, access_key=KEY) == "naïve 🐈\r\n\n"
+    assert list(get_bot_response_sync("replace", address, access_key=KEY)) == [*CASES["replace"][1], Done()]
