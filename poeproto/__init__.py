@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from poeproto._states import State
-    from poeproto.bot import Bot, Context
+    from poeproto.bot import Bot, BotReply, Context, ToolFunctions, UploadSource
     from poeproto.bot_exchange import BotExchange
     from poeproto.codec import (
         decode_event,
@@ -43,11 +43,14 @@ if TYPE_CHECKING:
     from poeproto.costs import CostExchange, CostItem, authorize_cost_request, capture_cost_request
     from poeproto.departures import Departure, Severity
     from poeproto.errors import (
+        AttachmentExpired,
         BotError,
         CallBudgetSpent,
         ConnectFailed,
         ConnectionLost,
         DeadlineExceeded,
+        FetchForbidden,
+        FileTooLarge,
         IncompleteReply,
         InsufficientFunds,
         InvalidValue,
@@ -57,8 +60,12 @@ if TYPE_CHECKING:
         ProtocolError,
         RemoteProtocolError,
         RequestRefused,
+        ToolError,
+        ToolFailed,
+        TooManyFiles,
         TransportError,
         UndeclaredDependency,
+        UnknownTool,
         UploadRefused,
     )
     from poeproto.events import (
@@ -121,6 +128,7 @@ if TYPE_CHECKING:
         parse_arguments,
         prepare_call,
         tool_call_deltas,
+        tool_content,
         tool_error,
         tool_result,
         tools_by_name,
@@ -142,11 +150,13 @@ __all__ = [
     "AspectRatio",
     "AspectRatioOption",
     "Attachment",
+    "AttachmentExpired",
     "AttachmentTemplates",
     "BodyWriter",
     "Bot",
     "BotError",
     "BotExchange",
+    "BotReply",
     "CallBudget",
     "CallBudgetSpent",
     "CloseResponse",
@@ -171,7 +181,9 @@ __all__ = [
     "Error",
     "Event",
     "Feedback",
+    "FetchForbidden",
     "File",
+    "FileTooLarge",
     "Flow",
     "FunctionCall",
     "FunctionCallDelta",
@@ -230,17 +242,23 @@ __all__ = [
     "TextArea",
     "TextField",
     "ToggleSwitch",
+    "TooManyFiles",
     "ToolCall",
     "ToolCallAggregator",
     "ToolCallDelta",
     "ToolDefinition",
+    "ToolError",
+    "ToolFailed",
+    "ToolFunctions",
     "ToolResult",
     "TransportError",
     "UndeclaredDependency",
     "UnknownControl",
     "UnknownEvent",
     "UnknownRequest",
+    "UnknownTool",
     "UploadRefused",
+    "UploadSource",
     "UploadedFile",
     "User",
     "Wait",
@@ -287,6 +305,7 @@ __all__ = [
     "settings_flow",
     "settings_schema",
     "tool_call_deltas",
+    "tool_content",
     "tool_error",
     "tool_result",
     "tool_rounds_flow",
@@ -300,7 +319,7 @@ __all__ = [
 # Where each name is defined.
 _HOMES = {
     "_states": "State",
-    "bot": "Bot Context",
+    "bot": "Bot BotReply Context ToolFunctions UploadSource",
     "bot_exchange": "BotExchange",
     "codec": ("decode_event decode_request decode_settings encode_event encode_request encode_settings event_payload"),
     "controls": (
@@ -311,9 +330,10 @@ _HOMES = {
     "costs": "CostExchange CostItem authorize_cost_request capture_cost_request",
     "departures": "Departure Severity",
     "errors": (
-        "BotError CallBudgetSpent ConnectFailed ConnectionLost DeadlineExceeded IncompleteReply InsufficientFunds "
-        "InvalidValue LimitExceeded LocalProtocolError PoeprotoError ProtocolError RemoteProtocolError "
-        "RequestRefused TransportError UndeclaredDependency UploadRefused"
+        "AttachmentExpired BotError CallBudgetSpent ConnectFailed ConnectionLost DeadlineExceeded FetchForbidden "
+        "FileTooLarge IncompleteReply InsufficientFunds InvalidValue LimitExceeded LocalProtocolError "
+        "PoeprotoError ProtocolError RemoteProtocolError RequestRefused TooManyFiles ToolError ToolFailed "
+        "TransportError UndeclaredDependency UnknownTool UploadRefused"
     ),
     "events": "Data Done Error Event File Json Meta ReplaceResponse SuggestedReply Text UnknownEvent",
     "flows": (
@@ -341,8 +361,8 @@ _HOMES = {
     "settings_sync": "fetch_settings_request read_settings_sync update_settings_request",
     "sse": "SSEDecoder ServerSentEvent encode_comment encode_sse",
     "tool_calls": (
-        "ToolCallAggregator delta_text parse_arguments prepare_call tool_call_deltas tool_error tool_result "
-        "tools_by_name"
+        "ToolCallAggregator delta_text parse_arguments prepare_call tool_call_deltas tool_content tool_error "
+        "tool_result tools_by_name"
     ),
     "tools": "FunctionCall FunctionCallDelta FunctionDefinition ToolCall ToolCallDelta ToolDefinition ToolResult",
     "uploads": "UploadedFile read_upload upload_by_url_request upload_request",

@@ -9,7 +9,7 @@ from poeproto._json import dumps
 from poeproto._states import BOT_TRANSITIONS, KINDS, STREAMING, ExchangeState, Kind, State
 from poeproto.auth import access_key_set, bearer_key, key_matches
 from poeproto.codec import decode_request, encode_event, encode_settings
-from poeproto.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
+from poeproto.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError, TooManyFiles
 from poeproto.events import Done, Error, Event, File, ReplaceResponse, Text
 from poeproto.http import HttpResponse, RequestHead, ResponseHead
 from poeproto.limits import Limits
@@ -51,6 +51,8 @@ class BotExchange:
 
     Attributes:
         error: the fault of the peer, once there is one.
+        events: how many events were sent, `error` and `done` apart.
+        files: how many of them were files.
     """
 
     def __init__(self, access_keys: str | Iterable[str | bytes] | None, limits: Limits | None = None) -> None:
@@ -60,8 +62,8 @@ class BotExchange:
         self.error: RemoteProtocolError | None = None
         self._body = bytearray()  # not a list of parts: the peer chooses how small they are
         self._settings_are_due = False
-        self._events = 0
-        self._files = 0
+        self.events: int = 0
+        self.files: int = 0
         self._text_lengths: dict[int | None, int] = {}
 
     @property
@@ -230,7 +232,7 @@ class BotExchange:
 
     def _count(self, event: Event) -> None:
         limits = self._limits
-        if self._events >= limits.events:
+        if self.events >= limits.events:
             raise LocalProtocolError(f"the reply would have more than {limits.events} events")
         if isinstance(event, _TEXTS):
             index, length = event.index, len(event.text)
@@ -240,10 +242,10 @@ class BotExchange:
                 raise LocalProtocolError(f"the answer would be longer than {limits.text_length} characters")
             self._text_lengths[index] = length
         elif isinstance(event, File):
-            if self._files >= limits.files:
-                raise LocalProtocolError(f"the reply would have more than {limits.files} files")
-            self._files += 1
-        self._events += 1
+            if self.files >= limits.files:
+                raise TooManyFiles(f"the reply would have more than {limits.files} files")
+            self.files += 1
+        self.events += 1
 
     @staticmethod
     def _has_key(head: RequestHead, accepted: frozenset[bytes]) -> bool:

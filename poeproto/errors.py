@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from poeproto.http import HttpResponse
     from poeproto.rate_limits import RateLimit
     from poeproto.reply import ReplyFold
+    from poeproto.tools import ToolCall
 
 
 class PoeprotoError(Exception):
@@ -66,6 +67,38 @@ class UndeclaredDependency(LocalProtocolError):
 
 class CallBudgetSpent(LocalProtocolError):
     """A bot was to be called more often for one message than `SettingsResponse.server_bot_dependencies` says."""
+
+
+class FileTooLarge(LocalProtocolError):
+    """A file was to be uploaded that is larger than `Limits.file_size`."""
+
+
+class TooManyFiles(LocalProtocolError):
+    """A reply was to have more files than `Limits.files`."""
+
+
+class ToolError(LocalProtocolError):
+    """A tool that a model called came to nothing.
+
+    Attributes:
+        call: what the model asked for.
+    """
+
+    def __init__(self, message: str, *, call: ToolCall) -> None:
+        super().__init__(message)
+        self.call = call
+
+
+class UnknownTool(ToolError):
+    """A model called a tool that it was not given, or in a way that cannot be understood."""
+
+
+class ToolFailed(ToolError):
+    """A tool raised an exception, which is the ``__cause__``, or returned what has no form in JSON."""
+
+
+class FetchForbidden(LocalProtocolError):
+    """A URL was to be fetched that the server's policy does not allow."""
 
 
 class RemoteProtocolError(ProtocolError):
@@ -133,6 +166,10 @@ class RequestRefused(PoeprotoError):
 
 class UploadRefused(RequestRefused):
     """The file service did not take the file. Attributes as in `RequestRefused`."""
+
+
+class AttachmentExpired(RequestRefused):
+    """A file is not at its URL any more; Poe's are good for ten minutes. Attributes as in `RequestRefused`."""
 
 
 class InsufficientFunds(PoeprotoError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import attrs
 
@@ -88,11 +88,30 @@ class RequestHead(_Head):
         method: as sent.
         target: the path and query as sent, still percent-encoded (RFC 9112, 3.2).
         headers: pairs of name and value.
+        client: the address the request came from and its port, where the server knows; a proxy's own, behind one.
     """
 
     method: str
     target: str = attrs.field(repr=_without_query)
     headers: Headers = attrs.field(default=(), converter=normalise_headers, repr=_without_secrets)
+    client: tuple[str, int] | None = attrs.field(default=None, kw_only=True, repr=False)
+
+    @property
+    def path(self) -> str:
+        """The path of the target, decoded; a mount's included."""
+        path = self.target.partition("?")[0]
+        # The absolute form, which a server must accept (RFC 9112, 3.2.2).
+        return unquote(path if path.startswith("/") else urlsplit(path).path) or "/"
+
+    @property
+    def query_string(self) -> str:
+        """The query of the target as sent; empty where there is none."""
+        return self.target.partition("?")[2]
+
+    @property
+    def query(self) -> dict[str, list[str]]:
+        """The query of the target, decoded: the values of each name, in their order."""
+        return parse_qs(self.query_string, keep_blank_values=True)
 
 
 @checked

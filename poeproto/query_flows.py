@@ -60,11 +60,21 @@ class CallBudget:
     """
 
     def __init__(self, dependencies: Mapping[str, int]) -> None:
-        self._left = dict(dependencies)
+        self._declared = dict(dependencies)
+        self._made: dict[str, int] = {}
+
+    def declare(self, dependencies: Mapping[str, int]) -> None:
+        """Go by these settings from now on; calls that were made stay counted."""
+        self._declared = dict(dependencies)
 
     def left(self, bot_name: str) -> int:
         """How many calls to that bot are left; 0 for one that was not declared."""
-        return self._left.get(bot_name, 0)
+        return max(0, self._declared.get(bot_name, 0) - self._made.get(bot_name, 0))
+
+    @property
+    def remaining(self) -> dict[str, int]:
+        """How many calls to each declared bot are left."""
+        return {bot_name: self.left(bot_name) for bot_name in self._declared}
 
     def spend(self, bot_name: str) -> None:
         """Take one call to that bot.
@@ -73,14 +83,14 @@ class CallBudget:
             UndeclaredDependency: when the settings do not name the bot.
             CallBudgetSpent: when no call is left.
         """
-        if bot_name not in self._left:
+        if bot_name not in self._declared:
             raise UndeclaredDependency(f"server_bot_dependencies of the settings does not name {bot_name!r}")
-        if not self._left[bot_name]:
+        if not self.left(bot_name):
             raise CallBudgetSpent(f"all calls to {bot_name!r} that server_bot_dependencies declares were made")
-        self._left[bot_name] -= 1
+        self._made[bot_name] = self._made.get(bot_name, 0) + 1
 
     def __repr__(self) -> str:
-        return f"CallBudget({self._left!r})"
+        return f"CallBudget({self.remaining!r})"
 
 
 class _Output:

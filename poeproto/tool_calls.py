@@ -204,17 +204,24 @@ def prepare_call(tools: Mapping[str, F], call: ToolCall) -> tuple[F, dict[str, A
         return tool_error(call, str(exc))
 
 
+def tool_content(value: object) -> str:
+    """What a tool returned, as a model reads it: a string as it is, anything else as JSON.
+
+    Raises:
+        LocalProtocolError: for a value without a form in JSON.
+    """
+    return value if isinstance(value, str) else dumps(value).decode()
+
+
 def tool_result(call: ToolCall, value: object) -> ToolResult:
-    """What a tool returned, for the model to read: a string as it is, anything else as JSON.
+    """What a tool returned, for the model to read; see `tool_content`.
 
     A value without a form in JSON makes an error result.
     """
-    if not isinstance(value, str):
-        try:
-            value = dumps(value).decode()
-        except LocalProtocolError as exc:
-            return tool_error(call, f"the result of the tool has no form in JSON: {exc}")
-    return ToolResult(call.id, _name(call), value)
+    try:
+        return ToolResult(call.id, _name(call), tool_content(value))
+    except LocalProtocolError as exc:
+        return tool_error(call, f"the result of the tool has no form in JSON: {exc}")
 
 
 def tool_error(call: ToolCall, message: str) -> ToolResult:

@@ -11,7 +11,7 @@ import attrs
 from poeproto._json import loads
 from poeproto._typecheck import checked
 from poeproto.auth import access_key_set
-from poeproto.errors import InvalidValue, LocalProtocolError, RemoteProtocolError, UploadRefused
+from poeproto.errors import FileTooLarge, InvalidValue, RemoteProtocolError, UploadRefused
 from poeproto.events import File
 from poeproto.http import Endpoints, HttpRequest, HttpResponse, StreamedBody
 from poeproto.limits import Limits
@@ -75,11 +75,11 @@ def upload_request(
     Raises:
         InvalidValue: for a boundary or a media type that is none, an empty name, or one with a lone surrogate.
         ValueError: when the key cannot travel in a header.
-        LocalProtocolError: when the file is too large.
+        FileTooLarge: when the file is.
     """
     largest = (limits or Limits()).file_size
     if size > largest:
-        raise LocalProtocolError(f"the file {name!r} has {size} bytes, and {largest} are allowed")
+        raise FileTooLarge(f"the file {name!r} has {size} bytes, and {largest} are allowed")
     if not _BOUNDARY.fullmatch(boundary):
         raise InvalidValue("not a boundary of letters, digits and any of '+_.-", path="boundary")
     if not _MEDIA_TYPE.fullmatch(content_type):

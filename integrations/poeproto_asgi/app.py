@@ -8,8 +8,9 @@ from typing import Any
 
 import anyio
 
-from poeproto import Bot, HttpResponse, Limits, RequestHead, ResponseHead
-from poeproto_runtime import BotService, PeerGone, Route
+from poeproto import Bot, Endpoints, HttpResponse, Limits, RequestHead, ResponseHead
+from poeproto_h11.outside import make_outside
+from poeproto_runtime import BotService, FetchPolicy, Hook, Hooks, PeerGone, Route
 
 # The types of the ASGI specification; its messages are open dictionaries.
 Scope = MutableMapping[str, Any]
@@ -27,6 +28,12 @@ class BotApp:
         allow_without_key: accept requests without a key; for a single bot only.
         bot_name: the bot's name on Poe; for a single bot only.
         limits: the bounds of every exchange.
+        endpoints: where Poe is, for calls of the bots.
+        fetch_policy: which URLs `Context.fetch_attachment` may fetch; None for none.
+        sync_settings: whether Poe is told the settings of bots whose name and key are known, when the serving begins.
+        on_start: called when the head of a request has been read; this and the next two must be quick.
+        on_first_event: called when the first event of a reply is out.
+        on_end: called when a request is over, however it ended.
 
     Raises:
         TypeError: when given something else than a `Bot` or `Route`s, or single-bot arguments beside routes.
@@ -41,6 +48,12 @@ class BotApp:
         allow_without_key: bool = False,
         bot_name: str | None = None,
         limits: Limits | None = None,
+        endpoints: Endpoints | None = None,
+        fetch_policy: FetchPolicy | None = None,
+        sync_settings: bool = True,
+        on_start: Hook | None = None,
+        on_first_event: Hook | None = None,
+        on_end: Hook | None = None,
     ) -> None:
         if isinstance(bot, Mapping):
             if access_key is not None or allow_without_key or bot_name is not None:
@@ -49,12 +62,15 @@ class BotApp:
         else:
             route = Route(bot, access_key=access_key, allow_without_key=allow_without_key, bot_name=bot_name)
             routes = {"/": route}
-        self.service = BotService(routes, limits)
+        limits = limits or Limits()
+        outside = make_outside(limits, endpoints, fetch_policy=fetch_policy)
+        hooks = Hooks(on_start=on_start, on_first_event=on_first_event, on_end=on_end)
+        self.service = BotService(routes, limits, outside, hooks, sync_settings=sync_settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection of the ASGI server."""
         if scope["type"] == "http":
-            head = RequestHead(scope["method"], _target(scope), scope["headers"])
+            head = RequestHead(scope["method"], _target(scope), scope["headers"], client=_client(scope))
             await self.service.handle(head, _path(scope), _AsgiChannel(receive, send))
         elif scope["type"] == "lifespan":
             await self._run_lifespan(receive, send)
@@ -70,7 +86,8 @@ class BotApp:
 
         It takes an argument, which it ignores, so that Starlette can be given it as it is.
         """
-        yield
+        async with self.service.running():
+            yield
 
     async def _run_lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -85,6 +102,11 @@ def _target(scope: Scope) -> str:
     target = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
     query = scope["query_string"].decode("latin-1")
     return f"{target}?{query}" if query else target
+
+
+def _client(scope: Scope) -> tuple[str, int] | None:
+    client = scope.get("client")  # optional in ASGI; for a Unix socket, servers give None or an empty host
+    return (client[0], client[1] or 0) if client and client[0] else None
 
 
 def _path(scope: Scope) -> str:

@@ -1,4 +1,4 @@
-"""The `poeproto` command: serve a bot, query one, ask for its settings.
+"""The `poeproto` command: serve a bot, query one, ask for its settings, simulate Poe.
 
 It exits with 0 for success, 1 when the bot or the peer failed (one line on standard error), 2 for wrong usage.
 """
@@ -19,6 +19,7 @@ import click
 from click.core import ParameterSource
 
 from poeproto import (
+    Endpoints,
     Event,
     File,
     LocalProtocolError,
@@ -32,30 +33,27 @@ from poeproto import (
     encode_settings,
     event_payload,
 )
-from poeproto.auth import access_key_set
-from poeproto_asgi import TargetError, TargetFailed, run
+from poeproto_asgi import AppOptions, FetchPolicy, TargetError, TargetFailed, run
 from poeproto_asgi.serving import WorkerClass
+from poeproto_cli.options import access_key_option, bind_option, worker_class_option
+from poeproto_cli.simulation import simulate
 from poeproto_h11 import Client
 from poeproto_runtime import AccessKeyMissing
 
 T = TypeVar("T")
 
 
-def _checked_key(context: click.Context, parameter: click.Parameter, key: str | None) -> str | None:
-    if key is not None:
-        try:
-            access_key_set(key)
-        except ValueError:
-            raise click.BadParameter("a key is a string of visible ASCII characters") from None
-    return key
+def _checked_endpoint(context: click.Context, parameter: click.Parameter, url: str | None) -> str | None:
+    if url is None:
+        return None
+    url = url.rstrip("/")
+    try:
+        FetchPolicy(origins=[url])
+    except ValueError:
+        raise click.BadParameter(f"{url!r} is not the root of a server, as in http://127.0.0.1:8000") from None
+    return url
 
 
-_access_key = click.option(
-    "--access-key",
-    callback=_checked_key,
-    envvar="POE_ACCESS_KEY",
-    help="The bot's access key. The variable POE_ACCESS_KEY stands in for it, and keeps it out of process lists.",
-)
 _backend = click.option(
     "--backend", type=click.Choice(["asyncio", "trio"]), default="asyncio", show_default=True, help="The event loop."
 )
@@ -68,21 +66,25 @@ def main() -> None:
     """Serve and query Poe server bots."""
 
 
+main.add_command(simulate)
+
+
 @main.command()
 @click.argument("target")
-@click.option(
-    "--bind", default="127.0.0.1:8080", show_default=True, metavar="HOST:PORT", help="Port 0 takes a free one."
-)
-@click.option(
-    "--worker-class",
-    type=click.Choice(["asyncio", "uvloop", "trio"]),
-    default="asyncio",
-    show_default=True,
-    help="The event loop.",
-)
+@bind_option
+@worker_class_option
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="The number of processes.")
-@_access_key
+@access_key_option
 @click.option("--allow-without-key", is_flag=True, help="Answer anyone; a key in the environment is passed over.")
+@click.option("--bot-name", help="The bot's name on Poe. With it and a key, Poe is told its settings at the start.")
+@click.option(
+    "--endpoint",
+    callback=_checked_endpoint,
+    metavar="URL",
+    help="Where the bot finds Poe: the root of a simulator, by default Poe itself.",
+)
+@click.option("--allow-fetch", is_flag=True, help="Let the bot fetch attachments: by https, and from the endpoint.")
+@click.option("--no-sync-settings", is_flag=True, help="Do not tell Poe the bot's settings.")
 @click.pass_context
 def serve(
     context: click.Context,
@@ -92,6 +94,10 @@ def serve(
     workers: int,
     access_key: str | None,
     allow_without_key: bool,
+    bot_name: str | None,
+    endpoint: str | None,
+    allow_fetch: bool,
+    no_sync_settings: bool,
 ) -> None:
     """Serve the bot that TARGET names, until interrupted.
 
@@ -109,8 +115,14 @@ def serve(
             bind=bind,
             worker_class=worker_class,
             workers=workers,
-            access_key=access_key,
-            allow_without_key=allow_without_key,
+            options=AppOptions(
+                access_key=access_key,
+                allow_without_key=allow_without_key,
+                bot_name=bot_name,
+                endpoints=None if endpoint is None else Endpoints.at(endpoint),
+                fetch_policy=FetchPolicy(origins=[] if endpoint is None else [endpoint]) if allow_fetch else None,
+                sync_settings=not no_sync_settings,
+            ),
             on_ready=lambda address: click.echo(f"serving {target} at {address}"),
         )
     except TargetFailed as exc:
@@ -130,7 +142,7 @@ def serve(
 @main.command()
 @click.argument("url")
 @click.argument("text")
-@_access_key
+@access_key_option
 @_backend
 @_json
 def query(url: str, text: str, access_key: str | None, backend: str, as_json: bool) -> None:
@@ -149,7 +161,7 @@ def query(url: str, text: str, access_key: str | None, backend: str, as_json: bo
 
 @main.command()
 @click.argument("url")
-@_access_key
+@access_key_option
 @_backend
 @_json
 def settings(url: str, access_key: str | None, backend: str, as_json: bool) -> None:

@@ -134,7 +134,8 @@ class Client:
         """Have Poe keep a file.
 
         Args:
-            source: text, bytes, a path, an open binary file (read from where it stands), or an async iterable of bytes.
+            source: text, bytes, a path, an open binary file (read from where it stands), or an iterable of bytes, async
+                or not.
             name: the file name; a path and a file have one of their own.
             content_type: the media type; by default what the name's suffix says.
             access_key: a bot's key, by default the client's.

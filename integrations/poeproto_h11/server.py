@@ -15,9 +15,10 @@ import anyio
 import anyio.abc
 import h11
 
-from poeproto import Bot, HttpResponse, Limits, RequestHead, ResponseHead
+from poeproto import Bot, Endpoints, HttpResponse, Limits, RequestHead, ResponseHead
 from poeproto.http import Headers
-from poeproto_runtime import BotService, PeerGone, Route
+from poeproto_h11.outside import make_outside
+from poeproto_runtime import BotService, FetchPolicy, Hook, Hooks, PeerGone, Route
 from poeproto_runtime.binding import address_of, listen
 
 logger = logging.getLogger("poeproto")
@@ -50,6 +51,12 @@ async def serve(
     allow_without_key: bool = False,
     bot_name: str | None = None,
     limits: Limits | None = None,
+    endpoints: Endpoints | None = None,
+    fetch_policy: FetchPolicy | None = None,
+    sync_settings: bool = True,
+    on_start: Hook | None = None,
+    on_first_event: Hook | None = None,
+    on_end: Hook | None = None,
     task_status: anyio.abc.TaskStatus[str] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve bots until cancelled; replies under way break off then.
@@ -60,27 +67,38 @@ async def serve(
         access_key: the bot's key, or several; for a single bot only.
         allow_without_key: accept requests without a key; for a single bot only.
         bot_name: the bot's name on Poe; for a single bot only.
-        limits: the bounds of every exchange; not for an application, which has its own.
+        limits: the bounds of every exchange; like the following, not for an application, which has its own.
+        endpoints: where Poe is, for calls of the bots.
+        fetch_policy: which URLs `Context.fetch_attachment` may fetch; None for none.
+        sync_settings: whether Poe is told the settings of bots whose name and key are known, when the serving begins.
+        on_start: called when the head of a request has been read; this and the next two must be quick.
+        on_first_event: called when the first event of a reply is out.
+        on_end: called when a request is over, however it ended.
         task_status: for `anyio.abc.TaskGroup.start`; given the address as a URL once connections are accepted.
 
     Raises:
         TypeError, ValueError: when the arguments do not make a service; see `Route`.
         OSError: when the address cannot be bound.
     """
+    hooks = Hooks(on_start=on_start, on_first_event=on_first_event, on_end=on_end)
     if isinstance(app, Bot):
         route = Route(app, access_key=access_key, allow_without_key=allow_without_key, bot_name=bot_name)
-        service = BotService({"/": route}, limits)
+        routes: Mapping[str, Route] = {"/": route}
     elif access_key is not None or allow_without_key or bot_name is not None:
         raise TypeError("each Route has its own key and name; pass them there")
-    elif isinstance(app, Mapping):
-        service = BotService(app, limits)
-    elif limits is not None:
-        raise TypeError("an application has its own limits")
+    else:
+        routes = app if isinstance(app, Mapping) else {}
+    if isinstance(app, Bot | Mapping):
+        limits = limits or Limits()
+        outside = make_outside(limits, endpoints, fetch_policy=fetch_policy)
+        service = BotService(routes, limits, outside, hooks, sync_settings=sync_settings)
+    elif limits or endpoints or fetch_policy or hooks != Hooks() or not sync_settings:
+        raise TypeError("an application has its own limits, endpoints, policy and hooks, and syncs as it was told")
     else:
         service = app.service
     listening = bind if isinstance(bind, socket.socket) else listen(bind)
     address = address_of(listening)
-    async with await anyio.abc.SocketListener.from_socket(listening) as listener:
+    async with await anyio.abc.SocketListener.from_socket(listening) as listener, service.running():
         task_status.started(address)
         await listener.serve(_ConnectionHandler(service))
 
@@ -115,6 +133,7 @@ class _H11Channel:
         self._stream = stream
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=_MAX_HEAD)
         self._method = ""
+        self._client = _client_of(stream)
 
     async def next_head(self) -> RequestHead | None:
         """The head of the next request; None when the peer has none, or none that can be read."""
@@ -129,7 +148,8 @@ class _H11Channel:
                 if not any(name in _BODY_HEADERS for name, _ in event.headers):
                     # Read its end now: nothing is left unread then, and the connection can stay open.
                     self._h11.next_event()
-                return RequestHead(self._method, event.target.decode("latin-1"), event.headers.raw_items())
+                target = event.target.decode("latin-1")
+                return RequestHead(self._method, target, event.headers.raw_items(), client=self._client)
         return None
 
     async def ready_for_next(self) -> bool:
@@ -226,3 +246,8 @@ class _H11Channel:
             await self._stream.send(b"".join(part for part in parts if part))
         except (anyio.BrokenResourceError, anyio.ClosedResourceError) as exc:
             raise PeerGone("the connection broke while the answer was written") from exc
+
+
+def _client_of(stream: anyio.abc.ByteStream) -> tuple[str, int] | None:
+    address = stream.extra(anyio.abc.SocketAttribute.remote_address, None)
+    return address if isinstance(address, tuple) else None  # a Unix socket's is a path

@@ -6,9 +6,12 @@ caller's own code, and so that a stream over blocking sockets can stand in.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
+import socket
 import ssl
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import anyio
@@ -60,41 +63,83 @@ class AnyioConnector:
 
     Args:
         ssl_context: for https; by default certificates are checked against the system's trust store.
+        resolve: finds the addresses to connect to, in their order; by default all that the name has.
     """
 
-    def __init__(self, ssl_context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        ssl_context: ssl.SSLContext | None = None,
+        resolve: Callable[[Origin], Awaitable[list[str]]] | None = None,
+    ) -> None:
         self._ssl_context = ssl_context
+        self._resolve = resolve
 
     async def __call__(self, origin: Origin, timeout: float) -> ByteStream:
         """A stream to that server."""
         context = self._tls() if origin.scheme == "https" else None
         try:
             with anyio.fail_after(timeout):
-                if context is None:
-                    return AnyioStream(await anyio.connect_tcp(origin.host, origin.port))
-                # HTTP says itself where a body ends, and many servers leave out the end of TLS.
-                stream = await anyio.connect_tcp(
-                    origin.host, origin.port, tls=True, ssl_context=context, tls_standard_compatible=False
-                )
-                return AnyioStream(stream)
+                if self._resolve is None:
+                    return await _open(origin.host, origin, context)
+                *others, last = await self._resolve(origin)
+                for address in others:
+                    with contextlib.suppress(*_FAILURES):
+                        return await _open(address, origin, context)
+                return await _open(last, origin, context)
         except TimeoutError:
             raise
-        except (OSError, UnicodeError, anyio.EndOfStream, anyio.BrokenResourceError) as exc:
-            # The last two are a peer that goes away within the TLS handshake.
-            raise ConnectFailed(f"no connection to {origin}: {_reason(exc)}") from exc
+        except _FAILURES as exc:
+            raise ConnectFailed(f"no connection to {origin}: {failure_reason(exc)}") from exc
 
     def _tls(self) -> ssl.SSLContext:
         if self._ssl_context is None:
-            import truststore  # only those who use TLS wait for it
-
-            self._ssl_context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            self._ssl_context = system_trust()
         return self._ssl_context
 
 
-def _reason(exc: BaseException) -> str:
+# The last two are a peer that goes away within the TLS handshake.
+_FAILURES = (OSError, UnicodeError, anyio.EndOfStream, anyio.BrokenResourceError)
+
+
+async def _open(host: str, origin: Origin, context: ssl.SSLContext | None) -> AnyioStream:
+    if context is None:
+        return AnyioStream(await anyio.connect_tcp(host, origin.port))
+    # HTTP says itself where a body ends, and many servers leave out the end of TLS. The certificate is the name's,
+    # whatever address it is at.
+    return AnyioStream(
+        await anyio.connect_tcp(
+            host,
+            origin.port,
+            tls=True,
+            ssl_context=context,
+            tls_standard_compatible=False,
+            tls_hostname=origin.host,
+        )
+    )
+
+
+def system_trust() -> ssl.SSLContext:
+    """TLS that checks certificates against the system's trust store."""
+    import truststore  # only those who use TLS wait for it
+
+    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def readable_now(connection: socket.socket) -> bool:
+    """Whether a read would not block; it may find the end."""
+    if hasattr(select, "poll"):
+        poll = select.poll()  # select() itself knows no descriptor beyond 1,023
+        poll.register(connection, select.POLLIN)
+        return bool(poll.poll(0))
+    return bool(select.select([connection], [], [], 0)[0])
+
+
+def failure_reason(exc: BaseException) -> str:
     """Why there is no connection, in the system's words."""
     # anyio says "all attempts failed", and keeps what the last one met as the cause.
     cause = exc.__cause__ or exc
+    if isinstance(cause, ssl.SSLEOFError):
+        return "the peer closed it"
     if isinstance(cause, ssl.SSLError):
         if cause.reason == "WRONG_VERSION_NUMBER":
             return "what answers there does not speak TLS"
@@ -139,10 +184,4 @@ class AnyioStream:
     def is_quiet(self) -> bool:
         """Whether there is nothing to read."""
         raw = self._stream.extra(anyio.abc.SocketAttribute.raw_socket, None)
-        if raw is None or raw.fileno() < 0:
-            return False
-        if hasattr(select, "poll"):
-            poll = select.poll()  # select() itself knows no descriptor beyond 1,023
-            poll.register(raw, select.POLLIN)
-            return not poll.poll(0)
-        return not select.select([raw], [], [], 0)[0]
+        return raw is not None and raw.fileno() >= 0 and not readable_now(raw)

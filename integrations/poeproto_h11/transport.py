@@ -99,6 +99,7 @@ class H11Response:
         self._clock = clock
         self._drain_size = drain
         self._broken = False
+        self._interrupted = False
 
     async def receive(self) -> bytes | None:
         """The next part of the body; None at its end, or when the response was left.
@@ -108,17 +109,23 @@ class H11Response:
         """
         if self._connection is None or self._broken:
             return None
+        # A cancellation takes nothing from the stream, but a KeyboardInterrupt may strike between any two steps.
+        self._interrupted = True
         try:
-            return await self._connection.receive_body(self._clock)
+            data = await self._connection.receive_body(self._clock)
         except PoeprotoError:
             if self.head.status == 200:
                 raise
             # The status says more than the trouble with a body that only explains it.
             self._broken = True
             return None
+        self._interrupted = False
+        return data
 
     async def finish(self) -> None:
         """Give the connection back if the body is at its end, or about to be; close it otherwise."""
+        if self._interrupted:
+            await self.aclose()
         connection, self._connection = self._connection, None
         if connection is None:
             return
@@ -133,7 +140,9 @@ class H11Response:
     async def aclose(self) -> None:
         """Close the connection, unless the body has been read to its end."""
         connection, self._connection = self._connection, None
-        if connection is not None:
+        if connection is not None and self._interrupted:
+            await connection.aclose()
+        elif connection is not None:
             await self._pool.give_back(self._origin, connection)
 
     async def _drain(self, connection: Connection) -> None:

@@ -80,26 +80,34 @@ class Outgoing:
         with _as_ours():
             return bot if "://" in bot else self.endpoints.bot(bot)
 
+    def bot_url(self, bot_name: str) -> str:
+        """The URL of the bot of that name on Poe, whatever it looks like."""
+        with _as_ours():
+            return self.endpoints.bot(bot_name)
+
     def query(self, url: str, request: QueryRequest, access_key: str | None) -> Reply:
         """Ask the bot at that URL."""
         fold = ReplyFold()
-        flow = query_flow(
-            request, url, access_key=_usable(access_key), limits=self.limits, retry=self._retry, fold=fold
-        )
-        return Reply(self._run(flow), fold)
+        return Reply(self.query_run(url, request, access_key, fold), fold)
 
-    def tool_rounds(
+    def query_run(self, url: str, request: QueryRequest, access_key: str | None, fold: ReplyFold) -> FlowRun[ReplyFold]:
+        """Ask the bot at that URL, and gather its reply there."""
+        return self._run(
+            query_flow(request, url, access_key=_usable(access_key), limits=self.limits, retry=self._retry, fold=fold)
+        )
+
+    def tool_rounds_run(
         self,
         url: str,
         request: QueryRequest,
         tools: Iterable[ToolDefinition],
         run_tools: RunToolCalls,
         access_key: str | None,
+        fold: ReplyFold,
         bot_name: str = "",
         budget: CallBudget | None = None,
-    ) -> Reply:
-        """Ask the model at that URL, and run the tools it calls for."""
-        fold = ReplyFold()
+    ) -> FlowRun[ReplyFold]:
+        """Ask the model at that URL, run the tools it calls for, and gather its reply there."""
         flow = tool_rounds_flow(
             request,
             url,
@@ -111,7 +119,7 @@ class Outgoing:
             budget=budget,
             fold=fold,
         )
-        return Reply(FlowRun(flow, self._transport, run_tools), fold)
+        return FlowRun(flow, self._transport, run_tools)
 
     async def settings(self, url: str, access_key: str | None) -> SettingsResponse:
         """The settings of the bot at that URL."""

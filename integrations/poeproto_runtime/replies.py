@@ -65,7 +65,7 @@ class Reply:
 
     async def __anext__(self) -> Event:
         if not self._entered or (self._left and not self._run.returned):
-            raise LocalProtocolError("the reply is not open: it can be read within its `async with` only")
+            raise LocalProtocolError("the reply is not open: it can be read within its `with` block only")
         event = self._run.take() or await self._run.next_event()
         if event is None:
             raise StopAsyncIteration

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 
-from poeproto import Bot
+from poeproto import Bot, Endpoints
 from poeproto.auth import access_key_set
+from poeproto_runtime.outside import DeclaredCalls
 
 logger = logging.getLogger("poeproto")
 
@@ -23,6 +24,7 @@ class Route:
         access_key: the bot's key, or several while one is being rotated; the first is the one used for calls to Poe.
         allow_without_key: accept requests from anyone; for tests and for servers that check keys elsewhere.
         bot_name: the bot's name on Poe.
+        endpoints: where Poe is for this bot, if elsewhere than for the server's others.
 
     Raises:
         TypeError: when `bot` is not a `Bot`.
@@ -37,6 +39,7 @@ class Route:
         access_key: str | Iterable[str] | None = None,
         allow_without_key: bool = False,
         bot_name: str | None = None,
+        endpoints: Endpoints | None = None,
     ) -> None:
         if not isinstance(bot, Bot):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"a Bot is expected, got {bot!r}")
@@ -48,6 +51,8 @@ class Route:
             logger.warning("%s has no get_response: it answers every message with an error", type(bot).__name__)
         self.bot = bot
         self.bot_name = bot_name
+        self.endpoints = endpoints
+        self.declared = DeclaredCalls(bot)
         listed = [access_key] if isinstance(access_key, str) else list(access_key or ())
         self.access_key = listed[0] if listed else None
         self.accepted_keys = None if access_key is None else access_key_set(listed)

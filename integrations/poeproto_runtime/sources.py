@@ -5,13 +5,14 @@ from __future__ import annotations
 import mimetypes
 import os
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
+from contextlib import aclosing
 from pathlib import Path
 from typing import IO, Any, Protocol, TypeVar, cast
 
 import attrs
 
-from poeproto import Limits, LocalProtocolError
+from poeproto import FileTooLarge, Limits, LocalProtocolError, UploadSource
 
 T = TypeVar("T")
 
@@ -19,7 +20,8 @@ _CHUNK = 64 * 1024
 # What is kept in memory of something whose length shows only when it has been read.
 _IN_MEMORY = 1024 * 1024
 
-Source = str | bytes | bytearray | memoryview | os.PathLike[str] | IO[bytes] | AsyncIterable[bytes]
+BlockingSource = str | bytes | bytearray | memoryview | os.PathLike[str] | IO[bytes] | Iterable[bytes]
+Source = UploadSource
 
 
 class InThread(Protocol):
@@ -62,14 +64,15 @@ async def measure(
     """The source with all that an upload needs to know.
 
     Args:
-        source: text, bytes, a path, an open binary file (read from where it stands), or an async iterable of bytes.
+        source: text, bytes, a path, an open binary file (read from where it stands), or an iterable of bytes, async
+            or not.
         name: the file name; a path and a file have one of their own.
         content_type: the media type; by default what the name's suffix says.
         limits: `Limits.file_size` is kept where something must be read to be measured.
         in_thread: calls what may block.
 
     Raises:
-        LocalProtocolError: when there is no name, or a stream is too long.
+        LocalProtocolError: when there is no name; `FileTooLarge` when a stream is too long.
         TypeError: for another source, or a file in text mode.
         OSError: when a file cannot be read.
     """
@@ -85,19 +88,27 @@ async def measure(
         content, own_name, temporary = await _spool(source, limits, in_thread), None, True
         size = content.tell()
     elif callable(getattr(source, "read", None)):
-        content, own_name = source, _name_of(source)
-        if source.seekable():
-            start = source.tell()
-            size = await in_thread(source.seek, 0, os.SEEK_END) - start
+        file = cast("IO[bytes]", source)
+        content, own_name = file, _name_of(file)
+        if file.seekable():
+            start = file.tell()
+            size = await in_thread(file.seek, 0, os.SEEK_END) - start
         else:
-            content, temporary = await _spool(_read(source, in_thread), limits, in_thread), True
+            async with aclosing(_read(file, in_thread)) as chunks:
+                content, temporary = await _spool(chunks, limits, in_thread), True
             size = content.tell()
+    elif isinstance(source, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        async with aclosing(_iterate(source, in_thread)) as chunks:
+            content, own_name, temporary = await _spool(chunks, limits, in_thread), None, True
+        size = content.tell()
     else:
         raise TypeError(
-            f"text, bytes, a path, a binary file or an async iterable of bytes is expected, got {type(source).__name__}"
+            f"text, bytes, a path, a binary file or an iterable of bytes is expected, got {type(source).__name__}"
         )
     name = name or own_name
     if not name:
+        if temporary and not isinstance(content, bytes | os.PathLike):
+            content.close()
         raise LocalProtocolError("a file needs a name: pass one")
     if content_type is None:
         content_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
@@ -118,21 +129,33 @@ async def read_source(source: MeasuredSource, in_thread: InThread) -> AsyncGener
     elif isinstance(content, os.PathLike):
         file: IO[bytes] = await in_thread(Path(content).open, "rb")
         try:
-            async for chunk in _read(file, in_thread):
-                yield chunk
+            async with aclosing(_read(file, in_thread)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
         finally:
             file.close()  # of a file that was read, this does not block
     else:
         await in_thread(content.seek, source.start)
-        async for chunk in _read(content, in_thread):
-            yield chunk
+        async with aclosing(_read(content, in_thread)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
 
-async def _read(file: IO[bytes], in_thread: InThread) -> AsyncIterator[bytes]:
+async def _read(file: IO[bytes], in_thread: InThread) -> AsyncGenerator[bytes]:
     while chunk := await in_thread(file.read, _CHUNK):
         if not isinstance(chunk, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"the file must be open in binary mode; reading it gave {type(chunk).__name__}")
         yield chunk
+
+
+async def _iterate(parts: Iterable[bytes], in_thread: InThread) -> AsyncGenerator[bytes]:
+    iterator = iter(parts)
+
+    def next_part() -> bytes | None:
+        return next(iterator, None)
+
+    while (part := await in_thread(next_part)) is not None:
+        yield part
 
 
 async def _spool(chunks: AsyncIterable[bytes], limits: Limits, in_thread: InThread) -> IO[bytes]:
@@ -142,10 +165,12 @@ async def _spool(chunks: AsyncIterable[bytes], limits: Limits, in_thread: InThre
         async for chunk in chunks:
             size += len(chunk)
             if size > limits.file_size:
-                raise LocalProtocolError(f"the file is larger than the {limits.file_size} bytes that are allowed")
+                raise FileTooLarge(f"the file is larger than the {limits.file_size} bytes that are allowed")
             await in_thread(file.write, chunk)
     except BaseException:
         file.close()
+        if isinstance(chunks, AsyncGenerator):
+            await chunks.aclose()  # a loop does not close what it leaves
         raise
     return cast("IO[bytes]", file)
 

@@ -47,3 +47,15 @@ class Transport(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Wait."""
         ...
+
+
+class SharedTransport(Transport, Protocol):
+    """A transport of several users, whose connections are kept as long as there is one."""
+
+    def hold(self) -> None:
+        """Count one user more."""
+        ...
+
+    async def release(self) -> None:
+        """Count one user less. After the last, the connections are closed; a later user finds new ones."""
+        ...

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any, TypeVar
 
 import pytest
 
 from poeproto import (
+    AttachmentTemplates,
     Bot,
     Context,
     Error,
@@ -35,8 +36,19 @@ class ContextOfATest:
     bot_name = "Test"
     limits = Limits()
 
-    def on_close(self, async_fn: Callable[[], Awaitable[object]]) -> None:
-        raise AssertionError("no bot here has anything to close")
+    @property
+    def calls_left(self) -> dict[str, int]:
+        return {}
+
+    def _unused(self, *args: Any, **kwargs: Any) -> Any:
+        raise AssertionError("no bot here uses it")
+
+    query_bot = run_tools = on_close = _unused
+
+    async def _never_awaited(self, *args: Any, **kwargs: Any) -> Any:
+        raise AssertionError("no bot here awaits it")
+
+    final_text = post_attachment = fetch_attachment = authorize_cost = capture_cost = _never_awaited
 
 
 CONTEXT: Context = ContextOfATest()
@@ -73,6 +85,14 @@ def test_a_bot_that_overrides_nothing_says_so_in_a_legal_reply() -> None:
 
 def test_a_bot_that_overrides_nothing_has_the_default_settings() -> None:
     assert run(Bot().get_settings(SettingsRequest(), CONTEXT)) == SettingsResponse()
+
+
+def test_attachments_are_put_into_words_unless_a_bot_says_otherwise() -> None:
+    class Plain(Bot):
+        attachment_templates = None
+
+    assert Bot.attachment_templates == AttachmentTemplates()
+    assert Plain().attachment_templates is None
 
 
 def test_a_bot_that_overrides_nothing_takes_every_report() -> None:

@@ -36,6 +36,7 @@ from poeproto import (
     State,
     SuggestedReply,
     Text,
+    TooManyFiles,
     UnknownEvent,
     decode_settings,
 )
@@ -245,6 +246,13 @@ def test_what_passes_a_limit_is_refused_and_the_reply_can_still_end(
     for event in [*still_fitting, *end]:
         assert exchange.send(event)
     assert exchange.our_state is State.DONE
+
+
+def test_what_was_sent_is_counted_without_the_end() -> None:
+    exchange = opened(Text("a"), FILE, FILE, Done())
+    assert (exchange.events, exchange.files) == (3, 2)
+    with pytest.raises(TooManyFiles):
+        opened(FILE, limits=Limits(files=1)).send(FILE)
 
 
 def test_after_a_limit_the_apology_is_still_possible() -> None:

@@ -7,12 +7,16 @@ import pytest
 
 import poeproto
 from poeproto import (
+    AttachmentExpired,
     BotError,
     CallBudgetSpent,
     ConnectFailed,
     ConnectionLost,
     DeadlineExceeded,
     Error,
+    FetchForbidden,
+    FileTooLarge,
+    FunctionCall,
     HttpResponse,
     IncompleteReply,
     InsufficientFunds,
@@ -24,14 +28,26 @@ from poeproto import (
     RemoteProtocolError,
     ReplyFold,
     RequestRefused,
+    ToolCall,
+    ToolError,
+    ToolFailed,
+    TooManyFiles,
     TransportError,
     UndeclaredDependency,
+    UnknownTool,
     UploadRefused,
 )
 
 PARENTS: list[tuple[type[Exception], type[Exception]]] = [
     (UndeclaredDependency, LocalProtocolError),
     (CallBudgetSpent, LocalProtocolError),
+    (FileTooLarge, LocalProtocolError),
+    (TooManyFiles, LocalProtocolError),
+    (ToolError, LocalProtocolError),
+    (UnknownTool, ToolError),
+    (ToolFailed, ToolError),
+    (FetchForbidden, LocalProtocolError),
+    (AttachmentExpired, RequestRefused),
     (UploadRefused, RequestRefused),
     (InsufficientFunds, PoeprotoError),
     (PoeprotoError, Exception),
@@ -156,6 +172,7 @@ def test_every_error_can_carry_the_partial_reply(error: PoeprotoError) -> None:
         LimitExceeded("x", limit="events"),
         RequestRefused("x", status=500, retry_after="7", body_start=b"busy"),
         BotError(Error(text="no")),
+        ToolFailed("x", call=ToolCall("1", FunctionCall("f"))),
     ],
     ids=lambda error: type(error).__name__,
 )

@@ -70,6 +70,32 @@ def test_a_value_is_read_as_latin_1() -> None:
         assert head.get("x-kind") == "twö"
 
 
+@pytest.mark.parametrize(
+    ("target", "path", "query_string", "query"),
+    [
+        ("/", "/", "", {}),
+        ("/a%20b/c?x=1", "/a b/c", "x=1", {"x": ["1"]}),
+        ("/a?x=1&y=&x=%C3%A9+2&z", "/a", "x=1&y=&x=%C3%A9+2&z", {"x": ["1", "é 2"], "y": [""], "z": [""]}),
+        ("/a?b?c", "/a", "b?c", {"b?c": [""]}),
+        ("//a/b", "//a/b", "", {}),
+        ("http://bot.invalid/a?x=1", "/a", "x=1", {"x": ["1"]}),
+        ("http://bot.invalid?x=1", "/", "x=1", {"x": ["1"]}),
+    ],
+)
+def test_the_parts_of_a_target(target: str, path: str, query_string: str, query: dict[str, list[str]]) -> None:
+    head = RequestHead("POST", target)
+    assert (head.path, head.query_string, head.query) == (path, query_string, query)
+
+
+def test_a_request_may_know_its_client_and_does_not_show_it() -> None:
+    assert RequestHead("POST", "/").client is None
+    head = RequestHead("POST", "/", client=("192.0.2.7", 4711))
+    assert head.client == ("192.0.2.7", 4711)
+    assert "192.0.2.7" not in repr(head)
+    with pytest.raises(TypeError):
+        RequestHead("POST", "/", client="192.0.2.7")  # pyright: ignore[reportArgumentType]
+
+
 def test_a_missing_header_is_none() -> None:
     for head in [*heads([("x-kind", "one")]), *heads([])]:
         assert head.get("x-other") is None

@@ -317,6 +317,19 @@ def test_a_bot_that_was_not_declared_is_not_called() -> None:
     assert repr(budget) == "CallBudget({'Model': 1})"
 
 
+def test_a_bot_may_declare_more_and_what_was_spent_stays_spent() -> None:
+    budget = CallBudget({"Model": 1, "Old": 1})
+    budget.spend("Model")
+    assert budget.remaining == {"Model": 0, "Old": 1}
+    budget.declare({"Model": 3, "New": 1})
+    assert budget.remaining == {"Model": 2, "New": 1}
+    budget.declare({})
+    with pytest.raises(UndeclaredDependency):
+        budget.spend("Model")
+    budget.declare({"Model": 0})
+    assert budget.left("Model") == 0
+
+
 def test_earlier_results_in_the_query_are_kept() -> None:
     earlier = attrs.evolve(
         HELLO, tool_calls=[ToolCall("c0", FunctionCall("weather"))], tool_results=[ToolResult("c0", "weather", "rain")]

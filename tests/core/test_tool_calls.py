@@ -9,13 +9,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poeproto import FunctionCall, Json, LimitExceeded, Limits, RemoteProtocolError, ToolCall, ToolResult
+from poeproto import (
+    FunctionCall,
+    Json,
+    LimitExceeded,
+    Limits,
+    LocalProtocolError,
+    RemoteProtocolError,
+    ToolCall,
+    ToolResult,
+)
 from poeproto.tool_calls import (
     ToolCallAggregator,
     delta_text,
     parse_arguments,
     prepare_call,
     tool_call_deltas,
+    tool_content,
     tool_error,
     tool_result,
     tools_by_name,
@@ -232,9 +242,12 @@ CALL = ToolCall("c", FunctionCall("f"))
     [("as it is", "as it is"), ({"a": [1, None]}, '{"a":[1,null]}'), (None, "null"), (True, "true"), (1.5, "1.5")],
 )
 def test_a_result_is_text(value: object, content: str) -> None:
+    assert tool_content(value) == content
     assert tool_result(CALL, value) == ToolResult("c", "f", content)
 
 
 def test_a_result_without_a_form_is_an_error_the_model_can_read() -> None:
     assert "no form in JSON" in json.loads(tool_result(CALL, {1, 2}).content)["error"]
+    with pytest.raises(LocalProtocolError):
+        tool_content({1, 2})
     assert tool_error(ToolCall("c"), "no").name == ""

@@ -11,6 +11,7 @@ from poeproto import (
     BodyWriter,
     Endpoints,
     File,
+    FileTooLarge,
     HttpRequest,
     HttpResponse,
     InvalidValue,
@@ -98,7 +99,7 @@ def test_what_would_break_the_form_is_refused(changes: dict[str, Any], path: str
 
 def test_a_file_may_be_too_large() -> None:
     assert upload(size=50 * 1024 * 1024)
-    with pytest.raises(LocalProtocolError, match="has 11 bytes, and 10 are allowed"):
+    with pytest.raises(FileTooLarge, match="has 11 bytes, and 10 are allowed"):
         upload(size=11, limits=Limits(file_size=10))
 
 

@@ -38,8 +38,14 @@ def bot(blocks: list[str]) -> str:
 
 @pytest.fixture(scope="module")
 def client(blocks: list[str]) -> str:
-    [block] = [block for block in blocks if ADDRESS in block]
-    assert "anyio.run(main)" in block
+    [block] = [block for block in blocks if ADDRESS in block and "anyio.run(main)" in block]
+    return block
+
+
+@pytest.fixture(scope="module")
+def blocking_client(blocks: list[str]) -> str:
+    [block] = [block for block in blocks if "BlockingClient" in block]
+    assert ADDRESS in block
     return block
 
 
@@ -54,7 +60,9 @@ def test_every_block_is_short(blocks: list[str]) -> None:
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_the_client_talks_to_the_bot(readme: str, bot: str, client: str, backend: str, tmp_path: Path) -> None:
+def test_the_clients_talk_to_the_bot(
+    readme: str, bot: str, client: str, blocking_client: str, backend: str, tmp_path: Path
+) -> None:
     [line] = [line for line in shell_lines(readme) if line.startswith(f"{COMMAND}serve ")]
     target, *options = shlex.split(line.removeprefix(f"{COMMAND}serve "))
     (tmp_path / target.partition(":")[0]).write_text(bot, encoding="utf-8")
@@ -64,11 +72,17 @@ def test_the_client_talks_to_the_bot(readme: str, bot: str, client: str, backend
         )
         (tmp_path / "client.py").write_text(program, encoding="utf-8")
         client_run = run([sys.executable, "-W", "error", "client.py"], tmp_path)
-        assert [line for line in client_run.splitlines() if line] == [
+        events = [
             "Text(text='HELLO ', index=None, extra={})",
             "Text(text='THERE ', index=None, extra={})",
             "Done(index=None, extra={})",
         ]
+        assert [line for line in client_run.splitlines() if line] == events
+
+        program = blocking_client.replace(ADDRESS, server.address)
+        (tmp_path / "blocking.py").write_text(program, encoding="utf-8")
+        client_run = run([sys.executable, "-W", "error", "blocking.py"], tmp_path)
+        assert [line for line in client_run.splitlines() if line] == ["HELLO THERE ", *events]
 
         [line] = [line for line in shell_lines(readme) if line.startswith(f"{COMMAND}query ")]
         arguments = shlex.split(line.removeprefix(COMMAND).replace(ADDRESS, server.address))
@@ -81,9 +95,9 @@ def run(command: list[str], folder: Path) -> str:
     return done.stdout
 
 
-def test_the_other_blocks_run(blocks: list[str], bot: str, client: str) -> None:
+def test_the_other_blocks_run(blocks: list[str], bot: str, client: str, blocking_client: str) -> None:
     for block in blocks:
-        if block not in (bot, client):
+        if block not in (bot, client, blocking_client):
             exec(compile(block, "README.md", "exec"), {"__name__": "__main__"})
 
 

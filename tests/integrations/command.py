@@ -15,7 +15,7 @@ SECONDS = 30  # for a process that hangs
 
 
 class Serving:
-    """`poeproto serve`, once it accepts connections."""
+    """`poeproto serve` or `poeproto simulate`, once it accepts connections."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
@@ -41,9 +41,21 @@ class Serving:
 @contextmanager
 def serving(target: str, *options: str, env: Mapping[str, str] | None = None) -> Generator[Serving]:
     """Run `poeproto serve` on a free port, and end it if the test did not."""
-    command = [*COMMAND, "serve", target, "--bind", "127.0.0.1:0", *options]
+    with _running("serve", target, *options, env=env) as process:
+        yield process
+
+
+@contextmanager
+def simulating(*options: str, env: Mapping[str, str] | None = None) -> Generator[Serving]:
+    """Run `poeproto simulate` on a free port, and end it if the test did not."""
+    with _running("simulate", *options, env=env) as process:
+        yield process
+
+
+@contextmanager
+def _running(*arguments: str, env: Mapping[str, str] | None) -> Generator[Serving]:
     with subprocess.Popen(
-        command,
+        [*COMMAND, *arguments, "--bind", "127.0.0.1:0"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 import anyio
 import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 # No test asserts a time; this is for the one that would never end.
 LONGEST_TEST_SECONDS = 30
@@ -18,6 +19,13 @@ LONGEST_TEST_SECONDS = 30
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     """The event loop a test runs in; a module that cares for uvloop has a fixture of its own."""
     return request.param
+
+
+@pytest.fixture
+def portal(anyio_backend: str) -> Generator[BlockingPortal]:
+    """An event loop in another thread, for the servers of clients that block."""
+    with start_blocking_portal(anyio_backend) as portal:
+        yield portal
 
 
 @pytest.fixture(autouse=True)

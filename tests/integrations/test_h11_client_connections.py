@@ -226,11 +226,11 @@ async def test_a_reply_is_read_within_its_with() -> None:
 
     async with scripted(script) as server, Client() as client:
         answer: Reply = client.query(server.address, "hello")
-        with pytest.raises(LocalProtocolError, match="within its `async with`"):
+        with pytest.raises(LocalProtocolError, match="within its `with` block"):
             await anext(answer)
         async with answer:
             assert await anext(answer) == Text("hello")
-        with pytest.raises(LocalProtocolError, match="within its `async with`"):
+        with pytest.raises(LocalProtocolError, match="within its `with` block"):
             await anext(answer)
         assert answer.fold.text == "hello"
 

@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import AsyncIterable, Generator
+from contextlib import contextmanager
 from typing import Any
 
 import fastapi_poe
@@ -32,7 +33,7 @@ from poeproto import (
     Text,
 )
 from poeproto.testing import sample_query
-from poeproto_h11 import Client
+from poeproto_h11 import BlockingClient, Client, get_bot_response_sync, get_final_response
 
 from ..integrations.bots import KEY, SECRET
 
@@ -109,18 +110,27 @@ class TheirBot(fastapi_poe.PoeBot):
         )
 
 
-@pytest.fixture(scope="module")
-def address() -> Generator[str]:
-    """Their server, in a thread of its own."""
-    app = fastapi_poe.make_app(TheirBot(), access_key=KEY)
+@contextmanager
+def server_of(bot: fastapi_poe.PoeBot) -> Generator[str]:
+    """Their server, in a thread of its own; gives the address."""
+    app = fastapi_poe.make_app(bot, access_key=KEY)
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
-        # It listens already: who connects waits until the server is there.
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        server.should_exit = True
-        thread.join()
+        try:
+            # It listens already: who connects waits until the server is there.
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@pytest.fixture(scope="module")
+def address() -> Generator[str]:
+    """The address of a server with their bot."""
+    with server_of(TheirBot()) as address:
+        yield address
 
 
 async def events_of(address: str, wish: str) -> list[Event]:
@@ -193,3 +203,29 @@ async def test_settings(address: str) -> None:
             server_bot_dependencies={"Cat": 2},
             enable_multi_entity_prompting=True,
         )
+
+
+# --- the client that blocks, and one-liners
+
+
+@pytest.mark.parametrize("wish", CASES)
+def test_events_for_a_client_that_blocks(address: str, wish: str) -> None:
+    with BlockingClient(access_key=KEY) as client:
+        for _ in range(2):
+            with client.query(address, wish) as reply:
+                assert list(reply) == [*CASES[wish][1], Done()]
+        assert client.connections_opened == 1
+
+
+def test_errors_and_settings_for_a_client_that_blocks(address: str) -> None:
+    with BlockingClient(access_key=KEY) as client:
+        with client.query(address, "error") as reply, pytest.raises(BotError, match="no dogs"):
+            reply.text()
+        assert client.settings(address).introduction_message == "naïve 🐈"
+    with BlockingClient(access_key="wrong") as client, pytest.raises(RequestRefused):
+        client.settings(address)
+
+
+async def test_one_liners(address: str) -> None:
+    assert await get_final_response("text", address, access_key=KEY) == "naïve 🐈\r\n\n"
+    assert list(get_bot_response_sync("replace", address, access_key=KEY)) == [*CASES["replace"][1], Done()]

@@ -1,0 +1,104 @@
+"""The command `poeproto simulate`: a stand-in for Poe, with bots."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from typing import TYPE_CHECKING
+
+import click
+
+from poeproto import Bot, LocalProtocolError
+from poeproto_asgi import TargetError, TargetFailed, load_app, run
+from poeproto_asgi.serving import WorkerClass
+from poeproto_cli.options import access_key_option, bind_option, checked_key, worker_class_option
+
+if TYPE_CHECKING:
+    from poeproto_simulator import Simulator
+
+
+@click.command()
+@bind_option
+@worker_class_option
+@click.option("--strict", is_flag=True, help="Refuse unknown keys, bots and queries, and 500 requests a minute.")
+@click.option("--database", type=click.Path(dir_okay=False), help="An SQLite file to keep the state in.")
+@click.option(
+    "--bot",
+    "bots",
+    multiple=True,
+    metavar="NAME=TARGET_OR_URL",
+    help="A bot: its name on Poe, and its server's URL, or what serve takes as TARGET. Can be given several times.",
+)
+@click.option(
+    "--balance",
+    type=click.IntRange(min=0),
+    default=1_000_000,
+    show_default=True,
+    help="What a user may spend, in thousandths of a US cent.",
+)
+@click.option(
+    "--fetch-from",
+    "origins",
+    multiple=True,
+    metavar="ORIGIN",
+    help="A server whose files may be uploaded by URL, as in http://127.0.0.1:8000. Can be given several times.",
+)
+@access_key_option
+@click.option(
+    "--api-key", callback=checked_key, envvar="POE_API_KEY", help="The user's key; without --strict, any will do."
+)
+def simulate(
+    bind: str,
+    worker_class: WorkerClass,
+    strict: bool,
+    database: str | None,
+    bots: tuple[str, ...],
+    balance: int,
+    origins: tuple[str, ...],
+    access_key: str | None,
+    api_key: str | None,
+) -> None:
+    """Stand in for Poe's servers, until interrupted.
+
+    Clients and bots are pointed at the printed address in place of https://api.poe.com and https://www.quora.com. Any
+    key is taken, and an unknown bot repeats what it is told, unless --strict is given. The access key is that of each
+    --bot that brings none.
+    """
+    from poeproto_simulator import Simulator  # the other commands need not wait for it
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        simulator = Simulator(strict=strict, database=database, balance=balance, api_key=api_key, fetch_origins=origins)
+        for described in bots:
+            _register(simulator, described, access_key)
+        run(
+            simulator,
+            bind=bind,
+            worker_class=worker_class,
+            on_ready=lambda address: click.echo(f"simulating Poe at {address}"),
+        )
+    except TargetFailed as exc:
+        traceback.print_exception(exc.__cause__)  # of code that its author will want to mend
+        raise click.ClickException(str(exc)) from exc
+    except (TargetError, LocalProtocolError, ValueError) as exc:
+        raise click.UsageError(str(exc)) from exc
+    except OSError as exc:
+        raise click.ClickException(f"{exc.strerror or exc}") from exc
+
+
+def _register(simulator: Simulator, described: str, access_key: str | None) -> None:
+    name, separator, where = described.partition("=")
+    if not separator or not name or not where:
+        raise click.UsageError(f"--bot {described!r} is not of the form NAME=TARGET_OR_URL")
+    if "://" in where:
+        simulator.register(name, where, access_key=access_key)
+    else:
+        bot, own_key = _loaded(where)
+        simulator.register(name, bot, access_key=own_key or access_key)
+
+
+def _loaded(target: str) -> tuple[Bot, str | None]:
+    routes = list(load_app(target, allow_without_key=True).service.routes.values())
+    if len(routes) != 1:
+        raise click.UsageError(f"{target} has {len(routes)} bots; one is needed")
+    return routes[0].bot, routes[0].access_key

@@ -1,0 +1,113 @@
+"""The backend without an event loop: connecting, waiting and reading files in the caller's own thread."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from poeproto import ConnectFailed, ConnectionLost
+from poeproto_h11.backends import Backend
+from poeproto_h11.origins import Origin
+from poeproto_h11.socket_streams import SocketStream, TlsStream, time_left
+from poeproto_h11.streams import ByteStream, Connector, failure_reason, system_trust
+
+T = TypeVar("T")
+Addresses = Sequence[tuple[int, int, int, str, tuple[Any, ...]]]
+
+
+def socket_backend(ssl_context: ssl.SSLContext | None = None, connector: Connector | None = None) -> Backend:
+    """The backend without an event loop: everything happens in the caller's thread."""
+    return Backend(connector or SocketConnector(ssl_context), _sleep, _call)
+
+
+async def _sleep(seconds: float) -> None:
+    time.sleep(seconds)  # noqa: ASYNC251 - that is the point
+
+
+async def _call(function: Callable[..., T], *args: Any) -> T:
+    return function(*args)
+
+
+class SocketConnector:
+    """Opens TCP and TLS streams over blocking sockets.
+
+    Args:
+        ssl_context: for https; by default certificates are checked against the system's trust store.
+    """
+
+    def __init__(self, ssl_context: ssl.SSLContext | None = None) -> None:
+        self._ssl_context = ssl_context
+
+    async def __call__(self, origin: Origin, timeout: float) -> ByteStream:
+        """A stream to that server."""
+        end = time.monotonic() + timeout
+        try:
+            if origin.scheme == "https" and self._ssl_context is None:
+                self._ssl_context = system_trust()
+            stream = SocketStream(_connect(origin, end))
+            if origin.scheme != "https":
+                return stream
+            try:
+                assert self._ssl_context is not None
+                secured = TlsStream(stream, self._ssl_context, origin.host)
+                secured.handshake(time_left(end))
+            except BaseException:
+                stream.close()
+                raise
+            return secured
+        except TimeoutError:
+            raise
+        except (OSError, UnicodeError, ConnectionLost) as exc:
+            raise ConnectFailed(f"no connection to {origin}: {failure_reason(exc)}") from exc
+
+
+def _connect(origin: Origin, end: float) -> socket.socket:
+    """A socket connected to the first address of the server that takes it."""
+    addresses = _resolve(origin, end)
+    failure: OSError | None = None
+    for number, (family, kind, protocol, _, address) in enumerate(addresses):
+        # An address that swallows everything must not use up the time of those after it.
+        share = time_left(end) / (len(addresses) - number)
+        connection = socket.socket(family, kind, protocol)
+        try:
+            connection.settimeout(share)
+            connection.connect(address)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError as exc:
+            connection.close()
+            failure = exc
+        except BaseException:
+            connection.close()
+            raise
+        else:
+            return connection
+    raise failure or OSError("the name has no address")
+
+
+def _resolve(origin: Origin, end: float) -> Addresses:
+    """The addresses of the server.
+
+    The system's resolver knows no deadline. A name that is not an address itself is looked up in a thread, which is
+    left behind when it takes too long.
+    """
+    try:
+        return socket.getaddrinfo(
+            origin.host, origin.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+        )
+    except socket.gaierror:
+        pass  # a name
+    addresses: Future[Addresses] = Future()
+
+    def look_up() -> None:
+        try:
+            addresses.set_result(socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM))
+        except BaseException as exc:  # noqa: BLE001 - raised by the thread that asked
+            addresses.set_exception(exc)
+
+    threading.Thread(target=look_up, name=f"look up {origin.host}", daemon=True).start()
+    return addresses.result(time_left(end))

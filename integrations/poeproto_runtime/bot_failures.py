@@ -1,0 +1,37 @@
+"""What an exception that a bot lets pass means for its reply, where it means more than that the bot is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+from poeproto import BotError, Error, InsufficientFunds
+
+_NO_FUNDS = "There are not enough points to pay for this answer."
+
+
+def error_meant_by(exc: BaseException) -> Error | None:
+    """The event that ends the reply of a bot that lets this exception pass; None for a failure of the bot's own.
+
+    It does not matter how many task groups have wrapped it.
+    """
+    if insufficient_funds_in(exc) is not None:
+        return Error(allow_retry=False, text=_NO_FUNDS, error_type="insufficient_fund")
+    leaves = list(_leaves(exc))
+    if all(isinstance(leaf, BotError) for leaf in leaves):
+        [event, *_] = [leaf.event for leaf in leaves if isinstance(leaf, BotError)]
+        return event
+    return None
+
+
+def insufficient_funds_in(exc: BaseException) -> InsufficientFunds | None:
+    """The exception that says so, if this is or holds one."""
+    return next((leaf for leaf in _leaves(exc) if isinstance(leaf, InsufficientFunds)), None)
+
+
+def _leaves(exc: BaseException) -> Iterator[BaseException]:
+    if isinstance(exc, BaseExceptionGroup):
+        for inner in cast("BaseExceptionGroup[BaseException]", exc).exceptions:
+            yield from _leaves(inner)
+    else:
+        yield exc

@@ -1,0 +1,249 @@
+"""The calls of one request's bot: on the server's connections, within the bot's budget, and over with the request."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Iterable, Mapping
+
+import attrs
+
+from poeproto import (
+    Attachment,
+    BotExchange,
+    CallBudget,
+    Context,
+    CostItem,
+    File,
+    Limits,
+    LocalProtocolError,
+    Message,
+    QueryRequest,
+    ReplyFold,
+    State,
+    ToolDefinition,
+    ToolFunctions,
+    TooManyFiles,
+    UploadSource,
+    make_inline_ref,
+    tools_by_name,
+)
+from poeproto_runtime.driving import FlowRun
+from poeproto_runtime.fetching import fetch
+from poeproto_runtime.other_bots import OtherBotsReply
+from poeproto_runtime.outgoing import Outgoing
+from poeproto_runtime.outside import Outside
+from poeproto_runtime.routes import Route
+from poeproto_runtime.tool_running import ToolRunner
+
+logger = logging.getLogger("poeproto")
+
+# What a query passed on takes over from the request it is made for.
+_IDENTIFIERS = ("user_id", "conversation_id", "message_id", "metadata")
+_ENDED = frozenset({State.FAILED, State.DONE})
+_KEYS = frozenset({"access_key", "api_key"})
+
+
+class RequestCalls:
+    """What `Context` offers, as far as it goes out of the process.
+
+    Args:
+        route: whose bot it is.
+        limits: the bounds of every exchange.
+        outside: the ways out, where the server offers any.
+        request: the query, where the request is one.
+        exchange: its exchange, where the request is a query.
+
+    Attributes:
+        posted: files whose events have not been sent yet.
+    """
+
+    def __init__(
+        self,
+        route: Route,
+        limits: Limits,
+        outside: Outside | None,
+        request: QueryRequest | None,
+        exchange: BotExchange | None,
+    ) -> None:
+        self.posted: list[File] = []
+        self._route = route
+        self._limits = limits
+        self._outside = outside
+        self._request = request
+        self._exchange = exchange
+        self._outgoing: Outgoing | None = None
+        self._budget: CallBudget | None = None
+        self._asked_again = False
+        self._runs: set[FlowRun[ReplyFold]] = set()
+        self._uploading = 0
+        self._meta_taken = False
+        self._closed = False
+
+    async def aclose(self) -> None:
+        """Give up what is under way. Nothing can be begun from here on."""
+        self._closed = True
+        while self._runs:
+            await self._runs.pop().aclose()
+        if self._outgoing is not None and self._outside is not None:
+            self._outgoing = None
+            await self._outside.transport.release()
+
+    # --- other bots
+
+    @property
+    def calls_left(self) -> Mapping[str, int]:
+        """How often each bot may still be called."""
+        return (self._budget or CallBudget(self._route.declared.known or {})).remaining
+
+    async def prepare(self, context: Context) -> None:
+        """Learn what the bot declares, if it has never said so. Without that, its first call has to ask."""
+        if self._route.declared.known is None:
+            try:
+                await self._route.declared.ask(context)
+            except Exception:
+                logger.exception("%s: get_settings failed before a query", type(self._route.bot).__name__)
+
+    def query(self, bot_name: str, request: QueryRequest | str, context: Context) -> OtherBotsReply:
+        """Ask another bot."""
+
+        async def begin(fold: ReplyFold) -> FlowRun[ReplyFold]:
+            outgoing = self._out()
+            url = outgoing.bot_url(bot_name)
+            (await self._budget_for(bot_name, context)).spend(bot_name)
+            return self._keep(outgoing.query_run(url, self._passed_on(request), self._route.access_key, fold))
+
+        return OtherBotsReply(begin, self._runs.discard, self._takes_meta)
+
+    def run_tools(
+        self,
+        bot_name: str,
+        request: QueryRequest | str,
+        tools: Iterable[ToolDefinition],
+        functions: ToolFunctions,
+        context: Context,
+        *,
+        raise_errors: bool,
+    ) -> OtherBotsReply:
+        """Ask a model, and run the tools it calls."""
+        offered, runner = list(tools), ToolRunner(tools_by_name(functions), raise_errors=raise_errors)
+
+        async def begin(fold: ReplyFold) -> FlowRun[ReplyFold]:
+            outgoing = self._out()
+            url = outgoing.bot_url(bot_name)
+            budget = await self._budget_for(bot_name, context)
+            asked, key = self._passed_on(request), self._route.access_key
+            return self._keep(
+                outgoing.tool_rounds_run(url, asked, offered, runner, key, fold, bot_name=bot_name, budget=budget)
+            )
+
+        return OtherBotsReply(begin, self._runs.discard, self._takes_meta)
+
+    async def _budget_for(self, bot_name: str, context: Context) -> CallBudget:
+        declared = self._route.declared
+        if self._budget is None:
+            known = declared.known if declared.known is not None else await declared.ask(context)
+            self._budget = CallBudget(known)
+        if not self._budget.left(bot_name) and not self._asked_again:
+            # The bot may declare more by now, and have told Poe through another process.
+            self._asked_again = True
+            self._budget.declare(await declared.ask(context))
+        return self._budget
+
+    def _passed_on(self, request: QueryRequest | str) -> QueryRequest:
+        if isinstance(request, str):
+            request = QueryRequest([Message("user", request)])
+        changes: dict[str, object] = {}
+        if self._request is not None and self._request is not request:
+            empty = [name for name in _IDENTIFIERS if not getattr(request, name)]
+            changes = {name: getattr(self._request, name) for name in empty}
+        if _KEYS & request.extra.keys():
+            changes["extra"] = {name: value for name, value in request.extra.items() if name not in _KEYS}
+        return attrs.evolve(request, **changes) if changes else request
+
+    def _takes_meta(self) -> bool:
+        """Whether the reply can begin with a `Meta` still; only the first that comes is taken."""
+        first = not self._meta_taken and self._exchange is not None and self._exchange.our_state is State.OPENED
+        self._meta_taken = True
+        return first
+
+    # --- files
+
+    async def post(
+        self,
+        source: UploadSource | None,
+        url: str | None,
+        name: str | None,
+        content_type: str | None,
+        *,
+        inline: bool,
+    ) -> File:
+        """Upload a file, and keep its event until the bot's next one."""
+        if (source is None) == (url is None):
+            raise TypeError("pass either a source or a url")
+        exchange = self._reply_under_way()
+        if exchange.files + len(self.posted) + self._uploading >= self._limits.files:
+            raise TooManyFiles(f"the reply would have more than {self._limits.files} files")
+        outgoing, key = self._out(), self._route.access_key
+        self._uploading += 1
+        try:
+            if url is None:
+                assert source is not None
+                uploaded = await outgoing.upload(source, key, name, content_type)
+            else:
+                uploaded = await outgoing.upload_by_url(url, key, name)
+        finally:
+            self._uploading -= 1
+        self._reply_under_way()  # it may have ended meanwhile, where the bot posts from a task of its own
+        file = uploaded.event(make_inline_ref(secrets.token_bytes(5)) if inline else None)
+        if url is not None and content_type is not None:
+            file = attrs.evolve(file, content_type=content_type)
+        self.posted.append(file)
+        return file
+
+    def _reply_under_way(self) -> BotExchange:
+        if self._exchange is None or self._closed or self._exchange.our_state in _ENDED:
+            raise LocalProtocolError("a file belongs to a reply, and there is none under way")
+        return self._exchange
+
+    async def fetch(self, attachment: Attachment | str, max_size: int | None) -> bytes:
+        """The content of an attachment."""
+        self._out()
+        assert self._outside is not None
+        url = attachment if isinstance(attachment, str) else attachment.url
+        return await fetch(url, self._outside, self._limits, max_size)
+
+    # --- costs
+
+    async def authorize_cost(self, items: tuple[CostItem, ...]) -> None:
+        """Ask whether the user can pay."""
+        await self._out().authorize_cost(items, self._bot_query_id(), self._route.access_key)
+
+    async def capture_cost(self, items: tuple[CostItem, ...]) -> None:
+        """Charge the user."""
+        await self._out().capture_cost(items, self._bot_query_id(), self._route.access_key)
+
+    def _bot_query_id(self) -> str:
+        if self._request is None or not self._request.bot_query_id:
+            raise LocalProtocolError("costs belong to a query, and this request brought no bot_query_id")
+        return self._request.bot_query_id
+
+    # --- within
+
+    def _out(self) -> Outgoing:
+        if self._closed:
+            raise LocalProtocolError("the request is over, and its calls with it")
+        if self._outside is None:
+            raise LocalProtocolError("this server offers its bots no calls")
+        if self._outgoing is None:
+            outside = self._outside
+            outside.transport.hold()
+            endpoints = self._route.endpoints or outside.endpoints
+            self._outgoing = Outgoing(outside.transport, outside.in_thread, endpoints, self._limits, outside.retry)
+        return self._outgoing
+
+    def _keep(self, run: FlowRun[ReplyFold]) -> FlowRun[ReplyFold]:
+        if self._closed:
+            raise LocalProtocolError("the request is over, and its calls with it")
+        self._runs.add(run)
+        return run

@@ -1,0 +1,90 @@
+"""The reply of another bot, as a bot reads it: what `Context.query_bot` and its kin return."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Self
+
+from poeproto import BotError, Done, Error, Event, LocalProtocolError, Meta, ReplyFold, UnknownEvent
+from poeproto_runtime.driving import FlowRun
+
+Begin = Callable[[ReplyFold], Awaitable[FlowRun[ReplyFold]]]
+
+
+class OtherBotsReply:
+    """A `poeproto.BotReply`.
+
+    Args:
+        begin: starts the call, once; the reply gathers in the fold that it is given.
+        end: is told when the call is over.
+        takes_meta: whether the bot's own reply can still begin with a `Meta`.
+    """
+
+    def __init__(
+        self, begin: Begin, end: Callable[[FlowRun[ReplyFold]], object], takes_meta: Callable[[], bool]
+    ) -> None:
+        self.fold = ReplyFold()
+        self._begin = begin
+        self._end = end
+        self._takes_meta = takes_meta
+        self._run: FlowRun[ReplyFold] | None = None
+        self._beginning = False
+        self._over = False
+
+    async def text(self) -> str:
+        """Read the reply to its end, and return its text."""
+        while await self._next_event() is not None:
+            pass
+        return self.fold.final_text()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        while (event := await self._next_event()) is not None:
+            if isinstance(event, Meta) and not self._takes_meta():
+                continue
+            if not isinstance(event, UnknownEvent):
+                return event
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Give up what has not been read."""
+        self._over = True
+        run, self._run = self._run, None
+        if run is not None:
+            try:
+                await run.aclose()
+            finally:
+                self._end(run)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+    async def _next_event(self) -> Event | None:
+        """The next event through `Done`; None after the end."""
+        if self._over:
+            return None
+        if self._run is None:
+            if self._beginning:
+                raise LocalProtocolError("two tasks read one reply")
+            self._beginning = True
+            try:
+                self._run = await self._begin(self.fold)
+            except BaseException:
+                self._over = True
+                raise
+        event = self._run.take() or await self._run.next_event()
+        if event is None or isinstance(event, Done | Error):
+            await self.aclose()
+        if isinstance(event, Error):
+            error = BotError(event)
+            error.partial = self.fold
+            raise error
+        return None if isinstance(event, Done) else event
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.fold!r}>"

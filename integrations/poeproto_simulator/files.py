@@ -1,0 +1,145 @@
+"""Files that were uploaded: in a temporary folder that is deleted at the end, and served from there for a while."""
+
+from __future__ import annotations
+
+import mimetypes
+import secrets
+import tempfile
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+
+import anyio
+import attrs
+
+from poeproto import HttpResponse, Limits
+from poeproto_simulator.asgi import Send, respond, start
+from poeproto_simulator.refusals import Refused
+
+_CHUNK = 64 * 1024
+_UNKNOWN_TYPE = "application/octet-stream"
+
+
+@attrs.define
+class StoredFile:
+    """A file in the folder.
+
+    Attributes:
+        id: what its URL has.
+        name: its name, as uploaded.
+        content_type: its media type.
+        size: in bytes.
+        path: where it is.
+        expired: the status that is answered instead of the file, once it has expired.
+    """
+
+    id: str
+    name: str
+    content_type: str
+    size: int
+    path: Path
+    expired: int | None = None
+
+    def url(self, root: str) -> str:
+        """Where the file is served, below this address of the simulator."""
+        return f"{root}/files/{self.id}/{quote(self.name, safe='')}"
+
+
+class Files:
+    """The files of one simulator. The folder is made when the first file comes.
+
+    Args:
+        limits: `Limits.file_size` is kept.
+    """
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._largest = (limits or Limits()).file_size
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._files: dict[str, StoredFile] = {}
+
+    async def store(self, data: bytes, name: str, content_type: str | None = None) -> StoredFile:
+        """Store a file.
+
+        Args:
+            data: what is in it.
+            name: its name; what looks like a folder in it is left out.
+            content_type: its media type; by default what its name suggests.
+
+        Raises:
+            Refused: with status 413, when it is too large.
+        """
+        if len(data) > self._largest:
+            raise Refused(413, f"the file has {len(data)} bytes, and {self._largest} are allowed")
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="poeproto-simulator-")
+        name = name.replace("\\", "/").rpartition("/")[2] or "file"
+        if content_type in (None, "", _UNKNOWN_TYPE):
+            content_type = mimetypes.guess_type(name)[0]
+        path = Path(self._folder.name, secrets.token_hex(16))
+        await anyio.Path(path).write_bytes(data)
+        stored = StoredFile(path.name, name, content_type or _UNKNOWN_TYPE, len(data), path)
+        self._files[stored.id] = stored
+        return stored
+
+    def find(self, url_or_id: str) -> StoredFile | None:
+        """The file at this URL, wherever it says the simulator is, or of this identifier.
+
+        An identifier is 32 random hexadecimal digits, so no other server's URL is taken for one of ours.
+        """
+        parts = urlsplit(url_or_id).path.split("/")
+        if len(parts) >= 3 and parts[-3] == "files":
+            stored = self._files.get(parts[-2])
+            return stored if stored and stored.name == unquote(parts[-1]) else None
+        return self._files.get(url_or_id)
+
+    def expire(self, url_or_id: str, status: int = 403) -> None:
+        """Serve a file no longer, as Poe does ten minutes after a query.
+
+        Args:
+            url_or_id: which file.
+            status: what is answered from now on: 403 as storage services have it, 410 as others do.
+
+        Raises:
+            KeyError: when there is no such file.
+        """
+        stored = self.find(url_or_id)
+        if stored is None:
+            raise KeyError(url_or_id)
+        stored.expired = status
+
+    async def read(self, stored: StoredFile) -> bytes:
+        """The whole file."""
+        return await anyio.Path(stored.path).read_bytes()
+
+    async def serve(self, method: str, file_id: str, name: str, send: Send) -> None:
+        """Answer a GET or HEAD request for a file.
+
+        Raises:
+            Refused: with status 404.
+        """
+        stored = self._files.get(file_id)
+        if stored is None or stored.name != name:
+            raise Refused(404, "there is no such file")
+        if stored.expired is not None:
+            await respond(send, HttpResponse.of(stored.expired, "text/plain", b"this link has expired"))
+            return
+        headers = {
+            "content-type": stored.content_type,
+            "content-length": str(stored.size),
+            # Whatever was uploaded must not act in the name of the simulator's own pages.
+            "x-content-type-options": "nosniff",
+            "content-security-policy": "sandbox; default-src 'none'",
+        }
+        await start(send, 200, [(key.encode(), value.encode("latin-1", "replace")) for key, value in headers.items()])
+        if method == "GET":
+            async with await anyio.open_file(stored.path, "rb") as source:
+                while chunk := await source.read(_CHUNK):
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def aclose(self) -> None:
+        """Delete the folder and all that is in it. More files may be stored after that."""
+        folder, self._folder = self._folder, None
+        self._files.clear()
+        if folder is not None:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(folder.cleanup)

@@ -1,0 +1,45 @@
+"""One HTTP request to the simulator, with the fault that is planned for it, if any."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from poeproto_simulator.asgi import CallerGone, Receive, Scope, Send, raw_path_of, read_until_end, respond
+from poeproto_simulator.faults import Fault
+from poeproto_simulator.refusals import Refused
+from poeproto_simulator.routes import answer, bot_queried
+
+if TYPE_CHECKING:
+    from poeproto_simulator.app import Simulator
+
+logger = logging.getLogger("poeproto")
+
+
+async def handle(simulator: Simulator, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request; returns as well when the caller has left, or a fault has cut the answer short."""
+    try:
+        fault = _fault_for(simulator, scope)
+        if fault is not None:
+            send = fault.through(send)
+        try:
+            if fault is not None and fault.answers:
+                await read_until_end(receive)
+                await fault.instead(receive, send)
+            else:
+                await answer(simulator, scope, receive, send)
+        except Refused as refused:
+            await respond(send, refused.as_json())
+    except CallerGone:
+        logger.debug("the caller has gone")
+
+
+def _fault_for(simulator: Simulator, scope: Scope) -> Fault | None:
+    path = raw_path_of(scope)
+    if path.startswith("/simulator/"):
+        return None  # whoever plans faults wants to be able to take them back
+    fault = simulator.faults.take(path, bot_queried(scope))
+    if fault is not None:
+        shown = path.partition("settings/")[0]  # a key comes after that
+        simulator.engine.note("fault", kind=fault.kind, path=shown)
+    return fault

@@ -1,0 +1,48 @@
+"""What docs/simulator.md shows is run, and what it names is there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from poeproto_cli.commands import main
+from poeproto_simulator import Fault, Reply, Simulator
+from poeproto_simulator.control import _FIELDS
+
+
+@pytest.fixture(scope="module")
+def page(checkout: Path) -> str:
+    return (checkout / "docs" / "simulator.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_the_program_runs(page: str, backend: str) -> None:
+    [block] = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert "anyio.run(main)" in block
+    program = block.replace("anyio.run(main)", f"anyio.run(main, backend={backend!r})")
+    exec(compile(program, "simulator.md", "exec"), {"__name__": "__main__"})
+
+
+def test_the_command_is_understood(page: str) -> None:
+    [line] = re.findall(r"^    \.venv/bin/poeproto (.*)$", page, re.MULTILINE)
+    name, *arguments = shlex.split(line)
+    with main.commands[name].make_context(name, arguments, parent=click.Context(main)) as context:
+        assert not context.args
+
+
+def test_what_is_named_is_there(page: str) -> None:
+    for name in re.findall(r"`simulator\.([a-z_]+)", page):
+        assert hasattr(Simulator(), name), name
+    for name in re.findall(r"`Fault\.([a-z_]+)", page):
+        assert hasattr(Fault, name), name
+    [row] = re.findall(r"`Reply\.(.*) \|$", page, re.MULTILINE)
+    for name in re.findall(r"[a-z_]+", row.replace("`", "")):
+        assert name in Reply.__annotations__ or hasattr(Reply, name), name
+    for call, fields in _FIELDS.items():
+        if call in ("bots", "users", "messages", "expiries"):
+            [row] = re.findall(rf"^\| `POST {call}` \| (.*) \|$", page, re.MULTILINE)
+            assert re.findall(r"`(\w+)`", row) == list(fields)

@@ -1,0 +1,34 @@
+"""The client that blocks has the surface of the other, without `async`."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from poeproto_h11 import BlockingClient, BlockingReply, Client, Reply
+
+NAMES = {"aclose": "close", "__aenter__": "__enter__", "__aexit__": "__exit__"}
+
+
+def surface_of(cls: type) -> dict[str, str]:
+    """Its public names, with signatures and types as the blocking client should have them."""
+    named = [*(name for name in vars(cls) if not name.startswith("_")), "__init__"]
+    surface: dict[str, str] = {}
+    for name in named:
+        member: Any = vars(cls)[name]
+        shown = str(inspect.signature(getattr(member, "fget", member)))
+        for theirs, ours in (("Reply'", "BlockingReply'"), ("'Source'", "'BlockingSource'")):
+            shown = shown if ours in shown else shown.replace(theirs, ours)
+        surface[NAMES.get(name, name)] = shown.replace(", backend: 'Backend | None' = None", "")
+    return surface
+
+
+def test_the_clients_have_the_same_public_methods_and_signatures() -> None:
+    assert surface_of(BlockingClient) == surface_of(Client)
+    assert isinstance(inspect.getattr_static(BlockingClient, "connections_opened"), property)
+
+
+def test_the_replies_have_the_same_public_methods() -> None:
+    assert {name: shown for name, shown in surface_of(BlockingReply).items() if name not in ("fold", "__init__")} == {
+        name: shown for name, shown in surface_of(Reply).items() if name != "__init__"
+    }
