@@ -19,6 +19,7 @@ from poeproto import (
     Event,
     FunctionDefinition,
     InsufficientFunds,
+    Limits,
     Message,
     QueryRequest,
     RemoteProtocolError,
@@ -64,7 +65,9 @@ class Place:
 
 @asynccontextmanager
 async def a_place(**arguments: object) -> AsyncGenerator[Place]:
-    simulator = Simulator(**arguments)  # pyright: ignore[reportArgumentType]
+    # However busy the machine is: no test here is about time.
+    limits = Limits(first_answer_seconds=30)
+    simulator = Simulator(limits=limits, **arguments)  # pyright: ignore[reportArgumentType]
     async with simulator.serving() as address, AsyncExitStack() as stack:
         yield Place(simulator, address, stack)
 

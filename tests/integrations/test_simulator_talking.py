@@ -197,27 +197,25 @@ async def test_an_error_of_the_bot() -> None:
     assert [message.role for message in reply.conversation.messages] == ["user"], "nothing of it is kept"
 
 
-async def test_ways_in_which_a_server_fails() -> None:
-    limits = Limits(first_answer_seconds=0.05)
-
+async def test_a_bot_that_lets_poe_wait() -> None:
     async def slow(request: QueryRequest, context: Context) -> AsyncIterator[Event | str]:
-        await anyio.sleep(30)
+        await anyio.sleep_forever()
         yield "too late"
 
-    locked_app = BotApp(Echo(), access_key="other")
-    async with (
-        serving(app_of(slow)) as slow_url,
-        serving(locked_app) as locked_url,
-        Simulator(limits=limits) as simulator,
-    ):
-        simulator.register("Slow", slow_url, access_key=KEY)
-        simulator.register("Locked", locked_url, access_key=KEY)
+    limits = Limits(first_answer_seconds=0.05)
+    async with serving(app_of(slow)) as url, Simulator(limits=limits) as simulator:
+        simulator.register("Slow", url, access_key=KEY)
+        reply = await simulator.say("Slow", "hello")
+    assert isinstance(reply.failure, DeadlineExceeded)
+    assert str(reply.failure) == "the first answer did not come within 0.05 s"
+
+
+async def test_a_server_that_refuses_and_one_that_is_gone() -> None:
+    async with serving(BotApp(Echo(), access_key="other")) as url, Simulator() as simulator:
+        simulator.register("Locked", url, access_key=KEY)
         simulator.register("Gone", "http://127.0.0.1:9/")
-        late = await simulator.say("Slow", "hello")
         refused = await simulator.say("Locked", "hello")
         gone = await simulator.say("Gone", "hello")
-    assert isinstance(late.failure, DeadlineExceeded)
-    assert str(late.failure) == "the first answer did not come within 0.05 s"
     assert isinstance(refused.failure, RequestRefused)
     assert refused.failure.status == 401
     assert isinstance(gone.failure, ConnectFailed)
