@@ -17,6 +17,7 @@ import anyio.abc
 
 from poeproto import ConnectFailed, ConnectionLost, LocalProtocolError
 from poeproto_h11.origins import Origin
+from poeproto_h11.tls import secure, system_trust
 
 _READ_SIZE = 64 * 1024
 
@@ -40,6 +41,10 @@ class ByteStream(Protocol):
 
     def is_quiet(self) -> bool:
         """Whether there is nothing to read, not even an end: what one expects of a connection that is not in use."""
+        ...
+
+    async def is_answering(self) -> bool:
+        """Whether the peer has said something, or left, while it is written to. This does not wait."""
         ...
 
 
@@ -71,30 +76,18 @@ class AnyioConnector:
         context = self._tls() if origin.scheme == "https" else None
         try:
             with anyio.fail_after(timeout):
-                if context is None:
-                    return AnyioStream(await anyio.connect_tcp(origin.host, origin.port))
-                # HTTP says itself where a body ends, and many servers leave out the end of TLS.
-                stream = await anyio.connect_tcp(
-                    origin.host, origin.port, tls=True, ssl_context=context, tls_standard_compatible=False
-                )
-                return AnyioStream(stream)
+                stream = AnyioStream(await anyio.connect_tcp(origin.host, origin.port))
+                return stream if context is None else await secure(stream, context, origin.host, timeout)
         except TimeoutError:
             raise
-        except (OSError, UnicodeError, anyio.EndOfStream, anyio.BrokenResourceError) as exc:
-            # The last two are a peer that goes away within the TLS handshake.
+        except (OSError, UnicodeError, ConnectionLost) as exc:
+            # The last is a peer that goes away within the TLS handshake.
             raise ConnectFailed(f"no connection to {origin}: {failure_reason(exc)}") from exc
 
     def _tls(self) -> ssl.SSLContext:
         if self._ssl_context is None:
             self._ssl_context = system_trust()
         return self._ssl_context
-
-
-def system_trust() -> ssl.SSLContext:
-    """TLS that checks certificates against the system's trust store."""
-    import truststore  # only those who use TLS wait for it
-
-    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def readable_now(connection: socket.socket) -> bool:
@@ -136,7 +129,7 @@ class AnyioStream:
             return b""
         except anyio.BusyResourceError as exc:
             raise LocalProtocolError("two tasks read one reply") from exc
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError, ssl.SSLError) as exc:
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError) as exc:
             raise ConnectionLost("the connection broke while it was read") from exc
 
     async def send(self, data: bytes, timeout: float) -> None:
@@ -144,7 +137,7 @@ class AnyioStream:
         try:
             with anyio.fail_after(timeout):
                 await self._stream.send(data)
-        except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, ssl.SSLError) as exc:
+        except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError) as exc:
             raise ConnectionLost("the connection broke while it was written") from exc
 
     async def aclose(self) -> None:
@@ -157,3 +150,7 @@ class AnyioStream:
         """Whether there is nothing to read."""
         raw = self._stream.extra(anyio.abc.SocketAttribute.raw_socket, None)
         return raw is not None and raw.fileno() >= 0 and not readable_now(raw)
+
+    async def is_answering(self) -> bool:
+        """Whether the peer has said something."""
+        return not self.is_quiet()
