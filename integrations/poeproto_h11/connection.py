@@ -123,7 +123,7 @@ class Connection:
         try:
             # In slices, since the timeout is for a peer that takes nothing, not for one that takes its time.
             for start in range(0, len(view), _SLICE):
-                if self._written >= _SLICE and not self._stream.is_quiet():
+                if self._written >= _SLICE and await self._stream.is_answering():
                     # The peer answers already, with a refusal as a rule. Writing on into the connection that it is
                     # about to close would cost us that answer.
                     self._request_cut_short = True

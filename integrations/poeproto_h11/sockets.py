@@ -13,10 +13,12 @@ from typing import Any, TypeVar
 from poeproto import ConnectFailed, ConnectionLost
 from poeproto_h11.backends import Backend
 from poeproto_h11.origins import Origin
-from poeproto_h11.socket_streams import SocketStream, TlsStream, time_left
-from poeproto_h11.streams import ByteStream, Connector, failure_reason, system_trust
+from poeproto_h11.streams import ByteStream, Connector, failure_reason, readable_now
+from poeproto_h11.tls import secure, system_trust, time_left
 
 T = TypeVar("T")
+_READ_SIZE = 64 * 1024
+
 Addresses = Sequence[tuple[int, int, int, str, tuple[Any, ...]]]
 
 
@@ -46,24 +48,19 @@ class SocketConnector:
     async def __call__(self, origin: Origin, timeout: float) -> ByteStream:
         """A stream to that server."""
         end = time.monotonic() + timeout
+        context = self._tls() if origin.scheme == "https" else None
         try:
-            if origin.scheme == "https" and self._ssl_context is None:
-                self._ssl_context = system_trust()
             stream = SocketStream(_connect(origin, end))
-            if origin.scheme != "https":
-                return stream
-            try:
-                assert self._ssl_context is not None
-                secured = TlsStream(stream, self._ssl_context, origin.host)
-                secured.handshake(time_left(end))
-            except BaseException:
-                stream.close()
-                raise
-            return secured
+            return stream if context is None else await secure(stream, context, origin.host, end - time.monotonic())
         except TimeoutError:
             raise
         except (OSError, UnicodeError, ConnectionLost) as exc:
             raise ConnectFailed(f"no connection to {origin}: {failure_reason(exc)}") from exc
+
+    def _tls(self) -> ssl.SSLContext:
+        if self._ssl_context is None:
+            self._ssl_context = system_trust()
+        return self._ssl_context
 
 
 def _connect(origin: Origin, end: float) -> socket.socket:
@@ -111,3 +108,46 @@ def _resolve(origin: Origin, end: float) -> Addresses:
 
     threading.Thread(target=look_up, name=f"look up {origin.host}", daemon=True).start()
     return addresses.result(time_left(end))
+
+
+class SocketStream:
+    """A `ByteStream` over a connected socket."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+
+    async def receive(self, timeout: float) -> bytes:
+        """Some bytes; none at the end."""
+        if timeout <= 0:
+            raise TimeoutError  # to a socket, no time means that it does not block
+        try:
+            self._socket.settimeout(timeout)
+            return self._socket.recv(_READ_SIZE)
+        except TimeoutError:
+            raise
+        except OSError as exc:
+            raise ConnectionLost("the connection broke while it was read") from exc
+
+    async def send(self, data: bytes, timeout: float) -> None:
+        """Send all of them."""
+        if timeout <= 0:
+            raise TimeoutError
+        try:
+            self._socket.settimeout(timeout)
+            self._socket.sendall(data)
+        except TimeoutError:
+            raise
+        except OSError as exc:
+            raise ConnectionLost("the connection broke while it was written") from exc
+
+    async def aclose(self) -> None:
+        """Close at once."""
+        self._socket.close()
+
+    def is_quiet(self) -> bool:
+        """Whether there is nothing to read."""
+        return self._socket.fileno() >= 0 and not readable_now(self._socket)
+
+    async def is_answering(self) -> bool:
+        """Whether the peer has said something."""
+        return not self.is_quiet()

@@ -19,6 +19,7 @@ import anyio.abc
 
 from poeproto import ConnectFailed, ConnectionLost, LocalProtocolError
 from poeproto_h11.origins import Origin
+from poeproto_h11.tls import secure, system_trust
 
 _READ_SIZE = 64 * 1024
 
@@ -42,6 +43,10 @@ class ByteStream(Protocol):
 
     def is_quiet(self) -> bool:
         """Whether there is nothing to read, not even an end: what one expects of a connection that is not in use."""
+        ...
+
+    async def is_answering(self) -> bool:
+        """Whether the peer has said something, or left, while it is written to. This does not wait."""
         ...
 
 
@@ -80,12 +85,12 @@ class AnyioConnector:
         try:
             with anyio.fail_after(timeout):
                 if self._resolve is None:
-                    return await _open(origin.host, origin, context)
+                    return await _open(origin.host, origin, context, timeout)
                 *others, last = await self._resolve(origin)
                 for address in others:
                     with contextlib.suppress(*_FAILURES):
-                        return await _open(address, origin, context)
-                return await _open(last, origin, context)
+                        return await _open(address, origin, context, timeout)
+                return await _open(last, origin, context, timeout)
         except TimeoutError:
             raise
         except _FAILURES as exc:
@@ -97,32 +102,14 @@ class AnyioConnector:
         return self._ssl_context
 
 
-# The last two are a peer that goes away within the TLS handshake.
-_FAILURES = (OSError, UnicodeError, anyio.EndOfStream, anyio.BrokenResourceError)
+# The last is a peer that goes away within the TLS handshake.
+_FAILURES = (OSError, UnicodeError, ConnectionLost)
 
 
-async def _open(host: str, origin: Origin, context: ssl.SSLContext | None) -> AnyioStream:
-    if context is None:
-        return AnyioStream(await anyio.connect_tcp(host, origin.port))
-    # HTTP says itself where a body ends, and many servers leave out the end of TLS. The certificate is the name's,
-    # whatever address it is at.
-    return AnyioStream(
-        await anyio.connect_tcp(
-            host,
-            origin.port,
-            tls=True,
-            ssl_context=context,
-            tls_standard_compatible=False,
-            tls_hostname=origin.host,
-        )
-    )
-
-
-def system_trust() -> ssl.SSLContext:
-    """TLS that checks certificates against the system's trust store."""
-    import truststore  # only those who use TLS wait for it
-
-    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+async def _open(host: str, origin: Origin, context: ssl.SSLContext | None, timeout: float) -> ByteStream:
+    stream = AnyioStream(await anyio.connect_tcp(host, origin.port))
+    # The certificate is the name's, whatever address it is at.
+    return stream if context is None else await secure(stream, context, origin.host, timeout)
 
 
 def readable_now(connection: socket.socket) -> bool:
@@ -164,7 +151,7 @@ class AnyioStream:
             return b""
         except anyio.BusyResourceError as exc:
             raise LocalProtocolError("two tasks read one reply") from exc
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError, ssl.SSLError) as exc:
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError) as exc:
             raise ConnectionLost("the connection broke while it was read") from exc
 
     async def send(self, data: bytes, timeout: float) -> None:
@@ -172,7 +159,7 @@ class AnyioStream:
         try:
             with anyio.fail_after(timeout):
                 await self._stream.send(data)
-        except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, ssl.SSLError) as exc:
+        except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError) as exc:
             raise ConnectionLost("the connection broke while it was written") from exc
 
     async def aclose(self) -> None:
@@ -185,3 +172,7 @@ class AnyioStream:
         """Whether there is nothing to read."""
         raw = self._stream.extra(anyio.abc.SocketAttribute.raw_socket, None)
         return raw is not None and raw.fileno() >= 0 and not readable_now(raw)
+
+    async def is_answering(self) -> bool:
+        """Whether the peer has said something."""
+        return not self.is_quiet()

@@ -185,6 +185,9 @@ class CannedStream:
     def is_quiet(self) -> bool:
         return not self.closed
 
+    async def is_answering(self) -> bool:
+        return self.closed
+
     async def _step(self, name: str) -> None:
         if self.closed:
             raise ConnectionLost("the stream was used after it was closed")

@@ -20,6 +20,7 @@ from poeproto import (
     Done,
     Event,
     QueryRequest,
+    RequestRefused,
     RetryPolicy,
     Text,
     decode_request,
@@ -27,7 +28,7 @@ from poeproto import (
 from poeproto_h11 import BlockingClient, Timeouts
 
 from .peers_in_thread import scripted_in_thread
-from .scripted_peer import HELLO, LAST_CHUNK, STREAM_HEAD, Peer, Script, answering, chunk, sent
+from .scripted_peer import HELLO, LAST_CHUNK, STREAM_HEAD, Peer, Script, answering, chunk, response, sent
 from .tls_peer import Certificate, certificate, serving_tls
 
 __all__ = ["certificate"]  # a fixture
@@ -204,6 +205,22 @@ def test_a_large_query_over_tls(portal: BlockingPortal, certificate: Certificate
         query = decode_request(body)
         assert isinstance(query, QueryRequest)
         assert query.query[0].content == text
+
+
+async def refuse_early(peer: Peer) -> None:
+    await peer.stream.receive(1)
+    await peer.send(response(413, b"too large", "Connection: close"))
+    await anyio.sleep_forever()
+
+
+def test_a_refusal_may_come_before_the_request_is_written(portal: BlockingPortal, certificate: Certificate) -> None:
+    with (
+        portal.wrap_async_context_manager(serving_tls(certificate.server(), refuse_early)) as url,
+        BlockingClient(ssl_context=certificate.trusting_client()) as client,
+        pytest.raises(RequestRefused) as caught,
+    ):
+        read(client, url, "a" * 15_000_000)
+    assert caught.value.status == 413
 
 
 @pytest.mark.parametrize("size", [1000, 200_000])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from anyio.from_thread import BlockingPortal
 
@@ -122,19 +123,35 @@ def test_a_file_is_sent_while_it_is_read(portal: BlockingPortal) -> None:
         assert content_of(server.requests[0]) == DATA
 
 
-def test_a_refusal_may_come_while_the_file_is_sent(portal: BlockingPortal) -> None:
-    async def script(peer: Peer) -> None:
-        await peer.stream.receive(1)
-        await peer.send(response(413, b"too large", "Connection: close"))
-        await anyio.sleep_forever()
+async def refuse_early(peer: Peer) -> None:
+    await peer.stream.receive(1)
+    await peer.send(response(413, b"too large", "Connection: close"))
+    await anyio.sleep_forever()
 
+
+def test_a_refusal_may_come_while_the_file_is_sent(portal: BlockingPortal) -> None:
     with (
-        scripted_in_thread(portal, script) as server,
+        scripted_in_thread(portal, refuse_early) as server,
         client_of(server) as client,
         pytest.raises(UploadRefused) as caught,
     ):
         client.upload(DATA * 4, name="a.txt")
     assert caught.value.status == 413
+
+
+def test_a_refusal_leaves_nothing_to_a_running_loop(portal: BlockingPortal, anyio_backend: str, tmp_path: Path) -> None:
+    # A loop is told of asynchronous generators, and trio warns of those that are not closed where they are left.
+    path = tmp_path / "a.txt"
+    path.write_bytes(DATA * 4)
+
+    async def main(client: BlockingClient) -> None:
+        for source in (path, io.BytesIO(DATA * 4)):
+            with pytest.raises(UploadRefused):
+                client.upload(source, name="a.txt")
+            await anyio.lowlevel.checkpoint()
+
+    with scripted_in_thread(portal, refuse_early) as server, client_of(server) as client:
+        anyio.run(main, client, backend=anyio_backend)
 
 
 def test_a_server_that_goes_away_meanwhile(portal: BlockingPortal) -> None:

@@ -6,12 +6,13 @@ import ssl
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+import anyio
 import pytest
 
-from poeproto import ConnectFailed, ConnectionLost, Done, Text
+from poeproto import ConnectFailed, ConnectionLost, Done, RequestRefused, Text
 from poeproto_h11 import Client
 
-from .scripted_peer import HELLO, STREAM_HEAD, Peer, answering, scripted, sent
+from .scripted_peer import HELLO, STREAM_HEAD, Peer, answering, response, scripted, sent
 from .tls_peer import Certificate, certificate, serving_tls
 
 __all__ = ["certificate"]  # a fixture
@@ -31,6 +32,34 @@ async def test_a_trusted_server(certificate: Certificate, version: ssl.TLSVersio
             async with client.query(url, "hello") as answer:
                 assert [event async for event in answer] == [Text("hello"), Done()]
         assert client.connections_opened == 1
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_a_large_query_is_sent_whole(certificate: Certificate, version: ssl.TLSVersion) -> None:
+    # TLS 1.3 sends tickets that nobody asked for: no answer before its time.
+    context = certificate.server()
+    context.maximum_version = version
+    trusting = certificate.trusting_client()
+    async with serving_tls(context, answering(HELLO)) as url, Client(ssl_context=trusting) as client:
+        for _ in range(2):
+            async with client.query(url, "a" * 3_000_000) as answer:
+                assert [event async for event in answer] == [Text("hello"), Done()]
+        assert client.connections_opened == 1
+
+
+async def refuse_early(peer: Peer) -> None:
+    await peer.stream.receive(1)
+    await peer.send(response(413, b"too large", "Connection: close"))
+    await anyio.sleep_forever()
+
+
+async def test_a_refusal_may_come_before_the_request_is_written(certificate: Certificate) -> None:
+    trusting = certificate.trusting_client()
+    async with serving_tls(certificate.server(), refuse_early) as url, Client(ssl_context=trusting) as client:
+        with pytest.raises(RequestRefused) as caught:
+            async with client.query(url, "a" * 15_000_000):
+                pass
+    assert caught.value.status == 413
 
 
 async def test_a_stranger_is_not_trusted(certificate: Certificate) -> None:
