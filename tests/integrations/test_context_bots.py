@@ -350,3 +350,34 @@ async def test_connections_are_used_again_within_the_serving_and_closed_with_the
             await served.poe.until_closed(number + 1)
         assert served.opened == 3
         served.service.outside.transport.hold()
+
+
+async def test_many_conversations_at_once_share_the_connections() -> None:
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        yield await context.final_text("Cat", request)
+        yield await context.final_text("Dog", request)
+
+    async def poe(peer: Peer) -> None:
+        while True:
+            request = await peer.read_request()
+            asked = decode_request(request.body)
+            assert isinstance(asked, QueryRequest)
+            name = request.line.split()[1].rpartition("/")[2]
+            await peer.send(reply(Text(f"{name} heard {asked.query[0].content}. ")))
+
+    answers: dict[str, list[Event]] = {}
+    async with calling(CallingBot(bot, Cat=1, Dog=1), poe) as served:
+
+        async def converse(text: str) -> None:
+            query = attrs.evolve(QUERY, query=[Message("user", text)])
+            answers[text] = await served.answer(query, MemoryChannel(encode_request(query)))
+
+        for _ in range(2):
+            async with anyio.create_task_group() as tasks:
+                for number in range(50):
+                    tasks.start_soon(converse, str(number))
+        assert len(served.poe.requests) == 200
+        assert served.opened <= 50
+    assert answers == {
+        text: [Text(f"Cat heard {text}. "), Text(f"Dog heard {text}. "), Done()] for text in map(str, range(50))
+    }
