@@ -87,11 +87,13 @@ class RequestCalls:
 
     async def aclose(self) -> None:
         """Give up what is under way."""
-        while self._runs:
-            await self._runs.pop().aclose()
-        if self._outgoing is not None and self._outside is not None:
-            self._outgoing = None
-            await self._outside.transport.release()
+        try:
+            while self._runs:
+                await self._runs.pop().aclose()
+        finally:
+            if self._outgoing is not None and self._outside is not None:
+                self._outgoing = None
+                await self._outside.transport.release()
 
     # --- other bots
 

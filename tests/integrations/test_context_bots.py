@@ -37,7 +37,7 @@ from poeproto import (
 
 from .bots import KEY
 from .calling_bots import QUERY, CallingBot, calling
-from .memory_channel import MemoryChannel
+from .memory_channel import MemoryChannel, answer
 from .scripted_peer import HELLO, LAST_CHUNK, STREAM_HEAD, Peer, answering, chunk, reply, response, sent
 
 pytestmark = pytest.mark.anyio
@@ -381,3 +381,33 @@ async def test_many_conversations_at_once_share_the_connections() -> None:
     assert answers == {
         text: [Text(f"Cat heard {text}. "), Text(f"Dog heard {text}. "), Done()] for text in map(str, range(50))
     }
+
+
+async def test_a_server_that_offers_no_calls(caplog: pytest.LogCaptureFixture) -> None:
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        for call in (context.final_text("Cat", "hello"), context.post_attachment(b"x", name="a")):
+            with pytest.raises(LocalProtocolError, match="offers its bots no calls"):
+                await call
+        yield "alone"
+
+    assert (await answer(bot)).events == [Text("alone"), Done()]
+
+
+async def test_two_tasks_do_not_read_one_reply() -> None:
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        shared = context.query_bot("Cat", request)
+        refused: list[LocalProtocolError] = []
+
+        async def read() -> None:
+            try:
+                await shared.text()
+            except LocalProtocolError as exc:
+                refused.append(exc)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read)
+            tasks.start_soon(read)
+        yield f"{len(refused)} refused, {shared.fold.text}"
+
+    async with calling(CallingBot(bot, Cat=1), answering(HELLO)) as served:
+        assert await served.answer() == [Text("1 refused, hello"), Done()]
