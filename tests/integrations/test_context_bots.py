@@ -267,7 +267,8 @@ async def test_a_reply_that_is_left_is_closed_at_once_with_async_with_and_with_t
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         async with context.query_bot("Cat", request) as answer:
             assert await anext(aiter(answer)) == Text("a")
-        assert [event async for event in answer] == []
+        with pytest.raises(LocalProtocolError, match="given up"):
+            await anext(aiter(answer))
         await left.wait()
         yield "left"
         abandoned = context.query_bot("Cat", request)
@@ -391,6 +392,18 @@ async def test_a_server_that_offers_no_calls(caplog: pytest.LogCaptureFixture) -
         yield "alone"
 
     assert (await answer(bot)).events == [Text("alone"), Done()]
+
+
+async def test_a_reply_may_be_read_on_after_its_end() -> None:
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        async with context.query_bot("Cat", request) as answer:
+            async for event in answer:
+                assert event == Text("hello")
+        assert [event async for event in answer] == []
+        yield await answer.text()
+
+    async with calling(CallingBot(bot, Cat=1), answering(HELLO)) as served:
+        assert await served.answer() == [Text("hello"), Done()]
 
 
 async def test_two_tasks_do_not_read_one_reply() -> None:
