@@ -80,14 +80,20 @@ class RequestCalls:
         self._meta_taken = False
         self._closed = False
 
-    async def aclose(self) -> None:
-        """Give up what is under way. Nothing can be begun from here on."""
+    def end(self) -> bool:
+        """Let nothing begin from here on; returns whether there is something to close."""
         self._closed = True
-        while self._runs:
-            await self._runs.pop().aclose()
-        if self._outgoing is not None and self._outside is not None:
-            self._outgoing = None
-            await self._outside.transport.release()
+        return self._outgoing is not None
+
+    async def aclose(self) -> None:
+        """Give up what is under way."""
+        try:
+            while self._runs:
+                await self._runs.pop().aclose()
+        finally:
+            if self._outgoing is not None and self._outside is not None:
+                self._outgoing = None
+                await self._outside.transport.release()
 
     # --- other bots
 

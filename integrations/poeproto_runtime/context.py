@@ -118,8 +118,9 @@ class RequestContext:
         """
         if self._closers:
             await self._call_closers(error_id)
-        with anyio.CancelScope(shield=True):
-            await self._calls.aclose()
+        if self._calls.end():
+            with anyio.CancelScope(shield=True):
+                await self._calls.aclose()
 
     async def _call_closers(self, error_id: str) -> None:
         with anyio.move_on_after(self.limits.cleanup_seconds, shield=True) as scope:

@@ -54,7 +54,8 @@ class Hooks:
 
     Attributes:
         on_start: when the head of a request has been read.
-        on_first_event: when the first event of a reply has been handed to the server's connection.
+        on_first_event: when the first event of a reply has been handed to the server's connection; a reply that is an
+            `error` and nothing else has no such moment.
         on_end: when the request is over, however it ended.
     """
 

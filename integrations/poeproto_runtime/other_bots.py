@@ -67,16 +67,17 @@ class OtherBotsReply:
     async def _next_event(self) -> Event | None:
         """The next event through `Done`; None after the end."""
         if self._over:
-            return None
+            if self.fold.done or self.fold.error is not None:
+                return None
+            raise LocalProtocolError("the reply was given up before its end")
         if self._run is None:
             if self._beginning:
                 raise LocalProtocolError("two tasks read one reply")
             self._beginning = True
             try:
                 self._run = await self._begin(self.fold)
-            except BaseException:
-                self._over = True
-                raise
+            finally:
+                self._beginning = False
         event = self._run.take() or await self._run.next_event()
         if event is None or isinstance(event, Done | Error):
             await self.aclose()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable
@@ -179,3 +180,24 @@ def test_the_demonstration(demo_output: str) -> None:
             assert re.search(rf"[\d,]+ \({worker_class} server, {backend} client\)", last)
     assert last.startswith("events a second: ")
     assert len(lines) == 4 * 6
+
+
+async def test_the_log_of_requests(checkout: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "example.requests")
+    app = load_app(f"{checkout}/docs/examples/logging_hooks.py:app")
+    sys.modules.pop("poeproto_target_logging_hooks")
+    assert await ask(app, Message("user", "hello")) == [Text("hello"), Done()]
+    [record] = [record for record in caplog.records if record.name == "example.requests"]
+    line = json.loads(record.getMessage())
+    assert re.fullmatch(r"[0-9a-f]{16}", line.pop("id"))
+    assert line.pop("milliseconds") >= 0
+    assert line.pop("bytes") > 0
+    assert line == {
+        "path": "/",
+        "bot": "EchoBot",
+        "type": "query",
+        "status": 200,
+        "events": 1,
+        "failed": False,
+        "complete": True,
+    }

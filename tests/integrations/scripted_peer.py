@@ -67,9 +67,15 @@ def parse_request(data: bytes) -> Received:
 class Peer:
     """The server's end of one connection."""
 
-    def __init__(self, stream: anyio.abc.SocketStream, requests: list[Received]) -> None:
+    def __init__(
+        self,
+        stream: anyio.abc.SocketStream,
+        requests: list[Received],
+        on_request: Callable[[], object] = lambda: None,
+    ) -> None:
         self.stream = stream
         self._requests = requests
+        self._on_request = on_request
         self._buffer = b""
 
     async def read_request(self) -> Received:
@@ -82,6 +88,7 @@ class Peer:
             self._buffer += await self.stream.receive()
         data, self._buffer = self._buffer[:end], self._buffer[end:]
         self._requests.append(parse_request(data))
+        self._on_request()
         return self._requests[-1]
 
     async def send(self, data: bytes) -> None:
@@ -130,12 +137,20 @@ class ScriptedServer:
         try:
             # A client may leave at any time; what it makes of that is for the test to say.
             with contextlib.suppress(anyio.EndOfStream, anyio.BrokenResourceError):
-                await script(Peer(stream, self.requests))
+                await script(Peer(stream, self.requests, self._notify))
         finally:
             await anyio.aclose_forcefully(stream)
             self.closed += 1
-            self._changed.set()
-            self._changed = anyio.Event()
+            self._notify()
+
+    async def until_asked(self, count: int = 1) -> None:
+        """Return when this many requests have come."""
+        while len(self.requests) < count:
+            await self._changed.wait()
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
 
     async def until_closed(self, count: int) -> None:
         """Return when this many connections have ended."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from poeproto import Bot
-from poeproto_asgi import BotApp, TargetError, TargetFailed, load_app
+from poeproto import Bot, Endpoints
+from poeproto_asgi import AppOptions, BotApp, FetchPolicy, TargetError, TargetFailed, load_app
 
 from .bots import KEY
 
@@ -92,6 +93,43 @@ def test_bots_by_path() -> None:
 
 def test_routes_with_keys_of_their_own_need_no_other() -> None:
     assert load_app("some_bots:keyed").service.routes["/"].access_key == "its-own-key"
+
+
+def test_options() -> None:
+    policy = FetchPolicy(origins=["http://127.0.0.1:8000"])
+    options = AppOptions(
+        access_key=KEY,
+        bot_name="Hello",
+        endpoints=Endpoints.at("http://127.0.0.1:8000"),
+        fetch_policy=policy,
+        sync_settings=False,
+    )
+    assert KEY not in repr(options)
+    assert pickle.loads(pickle.dumps(options)) == options
+    service = load_app("some_bots:bot", options=options).service
+    assert (service.routes["/"].access_key, service.routes["/"].bot_name) == (KEY, "Hello")
+    assert service.outside is not None
+    assert service.outside.endpoints.api == "http://127.0.0.1:8000"
+    assert service.outside.fetch_policy is policy
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        AppOptions(bot_name="Hello"),
+        AppOptions(endpoints=Endpoints()),
+        AppOptions(fetch_policy=FetchPolicy()),
+        AppOptions(sync_settings=False),
+    ],
+)
+def test_options_that_an_application_has_itself(options: AppOptions) -> None:
+    with pytest.raises(TargetError, match="says itself"):
+        load_app("some_bots:app", options=options)
+
+
+def test_one_name_is_for_one_bot() -> None:
+    with pytest.raises(TargetError, match="cannot all be called 'Hello'"):
+        load_app("some_bots:routes", options=AppOptions(access_key=KEY, bot_name="Hello"))
 
 
 @pytest.mark.parametrize(

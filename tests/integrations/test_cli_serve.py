@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from click.testing import CliRunner, Result
 
+from poeproto import Done, Text, encode_event
 from poeproto_cli.commands import main
 
 from .bots import KEY
@@ -194,3 +198,88 @@ def test_a_bot_that_cannot_be_loaded_is_shown_with_its_traceback(tmp_path: Path)
     assert result.exit_code == 1
     assert "in trouble" in result.stderr
     assert result.stderr.rstrip().splitlines()[-1].endswith("failed to load: ValueError: deep trouble")
+
+
+CALLING = """
+import json
+
+from poeproto import Bot, SettingsResponse
+
+class Caller(Bot):
+    async def get_response(self, request, context):
+        yield context.bot_name
+        yield " got "
+        yield await context.final_text("Cat", request)
+        yield " and "
+        yield (await context.fetch_attachment(request.query[-1].content)).decode()
+
+    async def get_settings(self, request, context):
+        return SettingsResponse(server_bot_dependencies={"Cat": 1})
+
+class Cat(Bot):
+    async def get_response(self, request, context):
+        yield "meow"
+
+caller = Caller()
+"""
+
+
+class Poe(http.server.BaseHTTPRequestHandler):
+    """Poe, as far as the test goes: takes settings, answers for the cat, keeps a file."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.asked.append(self.path)
+        is_query = self.path == "/bot/Cat"
+        self.respond("text/event-stream", encode_event(Text("meow")) + encode_event(Done()) if is_query else b"{}")
+
+    def do_GET(self) -> None:
+        self.respond("text/plain", b"a file")
+
+    def respond(self, content_type: str, body: bytes) -> None:
+        self.send_response(200)
+        self.send_header("content-type", content_type)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_a_bot_is_pointed_at_a_simulator(tmp_path: Path) -> None:
+    (tmp_path / "calling.py").write_text(CALLING)
+    Poe.asked.clear()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Poe) as poe:
+        thread = threading.Thread(target=poe.serve_forever)
+        thread.start()
+        root = f"http://127.0.0.1:{poe.server_port}"
+        options = ["--endpoint", f"{root}/", "--bot-name", "Caller", "--allow-fetch", "--access-key", KEY]
+        try:
+            with serving(f"{tmp_path / 'calling.py'}:caller", *options, "--workers", "2") as server:
+                answer = run("query", server.address, f"{root}/file", "--access-key", KEY)
+                assert (answer.stdout, answer.stderr) == ("Caller got meow and a file\n", "")
+                server.signal(signal.SIGTERM)
+                status, _, errors = server.wait()
+        finally:
+            poe.shutdown()
+            thread.join()
+    assert status == 0
+    assert KEY not in errors
+    assert sorted(set(Poe.asked)) == ["/bot/Cat", f"/bot/update_settings/Caller/{KEY}/1.2"]
+    assert len(Poe.asked) == 2  # the settings once, though two workers started with them
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8000", "http://127.0.0.1:8000/a", "ftp://127.0.0.1", ""])
+def test_an_endpoint_is_the_root_of_a_server(bots: Path, url: str) -> None:
+    done = run("serve", f"{bots}:bot", "--allow-without-key", "--endpoint", url)
+    assert done.returncode == 2
+    assert "is not the root of a server" in done.stderr
+
+
+def test_an_application_has_its_own_endpoint(bots: Path) -> None:
+    done = run("serve", f"{bots}:app", "--endpoint", "http://127.0.0.1:8000")
+    assert done.returncode == 2
+    assert "says itself" in done.stderr

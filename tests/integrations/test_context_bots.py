@@ -37,7 +37,7 @@ from poeproto import (
 
 from .bots import KEY
 from .calling_bots import QUERY, CallingBot, calling
-from .memory_channel import MemoryChannel
+from .memory_channel import MemoryChannel, answer
 from .scripted_peer import HELLO, LAST_CHUNK, STREAM_HEAD, Peer, answering, chunk, reply, response, sent
 
 pytestmark = pytest.mark.anyio
@@ -267,7 +267,8 @@ async def test_a_reply_that_is_left_is_closed_at_once_with_async_with_and_with_t
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         async with context.query_bot("Cat", request) as answer:
             assert await anext(aiter(answer)) == Text("a")
-        assert [event async for event in answer] == []
+        with pytest.raises(LocalProtocolError, match="given up"):
+            await anext(aiter(answer))
         await left.wait()
         yield "left"
         abandoned = context.query_bot("Cat", request)
@@ -350,3 +351,76 @@ async def test_connections_are_used_again_within_the_serving_and_closed_with_the
             await served.poe.until_closed(number + 1)
         assert served.opened == 3
         served.service.outside.transport.hold()
+
+
+async def test_many_conversations_at_once_share_the_connections() -> None:
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        yield await context.final_text("Cat", request)
+        yield await context.final_text("Dog", request)
+
+    async def poe(peer: Peer) -> None:
+        while True:
+            request = await peer.read_request()
+            asked = decode_request(request.body)
+            assert isinstance(asked, QueryRequest)
+            name = request.line.split()[1].rpartition("/")[2]
+            await peer.send(reply(Text(f"{name} heard {asked.query[0].content}. ")))
+
+    answers: dict[str, list[Event]] = {}
+    async with calling(CallingBot(bot, Cat=1, Dog=1), poe) as served:
+
+        async def converse(text: str) -> None:
+            query = attrs.evolve(QUERY, query=[Message("user", text)])
+            answers[text] = await served.answer(query, MemoryChannel(encode_request(query)))
+
+        for _ in range(2):
+            async with anyio.create_task_group() as tasks:
+                for number in range(50):
+                    tasks.start_soon(converse, str(number))
+        assert len(served.poe.requests) == 200
+        assert served.opened <= 50
+    assert answers == {
+        text: [Text(f"Cat heard {text}. "), Text(f"Dog heard {text}. "), Done()] for text in map(str, range(50))
+    }
+
+
+async def test_a_server_that_offers_no_calls(caplog: pytest.LogCaptureFixture) -> None:
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        for call in (context.final_text("Cat", "hello"), context.post_attachment(b"x", name="a")):
+            with pytest.raises(LocalProtocolError, match="offers its bots no calls"):
+                await call
+        yield "alone"
+
+    assert (await answer(bot)).events == [Text("alone"), Done()]
+
+
+async def test_a_reply_may_be_read_on_after_its_end() -> None:
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        async with context.query_bot("Cat", request) as answer:
+            async for event in answer:
+                assert event == Text("hello")
+        assert [event async for event in answer] == []
+        yield await answer.text()
+
+    async with calling(CallingBot(bot, Cat=1), answering(HELLO)) as served:
+        assert await served.answer() == [Text("hello"), Done()]
+
+
+async def test_two_tasks_do_not_read_one_reply() -> None:
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        shared = context.query_bot("Cat", request)
+        refused: list[LocalProtocolError] = []
+
+        async def read() -> None:
+            try:
+                await shared.text()
+            except LocalProtocolError as exc:
+                refused.append(exc)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read)
+            tasks.start_soon(read)
+        yield f"{len(refused)} refused, {shared.fold.text}"
+
+    async with calling(CallingBot(bot, Cat=1), answering(HELLO)) as served:
+        assert await served.answer() == [Text("1 refused, hello"), Done()]
