@@ -3,7 +3,18 @@
 from poeproto_asgi.app import BotApp
 from poeproto_asgi.running import run
 from poeproto_asgi.serving import serve
-from poeproto_asgi.targets import TargetError, TargetFailed, load_app
-from poeproto_runtime import FetchPolicy, Route
+from poeproto_asgi.targets import AppOptions, TargetError, TargetFailed, load_app
+from poeproto_runtime import FetchPolicy, Observation, Route
 
-__all__ = ["BotApp", "FetchPolicy", "Route", "TargetError", "TargetFailed", "load_app", "run", "serve"]
+__all__ = [
+    "AppOptions",
+    "BotApp",
+    "FetchPolicy",
+    "Observation",
+    "Route",
+    "TargetError",
+    "TargetFailed",
+    "load_app",
+    "run",
+    "serve",
+]

@@ -10,7 +10,7 @@ import anyio
 
 from poeproto import Bot, Endpoints, HttpResponse, Limits, RequestHead, ResponseHead
 from poeproto_h11.outside import make_outside
-from poeproto_runtime import BotService, FetchPolicy, PeerGone, Route
+from poeproto_runtime import BotService, FetchPolicy, Hook, Hooks, PeerGone, Route
 
 # The types of the ASGI specification; its messages are open dictionaries.
 Scope = MutableMapping[str, Any]
@@ -30,6 +30,10 @@ class BotApp:
         limits: the bounds of every exchange.
         endpoints: where Poe is, for calls of the bots.
         fetch_policy: which URLs `Context.fetch_attachment` may fetch; None for none.
+        sync_settings: whether Poe is told the settings of bots whose name and key are known, when the serving begins.
+        on_start: called when the head of a request has been read; this and the next two must be quick.
+        on_first_event: called when the first event of a reply is out.
+        on_end: called when a request is over, however it ended.
 
     Raises:
         TypeError: when given something else than a `Bot` or `Route`s, or single-bot arguments beside routes.
@@ -46,6 +50,10 @@ class BotApp:
         limits: Limits | None = None,
         endpoints: Endpoints | None = None,
         fetch_policy: FetchPolicy | None = None,
+        sync_settings: bool = True,
+        on_start: Hook | None = None,
+        on_first_event: Hook | None = None,
+        on_end: Hook | None = None,
     ) -> None:
         if isinstance(bot, Mapping):
             if access_key is not None or allow_without_key or bot_name is not None:
@@ -55,7 +63,9 @@ class BotApp:
             route = Route(bot, access_key=access_key, allow_without_key=allow_without_key, bot_name=bot_name)
             routes = {"/": route}
         limits = limits or Limits()
-        self.service = BotService(routes, limits, make_outside(limits, endpoints, fetch_policy=fetch_policy))
+        outside = make_outside(limits, endpoints, fetch_policy=fetch_policy)
+        hooks = Hooks(on_start=on_start, on_first_event=on_first_event, on_end=on_end)
+        self.service = BotService(routes, limits, outside, hooks, sync_settings=sync_settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection of the ASGI server."""

@@ -15,7 +15,7 @@ import anyio.abc
 
 from poeproto_asgi.app import BotApp
 from poeproto_asgi.serving import WorkerClass, serve
-from poeproto_asgi.targets import load_app
+from poeproto_asgi.targets import AppOptions, load_app
 from poeproto_runtime.binding import address_of, listen
 
 
@@ -27,6 +27,7 @@ def run(
     workers: int = 1,
     access_key: str | None = None,
     allow_without_key: bool = False,
+    options: AppOptions | None = None,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM.
@@ -38,6 +39,7 @@ def run(
         workers: how many processes. More than one needs a name as target, since an instance cannot travel.
         access_key: the key of every bot that brings none, where the target is a name.
         allow_without_key: whether bots that bring no key answer anyone, where the target is a name.
+        options: the same and more, in place of both.
         on_ready: called with the address once connections are accepted.
 
     Raises:
@@ -53,12 +55,12 @@ def run(
             raise TypeError("several workers need the application's name, as in 'module:attribute'")
         _run_one(target, listen(bind), worker_class, ready)
         return
+    options = options or AppOptions(access_key=access_key, allow_without_key=allow_without_key)
     # Loaded here even if it is served elsewhere: a mistake is reported once, before anything listens.
-    app = load_app(target, access_key=access_key, allow_without_key=allow_without_key)
+    app = load_app(target, options=options)
     if workers == 1:
         _run_one(app, listen(bind), worker_class, ready)
     else:
-        options = {"access_key": access_key, "allow_without_key": allow_without_key}
         _run_several(target, options, listen(bind), worker_class, workers, ready)
 
 
@@ -97,7 +99,7 @@ async def _serve(
 
 def _run_several(
     target: str,
-    options: dict[str, Any],
+    options: AppOptions,
     listener: socket.socket,
     worker_class: WorkerClass,
     workers: int,
@@ -151,8 +153,8 @@ def _stop(processes: list[SpawnProcess], received: list[int], number: int) -> No
 
 
 def _worker(
-    target: str, options: dict[str, Any], listener: socket.socket, worker_class: WorkerClass, pipe: Connection
+    target: str, options: AppOptions, listener: socket.socket, worker_class: WorkerClass, pipe: Connection
 ) -> None:
     # A terminal sends Ctrl-C to every process. Ours learns of it from its parent, and must not take it for two signals.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _run_one(load_app(target, **options), listener, worker_class, pipe.send, (signal.SIGTERM,))
+    _run_one(load_app(target, options=options), listener, worker_class, pipe.send, (signal.SIGTERM,))

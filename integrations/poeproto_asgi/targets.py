@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
-from poeproto import Bot
+import attrs
+
+from poeproto import Bot, Endpoints
 from poeproto_asgi.app import BotApp
-from poeproto_runtime import Route
+from poeproto_runtime import FetchPolicy, Route
 
 
 class TargetError(Exception):
@@ -24,7 +26,34 @@ class TargetFailed(TargetError):
     """The code that a target names raised an exception, which is the ``__cause__``."""
 
 
-def load_app(target: str, *, access_key: str | None = None, allow_without_key: bool = False) -> BotApp:
+@attrs.frozen(kw_only=True)
+class AppOptions:
+    """What an application is made with whose target brings only bots. It can travel to another process.
+
+    Attributes:
+        access_key: the key of every bot that brings none.
+        allow_without_key: whether bots that bring no key answer anyone.
+        bot_name: the name on Poe of a single bot that brings none.
+        endpoints: where Poe is, for calls of the bots.
+        fetch_policy: which URLs `Context.fetch_attachment` may fetch; None for none.
+        sync_settings: whether Poe is told the settings of bots whose name and key are known.
+    """
+
+    access_key: str | None = attrs.field(default=None, repr=False)
+    allow_without_key: bool = False
+    bot_name: str | None = None
+    endpoints: Endpoints | None = None
+    fetch_policy: FetchPolicy | None = None
+    sync_settings: bool = True
+
+
+def load_app(
+    target: str,
+    *,
+    access_key: str | None = None,
+    allow_without_key: bool = False,
+    options: AppOptions | None = None,
+) -> BotApp:
     """The application that a target names.
 
     Args:
@@ -32,29 +61,48 @@ def load_app(target: str, *, access_key: str | None = None, allow_without_key: b
             bots that needs no arguments, or a dict of these two or of `Route`s by path.
         access_key: the key of every bot that brings none.
         allow_without_key: whether bots that bring no key answer anyone.
+        options: the same and more, in place of both.
 
     Raises:
-        TargetError: when there is no such thing, or it is none of these.
+        TargetError: when there is no such thing, or it is none of these; when an option is for it to say.
         TargetFailed: when its own code raises an exception.
         ValueError: when a bot has neither a key nor the permission to answer anyone.
     """
+    options = options or AppOptions(access_key=access_key, allow_without_key=allow_without_key)
     found = _load(target)
     if isinstance(found, BotApp):
+        # A key may be in the environment for others; these were meant.
+        if options.bot_name or options.endpoints or options.fetch_policy or not options.sync_settings:
+            raise TargetError(
+                f"{target} is a BotApp, which says itself what its bots are called and whom they may call"
+            )
         return found
     if isinstance(found, Mapping):
         bots = cast("Mapping[str, object]", found)
     else:
         bots = {"/": found}
+    if options.bot_name is not None and len(bots) > 1:
+        raise TargetError(f"{target} has {len(bots)} bots, and they cannot all be called {options.bot_name!r}")
     routes: dict[str, Route] = {}
     for path, bot in bots.items():
         if isinstance(bot, type) and issubclass(bot, Bot):
             bot = _made(bot, target)
         if isinstance(bot, Bot):
-            bot = Route(bot, access_key=access_key, allow_without_key=allow_without_key)
+            bot = Route(
+                bot,
+                access_key=options.access_key,
+                allow_without_key=options.allow_without_key,
+                bot_name=options.bot_name,
+            )
         if not isinstance(bot, Route):
             raise TargetError(f"{target} is not a bot, a class of bots, a BotApp, or a dict of bots by path: {bot!r}")
         routes[path] = bot
-    return BotApp(routes)
+    return BotApp(
+        routes,
+        endpoints=options.endpoints,
+        fetch_policy=options.fetch_policy,
+        sync_settings=options.sync_settings,
+    )
 
 
 def _made(cls: type[Bot], target: str) -> Bot:

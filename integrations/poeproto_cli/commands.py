@@ -19,6 +19,7 @@ import click
 from click.core import ParameterSource
 
 from poeproto import (
+    Endpoints,
     Event,
     File,
     LocalProtocolError,
@@ -32,7 +33,7 @@ from poeproto import (
     encode_settings,
     event_payload,
 )
-from poeproto_asgi import TargetError, TargetFailed, run
+from poeproto_asgi import AppOptions, FetchPolicy, TargetError, TargetFailed, run
 from poeproto_asgi.serving import WorkerClass
 from poeproto_cli.options import access_key_option, bind_option, worker_class_option
 from poeproto_cli.simulation import simulate
@@ -40,6 +41,17 @@ from poeproto_h11 import Client
 from poeproto_runtime import AccessKeyMissing
 
 T = TypeVar("T")
+
+
+def _checked_endpoint(context: click.Context, parameter: click.Parameter, url: str | None) -> str | None:
+    if url is None:
+        return None
+    url = url.rstrip("/")
+    try:
+        FetchPolicy(origins=[url])
+    except ValueError:
+        raise click.BadParameter(f"{url!r} is not the root of a server, as in http://127.0.0.1:8000") from None
+    return url
 
 
 _backend = click.option(
@@ -64,6 +76,15 @@ main.add_command(simulate)
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="The number of processes.")
 @access_key_option
 @click.option("--allow-without-key", is_flag=True, help="Answer anyone; a key in the environment is passed over.")
+@click.option("--bot-name", help="The bot's name on Poe. With it and a key, Poe is told its settings at the start.")
+@click.option(
+    "--endpoint",
+    callback=_checked_endpoint,
+    metavar="URL",
+    help="Where the bot finds Poe: the root of a simulator, by default Poe itself.",
+)
+@click.option("--allow-fetch", is_flag=True, help="Let the bot fetch attachments: by https, and from the endpoint.")
+@click.option("--no-sync-settings", is_flag=True, help="Do not tell Poe the bot's settings.")
 @click.pass_context
 def serve(
     context: click.Context,
@@ -73,6 +94,10 @@ def serve(
     workers: int,
     access_key: str | None,
     allow_without_key: bool,
+    bot_name: str | None,
+    endpoint: str | None,
+    allow_fetch: bool,
+    no_sync_settings: bool,
 ) -> None:
     """Serve the bot that TARGET names, until interrupted.
 
@@ -90,8 +115,14 @@ def serve(
             bind=bind,
             worker_class=worker_class,
             workers=workers,
-            access_key=access_key,
-            allow_without_key=allow_without_key,
+            options=AppOptions(
+                access_key=access_key,
+                allow_without_key=allow_without_key,
+                bot_name=bot_name,
+                endpoints=None if endpoint is None else Endpoints.at(endpoint),
+                fetch_policy=FetchPolicy(origins=[] if endpoint is None else [endpoint]) if allow_fetch else None,
+                sync_settings=not no_sync_settings,
+            ),
             on_ready=lambda address: click.echo(f"serving {target} at {address}"),
         )
     except TargetFailed as exc:

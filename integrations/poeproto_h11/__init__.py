@@ -13,7 +13,7 @@ from poeproto_h11.origins import Origin
 from poeproto_h11.server import HasService, serve
 from poeproto_h11.streams import ByteStream, Connector
 from poeproto_h11.timeouts import Timeouts
-from poeproto_runtime import FetchPolicy
+from poeproto_runtime import FetchPolicy, Observation
 from poeproto_runtime.replies import Reply
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Connector",
     "FetchPolicy",
     "HasService",
+    "Observation",
     "Origin",
     "Reply",
     "Timeouts",

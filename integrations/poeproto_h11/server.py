@@ -18,7 +18,7 @@ import h11
 from poeproto import Bot, Endpoints, HttpResponse, Limits, RequestHead, ResponseHead
 from poeproto.http import Headers
 from poeproto_h11.outside import make_outside
-from poeproto_runtime import BotService, FetchPolicy, PeerGone, Route
+from poeproto_runtime import BotService, FetchPolicy, Hook, Hooks, PeerGone, Route
 from poeproto_runtime.binding import address_of, listen
 
 logger = logging.getLogger("poeproto")
@@ -53,6 +53,10 @@ async def serve(
     limits: Limits | None = None,
     endpoints: Endpoints | None = None,
     fetch_policy: FetchPolicy | None = None,
+    sync_settings: bool = True,
+    on_start: Hook | None = None,
+    on_first_event: Hook | None = None,
+    on_end: Hook | None = None,
     task_status: anyio.abc.TaskStatus[str] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve bots until cancelled; replies under way break off then.
@@ -66,12 +70,17 @@ async def serve(
         limits: the bounds of every exchange; like the following, not for an application, which has its own.
         endpoints: where Poe is, for calls of the bots.
         fetch_policy: which URLs `Context.fetch_attachment` may fetch; None for none.
+        sync_settings: whether Poe is told the settings of bots whose name and key are known, when the serving begins.
+        on_start: called when the head of a request has been read; this and the next two must be quick.
+        on_first_event: called when the first event of a reply is out.
+        on_end: called when a request is over, however it ended.
         task_status: for `anyio.abc.TaskGroup.start`; given the address as a URL once connections are accepted.
 
     Raises:
         TypeError, ValueError: when the arguments do not make a service; see `Route`.
         OSError: when the address cannot be bound.
     """
+    hooks = Hooks(on_start=on_start, on_first_event=on_first_event, on_end=on_end)
     if isinstance(app, Bot):
         route = Route(app, access_key=access_key, allow_without_key=allow_without_key, bot_name=bot_name)
         routes: Mapping[str, Route] = {"/": route}
@@ -81,9 +90,10 @@ async def serve(
         routes = app if isinstance(app, Mapping) else {}
     if isinstance(app, Bot | Mapping):
         limits = limits or Limits()
-        service = BotService(routes, limits, make_outside(limits, endpoints, fetch_policy=fetch_policy))
-    elif limits is not None or endpoints is not None or fetch_policy is not None:
-        raise TypeError("an application has its own limits, endpoints and policy")
+        outside = make_outside(limits, endpoints, fetch_policy=fetch_policy)
+        service = BotService(routes, limits, outside, hooks, sync_settings=sync_settings)
+    elif limits or endpoints or fetch_policy or hooks != Hooks() or not sync_settings:
+        raise TypeError("an application has its own limits, endpoints, policy and hooks, and syncs as it was told")
     else:
         service = app.service
     listening = bind if isinstance(bind, socket.socket) else listen(bind)

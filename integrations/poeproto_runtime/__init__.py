@@ -5,7 +5,18 @@ An integration gives `BotService.handle` the head of a request and a `Channel` t
 
 from poeproto_runtime.channel import Channel, PeerGone
 from poeproto_runtime.fetch_policy import FetchPolicy
+from poeproto_runtime.observing import Hook, Hooks, Observation
 from poeproto_runtime.routes import AccessKeyMissing, Route
 from poeproto_runtime.service import BotService
 
-__all__ = ["AccessKeyMissing", "BotService", "Channel", "FetchPolicy", "PeerGone", "Route"]
+__all__ = [
+    "AccessKeyMissing",
+    "BotService",
+    "Channel",
+    "FetchPolicy",
+    "Hook",
+    "Hooks",
+    "Observation",
+    "PeerGone",
+    "Route",
+]

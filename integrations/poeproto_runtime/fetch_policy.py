@@ -5,6 +5,7 @@ Users choose them, and the server often stands where its users must not reach.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
@@ -14,6 +15,10 @@ from poeproto import FetchForbidden
 
 # NAT64 (RFC 6052): the last four bytes are an IPv4 address.
 _NAT64 = IPv6Network("64:ff9b::/96")
+
+
+def _without_slashes(origins: Iterable[str]) -> frozenset[str]:
+    return frozenset(origin.rstrip("/") for origin in origins)
 
 
 @attrs.frozen(kw_only=True)
@@ -31,12 +36,13 @@ class FetchPolicy:
         ValueError: for an origin that is none.
     """
 
-    origins: frozenset[str] = attrs.field(default=frozenset(), converter=frozenset[str])
+    origins: frozenset[str] = attrs.field(default=frozenset(), converter=_without_slashes)
 
     def __attrs_post_init__(self) -> None:
         for origin in self.origins:
             parts = urlsplit(origin)
-            if f"{parts.scheme}://{parts.netloc}" != origin or not parts.hostname or "@" in parts.netloc:
+            known = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
+            if not known or f"{parts.scheme}://{parts.netloc}" != origin:
                 raise ValueError(f"{origin!r} is not an origin as in https://files.example:8443")
 
     def check_origin(self, scheme: str, origin: str) -> bool:

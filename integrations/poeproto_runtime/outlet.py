@@ -39,6 +39,9 @@ class Outlet:
         limit: how many bytes may wait here for a slow peer; a bot that makes more waits with them.
         heartbeat_seconds: the longest silence on the wire.
         send_seconds: how long one write may take.
+
+    Attributes:
+        taken: how many bytes were given to the channel.
     """
 
     def __init__(self, channel: Channel, limit: int, heartbeat_seconds: float, send_seconds: float) -> None:
@@ -46,6 +49,7 @@ class Outlet:
         self._limit = limit
         self._heartbeat_seconds = heartbeat_seconds
         self._send_seconds = send_seconds
+        self.taken = 0
         self._gathered: list[bytes] = []
         self._size = 0
         self._writing = False
@@ -154,5 +158,6 @@ class Outlet:
     def _take(self) -> bytes:
         data = self._gathered[0] if len(self._gathered) == 1 else b"".join(self._gathered)
         self._gathered.clear()
+        self.taken += self._size
         self._size = 0
         return data

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
@@ -28,11 +27,13 @@ from poeproto import (
 )
 from poeproto_runtime.channel import Channel, PeerGone
 from poeproto_runtime.context import RequestContext
+from poeproto_runtime.observing import Hooks, Progress
 from poeproto_runtime.outlet import within_send_seconds
 from poeproto_runtime.outside import Outside
 from poeproto_runtime.routes import Route, checked_routes
 from poeproto_runtime.stepping import cancellation_is_ours
 from poeproto_runtime.streaming import ReplyStream
+from poeproto_runtime.syncing import syncing_settings
 
 logger = logging.getLogger("poeproto")
 
@@ -47,6 +48,14 @@ Enter it as the server URL of a <a href="https://poe.com/create_bot?server=1">se
 </html>
 """,
 )
+# What hooks are told is asked, in the wire's words.
+_TYPES: dict[type[Request], str] = {
+    QueryRequest: "query",
+    SettingsRequest: "settings",
+    ReportFeedbackRequest: "report_feedback",
+    ReportReactionRequest: "report_reaction",
+    ReportErrorRequest: "report_error",
+}
 _NOT_FOUND = HttpResponse.of(404, "application/json", b'{"error":"there is no bot at this path"}')
 
 
@@ -57,17 +66,27 @@ class BotService:
         routes: the bots by path.
         limits: the bounds of every exchange.
         outside: the ways out for calls of the bots; None for none.
+        hooks: who is told about each request.
+        sync_settings: whether Poe is told the settings of bots whose name and key are known, when the serving begins.
 
     Raises:
         TypeError, ValueError: when the routes are not usable; see `Route`.
     """
 
     def __init__(
-        self, routes: Mapping[str, Route], limits: Limits | None = None, outside: Outside | None = None
+        self,
+        routes: Mapping[str, Route],
+        limits: Limits | None = None,
+        outside: Outside | None = None,
+        hooks: Hooks | None = None,
+        *,
+        sync_settings: bool = True,
     ) -> None:
         self.routes = checked_routes(routes)
         self.limits = limits or Limits()
         self.outside = outside
+        self._hooks = hooks or Hooks()
+        self._sync_settings = sync_settings
         self._streams: set[ReplyStream] = set()
 
     @asynccontextmanager
@@ -83,7 +102,9 @@ class BotService:
         self.outside.transport.hold()
         self.outside.fetching.hold()
         try:
-            yield
+            routes = self.routes if self._sync_settings else {}
+            async with syncing_settings(routes, self.outside, self.limits):
+                yield
         finally:
             await self.outside.transport.release()
             await self.outside.fetching.release()
@@ -104,18 +125,23 @@ class BotService:
         if not path.startswith("/"):
             # The absolute form, which a server must accept (RFC 9112, 3.2.2).
             path = urlsplit(path).path or "/"
+        route = self.routes.get(path)
+        name, bot_name = (type(route.bot).__name__, route.bot_name) if route is not None else (None, None)
+        progress = Progress(self._hooks, head, name, bot_name)
+        progress.start()
         try:
-            route = self.routes.get(path)
             if route is None:
-                await self._respond(channel, _NOT_FOUND)
+                await self._respond(channel, _NOT_FOUND, progress)
             elif head.method in ("GET", "HEAD"):
-                await self._respond(channel, _INDEX)
+                await self._respond(channel, _INDEX, progress)
             else:
-                await self._exchange(head, route, channel)
+                await self._exchange(head, route, channel, progress)
         except PeerGone:
             logger.debug("the peer went away before its answer")
+        finally:
+            progress.end()
 
-    async def _exchange(self, head: RequestHead, route: Route, channel: Channel) -> None:
+    async def _exchange(self, head: RequestHead, route: Route, channel: Channel, progress: Progress) -> None:
         exchange = BotExchange(route.accepted_keys, self.limits)
         try:
             exchange.receive_head(head)
@@ -125,13 +151,14 @@ class BotService:
         except RemoteProtocolError as exc:
             if exc.response is None:
                 raise  # it always has one here, since nothing was answered yet
-            await self._respond(channel, exc.response)
+            await self._respond(channel, exc.response, progress)
             return
+        progress.type = _TYPES.get(type(request))
         if isinstance(request, QueryRequest):
             context = RequestContext(head, route, self.limits, self.outside, request, exchange)
             if route.bot.attachment_templates is not None:
                 request = insert_attachments(request, route.bot.attachment_templates)
-            stream = ReplyStream(route.bot, exchange, channel, context)
+            stream = ReplyStream(route.bot, exchange, channel, context, progress)
             self._streams.add(stream)
             try:
                 await stream.run(request)
@@ -139,18 +166,20 @@ class BotService:
                 self._streams.discard(stream)
         else:
             context = RequestContext(head, route, self.limits, self.outside)
-            error_id = secrets.token_hex(8)
             try:
-                await self._respond(channel, await self._answer(request, route, exchange, context, error_id))
+                response = await self._answer(request, route, exchange, context, progress)
+                await self._respond(channel, response, progress)
             finally:
-                await context.close(error_id)
+                await context.close(progress.id)
 
-    async def _respond(self, channel: Channel, response: HttpResponse) -> None:
+    async def _respond(self, channel: Channel, response: HttpResponse, progress: Progress) -> None:
+        progress.status = response.status
         with within_send_seconds(self.limits.send_seconds):
             await channel.respond(response)
+        progress.bytes, progress.complete = len(response.body), True
 
     async def _answer(
-        self, request: Request, route: Route, exchange: BotExchange, context: RequestContext, error_id: str
+        self, request: Request, route: Route, exchange: BotExchange, context: RequestContext, progress: Progress
     ) -> HttpResponse:
         try:
             with anyio.fail_after(self.limits.answer_seconds):
@@ -159,6 +188,7 @@ class BotService:
             if isinstance(exc, asyncio.CancelledError) and cancellation_is_ours():
                 raise
             what = f"{type(route.bot).__name__}: the bot failed at a {type(request).__name__}"
+            error_id = progress.failed()
             logger.error("%s (error id %s)", what, error_id, exc_info=exc)
             apology = exchange.fail(error_id)
             assert isinstance(apology, HttpResponse), "nothing was answered yet"

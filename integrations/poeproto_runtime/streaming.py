@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections.abc import AsyncIterator
 
 import anyio
@@ -14,6 +13,7 @@ from poeproto import Bot, BotExchange, Done, Error, Event, LocalProtocolError, M
 from poeproto_runtime.bot_failures import error_meant_by
 from poeproto_runtime.channel import Channel, PeerGone
 from poeproto_runtime.context import RequestContext
+from poeproto_runtime.observing import Progress
 from poeproto_runtime.outlet import Outlet
 from poeproto_runtime.stepping import as_events, cancellation_is_ours, close_events, noticing_suspension, resumed
 
@@ -35,16 +35,18 @@ class ReplyStream:
     then cancels the other two. The bot's failure becomes an `error` event, its details a log record with the same id.
     """
 
-    def __init__(self, bot: Bot, exchange: BotExchange, channel: Channel, context: RequestContext) -> None:
+    def __init__(
+        self, bot: Bot, exchange: BotExchange, channel: Channel, context: RequestContext, progress: Progress
+    ) -> None:
         self._bot = bot
         self._exchange = exchange
         self._channel = channel
         self._context = context
+        self._progress = progress
         self._limits = limits = context.limits
         self._outlet = Outlet(channel, limits.write_buffer, limits.heartbeat_seconds, limits.send_seconds)
         self._stopped = False
         self._bot_scope = anyio.CancelScope()
-        self._error_id = secrets.token_hex(8)
 
     async def run(self, request: QueryRequest) -> None:
         """Answer the query; returns when the answer has been sent, or the peer has gone."""
@@ -52,18 +54,21 @@ class ReplyStream:
             async with anyio.create_task_group() as tasks:
                 try:
                     await self._channel.start(self._exchange.begin())
+                    self._progress.status = 200
                     tasks.start_soon(self._leave_with_peer, tasks.cancel_scope)
                     tasks.start_soon(self._write, tasks.cancel_scope)
                     await self._outlet.finish(await self._run_bot(request))
+                    self._progress.complete = True
                 except PeerGone:
                     logger.debug("the peer went away during its reply")
                 finally:
+                    self._progress.events, self._progress.bytes = self._exchange.events, self._outlet.taken
                     tasks.cancel_scope.cancel()
-                    await self._context.close(self._error_id)
+                    await self._context.close(self._progress.id)
         except* Exception as group:
             # On trio, what a bot's tasks raise while they are cancelled comes together with the cancellation, and is
             # told apart from it only here. The peer has gone, so nobody else is left to be told.
-            logger.error("the bot failed while it was cancelled (error id %s)", self._error_id, exc_info=group)
+            logger.error("the bot failed while it was cancelled (error id %s)", self._progress.id, exc_info=group)
 
     def stop(self) -> None:
         """Let the bot stop now, and the reply end with an `error` that allows a retry."""
@@ -122,7 +127,7 @@ class ReplyStream:
         await self._context.prepare()
         events = as_events(self._bot.get_response(request, self._context))
         try:
-            alone = True  # the first event, and each that the bot waited for
+            alone = first = True  # the first event; alone is each that the bot waited for, too
             while True:
                 # The first step of `await events.__anext__()` by hand, as noticing_suspension does it, but without an
                 # object for each event of a burst.
@@ -148,6 +153,9 @@ class ReplyStream:
                 if alone:
                     alone = False
                     await outlet.flush()
+                    if first:
+                        first = False
+                        self._progress.first_event()
                 elif full:
                     await outlet.flush()
                     # A server's own send need not suspend, and a bot that never does must not keep the loop.
@@ -180,16 +188,17 @@ class ReplyStream:
         except LocalProtocolError:
             return b""  # it has no form that can be sent, and is then a failure like others
         name = type(self._bot).__name__
-        logger.info("%s ends its reply with an error (error id %s): %s", name, self._error_id, exc)
+        logger.info("%s ends its reply with an error (error id %s): %s", name, self._progress.id, exc)
         return ending + self._exchange.send(Done())
 
     def _apology(
         self, what: str, *, text: str | None = None, allow_retry: bool = False, cause: BaseException | None = None
     ) -> bytes:
+        self._progress.failed()
         level = logging.INFO if self._stopped and cause is None else logging.ERROR
-        logger.log(level, "%s: %s (error id %s)", type(self._bot).__name__, what, self._error_id, exc_info=cause)
+        logger.log(level, "%s: %s (error id %s)", type(self._bot).__name__, what, self._progress.id, exc_info=cause)
         if text is not None:
-            text = f"{text} Error id: {self._error_id}"
-        apology = self._exchange.fail(self._error_id, text=text, allow_retry=allow_retry)
+            text = f"{text} Error id: {self._progress.id}"
+        apology = self._exchange.fail(self._progress.id, text=text, allow_retry=allow_retry)
         assert isinstance(apology, bytes), "the stream has begun"
         return apology

@@ -107,7 +107,8 @@ async def _result_of(function: Callable[..., Any], arguments: Mapping[str, Any])
     # Of an object with a method __call__, that method decides.
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
         return await call()
-    value = await anyio.to_thread.run_sync(call, abandon_on_cancel=True)
+    # In a list, because trio takes a thread that returns an awaitable for a mistake.
+    [value] = await anyio.to_thread.run_sync(lambda: [call()], abandon_on_cancel=True)
     return await cast("Awaitable[object]", value) if inspect.isawaitable(value) else value
 
 

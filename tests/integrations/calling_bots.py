@@ -21,7 +21,7 @@ from poeproto import (
     encode_request,
 )
 from poeproto_h11.outside import SharedH11Transport, make_outside
-from poeproto_runtime import BotService, FetchPolicy, Route
+from poeproto_runtime import BotService, FetchPolicy, Hooks, Route
 
 from .bots import BEARER, KEY, FunctionBot, Respond
 from .memory_channel import MemoryChannel
@@ -78,12 +78,16 @@ def service_of(
     limits: Limits | None = None,
     fetch_policy: FetchPolicy | None = None,
     access_key: str | None = KEY,
+    *,
+    sync_settings: bool = False,
+    hooks: Hooks | None = None,
     **more: Any,
 ) -> BotService:
     """A service with this bot, which finds Poe there."""
     route = Route(bot, access_key=access_key, allow_without_key=access_key is None, bot_name="Caller")
     limits = limits or Limits()
-    return BotService({"/": route}, limits, make_outside(limits, Endpoints.at(root), fetch_policy=fetch_policy, **more))
+    outside = make_outside(limits, Endpoints.at(root), fetch_policy=fetch_policy, **more)
+    return BotService({"/": route}, limits, outside, hooks, sync_settings=sync_settings)
 
 
 @asynccontextmanager

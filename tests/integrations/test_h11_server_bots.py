@@ -96,7 +96,7 @@ async def test_routes() -> None:
         "/a": Route(NamedBot("a"), access_key=[KEY, "rotated"], bot_name="Anna"),
         "/ä b": Route(NamedBot("other"), access_key="another"),
     }
-    async with serving(routes) as address, Client() as client:
+    async with serving(routes, sync_settings=False) as address, Client() as client:
         assert await text_of(client, address) == "root, None, /"
         assert await text_of(client, address + "a?x=%20", KEY) == "a, Anna, /a?x=%20"
         assert await text_of(client, address + "a", "rotated") == "a, Anna, /a"
@@ -108,7 +108,7 @@ async def test_routes() -> None:
 
 
 async def test_an_application() -> None:
-    app = BotApp(NamedBot("app"), access_key=KEY, bot_name="Anna", limits=Limits(request_body=500))
+    app = BotApp(NamedBot("app"), access_key=KEY, bot_name="Anna", limits=Limits(request_body=500), sync_settings=False)
     async with serving(app) as address, Client(access_key=KEY) as client:
         assert await text_of(client, address) == "app, Anna, /"
         with pytest.raises(RequestRefused, match="413"):

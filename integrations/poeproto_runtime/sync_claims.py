@@ -1,0 +1,88 @@
+"""Which of several processes tells Poe a bot's settings: the first that comes with them.
+
+The workers of one server load the same bot and start at the same time. They agree through files in the system's
+temporary folder: whoever creates the one for a bot and its settings tells Poe; the others find it there, and do not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import multiprocessing
+import os
+import stat
+import tempfile
+import time
+from pathlib import Path
+
+logger = logging.getLogger("poeproto")
+
+# Workers of one server start within seconds of each other. What is older is of an earlier start.
+_SAME_START_SECONDS = 60.0
+
+
+class SyncClaim:
+    """The right to tell Poe these settings of this bot.
+
+    Args:
+        bot: what tells the bot from others, keys and addresses included; only a digest of it is written.
+        settings: as they are sent.
+    """
+
+    def __init__(self, bot: str, settings: bytes) -> None:
+        self._prefix = hashlib.sha256(f"{os.getppid()} {bot}".encode()).hexdigest()[:32]
+        self._name = f"{self._prefix}-{hashlib.sha256(settings).hexdigest()[:32]}"
+        self._path: Path | None = None
+
+    def take(self) -> bool:
+        """Whether it is for this process to tell Poe. Blocks for as long as the file system does."""
+        if not _may_have_siblings():
+            return True  # whoever starts this server wants it done, however soon after the last time
+        try:
+            folder = _folder()
+            path = folder / self._name
+            try:
+                path.touch(0o600, exist_ok=False)
+            except FileExistsError:
+                if time.time() - path.stat().st_mtime < _SAME_START_SECONDS:
+                    return False
+                path.touch()
+            # Settings that come back after others are news again.
+            for other in folder.glob(f"{self._prefix}-*"):
+                if other != path:
+                    other.unlink(missing_ok=True)
+        except OSError as exc:
+            logger.debug("no agreement among processes about settings: %s", exc)
+            return True  # told twice is better than never
+        self._path = path
+        return True
+
+    def give_back(self) -> None:
+        """Let another process tell Poe: this one could not."""
+        if self._path is not None:
+            try:
+                self._path.unlink(missing_ok=True)
+            except OSError as exc:
+                logger.debug("a claim could not be given back: %s", exc)
+
+
+def _may_have_siblings() -> bool:
+    # Workers are children of multiprocessing, or at least do not lead the process group of the server they belong to.
+    if multiprocessing.parent_process() is not None:
+        return True
+    return hasattr(os, "getpgrp") and os.getpgrp() != os.getpid()
+
+
+def _folder() -> Path:
+    """A folder that nobody else can write to.
+
+    Raises:
+        OSError: when there is none.
+    """
+    user = os.getuid() if hasattr(os, "getuid") else None
+    folder = Path(tempfile.gettempdir()) / f"poeproto-settings-{'all' if user is None else user}"
+    folder.mkdir(0o700, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or (user is not None and (found.st_uid != user or found.st_mode & 0o077)):
+        raise OSError(f"{folder} is not a folder of this user's alone")
+    return folder
