@@ -17,11 +17,13 @@ When a flow returns or raises, whatever is left of a response is the driver's to
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from typing import Any, TypeVar
 
 import attrs
 
+from poeproto._typecheck import check_types
 from poeproto.costs import CostExchange
 from poeproto.errors import (
     BotError,
@@ -101,11 +103,16 @@ class RetryPolicy:
     Attributes:
         attempts: how often the call is made at most, the first time included.
         delay: seconds between two attempts, where the peer asks for no other time.
-        longest_wait: seconds; where ``Retry-After`` asks for more, the refusal is raised instead.
+        longest_wait: seconds; where ``Retry-After`` asks for more, or for a time that cannot be told, the refusal is
+            raised instead.
         failures: try again after lost connections, deadlines, cut replies and other statuses of 500 and above, too.
         error_events: try again after an `error` event with `allow_retry`, too.
         restart: try again even after output was delivered. A `ReplaceResponse` then clears it first; after a `File`,
             `Data`, `Json` or `SuggestedReply`, which cannot be taken back, there is no other try all the same.
+
+    Raises:
+        TypeError: for a field of another type.
+        ValueError: for no attempt at all, and for a time below zero.
     """
 
     attempts: int = 2
@@ -115,13 +122,23 @@ class RetryPolicy:
     error_events: bool = False
     restart: bool = False
 
+    def __attrs_post_init__(self) -> None:
+        check_types(self)
+        if self.attempts < 1:
+            raise ValueError(f"RetryPolicy.attempts must be at least 1, got {self.attempts!r}")
+        if not 0 <= self.delay < math.inf:
+            raise ValueError(f"RetryPolicy.delay must be a time of at least 0 seconds, got {self.delay!r}")
+        if not self.longest_wait >= 0:  # infinity is for those who wait as long as they are asked to
+            raise ValueError(f"RetryPolicy.longest_wait must be at least 0, got {self.longest_wait!r}")
+
     def wait_before_retry(self, error: PoeprotoError, attempt: int) -> float | None:
         """Seconds to wait after that failure of the attempt of that number, counted from 1; None to give up."""
         if attempt >= self.attempts or not self._covers(error):
             return None
-        asked = error.retry_after_seconds if isinstance(error, RequestRefused) else None
-        wait = self.delay if asked is None else asked
-        return wait if wait <= self.longest_wait else None
+        if not isinstance(error, RequestRefused) or error.retry_after is None:
+            return self.delay
+        asked = error.retry_after_seconds
+        return asked if asked is not None and asked <= self.longest_wait else None
 
     def _covers(self, error: PoeprotoError) -> bool:
         match error:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from typing import Any
 
 import pytest
 
@@ -45,6 +47,44 @@ def test_what_no_policy_covers_is_given_up() -> None:
     assert ALWAYS.wait_before_retry(RemoteProtocolError("bad"), 1) is None
     assert ALWAYS.wait_before_retry(ConnectionLost("cut"), 3) is None
     assert ALWAYS.wait_before_retry(ConnectionLost("cut"), 2) == 0.5
+
+
+@pytest.mark.parametrize("asked", ["99999999999", "Fri, 01 Jan 2099 00:00:00 GMT", "9" * 400, "soon", "61"])
+def test_a_peer_that_asks_for_another_time_than_can_be_waited_for_is_not_called_again(asked: str) -> None:
+    response = HttpResponse(503, [("retry-after", asked)])
+    driver = FlowDriver([response])
+    assert driver.run(call_flow(HttpRequest("POST", URL))) == response
+    assert driver.waits == []
+
+
+def test_the_longest_wait_is_for_what_the_peer_asks() -> None:
+    assert RetryPolicy(delay=90).wait_before_retry(ConnectFailed("no"), 1) == 90
+    for asked in (60.0, 61.0, 1e15):
+        error = RequestRefused("busy", status=503, retry_after=str(asked), retry_after_seconds=asked)
+        assert RetryPolicy().wait_before_retry(error, 1) == (asked if asked == 60 else None)
+        assert RetryPolicy(longest_wait=math.inf).wait_before_retry(error, 1) == asked
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        ({"attempts": 0}, "RetryPolicy.attempts must be at least 1, got 0"),
+        ({"delay": -3}, "RetryPolicy.delay must be a time of at least 0 seconds, got -3"),
+        ({"delay": math.nan}, "RetryPolicy.delay must be a time of at least 0 seconds, got nan"),
+        ({"delay": math.inf}, "RetryPolicy.delay must be a time of at least 0 seconds, got inf"),
+        ({"longest_wait": -0.5}, "RetryPolicy.longest_wait must be at least 0, got -0.5"),
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_refused(policy: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        RetryPolicy(**policy)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("policy", [{"attempts": "3"}, {"attempts": True}, {"delay": "1"}, {"failures": 1}])
+def test_a_policy_of_other_types_is_refused(policy: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match=r"^RetryPolicy\.\w+ must be "):
+        RetryPolicy(**policy)
 
 
 # --- calls answered whole
