@@ -37,7 +37,7 @@ from poeproto.errors import (
 from poeproto.events import Event
 from poeproto.http import HttpRequest, HttpResponse, ResponseHead, StreamedBody
 from poeproto.limits import Limits
-from poeproto.refusals import refusal
+from poeproto.refusals import refusal, size_to_keep
 from poeproto.tools import ToolCall
 from poeproto.uploads import UploadedFile, read_upload
 
@@ -154,22 +154,65 @@ class RetryPolicy:
                 return False
 
 
-def send(request: HttpRequest) -> Flow[ResponseHead]:
-    """A step of a flow: send a request, and return the head of the response."""
-    head: ResponseHead = yield SendRequest(request)
-    return head
+class Attempts:
+    """The attempts at one call: the steps of a flow that all of its requests and responses go through.
 
+    Args:
+        retry: when the call is made again; None for the default.
+    """
 
-def receive_data() -> Flow[bytes | None]:
-    """A step of a flow: return the next part of the response's body, or None at its end."""
-    data: bytes | None = yield ReceiveData()
-    return data
+    def __init__(self, retry: RetryPolicy | None) -> None:
+        self._retry = retry or RetryPolicy()
+        self._number = 1
+        self._response_open = False
+
+    def send(self, request: HttpRequest) -> Flow[ResponseHead]:
+        """Send a request, and return the head of the response."""
+        head: ResponseHead = yield SendRequest(request)
+        self._response_open = True
+        return head
+
+    def receive_data(self) -> Flow[bytes | None]:
+        """Return the next part of the response's body, or None at its end."""
+        data: bytes | None = yield ReceiveData()
+        self._response_open = data is not None
+        return data
+
+    def receive_start(self, size: int) -> Flow[bytes]:
+        """Return the first bytes of a refusal's body, as far as they come.
+
+        That it is a refusal, and when to call again, stands in the head: a failure here takes nothing from that.
+        """
+        body = bytearray()
+        try:
+            while len(body) < size:
+                data = yield from self.receive_data()
+                if data is None:
+                    break
+                body += data
+        except TransportError:
+            pass
+        return bytes(body[:size])
+
+    def prepare_next(self, failure: PoeprotoError) -> Flow[bool]:
+        """Wait for the next attempt, and return whether there is one after this failure."""
+        wait = self._retry.wait_before_retry(failure, self._number)
+        if wait is None:
+            return False
+        if self._response_open:
+            self._response_open = False
+            yield CloseResponse()
+        yield Wait(wait)
+        self._number += 1
+        return True
 
 
 def call_flow(
     request: HttpRequest, *, limits: Limits | None = None, retry: RetryPolicy | None = None
 ) -> Flow[HttpResponse]:
-    """Make a call whose answer is read whole, and return that answer, a refusal included.
+    """Make a call whose answer is read whole, and return that answer.
+
+    A refusal is returned too, with as much of its body as an error quotes, and what a key needs to be told in it.
 
     A request whose file cannot be read again (`StreamedBody.repeatable`) is tried again only when no connection came
     about.
@@ -178,39 +221,42 @@ def call_flow(
         TransportError: when the last attempt failed.
         LimitExceeded: when the answer is larger than `Limits.answer_size`.
     """
-    limits, retry = limits or Limits(), retry or RetryPolicy()
+    limits, attempts = limits or Limits(), Attempts(retry)
     read_once = isinstance(request.body, StreamedBody) and not request.body.repeatable
-    attempt = 1
     while True:
         response: HttpResponse | None = None
         failure: PoeprotoError
         try:
-            response = yield from _receive_whole(request, limits)
-            if response.status == 200:
-                return response
+            head = yield from attempts.send(request)
+            if head.status == 200:
+                body = yield from _receive_whole(attempts, limits)
+                return HttpResponse(head.status, head.headers, body)
+            body = yield from attempts.receive_start(limits.refusal_body + _longest_secret(request))
+            response = HttpResponse(head.status, head.headers, body)
             failure = refusal(RequestRefused, "", response, b"", b"", limits)
         except TransportError as exc:
             failure = exc
-        again = isinstance(failure, ConnectFailed) or not read_once
-        wait = retry.wait_before_retry(failure, attempt) if again else None
-        if wait is None:
+        may_repeat = isinstance(failure, ConnectFailed) or not read_once
+        if not (may_repeat and (yield from attempts.prepare_next(failure))):
             if response is None:
                 raise failure
             return response
-        yield Wait(wait)
-        attempt += 1
 
 
-def _receive_whole(request: HttpRequest, limits: Limits) -> Flow[HttpResponse]:
-    head = yield from send(request)
+def _receive_whole(attempts: Attempts, limits: Limits) -> Flow[bytes]:
     body = bytearray()
     while True:
-        data = yield from receive_data()
+        data = yield from attempts.receive_data()
         if data is None:
-            return HttpResponse(head.status, head.headers, bytes(body))
+            return bytes(body)
         body += data
         if len(body) > limits.answer_size:
             raise LimitExceeded(f"the answer is larger than {limits.answer_size} bytes", limit="answer_size")
+
+
+def _longest_secret(request: HttpRequest) -> int:
+    """A length that no key in this request exceeds: it stands in a header or in the URL."""
+    return max(len(request.url), *(len(value) for _, value in request.headers), 0)
 
 
 def upload_flow(
@@ -259,22 +305,21 @@ def cost_flow(
         IncompleteReply, TransportError: when it is unknown whether Poe did.
         RequestRefused, RemoteProtocolError: as in `CostExchange`.
     """
-    retry = retry or RetryPolicy()
-    attempt = 1
+    limits, attempts = limits or Limits(), Attempts(retry)
     while True:
         exchange = CostExchange(access_key, limits)
         try:
-            exchange.receive_head((yield from send(request)))
+            exchange.receive_head((yield from attempts.send(request)))
+            if exchange.refused:
+                exchange.receive_data((yield from attempts.receive_start(size_to_keep(limits, access_key.encode()))))
+                exchange.receive_eof()
             while not exchange.succeeded:
-                data = yield from receive_data()
+                data = yield from attempts.receive_data()
                 if data is None:
                     exchange.receive_eof()
                 else:
                     exchange.receive_data(data)
             return
         except PoeprotoError as exc:
-            wait = retry.wait_before_retry(exc, attempt)
-            if wait is None:
+            if not (yield from attempts.prepare_next(exc)):
                 raise
-        yield Wait(wait)
-        attempt += 1

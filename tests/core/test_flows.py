@@ -12,6 +12,7 @@ from poeproto import (
     ConnectFailed,
     ConnectionLost,
     CostItem,
+    DeadlineExceeded,
     File,
     HttpRequest,
     HttpResponse,
@@ -22,6 +23,7 @@ from poeproto import (
     PoeprotoError,
     RemoteProtocolError,
     RequestRefused,
+    ResponseHead,
     RetryPolicy,
     StreamedBody,
     UploadedFile,
@@ -33,7 +35,8 @@ from poeproto import (
     upload_by_url_request,
     upload_flow,
 )
-from poeproto.testing import TEST_ACCESS_KEY, FlowDriver, bytewise
+from poeproto.refusals import refusal
+from poeproto.testing import TEST_ACCESS_KEY, FlowDriver, ResponseInParts, bytewise
 
 URL = "http://poe.invalid/"
 BUSY = HttpResponse(503, [(b"retry-after", b"3")], b"busy")
@@ -112,6 +115,44 @@ def test_a_call_fails_with_its_connection() -> None:
         FlowDriver([[ConnectionLost("cut")]]).run(call_flow(HttpRequest("POST", URL)))
 
 
+@pytest.mark.parametrize("failure", [ConnectionLost("cut"), DeadlineExceeded("late")])
+def test_a_refusal_is_known_by_its_head_whatever_becomes_of_its_body(failure: PoeprotoError) -> None:
+    cut = ResponseInParts(ResponseHead(503, [("retry-after", "3")]), [b"bu", failure])
+    driver = FlowDriver([cut, HttpResponse(200, [], b"x")])
+    assert driver.run(call_flow(HttpRequest("POST", URL))).body == b"x"
+    assert (driver.waits, driver.closed) == ([3.0], 1)
+    twice = FlowDriver([cut, cut]).run(call_flow(HttpRequest("POST", URL)))
+    assert (twice.status, twice.get("retry-after"), twice.body) == (503, "3", b"bu")
+
+
+def test_of_a_refusal_that_does_not_end_the_start_is_read() -> None:
+    limits = Limits(answer_size=10, refusal_body=20)
+    request = HttpRequest("POST", URL, [("authorization", TEST_ACCESS_KEY)])
+    for place in range(21):  # wherever the key stands, it can be told and hidden
+        endless = ResponseInParts(
+            ResponseHead(500), [b"x" * place, *bytewise(TEST_ACCESS_KEY.encode()), *[b"y"] * 1000]
+        )
+        driver = FlowDriver([endless])
+        body = driver.run(call_flow(request, limits=limits)).body
+        assert len(body) < 100
+        refused = refusal(RequestRefused, "", HttpResponse(500), body, TEST_ACCESS_KEY.encode(), limits)
+        assert refused.body_start == (b"x" * place + b"<hidden>")[:20]
+
+
+def test_what_is_left_of_a_refusal_is_given_up_before_another_try() -> None:
+    long = HttpResponse(503, [], b"x" * 5000)
+    for first, closed in ((long, 1), (BUSY, 0)):
+        driver = FlowDriver([first, HttpResponse(200)], lambda data: [data[:4000], data[4000:]])
+        driver.run(call_flow(HttpRequest("POST", URL)))
+        assert driver.closed == closed
+
+
+def test_a_connection_that_was_lost_is_given_up_before_another_try() -> None:
+    driver = FlowDriver([[ConnectionLost("cut")], HttpResponse(200)])
+    driver.run(call_flow(HttpRequest("POST", URL), retry=ALWAYS))
+    assert driver.closed == 1
+
+
 def test_an_answer_has_a_bound() -> None:
     with pytest.raises(LimitExceeded) as caught:
         FlowDriver([HttpResponse(200, [], b"x" * 11)]).run(
@@ -165,6 +206,24 @@ def test_a_cost_is_asked_for_again_where_nothing_was_charged(failure: HttpRespon
     driver.run(cost_flow(COST))
     assert driver.requests == [COST, COST]
     assert driver.waits == [3.0 if failure is BUSY else 0.5]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ResponseInParts(ResponseHead(503, [("retry-after", "3")]), [b"bu", ConnectionLost("cut")]),
+        ResponseInParts(ResponseHead(503, [("retry-after", "3")]), [b"x"] * 10_000),
+    ],
+    ids=["cut", "endless"],
+)
+def test_a_refused_cost_is_known_by_its_head_whatever_becomes_of_its_body(answer: ResponseInParts) -> None:
+    driver = FlowDriver([answer, GRANTED])
+    driver.run(cost_flow(COST, access_key=TEST_ACCESS_KEY))
+    assert (driver.waits, driver.closed) == ([3.0], 1)
+    with pytest.raises(RequestRefused) as caught:
+        FlowDriver([answer, answer]).run(cost_flow(COST, access_key=TEST_ACCESS_KEY))
+    assert (caught.value.status, caught.value.retry_after) == (503, "3")
+    assert 0 < len(caught.value.body_start) <= 1024
 
 
 @pytest.mark.parametrize(

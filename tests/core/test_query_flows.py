@@ -57,7 +57,7 @@ from poeproto import (
     settings_flow,
     tool_rounds_flow,
 )
-from poeproto.testing import TEST_ACCESS_KEY, FlowDriver, bytewise, sample_settings
+from poeproto.testing import TEST_ACCESS_KEY, FlowDriver, ResponseInParts, bytewise, sample_settings
 from poeproto.tools import FunctionCall, FunctionDefinition
 
 URL = "http://bot.invalid/"
@@ -162,6 +162,33 @@ def test_a_wait_that_is_too_long_is_the_callers_to_decide() -> None:
     patient = FlowDriver([busy, [Text("x"), Done()]])
     patient.run(query_flow(HELLO, URL, retry=RetryPolicy(longest_wait=61)))
     assert patient.waits == [61.0]
+
+
+BROKEN_REFUSALS = [
+    ResponseInParts(ResponseHead(429, [("retry-after", "3")]), [b"bu", ConnectionLost("cut")]),
+    ResponseInParts(ResponseHead(503, [("retry-after", "3")]), [b"x"] * 10_000),
+    HttpResponse(503, [("retry-after", "3")], b"x" * 10_000),
+]
+
+
+@pytest.mark.parametrize("answer", BROKEN_REFUSALS, ids=["cut", "endless", "large"])
+def test_a_refusal_is_known_by_its_head_whatever_becomes_of_its_body(answer: ResponseInParts | HttpResponse) -> None:
+    driver = FlowDriver([answer, [Text("x"), Done()]])
+    assert driver.run(query_flow(HELLO, URL)).text == "x"
+    assert (driver.waits, driver.closed) == ([3.0], 1)
+    limits = Limits(answer_size=5000)
+    again = FlowDriver([answer, HttpResponse(200, [], encode_settings(sample_settings()))])
+    assert again.run(settings_flow(URL, limits=limits)) == sample_settings()
+    for flow in (query_flow(HELLO, URL), settings_flow(URL, limits=limits)):
+        with pytest.raises(RequestRefused) as caught:
+            FlowDriver([answer, answer]).run(flow)
+        assert (caught.value.retry_after, len(caught.value.body_start) <= 1024) == ("3", True)
+
+
+def test_a_response_that_was_read_to_its_end_is_not_given_up() -> None:
+    driver = FlowDriver([BUSY, [Text("x"), Done()]])
+    driver.run(query_flow(HELLO, URL))
+    assert driver.closed == 0
 
 
 def test_an_error_event_ends_the_reply_and_is_delivered() -> None:
