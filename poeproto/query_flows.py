@@ -84,11 +84,16 @@ class CallBudget:
 
 
 class _Output:
-    """What a caller was given so far, over all attempts and rounds."""
+    """What a caller was given so far, over all rounds, and what of it by the attempts at the call under way."""
 
     def __init__(self, fold: ReplyFold | None) -> None:
         self.fold = ReplyFold() if fold is None else fold
         self._started = False
+        self.begin_call()
+
+    def begin_call(self) -> None:
+        """What was given up to here stays, whatever becomes of the call that begins."""
+        self._before = self.fold.texts
         self._final = False
 
     def deliver(self, event: Event) -> Flow[None]:
@@ -100,12 +105,13 @@ class _Output:
         yield Deliver(event)
 
     def can_restart(self, policy: RetryPolicy) -> bool:
-        return not self._final and (policy.restart or not self.fold.texts)
+        return not self._final and (policy.restart or self.fold.texts == self._before)
 
     def restart(self) -> Flow[None]:
         for index, text in self.fold.texts.items():
-            if text:
-                yield from self.deliver(ReplaceResponse("", index))
+            before = self._before.get(index, "")
+            if text != before:
+                yield from self.deliver(ReplaceResponse(before, index))
 
 
 def query_flow(
@@ -206,6 +212,7 @@ def _query(
 ) -> Flow[list[ToolCall]]:
     """One call with its retries. The tool calls in the reply, where `rounds_left` says that tools are in play."""
     attempts = Attempts(retry)
+    output.begin_call()
     while True:
         exchange = PoeExchange(access_key, limits)
         aggregator = None if rounds_left is None else ToolCallAggregator(limits)

@@ -268,6 +268,16 @@ def test_a_flow_that_is_given_up_asks_for_nothing_more() -> None:
         next(flow)
 
 
+def test_text_that_was_there_before_the_call_is_not_its_output() -> None:
+    fold = ReplyFold()
+    fold.add(Text("before. "))
+    fold.add(Text("two", 1))
+    driver = FlowDriver([BUSY, [Text("old"), ConnectionLost("cut")], [Text("new"), Done()]])
+    driver.run(query_flow(HELLO, URL, retry=ALWAYS, fold=fold))
+    assert driver.events == [Text("old"), ReplaceResponse("before. "), Text("new"), Done()]
+    assert fold.texts == {None: "before. new", 1: "two"}
+
+
 # --- tools
 
 TOOLS = [ToolDefinition(FunctionDefinition("weather"))]
@@ -306,6 +316,26 @@ def test_each_attempt_gathers_its_own_calls() -> None:
     driver = FlowDriver([broken, [chunk((0, "c2", "weather", "{}")), Done()], [Text("x"), Done()]])
     driver.run(tool_rounds_flow(HELLO, URL, TOOLS, retry=RetryPolicy(failures=True)))
     assert driver.rounds == [[ToolCall("c2", FunctionCall("weather", "{}"))]]
+
+
+ROUND_ONE: list[Any] = [Text("Let me look. "), Data("kept"), chunk((0, "c1", "weather", "{}")), Done()]
+
+
+@pytest.mark.parametrize("failure", [ConnectFailed("no"), BUSY])
+def test_what_one_round_delivered_does_not_bar_another_try_of_the_next(failure: PoeprotoError | HttpResponse) -> None:
+    driver = FlowDriver([ROUND_ONE, failure, [Text("It is 5."), Done()]])
+    fold = driver.run(tool_rounds_flow(HELLO, URL, TOOLS))
+    assert len(driver.requests) == 3
+    assert driver.events == [Text("Let me look. "), Data("kept"), Text("It is 5."), Done()]
+    assert fold.final_text() == "Let me look. It is 5."
+
+
+def test_a_restart_goes_back_to_where_the_round_began() -> None:
+    cut: list[Any] = [Text("It is"), Text("x", 1), ConnectionLost("cut")]
+    driver = FlowDriver([ROUND_ONE, cut, [ConnectionLost("cut")], [Text("It is 5."), Done()]])
+    fold = driver.run(tool_rounds_flow(HELLO, URL, TOOLS, retry=ALWAYS))
+    assert driver.events[4:] == [ReplaceResponse("Let me look. "), ReplaceResponse("", 1), Text("It is 5."), Done()]
+    assert fold.texts == {None: "Let me look. It is 5.", 1: ""}
 
 
 def test_an_error_ends_the_rounds() -> None:
