@@ -134,18 +134,27 @@ class CostExchange:
         elif head.media_type != "text/event-stream":
             self._refusal_reason = f"Poe answered with content type {head.media_type!r} instead of text/event-stream"
 
+    @property
+    def refused(self) -> bool:
+        """Whether the head was another than a result comes with; the start of the body is read for the error then."""
+        return bool(self._refusal_reason)
+
     def receive_data(self, data: bytes) -> None:
         """Take the next part of the body.
 
         Raises:
+            RequestRefused: for another HTTP status or content type, once the start of the body has been read.
             InsufficientFunds: when Poe answers with another status than "success".
             RemoteProtocolError: for a result that is not what the protocol says.
             LimitExceeded: for an event larger than `Limits.event_size`.
             LocalProtocolError: before the head.
         """
-        self._response_under_way()
+        head = self._response_under_way()
         if self._refusal_reason:
-            self._body += data[: size_to_keep(self._limits, self._key) - len(self._body)]
+            size = size_to_keep(self._limits, self._key)
+            self._body += data[: size - len(self._body)]
+            if len(self._body) >= size:
+                raise self._refused_by(head)
             return
         if self.succeeded:
             return
@@ -166,16 +175,14 @@ class CostExchange:
 
         Raises:
             IncompleteReply: when there was no result. It is unknown then whether the cost was granted.
-            RequestRefused: for another status than 200, or another content type.
+            RequestRefused: for another HTTP status or content type.
             LocalProtocolError: before the head.
         """
         head = self._response_under_way()
         if self._refusal_reason:
-            body = bytes(self._body)
-            self.error = refusal(RequestRefused, self._refusal_reason, head, body, self._key, self._limits)
-        elif not self.succeeded:
+            raise self._refused_by(head)
+        if not self.succeeded:
             self.error = IncompleteReply("the stream ended without a result")
-        if self.error is not None:
             raise self.error
 
     def _response_under_way(self) -> ResponseHead:
@@ -184,6 +191,11 @@ class CostExchange:
         if self._head is None:
             raise LocalProtocolError("no response has begun")
         return self._head
+
+    def _refused_by(self, head: ResponseHead) -> PoeprotoError:
+        body = bytes(self._body)
+        self.error = refusal(RequestRefused, self._refusal_reason, head, body, self._key, self._limits)
+        return self.error
 
     def _take_result(self, data: str) -> None:
         status = loads(data).get("status")

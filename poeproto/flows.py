@@ -17,11 +17,13 @@ When a flow returns or raises, whatever is left of a response is the driver's to
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from typing import Any, TypeVar
 
 import attrs
 
+from poeproto._typecheck import check_types
 from poeproto.costs import CostExchange
 from poeproto.errors import (
     BotError,
@@ -35,7 +37,7 @@ from poeproto.errors import (
 from poeproto.events import Event
 from poeproto.http import HttpRequest, HttpResponse, ResponseHead, StreamedBody
 from poeproto.limits import Limits
-from poeproto.refusals import refusal
+from poeproto.refusals import refusal, size_to_keep
 from poeproto.tools import ToolCall
 from poeproto.uploads import UploadedFile, read_upload
 
@@ -101,11 +103,17 @@ class RetryPolicy:
     Attributes:
         attempts: how often the call is made at most, the first time included.
         delay: seconds between two attempts, where the peer asks for no other time.
-        longest_wait: seconds; where ``Retry-After`` asks for more, the refusal is raised instead.
+        longest_wait: seconds; where ``Retry-After`` asks for more, or for a time that cannot be told, the refusal is
+            raised instead.
         failures: try again after lost connections, deadlines, cut replies and other statuses of 500 and above, too.
         error_events: try again after an `error` event with `allow_retry`, too.
-        restart: try again even after output was delivered. A `ReplaceResponse` then clears it first; after a `File`,
-            `Data`, `Json` or `SuggestedReply`, which cannot be taken back, there is no other try all the same.
+        restart: try again even after output of the call was delivered. A `ReplaceResponse` then goes back to the text
+            before that call; after a `File`, `Data`, `Json` or `SuggestedReply` of it, which cannot be taken back, there
+            is no other try all the same.
+
+    Raises:
+        TypeError: for a field of another type.
+        ValueError: for no attempt at all, and for a time below zero.
     """
 
     attempts: int = 2
@@ -115,13 +123,23 @@ class RetryPolicy:
     error_events: bool = False
     restart: bool = False
 
+    def __attrs_post_init__(self) -> None:
+        check_types(self)
+        if self.attempts < 1:
+            raise ValueError(f"RetryPolicy.attempts must be at least 1, got {self.attempts!r}")
+        if not 0 <= self.delay < math.inf:
+            raise ValueError(f"RetryPolicy.delay must be a time of at least 0 seconds, got {self.delay!r}")
+        if not self.longest_wait >= 0:  # infinity is for those who wait as long as they are asked to
+            raise ValueError(f"RetryPolicy.longest_wait must be at least 0, got {self.longest_wait!r}")
+
     def wait_before_retry(self, error: PoeprotoError, attempt: int) -> float | None:
         """Seconds to wait after that failure of the attempt of that number, counted from 1; None to give up."""
         if attempt >= self.attempts or not self._covers(error):
             return None
-        asked = error.retry_after_seconds if isinstance(error, RequestRefused) else None
-        wait = self.delay if asked is None else asked
-        return wait if wait <= self.longest_wait else None
+        if not isinstance(error, RequestRefused) or error.retry_after is None:
+            return self.delay
+        asked = error.retry_after_seconds
+        return asked if asked is not None and asked <= self.longest_wait else None
 
     def _covers(self, error: PoeprotoError) -> bool:
         match error:
@@ -137,22 +155,65 @@ class RetryPolicy:
                 return False
 
 
-def send(request: HttpRequest) -> Flow[ResponseHead]:
-    """A step of a flow: send a request, and return the head of the response."""
-    head: ResponseHead = yield SendRequest(request)
-    return head
+class Attempts:
+    """The attempts at one call: the steps of a flow that all of its requests and responses go through.
 
+    Args:
+        retry: when the call is made again; None for the default.
+    """
 
-def receive_data() -> Flow[bytes | None]:
-    """A step of a flow: return the next part of the response's body, or None at its end."""
-    data: bytes | None = yield ReceiveData()
-    return data
+    def __init__(self, retry: RetryPolicy | None) -> None:
+        self._retry = retry or RetryPolicy()
+        self._number = 1
+        self._response_open = False
+
+    def send(self, request: HttpRequest) -> Flow[ResponseHead]:
+        """Send a request, and return the head of the response."""
+        head: ResponseHead = yield SendRequest(request)
+        self._response_open = True
+        return head
+
+    def receive_data(self) -> Flow[bytes | None]:
+        """Return the next part of the response's body, or None at its end."""
+        data: bytes | None = yield ReceiveData()
+        self._response_open = data is not None
+        return data
+
+    def receive_start(self, size: int) -> Flow[bytes]:
+        """Return the first bytes of a refusal's body, as far as they come.
+
+        That it is a refusal, and when to call again, stands in the head: a failure here takes nothing from that.
+        """
+        body = bytearray()
+        try:
+            while len(body) < size:
+                data = yield from self.receive_data()
+                if data is None:
+                    break
+                body += data
+        except TransportError:
+            pass
+        return bytes(body[:size])
+
+    def prepare_next(self, failure: PoeprotoError) -> Flow[bool]:
+        """Wait for the next attempt, and return whether there is one after this failure."""
+        wait = self._retry.wait_before_retry(failure, self._number)
+        if wait is None:
+            return False
+        if self._response_open:
+            self._response_open = False
+            yield CloseResponse()
+        yield Wait(wait)
+        self._number += 1
+        return True
 
 
 def call_flow(
     request: HttpRequest, *, limits: Limits | None = None, retry: RetryPolicy | None = None
 ) -> Flow[HttpResponse]:
-    """Make a call whose answer is read whole, and return that answer, a refusal included.
+    """Make a call whose answer is read whole, and return that answer.
+
+    A refusal is returned too, with as much of its body as an error quotes, and what a key needs to be told in it.
 
     A request whose file cannot be read again (`StreamedBody.repeatable`) is tried again only when no connection came
     about.
@@ -161,39 +222,42 @@ def call_flow(
         TransportError: when the last attempt failed.
         LimitExceeded: when the answer is larger than `Limits.answer_size`.
     """
-    limits, retry = limits or Limits(), retry or RetryPolicy()
+    limits, attempts = limits or Limits(), Attempts(retry)
     read_once = isinstance(request.body, StreamedBody) and not request.body.repeatable
-    attempt = 1
     while True:
         response: HttpResponse | None = None
         failure: PoeprotoError
         try:
-            response = yield from _receive_whole(request, limits)
-            if response.status == 200:
-                return response
+            head = yield from attempts.send(request)
+            if head.status == 200:
+                body = yield from _receive_whole(attempts, limits)
+                return HttpResponse(head.status, head.headers, body)
+            body = yield from attempts.receive_start(limits.refusal_body + _longest_secret(request))
+            response = HttpResponse(head.status, head.headers, body)
             failure = refusal(RequestRefused, "", response, b"", b"", limits)
         except TransportError as exc:
             failure = exc
-        again = isinstance(failure, ConnectFailed) or not read_once
-        wait = retry.wait_before_retry(failure, attempt) if again else None
-        if wait is None:
+        may_repeat = isinstance(failure, ConnectFailed) or not read_once
+        if not (may_repeat and (yield from attempts.prepare_next(failure))):
             if response is None:
                 raise failure
             return response
-        yield Wait(wait)
-        attempt += 1
 
 
-def _receive_whole(request: HttpRequest, limits: Limits) -> Flow[HttpResponse]:
-    head = yield from send(request)
+def _receive_whole(attempts: Attempts, limits: Limits) -> Flow[bytes]:
     body = bytearray()
     while True:
-        data = yield from receive_data()
+        data = yield from attempts.receive_data()
         if data is None:
-            return HttpResponse(head.status, head.headers, bytes(body))
+            return bytes(body)
         body += data
         if len(body) > limits.answer_size:
             raise LimitExceeded(f"the answer is larger than {limits.answer_size} bytes", limit="answer_size")
+
+
+def _longest_secret(request: HttpRequest) -> int:
+    """A length that no key in this request exceeds: it stands in a header or in the URL."""
+    return max(len(request.url), *(len(value) for _, value in request.headers), 0)
 
 
 def upload_flow(
@@ -242,22 +306,21 @@ def cost_flow(
         IncompleteReply, TransportError: when it is unknown whether Poe did.
         RequestRefused, RemoteProtocolError: as in `CostExchange`.
     """
-    retry = retry or RetryPolicy()
-    attempt = 1
+    limits, attempts = limits or Limits(), Attempts(retry)
     while True:
         exchange = CostExchange(access_key, limits)
         try:
-            exchange.receive_head((yield from send(request)))
+            exchange.receive_head((yield from attempts.send(request)))
+            if exchange.refused:
+                exchange.receive_data((yield from attempts.receive_start(size_to_keep(limits, access_key.encode()))))
+                exchange.receive_eof()
             while not exchange.succeeded:
-                data = yield from receive_data()
+                data = yield from attempts.receive_data()
                 if data is None:
                     exchange.receive_eof()
                 else:
                     exchange.receive_data(data)
             return
         except PoeprotoError as exc:
-            wait = retry.wait_before_retry(exc, attempt)
-            if wait is None:
+            if not (yield from attempts.prepare_next(exc)):
                 raise
-        yield Wait(wait)
-        attempt += 1

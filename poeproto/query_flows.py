@@ -18,21 +18,11 @@ from poeproto.errors import (
     UndeclaredDependency,
 )
 from poeproto.events import Data, Done, Error, Event, File, Json, Meta, ReplaceResponse, SuggestedReply, Text
-from poeproto.flows import (
-    CloseResponse,
-    Deliver,
-    Flow,
-    ReplyStarted,
-    RetryPolicy,
-    RunTools,
-    Wait,
-    call_flow,
-    receive_data,
-    send,
-)
+from poeproto.flows import Attempts, Deliver, Flow, ReplyStarted, RetryPolicy, RunTools, call_flow
 from poeproto.http import ResponseHead
 from poeproto.limits import Limits
 from poeproto.poe_exchange import PoeExchange
+from poeproto.refusals import size_to_keep
 from poeproto.reply import ReplyFold
 from poeproto.requests import (
     QueryRequest,
@@ -94,11 +84,16 @@ class CallBudget:
 
 
 class _Output:
-    """What a caller was given so far, over all attempts and rounds."""
+    """What a caller was given so far, over all rounds, and what of it by the attempts at the call under way."""
 
     def __init__(self, fold: ReplyFold | None) -> None:
         self.fold = ReplyFold() if fold is None else fold
         self._started = False
+        self.begin_call()
+
+    def begin_call(self) -> None:
+        """What was given up to here stays, whatever becomes of the call that begins."""
+        self._before = self.fold.texts
         self._final = False
 
     def deliver(self, event: Event) -> Flow[None]:
@@ -110,12 +105,13 @@ class _Output:
         yield Deliver(event)
 
     def can_restart(self, policy: RetryPolicy) -> bool:
-        return not self._final and (policy.restart or not self.fold.texts)
+        return not self._final and (policy.restart or self.fold.texts == self._before)
 
     def restart(self) -> Flow[None]:
         for index, text in self.fold.texts.items():
-            if text:
-                yield from self.deliver(ReplaceResponse("", index))
+            before = self._before.get(index, "")
+            if text != before:
+                yield from self.deliver(ReplaceResponse(before, index))
 
 
 def query_flow(
@@ -215,18 +211,20 @@ def _query(
     rounds_left: int | None,
 ) -> Flow[list[ToolCall]]:
     """One call with its retries. The tool calls in the reply, where `rounds_left` says that tools are in play."""
-    attempt = 1
+    attempts = Attempts(retry)
+    output.begin_call()
     while True:
-        head: ResponseHead | None = None
         exchange = PoeExchange(access_key, limits)
         aggregator = None if rounds_left is None else ToolCallAggregator(limits)
         http_request = exchange.send(request, url)
         try:
-            head = yield from send(http_request)
-            exchange.receive_head(head)
-            if exchange.their_state is State.OPENED:
-                yield ReplyStarted()
-            ending = yield from _receive(exchange, output, aggregator)
+            exchange.receive_head((yield from attempts.send(http_request)))
+            if exchange.their_state is not State.OPENED:
+                size = size_to_keep(limits, (access_key or "").encode())
+                exchange.receive_data((yield from attempts.receive_start(size)))
+                exchange.receive_eof()  # raises the refusal
+            yield ReplyStarted()
+            ending = yield from _receive(attempts, exchange, output, aggregator)
             if isinstance(ending, Error):
                 raise BotError(ending)
             calls = [] if aggregator is None else aggregator.calls
@@ -235,18 +233,13 @@ def _query(
                     f"the model called for tools in more than {limits.tool_rounds} rounds", limit="tool_rounds"
                 )
         except (RequestRefused, TransportError, IncompleteReply, BotError) as exc:
-            wait = retry.wait_before_retry(exc, attempt) if output.can_restart(retry) else None
-            if wait is None:
+            if not (output.can_restart(retry) and (yield from attempts.prepare_next(exc))):
                 if isinstance(exc, BotError):  # an event like others; raising is for those who ask for text
                     yield from output.deliver(exc.event)
                     return []
                 exc.partial = output.fold
                 raise
-            if head is not None:
-                yield CloseResponse()
-            yield Wait(wait)
             yield from output.restart()
-            attempt += 1
         except PoeprotoError as exc:
             exc.partial = output.fold
             raise
@@ -256,10 +249,12 @@ def _query(
             return calls
 
 
-def _receive(exchange: PoeExchange, output: _Output, aggregator: ToolCallAggregator | None) -> Flow[Done | Error]:
+def _receive(
+    attempts: Attempts, exchange: PoeExchange, output: _Output, aggregator: ToolCallAggregator | None
+) -> Flow[Done | Error]:
     """Deliver the events of a reply up to its end, and return that."""
     while True:
-        data = yield from receive_data()
+        data = yield from attempts.receive_data()
         for event in exchange.receive_eof() if data is None else exchange.receive_data(data):
             if isinstance(event, Done | Error):
                 return event

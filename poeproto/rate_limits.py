@@ -20,7 +20,8 @@ _DATES = (
     re.compile(rf"\w{{6,9}}, (?P<day>\d\d)-(?P<month>\w{{3}})-(?P<year>\d\d) {_CLOCK} GMT", re.ASCII),
     re.compile(rf"\w{{3}} (?P<month>\w{{3}}) (?P<day>[ \d]\d) {_CLOCK} (?P<year>\d{{4}})", re.ASCII),
 )
-_SECONDS = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
+# No wait is so long that it needs more digits.
+_SECONDS = re.compile(r"\d{1,15}(\.\d{1,9})?", re.ASCII)
 _SPAN = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?", re.ASCII)
 
 

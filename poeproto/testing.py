@@ -7,6 +7,8 @@ from functools import partial
 from itertools import pairwise
 from typing import TypeVar
 
+import attrs
+
 from poeproto.bot_exchange import BotExchange
 from poeproto.codec import encode_event
 from poeproto.controls import (
@@ -115,12 +117,26 @@ class ExchangePair:
         return [*self._deliver(response.body), *self.poe.receive_eof()]
 
 
+@attrs.frozen
+class ResponseInParts:
+    """An answer for a `FlowDriver` to give.
+
+    Attributes:
+        head: its status and headers.
+        parts: its body as it arrives; an exception among them stands for a failure in mid-stream.
+    """
+
+    head: ResponseHead
+    parts: Iterable[bytes | PoeprotoError]
+
+
 class FlowDriver:
     """Drives a flow without any I/O: answers its requests from a list, and writes down what it asks for.
 
     Args:
         answers: what becomes of each request, in order: an `HttpResponse`; the events of a reply, among which an
-            exception stands for a failure in mid-stream; or an exception when there is not even a head.
+            exception stands for a failure in mid-stream; a `ResponseInParts`; or an exception when there is not even a
+            head.
         cut: how the bytes of the answers are cut on their way; whole by default.
         run_tool: what a tool that is called comes to.
 
@@ -135,7 +151,7 @@ class FlowDriver:
 
     def __init__(
         self,
-        answers: Iterable[HttpResponse | Iterable[Event | PoeprotoError] | PoeprotoError],
+        answers: Iterable[HttpResponse | ResponseInParts | Iterable[Event | PoeprotoError] | PoeprotoError],
         cut: Callable[[bytes], Iterable[bytes]] = lambda data: [data],
         run_tool: Callable[[ToolCall], ToolResult] = lambda call: tool_result(call, f"result of {call.id}"),
     ) -> None:
@@ -202,6 +218,9 @@ class FlowDriver:
         if isinstance(answer, HttpResponse):
             self._parts = iter(self._cut(answer.body))
             return ResponseHead(answer.status, answer.headers)
+        if isinstance(answer, ResponseInParts):
+            self._parts = iter(answer.parts)
+            return answer.head
         self._parts = self._stream(answer)
         return ResponseHead(200, [("content-type", "text/event-stream")])
 

@@ -146,12 +146,23 @@ def test_an_answer_is_bounded() -> None:
 )
 def test_another_answer_is_a_refusal_that_hides_the_key(head: ResponseHead, message: str) -> None:
     exchange = begun(head, Limits(refusal_body=12))
-    for chunk in bytewise(b"no: " + TEST_ACCESS_KEY.encode() + b"!" * 100):
+    for chunk in bytewise(b"no: " + TEST_ACCESS_KEY.encode() + b"!" * 7):
         exchange.receive_data(chunk)
     for _ in range(2):
         with pytest.raises(RequestRefused, match=message) as caught:
             exchange.receive_eof()
         assert caught.value.body_start == b"no: <hidden>"
+
+
+def test_of_a_refusal_the_start_is_enough() -> None:
+    exchange = begun(ResponseHead(500), Limits(refusal_body=40))
+    assert exchange.refused
+    exchange.receive_data(b"x" * 40)
+    for _ in range(2):
+        with pytest.raises(RequestRefused, match="status 500") as caught:
+            exchange.receive_data(b"x" * 40)
+        assert caught.value.body_start == b"x" * 40
+    assert not begun().refused
 
 
 def test_an_answer_comes_in_order() -> None:

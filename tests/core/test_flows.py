@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from typing import Any
 
 import pytest
 
@@ -10,6 +12,7 @@ from poeproto import (
     ConnectFailed,
     ConnectionLost,
     CostItem,
+    DeadlineExceeded,
     File,
     HttpRequest,
     HttpResponse,
@@ -20,6 +23,7 @@ from poeproto import (
     PoeprotoError,
     RemoteProtocolError,
     RequestRefused,
+    ResponseHead,
     RetryPolicy,
     StreamedBody,
     UploadedFile,
@@ -31,7 +35,8 @@ from poeproto import (
     upload_by_url_request,
     upload_flow,
 )
-from poeproto.testing import TEST_ACCESS_KEY, FlowDriver, bytewise
+from poeproto.refusals import refusal
+from poeproto.testing import TEST_ACCESS_KEY, FlowDriver, ResponseInParts, bytewise
 
 URL = "http://poe.invalid/"
 BUSY = HttpResponse(503, [(b"retry-after", b"3")], b"busy")
@@ -45,6 +50,44 @@ def test_what_no_policy_covers_is_given_up() -> None:
     assert ALWAYS.wait_before_retry(RemoteProtocolError("bad"), 1) is None
     assert ALWAYS.wait_before_retry(ConnectionLost("cut"), 3) is None
     assert ALWAYS.wait_before_retry(ConnectionLost("cut"), 2) == 0.5
+
+
+@pytest.mark.parametrize("asked", ["99999999999", "Fri, 01 Jan 2099 00:00:00 GMT", "9" * 400, "soon", "61"])
+def test_a_peer_that_asks_for_another_time_than_can_be_waited_for_is_not_called_again(asked: str) -> None:
+    response = HttpResponse(503, [("retry-after", asked)])
+    driver = FlowDriver([response])
+    assert driver.run(call_flow(HttpRequest("POST", URL))) == response
+    assert driver.waits == []
+
+
+def test_the_longest_wait_is_for_what_the_peer_asks() -> None:
+    assert RetryPolicy(delay=90).wait_before_retry(ConnectFailed("no"), 1) == 90
+    for asked in (60.0, 61.0, 1e15):
+        error = RequestRefused("busy", status=503, retry_after=str(asked), retry_after_seconds=asked)
+        assert RetryPolicy().wait_before_retry(error, 1) == (asked if asked == 60 else None)
+        assert RetryPolicy(longest_wait=math.inf).wait_before_retry(error, 1) == asked
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        ({"attempts": 0}, "RetryPolicy.attempts must be at least 1, got 0"),
+        ({"delay": -3}, "RetryPolicy.delay must be a time of at least 0 seconds, got -3"),
+        ({"delay": math.nan}, "RetryPolicy.delay must be a time of at least 0 seconds, got nan"),
+        ({"delay": math.inf}, "RetryPolicy.delay must be a time of at least 0 seconds, got inf"),
+        ({"longest_wait": -0.5}, "RetryPolicy.longest_wait must be at least 0, got -0.5"),
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_refused(policy: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        RetryPolicy(**policy)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("policy", [{"attempts": "3"}, {"attempts": True}, {"delay": "1"}, {"failures": 1}])
+def test_a_policy_of_other_types_is_refused(policy: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match=r"^RetryPolicy\.\w+ must be "):
+        RetryPolicy(**policy)
 
 
 # --- calls answered whole
@@ -70,6 +113,44 @@ def test_a_call_fails_with_its_connection() -> None:
     assert driver.waits == [0.5]
     with pytest.raises(ConnectionLost):
         FlowDriver([[ConnectionLost("cut")]]).run(call_flow(HttpRequest("POST", URL)))
+
+
+@pytest.mark.parametrize("failure", [ConnectionLost("cut"), DeadlineExceeded("late")])
+def test_a_refusal_is_known_by_its_head_whatever_becomes_of_its_body(failure: PoeprotoError) -> None:
+    cut = ResponseInParts(ResponseHead(503, [("retry-after", "3")]), [b"bu", failure])
+    driver = FlowDriver([cut, HttpResponse(200, [], b"x")])
+    assert driver.run(call_flow(HttpRequest("POST", URL))).body == b"x"
+    assert (driver.waits, driver.closed) == ([3.0], 1)
+    twice = FlowDriver([cut, cut]).run(call_flow(HttpRequest("POST", URL)))
+    assert (twice.status, twice.get("retry-after"), twice.body) == (503, "3", b"bu")
+
+
+def test_of_a_refusal_that_does_not_end_the_start_is_read() -> None:
+    limits = Limits(answer_size=10, refusal_body=20)
+    request = HttpRequest("POST", URL, [("authorization", TEST_ACCESS_KEY)])
+    for place in range(21):  # wherever the key stands, it can be told and hidden
+        endless = ResponseInParts(
+            ResponseHead(500), [b"x" * place, *bytewise(TEST_ACCESS_KEY.encode()), *[b"y"] * 1000]
+        )
+        driver = FlowDriver([endless])
+        body = driver.run(call_flow(request, limits=limits)).body
+        assert len(body) < 100
+        refused = refusal(RequestRefused, "", HttpResponse(500), body, TEST_ACCESS_KEY.encode(), limits)
+        assert refused.body_start == (b"x" * place + b"<hidden>")[:20]
+
+
+def test_what_is_left_of_a_refusal_is_given_up_before_another_try() -> None:
+    long = HttpResponse(503, [], b"x" * 5000)
+    for first, closed in ((long, 1), (BUSY, 0)):
+        driver = FlowDriver([first, HttpResponse(200)], lambda data: [data[:4000], data[4000:]])
+        driver.run(call_flow(HttpRequest("POST", URL)))
+        assert driver.closed == closed
+
+
+def test_a_connection_that_was_lost_is_given_up_before_another_try() -> None:
+    driver = FlowDriver([[ConnectionLost("cut")], HttpResponse(200)])
+    driver.run(call_flow(HttpRequest("POST", URL), retry=ALWAYS))
+    assert driver.closed == 1
 
 
 def test_an_answer_has_a_bound() -> None:
@@ -125,6 +206,24 @@ def test_a_cost_is_asked_for_again_where_nothing_was_charged(failure: HttpRespon
     driver.run(cost_flow(COST))
     assert driver.requests == [COST, COST]
     assert driver.waits == [3.0 if failure is BUSY else 0.5]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ResponseInParts(ResponseHead(503, [("retry-after", "3")]), [b"bu", ConnectionLost("cut")]),
+        ResponseInParts(ResponseHead(503, [("retry-after", "3")]), [b"x"] * 10_000),
+    ],
+    ids=["cut", "endless"],
+)
+def test_a_refused_cost_is_known_by_its_head_whatever_becomes_of_its_body(answer: ResponseInParts) -> None:
+    driver = FlowDriver([answer, GRANTED])
+    driver.run(cost_flow(COST, access_key=TEST_ACCESS_KEY))
+    assert (driver.waits, driver.closed) == ([3.0], 1)
+    with pytest.raises(RequestRefused) as caught:
+        FlowDriver([answer, answer]).run(cost_flow(COST, access_key=TEST_ACCESS_KEY))
+    assert (caught.value.status, caught.value.retry_after) == (503, "3")
+    assert 0 < len(caught.value.body_start) <= 1024
 
 
 @pytest.mark.parametrize(

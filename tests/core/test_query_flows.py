@@ -57,7 +57,7 @@ from poeproto import (
     settings_flow,
     tool_rounds_flow,
 )
-from poeproto.testing import TEST_ACCESS_KEY, FlowDriver, bytewise, sample_settings
+from poeproto.testing import TEST_ACCESS_KEY, FlowDriver, ResponseInParts, bytewise, sample_settings
 from poeproto.tools import FunctionCall, FunctionDefinition
 
 URL = "http://bot.invalid/"
@@ -164,6 +164,33 @@ def test_a_wait_that_is_too_long_is_the_callers_to_decide() -> None:
     assert patient.waits == [61.0]
 
 
+BROKEN_REFUSALS = [
+    ResponseInParts(ResponseHead(429, [("retry-after", "3")]), [b"bu", ConnectionLost("cut")]),
+    ResponseInParts(ResponseHead(503, [("retry-after", "3")]), [b"x"] * 10_000),
+    HttpResponse(503, [("retry-after", "3")], b"x" * 10_000),
+]
+
+
+@pytest.mark.parametrize("answer", BROKEN_REFUSALS, ids=["cut", "endless", "large"])
+def test_a_refusal_is_known_by_its_head_whatever_becomes_of_its_body(answer: ResponseInParts | HttpResponse) -> None:
+    driver = FlowDriver([answer, [Text("x"), Done()]])
+    assert driver.run(query_flow(HELLO, URL)).text == "x"
+    assert (driver.waits, driver.closed) == ([3.0], 1)
+    limits = Limits(answer_size=5000)
+    again = FlowDriver([answer, HttpResponse(200, [], encode_settings(sample_settings()))])
+    assert again.run(settings_flow(URL, limits=limits)) == sample_settings()
+    for flow in (query_flow(HELLO, URL), settings_flow(URL, limits=limits)):
+        with pytest.raises(RequestRefused) as caught:
+            FlowDriver([answer, answer]).run(flow)
+        assert (caught.value.retry_after, len(caught.value.body_start) <= 1024) == ("3", True)
+
+
+def test_a_response_that_was_read_to_its_end_is_not_given_up() -> None:
+    driver = FlowDriver([BUSY, [Text("x"), Done()]])
+    driver.run(query_flow(HELLO, URL))
+    assert driver.closed == 0
+
+
 def test_an_error_event_ends_the_reply_and_is_delivered() -> None:
     driver = FlowDriver([[Text("x"), Error(text="oh"), Done()]])
     fold = driver.run(query_flow(HELLO, URL))
@@ -241,6 +268,16 @@ def test_a_flow_that_is_given_up_asks_for_nothing_more() -> None:
         next(flow)
 
 
+def test_text_that_was_there_before_the_call_is_not_its_output() -> None:
+    fold = ReplyFold()
+    fold.add(Text("before. "))
+    fold.add(Text("two", 1))
+    driver = FlowDriver([BUSY, [Text("old"), ConnectionLost("cut")], [Text("new"), Done()]])
+    driver.run(query_flow(HELLO, URL, retry=ALWAYS, fold=fold))
+    assert driver.events == [Text("old"), ReplaceResponse("before. "), Text("new"), Done()]
+    assert fold.texts == {None: "before. new", 1: "two"}
+
+
 # --- tools
 
 TOOLS = [ToolDefinition(FunctionDefinition("weather"))]
@@ -279,6 +316,26 @@ def test_each_attempt_gathers_its_own_calls() -> None:
     driver = FlowDriver([broken, [chunk((0, "c2", "weather", "{}")), Done()], [Text("x"), Done()]])
     driver.run(tool_rounds_flow(HELLO, URL, TOOLS, retry=RetryPolicy(failures=True)))
     assert driver.rounds == [[ToolCall("c2", FunctionCall("weather", "{}"))]]
+
+
+ROUND_ONE: list[Any] = [Text("Let me look. "), Data("kept"), chunk((0, "c1", "weather", "{}")), Done()]
+
+
+@pytest.mark.parametrize("failure", [ConnectFailed("no"), BUSY])
+def test_what_one_round_delivered_does_not_bar_another_try_of_the_next(failure: PoeprotoError | HttpResponse) -> None:
+    driver = FlowDriver([ROUND_ONE, failure, [Text("It is 5."), Done()]])
+    fold = driver.run(tool_rounds_flow(HELLO, URL, TOOLS))
+    assert len(driver.requests) == 3
+    assert driver.events == [Text("Let me look. "), Data("kept"), Text("It is 5."), Done()]
+    assert fold.final_text() == "Let me look. It is 5."
+
+
+def test_a_restart_goes_back_to_where_the_round_began() -> None:
+    cut: list[Any] = [Text("It is"), Text("x", 1), ConnectionLost("cut")]
+    driver = FlowDriver([ROUND_ONE, cut, [ConnectionLost("cut")], [Text("It is 5."), Done()]])
+    fold = driver.run(tool_rounds_flow(HELLO, URL, TOOLS, retry=ALWAYS))
+    assert driver.events[4:] == [ReplaceResponse("Let me look. "), ReplaceResponse("", 1), Text("It is 5."), Done()]
+    assert fold.texts == {None: "Let me look. It is 5.", 1: ""}
 
 
 def test_an_error_ends_the_rounds() -> None:

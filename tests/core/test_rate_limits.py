@@ -15,7 +15,9 @@ def head(**headers: str) -> ResponseHead:
     return ResponseHead(429, [(name.replace("_", "-"), value) for name, value in headers.items()])
 
 
-@pytest.mark.parametrize(("value", "seconds"), [("0", 0.0), ("7", 7.0), (" 120 ", 120.0), ("1.5", 1.5)])
+@pytest.mark.parametrize(
+    ("value", "seconds"), [("0", 0.0), ("7", 7.0), (" 120 ", 120.0), ("1.5", 1.5), ("9" * 15, 999_999_999_999_999.0)]
+)
 def test_a_number_is_in_seconds(value: str, seconds: float) -> None:
     assert retry_after_seconds(head(retry_after=value)) == seconds
     assert retry_after_seconds(HttpResponse(503, [("Retry-After", value)])) == seconds
