@@ -12,6 +12,8 @@ from poeproto.messages import Attachment
 
 _CREATE_BOT = "https://poe.com/create_bot"
 _SPECIAL = re.compile(r"([\\\[\]`*_<>!])")
+# What CommonMark would decode as a character reference (https://spec.commonmark.org/0.31.2/#entity-references).
+_REFERENCE_START = re.compile(r"&(?=#?[A-Za-z0-9]+;)")
 _WHITE = re.compile(r"\s+")
 # What may stand in a URL (RFC 3986), parentheses apart, which would end a link.
 _IN_URLS = "%:/?#[]@!$&'*+,;=-._~"
@@ -82,13 +84,17 @@ def create_bot_url(*, prompt: str | None = None, base_bot: str | None = None) ->
 
 
 def _text(text: str) -> str:
-    return _SPECIAL.sub(r"\\\1", _WHITE.sub(" ", text))
+    return _without_references(_SPECIAL.sub(r"\\\1", _WHITE.sub(" ", text)))
 
 
 def _url(url: str) -> str:
     if not url.strip():
         raise InvalidValue("the URL is empty", path="url")
     try:
-        return quote(url.strip(), safe=_IN_URLS)
+        return _without_references(quote(url.strip(), safe=_IN_URLS))
     except UnicodeEncodeError as exc:
         raise InvalidValue("a URL cannot hold a lone surrogate", path="url") from exc
+
+
+def _without_references(text: str) -> str:
+    return _REFERENCE_START.sub(r"\\&", text)

@@ -42,6 +42,16 @@ class Answer:
     metadata: str | None = None
 
 
+@attrs.define
+class _Asides:
+    """What came for one index besides text."""
+
+    files: list[File] = attrs.field(factory=list[File])
+    suggested_replies: list[str] = attrs.field(factory=list[str])
+    json: list[dict[str, Any]] = attrs.field(factory=list[dict[str, Any]])
+    metadata: str | None = None
+
+
 class ReplyFold:
     """The running value of a reply: text appends, a replacement clears, each for its index.
 
@@ -64,7 +74,7 @@ class ReplyFold:
         self.error: Error | None = None
         self.done: bool = False
         self._parts: dict[int | None, list[str]] = {}
-        self._asides: dict[int | None, list[File | SuggestedReply | Json | Data]] = {}
+        self._asides: dict[int | None, _Asides] = {}
 
     def add(self, event: Event) -> None:
         """Take the next event of the reply into account."""
@@ -89,16 +99,19 @@ class ReplyFold:
                 pass  # an event of a later version: it has no part in the fold
 
     def _add_aside(self, event: File | SuggestedReply | Json | Data) -> None:
-        self._asides.setdefault(event.index, []).append(event)
+        asides = self._asides.setdefault(event.index, _Asides())
         match event:
             case File():
                 self.files.append(event)
+                asides.files.append(event)
             case SuggestedReply():
                 self.suggested_replies.append(event.text)
+                asides.suggested_replies.append(event.text)
             case Json():
                 self.json.append(event)
+                asides.json.append(event.data)
             case _:  # Data
-                self.metadata = event.metadata
+                self.metadata = asides.metadata = event.metadata
 
     @property
     def texts(self) -> dict[int | None, str]:
@@ -115,15 +128,14 @@ class ReplyFold:
 
     def answer(self, index: int | None = None) -> Answer:
         """The answer of that index as far as it has come; an empty one before it has begun."""
-        asides = self._asides.get(index, [])
-        metadata = [event.metadata for event in asides if isinstance(event, Data)]
+        asides = self._asides.get(index) or _Asides()
         return Answer(
             index,
             self._joined(self._parts.get(index, [])),
-            tuple(event for event in asides if isinstance(event, File)),
-            tuple(event.text for event in asides if isinstance(event, SuggestedReply)),
-            tuple(event.data for event in asides if isinstance(event, Json)),
-            metadata[-1] if metadata else None,
+            tuple(asides.files),
+            tuple(asides.suggested_replies),
+            tuple(asides.json),
+            asides.metadata,
         )
 
     @staticmethod

@@ -59,7 +59,7 @@ _FIELD_RULES: dict[tuple[type, str], dict[str, Any]] = {
     (Slider, "step"): _ABOVE_ZERO,
     (Tab, "controls"): _NOT_EMPTY,
 }  # fmt: skip
-_PARAMETER_NAME_RULE = {"pattern": f"^(?!{RESERVED_PREFIX}){PARAMETER_NAME.pattern}$"}
+_PARAMETER_NAME_RULE = {"pattern": f"^(?!{RESERVED_PREFIX}){PARAMETER_NAME.pattern}(?!\\n)$"}
 _CLASS_RULES: dict[type, dict[str, Any]] = {Section: {"oneOf": [{"required": ["controls"]}, {"required": ["tabs"]}]}}
 
 

@@ -83,3 +83,9 @@ def test_the_form_for_a_new_bot_is_filled_in(prompt: str | None, base_bot: str |
 def test_a_url_has_no_halves_of_characters() -> None:
     with pytest.raises(InvalidValue):
         create_bot_url(prompt="\ud83d")
+
+
+def test_what_looks_like_a_character_reference_stays_as_it_is() -> None:
+    assert markdown_link("https://a.example/?x=1&lt;=2&y=3", "AT&T &amp; &#60;b") == (
+        r"[AT&T \&amp; \&#60;b](https://a.example/?x=1\&lt;=2&y=3)"
+    )
