@@ -8,7 +8,7 @@ from typing import Any, cast
 import attrs
 
 from poeproto._json import dump_string, dumps, join_paths, loads
-from poeproto._structure import structure, unstructure
+from poeproto._structure import CONTROL_CLASSES, structure, unstructure
 from poeproto._typecheck import check_types
 from poeproto.controls import UnknownControl
 from poeproto.errors import LocalProtocolError, RemoteProtocolError
@@ -35,6 +35,7 @@ REQUEST_CLASSES: dict[str, type[Request]] = {
 }
 _REQUEST_TYPES = {cls: name for name, cls in REQUEST_CLASSES.items()}
 
+_CONTROLS = frozenset(CONTROL_CLASSES.values())
 _EVENT_NAMES = {cls: name for name, cls in EVENT_CLASSES.items()}
 
 # Everything of a text record but the JSON string itself.
@@ -81,8 +82,10 @@ def encode_request(request: Request) -> bytes:
     """The body of the POST that carries this request.
 
     Raises:
-        LocalProtocolError: when a value in it has no form in JSON, a non-finite number for instance.
+        LocalProtocolError: when it is no request, or a value in it has no form in JSON (NaN, for instance).
     """
+    if type(request) not in _REQUEST_TYPES and not isinstance(request, UnknownRequest):
+        raise LocalProtocolError(f"{type(request).__name__} is no request of the protocol")
     wire = unstructure(request)
     for key in _SECRET_KEYS:
         wire.pop(key, None)
@@ -122,9 +125,14 @@ def encode_settings(settings: SettingsResponse) -> bytes:
         raise LocalProtocolError(
             f"parameter_controls.api_version: {controls.api_version!r} is not {CONTROLS_API_VERSION!r}"
         )
+    for path, control in controls.walk() if controls is not None else ():
+        if isinstance(control, UnknownControl):
+            raise LocalProtocolError(
+                f"parameter_controls.{path}.control: Poe knows no control of the kind {control.control!r}"
+            )
+        if type(control) not in _CONTROLS:
+            raise LocalProtocolError(f"parameter_controls.{path}: {type(control).__name__} is no control of Poe's")
     for path, value in walk_values(settings):
-        if isinstance(value, UnknownControl):
-            raise LocalProtocolError(f"{path}.control: Poe knows no control of the kind {value.control!r}")
         if value.extra:
             where = f"{path}: " if path else ""
             raise LocalProtocolError(f"{where}Poe refuses settings with unknown keys: {', '.join(sorted(value.extra))}")

@@ -11,16 +11,21 @@ import pytest
 
 from poeproto import (
     Attachment,
+    Control,
+    Divider,
     LocalProtocolError,
     Message,
+    ParameterControls,
     QueryRequest,
     RemoteProtocolError,
     ReportErrorRequest,
     ReportFeedbackRequest,
     ReportReactionRequest,
     Request,
+    Section,
     SettingsRequest,
     SettingsResponse,
+    Slider,
     UnknownRequest,
     User,
     decode_request,
@@ -377,3 +382,21 @@ def test_a_fault_in_settings_is_found_at_its_place(wire: dict[str, Any], path: s
         with pytest.raises(RemoteProtocolError) as caught:
             decode_settings(json.dumps(document))
         assert caught.value.path == path
+
+
+def test_what_is_no_class_of_the_protocol_is_refused_by_its_name() -> None:
+    @attrs.frozen
+    class MyQuery(QueryRequest):
+        pass
+
+    @attrs.frozen(kw_only=True)
+    class MySlider(Slider):
+        pass
+
+    with pytest.raises(LocalProtocolError, match="MyQuery is no request"):
+        encode_request(MyQuery([]))
+    mine = MySlider(label="x", parameter_name="x", min_value=0, max_value=1, step=1)
+    for control, name in ((mine, "MySlider"), (Control(), "Control")):
+        controls = ParameterControls([Section(controls=[Divider(), control])])
+        with pytest.raises(LocalProtocolError, match=rf"sections\[0\]\.controls\[1\]: {name} is no control"):
+            encode_settings(SettingsResponse(parameter_controls=controls))
