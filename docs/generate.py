@@ -1,14 +1,20 @@
-"""Writes what in docs/ is made from the code: the JSON Schemas, and the diagrams of an exchange's states.
+"""Writes what in docs/ is made from the code: the reference, the JSON Schemas, the diagrams of an exchange's states.
 
 `make generated` runs it after a change of the vocabulary or the tables; a test compares what is on file.
 """
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 from collections.abc import Iterator
+from enum import Enum
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+import poeproto
 from poeproto import State, event_schema, request_schema, settings_schema
 from poeproto._states import EXCUSED, IGNORED, TRANSITIONS
 
@@ -31,7 +37,50 @@ def generated() -> dict[Path, str]:
     """The text of each file."""
     schemas = {"request": request_schema(), "event": event_schema(), "settings": settings_schema()}
     files = {DOCS / "schemas" / f"{name}.json": json.dumps(schema, indent=2) + "\n" for name, schema in schemas.items()}
-    return files | {DOCS / "states.md": "\n".join(_states())}
+    return files | {DOCS / "states.md": "\n".join(_states()), DOCS / "reference.md": "\n".join(_reference())}
+
+
+REFERENCE = """\
+# The core's names
+
+Everything in `poeproto.__all__`, by the module that defines it; `help(poeproto.Text)` and editors show the whole text
+of each: fields and arguments with their units, and the errors that are raised. `make generated` writes this page.
+"""
+
+
+def _reference() -> Iterator[str]:
+    yield REFERENCE
+    homes: dict[str, str] = poeproto._HOMES  # pyright: ignore[reportPrivateUsage]
+    for module_name, names in sorted(homes.items()):
+        module = import_module(f"poeproto.{module_name}")
+        summary, *_ = (module.__doc__ or "").split("\n\n")
+        sources = re.findall(r"https://\S+", module.__doc__ or "")
+        links = "".join(f" [Source]({source.rstrip('.')})." for source in sources)
+        yield f"## {module_name.removeprefix('_')}\n\n{' '.join(summary.split())}{links}\n"
+        for name in names.split():
+            yield f"- {_entry(name, getattr(poeproto, name))}"
+        yield ""
+
+
+def _entry(name: str, value: Any) -> str:
+    if inspect.isclass(value) or inspect.isfunction(value):
+        summary, *_ = (inspect.getdoc(value) or "").split("\n\n")
+        called = _signature(value)
+        return f"`{name}{called}`: {' '.join(summary.split())}"
+    return f"`{name} = {_type_text(str(value))}`"
+
+
+def _signature(value: Any) -> str:
+    if inspect.isclass(value) and (issubclass(value, BaseException | Enum) or getattr(value, "_is_protocol", False)):
+        return ""
+    signature = inspect.signature(value)
+    plain = [each.replace(annotation=each.empty) for each in signature.parameters.values()]
+    # attrs shows a default that is made anew for each value so.
+    return str(signature.replace(parameters=plain, return_annotation=signature.empty)).replace("NOTHING", "...")
+
+
+def _type_text(text: str) -> str:
+    return re.sub(r"[A-Za-z_]+\.(?=[A-Za-z_])", "", text)
 
 
 def _states() -> Iterator[str]:

@@ -3,6 +3,8 @@
 msgspec was the fastest of those measured that is strict (`python -m benchmarks codec`), and it is the one that cattrs
 and attrs classes are served by. What it does differently from the protocol's needs is mended here, so that nobody
 above meets it: lone surrogates, non-finite numbers, deep nesting.
+
+https://www.rfc-editor.org/rfc/rfc8259
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 One table serves both sides, since each side must follow what the other does: `BotExchange` and `PoeExchange` hold the
 same `ExchangeState` and differ only in whose breach is whose fault. A pair (role, state) maps the kinds of thing that
 role may send to the state it is in afterwards; the query or call that completes Poe's request moves the bot, too.
+
+https://creator.poe.com/docs/server-bots/poe-protocol-specification
 """
 
 from __future__ import annotations

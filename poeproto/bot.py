@@ -1,4 +1,7 @@
-"""What a bot author writes, and what a bot is given."""
+"""What a bot author writes, and what a bot is given.
+
+https://creator.poe.com/docs/server-bots/server-bots-functional-guides
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""One exchange as a bot server sees it: Poe's request comes in, our answer goes out."""
+"""One exchange as a bot server sees it: Poe's request comes in, our answer goes out.
+
+https://creator.poe.com/docs/server-bots/poe-protocol-specification
+"""
 
 from __future__ import annotations
 

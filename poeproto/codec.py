@@ -1,4 +1,7 @@
-"""The vocabulary to JSON and back: what of a body or a record depends on the kind of message it is."""
+"""The vocabulary to JSON and back: what of a body or a record depends on the kind of message it is.
+
+https://creator.poe.com/docs/server-bots/poe-protocol-specification
+"""
 
 from __future__ import annotations
 

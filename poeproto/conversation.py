@@ -1,6 +1,8 @@
 """A conversation made ready for a model: attachments put into words, and roles that alternate.
 
 Both are pure functions of the values a bot was given, and change nothing in place.
+
+https://creator.poe.com/docs/server-bots/server-bots-functional-guides
 """
 
 from __future__ import annotations

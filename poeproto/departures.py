@@ -1,4 +1,7 @@
-"""Departures of JSON objects from the vocabulary, as data: what the strict reading of `lint` is made of."""
+"""Departures of JSON objects from the vocabulary, as data: what the strict reading of `lint` is made of.
+
+https://creator.poe.com/docs/server-bots/poe-protocol-specification
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 The question each class answers is *who broke the rule*: we did (`LocalProtocolError`), the peer did
 (`RemoteProtocolError`), the peer said so itself (`BotError`, `RequestRefused`), or the line between us failed
 (`TransportError`). The message says what is wrong and where; it never holds a key.
+
+https://creator.poe.com/docs/server-bots/poe-protocol-specification
 """
 
 from __future__ import annotations

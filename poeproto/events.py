@@ -2,6 +2,8 @@
 
 They are made and read by the thousand, so their constructors check nothing: sending does. Any event may carry an
 `index`, which tells several answers of one reply apart.
+
+https://creator.poe.com/docs/server-bots/poe-protocol-specification
 """
 
 from __future__ import annotations

@@ -13,6 +13,8 @@ answers drive it alike:
     RunTools(calls)       run them at once  -> a ToolResult for each, in their order
 
 When a flow returns or raises, whatever is left of a response is the driver's to close or to drain.
+
+https://creator.poe.com/docs/server-bots/server-bots-functional-guides
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 Header names are kept in lower case, names and values as bytes, in the order they came: the form that ASGI and h11
 share. Reprs show what tells values apart, and leave out where keys and conversations are: credentials in headers,
 paths of URLs, queries, bodies.
+
+https://www.rfc-editor.org/rfc/rfc9110
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Poe's identifiers: a tag of one to three letters, a hyphen, and 32 characters, as in ``m-`` for a message.
 
 Readers take whatever came, since peers send others, and empty ones; these functions are for those who make them.
+
+https://creator.poe.com/docs/server-bots/poe-protocol-specification
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Poe's own figures changed over the years (2023 -> mid-2025 -> late 2025); the defaults are the latest. Bounds that Poe
 does not publish say so. Sizes are bytes, times are seconds, lengths are characters (Unicode code points).
+
+https://creator.poe.com/docs/server-bots/poe-protocol-specification
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 Readers forgive much, so that a message can be sound to them and still not be what the protocol says. Each departure has
 the path of its place, the name of the rule, which is stable, and a severity: an error is what Poe or a reader refuses
 or drops, a warning what Poe frowns on, a note what is merely not as written in the specification.
+
+https://creator.poe.com/docs/server-bots/poe-protocol-specification
 """
 
 from __future__ import annotations

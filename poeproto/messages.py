@@ -2,6 +2,8 @@
 
 Every class keeps the keys it does not know in `extra`, so that a message can be passed on whole. Sets of names (roles,
 content types, kinds of feedback) are open: a value this version does not know is kept as it came.
+
+https://creator.poe.com/docs/server-bots/poe-protocol-specification
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""One exchange as the caller of a bot sees it: our request goes out, the bot's events come in."""
+"""One exchange as the caller of a bot sees it: our request goes out, the bot's events come in.
+
+https://creator.poe.com/docs/server-bots/poe-protocol-specification
+"""
 
 from __future__ import annotations
 

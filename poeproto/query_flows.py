@@ -1,4 +1,7 @@
-"""Calling a bot, as flows: with another try where one is due, and with as many rounds of tools as are declared."""
+"""Calling a bot, as flows: with another try where one is due, and with as many rounds of tools as are declared.
+
+https://creator.poe.com/docs/server-bots/server-bots-functional-guides
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """What a response says about when to call again: ``Retry-After`` and the ``x-ratelimit-*`` headers.
 
 There is no clock here: a date is measured against the ``Date`` of the response that it came with.
+
+https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Reactions in one form, whichever of the forms in the wild they came in."""
+"""Reactions in one form, whichever of the forms in the wild they came in.
+
+https://creator.poe.com/docs/server-bots/poe-protocol-specification
+"""
 
 from __future__ import annotations
 

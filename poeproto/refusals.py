@@ -1,4 +1,7 @@
-"""The error that stands for an answer of another status than 200, or of another content type than promised."""
+"""The error that stands for an answer of another status than 200, or of another content type than promised.
+
+https://creator.poe.com/docs/server-bots/poe-protocol-specification
+"""
 
 from __future__ import annotations
 

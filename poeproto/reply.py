@@ -1,4 +1,7 @@
-"""A reply folded from its events: what the user sees when it is over, or so far."""
+"""A reply folded from its events: what the user sees when it is over, or so far.
+
+https://creator.poe.com/docs/server-bots/poe-protocol-specification
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 Identifiers that are absent are read as empty, since peers leave them out; none is checked for its form on receipt.
 Keys this version does not know are kept in `extra`, but for `access_key` and `api_key`, which are dropped.
+
+https://creator.poe.com/docs/server-bots/poe-protocol-specification
 """
 
 from __future__ import annotations

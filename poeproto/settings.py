@@ -1,4 +1,7 @@
-"""What a bot server answers to a settings request."""
+"""What a bot server answers to a settings request.
+
+https://creator.poe.com/docs/server-bots/poe-protocol-specification
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""For tests of bots, servers and SDKs: exchanges back to back, flows with canned answers, cut bytes, sample traffic."""
+"""For tests of bots, servers and SDKs: exchanges back to back, flows with canned answers, cut bytes, sample traffic.
+
+https://creator.poe.com/docs/server-bots/poe-protocol-specification
+"""
 
 from __future__ import annotations
 

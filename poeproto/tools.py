@@ -1,6 +1,8 @@
 """Tool definitions, calls and results, in the shapes OpenAI gave them; they travel in a query request.
 
 Kinds of tools other than functions keep their content in `extra`, so that they can be passed on whole.
+
+https://platform.openai.com/docs/api-reference/chat
 """
 
 from __future__ import annotations
