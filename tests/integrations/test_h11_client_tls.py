@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import socket
 import ssl
 import subprocess
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import anyio
 import anyio.abc
@@ -18,17 +19,20 @@ import attrs
 import pytest
 from anyio.streams.tls import TLSListener, TLSStream
 
-from poeproto import ConnectFailed, ConnectionLost, Done, Text
+from poeproto import ConnectFailed, ConnectionLost, Done, Limits, RetryPolicy, Text
 from poeproto_h11 import Client
+from poeproto_h11.outside import make_outside
+from poeproto_runtime import FetchPolicy
+from poeproto_runtime.fetching import fetch
 
-from .scripted_peer import HELLO, STREAM_HEAD, Peer, answering, scripted, sent
+from .scripted_peer import HELLO, STREAM_HEAD, Peer, answering, response, scripted, sent
 
 pytestmark = pytest.mark.anyio
 
 
 @attrs.frozen
 class Certificate:
-    """A self-signed certificate for 127.0.0.1."""
+    """A self-signed certificate for 127.0.0.1 and files.example."""
 
     file: Path
     key: Path
@@ -49,7 +53,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
         pytest.skip("there is no openssl here to make a certificate with")
     made = Certificate((folder := tmp_path_factory.mktemp("tls")) / "cert.pem", folder / "key.pem")
     command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command += ["-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command += ["-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1,DNS:files.example"]
     command += ["-out", str(made.file), "-keyout", str(made.key)]
     subprocess.run(command, check=True, capture_output=True)
     return made
@@ -89,6 +93,33 @@ async def test_a_stranger_is_not_trusted(certificate: Certificate) -> None:
         with pytest.raises(ConnectFailed, match=r"(?i)certificate"):
             await client.settings(url)
         assert client.connections_opened == 0
+
+
+@pytest.mark.parametrize("name", ["files.example", "other.example"])
+async def test_a_fetch_asks_the_checked_address_for_the_certificate_of_the_name(
+    certificate: Certificate, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    async def getaddrinfo(host: str, port: int, **more: Any) -> list[Any]:
+        asked.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(anyio, "getaddrinfo", getaddrinfo)
+    async with serving(certificate.server(), answering(response(200, b"content"))) as address:
+        url = address.replace("127.0.0.1", name)
+        outside = make_outside(
+            Limits(),
+            fetch_policy=FetchPolicy(origins=[url]),
+            ssl_context=certificate.trusting_client(),
+            retry=RetryPolicy(attempts=1),
+        )
+        if name == "files.example":
+            assert await fetch(url, outside, Limits(), None) == b"content"
+        else:
+            with pytest.raises(ConnectFailed, match=r"(?i)certificate"):
+                await fetch(url, outside, Limits(), None)
+    assert asked == [name]
 
 
 async def test_another_name_is_not_trusted(certificate: Certificate) -> None:
