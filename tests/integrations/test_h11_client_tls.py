@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import Any
 
 import anyio
 import pytest
 
-from poeproto import ConnectFailed, ConnectionLost, Done, RequestRefused, Text
+from poeproto import ConnectFailed, ConnectionLost, Done, Limits, RequestRefused, RetryPolicy, Text
 from poeproto_h11 import Client
+from poeproto_h11.outside import make_outside
+from poeproto_runtime import FetchPolicy
+from poeproto_runtime.fetching import fetch
 
 from .scripted_peer import HELLO, STREAM_HEAD, Peer, answering, response, scripted, sent
 from .tls_peer import Certificate, certificate, serving_tls
@@ -67,6 +72,33 @@ async def test_a_stranger_is_not_trusted(certificate: Certificate) -> None:
         with pytest.raises(ConnectFailed, match=r"(?i)certificate"):
             await client.settings(url)
         assert client.connections_opened == 0
+
+
+@pytest.mark.parametrize("name", ["files.example", "other.example"])
+async def test_a_fetch_asks_the_checked_address_for_the_certificate_of_the_name(
+    certificate: Certificate, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    async def getaddrinfo(host: str, port: int, **more: Any) -> list[Any]:
+        asked.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(anyio, "getaddrinfo", getaddrinfo)
+    async with serving_tls(certificate.server(), answering(response(200, b"content"))) as address:
+        url = address.replace("127.0.0.1", name)
+        outside = make_outside(
+            Limits(),
+            fetch_policy=FetchPolicy(origins=[url]),
+            ssl_context=certificate.trusting_client(),
+            retry=RetryPolicy(attempts=1),
+        )
+        if name == "files.example":
+            assert await fetch(url, outside, Limits(), None) == b"content"
+        else:
+            with pytest.raises(ConnectFailed, match=r"(?i)certificate"):
+                await fetch(url, outside, Limits(), None)
+    assert asked == [name]
 
 
 async def test_another_name_is_not_trusted(certificate: Certificate) -> None:

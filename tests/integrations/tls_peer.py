@@ -22,7 +22,7 @@ from .scripted_peer import Peer
 
 @attrs.frozen
 class Certificate:
-    """A self-signed certificate for 127.0.0.1."""
+    """A self-signed certificate for 127.0.0.1 and files.example."""
 
     file: Path
     key: Path
@@ -43,7 +43,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
         pytest.skip("there is no openssl here to make a certificate with")
     made = Certificate((folder := tmp_path_factory.mktemp("tls")) / "cert.pem", folder / "key.pem")
     command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command += ["-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command += ["-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1,DNS:files.example"]
     command += ["-out", str(made.file), "-keyout", str(made.key)]
     subprocess.run(command, check=True, capture_output=True)
     return made
