@@ -234,7 +234,7 @@ class Simulator(BotApp):
             bot_name: which bot.
             text: what the user writes.
             conversation: where: the conversation, its identifier, or an earlier reply in it; by default a new one.
-            user: who writes, in a new conversation (see `Poe.add_user`); by default the first user.
+            user: who writes (see `Poe.add_user`); by default whose conversation it is, in a new one the first user.
             attachments: files, as `store_file` makes them for instance.
             parameters: values of the bot's parameter controls.
             reply_to: the `message_id` of the message this answers, if it is not just the next.
@@ -259,6 +259,7 @@ class Simulator(BotApp):
             bot.name,
             text,
             conversation=conversation,
+            user=user,
             attachments=files,
             parameters=parameters,
             referenced_message=None if reply_to is None else self.engine.message(reply_to),

@@ -7,6 +7,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import attrs
@@ -23,7 +24,6 @@ from poeproto import (
     Sender,
     SettingsResponse,
     User,
-    alternate_roles,
     make_identifier,
 )
 from poeproto_simulator.callers import Callers
@@ -37,10 +37,10 @@ from poeproto_simulator.records import (
     Conversation,
     LogEntry,
     RegisteredBot,
-    author_of,
 )
 from poeproto_simulator.refusals import Refused
 from poeproto_simulator.scripted import Echo
+from poeproto_simulator.seeing import seen_by
 
 _LOG_LENGTH = 10_000
 _QUERIES_KEPT = 10_000
@@ -224,6 +224,7 @@ class Poe:
         text: str,
         *,
         conversation: Conversation,
+        user: Account | None = None,
         attachments: Iterable[Attachment] = (),
         parameters: Mapping[str, Any] | None = None,
         referenced_message: Message | None = None,
@@ -235,6 +236,7 @@ class Poe:
             bot_name: which bot is asked.
             text: what the user writes.
             conversation: where.
+            user: who writes, and pays; by default whose conversation it is.
             attachments: the message's files.
             parameters: values of the bot's parameter controls.
             referenced_message: the message it answers, if it is not just the next.
@@ -245,7 +247,7 @@ class Poe:
             Refused: for an unknown bot; with status 400, for files that its settings do not allow (strict only).
         """
         bot = self.bot(bot_name)
-        user = self.users[conversation.user_id]
+        user = user or self.users[conversation.user_id]
         files = list(attachments)
         if files and self.strict and not (bot.settings and bot.settings.allow_attachments):
             raise Refused(400, f"the settings of {bot_name} do not allow attachments")
@@ -261,12 +263,13 @@ class Poe:
         )
         conversation.messages.append(said)
         self.touch("conversation", conversation.id)
-        seen_id = self.user_id_for(user, bot_name)
+        user_seen = partial(self._user_seen, bot_name, conversation)
+        seen = [user_seen(message) for message in conversation.messages if message.role == "user"]
         request = QueryRequest(
-            self._as_seen_by(bot, user, conversation.messages),
-            user_id=seen_id,
+            seen_by(bot, conversation.messages[-self.limits.messages :], user_seen),
+            user_id=self.user_id_for(user, bot_name),
             conversation_id=conversation.id,
-            users=[User(seen_id, user.name)],
+            users=[User(sender.id or "", sender.name) for sender in dict.fromkeys(seen)],
             query_creation_time=self._microseconds(),
             **(options or {}),
         )
@@ -324,17 +327,9 @@ class Poe:
         self.note("reply", **details, characters=len(fold.text), files=len(fold.files))
         return reply
 
-    def _as_seen_by(self, bot: RegisteredBot, user: Account, messages: list[Message]) -> list[Message]:
-        """The last messages, with what another bot stored left out, and the user under the name this bot knows."""
-        sender = Sender(self.user_id_for(user, bot.name), user.name)
-        seen = [
-            attrs.evolve(message, sender=sender)
-            if message.role == "user"
-            else attrs.evolve(message, metadata=message.metadata if author_of(message) == bot.name else None)
-            for message in messages[-self.limits.messages :]
-        ]
-        alternating = bot.settings is not None and bot.settings.enforce_author_role_alternation
-        return alternate_roles(seen) if alternating else seen
+    def _user_seen(self, bot_name: str, conversation: Conversation, message: Message) -> Sender:
+        author = self.users.get((message.sender and message.sender.id) or "") or self.users[conversation.user_id]
+        return Sender(self.user_id_for(author, bot_name), author.name)
 
     def user_id_for(self, user: Account, bot_name: str) -> str:
         """The identifier under which a bot knows a user: always the same, and another one for each bot."""

@@ -26,6 +26,8 @@ Script = Callable[[QueryRequest], Any] | Callable[[QueryRequest, Context], Any]
 
 
 class _WithSettings(Bot):
+    attachment_templates = None  # a test wants to see what was sent, not what a bot makes of it
+
     def __init__(self, settings: SettingsResponse | None) -> None:
         self.settings = settings or SettingsResponse()
 

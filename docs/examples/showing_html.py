@@ -1,0 +1,37 @@
+"""A bot that answers in HTML: as a page beside its code, as part of the text, or as another site's page in a frame.
+
+Say "code", "frame" or anything else.
+Serve it with: poeproto serve docs/examples/showing_html.py:bot --allow-without-key
+"""
+
+from collections.abc import AsyncIterator
+from html import escape
+
+from poeproto import Bot, Context, QueryRequest
+
+MAP = "https://www.openstreetmap.org/export/embed.html?bbox=8.77,53.07,8.82,53.09&layer=mapnik"
+
+
+def page(text: str) -> str:
+    """A page that says this. What a user wrote is text, and must not become tags or end the block."""
+    lines = [
+        line for line in text.splitlines() if line.strip()
+    ]  # Markdown takes a block of HTML to end at an empty line
+    return "\n".join(["<html>", "<h1>You said</h1>", *(f"<p>{escape(line)}</p>" for line in lines), "</html>"])
+
+
+class PageBot(Bot):
+    async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        text = request.query[-1].content
+        match text.strip().lower():
+            case "code":
+                # Poe shows the code, and what it looks like, if the block begins with <html>.
+                yield f"```html\n{page(text)}\n```\n"
+            case "frame":
+                # Without a height, a frame is too low for most pages.
+                yield f'<iframe height="400" src="{escape(MAP)}"></iframe>\n'
+            case _:
+                yield f"{page(text)}\n"
+
+
+bot = PageBot()

@@ -1,0 +1,43 @@
+"""The table of examples in docs/guides.md is right, and whole."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+# What has a place of its own: the first steps, `make demo`, and every event at once.
+ELSEWHERE = {"cat", "demo", "echo"}
+ROW = re.compile(r"^\|.*\| \[`(\w+)\.py`\]\(examples/(\w+)\.py\) \| `(\w+\.py)` \|$", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def rows(checkout: Path) -> list[tuple[str, str, str]]:
+    """Name, link and test of each row."""
+    page = (checkout / "docs" / "guides.md").read_text(encoding="utf-8")
+    rows = ROW.findall(page)
+    assert len(rows) == page.count("\n| ") - 1, "a row is not of the form that is read here"
+    return rows
+
+
+def test_every_example_is_there(checkout: Path, rows: list[tuple[str, str, str]]) -> None:
+    files = {path.stem for path in (checkout / "docs" / "examples").glob("*.py")}
+    assert {name for name, _, _ in rows} == files - ELSEWHERE
+    assert all(name == link for name, link, _ in rows)
+
+
+def test_every_example_is_named_in_its_test(checkout: Path, rows: list[tuple[str, str, str]]) -> None:
+    for name, _, test in rows:
+        assert name in (checkout / "tests" / "docs" / test).read_text(encoding="utf-8"), f"{name} in {test}"
+
+
+def test_every_example_says_how_it_is_run(checkout: Path, rows: list[tuple[str, str, str]]) -> None:
+    for name, _, _ in rows:
+        text = (checkout / "docs" / "examples" / f"{name}.py").read_text(encoding="utf-8")
+        docstring = text.split('"""')[1]
+        assert f"docs/examples/{name}.py" in docstring
+        bot = re.search(r"poeproto serve (.*)", docstring)
+        assert (bot is not None) == ("\nbot = " in text)
+        if bot is not None:
+            assert bot[1].startswith(f"docs/examples/{name}.py:bot --")
