@@ -123,8 +123,8 @@ class Context(Protocol):
         """Ask a model that may call tools, run what it calls, and go on until it has no more calls.
 
         Each round is a call that the settings must declare. The tools of a round run at once, synchronous functions in
-        threads. What fails becomes an error result, which the model reads, and is logged; only `InsufficientFunds` is
-        raised, since nobody would pay for going on.
+        threads. What fails becomes an error result, which the model reads, and is logged; only a lack of funds is
+        raised, be it told by a bot that a tool called, since nobody would pay for going on.
 
         Args:
             bot_name: the model's name.

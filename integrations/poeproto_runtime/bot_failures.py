@@ -7,6 +7,7 @@ from typing import cast
 
 from poeproto import BotError, Error, InsufficientFunds
 
+_INSUFFICIENT_FUND = "insufficient_fund"  # Poe's name for it
 _NO_FUNDS = "There are not enough points to pay for this answer."
 
 
@@ -15,8 +16,10 @@ def error_meant_by(exc: BaseException) -> Error | None:
 
     It does not matter how many task groups have wrapped it.
     """
-    if insufficient_funds_in(exc) is not None:
-        return Error(allow_retry=False, text=_NO_FUNDS, error_type="insufficient_fund")
+    missing = lack_of_funds_in(exc)
+    if missing is not None:
+        own = Error(allow_retry=False, text=_NO_FUNDS, error_type=_INSUFFICIENT_FUND)
+        return missing.event if isinstance(missing, BotError) else own
     leaves = list(_leaves(exc))
     if all(isinstance(leaf, BotError) for leaf in leaves):
         [event, *_] = [leaf.event for leaf in leaves if isinstance(leaf, BotError)]
@@ -24,9 +27,14 @@ def error_meant_by(exc: BaseException) -> Error | None:
     return None
 
 
-def insufficient_funds_in(exc: BaseException) -> InsufficientFunds | None:
-    """The exception that says so, if this is or holds one."""
-    return next((leaf for leaf in _leaves(exc) if isinstance(leaf, InsufficientFunds)), None)
+def lack_of_funds_in(exc: BaseException) -> InsufficientFunds | BotError | None:
+    """The exception that says so, if this is or holds one: of this bot's costs, or of those of a bot that it called."""
+    for leaf in _leaves(exc):
+        if isinstance(leaf, InsufficientFunds):
+            return leaf
+        if isinstance(leaf, BotError) and leaf.event.error_type == _INSUFFICIENT_FUND:
+            return leaf
+    return None
 
 
 def _leaves(exc: BaseException) -> Iterator[BaseException]:

@@ -12,6 +12,7 @@ import anyio
 import anyio.to_thread
 
 from poeproto import (
+    BotError,
     InsufficientFunds,
     ToolCall,
     ToolFailed,
@@ -21,7 +22,7 @@ from poeproto import (
     tool_content,
     tool_error,
 )
-from poeproto_runtime.bot_failures import insufficient_funds_in
+from poeproto_runtime.bot_failures import lack_of_funds_in
 
 logger = logging.getLogger("poeproto")
 
@@ -45,7 +46,7 @@ class ToolRunner:
 
         Raises:
             UnknownTool, ToolFailed: where they are wanted.
-            InsufficientFunds: as a tool raises it.
+            InsufficientFunds, BotError: for a lack of funds, as a tool raises it.
         """
         results: dict[int, ToolResult] = {}
         failures: list[Exception] = []
@@ -53,7 +54,7 @@ class ToolRunner:
         async def run(number: int, call: ToolCall) -> None:
             try:
                 results[number] = await self._run(call)
-            except (UnknownTool, ToolFailed, InsufficientFunds) as exc:
+            except (UnknownTool, ToolFailed, InsufficientFunds, BotError) as exc:
                 # Carried past the task group, which would wrap it; the others need not go on.
                 failures.append(exc)
                 tasks.cancel_scope.cancel()
@@ -78,9 +79,9 @@ class ToolRunner:
             value = await _result_of(function, arguments)
             return ToolResult(call.id, _name(call), tool_content(value))
         except Exception as exc:
-            insufficient = insufficient_funds_in(exc)
-            if insufficient is not None:
-                raise insufficient from None
+            missing = lack_of_funds_in(exc)
+            if missing is not None:
+                raise missing from None
             if self._raise_errors:
                 raise ToolFailed(f"the tool {_name(call)!r} failed: {type(exc).__name__}", call=call) from exc
             logger.warning("the tool %r failed, which the model is told", _name(call), exc_info=exc)

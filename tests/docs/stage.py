@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import ModuleType
@@ -54,8 +54,20 @@ async def playing(example: str, others: Mapping[str, Bot] | None = None, **app_a
         app_arguments: more arguments of the `BotApp`.
     """
     loaded = load_app(f"{EXAMPLES / example}.py:bot", access_key=KEY)
-    bot = loaded.service.routes["/"].bot
-    poe = Simulator()
+    async with staging(loaded.service.routes["/"].bot, others, **app_arguments) as stage:
+        yield stage
+
+
+@asynccontextmanager
+async def staging(
+    bot: Bot,
+    others: Mapping[str, Bot] | None = None,
+    poe: Simulator | None = None,
+    keys: Sequence[str] = (KEY,),
+    **app_arguments: Any,
+) -> AsyncGenerator[Stage]:
+    """The same for any bot, and if need be with a Poe of one's own; `keys` are what the bot's server takes."""
+    poe = poe or Simulator()
     async with poe.serving() as address:
         for name, other in (others or {}).items():
             poe.register(name, other)
@@ -65,7 +77,7 @@ async def playing(example: str, others: Mapping[str, Bot] | None = None, **app_a
             "fetch_policy": FetchPolicy(origins={address}),
             **app_arguments,
         }
-        app = BotApp(bot, access_key=KEY, **arguments)
+        app = BotApp(bot, access_key=keys, **arguments)
         async with serving(app) as url:
             poe.register(NAME, url, access_key=KEY)
             yield Stage(poe, app, url, sys.modules[type(bot).__module__])

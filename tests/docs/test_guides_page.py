@@ -36,8 +36,11 @@ def test_every_example_says_how_it_is_run(checkout: Path, rows: list[tuple[str, 
     for name, _, _ in rows:
         text = (checkout / "docs" / "examples" / f"{name}.py").read_text(encoding="utf-8")
         docstring = text.split('"""')[1]
-        assert f"docs/examples/{name}.py" in docstring
-        bot = re.search(r"poeproto serve (.*)", docstring)
-        assert (bot is not None) == ("\nbot = " in text)
-        if bot is not None:
-            assert bot[1].startswith(f"docs/examples/{name}.py:bot --")
+        assert f"docs/examples/{name}.py" in docstring or f"docs/examples --factory {name}:make_app" in docstring
+        served = re.search(r"poeproto serve (\S*):(\w+)(.*)", docstring)
+        assert "\nbot = " not in text or served is not None
+        if served is not None:
+            assert served[1] == f"docs/examples/{name}.py"
+            assert f"\n{served[2]} = " in text
+            # An application brings its keys.
+            assert served[3].startswith(" --") or served[2] == "app"
