@@ -108,8 +108,8 @@ class RetryPolicy:
         failures: try again after lost connections, deadlines, cut replies and other statuses of 500 and above, too.
         error_events: try again after an `error` event with `allow_retry`, too.
         restart: try again even after output of the call was delivered. A `ReplaceResponse` then goes back to the text
-            before that call; after a `File`, `Data`, `Json` or `SuggestedReply` of it, which cannot be taken back, there
-            is no other try all the same.
+            before that call; after a `File`, `Data`, `Json` or `SuggestedReply` of it, which cannot be taken back,
+            there is no other try all the same.
 
     Raises:
         TypeError: for a field of another type.
