@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import attrs
 
 from poeproto._json import dumps, loads
-from poeproto._typecheck import checked
+from poeproto._typecheck import check_types
 from poeproto.auth import access_key_set
 from poeproto.errors import (
     IncompleteReply,
@@ -22,9 +22,9 @@ from poeproto.errors import (
     RemoteProtocolError,
     RequestRefused,
 )
-from poeproto.http import Endpoints, HttpRequest, ResponseHead
+from poeproto.http import UNPACKED, Endpoints, HttpRequest, ResponseHead
 from poeproto.limits import Limits
-from poeproto.refusals import refusal, size_to_keep
+from poeproto.refusals import refusal, size_to_keep, why_refused, without_secret
 from poeproto.sse import SSEDecoder
 
 _POE = Endpoints()
@@ -38,7 +38,6 @@ def _rounded_up(amount: float) -> int:
     return amount
 
 
-@checked
 @attrs.frozen
 class CostItem:
     """One item of a cost.
@@ -48,7 +47,7 @@ class CostItem:
         description: what it is for.
 
     Raises:
-        TypeError: for an amount that is no number.
+        TypeError: for an amount that is no number, or a description that is no string.
         InvalidValue: for one that is not finite and above zero.
     """
 
@@ -56,6 +55,7 @@ class CostItem:
     description: str | None = None
 
     def __attrs_post_init__(self) -> None:
+        check_types(self)
         if self.amount_usd_milli_cents <= 0:
             raise InvalidValue(f"{self.amount_usd_milli_cents} is not above zero", path="amount_usd_milli_cents")
 
@@ -73,6 +73,7 @@ def authorize_cost_request(
 
     Raises:
         InvalidValue: when there is no item.
+        TypeError: for what is no item.
         ValueError: when the key or the identifier cannot be used: Poe sends one with each query of a user.
     """
     return _request("authorize", items, bot_query_id, access_key, endpoints)
@@ -91,9 +92,12 @@ def _request(
     listed = [items] if isinstance(items, CostItem) else list(items)
     if not listed:
         raise InvalidValue("there is nothing to charge", path="amounts")
+    for number, item in enumerate(listed):
+        if not isinstance(item, CostItem):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"amounts[{number}] must be CostItem, got a value of type {type(item).__name__}")
     access_key_set(access_key)
     amounts = [attrs.asdict(item, filter=lambda _, value: value is not None) for item in listed]
-    headers = [("content-type", "application/json"), ("accept", "text/event-stream")]
+    headers = [("content-type", "application/json"), ("accept", "text/event-stream"), UNPACKED]
     body = dumps({"amounts": amounts, "access_key": access_key})
     return HttpRequest("POST", endpoints.cost(call, bot_query_id), headers, body)
 
@@ -110,7 +114,7 @@ class CostExchange:
         error: what went wrong, once something has; every later receiving call raises it.
     """
 
-    def __init__(self, access_key: str = "", limits: Limits | None = None) -> None:
+    def __init__(self, access_key: str, limits: Limits | None = None) -> None:
         self.succeeded: bool = False
         self.error: PoeprotoError | None = None
         self._key = access_key.encode()
@@ -129,10 +133,7 @@ class CostExchange:
         if self._head is not None:
             raise LocalProtocolError("the response has begun already")
         self._head = head
-        if head.status != 200:
-            self._refusal_reason = f"Poe answered with status {head.status} to a cost"
-        elif head.media_type != "text/event-stream":
-            self._refusal_reason = f"Poe answered with content type {head.media_type!r} instead of text/event-stream"
+        self._refusal_reason = why_refused(head, "Poe", "a cost", "text/event-stream")
 
     @property
     def refused(self) -> bool:
@@ -202,5 +203,8 @@ class CostExchange:
         if not isinstance(status, str):
             raise RemoteProtocolError("missing, or not a string", path="status")
         if status != "success":
+            # What Poe repeats may hold the key, here as in the body of a refusal.
+            shown = without_secret(status.encode(errors="replace"), self._key, self._limits)
+            status = shown.decode(errors="replace")
             raise InsufficientFunds(f"the cost was not granted: {status}", status=status)
         self.succeeded = True

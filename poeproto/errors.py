@@ -175,10 +175,10 @@ class AttachmentExpired(RequestRefused):
 
 
 class InsufficientFunds(PoeprotoError):
-    """Poe did not grant a cost: the user's balance does not cover it.
+    """Poe did not grant a cost: most often the user's balance does not cover it, and the status says what it was.
 
     Attributes:
-        status: the status that Poe answered with instead of "success".
+        status: the status that Poe answered with instead of "success", at most `Limits.refusal_body` bytes of it.
     """
 
     def __init__(self, message: str, *, status: str) -> None:

@@ -266,8 +266,8 @@ def upload_flow(
     request: HttpRequest,
     *,
     name: str,
+    access_key: str,
     inline_ref: str | None = None,
-    access_key: str = "",
     limits: Limits | None = None,
     retry: RetryPolicy | None = None,
 ) -> Flow[UploadedFile]:
@@ -276,8 +276,8 @@ def upload_flow(
     Args:
         request: of `upload_request` or `upload_by_url_request`.
         name: the file's name.
-        inline_ref: a label for references from the text; see `inline_reference`.
         access_key: the key, to be hidden where the answer repeats it.
+        inline_ref: a label for references from the text; see `inline_reference`.
         limits: the bounds of the answer.
         retry: as in `call_flow`. An upload costs nothing, so more than the default can be tried again.
 
@@ -293,7 +293,7 @@ def upload_flow(
 
 
 def cost_flow(
-    request: HttpRequest, *, access_key: str = "", limits: Limits | None = None, retry: RetryPolicy | None = None
+    request: HttpRequest, *, access_key: str, limits: Limits | None = None, retry: RetryPolicy | None = None
 ) -> Flow[None]:
     """Authorise or capture a cost; it was granted if this returns.
 

@@ -2,24 +2,33 @@
 
 Header names are kept in lower case, names and values as bytes, in the order they came: the form that ASGI and h11
 share. Reprs show what tells values apart, and leave out where keys and conversations are: credentials in headers,
-paths of URLs, queries, bodies.
+URLs but for scheme and host, queries, bodies.
 
 https://www.rfc-editor.org/rfc/rfc9110
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import attrs
 
-from poeproto._typecheck import checked
-from poeproto.errors import LocalProtocolError
+from poeproto._typecheck import check_types, checked
+from poeproto.errors import InvalidValue, LocalProtocolError
 
 Headers = tuple[tuple[bytes, bytes], ...]
 HeaderPairs = Iterable[tuple[bytes | str, bytes | str]]
+
+# A compressed stream arrives late, and unpacking what a stranger packed needs bounds of its own.
+UNPACKED: tuple[str, str] = ("accept-encoding", "identity")
+
+# A scheme, what may be a user and a password, and a host with its port (RFC 3986, 3.2).
+_ORIGIN = re.compile(
+    r"([A-Za-z][A-Za-z0-9+.-]*://)(?:[^/?#\\]*@)?([\w.-]+(?::\d+)?|\[[0-9A-Fa-f:.]+\](?::\d+)?)(?![^/?#])"
+)
 
 _SECRET_HEADERS = frozenset({b"authorization", b"proxy-authorization", b"cookie", b"set-cookie"})
 
@@ -48,10 +57,9 @@ def _size(body: bytes | StreamedBody) -> str:
 
 
 def _without_path(url: str) -> str:
-    # Some of Poe's paths end in a key.
-    scheme, separator, rest = url.partition("://")
-    host, slash, _ = rest.partition("/")
-    return repr(f"{scheme}{separator}{host}{slash}…" if slash else url)
+    # Some of Poe's paths end in a key, and in someone's URL one may stand anywhere.
+    origin = _ORIGIN.match(url)
+    return repr(f"{origin[1]}{origin[2]}{'' if origin.end() == len(url) else '/…'}" if origin else "…")
 
 
 def _without_query(target: str) -> str:
@@ -79,6 +87,11 @@ class _Head:
     def media_type(self) -> str:
         """The ``Content-Type`` in lower case without its parameters; empty where there is none (RFC 9110, 8.3.1)."""
         return (self.get("content-type") or "").partition(";")[0].strip().lower()
+
+    @property
+    def content_coding(self) -> str:
+        """The ``Content-Encoding`` in lower case; "identity" where there is none (RFC 9110, 8.4)."""
+        return (self.get("content-encoding") or "").strip().lower() or "identity"
 
 
 @checked
@@ -130,7 +143,6 @@ class ResponseHead(_Head):
     headers: Headers = attrs.field(default=(), converter=normalise_headers, repr=_without_secrets)
 
 
-@checked
 @attrs.frozen
 class StreamedBody:
     """A body that is never in memory as a whole: a file with something before and after it.
@@ -141,6 +153,10 @@ class StreamedBody:
         source_size: the file's size in bytes.
         suffix: what comes after it.
         repeatable: whether the file can be read again from its start, so that the request can be sent a second time.
+
+    Raises:
+        TypeError: for a field of another type.
+        InvalidValue: for a size below zero.
     """
 
     prefix: bytes = attrs.field(repr=_size)
@@ -149,19 +165,33 @@ class StreamedBody:
     suffix: bytes = attrs.field(repr=_size)
     repeatable: bool = False
 
+    def __attrs_post_init__(self) -> None:
+        check_types(self)
+        if self.source_size < 0:
+            raise InvalidValue(f"{self.source_size} is below zero", path="source_size")
+
     def __len__(self) -> int:
         return len(self.prefix) + self.source_size + len(self.suffix)
 
 
 class BodyWriter:
-    """Writes a `StreamedBody` part by part, and sees to it that its declared length is the true one."""
+    """Writes a `StreamedBody` part by part, and sees to it that its declared length is the true one.
+
+    The calls are `begin`, `send` for each part of the file, and `end`; out of this order they raise
+    `LocalProtocolError`.
+    """
 
     def __init__(self, body: StreamedBody) -> None:
         self._body = body
         self._left = body.source_size
+        self._begun = False
+        self._ended = False
 
     def begin(self) -> bytes:
         """What comes before the file."""
+        if self._ended or self._begun:
+            raise LocalProtocolError(f"the body has {'ended' if self._ended else 'begun already'}")
+        self._begun = True
         return self._body.prefix
 
     def send(self, chunk: bytes) -> bytes:
@@ -170,6 +200,7 @@ class BodyWriter:
         Raises:
             LocalProtocolError: as soon as there is more of it than was declared.
         """
+        self._raise_unless_under_way()
         if len(chunk) > self._left:
             raise LocalProtocolError(f"the file is larger than the {self._body.source_size} bytes that were declared")
         self._left -= len(chunk)
@@ -181,9 +212,15 @@ class BodyWriter:
         Raises:
             LocalProtocolError: when there was less of it than declared.
         """
+        self._raise_unless_under_way()
         if self._left:
             raise LocalProtocolError(f"the file ended {self._left} bytes before its declared size")
+        self._ended = True
         return self._body.suffix
+
+    def _raise_unless_under_way(self) -> None:
+        if self._ended or not self._begun:
+            raise LocalProtocolError(f"the body has {'ended' if self._ended else 'not begun'}")
 
 
 @checked
@@ -207,12 +244,12 @@ class HttpRequest(_Head):
 @checked
 @attrs.frozen
 class HttpResponse(_Head):
-    """A whole response for a server to send.
+    """A whole response: for a server to send, or as a client received it.
 
     Attributes:
         status: the status code.
-        headers: pairs of name and value, ``Content-Length`` among them.
-        body: the payload.
+        headers: pairs of name and value; `of` declares the length.
+        body: the payload; of a refusal that a client received, its start.
     """
 
     status: int

@@ -5,7 +5,7 @@ https://creator.poe.com/docs/server-bots/server-bots-functional-guides
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import attrs
 
@@ -36,7 +36,8 @@ from poeproto.requests import (
     SettingsRequest,
 )
 from poeproto.settings import SettingsResponse
-from poeproto.tool_calls import ToolCallAggregator, delta_text
+from poeproto.surrogates import SurrogateJoiner
+from poeproto.tool_calls import ToolCallAggregator, delta_text, says_nothing
 from poeproto.tools import ToolCall, ToolDefinition, ToolResult
 
 # What cannot be taken back once a caller has it.
@@ -117,6 +118,38 @@ class _Output:
                 yield from self.deliver(ReplaceResponse(before, index))
 
 
+class _Chunks:
+    """What of a model's reply its caller sees: the text in chunks as `Text`, what else they say as it came."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.aggregator = ToolCallAggregator(limits)
+        self._halves = SurrogateJoiner()
+        self._empty: Json | None = None
+        self._answered = False
+
+    def take(self, event: Event) -> Iterator[Event]:
+        """The events to deliver for this one of the reply."""
+        if isinstance(event, Json) and "choices" in event.data:
+            called, text = self.aggregator.add(event), delta_text(event)
+            if text:
+                event = Text(text, event.index)
+            elif called:
+                return
+            elif says_nothing(event):
+                self._empty = event
+                return
+        self._answered = self._answered or isinstance(event, Text | ReplaceResponse | File | Json)
+        shown = self._halves.join(event) if isinstance(event, Text | ReplaceResponse) else event
+        if shown is not None:
+            yield shown
+
+    def end(self, ending: Done | Error) -> Iterator[Event]:
+        """The events to deliver before the end."""
+        yield from self._halves.flush()
+        if isinstance(ending, Done) and self._empty is not None and not (self._answered or self.aggregator.calls):
+            yield self._empty  # a model that has nothing to say has said so, which is an answer too
+
+
 def query_flow(
     request: QueryRequest,
     url: str,
@@ -154,13 +187,14 @@ def tool_rounds_flow(
     access_key: str | None = None,
     limits: Limits | None = None,
     retry: RetryPolicy | None = None,
-    bot_name: str = "",
+    bot_name: str | None = None,
     budget: CallBudget | None = None,
     fold: ReplyFold | None = None,
 ) -> Flow[ReplyFold]:
     """Ask a model that may call tools: run what it calls, give it the results, until it has no more calls.
 
-    Chunks with tool calls are not delivered; the text in chunks is, as `Text`, so that the caller sees one reply.
+    The text in chunks is delivered as `Text`, so that the caller sees one reply. Chunks with tool calls are not
+    delivered, nor are those around them that say nothing else; what says something is, as it came.
 
     Args:
         request: the query; earlier `tool_calls` and `tool_results` in it are kept, and added to.
@@ -174,17 +208,20 @@ def tool_rounds_flow(
         fold: as in `query_flow`.
 
     Raises:
+        ValueError: for a budget without the model's name, or a name without a budget.
         UndeclaredDependency, CallBudgetSpent: before a call that the budget does not cover.
         LimitExceeded: when the model calls for tools in more rounds than `Limits.tool_rounds`.
         RequestRefused, TransportError, RemoteProtocolError: as in `query_flow`.
     """
+    if (bot_name is None) is not (budget is None):
+        raise ValueError("bot_name and budget are given together: each round takes from the budget under that name")
     limits = limits or Limits()
     offered = list(tools)
     calls, results = list(request.tool_calls or ()), list(request.tool_results or ())
     output = _Output(fold)
     rounds_left = limits.tool_rounds
     while True:
-        if budget is not None:
+        if budget is not None and bot_name is not None:
             try:
                 budget.spend(bot_name)
             except (UndeclaredDependency, CallBudgetSpent) as exc:
@@ -218,7 +255,7 @@ def _query(
     output.begin_call()
     while True:
         exchange = PoeExchange(access_key, limits)
-        aggregator = None if rounds_left is None else ToolCallAggregator(limits)
+        chunks = None if rounds_left is None else _Chunks(limits)
         http_request = exchange.send(request, url)
         try:
             exchange.receive_head((yield from attempts.send(http_request)))
@@ -227,10 +264,10 @@ def _query(
                 exchange.receive_data((yield from attempts.receive_start(size)))
                 exchange.receive_eof()  # raises the refusal
             yield ReplyStarted()
-            ending = yield from _receive(attempts, exchange, output, aggregator)
+            ending = yield from _receive(attempts, exchange, output, chunks)
             if isinstance(ending, Error):
                 raise BotError(ending)
-            calls = [] if aggregator is None else aggregator.calls
+            calls = [] if chunks is None else chunks.aggregator.calls
             if calls and not rounds_left:
                 raise LimitExceeded(
                     f"the model called for tools in more than {limits.tool_rounds} rounds", limit="tool_rounds"
@@ -252,22 +289,17 @@ def _query(
             return calls
 
 
-def _receive(
-    attempts: Attempts, exchange: PoeExchange, output: _Output, aggregator: ToolCallAggregator | None
-) -> Flow[Done | Error]:
+def _receive(attempts: Attempts, exchange: PoeExchange, output: _Output, chunks: _Chunks | None) -> Flow[Done | Error]:
     """Deliver the events of a reply up to its end, and return that."""
     while True:
         data = yield from attempts.receive_data()
         for event in exchange.receive_eof() if data is None else exchange.receive_data(data):
             if isinstance(event, Done | Error):
+                for shown in () if chunks is None else chunks.end(event):
+                    yield from output.deliver(shown)
                 return event
-            if aggregator is not None and isinstance(event, Json) and "choices" in event.data:
-                aggregator.add(event)
-                text = delta_text(event)
-                if text:
-                    yield from output.deliver(Text(text, event.index))
-            else:
-                yield from output.deliver(event)
+            for shown in [event] if chunks is None else chunks.take(event):
+                yield from output.deliver(shown)
         if exchange.error is not None:
             raise exchange.error
 

@@ -23,6 +23,24 @@ def size_to_keep(limits: Limits, key: bytes) -> int:
     return limits.refusal_body + len(key)
 
 
+def why_refused(head: ResponseHead | HttpResponse, by: str, call: str, content_type: str | None = None) -> str:
+    """Why this is a refusal, as its error says it; empty where it is none.
+
+    Args:
+        head: the status and the headers.
+        by: who answered.
+        call: what was asked for.
+        content_type: the media type that the call promises, where it matters.
+    """
+    if head.status != 200:
+        return f"{by} answered with status {head.status} to {call}"
+    if head.content_coding != "identity":
+        return f"{by} encoded its answer as {head.content_coding!r}, which was not asked for"
+    if content_type is not None and head.media_type != content_type:
+        return f"{by} answered with content type {head.media_type!r} instead of {content_type}"
+    return ""
+
+
 def refusal(
     cls: type[E], message: str, head: ResponseHead | HttpResponse, body: bytes, key: bytes, limits: Limits
 ) -> E:
@@ -41,12 +59,14 @@ def refusal(
         status=head.status,
         retry_after=head.get("retry-after"),
         retry_after_seconds=retry_after_seconds(head),
-        body_start=_without_secret(body, key, limits.refusal_body),
+        body_start=without_secret(body, key, limits),
         rate_limit=rate_limit(head),
     )
 
 
-def _without_secret(body: bytes, key: bytes, size: int) -> bytes:
+def without_secret(body: bytes, key: bytes, limits: Limits) -> bytes:
+    """The first `Limits.refusal_body` bytes of what a peer said, without the key in it."""
+    size = limits.refusal_body
     if len(key) < _SHORTEST_SECRET:
         return body[:size]
     cut = body.find(key, max(size - len(key) + 1, 0), size + len(key) - 1)

@@ -5,18 +5,18 @@ https://creator.poe.com/docs/server-bots/poe-protocol-specification
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
 
-from poeproto._typecheck import NO_EXTRA, checked
+from poeproto._typecheck import NO_EXTRA
+from poeproto.controls import Ruled
 from poeproto.parameter_controls import ParameterControls
 
 
-@checked
 @attrs.frozen(kw_only=True)
-class SettingsResponse:
+class SettingsResponse(Ruled):
     """How Poe is to treat the bot. What is None is left out on the wire, so that Poe's own default holds.
 
     Attributes:
@@ -35,6 +35,10 @@ class SettingsResponse:
         allow_user_context_clear: deprecated.
         custom_rate_card: deprecated.
         extra: keys this version does not know; Poe refuses them, so a response that has any cannot be written.
+
+    Raises:
+        TypeError: for a field of another type.
+        InvalidValue: for a number of calls below zero.
     """
 
     response_version: int = 2
@@ -52,3 +56,8 @@ class SettingsResponse:
     allow_user_context_clear: bool | None = None
     custom_rate_card: str | None = None
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, hash=False)
+
+    def _departures(self) -> Iterator[tuple[str, str]]:
+        for bot_name, calls in self.server_bot_dependencies.items():
+            if calls < 0:
+                yield f"server_bot_dependencies.{bot_name}", f"{calls} is below zero"

@@ -5,9 +5,12 @@ https://creator.poe.com/docs/server-bots/updating-bot-settings
 
 from __future__ import annotations
 
+import attrs
+
+from poeproto._typecheck import NO_EXTRA
 from poeproto.codec import decode_settings, encode_settings
 from poeproto.errors import RemoteProtocolError, RequestRefused
-from poeproto.http import Endpoints, HttpRequest, HttpResponse
+from poeproto.http import UNPACKED, Endpoints, HttpRequest, HttpResponse
 from poeproto.limits import Limits
 from poeproto.refusals import refusal
 from poeproto.requests import PROTOCOL_VERSION
@@ -31,7 +34,7 @@ def update_settings_request(
         LocalProtocolError: when the settings cannot be written.
     """
     url = endpoints.settings("update_settings", bot_name, access_key, version)
-    return HttpRequest("POST", url, [("content-type", "application/json")], encode_settings(settings))
+    return HttpRequest("POST", url, [("content-type", "application/json"), UNPACKED], encode_settings(settings))
 
 
 def fetch_settings_request(
@@ -42,11 +45,11 @@ def fetch_settings_request(
     Raises:
         ValueError: when the bot's name or the key cannot stand in a URL.
     """
-    return HttpRequest("POST", endpoints.settings("fetch_settings", bot_name, access_key, version))
+    return HttpRequest("POST", endpoints.settings("fetch_settings", bot_name, access_key, version), [UNPACKED])
 
 
 def read_settings_sync(
-    response: HttpResponse, *, access_key: str = "", limits: Limits | None = None
+    response: HttpResponse, *, access_key: str, limits: Limits | None = None
 ) -> SettingsResponse | None:
     """The settings that Poe repeats, or None where it just says that all is well.
 
@@ -62,6 +65,8 @@ def read_settings_sync(
         message = f"Poe answered with status {response.status} to a change of settings"
         raise refusal(RequestRefused, message, response, response.body, access_key.encode(), limits or Limits())
     try:
-        return decode_settings(response.body)
+        settings = decode_settings(response.body)
     except RemoteProtocolError:
         return None  # success is in the status; the text beside it is for people
+    says_something = attrs.evolve(settings, extra=NO_EXTRA) != SettingsResponse(response_version=0)
+    return settings if says_something else None

@@ -52,6 +52,18 @@ def delta_text(event: Json) -> str:
     return _optional(delta, "content", str, path) or ""
 
 
+def says_nothing(event: Json) -> bool:
+    """Whether a chunk only opens a message, or ends one that called tools: without text, count of tokens or the like.
+
+    Raises:
+        RemoteProtocolError: when it is not what OpenAI's are; `path` names the place.
+    """
+    choice, delta = _choice(event), _delta(event)[1]
+    if not choice or event.data.get("usage") or choice.get("finish_reason") not in (None, "tool_calls"):
+        return False
+    return not any(value for key, value in delta.items() if key != "role")
+
+
 def _choice(event: Json) -> dict[str, Any]:
     choices = _optional(event.data, "choices", list, "")
     if not choices:
@@ -77,6 +89,7 @@ def _optional(wire: dict[str, Any], key: str, cls: type, path: str) -> Any:
 class _Gathered:
     """One call, as far as it has come."""
 
+    place: tuple[int, ...]  # among the others
     id: str = ""
     type: str = ""
     name: str = ""
@@ -95,14 +108,15 @@ class _Gathered:
     def call(self) -> ToolCall:
         kind = self.type or "function"
         function = FunctionCall(self.name, "".join(self.arguments)) if kind == "function" or self.name else None
-        return ToolCall(self.id, function, kind, extra=self.extra)
+        return ToolCall(self.id, function, kind, extra=dict(self.extra))
 
 
 class ToolCallAggregator:
     """Puts the tool calls of a reply together from its `json` events.
 
     Pieces belong together by their index; without one, by their id; without either, each is a call of its own. Several
-    answers in one reply are kept apart by the event's own index.
+    answers in one reply are kept apart by the event's own index. Some peers never count beyond 0, so that another id
+    with a function's name begins another call of that index; others make a new id for each piece, without a name.
 
     Args:
         limits: `Limits.tool_calls` bounds their number, `Limits.answer_size` the arguments of all, in characters.
@@ -114,7 +128,9 @@ class ToolCallAggregator:
     def __init__(self, limits: Limits | None = None) -> None:
         self.finish_reason: str | None = None
         self._limits = limits or Limits()
-        self._gathered: dict[tuple[Any, ...], _Gathered] = {}
+        self._gathered: list[_Gathered] = []
+        self._by_id: dict[tuple[int | None, int | None, str], _Gathered] = {}
+        self._latest: dict[tuple[int | None, int], _Gathered] = {}
         self._characters = 0
 
     def add(self, event: Json) -> list[ToolCallDelta]:
@@ -127,8 +143,8 @@ class ToolCallAggregator:
         deltas = tool_call_deltas(event)
         self.finish_reason = _optional(_choice(event), "finish_reason", str, "choices[0]") or self.finish_reason
         for delta in deltas:
-            key = self._key(event.index, delta)
-            if key not in self._gathered and len(self._gathered) >= self._limits.tool_calls:
+            call = self._call_of(event.index, delta)
+            if call is None and len(self._gathered) >= self._limits.tool_calls:
                 raise LimitExceeded(f"the reply has more than {self._limits.tool_calls} tool calls", limit="tool_calls")
             if delta.function is not None:
                 self._characters += len(delta.function.arguments or "")
@@ -137,13 +153,24 @@ class ToolCallAggregator:
                     f"the arguments of tool calls are longer than {self._limits.answer_size} characters",
                     limit="answer_size",
                 )
-            self._gathered.setdefault(key, _Gathered()).add(delta)
+            if call is None:
+                call = _Gathered((1,) if delta.index is None else (0, event.index or 0, delta.index))
+                self._gathered.append(call)
+            call.add(delta)
+            if delta.index is not None:
+                self._latest[event.index, delta.index] = call
+            if delta.id and delta.id == call.id:
+                self._by_id[event.index, delta.index, delta.id] = call
         return deltas
 
-    def _key(self, index: int | None, delta: ToolCallDelta) -> tuple[Any, ...]:
-        if delta.index is not None:
-            return index, 0, delta.index
-        return (index, 1, delta.id) if delta.id else (index, 2, len(self._gathered))
+    def _call_of(self, index: int | None, delta: ToolCallDelta) -> _Gathered | None:
+        """The call that this piece goes on with; None where it begins one."""
+        named = self._by_id.get((index, delta.index, delta.id)) if delta.id else None
+        latest = self._latest.get((index, delta.index)) if delta.index is not None else None
+        if named is not None or latest is None:
+            return named
+        begins = delta.id and latest.id and delta.function is not None and delta.function.name
+        return None if begins else latest
 
     @property
     def calls(self) -> list[ToolCall]:
@@ -152,9 +179,7 @@ class ToolCallAggregator:
         A call whose name or id never came has an empty one: `prepare_call` makes an error result of the first, and a
         model that gives no ids expects none.
         """
-        indexed = sorted((key for key in self._gathered if key[1] == 0), key=lambda key: (key[0] or 0, key[2]))
-        others = [key for key in self._gathered if key[1] != 0]
-        return [self._gathered[key].call() for key in (*indexed, *others)]
+        return [gathered.call() for gathered in sorted(self._gathered, key=lambda gathered: gathered.place)]
 
 
 def parse_arguments(call: ToolCall) -> dict[str, Any]:

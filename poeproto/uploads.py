@@ -13,15 +13,17 @@ from poeproto._typecheck import checked
 from poeproto.auth import access_key_set
 from poeproto.errors import FileTooLarge, InvalidValue, RemoteProtocolError, UploadRefused
 from poeproto.events import File
-from poeproto.http import Endpoints, HttpRequest, HttpResponse, StreamedBody
+from poeproto.http import UNPACKED, Endpoints, HttpRequest, HttpResponse, StreamedBody
 from poeproto.limits import Limits
-from poeproto.refusals import refusal
+from poeproto.refusals import refusal, why_refused
 
 _POE = Endpoints()
 # RFC 2046, 5.1.1, without the characters that would need quotes.
 _BOUNDARY = re.compile(r"[A-Za-z0-9'+_.-]{1,70}", re.ASCII)
 _TOKEN = r"[A-Za-z0-9!#$&^_.+-]+"
-_MEDIA_TYPE = re.compile(rf"{_TOKEN}/{_TOKEN}(?:; ?{_TOKEN}={_TOKEN})*", re.ASCII)
+# RFC 9110, 5.6.4 and 5.6.6, in ASCII; without its controls, a quoted string cannot end the header.
+_QUOTED = r'"(?:[\t !#-\[\]-~]|\\[\t -~])*"'
+_MEDIA_TYPE = re.compile(rf"{_TOKEN}/{_TOKEN}(?:[ \t]*;[ \t]*{_TOKEN}=(?:{_TOKEN}|{_QUOTED}))*", re.ASCII)
 
 
 @checked
@@ -73,7 +75,8 @@ def upload_request(
         limits: `Limits.file_size` is kept.
 
     Raises:
-        InvalidValue: for a boundary or a media type that is none, an empty name, or one with a lone surrogate.
+        InvalidValue: for a boundary or a media type that is none, for an empty name or one with a lone surrogate, and
+            for a size below zero.
         ValueError: when the key cannot travel in a header.
         FileTooLarge: when the file is.
     """
@@ -89,7 +92,7 @@ def upload_request(
         f"content-type: {content_type}\r\n\r\n"
     )
     body = StreamedBody(prefix.encode(), source, size, f"\r\n--{boundary}--\r\n".encode(), repeatable)
-    headers = [_authorization(access_key), ("content-type", f"multipart/form-data; boundary={boundary}")]
+    headers = [_authorization(access_key), UNPACKED, ("content-type", f"multipart/form-data; boundary={boundary}")]
     return HttpRequest("POST", endpoints.file_upload, headers, body)
 
 
@@ -105,13 +108,11 @@ def upload_by_url_request(
     if not url:
         raise InvalidValue("empty", path="url")
     fields = {"download_url": url} | ({} if name is None else {"download_filename": name})
-    headers = [_authorization(access_key), ("content-type", "application/x-www-form-urlencoded")]
+    headers = [_authorization(access_key), UNPACKED, ("content-type", "application/x-www-form-urlencoded")]
     return HttpRequest("POST", endpoints.file_upload, headers, urlencode(fields).encode())
 
 
-def read_upload(
-    response: HttpResponse, *, name: str, access_key: str = "", limits: Limits | None = None
-) -> UploadedFile:
+def read_upload(response: HttpResponse, *, name: str, access_key: str, limits: Limits | None = None) -> UploadedFile:
     """The file, as the answer to either request has it.
 
     Args:
@@ -121,11 +122,10 @@ def read_upload(
         limits: the bounds of the error.
 
     Raises:
-        UploadRefused: for another status than 200.
+        UploadRefused: for another status than 200, and for an answer that was compressed.
         RemoteProtocolError: for an answer that is not what Poe's are; `path` names the field.
     """
-    if response.status != 200:
-        message = f"the file service answered with status {response.status}"
+    if message := why_refused(response, "the file service", "an upload"):
         raise refusal(UploadRefused, message, response, response.body, access_key.encode(), limits or Limits())
     wire = loads(response.body)
     for field in ("attachment_url", "mime_type"):
@@ -135,7 +135,7 @@ def read_upload(
     return UploadedFile(wire["attachment_url"], wire["mime_type"], name, size if type(size) is int else None)
 
 
-def _authorization(access_key: str) -> tuple[str, bytes]:
+def _authorization(access_key: str) -> tuple[str, str | bytes]:
     # Unlike everywhere else, there is no "Bearer" before it.
     (key,) = access_key_set(access_key)
     return "authorization", key

@@ -104,7 +104,7 @@ class Outgoing:
         run_tools: RunToolCalls,
         access_key: str | None,
         fold: ReplyFold,
-        bot_name: str = "",
+        bot_name: str | None = None,
         budget: CallBudget | None = None,
     ) -> FlowRun[ReplyFold]:
         """Ask the model at that URL, run the tools it calls for, and gather its reply there."""

@@ -72,7 +72,7 @@ STRATEGIES: dict[Any, st.SearchStrategy[Any]] = {
     "None": st.none(),
     "dict[str, Any]": json_objects,
     "dict[str, float]": st.dictionaries(text, floats, max_size=3),
-    "dict[str, int]": st.dictionaries(text, integers, max_size=3),
+    "dict[str, int]": st.dictionaries(text, st.integers(0, 10**40), max_size=3),  # numbers of calls
     "list[str]": st.lists(text, max_size=3),
     "Mapping[str, Any]": extra,
 }

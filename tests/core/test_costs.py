@@ -53,8 +53,14 @@ def test_an_amount_is_finite_and_above_zero(amount: float) -> None:
 
 def test_an_amount_is_a_number() -> None:
     for wrong in "5", True, None:
-        with pytest.raises(TypeError):
+        with pytest.raises(TypeError, match=r"^CostItem\.amount_usd_milli_cents must be int, got "):
             CostItem(wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("items", [[{"amount_usd_milli_cents": 5}], {"amount_usd_milli_cents": 5}, [CostItem(1), 5]])
+def test_what_is_charged_is_made_of_items(items: Any) -> None:
+    with pytest.raises(TypeError, match=r"^amounts\[[01]\] must be CostItem, got a value of type (dict|str|int)$"):
+        authorize_cost_request(items, bot_query_id="q", access_key=TEST_ACCESS_KEY)
 
 
 def test_a_cost_is_authorised_and_captured() -> None:
@@ -70,6 +76,7 @@ def test_a_cost_is_authorised_and_captured() -> None:
     assert charged.url == "https://api.poe.com/bot/cost/q/capture"
     assert body(charged)["amounts"] == [{"amount_usd_milli_cents": 5}]
     assert charged.get("accept") == "text/event-stream"
+    assert charged.get("accept-encoding") == "identity"
     assert TEST_ACCESS_KEY not in repr(charged)
 
 
@@ -94,6 +101,12 @@ def test_a_cost_is_granted(chunks: list[bytes]) -> None:
     exchange.receive_eof()
 
 
+def test_an_answer_that_says_it_is_as_it_was_asked_for_is_read() -> None:
+    exchange = begun(ResponseHead(200, [*STREAM.headers, ("Content-Encoding", "Identity")]))
+    exchange.receive_data(GRANTED)
+    assert exchange.succeeded
+
+
 def test_what_follows_the_grant_does_not_take_it_back() -> None:
     exchange = begun(limits=Limits(event_size=100))
     exchange.receive_data(GRANTED + b'event: result\ndata: {"status": "no"}\n\n' + b"x" * 200)
@@ -111,6 +124,17 @@ def test_a_refused_cost_says_what_poe_said() -> None:
     with pytest.raises(InsufficientFunds):
         exchange.receive_eof()
     assert not exchange.succeeded
+
+
+@pytest.mark.parametrize("before", [0, 3, 30])
+def test_a_status_is_bounded_and_hides_the_key(before: int) -> None:
+    status = "x" * before + TEST_ACCESS_KEY + "\\ud83d" + "y" * 1000
+    exchange = begun(limits=Limits(refusal_body=40))
+    with pytest.raises(InsufficientFunds) as caught:
+        exchange.receive_data(GRANTED.replace(b"success", status.encode()))
+    assert caught.value.status == ("x" * before + "<hidden>" + "?" + "y" * 1000)[: len(caught.value.status)]
+    assert before < len(caught.value.status) <= 40
+    assert TEST_ACCESS_KEY[:5] not in str(caught.value)
 
 
 @pytest.mark.parametrize("data", ["", "[]", "{}", '{"status": 1}', '{"status": null}'])
@@ -142,6 +166,7 @@ def test_an_answer_is_bounded() -> None:
     [
         (ResponseHead(404), "status 404"),
         (ResponseHead(200, [("content-type", "text/html")]), "content type 'text/html'"),
+        (ResponseHead(200, [*STREAM.headers, ("content-encoding", "gzip")]), "encoded its answer as 'gzip'"),
     ],
 )
 def test_another_answer_is_a_refusal_that_hides_the_key(head: ResponseHead, message: str) -> None:
@@ -166,7 +191,7 @@ def test_of_a_refusal_the_start_is_enough() -> None:
 
 
 def test_an_answer_comes_in_order() -> None:
-    exchange = CostExchange()
+    exchange = CostExchange(TEST_ACCESS_KEY)
     for call in lambda: exchange.receive_data(b"x"), exchange.receive_eof:
         with pytest.raises(LocalProtocolError):
             call()

@@ -180,7 +180,7 @@ KEPT = HttpResponse(200, [], json.dumps({"attachment_url": "https://poe.invalid/
 
 def test_an_upload_ends_in_the_event_that_shows_the_file() -> None:
     driver = FlowDriver([BUSY, KEPT], bytewise)
-    uploaded = driver.run(upload_flow(UPLOAD, name="a.png", inline_ref="abc"))
+    uploaded = driver.run(upload_flow(UPLOAD, name="a.png", inline_ref="abc", access_key=TEST_ACCESS_KEY))
     assert uploaded == UploadedFile("https://poe.invalid/a", "image/png", "a.png")
     assert driver.events == [File("https://poe.invalid/a", "a.png", "image/png", "abc")]
 
@@ -203,7 +203,7 @@ COST = authorize_cost_request(CostItem(5), bot_query_id="q", access_key=TEST_ACC
 @pytest.mark.parametrize("failure", [ConnectFailed("no"), BUSY])
 def test_a_cost_is_asked_for_again_where_nothing_was_charged(failure: HttpResponse | PoeprotoError) -> None:
     driver = FlowDriver([failure, GRANTED], bytewise)
-    driver.run(cost_flow(COST))
+    driver.run(cost_flow(COST, access_key=TEST_ACCESS_KEY))
     assert driver.requests == [COST, COST]
     assert driver.waits == [3.0 if failure is BUSY else 0.5]
 
@@ -240,5 +240,6 @@ def test_a_cost_that_may_have_been_charged_is_not_asked_for_again(
 ) -> None:
     driver = FlowDriver([failure])
     with pytest.raises(error):
-        driver.run(cost_flow(capture_cost_request(CostItem(5), bot_query_id="q", access_key=TEST_ACCESS_KEY)))
+        request = capture_cost_request(CostItem(5), bot_query_id="q", access_key=TEST_ACCESS_KEY)
+        driver.run(cost_flow(request, access_key=TEST_ACCESS_KEY))
     assert driver.waits == []

@@ -189,6 +189,35 @@ def test_a_repr_leaves_out_where_keys_and_conversations_are() -> None:
     assert "target='/bot'" in repr(RequestHead("GET", "/bot"))
 
 
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://h?access_key=the-key", "https://h/…"),
+        ("https://h?access_key=the-key&u=/x", "https://h/…"),
+        ("https://h#the-key", "https://h/…"),
+        ("https://me:the-key@h/x", "https://h/…"),
+        ("https://me:the-key@h", "https://h"),
+        ("https://the-key@h:8080", "https://h:8080"),
+        ("https://me:the@key@[::1]:80/the-key", "https://[::1]:80/…"),
+        ("https://me:the-key/@h/x", "…"),
+        ("/bot/update_settings/b/the-key", "…"),
+        ("/bot/the-key?next=https://h/x", "…"),
+        ("the-key", "…"),
+        ("https://h\\the-key", "…"),
+        ("http://127.0.0.1:8000/", "http://127.0.0.1:8000/…"),
+        ("http://bücher.example/", "http://bücher.example/…"),
+    ],
+)
+def test_of_a_url_the_scheme_and_the_host_are_shown(url: str, shown: str) -> None:
+    assert f"url={shown!r}," in repr(HttpRequest("GET", url))
+
+
+def test_a_content_coding_is_identity_unless_it_says_otherwise() -> None:
+    assert ResponseHead(200).content_coding == "identity"
+    assert ResponseHead(200, [("content-encoding", "")]).content_coding == "identity"
+    assert HttpResponse(200, [("Content-Encoding", " GZip ")]).content_coding == "gzip"
+
+
 def test_a_response_of_a_body_declares_it() -> None:
     response = HttpResponse.of(405, "text/plain", b"no", [("Allow", "POST")])
     assert response.headers == ((b"content-type", b"text/plain"), (b"content-length", b"2"), (b"allow", b"POST"))

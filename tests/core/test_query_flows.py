@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import attrs
 import pytest
 
 from poeproto import (
     BotError,
-    CallBudget,
-    CallBudgetSpent,
     ConnectFailed,
     ConnectionLost,
     Data,
@@ -25,7 +22,6 @@ from poeproto import (
     HttpResponse,
     IncompleteReply,
     Json,
-    LimitExceeded,
     Limits,
     Message,
     Meta,
@@ -45,20 +41,14 @@ from poeproto import (
     SettingsRequest,
     SuggestedReply,
     Text,
-    ToolCall,
-    ToolDefinition,
-    ToolResult,
-    UndeclaredDependency,
     decode_request,
     encode_event,
     encode_settings,
     query_flow,
     report_flow,
     settings_flow,
-    tool_rounds_flow,
 )
 from poeproto.testing import TEST_ACCESS_KEY, FlowDriver, ResponseInParts, bytewise, sample_settings
-from poeproto.tools import FunctionCall, FunctionDefinition
 
 URL = "http://bot.invalid/"
 HELLO = QueryRequest([Message("user", "hello")])
@@ -71,15 +61,6 @@ Cut = Callable[[bytes], Iterable[bytes]]
 @pytest.fixture(params=[False, True], ids=["whole", "bytewise"])
 def cut(request: pytest.FixtureRequest) -> Cut:
     return bytewise if request.param else lambda data: [data]
-
-
-def chunk(*calls: tuple[int, str, str, str], content: str | None = None, reason: str | None = None) -> Json:
-    pieces = [
-        {"index": index, "id": id_, "type": "function", "function": {"name": name, "arguments": arguments}}
-        for index, id_, name, arguments in calls
-    ]
-    delta = {"content": content, "tool_calls": pieces or None}
-    return Json({"choices": [{"delta": delta, "finish_reason": reason}]})
 
 
 # --- one query
@@ -276,125 +257,6 @@ def test_text_that_was_there_before_the_call_is_not_its_output() -> None:
     driver.run(query_flow(HELLO, URL, retry=ALWAYS, fold=fold))
     assert driver.events == [Text("old"), ReplaceResponse("before. "), Text("new"), Done()]
     assert fold.texts == {None: "before. new", 1: "two"}
-
-
-# --- tools
-
-TOOLS = [ToolDefinition(FunctionDefinition("weather"))]
-
-
-def asked(request: HttpRequest) -> QueryRequest:
-    decoded = decode_request(_body(request))
-    assert isinstance(decoded, QueryRequest)
-    return decoded
-
-
-def test_tools_are_run_and_their_results_go_back(cut: Cut) -> None:
-    first: list[Any] = [
-        chunk((0, "c1", "weather", '{"at":')), chunk((1, "c2", "weather", "")),
-        chunk((0, "", "", '"Rome"}')), chunk(reason="tool_calls"), Done(),
-    ]  # fmt: skip
-    second: list[Any] = [Meta(), chunk((0, "c3", "weather", "{}"), content="Let me see. "), Done()]
-    third: list[Any] = [Meta(), chunk(content="Sunny"), Text("."), Json({"usage": {"tokens": 3}}), Done()]
-    driver = FlowDriver([first, second, third], cut)
-    fold = driver.run(tool_rounds_flow(HELLO, URL, TOOLS))
-    one = ToolCall("c1", FunctionCall("weather", '{"at":"Rome"}'))
-    two, three = ToolCall("c2", FunctionCall("weather")), ToolCall("c3", FunctionCall("weather", "{}"))
-    assert driver.rounds == [[one, two], [three]]
-    assert driver.events == [
-        Meta(), Text("Let me see. "), Text("Sunny"), Text("."), Json({"usage": {"tokens": 3}}), Done(),
-    ]  # fmt: skip
-    assert fold.final_text() == "Let me see. Sunny."
-    queries = [asked(request) for request in driver.requests]
-    assert [query.tools for query in queries] == [TOOLS] * 3
-    assert [query.tool_calls for query in queries] == [None, [one, two], [one, two, three]]
-    assert queries[2].tool_results == [ToolResult(id_, "weather", f"result of {id_}") for id_ in ("c1", "c2", "c3")]
-
-
-def test_each_attempt_gathers_its_own_calls() -> None:
-    broken: list[Any] = [chunk((0, "c1", "weather", '{"a')), ConnectionLost("cut")]
-    driver = FlowDriver([broken, [chunk((0, "c2", "weather", "{}")), Done()], [Text("x"), Done()]])
-    driver.run(tool_rounds_flow(HELLO, URL, TOOLS, retry=RetryPolicy(failures=True)))
-    assert driver.rounds == [[ToolCall("c2", FunctionCall("weather", "{}"))]]
-
-
-ROUND_ONE: list[Any] = [Text("Let me look. "), Data("kept"), chunk((0, "c1", "weather", "{}")), Done()]
-
-
-@pytest.mark.parametrize("failure", [ConnectFailed("no"), BUSY])
-def test_what_one_round_delivered_does_not_bar_another_try_of_the_next(failure: PoeprotoError | HttpResponse) -> None:
-    driver = FlowDriver([ROUND_ONE, failure, [Text("It is 5."), Done()]])
-    fold = driver.run(tool_rounds_flow(HELLO, URL, TOOLS))
-    assert len(driver.requests) == 3
-    assert driver.events == [Text("Let me look. "), Data("kept"), Text("It is 5."), Done()]
-    assert fold.final_text() == "Let me look. It is 5."
-
-
-def test_a_restart_goes_back_to_where_the_round_began() -> None:
-    cut: list[Any] = [Text("It is"), Text("x", 1), ConnectionLost("cut")]
-    driver = FlowDriver([ROUND_ONE, cut, [ConnectionLost("cut")], [Text("It is 5."), Done()]])
-    fold = driver.run(tool_rounds_flow(HELLO, URL, TOOLS, retry=ALWAYS))
-    assert driver.events[4:] == [ReplaceResponse("Let me look. "), ReplaceResponse("", 1), Text("It is 5."), Done()]
-    assert fold.texts == {None: "Let me look. It is 5.", 1: ""}
-
-
-def test_an_error_ends_the_rounds() -> None:
-    driver = FlowDriver([[chunk((0, "c1", "weather", "{}")), Error(text="oh")]])
-    driver.run(tool_rounds_flow(HELLO, URL, TOOLS))
-    assert (driver.rounds, driver.events) == ([], [Error(text="oh")])
-
-
-def test_rounds_are_bounded() -> None:
-    again: list[Any] = [chunk((0, "c", "weather", "{}")), Done()]
-    driver = FlowDriver([again] * 3)
-    with pytest.raises(LimitExceeded, match="more than 2 rounds") as caught:
-        driver.run(tool_rounds_flow(HELLO, URL, TOOLS, limits=Limits(tool_rounds=2)))
-    assert caught.value.limit == "tool_rounds"
-    assert caught.value.partial is not None
-    assert len(driver.rounds) == 2
-
-
-def test_each_round_is_within_the_budget() -> None:
-    again: list[Any] = [chunk((0, "c", "weather", "{}"), content="Hm. "), Done()]
-    budget = CallBudget({"Model": 2})
-    driver = FlowDriver([again] * 3)
-    with pytest.raises(CallBudgetSpent, match="'Model'") as caught:
-        driver.run(tool_rounds_flow(HELLO, URL, TOOLS, bot_name="Model", budget=budget))
-    assert (len(driver.requests), budget.left("Model")) == (2, 0)
-    assert caught.value.partial is not None
-    assert caught.value.partial.text == "Hm. Hm. "
-
-
-def test_a_bot_that_was_not_declared_is_not_called() -> None:
-    budget = CallBudget({"Model": 1})
-    driver = FlowDriver([])
-    with pytest.raises(UndeclaredDependency, match="'Other'"):
-        driver.run(tool_rounds_flow(HELLO, URL, TOOLS, bot_name="Other", budget=budget))
-    assert (budget.left("Other"), budget.left("Model")) == (0, 1)
-    assert repr(budget) == "CallBudget({'Model': 1})"
-
-
-def test_a_bot_may_declare_more_and_what_was_spent_stays_spent() -> None:
-    budget = CallBudget({"Model": 1, "Old": 1})
-    budget.spend("Model")
-    assert budget.remaining == {"Model": 0, "Old": 1}
-    budget.declare({"Model": 3, "New": 1})
-    assert budget.remaining == {"Model": 2, "New": 1}
-    budget.declare({})
-    with pytest.raises(UndeclaredDependency):
-        budget.spend("Model")
-    budget.declare({"Model": 0})
-    assert budget.left("Model") == 0
-
-
-def test_earlier_results_in_the_query_are_kept() -> None:
-    earlier = attrs.evolve(
-        HELLO, tool_calls=[ToolCall("c0", FunctionCall("weather"))], tool_results=[ToolResult("c0", "weather", "rain")]
-    )
-    driver = FlowDriver([[chunk((0, "c1", "weather", "{}")), Done()], [Text("x"), Done()]])
-    driver.run(tool_rounds_flow(earlier, URL, TOOLS))
-    assert [call.id for call in asked(driver.requests[1]).tool_calls or []] == ["c0", "c1"]
-    assert [result.tool_call_id for result in asked(driver.requests[1]).tool_results or []] == ["c0", "c1"]
 
 
 # --- settings and reports

@@ -5,7 +5,7 @@ from typing import Any
 import attrs
 import pytest
 
-from poeproto import SettingsResponse
+from poeproto import InvalidValue, RemoteProtocolError, SettingsResponse, decode_settings
 
 
 def test_nothing_but_the_version_is_set_by_itself() -> None:
@@ -44,3 +44,13 @@ def test_types_are_checked(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(TypeError) as caught:
         SettingsResponse(**arguments)
     assert str(caught.value) == f"SettingsResponse.{message}"
+
+
+def test_calls_below_zero_are_no_dependency() -> None:
+    assert SettingsResponse(server_bot_dependencies={"a": 0}).server_bot_dependencies == {"a": 0}
+    with pytest.raises(InvalidValue) as caught:
+        SettingsResponse(server_bot_dependencies={"b": 1, "a": -1})
+    assert caught.value.path == "server_bot_dependencies.a"
+    with pytest.raises(RemoteProtocolError) as read:
+        decode_settings(b'{"server_bot_dependencies": {"a": -1}}')
+    assert read.value.path == "server_bot_dependencies.a"

@@ -22,6 +22,7 @@ def test_settings_are_pushed() -> None:
     assert request.method == "POST"
     assert request.url == f"https://api.poe.com/bot/update_settings/My%20Bot%2F%C3%A9/{TEST_ACCESS_KEY}/1.2"
     assert request.get("content-type") == "application/json"
+    assert request.get("accept-encoding") == "identity"
     assert isinstance(request.body, bytes)
     assert decode_settings(request.body) == sample_settings()
     assert TEST_ACCESS_KEY not in repr(request)
@@ -32,6 +33,7 @@ def test_settings_are_asked_for() -> None:
     request = fetch_settings_request("Bot", access_key=TEST_ACCESS_KEY, endpoints=endpoints, version="1.1")
     assert request.url == f"http://127.0.0.1:8000/bot/fetch_settings/Bot/{TEST_ACCESS_KEY}/1.1"
     assert (request.method, request.body) == ("POST", b"")
+    assert request.get("accept-encoding") == "identity"
 
 
 @pytest.mark.parametrize(("name", "key"), [("", "k"), ("..", "k"), ("Bot", ""), ("Bot", "."), ("\ud83d", "k")])
@@ -52,9 +54,14 @@ def test_settings_that_cannot_be_written_are_refused() -> None:
 
 
 def test_the_answer_repeats_the_settings_or_says_nothing() -> None:
-    assert read_settings_sync(HttpResponse(200, [], encode_settings(sample_settings()))) == sample_settings()
-    for body in (b"", b"Updated", b"[]"):
-        assert read_settings_sync(HttpResponse(200, [], body)) is None
+    def read(body: bytes) -> SettingsResponse | None:
+        return read_settings_sync(HttpResponse(200, [], body), access_key=TEST_ACCESS_KEY)
+
+    assert read(encode_settings(sample_settings())) == sample_settings()
+    assert read(b'{"allow_attachments": false}') == SettingsResponse(response_version=0, allow_attachments=False)
+    assert read(b'{"status": "ok", "rate_card": "Free"}') is not None
+    for body in (b"", b"Updated", b"[]", b"{}", b'{"status": "ok"}', b'{"response_version": 0, "rate_card": null}'):
+        assert read(body) is None
 
 
 def test_a_refusal_tells_all_but_the_key() -> None:

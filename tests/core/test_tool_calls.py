@@ -24,6 +24,7 @@ from poeproto.tool_calls import (
     delta_text,
     parse_arguments,
     prepare_call,
+    says_nothing,
     tool_call_deltas,
     tool_content,
     tool_error,
@@ -88,6 +89,47 @@ def test_whole_calls_without_an_index_are_told_apart() -> None:
     ]
 
 
+def test_another_id_with_a_name_begins_another_call_under_the_same_index() -> None:
+    calls = gather(
+        chunk(piece(0, '{"q":', id="c1", name="f")),
+        chunk(piece(0, '"a"}')),
+        chunk(piece(0, '{"q":', id="c2", name="f"), piece(1, "{}", id="c4", name="g")),
+        chunk(piece(0, '"b"}')),
+        chunk(piece(0, " ", id="c1", name="f")),
+        chunk(piece(0, " "), piece(0, "{}", id="c3", name="f")),
+    )
+    assert calls == [
+        ToolCall("c1", FunctionCall("f", '{"q":"a"}  ')),
+        ToolCall("c2", FunctionCall("f", '{"q":"b"}')),
+        ToolCall("c3", FunctionCall("f", "{}")),
+        ToolCall("c4", FunctionCall("g", "{}")),
+    ]
+
+
+def test_a_new_id_on_each_piece_is_no_new_call() -> None:
+    calls = gather(
+        chunk(piece(0, "", id="x1", name="f")), chunk(piece(0, "{", id="x2")), chunk(piece(0, "}", id="x3", name=""))
+    )
+    assert calls == [ToolCall("x1", FunctionCall("f", "{}"))]
+
+
+def test_calls_that_share_an_index_are_counted_one_by_one() -> None:
+    aggregator = ToolCallAggregator(Limits(tool_calls=2))
+    aggregator.add(chunk(piece(0, id="c1", name="f"), piece(0, id="c2", name="f")))
+    with pytest.raises(LimitExceeded) as caught:
+        aggregator.add(chunk(piece(0, id="c3", name="f")))
+    assert caught.value.limit == "tool_calls"
+
+
+def test_a_call_that_was_read_does_not_change() -> None:
+    aggregator = ToolCallAggregator()
+    aggregator.add(chunk({"index": 0, "id": "c", "function": {"name": "f"}, "x": 1}))
+    (early,) = aggregator.calls
+    aggregator.add(chunk({"index": 0, "y": 2}))
+    assert early.extra == {"x": 1}
+    assert aggregator.calls[0].extra == {"x": 1, "y": 2}
+
+
 def test_answers_of_one_reply_are_kept_apart() -> None:
     one, two = chunk(piece(0, "1", id="a", name="f")), chunk(piece(0, "2", id="b", name="f"))
     calls = gather(Json(two.data, 1), Json(one.data, 0))
@@ -120,6 +162,23 @@ def test_a_chunk_may_have_no_calls_and_no_text(data: dict[str, Any]) -> None:
 
 def test_text_comes_in_chunks_too() -> None:
     assert delta_text(Json({"choices": [{"delta": {"content": "Hi"}}]})) == "Hi"
+
+
+@pytest.mark.parametrize(
+    ("data", "empty"),
+    [
+        ({"choices": [{"delta": {"role": "assistant", "content": "", "refusal": None}, "finish_reason": None}]}, True),
+        ({"choices": [{"delta": {}, "finish_reason": "tool_calls"}]}, True),
+        ({"choices": [{"delta": None}], "usage": None}, True),
+        ({"choices": [{"finish_reason": "length"}]}, False),
+        ({"choices": [{"delta": {"refusal": "I cannot"}}]}, False),
+        ({"choices": [{"delta": {"content": "x"}}]}, False),
+        ({"choices": [{"delta": {}}], "usage": {"total_tokens": 5}}, False),
+        ({"choices": [], "usage": {"total_tokens": 5}}, False),
+    ],
+)
+def test_some_chunks_say_nothing(data: dict[str, Any], empty: bool) -> None:
+    assert says_nothing(Json(data)) is empty
 
 
 def test_calls_may_come_with_the_reason_to_stop() -> None:

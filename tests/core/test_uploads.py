@@ -54,6 +54,7 @@ def test_a_file_travels_part_by_part(chunks: list[bytes]) -> None:
     request = upload(name='qu"o\r\nte.é', content_type="text/plain; charset=utf-8")
     assert request.url == "https://www.quora.com/poe_api/file_upload_3RD_PARTY_POST"
     assert request.get("authorization") == TEST_ACCESS_KEY
+    assert request.get("accept-encoding") == "identity"
     body = written(request, *chunks)
     head = f"content-type: {request.get('content-type')}\r\n\r\n".encode()
     (part,) = BytesParser(policy=HTTP).parsebytes(head + body).iter_parts()
@@ -70,6 +71,7 @@ def test_nothing_of_it_shows() -> None:
 def test_a_file_has_the_size_that_was_declared() -> None:
     body = StreamedBody(b"<", None, 3, b">")
     writer = BodyWriter(body)
+    assert writer.begin() == b"<"
     writer.send(b"ab")
     with pytest.raises(LocalProtocolError, match="1 bytes before its declared size"):
         writer.end()
@@ -79,9 +81,43 @@ def test_a_file_has_the_size_that_was_declared() -> None:
     assert (writer.end(), len(body)) == (b">", 5)
 
 
+def test_a_body_is_written_in_order() -> None:
+    writer = BodyWriter(StreamedBody(b"<", None, 0, b">"))
+    for early in (lambda: writer.send(b""), writer.end):
+        with pytest.raises(LocalProtocolError, match="has not begun"):
+            early()
+    assert writer.begin() == b"<"
+    with pytest.raises(LocalProtocolError, match="has begun already"):
+        writer.begin()
+    assert (writer.send(b""), writer.end()) == (b"", b">")
+    for late in (writer.begin, lambda: writer.send(b""), writer.end):
+        with pytest.raises(LocalProtocolError, match="has ended"):
+            late()
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "text/plain",
+        'text/plain; charset="utf-8"',
+        'text/plain ;a=b; c="d \\"e\\"; f"',
+        "text/plain;charset=utf-8",
+        "a/b",
+    ],
+)
+def test_media_types(content_type: str) -> None:
+    request = upload(content_type=content_type)
+    assert isinstance(request.body, StreamedBody)
+    assert request.body.prefix.endswith(f"content-type: {content_type}\r\n\r\n".encode())
+
+
 @pytest.mark.parametrize(
     ("changes", "path"),
     [
+        ({"size": -5}, "source_size"),
+        ({"content_type": 'text/plain; a="b'}, "content_type"),
+        ({"content_type": 'text/plain; a="b\r\nx: y"'}, "content_type"),
+        ({"content_type": 'text/plain; a="b\\"'}, "content_type"),
         ({"boundary": ""}, "boundary"),
         ({"boundary": "a b"}, "boundary"),
         ({"boundary": "a" * 71}, "boundary"),
@@ -115,6 +151,7 @@ def test_poe_fetches_a_file() -> None:
         "download_url": ["https://x.invalid/?a=b&c"], "download_filename": ["é.png"],
     }  # fmt: skip
     endpoints = Endpoints.at("http://127.0.0.1:8000")
+    assert request.get("accept-encoding") == "identity"
     bare = upload_by_url_request("https://x.invalid/", access_key=TEST_ACCESS_KEY, endpoints=endpoints)
     assert bare.url == "http://127.0.0.1:8000/poe_api/file_upload_3RD_PARTY_POST"
     assert bare.body == b"download_url=https%3A%2F%2Fx.invalid%2F"
@@ -125,7 +162,7 @@ def test_poe_fetches_a_file() -> None:
 @pytest.mark.parametrize(("size", "read"), [("12", 12), ('"12"', None), ("true", None)])
 def test_the_answer_is_a_file(size: str, read: int | None) -> None:
     body = f'{{"attachment_url": "https://x.invalid/a", "mime_type": "image/png", "size": {size}, "new": 1}}'
-    file = read_upload(HttpResponse(200, [], body.encode()), name="a.png")
+    file = read_upload(HttpResponse(200, [], body.encode()), name="a.png", access_key=TEST_ACCESS_KEY)
     assert file == UploadedFile("https://x.invalid/a", "image/png", "a.png", read)
     assert file.event("a1") == File("https://x.invalid/a", "a.png", "image/png", "a1")
     assert file.event().inline_ref is None
@@ -137,8 +174,13 @@ def test_the_answer_is_a_file(size: str, read: int | None) -> None:
 )
 def test_another_answer_is_a_fault(body: bytes, path: str) -> None:
     with pytest.raises(RemoteProtocolError) as caught:
-        read_upload(HttpResponse(200, [], body), name="a.png")
+        read_upload(HttpResponse(200, [], body), name="a.png", access_key=TEST_ACCESS_KEY)
     assert caught.value.path == path
+
+
+def test_an_answer_that_was_packed_is_a_refusal() -> None:
+    with pytest.raises(UploadRefused, match="encoded its answer as 'br'"):
+        read_upload(HttpResponse(200, [("content-encoding", "br")], b"{}"), name="a", access_key=TEST_ACCESS_KEY)
 
 
 def test_a_refusal_tells_all_but_the_key() -> None:
