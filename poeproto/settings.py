@@ -57,7 +57,7 @@ class SettingsResponse(Ruled):
     custom_rate_card: str | None = None
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, hash=False)
 
-    def _departures(self) -> Iterator[tuple[str, str]]:
+    def departures(self) -> Iterator[tuple[str, str]]:
         for bot_name, calls in self.server_bot_dependencies.items():
             if calls < 0:
                 yield f"server_bot_dependencies.{bot_name}", f"{calls} is below zero"
