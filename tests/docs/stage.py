@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from poeproto import Bot, Endpoints, SettingsResponse
+from poeproto import Bot, Endpoints, Limits, SettingsResponse
 from poeproto_asgi import BotApp, load_app
 from poeproto_runtime import FetchPolicy
 from poeproto_simulator import Reply, Simulator
@@ -54,8 +54,23 @@ async def playing(example: str, others: Mapping[str, Bot] | None = None, **app_a
         app_arguments: more arguments of the `BotApp`.
     """
     loaded = load_app(f"{EXAMPLES / example}.py:bot", access_key=KEY)
-    bot = loaded.service.routes["/"].bot
-    poe = Simulator()
+    async with playing_bot(loaded.service.routes["/"].bot, others, **app_arguments) as stage:
+        yield stage
+
+
+@asynccontextmanager
+async def playing_bot(
+    bot: Bot, others: Mapping[str, Bot] | None = None, *, limits: Limits | None = None, **app_arguments: Any
+) -> AsyncGenerator[Stage]:
+    """The same for a bot of the test's own.
+
+    Args:
+        bot: the bot.
+        others: as in `playing`.
+        limits: Poe's.
+        app_arguments: as in `playing`.
+    """
+    poe = Simulator(limits=limits)
     async with poe.serving() as address:
         for name, other in (others or {}).items():
             poe.register(name, other)

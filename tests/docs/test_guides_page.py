@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
+import click
 import pytest
+
+from poeproto_cli.commands import main
 
 # What has a place of its own: the first steps, `make demo`, and every event at once.
 ELSEWHERE = {"cat", "demo", "echo"}
@@ -40,4 +44,7 @@ def test_every_example_says_how_it_is_run(checkout: Path, rows: list[tuple[str, 
         bot = re.search(r"poeproto serve (.*)", docstring)
         assert (bot is not None) == ("\nbot = " in text)
         if bot is not None:
-            assert bot[1].startswith(f"docs/examples/{name}.py:bot --")
+            arguments = shlex.split(bot[1].replace("...", "k" * 32))
+            serve = main.commands["serve"]
+            with serve.make_context("serve", arguments, parent=click.Context(main)) as context:
+                assert context.params["target"] == f"docs/examples/{name}.py:bot"
