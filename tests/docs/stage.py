@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import ModuleType
@@ -60,27 +60,38 @@ async def playing(example: str, others: Mapping[str, Bot] | None = None, **app_a
 
 @asynccontextmanager
 async def playing_bot(
-    bot: Bot, others: Mapping[str, Bot] | None = None, *, limits: Limits | None = None, **app_arguments: Any
+    bot: Bot,
+    others: Mapping[str, Bot] | None = None,
+    *,
+    poe: Simulator | None = None,
+    limits: Limits | None = None,
+    bot_limits: Limits | None = None,
+    keys: Sequence[str] = (KEY,),
+    **app_arguments: Any,
 ) -> AsyncGenerator[Stage]:
     """The same for a bot of the test's own.
 
     Args:
         bot: the bot.
         others: as in `playing`.
-        limits: Poe's.
+        poe: the simulated Poe, if it is not just any.
+        limits: Poe's, if it is.
+        bot_limits: the bot's server's.
+        keys: those that the bot's server takes; it makes its calls with the first.
         app_arguments: as in `playing`.
     """
-    poe = Simulator(limits=limits)
+    poe = poe or Simulator(limits=limits)
     async with poe.serving() as address:
         for name, other in (others or {}).items():
             poe.register(name, other)
         arguments: dict[str, Any] = {
             "bot_name": NAME,
+            "limits": bot_limits,
             "endpoints": Endpoints.at(address),
             "fetch_policy": FetchPolicy(origins={address}),
             **app_arguments,
         }
-        app = BotApp(bot, access_key=KEY, **arguments)
+        app = BotApp(bot, access_key=keys, **arguments)
         async with serving(app) as url:
             poe.register(NAME, url, access_key=KEY)
             yield Stage(poe, app, url, sys.modules[type(bot).__module__])

@@ -40,11 +40,21 @@ def test_every_example_says_how_it_is_run(checkout: Path, rows: list[tuple[str, 
     for name, _, _ in rows:
         text = (checkout / "docs" / "examples" / f"{name}.py").read_text(encoding="utf-8")
         docstring = text.split('"""')[1]
-        assert f"docs/examples/{name}.py" in docstring
-        bot = re.search(r"poeproto serve (.*)", docstring)
-        assert (bot is not None) == ("\nbot = " in text)
-        if bot is not None:
-            arguments = shlex.split(bot[1].replace("...", "k" * 32))
-            serve = main.commands["serve"]
+        assert f"docs/examples/{name}.py" in docstring or f"docs/examples --factory {name}:make_app" in docstring
+        served = re.search(r"poeproto serve (\S*):(\w+)(.*)", docstring)
+        assert "\nbot = " not in text or served is not None
+        if served is not None:
+            assert served[1] == f"docs/examples/{name}.py"
+            assert f"\n{served[2]} = " in text
+            # An application brings its keys.
+            assert served[3].startswith(" --") or served[2] == "app"
+
+
+def test_every_command_is_understood(checkout: Path, rows: list[tuple[str, str, str]]) -> None:
+    serve = main.commands["serve"]
+    for name, _, _ in rows:
+        text = (checkout / "docs" / "examples" / f"{name}.py").read_text(encoding="utf-8")
+        for command in re.findall(r"poeproto serve (\S*:\w.*)", text):
+            arguments = shlex.split(command.replace("...", "k" * 32))
             with serve.make_context("serve", arguments, parent=click.Context(main)) as context:
-                assert context.params["target"] == f"docs/examples/{name}.py:bot"
+                assert not context.args
