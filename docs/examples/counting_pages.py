@@ -55,7 +55,7 @@ class PageCountingBot(Bot):
             yield "Attach a PDF, and I count its pages."
             return
         try:
-            # Of the server's own connections, from public addresses alone, and never more than this into memory.
+            # Only from public addresses, since users choose them, and never more than this into memory.
             content = await context.fetch_attachment(file, max_size=LARGEST)
             # pypdf computes for a while, and everyone else would have to wait.
             pages = await anyio.to_thread.run_sync(count_pages, content)

@@ -1,4 +1,4 @@
-"""A bot that runs a model's functions in a loop of its own: it shows each call to the user, and decides what runs.
+"""A bot that runs a model's functions in a loop of its own, and shows the user each of them.
 
 Where that is not needed, `Context.run_tools` is the loop; function_calling.py shows it.
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from poeproto import Bot, Endpoints, SettingsResponse
+from poeproto import Bot, Endpoints, Limits, SettingsResponse
 from poeproto_asgi import BotApp, load_app
 from poeproto_runtime import FetchPolicy
 from poeproto_simulator import Reply, Simulator
@@ -54,25 +54,39 @@ async def playing(example: str, others: Mapping[str, Bot] | None = None, **app_a
         app_arguments: more arguments of the `BotApp`.
     """
     loaded = load_app(f"{EXAMPLES / example}.py:bot", access_key=KEY)
-    async with staging(loaded.service.routes["/"].bot, others, **app_arguments) as stage:
+    async with playing_bot(loaded.service.routes["/"].bot, others, **app_arguments) as stage:
         yield stage
 
 
 @asynccontextmanager
-async def staging(
+async def playing_bot(
     bot: Bot,
     others: Mapping[str, Bot] | None = None,
+    *,
     poe: Simulator | None = None,
+    limits: Limits | None = None,
+    bot_limits: Limits | None = None,
     keys: Sequence[str] = (KEY,),
     **app_arguments: Any,
 ) -> AsyncGenerator[Stage]:
-    """The same for any bot, and if need be with a Poe of one's own; `keys` are what the bot's server takes."""
-    poe = poe or Simulator()
+    """The same for a bot of the test's own.
+
+    Args:
+        bot: the bot.
+        others: as in `playing`.
+        poe: the simulated Poe, if it is not just any.
+        limits: Poe's, if it is.
+        bot_limits: the bot's server's.
+        keys: those that the bot's server takes; it makes its calls with the first.
+        app_arguments: as in `playing`.
+    """
+    poe = poe or Simulator(limits=limits)
     async with poe.serving() as address:
         for name, other in (others or {}).items():
             poe.register(name, other)
         arguments: dict[str, Any] = {
             "bot_name": NAME,
+            "limits": bot_limits,
             "endpoints": Endpoints.at(address),
             "fetch_policy": FetchPolicy(origins={address}),
             **app_arguments,

@@ -40,7 +40,7 @@ from poeproto import (
 from poeproto_simulator import Canned, Scripted, Simulator, ToolCaller
 
 from ..integrations.bots import KEY, SECRET
-from .stage import NAME, Stage, staging
+from .stage import NAME, Stage, playing_bot
 from .trying import Outcome, Respond, TryingBot, assert_neutral, outcome
 
 pytestmark = pytest.mark.anyio
@@ -48,6 +48,18 @@ pytestmark = pytest.mark.anyio
 WRONG_KEY = "a-key-that-is-not-the-right-one-"
 NO_FUNDS = Error(allow_retry=False, text="Painting is dear.", error_type="insufficient_fund")
 WORK = ToolDefinition(FunctionDefinition("work", parameters={"type": "object", "properties": {}}))
+
+
+async def ask(context: Context) -> None:
+    await context.final_text("Cat", "hello")
+
+
+async def upload(context: Context) -> None:
+    await context.post_attachment("text", name="a.txt")
+
+
+async def authorise(context: Context) -> None:
+    await context.authorize_cost(CostItem(1))
 
 
 class TestCallsOfOtherBots:
@@ -79,7 +91,7 @@ class TestCallsOfOtherBots:
             yield await context.final_text("Cat", request)
 
         bot = TryingBot(respond, {"Cat": 1})
-        async with staging(bot, {"Cat": Canned("meow")}, sync_settings=False) as stage:
+        async with playing_bot(bot, {"Cat": Canned("meow")}, sync_settings=False) as stage:
             stage.poe.register(NAME, stage.url, access_key=KEY, settings=SettingsResponse())
             reply = await stage.say("hello")
             [raised] = bot.raised
@@ -100,20 +112,6 @@ class TestCallsOfOtherBots:
         assert seen.raised.partial is not None
         assert seen.raised.partial.text == "The cat "
         assert (seen.reply.text, seen.reply.error) == ("The cat ", error)
-
-    async def test_a_poe_that_cannot_be_reached(self) -> None:
-        with socket.socket() as taken:
-            taken.bind(("127.0.0.1", 0))  # bound, and nobody listens
-            nowhere = Endpoints.at(f"http://127.0.0.1:{taken.getsockname()[1]}")
-
-            async def respond(request: QueryRequest, context: Context) -> AsyncIterator[str]:
-                yield "I ask the cat. "
-                yield await context.final_text("Cat", request)
-
-            seen = await outcome(respond, dependencies={"Cat": 1}, endpoints=nowhere, sync_settings=False)
-        assert isinstance(seen.raised, ConnectFailed)
-        assert "127.0.0.1" in str(seen.raised)
-        assert_neutral(seen, "127.0.0.1", text="I ask the cat. ")
 
 
 class TestCosts:
@@ -222,7 +220,7 @@ class TestFiles:
             yield "Here it comes. "
             await context.post_attachment(b"x" * 11, name="x.bin")
 
-        seen = await outcome(respond, limits=Limits(file_size=10))
+        seen = await outcome(respond, bot_limits=Limits(file_size=10))
         assert isinstance(seen.raised, FileTooLarge)
         assert_neutral(seen, text="Here it comes. ")
         assert not seen.reply.files
@@ -257,7 +255,7 @@ class TestFiles:
                     await context.post_attachment(f"file {number}", name=f"{number}.txt")
             yield "These are all that fit."
 
-        async with staging(TryingBot(respond, {})) as stage:
+        async with playing_bot(TryingBot(respond, {})) as stage:
             reply = await stage.say("hello")
         assert reply.final_text() == "These are all that fit."
         assert [file.data for file in reply.files] == [b"file %d" % number for number in range(20)]
@@ -267,7 +265,7 @@ class TestFiles:
             yield (await context.fetch_attachment(request.query[-1].attachments[0])).decode()
 
         bot = TryingBot(respond, {})
-        async with staging(bot) as stage:
+        async with playing_bot(bot) as stage:
             file = await stage.poe.store_file(b"It is warm.", "weather.txt")
             assert (await stage.say("hello", attachments=[file])).final_text() == "It is warm."
             stage.poe.files.expire(file.url)
@@ -292,16 +290,19 @@ def uploads(stage: Stage) -> list[str]:
     return [entry.details["name"] for entry in stage.poe.engine.log if entry.kind == "upload"]
 
 
-async def ask(context: Context) -> None:
-    await context.final_text("Cat", "hello")
+@pytest.mark.parametrize("call", [ask, upload, authorise])
+async def test_a_poe_that_cannot_be_reached(call: Callable[[Context], Any]) -> None:
+    async def respond(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        yield "I try. "
+        await call(context)
 
-
-async def upload(context: Context) -> None:
-    await context.post_attachment("text", name="a.txt")
-
-
-async def authorise(context: Context) -> None:
-    await context.authorize_cost(CostItem(1))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, and nobody listens
+        nowhere = Endpoints.at(f"http://127.0.0.1:{taken.getsockname()[1]}")
+        seen = await outcome(respond, dependencies={"Cat": 1}, endpoints=nowhere, sync_settings=False)
+    assert isinstance(seen.raised, ConnectFailed)
+    assert "127.0.0.1" in str(seen.raised)
+    assert_neutral(seen, "127.0.0.1", text="I try. ")
 
 
 class TestKeys:
@@ -310,7 +311,7 @@ class TestKeys:
             yield "never said"
 
         bot = TryingBot(respond, {})
-        async with staging(bot) as stage:
+        async with playing_bot(bot) as stage:
             stage.poe.register(NAME, stage.url, access_key=WRONG_KEY)
             reply = await stage.say("hello")
         assert isinstance(reply.failure, RequestRefused)
@@ -331,7 +332,9 @@ class TestKeys:
         # While a key is rotated, a server takes both, and uses the first for its own calls.
         bot = TryingBot(respond, {"Cat": 1})
         poe = Simulator(strict=True)
-        async with staging(bot, {"Cat": Canned("meow")}, poe, keys=[WRONG_KEY, KEY], sync_settings=False) as stage:
+        async with playing_bot(
+            bot, {"Cat": Canned("meow")}, poe=poe, keys=[WRONG_KEY, KEY], sync_settings=False
+        ) as stage:
             reply = await stage.say("hello")
         [raised] = bot.raised
         assert type(raised) is kind
@@ -361,7 +364,7 @@ class TestTools:
 
     async def told(self, functions: Mapping[str, Callable[[], Any]]) -> str:
         bot = TryingBot(self.respond(functions, raise_errors=False), {"Model": 2})
-        async with staging(bot, {"Model": ToolCaller()}) as stage:
+        async with playing_bot(bot, {"Model": ToolCaller()}) as stage:
             return (await stage.say("hello")).final_text()
 
     async def test_a_tool_that_raises(self, caplog: pytest.LogCaptureFixture) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
+import click
 import pytest
+
+from poeproto_cli.commands import main
 
 # What has a place of its own: the first steps, `make demo`, and every event at once.
 ELSEWHERE = {"cat", "demo", "echo"}
@@ -44,3 +48,13 @@ def test_every_example_says_how_it_is_run(checkout: Path, rows: list[tuple[str, 
             assert f"\n{served[2]} = " in text
             # An application brings its keys.
             assert served[3].startswith(" --") or served[2] == "app"
+
+
+def test_every_command_is_understood(checkout: Path, rows: list[tuple[str, str, str]]) -> None:
+    serve = main.commands["serve"]
+    for name, _, _ in rows:
+        text = (checkout / "docs" / "examples" / f"{name}.py").read_text(encoding="utf-8")
+        for command in re.findall(r"poeproto serve (\S*:\w.*)", text):
+            arguments = shlex.split(command.replace("...", "k" * 32))
+            with serve.make_context("serve", arguments, parent=click.Context(main)) as context:
+                assert not context.args

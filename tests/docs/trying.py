@@ -11,7 +11,7 @@ from poeproto import Bot, BotError, Context, Event, QueryRequest, SettingsRespon
 from poeproto_simulator import Reply, Simulator
 
 from ..integrations.bots import KEY
-from .stage import Stage, staging
+from .stage import Stage, playing_bot
 
 Respond = Callable[[QueryRequest, Context], AsyncIterator[Event | str]]
 
@@ -61,7 +61,7 @@ async def outcome(
 ) -> Outcome:
     """Let a user write to a bot that fails."""
     bot = TryingBot(respond, dict.fromkeys(others or {}, 2) if dependencies is None else dependencies)
-    async with staging(bot, others, poe, **app_arguments) as stage:
+    async with playing_bot(bot, others, poe=poe, **app_arguments) as stage:
         reply = await stage.say("hello")
     [raised] = bot.raised
     return Outcome(reply, raised, stage)
