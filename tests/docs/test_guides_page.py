@@ -25,6 +25,16 @@ def rows(checkout: Path) -> list[tuple[str, str, str]]:
     return rows
 
 
+def test_every_command_is_understood(checkout: Path, rows: list[tuple[str, str, str]]) -> None:
+    serve = main.commands["serve"]
+    for name, _, _ in rows:
+        text = (checkout / "docs" / "examples" / f"{name}.py").read_text(encoding="utf-8")
+        for command in re.findall(r"poeproto serve (\S*:\w.*)", text):
+            arguments = shlex.split(command.replace("...", "k" * 32))
+            with serve.make_context("serve", arguments, parent=click.Context(main)) as context:
+                assert not context.args
+
+
 def test_every_example_is_there(checkout: Path, rows: list[tuple[str, str, str]]) -> None:
     files = {path.stem for path in (checkout / "docs" / "examples").glob("*.py")}
     assert {name for name, _, _ in rows} == files - ELSEWHERE
@@ -48,13 +58,3 @@ def test_every_example_says_how_it_is_run(checkout: Path, rows: list[tuple[str, 
             assert f"\n{served[2]} = " in text
             # An application brings its keys.
             assert served[3].startswith(" --") or served[2] == "app"
-
-
-def test_every_command_is_understood(checkout: Path, rows: list[tuple[str, str, str]]) -> None:
-    serve = main.commands["serve"]
-    for name, _, _ in rows:
-        text = (checkout / "docs" / "examples" / f"{name}.py").read_text(encoding="utf-8")
-        for command in re.findall(r"poeproto serve (\S*:\w.*)", text):
-            arguments = shlex.split(command.replace("...", "k" * 32))
-            with serve.make_context("serve", arguments, parent=click.Context(main)) as context:
-                assert not context.args
