@@ -31,6 +31,7 @@ from poeproto.errors import (
     IncompleteReply,
     LimitExceeded,
     PoeprotoError,
+    RemoteProtocolError,
     RequestRefused,
     TransportError,
 )
@@ -191,7 +192,7 @@ class Attempts:
                 if data is None:
                     break
                 body += data
-        except TransportError:
+        except (TransportError, RemoteProtocolError):
             pass
         return bytes(body[:size])
 
@@ -280,7 +281,7 @@ def upload_flow(
         retry: as in `call_flow`. An upload costs nothing, so more than the default can be tried again.
 
     Raises:
-        UploadRefused: for another status than 200.
+        UploadRefused: for another status than 200, and for an answer that was compressed.
         RemoteProtocolError: for an answer that is not what Poe's are.
         TransportError, LimitExceeded: as in `call_flow`.
     """
