@@ -33,6 +33,7 @@ from poeproto.errors import (
     IncompleteReply,
     LimitExceeded,
     PoeprotoError,
+    RemoteProtocolError,
     RequestRefused,
     TransportError,
 )
@@ -193,7 +194,7 @@ class Attempts:
                 if data is None:
                     break
                 body += data
-        except TransportError:
+        except (TransportError, RemoteProtocolError):
             pass
         return bytes(body[:size])
 
@@ -282,7 +283,7 @@ def upload_flow(
         retry: as in `call_flow`. An upload costs nothing, so more than the default can be tried again.
 
     Raises:
-        UploadRefused: for another status than 200.
+        UploadRefused: for another status than 200, and for an answer that was compressed.
         RemoteProtocolError: for an answer that is not what Poe's are.
         TransportError, LimitExceeded: as in `call_flow`.
     """

@@ -16,6 +16,9 @@ E = TypeVar("E", bound=RequestRefused)
 
 # Poe's keys have 32 characters. A shorter one may be a word, and hiding that would spoil what the server says.
 _SHORTEST_SECRET = 16
+# Fewer characters of a key tell nothing, and are at the end of many a text by chance.
+_SHORTEST_PART = 4
+_HIDDEN = b"<hidden>"
 
 
 def size_to_keep(limits: Limits, key: bytes) -> int:
@@ -71,4 +74,12 @@ def without_secret(body: bytes, key: bytes, limits: Limits) -> bytes:
         return body[:size]
     cut = body.find(key, max(size - len(key) + 1, 0), size + len(key) - 1)
     end = size if cut < 0 else cut + len(key)
-    return body[:end].replace(key, b"<hidden>")[:size]
+    return _without_part(body[:end].replace(key, _HIDDEN), key)[:size]
+
+
+def _without_part(body: bytes, key: bytes) -> bytes:
+    """Without the first part of a key at its end, where a connection broke off."""
+    for length in range(len(key) - 1, _SHORTEST_PART - 1, -1):
+        if body.endswith(key[:length]):
+            return body[:-length] + _HIDDEN
+    return body

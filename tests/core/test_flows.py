@@ -115,7 +115,7 @@ def test_a_call_fails_with_its_connection() -> None:
         FlowDriver([[ConnectionLost("cut")]]).run(call_flow(HttpRequest("POST", URL)))
 
 
-@pytest.mark.parametrize("failure", [ConnectionLost("cut"), DeadlineExceeded("late")])
+@pytest.mark.parametrize("failure", [ConnectionLost("cut"), DeadlineExceeded("late"), RemoteProtocolError("no chunk")])
 def test_a_refusal_is_known_by_its_head_whatever_becomes_of_its_body(failure: PoeprotoError) -> None:
     cut = ResponseInParts(ResponseHead(503, [("retry-after", "3")]), [b"bu", failure])
     driver = FlowDriver([cut, HttpResponse(200, [], b"x")])

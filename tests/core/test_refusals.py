@@ -24,6 +24,13 @@ def test_no_part_of_the_key_is_shown_wherever_the_body_is_cut(before: int) -> No
         assert len(shown) <= 40
 
 
+def test_a_key_that_a_lost_connection_cut_is_not_shown_either() -> None:
+    for length in range(4, len(KEY)):
+        assert body_start(b"no: " + KEY[:length], 40) == b"no: <hidden>"
+        assert body_start(KEY + KEY[:length], 40) == b"<hidden><hidden>"
+    assert body_start(b"no: " + KEY[:3], 40) == b"no: " + KEY[:3]
+
+
 def test_the_rest_is_shown_up_to_the_bound() -> None:
     assert body_start(b"x" * 100, 40) == b"x" * 40
     assert body_start(b"no such bot", 40) == b"no such bot"
