@@ -47,15 +47,23 @@ class SyncClaim:
                 if time.time() - path.stat().st_mtime < _SAME_START_SECONDS:
                     return False
                 path.touch()
-            # Settings that come back after others are news again.
-            for other in folder.glob(f"{self._prefix}-*"):
-                if other != path:
-                    other.unlink(missing_ok=True)
+            self._forget_others(folder, path)
         except OSError as exc:
             logger.debug("no agreement among processes about settings: %s", exc)
             return True  # told twice is better than never
         self._path = path
         return True
+
+    def _forget_others(self, folder: Path, path: Path) -> None:
+        now = time.time()
+        for other in folder.iterdir():
+            # Settings that come back after others are news again; and whatever is old tells nothing any more.
+            replaced = other != path and other.name.startswith(f"{self._prefix}-")
+            try:
+                if replaced or now - other.stat().st_mtime > _SAME_START_SECONDS:
+                    other.unlink()
+            except FileNotFoundError:
+                pass  # another process was here first
 
     def give_back(self) -> None:
         """Let another process tell Poe: this one could not."""

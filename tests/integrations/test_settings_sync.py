@@ -277,6 +277,18 @@ def test_settings_that_come_back_are_claimed_again() -> None:
 
 
 @pytest.mark.usefixtures("siblings")
+def test_what_is_left_of_earlier_starts_is_removed(folder: Path) -> None:
+    assert SyncClaim("first", b"{}").take()
+    assert SyncClaim("second", b"{}").take()
+    old, young = sorted(folder.glob("*/*"), key=lambda path: path.stat().st_mtime_ns)
+    os.utime(old, (0, 0))
+    assert SyncClaim("third", b"{}").take()
+    assert not old.exists()
+    assert young.exists()
+    assert len(list(folder.glob("*/*"))) == 2
+
+
+@pytest.mark.usefixtures("siblings")
 def test_a_claim_is_given_back() -> None:
     claim = SyncClaim("bot", b"a")
     claim.give_back()  # it was never taken
