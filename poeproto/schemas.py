@@ -56,6 +56,7 @@ _FIELD_RULES: dict[tuple[type, str], dict[str, Any]] = {
     (ParameterControls, "api_version"): {"const": CONTROLS_API_VERSION},
     (Section, "controls"): _NOT_EMPTY,
     (Section, "tabs"): _NOT_EMPTY,
+    (SettingsResponse, "server_bot_dependencies"): {"additionalProperties": {"type": "integer", "minimum": 0}},
     (Slider, "step"): _ABOVE_ZERO,
     (Tab, "controls"): _NOT_EMPTY,
 }  # fmt: skip

@@ -10,9 +10,11 @@ from poeproto import (
     HttpRequest,
     LimitExceeded,
     Limits,
+    RemoteProtocolError,
     RequestRefused,
     call_flow,
 )
+from poeproto.http import UNPACKED
 from poeproto.refusals import refusal
 from poeproto_runtime.driving import FlowRun
 from poeproto_runtime.outside import Outside
@@ -26,9 +28,8 @@ async def fetch(url: str, outside: Outside, limits: Limits, max_size: int | None
     if outside.fetch_policy is None:
         raise FetchForbidden("this server fetches nothing for its bots; a FetchPolicy would let it")
     size = limits.file_size if max_size is None else max_size
-    flow = call_flow(
-        HttpRequest("GET", url, [("accept", "*/*")]), limits=attrs.evolve(limits, answer_size=size), retry=outside.retry
-    )
+    request = HttpRequest("GET", url, [("accept", "*/*"), UNPACKED])
+    flow = call_flow(request, limits=attrs.evolve(limits, answer_size=size), retry=outside.retry)
     outside.fetching.hold()
     try:
         response = await FlowRun(flow, outside.fetching).run()
@@ -36,8 +37,10 @@ async def fetch(url: str, outside: Outside, limits: Limits, max_size: int | None
         raise LimitExceeded(f"the attachment is larger than {size} bytes", limit="file_size") from None
     finally:
         await outside.fetching.release()
-    if response.status == 200:
+    if response.status == 200 and response.content_coding == "identity":
         return response.body
+    if response.status == 200:
+        raise RemoteProtocolError(f"the attachment came packed as {response.content_coding!r}, which was not asked for")
     # Without the URL, whose query opens the file to anyone.
     message = f"fetching the attachment was answered with status {response.status}"
     kind = AttachmentExpired if response.status in _GONE else RequestRefused

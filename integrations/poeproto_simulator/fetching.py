@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import attrs
 
 from poeproto import HttpRequest, HttpResponse, Limits, PoeprotoError, RetryPolicy, call_flow
+from poeproto.http import UNPACKED
 from poeproto_h11 import Origin, Timeouts
 from poeproto_h11.backends import anyio_backend
 from poeproto_h11.origins import split_url
@@ -49,13 +50,15 @@ class Fetcher:
             raise Refused(400, f"the file could not be fetched: {exc}") from exc
         if response.status != 200:
             raise Refused(400, f"the file could not be fetched: status {response.status}")
+        if response.content_coding != "identity":
+            raise Refused(400, f"the file could not be fetched: it came packed as {response.content_coding!r}")
         return response
 
     async def _get(self, url: str) -> HttpResponse:
         backend = anyio_backend()
         pool = Pool(backend.connect)
         run = FlowRun(
-            call_flow(HttpRequest("GET", url), limits=self._limits, retry=RetryPolicy(attempts=1)),
+            call_flow(HttpRequest("GET", url, [UNPACKED]), limits=self._limits, retry=RetryPolicy(attempts=1)),
             H11Transport(pool, backend, self._limits, Timeouts()),
         )
         try:

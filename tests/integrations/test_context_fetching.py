@@ -19,6 +19,7 @@ from poeproto import (
     LimitExceeded,
     Limits,
     QueryRequest,
+    RemoteProtocolError,
     RequestRefused,
     RetryPolicy,
     Text,
@@ -59,6 +60,7 @@ async def fetched(
             assert request.line == f"GET /{path} HTTP/1.1"
             assert not request.all("authorization")
             assert not request.all("cookie")
+            assert request.all("accept-encoding") == ["identity"]
             assert KEY not in str(request)
     [result] = seen
     return result
@@ -106,6 +108,12 @@ async def test_a_bound_on_the_size(more: dict[str, Any]) -> None:
     assert error.limit == "file_size"
     assert "larger than 5 bytes" in str(error)
     assert await fetched(answering(response(200, b"12345")), **more) == b"12345"
+
+
+async def test_a_packed_attachment_is_no_attachment() -> None:
+    error = await fetched(answering(response(200, b"\x1f\x8b", "Content-Encoding: gzip")))
+    assert isinstance(error, RemoteProtocolError)
+    assert "packed as 'gzip'" in str(error)
 
 
 async def test_nothing_is_fetched_without_a_policy() -> None:
