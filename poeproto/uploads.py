@@ -45,7 +45,7 @@ class UploadedFile:
 
     def event(self, inline_ref: str | None = None) -> File:
         """The event that puts the file into a reply, under a label for references from the text if one is given."""
-        return File(self.url, self.name, self.content_type, inline_ref)
+        return File(self.url, self.name, self.content_type, inline_ref or None)
 
 
 def upload_request(

@@ -166,6 +166,7 @@ def test_the_answer_is_a_file(size: str, read: int | None) -> None:
     assert file == UploadedFile("https://x.invalid/a", "image/png", "a.png", read)
     assert file.event("a1") == File("https://x.invalid/a", "a.png", "image/png", "a1")
     assert file.event().inline_ref is None
+    assert file.event("").inline_ref is None  # the protocol has null there, and not an empty label
 
 
 @pytest.mark.parametrize(
