@@ -9,7 +9,7 @@ import attrs
 
 from poeproto._json import dump_string, dumps, join_paths, loads
 from poeproto._structure import structure, unstructure
-from poeproto._typecheck import check_types
+from poeproto._typecheck import NO_EXTRA, check_types
 from poeproto.controls import UnknownControl
 from poeproto.errors import LocalProtocolError, RemoteProtocolError
 from poeproto.events import EVENT_CLASSES, Done, Event, Json, ReplaceResponse, SuggestedReply, Text, UnknownEvent
@@ -38,11 +38,11 @@ _REQUEST_TYPES = {cls: name for name, cls in REQUEST_CLASSES.items()}
 _EVENT_NAMES = {cls: name for name, cls in EVENT_CLASSES.items()}
 
 # Everything of a text record but the JSON string itself.
-_TEXT_PREFIXES: dict[type[Event], bytes] = {
-    cls: b'event: %b\ndata: {"text":' % _EVENT_NAMES[cls].encode() for cls in (Text, ReplaceResponse, SuggestedReply)
+_TEXT_RECORDS: dict[type[Event], bytes] = {
+    cls: b'event: %b\ndata: {"text":%%b}\n\n' % _EVENT_NAMES[cls].encode()
+    for cls in (Text, ReplaceResponse, SuggestedReply)
 }
-
-_TEXT_SUFFIX = b"}\n\n"
+_TEXT_RECORD = _TEXT_RECORDS[Text]
 
 # fastapi_poe's clients put keys into bodies; they are neither kept nor passed on.
 _SECRET_KEYS = ("access_key", "api_key")
@@ -204,13 +204,17 @@ def encode_event(event: Event) -> bytes:
     Raises:
         LocalProtocolError: when it is no event, a field has the wrong type, or a value has no form in JSON.
     """
-    cls = type(event)
-    prefix = _TEXT_PREFIXES.get(cls)
-    if prefix is not None:
+    record = _TEXT_RECORDS.get(type(event))
+    if record is not None:
         plain: Any = event
-        if plain.index is None and not plain.extra and type(plain.text) is str:
-            return prefix + dump_string(plain.text) + _TEXT_SUFFIX
+        if plain.index is None and plain.extra is NO_EXTRA and type(plain.text) is str:
+            return record % dump_string(plain.text)
     name, payload = event_payload(event)
     if isinstance(event, UnknownEvent):
         return encode_sse(name, event.data)
     return b"event: %b\ndata: %b\n\n" % (name.encode(), dumps(payload))
+
+
+def encode_text(text: str) -> bytes:
+    """The record of a `Text` that has no index and no keys of its own, the event nearly all others are."""
+    return _TEXT_RECORD % dump_string(text)

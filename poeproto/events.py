@@ -11,9 +11,11 @@ from typing import Any
 
 import attrs
 
+from poeproto._defaults import prefilled
 from poeproto._typecheck import NO_EXTRA
 
 
+@prefilled
 @attrs.frozen
 class Meta:
     """How the reply is to be shown. Only as the first event.
@@ -35,7 +37,8 @@ class Meta:
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
-@attrs.frozen
+@prefilled
+@attrs.frozen(init=False)
 class Text:
     """Text to append to the answer.
 
@@ -49,7 +52,17 @@ class Text:
     index: int | None = None
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
+    # The constructor attrs would write looks each slot up by its name; nearly every event is one of these.
+    def __init__(self, text: str, index: int | None = None, *, extra: Mapping[str, Any] = NO_EXTRA) -> None:
+        _put_text(self, text)
+        _put_index(self, index)
+        _put_extra(self, extra)
 
+
+_put_text, _put_index, _put_extra = (getattr(Text, field.name).__set__ for field in attrs.fields(Text))
+
+
+@prefilled
 @attrs.frozen
 class ReplaceResponse:
     """Text that takes the place of all text of the answer so far.
@@ -65,6 +78,7 @@ class ReplaceResponse:
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
+@prefilled
 @attrs.frozen
 class SuggestedReply:
     """A reply the user may send with one press.
@@ -80,6 +94,7 @@ class SuggestedReply:
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
+@prefilled
 @attrs.frozen
 class File:
     """A file that belongs to the answer; at most 20 a reply.
@@ -101,6 +116,7 @@ class File:
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
+@prefilled
 @attrs.frozen
 class Data:
     """What the bot wants to find again as `Message.metadata` of this reply; the last one wins.
@@ -138,6 +154,7 @@ class Json:
             object.__setattr__(self, "index", inside)
 
 
+@prefilled
 @attrs.frozen
 class Error:
     """The bot failed. It ends the whole reply, whatever its index; only `done` may follow.
@@ -160,6 +177,7 @@ class Error:
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
+@prefilled
 @attrs.frozen
 class Done:
     """The reply is complete.

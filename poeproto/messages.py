@@ -11,10 +11,12 @@ from typing import Any
 
 import attrs
 
+from poeproto._defaults import prefilled
 from poeproto._typecheck import NO_EXTRA, checked
 
 
 @checked
+@prefilled
 @attrs.frozen
 class Attachment:
     """A file that belongs to a message.
@@ -37,6 +39,7 @@ class Attachment:
 
 
 @checked
+@prefilled
 @attrs.frozen
 class Sender:
     """Who wrote a message.
@@ -53,6 +56,7 @@ class Sender:
 
 
 @checked
+@prefilled
 @attrs.frozen
 class User:
     """A person in the conversation.
@@ -69,6 +73,7 @@ class User:
 
 
 @checked
+@prefilled
 @attrs.frozen
 class Feedback:
     """What a user thinks of a message.
@@ -85,6 +90,7 @@ class Feedback:
 
 
 @checked
+@prefilled
 @attrs.frozen
 class Reaction:
     """A reaction to a message.
@@ -101,6 +107,7 @@ class Reaction:
 
 
 @checked
+@prefilled
 @attrs.frozen
 class Message:
     """One message of a conversation.

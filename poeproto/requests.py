@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from poeproto._defaults import prefilled
 from poeproto._typecheck import NO_EXTRA, checked
 from poeproto.messages import Message, User
 from poeproto.tools import ToolCall, ToolDefinition, ToolResult
@@ -19,6 +20,7 @@ PROTOCOL_VERSION = "1.2"
 
 
 @checked
+@prefilled
 @attrs.frozen
 class QueryRequest:
     """A question: the conversation so far, to which the bot answers with a stream of events.
@@ -69,6 +71,7 @@ class QueryRequest:
 
 
 @checked
+@prefilled
 @attrs.frozen
 class SettingsRequest:
     """Asks for the bot's settings.
@@ -83,6 +86,7 @@ class SettingsRequest:
 
 
 @checked
+@prefilled
 @attrs.frozen
 class ReportFeedbackRequest:
     """Tells what a user thinks of a reply (deprecated; reactions replace it).
@@ -105,6 +109,7 @@ class ReportFeedbackRequest:
 
 
 @checked
+@prefilled
 @attrs.frozen
 class ReportReactionRequest:
     """Tells how a user reacted to a reply.
@@ -127,6 +132,7 @@ class ReportReactionRequest:
 
 
 @checked
+@prefilled
 @attrs.frozen
 class ReportErrorRequest:
     """Tells what the Poe server found wrong with an earlier answer.
@@ -145,6 +151,7 @@ class ReportErrorRequest:
 
 
 @checked
+@prefilled
 @attrs.frozen
 class UnknownRequest:
     """A request of a type this version does not know; a bot server answers it with 501.
