@@ -72,6 +72,29 @@ def loads(data: bytes | str) -> dict[str, Any]:
     return cast("dict[str, Any]", value)
 
 
+class _TextAlone(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    text: str
+
+
+_decode_texts = msgspec.json.Decoder(_TextAlone).decode_lines
+
+
+def load_texts(lines: bytes) -> list[str] | None:
+    """The strings in lines that hold an object each, with a string under `text` and nothing else: the fast path of
+    text events. None when any line may be something else; `loads` tells.
+    """
+    try:
+        objects = _decode_texts(lines)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return None
+    # To the parser a line end is a space. But where every line end is between two braces, none is within one of these
+    # objects, so each line has at least one; and as many as there are lines are one in each.
+    ends = lines.count(b"\n")
+    if lines.count(b"}\n{") != ends or len(objects) != ends + 1:
+        return None
+    return [value.text for value in objects]
+
+
 def _check_depth(raw: bytes) -> None:
     # Most messages have fewer brackets than that, whatever is in their strings. An empty container nests nothing.
     if raw.count(b"{") + raw.count(b"[") - raw.count(b"{}") - raw.count(b"[]") < MAX_DEPTH:

@@ -6,7 +6,9 @@ They are made and read by the thousand, so their constructors check nothing: sen
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
+from itertools import repeat
 from typing import Any
 
 import attrs
@@ -60,6 +62,21 @@ class Text:
 
 
 _put_text, _put_index, _put_extra = (getattr(Text, field.name).__set__ for field in attrs.fields(Text))
+_run_through = deque[None](maxlen=0).extend
+
+
+def make_texts(strings: list[str]) -> list[Text]:
+    """As many events, all else in them left as it is by default.
+
+    Many take two thirds of the time when they are made field by field, without a step of Python for any of them.
+    """
+    if len(strings) < 8:
+        return [Text(text) for text in strings]
+    events = list(map(Text.__new__, repeat(Text, len(strings))))
+    _run_through(map(_put_text, events, strings))
+    _run_through(map(_put_index, events, repeat(None)))
+    _run_through(map(_put_extra, events, repeat(NO_EXTRA)))
+    return events
 
 
 @prefilled
