@@ -27,7 +27,7 @@ _TOO_DEEP = f"nested too deeply: more than {MAX_DEPTH} levels"
 _SHORTEST_TOO_DEEP = 2 * (MAX_DEPTH + 1)
 _RUN_TOO_DEEP = b"[" * (MAX_DEPTH + 1)
 _BRACES_AS_BRACKETS = bytes.maketrans(b"{}", b"[]")
-_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_NEITHER_BRACKETS_NOR_QUOTES = bytes(set(range(256)) - set(b'[]{}"'))
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -96,11 +96,15 @@ def load_texts(lines: bytes) -> list[str] | None:
 
 
 def _check_depth(raw: bytes) -> None:
-    # Most messages have fewer brackets than that, whatever is in their strings. An empty container nests nothing.
-    if raw.count(b"{") + raw.count(b"[") - raw.count(b"{}") - raw.count(b"[]") < MAX_DEPTH:
+    left = raw.translate(None, _NEITHER_BRACKETS_NOR_QUOTES)
+    # Most messages have fewer brackets than that, whatever is in their strings. A pair without anything nests nothing.
+    if left.count(b"{") + left.count(b"[") - left.count(b"{}") - left.count(b"[]") < MAX_DEPTH:
         return
-    outside_strings = raw.replace(rb"\\", b"").replace(rb"\"", b"").split(b'"')[::2]
-    brackets = b"".join(outside_strings).translate(_BRACES_AS_BRACKETS, _NOT_BRACKETS)
+    if b"\\" in raw:  # then not every quote begins or ends a string
+        unescaped = raw.replace(rb"\\", b"").replace(rb"\"", b"")
+        left = unescaped.translate(None, _NEITHER_BRACKETS_NOR_QUOTES)
+    outside_strings = left.split(b'"')[::2]
+    brackets = b"".join(outside_strings).translate(_BRACES_AS_BRACKETS)
     for _ in range(MAX_DEPTH):
         if _RUN_TOO_DEEP in brackets:
             break

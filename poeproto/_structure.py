@@ -13,6 +13,7 @@ import re
 import types
 import typing
 from collections.abc import Callable
+from itertools import chain
 from typing import Any, TypeVar, cast
 
 import attrs
@@ -97,7 +98,7 @@ def structure(wire: dict[str, Any], cls: type[T]) -> T:
 def _convert(wire: dict[str, Any], cls: type[T]) -> T:
     try:
         value = msgspec.convert(wire, cls, dec_hook=_structure_by_kind)
-        if _all_known(wire, cls):
+        if _all_known([wire], cls):
             return value
     except (msgspec.ValidationError, UnicodeEncodeError):
         pass  # a null, a key with a lone surrogate, or a fault: the second phase tells which
@@ -137,14 +138,17 @@ def _convert_comparison_side(wire: dict[str, Any]) -> Operand:
     return _convert(wire, kinds[0])
 
 
-def _all_known(wire: dict[str, Any], cls: type) -> bool:
+def _all_known(wires: list[dict[str, Any]], cls: type) -> bool:
+    """Whether no object among these, which are all of one class, has a key that the class does not know."""
     shape = _shape(cls)
-    if not wire.keys() <= shape.known:
+    present = set[str]().union(*wires)
+    if not present <= shape.known:
         return False
     for name, inner, many in shape.nested:
-        value = wire.get(name)
-        if value and not all(_all_known(item, inner) for item in (value if many else (value,))):
-            return False
+        if name in present:
+            values = [value for wire in wires if (value := wire.get(name))]
+            if values and not _all_known(list(chain.from_iterable(values)) if many else values, inner):
+                return False
     return True
 
 
