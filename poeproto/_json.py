@@ -193,6 +193,7 @@ class _Unwritable(Exception):
 
 
 _PLAIN = frozenset({str, bool, type(None)})
+_PLAIN_IF_EMPTY = frozenset({int, list, dict})  # or zero
 # What nobody can read is not written. The reader counts the sign as a digit.
 _TOO_LARGE = 10**_INTEGER_DIGITS
 _TOO_SMALL = -(10 ** (_INTEGER_DIGITS - 1))
@@ -205,16 +206,18 @@ def _check_writable(value: Any, levels: int) -> None:
     if isinstance(value, dict):
         key: Any = None
         try:
-            for key, item in cast("dict[Any, Any]", value).items():
+            for key, item in cast("dict[Any, object]", value).items():
                 if not isinstance(key, str):
                     raise _Unwritable(f"the key {key!r} is not a string")
-                if type(item) not in _PLAIN:
-                    _check_writable(item, levels - 1)
+                kind = type(item)
+                if kind in _PLAIN or (not item and kind in _PLAIN_IF_EMPTY and levels > 1):
+                    continue
+                _check_writable(item, levels - 1)
         except _Unwritable as exc:
             if isinstance(key, str):
                 exc.path.insert(0, key)
             raise
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, (list, tuple)):  # a union would be made anew each time
         for index, item in enumerate(cast("Iterable[Any]", value)):
             try:
                 _check_writable(item, levels - 1)

@@ -208,9 +208,10 @@ def _unstructure_factory(cls: type[Any]) -> Callable[[Any], dict[str, Any]]:
     kind = {"control": cls.control} if cls in CONTROL_CLASSES.values() else {}
 
     def to_wire(value: Any) -> dict[str, Any]:
-        wire = {**kind, **known(value)}
-        for key, item in value.extra.items():
-            wire.setdefault(key, item)
+        wire = {**kind, **known(value)} if kind else known(value)
+        if value.extra:
+            for key, item in value.extra.items():
+                wire.setdefault(key, item)
         return wire
 
     return to_wire
