@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn, cast
 
 import msgspec
@@ -172,8 +172,12 @@ def dumps(value: Any) -> bytes:
         raise LocalProtocolError(f"cannot be written as JSON: {_TOO_DEEP}") from exc
 
 
+# A string without lone surrogates as JSON in UTF-8; UnicodeEncodeError where there is one.
+encode_string: Callable[[str], bytes] = _encode
+
+
 def dump_string(value: str) -> bytes:
-    """A string as JSON in UTF-8, quotes included: the fast path of text events."""
+    """A string as JSON in UTF-8, quotes included."""
     try:
         return _encode(value)
     except UnicodeEncodeError:

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import attrs
 
-from poeproto._json import dump_string, dumps, join_paths, loads
-from poeproto._structure import structure, unstructure
+from poeproto._json import dump_string, dumps, encode_string, join_paths, loads
+from poeproto._structure import structure, structure_small, unstructure
 from poeproto._typecheck import NO_EXTRA, check_types
 from poeproto.controls import UnknownControl
 from poeproto.errors import LocalProtocolError, RemoteProtocolError
@@ -167,7 +167,7 @@ def decode_event(event: str, data: str | bytes) -> Event:
         if cls is Json:
             return Json(wire)
         if wire.get("index") is None or type(wire["index"]) is int:
-            return structure(wire, cls)
+            return structure_small(data, wire, cls)
         # Not an index, so it is kept like any key that says nothing to us.
         kept = {"index": wire.pop("index")}
         value = cast("Text", structure(wire, cls))
@@ -217,4 +217,7 @@ def encode_event(event: Event) -> bytes:
 
 def encode_text(text: str) -> bytes:
     """The record of a `Text` that has no index and no keys of its own, the event nearly all others are."""
-    return _TEXT_RECORD % dump_string(text)
+    try:
+        return _TEXT_RECORD % encode_string(text)
+    except UnicodeEncodeError:  # a lone surrogate, which goes the longer way
+        return _TEXT_RECORD % dump_string(text)
