@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import json
+import time
+import typing
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
 import fastapi_poe as fp
+import httpx
 import msgspec
 import orjson
+from httpx_sse import EventSource
 
 from benchmarks.measure import in_turn, repeated, report
-from poeproto import BotExchange, Message, QueryRequest, RequestHead, Text
+from poeproto import BotExchange, Limits, Message, PoeExchange, QueryRequest, RequestHead, ResponseHead, Text
 from poeproto.codec import decode_event, decode_request, encode_event, encode_request
+from poeproto.testing import sample_reply
 
 ROUNDS = 9
 TEXT = "hello world "
+RECORD = encode_event(Text(TEXT))
+CHUNK = 4096
+STREAM_HEAD = ResponseHead(200, [("content-type", "text/event-stream")])
+# Far more than any of the cases needs.
+NO_LIMITS = Limits(events=10**9, text_length=10**9, answer_size=10**9)
 
 
 @attrs.frozen
@@ -28,6 +39,9 @@ def main() -> None:
     _json_libraries()
     _encode()
     _decode()
+    _decode_stream()
+    _other_events()
+    _sizes()
     _query()
 
 
@@ -47,13 +61,6 @@ def _json_libraries() -> None:
 def _encode() -> None:
     encode_string = msgspec.json.encode
     event = Text(TEXT)
-    exchange = _open_exchange()
-
-    def send() -> None:
-        nonlocal exchange
-        for _ in range(1000):
-            exchange.send(event)
-        exchange = _open_exchange()
 
     figures = in_turn(
         {
@@ -61,7 +68,7 @@ def _encode() -> None:
                 lambda: b'event: text\ndata: {"text":%b}\n\n' % encode_string(TEXT), 50_000
             ),
             "encode_event": repeated(lambda: encode_event(event), 50_000),
-            "BotExchange.send": lambda: repeated(send, 20)() / 1000,
+            "BotExchange.send": lambda: _sending(5_000),
             "making a Text": repeated(lambda: Text(TEXT), 50_000),
             "fastapi_poe, event and encoding": repeated(
                 lambda: fp.PoeBot.text_event(fp.PartialResponse(text=TEXT).text).encode(), 5_000
@@ -86,18 +93,156 @@ def _decode() -> None:
     report("reading a text event's payload", figures, "µs", 1e6)
 
 
-def _query() -> None:
-    body = _long_query()
-    bare = msgspec.json.Decoder(QueryRequest)
-    unknown = body.replace(b'{"version"', b'{"new in 1.3":1,"version"', 1)
-    request = decode_request(body)
-    theirs = fp.QueryRequest.model_validate(json.loads(body))
+def _decode_stream() -> None:
+    count = 5_000
+    chunks = _cut(RECORD * count + b"event: done\ndata: {}\n\n")
     figures = in_turn(
         {
-            "msgspec straight into the classes": repeated(lambda: bare.decode(body), 100),
+            "split on blank lines, msgspec into a bare class": lambda: _splitting(chunks) / count,
+            "PoeExchange": lambda: _reading(chunks) / count,
+            "httpx-sse and json.loads": lambda: _httpx_sse(chunks) / count,
+        },
+        ROUNDS,
+    )
+    report(f"reading a stream of {count} text events, in chunks of {CHUNK} bytes, for each event", figures, "µs", 1e6)
+
+
+def _splitting(chunks: list[bytes]) -> float:
+    decode = msgspec.json.Decoder(BareText).decode
+    events: list[BareText] = []
+    rest = b""
+    start = time.perf_counter()
+    for chunk in chunks:
+        *records, rest = (rest + chunk).split(b"\n\n")
+        for record in records:
+            name, _, data = record.partition(b"\ndata: ")
+            if name == b"event: text":
+                events.append(decode(data))
+    return time.perf_counter() - start
+
+
+def _reading(chunks: list[bytes]) -> float:
+    exchange = PoeExchange(limits=NO_LIMITS)
+    exchange.send(QueryRequest([]), "http://bot.invalid/")
+    exchange.receive_head(STREAM_HEAD)
+    start = time.perf_counter()
+    for chunk in chunks:
+        exchange.receive_data(chunk)
+    return time.perf_counter() - start
+
+
+class _Chunks(httpx.SyncByteStream):
+    def __init__(self, chunks: list[bytes]) -> None:
+        self._chunks = chunks
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._chunks)
+
+
+def _httpx_sse(chunks: list[bytes]) -> float:
+    response = httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=_Chunks(chunks))
+    start = time.perf_counter()
+    for record in EventSource(response).iter_sse():
+        json.loads(record.data)
+    return time.perf_counter() - start
+
+
+def _other_events() -> None:
+    reply = {type(event).__name__: event for event in sample_reply()}
+    payloads = {
+        name: record.decode().removeprefix("event: ").rstrip("\n").split("\ndata: ")
+        for name, record in ((name, encode_event(event)) for name, event in reply.items())
+    }
+    cases = {
+        name: repeated(lambda event=event, data=data: decode_event(event, data), 5_000)
+        for name, (event, data) in payloads.items()
+    }
+    report("decode_event, by the kind of event", in_turn(cases, ROUNDS), "µs", 1e6)
+    cases = {name: repeated(lambda event=event: encode_event(event), 5_000) for name, event in reply.items()}
+    report("encode_event, by the kind of event", in_turn(cases, ROUNDS), "µs", 1e6)
+
+
+def _sizes() -> None:
+    few, many = 1_000, 100_000
+    streams = {count: _cut(RECORD * count) for count in (few, many)}
+    # As much work in either case, so that a disturbance of the machine falls on both alike.
+    figures = in_turn(
+        {
+            f"BotExchange.send, {few:,} events a reply": lambda: _mean(lambda: _sending(few), many // few),
+            f"BotExchange.send, {many:,} events a reply": lambda: _sending(many),
+        },
+        ROUNDS,
+    )
+    report("cost against size: an event sent", figures, "µs", 1e6)
+    figures = in_turn(
+        {
+            f"PoeExchange, {few:,} events a reply": lambda: _mean(lambda: _reading(streams[few]) / few, many // few),
+            f"PoeExchange, {many:,} events a reply": lambda: _reading(streams[many]) / many,
+        },
+        ROUNDS,
+    )
+    report("cost against size: an event read", figures, "µs", 1e6)
+    mib = 1 << 20
+    figures = in_turn(
+        {
+            "an event of 1 MiB": lambda: _mean(lambda: _reading_bytewise(mib) / mib, 4),
+            "an event of 8 MiB": lambda: _reading_bytewise(8 * mib) / (8 * mib),
+        },
+        3,
+    )
+    report("cost against size: a byte read by itself", figures, "µs", 1e6)
+
+
+def _mean(case: Callable[[], float], times: int) -> float:
+    return sum(case() for _ in range(times)) / times
+
+
+def _sending(count: int) -> float:
+    """The seconds that one event takes in a reply of so many."""
+    exchange = _open_exchange()
+    event = Text(TEXT)
+    start = time.perf_counter()
+    for _ in range(count):
+        exchange.send(event)
+    return (time.perf_counter() - start) / count
+
+
+def _reading_bytewise(size: int) -> float:
+    """The seconds that an event of that size takes which arrives byte by byte."""
+    record = encode_event(Text("x" * size))
+    return _reading([record[place : place + 1] for place in range(len(record))])
+
+
+def _cut(stream: bytes) -> list[bytes]:
+    return [stream[place : place + CHUNK] for place in range(0, len(stream), CHUNK)]
+
+
+def _bare(cls: type[Any], **types: Any) -> type[Any]:
+    """A class with the same fields, as attrs alone makes it."""
+    hints = {**typing.get_type_hints(cls), **types}
+    fields = {
+        field.name: attrs.field(type=hints[field.name], default=field.default, kw_only=True)
+        for field in attrs.fields(cls)
+    }
+    return attrs.make_class(f"Bare{cls.__name__}", fields, frozen=True, slots=True)
+
+
+def _query() -> None:
+    body = _long_query()
+    bare = msgspec.json.Decoder(_bare(QueryRequest, query=list[_bare(Message)]))
+    ours = msgspec.json.Decoder(QueryRequest)
+    unknown = body.replace(b'{"version"', b'{"new in 1.3":1,"version"', 1)
+    request = decode_request(body)
+    parsed = json.loads(body)
+    theirs = fp.QueryRequest.model_validate(parsed)
+    figures = in_turn(
+        {
+            "msgspec straight into bare classes": repeated(lambda: bare.decode(body), 100),
+            "msgspec straight into our classes": repeated(lambda: ours.decode(body), 100),
             "decode_request": repeated(lambda: decode_request(body), 100),
             "decode_request, an unknown key": repeated(lambda: decode_request(unknown), 100),
-            "fastapi_poe (pydantic)": repeated(lambda: fp.QueryRequest.model_validate(json.loads(body)), 100),
+            "fastapi_poe (json and pydantic)": repeated(lambda: fp.QueryRequest.model_validate(json.loads(body)), 100),
+            "fastapi_poe, the parsing of JSON left out": repeated(lambda: fp.QueryRequest.model_validate(parsed), 100),
         },
         ROUNDS,
     )
@@ -120,7 +265,7 @@ def _long_query() -> bytes:
 
 
 def _open_exchange() -> BotExchange:
-    exchange = BotExchange(None)
+    exchange = BotExchange(None, NO_LIMITS)
     exchange.receive_head(RequestHead("POST", "/"))
     exchange.receive_data(encode_request(QueryRequest([Message("user", "hello")])))
     exchange.receive_eof()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import accumulate
 from typing import Any, NoReturn, cast
 
@@ -28,7 +28,7 @@ _INTEGER_DIGITS = 4300
 MAX_DEPTH = 200
 _TOO_DEEP = f"nested too deeply: more than {MAX_DEPTH} levels"
 _SHORTEST_TOO_DEEP = 2 * (MAX_DEPTH + 1)
-_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_NEITHER_BRACKETS_NOR_QUOTES = bytes(set(range(256)) - set(b'[]{}"'))
 _LEVELS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -74,12 +74,39 @@ def loads(data: bytes | str) -> dict[str, Any]:
     return cast("dict[str, Any]", value)
 
 
+class _TextAlone(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    text: str
+
+
+_decode_texts = msgspec.json.Decoder(_TextAlone).decode_lines
+
+
+def load_texts(lines: bytes) -> list[str] | None:
+    """The strings in lines that hold an object each, with a string under `text` and nothing else: the fast path of
+    text events. None when any line may be something else; `loads` tells.
+    """
+    try:
+        objects = _decode_texts(lines)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return None
+    # To the parser a line end is a space. But where every line end is between two braces, none is within one of these
+    # objects, so each line has at least one; and as many as there are lines are one in each.
+    ends = lines.count(b"\n")
+    if lines.count(b"}\n{") != ends or len(objects) != ends + 1:
+        return None
+    return [value.text for value in objects]
+
+
 def _check_depth(raw: bytes) -> None:
-    # Most messages have fewer brackets than that, whatever is in their strings. An empty container nests nothing.
-    if raw.count(b"{") + raw.count(b"[") - raw.count(b"{}") - raw.count(b"[]") < MAX_DEPTH:
+    left = raw.translate(None, _NEITHER_BRACKETS_NOR_QUOTES)
+    # Most messages have fewer brackets than that, whatever is in their strings. A pair without anything nests nothing.
+    if left.count(b"{") + left.count(b"[") - left.count(b"{}") - left.count(b"[]") < MAX_DEPTH:
         return
-    outside_strings = raw.replace(rb"\\", b"").replace(rb"\"", b"").split(b'"')[::2]
-    brackets = b"".join(outside_strings).translate(None, _NOT_BRACKETS)
+    if b"\\" in raw:  # then not every quote begins or ends a string
+        unescaped = raw.replace(rb"\\", b"").replace(rb"\"", b"")
+        left = unescaped.translate(None, _NEITHER_BRACKETS_NOR_QUOTES)
+    outside_strings = left.split(b'"')[::2]
+    brackets = b"".join(outside_strings)
     # One pass, whatever the brackets are. Where they do not pair, the parser says what is wrong.
     if max(accumulate(map(_LEVELS.__getitem__, brackets)), default=0) > MAX_DEPTH:
         raise RemoteProtocolError(f"not acceptable JSON: {_TOO_DEEP}")
@@ -141,8 +168,12 @@ def dumps(value: Any) -> bytes:
         raise LocalProtocolError(f"cannot be written as JSON: {_TOO_DEEP}") from exc
 
 
+# A string without lone surrogates as JSON in UTF-8; UnicodeEncodeError where there is one.
+encode_string: Callable[[str], bytes] = _encode
+
+
 def dump_string(value: str) -> bytes:
-    """A string as JSON in UTF-8, quotes included: the fast path of text events."""
+    """A string as JSON in UTF-8, quotes included."""
     try:
         return _encode(value)
     except UnicodeEncodeError:
@@ -162,6 +193,7 @@ class _Unwritable(Exception):
 
 
 _PLAIN = frozenset({str, bool, type(None)})
+_PLAIN_IF_EMPTY = frozenset({int, list, dict})  # or zero
 # What nobody can read is not written. The reader counts the sign as a digit.
 _TOO_LARGE = 10**_INTEGER_DIGITS
 _TOO_SMALL = -(10 ** (_INTEGER_DIGITS - 1))
@@ -174,16 +206,18 @@ def _check_writable(value: Any, levels: int) -> None:
     if isinstance(value, dict):
         key: Any = None
         try:
-            for key, item in cast("dict[Any, Any]", value).items():
+            for key, item in cast("dict[Any, object]", value).items():
                 if not isinstance(key, str):
                     raise _Unwritable(f"the key {key!r} is not a string")
-                if type(item) not in _PLAIN:
-                    _check_writable(item, levels - 1)
+                kind = type(item)
+                if kind in _PLAIN or (not item and kind in _PLAIN_IF_EMPTY and levels > 1):
+                    continue
+                _check_writable(item, levels - 1)
         except _Unwritable as exc:
             if isinstance(key, str):
                 exc.path.insert(0, key)
             raise
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, (list, tuple)):  # a union would be made anew each time
         for index, item in enumerate(cast("Iterable[Any]", value)):
             try:
                 _check_writable(item, levels - 1)

@@ -10,9 +10,9 @@ from typing import Any, cast
 
 import attrs
 
-from poeproto._json import dump_string, dumps, join_paths, loads
-from poeproto._structure import CONTROL_CLASSES, structure, unstructure
-from poeproto._typecheck import check_types
+from poeproto._json import dump_string, dumps, encode_string, join_paths, loads
+from poeproto._structure import CONTROL_CLASSES, structure, structure_small, unstructure
+from poeproto._typecheck import NO_EXTRA, check_types
 from poeproto.controls import UnknownControl
 from poeproto.errors import LocalProtocolError, RemoteProtocolError
 from poeproto.events import EVENT_CLASSES, Done, Event, Json, ReplaceResponse, SuggestedReply, Text, UnknownEvent
@@ -42,11 +42,11 @@ _CONTROLS = frozenset(CONTROL_CLASSES.values())
 _EVENT_NAMES = {cls: name for name, cls in EVENT_CLASSES.items()}
 
 # Everything of a text record but the JSON string itself.
-_TEXT_PREFIXES: dict[type[Event], bytes] = {
-    cls: b'event: %b\ndata: {"text":' % _EVENT_NAMES[cls].encode() for cls in (Text, ReplaceResponse, SuggestedReply)
+_TEXT_RECORDS: dict[type[Event], bytes] = {
+    cls: b'event: %b\ndata: {"text":%%b}\n\n' % _EVENT_NAMES[cls].encode()
+    for cls in (Text, ReplaceResponse, SuggestedReply)
 }
-
-_TEXT_SUFFIX = b"}\n\n"
+_TEXT_RECORD = _TEXT_RECORDS[Text]
 
 # fastapi_poe's clients put keys into bodies; they are neither kept nor passed on.
 _SECRET_KEYS = ("access_key", "api_key")
@@ -178,7 +178,7 @@ def decode_event(event: str, data: str | bytes) -> Event:
         if cls is Json:
             return Json(wire)
         if wire.get("index") is None or type(wire["index"]) is int:
-            return structure(wire, cls)
+            return structure_small(data, wire, cls)
         # Not an index, so it is kept like any key that says nothing to us.
         kept = {"index": wire.pop("index")}
         value = cast("Text", structure(wire, cls))
@@ -215,13 +215,20 @@ def encode_event(event: Event) -> bytes:
     Raises:
         LocalProtocolError: when it is no event, a field has the wrong type, or a value has no form in JSON.
     """
-    cls = type(event)
-    prefix = _TEXT_PREFIXES.get(cls)
-    if prefix is not None:
+    record = _TEXT_RECORDS.get(type(event))
+    if record is not None:
         plain: Any = event
-        if plain.index is None and not plain.extra and type(plain.text) is str:
-            return prefix + dump_string(plain.text) + _TEXT_SUFFIX
+        if plain.index is None and plain.extra is NO_EXTRA and type(plain.text) is str:
+            return record % dump_string(plain.text)
     name, payload = event_payload(event)
     if isinstance(event, UnknownEvent):
         return encode_sse(name, event.data)
     return b"event: %b\ndata: %b\n\n" % (name.encode(), dumps(payload))
+
+
+def encode_text(text: str) -> bytes:
+    """The record of a `Text` that has no index and no keys of its own, the event nearly all others are."""
+    try:
+        return _TEXT_RECORD % encode_string(text)
+    except UnicodeEncodeError:  # a lone surrogate, which goes the longer way
+        return _TEXT_RECORD % dump_string(text)

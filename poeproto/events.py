@@ -8,14 +8,18 @@ https://creator.poe.com/docs/server-bots/poe-protocol-specification
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
+from itertools import repeat
 from typing import Any
 
 import attrs
 
+from poeproto._defaults import prefilled
 from poeproto._typecheck import NO_EXTRA
 
 
+@prefilled
 @attrs.frozen
 class Meta:
     """How the reply is to be shown. Only as the first event.
@@ -37,7 +41,8 @@ class Meta:
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
-@attrs.frozen
+@prefilled
+@attrs.frozen(init=False)
 class Text:
     """Text to append to the answer.
 
@@ -51,7 +56,32 @@ class Text:
     index: int | None = None
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
+    # The constructor attrs would write looks each slot up by its name; nearly every event is one of these.
+    def __init__(self, text: str, index: int | None = None, *, extra: Mapping[str, Any] = NO_EXTRA) -> None:
+        _put_text(self, text)
+        _put_index(self, index)
+        _put_extra(self, extra)
 
+
+_put_text, _put_index, _put_extra = (getattr(Text, field.name).__set__ for field in attrs.fields(Text))
+_run_through = deque[None](maxlen=0).extend
+
+
+def make_texts(strings: list[str]) -> list[Text]:
+    """As many events, all else in them left as it is by default.
+
+    Many take two thirds of the time when they are made field by field, without a step of Python for any of them.
+    """
+    if len(strings) < 8:
+        return [Text(text) for text in strings]
+    events = list(map(Text.__new__, repeat(Text, len(strings))))
+    _run_through(map(_put_text, events, strings))
+    _run_through(map(_put_index, events, repeat(None)))
+    _run_through(map(_put_extra, events, repeat(NO_EXTRA)))
+    return events
+
+
+@prefilled
 @attrs.frozen
 class ReplaceResponse:
     """Text that takes the place of all text of the answer so far.
@@ -67,6 +97,7 @@ class ReplaceResponse:
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
+@prefilled
 @attrs.frozen
 class SuggestedReply:
     """A reply the user may send with one press.
@@ -82,6 +113,7 @@ class SuggestedReply:
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
+@prefilled
 @attrs.frozen
 class File:
     """A file that belongs to the answer; at most 20 a reply.
@@ -103,6 +135,7 @@ class File:
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
+@prefilled
 @attrs.frozen
 class Data:
     """What the bot wants to find again as `Message.metadata` of this reply; the last one wins.
@@ -140,6 +173,7 @@ class Json:
             object.__setattr__(self, "index", inside)
 
 
+@prefilled
 @attrs.frozen
 class Error:
     """The bot failed. It ends the whole reply, whatever its index; only `done` may follow.
@@ -162,6 +196,7 @@ class Error:
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
+@prefilled
 @attrs.frozen
 class Done:
     """The reply is complete.

@@ -13,10 +13,12 @@ from typing import Any
 
 import attrs
 
+from poeproto._defaults import prefilled
 from poeproto._typecheck import NO_EXTRA, checked
 
 
 @checked
+@prefilled
 @attrs.frozen
 class Attachment:
     """A file that belongs to a message.
@@ -39,6 +41,7 @@ class Attachment:
 
 
 @checked
+@prefilled
 @attrs.frozen
 class Sender:
     """Who wrote a message.
@@ -55,6 +58,7 @@ class Sender:
 
 
 @checked
+@prefilled
 @attrs.frozen
 class User:
     """A person in the conversation.
@@ -71,6 +75,7 @@ class User:
 
 
 @checked
+@prefilled
 @attrs.frozen
 class Feedback:
     """What a user thinks of a message.
@@ -87,6 +92,7 @@ class Feedback:
 
 
 @checked
+@prefilled
 @attrs.frozen
 class Reaction:
     """A reaction to a message.
@@ -103,6 +109,7 @@ class Reaction:
 
 
 @checked
+@prefilled
 @attrs.frozen
 class Message:
     """One message of a conversation.

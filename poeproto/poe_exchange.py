@@ -9,7 +9,8 @@ import re
 
 import attrs
 
-from poeproto._states import EXCUSED, IGNORED, KINDS, STREAMING, ExchangeState, Kind, State
+from poeproto._states import BOT_TRANSITIONS, EXCUSED, IGNORED, KINDS, STREAMING, ExchangeState, Kind, State
+from poeproto._text_runs import end_of_run, is_in_a_record, start_of_next_run, texts_of_run
 from poeproto.auth import access_key_set
 from poeproto.codec import decode_event, decode_settings, encode_request
 from poeproto.errors import (
@@ -20,7 +21,7 @@ from poeproto.errors import (
     RemoteProtocolError,
     RequestRefused,
 )
-from poeproto.events import EVENT_CLASSES, Event, ReplaceResponse, Text, UnknownEvent
+from poeproto.events import EVENT_CLASSES, Event, ReplaceResponse, Text, UnknownEvent, make_texts
 from poeproto.http import HttpRequest, ResponseHead
 from poeproto.limits import Limits
 from poeproto.refusals import refusal, size_to_keep
@@ -75,6 +76,7 @@ class PoeExchange:
         self._kept = 0
         self._kept_text: dict[int | None, int] = {}
         self._decoder = SSEDecoder(max_event_size=self._limits.event_size, dispatch_without_data=frozenset({"done"}))
+        self._held_back = b""
         self._halves: dict[int | None, str] = {}
 
     @property
@@ -198,6 +200,56 @@ class PoeExchange:
     # --- within
 
     def _receive_stream(self, data: bytes, events: list[Event]) -> None:
+        data, self._held_back = self._held_back + data, b""
+        if b"\r" in data:  # which ends a line, too, where it is used at all
+            self._take_records(data, events)
+            return
+        place = 0
+        while place < len(data) and self._state.bot in STREAMING:
+            end = end_of_run(data, place) if self._may_take_run() else place
+            if end > place:
+                if not self._take_run(data[place:end], events):
+                    self._take_records(data[place:end], events)
+            elif place > 0 and self._may_hold_back(data, place):
+                self._held_back = data[place:]
+                return
+            else:
+                end = start_of_next_run(data, place)
+                self._take_records(data[place:end], events)
+            place = end
+
+    def _may_take_run(self) -> bool:
+        """Whether one more text changes nothing but the reply, so that a run of them can be taken at once."""
+        state = self._state.bot
+        return BOT_TRANSITIONS[state].get(KINDS[Text]) is state and not self._halves and self._decoder.between_records
+
+    def _may_hold_back(self, data: bytes, place: int) -> bool:
+        """Whether the data ends within a record that begins there, and breaks no rule yet.
+
+        A record that was cut costs as much as ten in a run, so its beginning waits for the rest. It waits once at most:
+        afterwards it stands at the start of the data, where nothing is held back.
+        """
+        size = len(data) - place
+        return self._decoder.between_records and size <= self._limits.event_size and is_in_a_record(data, place)
+
+    def _take_run(self, run: bytes, events: list[Event]) -> bool:
+        """Take all of its events; none, where one of them might be unacceptable or needs a closer look."""
+        if len(run) > self._limits.event_size:
+            return False
+        found = texts_of_run(run)
+        if found is None:
+            return False
+        texts, characters = found
+        size = characters + len(texts) * _EVENT_OVERHEAD
+        if self._kept + size > self._limits.answer_size:
+            return False
+        self._kept += size
+        self._kept_text[None] = self._kept_text.get(None, 0) + size
+        events += make_texts(texts)
+        self.fold.add_texts(texts)
+        return True
+
+    def _take_records(self, data: bytes, events: list[Event]) -> None:
         for record in self._decoder.receive_data(data):
             try:
                 self._take_record(record, events)

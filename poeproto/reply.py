@@ -5,6 +5,7 @@ https://creator.poe.com/docs/server-bots/poe-protocol-specification
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import attrs
@@ -100,6 +101,10 @@ class ReplyFold:
                 self.done = True
             case _:
                 pass  # an event of a later version: it has no part in the fold
+
+    def add_texts(self, texts: Iterable[str]) -> None:
+        """Take as many `Text` events into account, which have no index."""
+        self._parts.setdefault(None, []).extend(texts)
 
     def _add_aside(self, event: File | SuggestedReply | Json | Data) -> None:
         asides = self._asides.setdefault(event.index, _Asides())

@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 
+from poeproto._defaults import prefilled
 from poeproto._typecheck import NO_EXTRA, checked
 from poeproto.messages import Message, User
 from poeproto.tools import ToolCall, ToolDefinition, ToolResult
@@ -21,6 +22,7 @@ PROTOCOL_VERSION = "1.2"
 
 
 @checked
+@prefilled
 @attrs.frozen
 class QueryRequest:
     """A question: the conversation so far, to which the bot answers with a stream of events.
@@ -71,6 +73,7 @@ class QueryRequest:
 
 
 @checked
+@prefilled
 @attrs.frozen
 class SettingsRequest:
     """Asks for the bot's settings.
@@ -85,6 +88,7 @@ class SettingsRequest:
 
 
 @checked
+@prefilled
 @attrs.frozen
 class ReportFeedbackRequest:
     """Tells what a user thinks of a reply (deprecated; reactions replace it).
@@ -107,6 +111,7 @@ class ReportFeedbackRequest:
 
 
 @checked
+@prefilled
 @attrs.frozen
 class ReportReactionRequest:
     """Tells how a user reacted to a reply.
@@ -129,6 +134,7 @@ class ReportReactionRequest:
 
 
 @checked
+@prefilled
 @attrs.frozen
 class ReportErrorRequest:
     """Tells what the Poe server found wrong with an earlier answer.
@@ -147,6 +153,7 @@ class ReportErrorRequest:
 
 
 @checked
+@prefilled
 @attrs.frozen
 class UnknownRequest:
     """A request of a type this version does not know; a bot server answers it with 501.

@@ -66,6 +66,13 @@ class SSEDecoder:
         self._id = ""
         self._retry: int | None = None
 
+    @property
+    def between_records(self) -> bool:
+        """Whether a record has ended with the last byte, so that the next begins one; False at the stream's start, and
+        after a CR, which an LF may follow.
+        """
+        return not (self._size or self._unfinished_line or self._after_cr or self._at_start)
+
     def receive_data(self, data: bytes) -> list[ServerSentEvent]:
         """The records that these bytes complete.
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ from poeproto import (
     encode_event,
     event_payload,
 )
+from poeproto._structure import structure, structure_small
 from poeproto.events import EVENT_CLASSES
 
 TEXTS: list[tuple[str, type[Text | ReplaceResponse | SuggestedReply]]] = [
@@ -307,6 +309,31 @@ def test_deep_nesting_is_refused() -> None:
     for data in ('{"text":"x","a":' + "[" * 100_000, '{"text":"x","a":' + "[" * 100_000 + "]" * 100_000 + "}"):
         with pytest.raises(RemoteProtocolError):
             decode_event("text", data)
+
+
+FIELD_NAMES = ["text", "index", "url", "name", "content_type", "metadata", "allow_retry", "linkify", "extra", "new"]
+FIELD_VALUES = ["a", "", "\ud83d", None, 0, 7, 10**40, 1.0, True, [], {"index": 1}, [["a"]]]
+
+
+@given(
+    st.sampled_from([cls for cls in EVENT_CLASSES.values() if cls is not Json]),
+    st.dictionaries(st.sampled_from(FIELD_NAMES), st.sampled_from(FIELD_VALUES), max_size=4),
+    st.booleans(),
+)
+def test_an_event_read_twice_is_the_one_converted(cls: type[Event], wire: dict[str, Any], complete: bool) -> None:
+    if complete:
+        wire = {**SMALLEST[next(name for name in EVENT_CLASSES if EVENT_CLASSES[name] is cls)][0], **wire}
+
+    def outcome(read_payload: Callable[[], Event]) -> object:
+        try:
+            return repr(read_payload())
+        except RemoteProtocolError as exc:
+            return str(exc), exc.path
+
+    data = json.dumps(wire)
+    converted = outcome(lambda: structure(wire, cls))
+    assert outcome(lambda: structure_small(data, wire, cls)) == converted
+    assert outcome(lambda: structure_small(data.encode(), wire, cls)) == converted
 
 
 @given(st.text(st.characters()), st.sampled_from([cls for _, cls in TEXTS]))

@@ -61,6 +61,25 @@ def test_an_event_comes_out_of_the_call_that_completes_it() -> None:
     assert decoder.receive_data(b"\n") == [record("3")]
 
 
+def test_whether_a_record_has_just_ended() -> None:
+    decoder = SSEDecoder()
+    assert not decoder.between_records  # a byte order mark may come
+    for data, expected in [
+        (b"data: x\n\n", True),
+        (b"", True),
+        (b"d", False),
+        (b"ata\n", False),
+        (b"\n", True),
+        (b": comment\n", False),
+        (b"\n\n", True),
+        (b"event: x\r", False),
+        (b"\r", False),
+        (b"\n", True),
+    ]:
+        decoder.receive_data(data)
+        assert decoder.between_records is expected
+
+
 # --- against a naive decoder, written from the standard's text, that sees the whole stream at once
 
 

@@ -1,0 +1,107 @@
+"""Most pieces of text are sent the short way; every rule must hold there as it does by the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from poeproto import (
+    BotExchange,
+    Data,
+    Done,
+    Error,
+    Event,
+    File,
+    Limits,
+    LocalProtocolError,
+    Message,
+    Meta,
+    QueryRequest,
+    ReplaceResponse,
+    RequestHead,
+    Text,
+    UnknownEvent,
+    encode_request,
+)
+
+from .test_text_runs import RecordByRecord, opened
+from .vectors import Case, cases, name_of, wire_of
+
+
+class Shout(str):
+    __slots__ = ()
+
+
+class Louder(Text):
+    """A class of a user's own."""
+
+
+def begun(limits: Limits | None = None) -> BotExchange:
+    exchange = BotExchange(None, limits)
+    exchange.receive_head(RequestHead("POST", "/"))
+    exchange.receive_data(encode_request(QueryRequest([Message("user", "hello")])))
+    exchange.receive_eof()
+    exchange.begin()
+    return exchange
+
+
+def outcomes(exchange: BotExchange, send: Callable[[Event], bytes], events: list[Any]) -> list[object]:
+    """What comes of each event, and what the exchange has counted."""
+    seen: list[object] = []
+    for event in events:
+        try:
+            seen.append(send(event))
+        except LocalProtocolError as exc:
+            seen.append(str(exc))
+        seen.append((exchange.our_state, exchange.events, exchange._text_length, dict(exchange._text_lengths)))
+    return seen
+
+
+def check(limits: Limits, events: list[Any]) -> None:
+    short, by_the_table = begun(limits), begun(limits)
+    assert outcomes(short, short.send, events) == outcomes(by_the_table, by_the_table._send, events)
+
+
+wrong: Any = 5
+EVENTS: list[Any] = [
+    *[Text(text) for text in ("", "a", "é🐈", '"\\\n', "\ud83d", Shout("a"), "x" * 30)] * 2,
+    *(Text("a", index) for index in (0, 1, -1, True, wrong)),
+    Text("a", index=wrong * 1.5),
+    *(
+        Text("a", extra={"new": 1}),
+        Text("a", extra={}),
+        Text(wrong),
+        Text("a", extra={"text": float("nan")}),
+        Louder("a"),
+    ),
+    *(ReplaceResponse("r"), ReplaceResponse("r", 1), Meta(), File("u", "n", "t"), Data("m"), Error(), Done()),
+    *(UnknownEvent("a", "b"), None, "text"),
+]
+
+
+@settings(max_examples=500)
+@given(
+    st.builds(Limits, text_length=st.integers(1, 40), events=st.integers(1, 12), files=st.integers(1, 2)),
+    st.lists(st.sampled_from(EVENTS), max_size=20),
+)
+def test_any_events_are_sent_as_by_the_table(limits: Limits, events: list[Any]) -> None:
+    check(limits, events)
+
+
+@pytest.mark.parametrize("case", [*cases("replies.json"), *cases("limits_reading.json")], ids=name_of)
+def test_the_events_of_every_vector_are_sent_as_by_the_table(case: Case) -> None:
+    events = opened(RecordByRecord()).receive_data(wire_of(case))
+    check(Limits(), [Text("a"), *events])
+    check(Limits(events=2, text_length=3), [Text("a"), *events])
+
+
+def test_texts_in_a_row_are_sent_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    exchange = begun()
+    exchange.send(Text("1"))
+    exchange.send(Text("2"))
+    monkeypatch.setattr(exchange, "_send", None)
+    assert exchange.send(Text("3")) == b'event: text\ndata: {"text":"3"}\n\n'
