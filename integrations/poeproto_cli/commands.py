@@ -1,4 +1,4 @@
-"""The `poeproto` command: serve a bot, query one, ask for its settings.
+"""The `poeproto` command: serve a bot, query one, ask for its settings, measure it.
 
 It exits with 0 for success, 1 when the bot or the peer failed (one line on standard error), 2 for wrong usage.
 """
@@ -32,30 +32,16 @@ from poeproto import (
     encode_settings,
     event_payload,
 )
-from poeproto.auth import access_key_set
 from poeproto_asgi import TargetError, TargetFailed, run
 from poeproto_asgi.serving import WorkerClass
+from poeproto_cli.bench import bench
+from poeproto_cli.options import access_key_option, bind_option, worker_class_option
 from poeproto_h11 import Client
 from poeproto_runtime import AccessKeyMissing
 
 T = TypeVar("T")
 
 
-def _checked_key(context: click.Context, parameter: click.Parameter, key: str | None) -> str | None:
-    if key is not None:
-        try:
-            access_key_set(key)
-        except ValueError:
-            raise click.BadParameter("a key is a string of visible ASCII characters") from None
-    return key
-
-
-_access_key = click.option(
-    "--access-key",
-    callback=_checked_key,
-    envvar="POE_ACCESS_KEY",
-    help="The bot's access key. The variable POE_ACCESS_KEY stands in for it, and keeps it out of process lists.",
-)
 _backend = click.option(
     "--backend", type=click.Choice(["asyncio", "trio"]), default="asyncio", show_default=True, help="The event loop."
 )
@@ -68,20 +54,15 @@ def main() -> None:
     """Serve and query Poe server bots."""
 
 
+main.add_command(bench)
+
+
 @main.command()
 @click.argument("target")
-@click.option(
-    "--bind", default="127.0.0.1:8080", show_default=True, metavar="HOST:PORT", help="Port 0 takes a free one."
-)
-@click.option(
-    "--worker-class",
-    type=click.Choice(["asyncio", "uvloop", "trio"]),
-    default="asyncio",
-    show_default=True,
-    help="The event loop.",
-)
+@bind_option
+@worker_class_option
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="The number of processes.")
-@_access_key
+@access_key_option
 @click.option("--allow-without-key", is_flag=True, help="Answer anyone; a key in the environment is passed over.")
 @click.pass_context
 def serve(
@@ -130,7 +111,7 @@ def serve(
 @main.command()
 @click.argument("url")
 @click.argument("text")
-@_access_key
+@access_key_option
 @_backend
 @_json
 def query(url: str, text: str, access_key: str | None, backend: str, as_json: bool) -> None:
@@ -149,7 +130,7 @@ def query(url: str, text: str, access_key: str | None, backend: str, as_json: bo
 
 @main.command()
 @click.argument("url")
-@_access_key
+@access_key_option
 @_backend
 @_json
 def settings(url: str, access_key: str | None, backend: str, as_json: bool) -> None:

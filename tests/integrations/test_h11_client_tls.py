@@ -1,4 +1,4 @@
-"""The client over TLS, against a server with a certificate of its own."""
+"""The client over TLS, and the load generator, against a server with a certificate of its own."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ from typing import cast
 
 import anyio
 import anyio.abc
+import anyio.to_thread
 import attrs
 import pytest
 from anyio.streams.tls import TLSListener, TLSStream
 
-from poeproto import ConnectFailed, ConnectionLost, Done, Text
+from poeproto import ConnectFailed, ConnectionLost, Done, Message, QueryRequest, Text
+from poeproto_cli.load import Load
+from poeproto_cli.load_query import write_query
 from poeproto_h11 import Client
 
-from .scripted_peer import HELLO, STREAM_HEAD, Peer, answering, scripted, sent
+from .scripted_peer import HELLO, STREAM_HEAD, Peer, answering, reply, scripted, sent
 
 pytestmark = pytest.mark.anyio
 
@@ -82,6 +85,22 @@ async def test_a_trusted_server(certificate: Certificate, version: ssl.TLSVersio
             async with client.query(url, "hello") as answer:
                 assert [event async for event in answer] == [Text("hello"), Done()]
         assert client.connections_opened == 1
+
+
+async def test_load(certificate: Certificate) -> None:
+    def replies(url: str) -> list[bytes]:
+        query = write_query(url, QueryRequest([Message("user", "hi")]))
+        load = Load(query, 3, 20.0, certificate.trusting_client())
+        received = load.replies(7)
+        load.close()
+        with pytest.raises(ConnectFailed, match=r"(?i)certificate"):
+            Load(query, 1, 20.0)
+        return [each.response for each in received]
+
+    # Longer than a TLS record, so that one read does not bring it all.
+    long = reply(*[Text("hello " * 1000)] * 20)
+    async with serving(certificate.server(), answering(long)) as url:
+        assert await anyio.to_thread.run_sync(replies, url) == [long] * 7
 
 
 async def test_a_stranger_is_not_trusted(certificate: Certificate) -> None:
