@@ -9,6 +9,8 @@ OTHER_PYTHONS := 3.12 3.13
 RUN := .venv/bin/python -m
 READY := .venv/.ready
 SETTINGS := pyproject.toml constraints.txt
+# What docs/performance.md is made from.
+FIGURES := docs/performance/figures.json
 INSTALL_ARGUMENTS := -c constraints.txt --build-constraint constraints.txt
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
@@ -16,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-core test-rest test-other-pythons check lint format types generated mutants bench wheel-check constraints clean
+.PHONY: help demo test test-core test-rest test-other-pythons check lint format types generated mutants bench plots wheel-check constraints clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -72,8 +74,11 @@ mutants: $(READY)  ## change the framing and the exchanges in small ways, and se
 	.venv/bin/mutmut results
 	.venv/bin/python tests/mutants/tables.py
 
-bench: $(READY)  ## measure
-	@$(RUN) benchmarks
+bench: $(READY)  ## measure, beside fastapi_poe and others: ten minutes; JSON=FILE keeps the figures
+	@$(RUN) benchmarks $(if $(JSON),--json $(JSON))
+
+plots: $(READY)  ## fill docs/performance.md and draw its plots, from JSON=FILE
+	@$(RUN) benchmarks.document $(or $(JSON),$(FIGURES))
 
 wheel-check: $(READY)  ## build the wheel, and test it where the checkout cannot be seen
 	.ci/wheel-check

@@ -1,19 +1,63 @@
-"""Runs the benchmarks named on the command line, or all of them."""
+"""Runs the benchmarks named on the command line, or all of them, and says at the end which goals are reached."""
 
-import sys
+from __future__ import annotations
 
-from benchmarks import burst, codec, imports
+import argparse
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
 
-SUITES = {"codec": codec.main, "burst": burst.main, "imports": imports.main}
+from benchmarks import burst, client, codec, imports, lengths, paced, silent, visits
+from benchmarks.measure import RECORD, once
+from benchmarks.record import goal_rows
+from benchmarks.sizes import SMALLEST, Sizes
+
+SUITES: dict[str, Callable[[Sizes], None]] = {
+    "codec": lambda sizes: codec.main(),
+    "burst": burst.main,
+    "paced": paced.main,
+    "client": client.main,
+    "silent": silent.main,
+    "visits": visits.main,
+    "lengths": lengths.main,
+    "imports": lambda sizes: imports.main(),
+}
 
 
 def main() -> None:
-    names = sys.argv[1:] or list(SUITES)
-    unknown = set(names) - set(SUITES)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"of {', '.join(SUITES)}; by default all")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="keep the figures there")
+    parser.add_argument(
+        "--smallest",
+        action="store_true",
+        help="run everything once and small, to see that it runs: no figures to trust",
+    )
+    arguments = parser.parse_args()
+    unknown = set(arguments.suites) - set(SUITES)
     if unknown:
-        sys.exit(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(SUITES)}")
-    for name in names:
-        SUITES[name]()
+        parser.error(f"there is no suite {', '.join(sorted(unknown))}; there are {', '.join(SUITES)}")
+    RECORD.stamp()
+    sizes = SMALLEST if arguments.smallest else Sizes()
+    with once() if arguments.smallest else nullcontext():
+        for name in arguments.suites or SUITES:
+            start = time.perf_counter()
+            SUITES[name](sizes)
+            RECORD.close_suite(name, time.perf_counter() - start)
+            if arguments.json:
+                RECORD.write(arguments.json)  # each time, so that a suite that fails costs only itself
+    _print_summary()
 
 
-main()
+def _print_summary() -> None:
+    rows = [("work", "reference", "reached", "wanted", "reached?"), *goal_rows(RECORD.goals)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    took = ", ".join(f"{name} {seconds:.0f}" for name, seconds in RECORD.seconds.items())
+    print(f"\nSummary ({sum(RECORD.seconds.values()):.0f} s: {took})")
+    for row in rows:
+        print("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+if __name__ == "__main__":
+    main()

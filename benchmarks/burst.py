@@ -1,127 +1,118 @@
-"""A burst: a thousand text events a reply, one reply after the other on one connection, fastapi_poe beside us.
-
-The client is a blocking socket that looks for nothing but the first event and the end of the body, so that the server
-is what is measured; what it read is checked once, before anything is timed.
-"""
+"""A burst: replies of a thousand text events, as fast as the server can, on one connection and on many at once."""
 
 from __future__ import annotations
 
-import json
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 
-from benchmarks.measure import in_turn, report
-from benchmarks.servers import EVENTS
-from poeproto import Message, QueryRequest, SSEDecoder, encode_request
+from benchmarks.checking import TIMEOUT, Expected
+from benchmarks.measure import Figure, cost, goal, in_turn, named, note, report
+from benchmarks.processes import serving
+from benchmarks.sizes import Sizes
+from poeproto_cli.load import Load, LoadConnection, Received
 
+THEIRS = "fastapi_poe on uvicorn"
+GENERATOR = "ready bytes on bare sockets"  # no server to speak of: what the load generator can take
 SERVERS = {
-    "fastapi_poe on uvicorn (h11, asyncio)": "fastapi_poe",
-    "poeproto on Hypercorn, asyncio": "asyncio",
-    "poeproto on Hypercorn, uvloop": "uvloop",
-    "poeproto on Hypercorn, trio": "trio",
+    THEIRS: "fastapi_poe uvicorn",
+    "fastapi_poe on Hypercorn, asyncio": "fastapi_poe hypercorn-asyncio",
+    "sse-starlette on uvicorn": "sse-starlette uvicorn",
+    "aiohttp": "aiohttp aiohttp",
+    "bare ASGI on uvicorn": "bare uvicorn",
+    "bare ASGI on Hypercorn, asyncio": "bare hypercorn-asyncio",
+    "bare ASGI on Hypercorn, uvloop": "bare hypercorn-uvloop",
+    "bare ASGI on Hypercorn, trio": "bare hypercorn-trio",
+    "bare ASGI in blocks on Hypercorn, asyncio": "bare-blocks hypercorn-asyncio",
+    "bare ASGI in blocks on Hypercorn, trio": "bare-blocks hypercorn-trio",
+    "poeproto on uvicorn": "poeproto uvicorn",
+    "poeproto on Hypercorn, asyncio": "poeproto hypercorn-asyncio",
+    "poeproto on Hypercorn, uvloop": "poeproto hypercorn-uvloop",
+    "poeproto on Hypercorn, trio": "poeproto hypercorn-trio",
+    "poeproto_h11, asyncio": "poeproto h11-asyncio",
+    "poeproto_h11, trio": "poeproto h11-trio",
+    GENERATOR: "sockets sockets",
 }
-ROUNDS = 31
-END = b"\r\n0\r\n\r\n"
+AT_LEAST = {"poeproto on Hypercorn, asyncio": 25, "poeproto on Hypercorn, trio": 20}
+ROUNDS_ALONE = 11
+ROUNDS_TOGETHER = 7
+REPLIES = 4  # in a row on one connection, for each sample
 
 
-def main() -> None:
+def main(sizes: Sizes) -> None:
     with ExitStack() as stack:
-        clients = {name: stack.enter_context(_serving(server)) for name, server in SERVERS.items()}
-        for name, client in clients.items():
-            client.check(name)
-        figures = in_turn({name: client.whole_reply for name, client in clients.items()}, ROUNDS)
-        report(f"a reply of {EVENTS} text events", figures, "ms", 1e3)
-        for figure in figures:
-            rate = EVENTS / figure.seconds
-            print(
-                f"  {figure.name}: {rate:,.0f} events a second, {figures[0].seconds / figure.seconds:.1f} x the first"
-            )
-        figures = in_turn({name: client.first_event for name, client in clients.items()}, ROUNDS)
-        report("the first event after the request", figures, "ms", 1e3)
+        servers = {name: stack.enter_context(serving(server)) for name, server in SERVERS.items()}
+        bursts = {name: Expected(name, server, f"burst {sizes.burst}", sizes.burst) for name, server in servers.items()}
+        alone = {
+            name: _alone(expected, REPLIES, lambda reply: reply.whole / sizes.burst)
+            for name, expected in bursts.items()
+        }
+        _throughput(in_turn(alone, ROUNDS_ALONE), sizes.burst, 1)
+        busy = dict.fromkeys(bursts, 0.0)
+        together = {name: _together(expected, sizes.connections, busy) for name, expected in bursts.items()}
+        _throughput(in_turn(together, ROUNDS_TOGETHER), sizes.burst, sizes.connections)
+        busiest = max(busy, key=busy.__getitem__)
+        note(f"The load generator is busy for at most {busy[busiest]:.0%} of the time, with {busiest}.")
+        cases = {name: _alone(expected, REPLIES, lambda reply: reply.first) for name, expected in bursts.items()}
+        figures = in_turn(cases, ROUNDS_ALONE)
+        figures = [figure for figure in figures if figure.name != GENERATOR]
+        report("the first event of such a reply after the request, one connection", figures, "ms", 1e3)
+        for host in ("Hypercorn, asyncio", "Hypercorn, trio", "uvicorn"):
+            ours, bare = named(figures, f"poeproto on {host}"), named(figures, f"bare ASGI on {host}")
+            goal("first event after the request, c=1", ours, bare, at_most=1.5)
+        short = {name: Expected(name, server, "burst 1", 1) for name, server in servers.items()}
+        cases = {name: _alone(expected, 5 * REPLIES, lambda reply: reply.whole) for name, expected in short.items()}
+        figures = in_turn(cases, ROUNDS_ALONE)
+        figures = [figure for figure in figures if figure.name != GENERATOR]
+        report("a whole reply of one event, one connection", figures, "ms", 1e3)
+        cost("a request, on Hypercorn with asyncio", named(figures, "poeproto on Hypercorn, asyncio"), "µs", 1e6)
 
 
-class Client:
-    """One keep-alive connection."""
-
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port))
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        body = encode_request(QueryRequest([Message("user", "go")]))
-        head = "POST / HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
-        # fastapi_poe wants to see some key even where it accepts any.
-        head += f"authorization: Bearer not-a-real-key\r\ncontent-length: {len(body)}\r\n\r\n"
-        self._request = head.encode() + body
-
-    def whole_reply(self) -> float:
-        return self._exchange()[1]
-
-    def first_event(self) -> float:
-        return self._exchange()[0]
-
-    def check(self, name: str) -> None:
-        """Refuse to measure a server that does not send every event, in order."""
-        _, _, response = self._exchange()
-        records = SSEDecoder().receive_data(_unchunked(response.partition(b"\r\n\r\n")[2]))
-        texts = [json.loads(record.data)["text"] for record in records if record.event == "text"]
-        if [text for text in texts if text] != [f"event {number} " for number in range(EVENTS)]:
-            sys.exit(f"{name} does not send the events it should")
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def _exchange(self) -> tuple[float, float, bytes]:
-        """Seconds to the first event and to the end, and the bytes of the response."""
-        first = 0.0
-        received: list[bytes] = []
-        tail = b""
-        start = time.perf_counter()
-        self._socket.sendall(self._request)
-        while not tail.endswith(END):
-            data = self._socket.recv(1 << 20)
-            if not data:
-                sys.exit("a server closed its connection")
-            if not first and b"data:" in data:
-                first = time.perf_counter() - start
-            received.append(data)
-            tail = (tail + data)[-len(END) :]
-        return first, time.perf_counter() - start, b"".join(received)
+def _throughput(figures: list[Figure], events: int, connections: int) -> None:
+    title = f"server, an event in replies of {events}, c={connections}"
+    servers = [figure for figure in figures if figure.name != GENERATOR]
+    report(title, servers, "µs", 1e6, rate="events a second")
+    fastest = min(servers, key=lambda figure: figure.seconds)
+    alone = named(figures, GENERATOR).seconds
+    note(
+        f"c={connections}: given bytes that are ready, the load generator takes {1 / alone:,.0f} events a second, "
+        f"{fastest.seconds / alone:.1f} x those of the fastest server, {fastest.name}."
+    )
+    for name, wanted in AT_LEAST.items():
+        goal(f"server burst, c={connections}", named(figures, name), named(figures, THEIRS), at_least=wanted)
+    ours = named(figures, "poeproto on Hypercorn, asyncio")
+    cost(f"an event of a burst, on Hypercorn with asyncio, c={connections}", ours, "µs", 1e6)
 
 
-def _unchunked(body: bytes) -> bytes:
-    parts: list[bytes] = []
-    while True:
-        size, _, body = body.partition(b"\r\n")
-        length = int(size, 16)
-        if length == 0:
-            return b"".join(parts)
-        parts.append(body[:length])
-        body = body[length + 2 :]
+def _alone(expected: Expected, count: int, seconds: Callable[[Received], float]) -> Callable[[], float]:
+    """The mean of something over so many replies, one after the other on one connection."""
+
+    def sample() -> float:
+        connection = LoadConnection(expected.query, TIMEOUT)
+        connection.exchange()  # the server takes the connection while this one is on its way
+        replies = [connection.exchange() for _ in range(count)]
+        connection.close()
+        expected.confirm(*replies)
+        return sum(map(seconds, replies)) / count
+
+    return sample
 
 
-@contextmanager
-def _serving(server: str) -> Generator[Client]:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    with subprocess.Popen([sys.executable, "-m", "benchmarks.servers", server, str(port)]) as process:
-        try:
-            client = _connected(port, process)
-            try:
-                yield client
-            finally:
-                client.close()
-        finally:
-            process.terminate()
+def _together(expected: Expected, connections: int, busy: dict[str, float]) -> Callable[[], float]:
+    """Seconds an event on many connections at once, each with one reply; and how busy we were meanwhile, at most."""
 
+    def sample() -> float:
+        load = Load(expected.server.query("burst 1"), connections, TIMEOUT)
+        load.replies(connections)
+        for connection in load.connections:
+            connection.query = expected.query
+        start, our_start = time.perf_counter(), time.process_time()
+        replies = load.replies(connections)
+        seconds, ours = time.perf_counter() - start, time.process_time() - our_start
+        if expected.name != GENERATOR:
+            busy[expected.name] = max(busy[expected.name], ours / seconds)
+        load.close()
+        expected.confirm(*replies)
+        return seconds / (connections * expected.events)
 
-def _connected(port: int, process: subprocess.Popen[bytes]) -> Client:
-    while True:
-        try:
-            return Client(port)
-        except ConnectionRefusedError:
-            if process.poll() is not None:
-                sys.exit("a server did not start")
-            time.sleep(0.05)
+    return sample

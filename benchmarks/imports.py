@@ -15,7 +15,7 @@ CASES = {
     "import poeproto_h11, with its client and server": "poeproto_h11",
     "import poeproto_asgi, with BotApp and serve": "poeproto_asgi",
 }
-ROUNDS = 15
+ROUNDS = 9
 
 
 def main() -> None:

@@ -1,41 +1,111 @@
-"""The servers that are measured, each in a process of its own: python -m benchmarks.servers NAME PORT."""
+"""The servers that are measured, each in a process of its own: python -m benchmarks.servers APP HOST.
+
+APP is what answers, HOST what runs it; `_app` and `_serve` have their names. The port is the system's choice, and is
+printed. The process ends when its standard input does, so that none is left behind whatever becomes of its parent.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import os
+import socket
 import sys
-from collections.abc import AsyncIterator
+import threading
+from typing import Any
 
-import fastapi_poe as fp
-import uvicorn
+import anyio
 
-from poeproto import Bot, Context, QueryRequest, Text
-from poeproto_asgi import BotApp, run
+from benchmarks import apps
 
-EVENTS = 1000
-
-
-class BurstBot(Bot):
-    async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[Text]:
-        for number in range(EVENTS):
-            yield Text(f"event {number} ")
+# Enough for all connections of a case to wait at once.
+BACKLOG = 2048
 
 
-class TheirBurstBot(fp.PoeBot):
-    async def get_response(self, request: fp.QueryRequest) -> AsyncIterator[fp.PartialResponse]:
-        for number in range(EVENTS):
-            yield fp.PartialResponse(text=f"event {number} ")
+def main(app: str, host: str) -> None:
+    threading.Thread(target=_end_with_standard_input, daemon=True).start()
+    # asyncio turns off Nagle's algorithm only where a socket says by itself that it is TCP's.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(BACKLOG)
+    print(listener.getsockname()[1], flush=True)
+    if host.endswith("trio"):
+        import trio
+
+        sleep: apps.Sleep = trio.sleep
+    else:
+        sleep = asyncio.sleep
+    _serve(_app(app, sleep), host, listener)
 
 
-def main(name: str, port: int) -> None:
+# What is not served is not imported: it would take time, and have a say in what memory a stream takes.
+
+
+def _app(name: str, sleep: apps.Sleep) -> Any:
     match name:
-        case "fastapi_poe":
-            app = fp.make_app(TheirBurstBot(), allow_without_key=True)
-            uvicorn.run(app, port=port, loop="asyncio", http="h11", log_level="warning", access_log=False)
-        case "asyncio" | "uvloop" | "trio":
-            run(BotApp(BurstBot(), allow_without_key=True), bind=f"127.0.0.1:{port}", worker_class=name)
+        case "poeproto":
+            return apps.ours(sleep)
+        case "bare":
+            return apps.bare(sleep)
+        case "bare-blocks":
+            return apps.bare_blocks(sleep)
+        case "sockets":
+            return None
+        case "fastapi_poe" | "sse-starlette" | "aiohttp":
+            from benchmarks import peers
+
+            return peers.APPS[name](sleep)
         case _:
-            sys.exit(f"there is no server {name}")
+            sys.exit(f"there is no application {name}")
+
+
+def _serve(app: Any, host: str, listener: socket.socket) -> None:
+    match host:
+        case "hypercorn-asyncio" | "hypercorn-uvloop" | "hypercorn-trio":
+            _hypercorn(app, host.removeprefix("hypercorn-"), listener)
+        case "uvicorn":
+            import uvicorn
+
+            # What `pip install fastapi_poe` runs on: h11, asyncio.
+            config = uvicorn.Config(app, loop="asyncio", http="h11", log_level="warning", access_log=False)
+            uvicorn.Server(config).run([listener])
+        case "h11-asyncio" | "h11-trio":
+            from poeproto_h11 import serve as serve_h11
+
+            anyio.run(lambda: serve_h11(app, bind=listener), backend=host.removeprefix("h11-"))
+        case "aiohttp":
+            from aiohttp import web
+
+            web.run_app(app, sock=listener, print=None, access_log=None)
+        case "sockets":
+            from benchmarks.bare_sockets import serve_bare_sockets
+
+            asyncio.run(serve_bare_sockets(listener))
+        case _:
+            sys.exit(f"there is no server {host}")
+
+
+def _hypercorn(app: Any, worker_class: str, listener: socket.socket) -> None:
+    """Hypercorn as `poeproto serve` runs it; any ASGI application will do, though ours is what it is meant for."""
+    from hypercorn.config import Config
+
+    from poeproto_asgi import serve
+
+    options: dict[str, Any] = {}
+    if worker_class == "uvloop":
+        import uvloop
+
+        options["loop_factory"] = uvloop.new_event_loop
+    backend = "trio" if worker_class == "trio" else "asyncio"
+    config = Config()
+    config.loglevel = "WARNING"
+    config.backlog = BACKLOG  # on asyncio it sets this anew, by default to 100
+    anyio.run(lambda: serve(app, bind=listener, config=config), backend=backend, backend_options=options)
+
+
+def _end_with_standard_input() -> None:
+    sys.stdin.buffer.read()
+    os._exit(0)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(*sys.argv[1:])

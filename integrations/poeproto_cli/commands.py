@@ -1,4 +1,4 @@
-"""The `poeproto` command: serve a bot, query one, ask for its settings, simulate Poe.
+"""The `poeproto` command: serve a bot, query one, ask for its settings, measure it, simulate Poe.
 
 It exits with 0 for success, 1 when the bot or the peer failed (one line on standard error), 2 for wrong usage.
 """
@@ -35,6 +35,7 @@ from poeproto import (
 )
 from poeproto_asgi import AppOptions, FetchPolicy, TargetError, TargetFailed, run
 from poeproto_asgi.serving import WorkerClass
+from poeproto_cli.bench import bench
 from poeproto_cli.options import access_key_option, bind_option, worker_class_option
 from poeproto_cli.simulation import simulate
 from poeproto_h11 import Client
@@ -66,6 +67,7 @@ def main() -> None:
     """Serve and query Poe server bots."""
 
 
+main.add_command(bench)
 main.add_command(simulate)
 
 

@@ -1,4 +1,4 @@
-"""The client over TLS, against a server with a certificate of its own."""
+"""The client over TLS, and the load generator, against a server with a certificate of its own."""
 
 from __future__ import annotations
 
@@ -9,15 +9,28 @@ from functools import partial
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 
-from poeproto import ConnectFailed, ConnectionLost, Done, Limits, RequestRefused, RetryPolicy, Text
+from poeproto import (
+    ConnectFailed,
+    ConnectionLost,
+    Done,
+    Limits,
+    Message,
+    QueryRequest,
+    RequestRefused,
+    RetryPolicy,
+    Text,
+)
+from poeproto_cli.load import Load
+from poeproto_cli.load_query import write_query
 from poeproto_h11 import Client
 from poeproto_h11.outside import make_outside
 from poeproto_runtime import FetchPolicy
 from poeproto_runtime.fetching import fetch
 
-from .scripted_peer import HELLO, STREAM_HEAD, Peer, answering, response, scripted, sent
+from .scripted_peer import HELLO, STREAM_HEAD, Peer, answering, reply, response, scripted, sent
 from .tls_peer import Certificate, certificate, serving_tls
 
 __all__ = ["certificate"]  # a fixture
@@ -65,6 +78,22 @@ async def test_a_refusal_may_come_before_the_request_is_written(certificate: Cer
             async with client.query(url, "a" * 15_000_000):
                 pass
     assert caught.value.status == 413
+
+
+async def test_load(certificate: Certificate) -> None:
+    def replies(url: str) -> list[bytes]:
+        query = write_query(url, QueryRequest([Message("user", "hi")]))
+        load = Load(query, 3, 20.0, certificate.trusting_client())
+        received = load.replies(7)
+        load.close()
+        with pytest.raises(ConnectFailed, match=r"(?i)certificate"):
+            Load(query, 1, 20.0)
+        return [each.response for each in received]
+
+    # Longer than a TLS record, so that one read does not bring it all.
+    long = reply(*[Text("hello " * 1000)] * 20)
+    async with serving_tls(certificate.server(), answering(long)) as url:
+        assert await anyio.to_thread.run_sync(replies, url) == [long] * 7
 
 
 async def test_a_stranger_is_not_trusted(certificate: Certificate) -> None:

@@ -1,0 +1,73 @@
+"""A client that reads a long reply, from a server that has it ready: what an event costs the one who reads it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+import anyio
+
+from benchmarks import readers
+from benchmarks.apps import text_of
+from benchmarks.measure import cost, goal, in_turn, named, report
+from benchmarks.processes import Server, serving
+from benchmarks.sizes import Sizes
+from poeproto import Message
+
+THEIRS = "fastapi_poe.stream_request"
+OURS = "poeproto_h11.Client, asyncio"
+CLIENTS: dict[str, tuple[readers.Reader, str]] = {
+    THEIRS: (readers.theirs, "asyncio"),
+    "httpx-sse and json": (readers.with_httpx_sse, "asyncio"),
+    "aiohttp and json, by hand": (readers.with_aiohttp, "asyncio"),
+    OURS: (readers.ours, "asyncio"),
+    "poeproto_h11.Client, trio": (readers.ours, "trio"),
+    "raw h11, split, msgspec into a bare class": (readers.raw_typed, "asyncio"),
+    "raw h11, bytes only": (readers.raw, "asyncio"),
+}
+ROUNDS = 5
+
+
+def main(sizes: Sizes) -> None:
+    with serving("sockets sockets") as server:
+        _measure(server, [], f"burst {sizes.client}", sizes.client, "a conversation of 1 message", 20)
+        earlier = [Message("user" if i % 2 == 0 else "bot", "lorem ipsum " * 68) for i in range(sizes.messages - 1)]
+        conversation = f"a conversation of {sizes.messages} messages"
+        _measure(server, earlier, f"burst {sizes.client}", sizes.client, conversation, 250)
+        _measure(server, [], f"singly {sizes.client}", sizes.client, "1 message, each event a chunk of its own", None)
+
+
+def _measure(
+    server: Server, earlier: list[Message], wish: str, events: int, title: str, at_least: float | None
+) -> None:
+    messages = [*earlier, Message("user", wish)]
+    cases = {
+        name: _reading(name, reader, backend, server.url, messages, events)
+        for name, (reader, backend) in CLIENTS.items()
+    }
+    figures = in_turn(cases, ROUNDS)
+    report(f"client, an event of {events}: {title}", figures, "µs", 1e6, rate="events a second")
+    ours = named(figures, OURS)
+    cost(f"an event read by the client: {title}", ours, "µs", 1e6)
+    if at_least is not None:
+        goal(f"client, {title}", ours, named(figures, THEIRS), at_least=at_least)
+
+
+def _reading(
+    name: str, reader: readers.Reader, backend: str, url: str, messages: list[Message], events: int
+) -> Callable[[], float]:
+    """Seconds an event."""
+    expected = [text_of(number) for number in range(events)]
+
+    async def read() -> float:
+        async with reader(url, messages) as read_reply:
+            await read_reply()  # connects
+            start = time.perf_counter()
+            received = await read_reply()
+            seconds = time.perf_counter() - start
+        if readers.texts_in(received) != expected:
+            sys.exit(f"{name} does not read the events it should")
+        return seconds / events
+
+    return lambda: anyio.run(read, backend=backend)

@@ -1,0 +1,92 @@
+"""Fills docs/performance.md with the figures of a run, and draws its plots: python -m benchmarks.document FILE.json.
+
+What is between `<!-- figures: NAME -->` and `<!-- end of figures -->` is replaced; NAME is a suite, or "machine",
+"goals" or "costs". No figure on that page is typed by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from benchmarks.plots import amount, chart
+from benchmarks.record import Record, Table, goal_rows, read_record
+
+PAGE = Path("docs/performance.md")
+_BLOCK = re.compile(r"(<!-- figures: ([a-z]+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
+_NOTHING = "Not measured yet.\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.document", description=__doc__)
+    parser.add_argument("json", type=Path, metavar="FILE.json", help="what python -m benchmarks --json FILE.json wrote")
+    parser.add_argument("--page", type=Path, default=PAGE, help=f"the page to fill; its plots go beside it ({PAGE})")
+    arguments = parser.parse_args()
+    record = read_record(arguments.json)
+    page: Path = arguments.page
+    plots = page.with_suffix("")
+    plots.mkdir(exist_ok=True)
+    for suite in record.seconds:
+        (plots / f"{suite}.svg").write_text(chart(suite, record))
+    page.write_text(filled(page.read_text(), record, plots.name))
+
+
+def filled(text: str, record: Record, plots: str) -> str:
+    """The page with its figures; `plots` is where its plots are, as the page links to them."""
+    return _BLOCK.sub(lambda found: f"{found[1]}{_figures(found[2], record, plots)}{found[3]}", text)
+
+
+def _figures(name: str, record: Record, plots: str) -> str:
+    match name:
+        case "machine":
+            return _machine(record) if record.made else _NOTHING
+        case "goals":
+            return _rows(("work", "against", "reached", "wanted", "reached?"), goal_rows(record.goals))
+        case "costs":
+            rows = [(cost.what, f"{amount(cost.amount)} {cost.unit}") for cost in record.costs]
+            return _rows(("what", "costs"), rows)
+        case _:
+            return _suite(name, record, plots)
+
+
+def _machine(record: Record) -> str:
+    packages = ", ".join(f"{name} {version}" for name, version in record.packages.items())
+    return f"Measured on {record.made}, on {record.machine}, with {packages}.\n"
+
+
+def _suite(suite: str, record: Record, plots: str) -> str:
+    tables = [table for table in record.tables if table.suite == suite]
+    if not tables:
+        return _NOTHING
+    parts = [f"![{'; '.join(table.title for table in tables)}]({plots}/{suite}.svg)\n", *map(_table, tables)]
+    parts += [f"{note.text}\n" for note in record.notes if note.suite == suite]
+    return "\n".join(parts)
+
+
+def _table(table: Table) -> str:
+    first = table.cases[0].median
+    # A rate is compared as a rate: more is better, and 25 says more than 0.04.
+    heads = (table.title, table.unit, "±", *([table.rate] if table.rate else []), "x the first")
+    rows = [
+        (
+            case.name,
+            amount(case.median * table.scale),
+            f"{case.spread / 2:.0%}",
+            *([f"{1 / case.median:,.0f}"] if table.rate else []),
+            amount(first / case.median if table.rate else case.median / first),
+        )
+        for case in table.cases
+    ]
+    return _rows(heads, rows)
+
+
+def _rows(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    if not rows:
+        return _NOTHING
+    lines = [heads, ("---", *["---:"] * (len(heads) - 1)), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    main()

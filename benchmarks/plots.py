@@ -1,0 +1,109 @@
+"""Bar charts as SVG, written by hand: a page of rectangles and text needs no plotting library of a hundred megabytes,
+and a change of one figure is a change of one line.
+"""
+
+from __future__ import annotations
+
+from xml.sax.saxutils import escape
+
+from benchmarks.record import Case, Record, Table
+
+_WIDTH = 960
+_LABELS = 330  # where the bars begin
+_BARS = 400  # the length of the longest
+_ROW = 22
+_HEAD = 64
+_MARGIN = 16
+_COLOURS = {"poeproto": "#2b6cb0", "others": "#c9772b", "the limit, without the protocol": "#9aa5b1"}
+_OTHERS = ("fastapi_poe", "sse-starlette", "aiohttp", "httpx-sse")
+_LIMITS = ("bare", "raw", "template", "msgspec", "orjson", "json", "split")
+
+
+def chart(suite: str, record: Record) -> str:
+    """One suite's tables as an SVG page, one below the other."""
+    tables = [table for table in record.tables if table.suite == suite]
+    parts: list[str] = []
+    top = _MARGIN
+    for table in tables:
+        parts += _panel(table, top)
+        top += _HEAD + _ROW * len(table.cases)
+    parts += _legend(top + _ROW)
+    parts.append(
+        _text(
+            _MARGIN,
+            top + 2 * _ROW,
+            f"{record.made}, {record.machine}. Black lines: the middle half of the rounds.",
+            "small",
+        )
+    )
+    height = top + 3 * _ROW
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" viewBox="0 0 {_WIDTH} {height}"'
+        ' font-family="Helvetica, Arial, sans-serif" font-size="13">'
+    )
+    title = f"<title>{escape(suite)}: {escape('; '.join(table.title for table in tables))}</title>"
+    return "\n".join([head, title, f'<rect width="{_WIDTH}" height="{height}" fill="white"/>', *parts, "</svg>"]) + "\n"
+
+
+def _panel(table: Table, top: int) -> list[str]:
+    rows = [_row(table, case) for case in table.cases]
+    longest = max(high for _, _, high in rows)
+    unit = f"{table.rate}, more is better" if table.rate else f"{table.unit}, less is better"
+    parts = [
+        _text(_MARGIN, top + 18, table.title, "bold"),
+        _text(_MARGIN, top + 36, f"{unit}; x: as a multiple of {table.cases[0].name}", "small"),
+    ]
+    for number, (case, (value, low, high)) in enumerate(zip(table.cases, rows, strict=True)):
+        y = top + 46 + _ROW * number
+        parts.append(_text(_LABELS - 8, y + 13, case.name, "label"))
+        parts.append(
+            f'<rect x="{_LABELS}" y="{y}" width="{_BARS * value / longest:.1f}" height="{_ROW - 6}"'
+            f' fill="{_COLOURS[_kind(case.name)]}"/>'
+        )
+        start, end = (_LABELS + _BARS * edge / longest for edge in (low, high))
+        parts.append(f'<path d="M{start:.1f} {y + 8}H{end:.1f}" stroke="black"/>')
+        ratio = value / rows[0][0]
+        parts.append(_text(round(max(end, _LABELS)) + 8, y + 13, f"{amount(value)}  ({amount(ratio)} x)"))
+    return parts
+
+
+def _row(table: Table, case: Case) -> tuple[float, float, float]:
+    """What is drawn of a case: the median, and about the quartiles around it."""
+    edges = (case.median, case.median * (1 - case.spread / 2), case.median * (1 + case.spread / 2))
+    if table.rate:
+        median, high, low = (1 / max(edge, case.median / 10) for edge in edges)
+    else:
+        median, low, high = (edge * table.scale for edge in edges)
+    return median, max(low, 0.0), high
+
+
+def _legend(y: int) -> list[str]:
+    parts: list[str] = []
+    x = _LABELS
+    for name, colour in _COLOURS.items():
+        parts.append(f'<rect x="{x}" y="{y - 11}" width="12" height="12" fill="{colour}"/>')
+        parts.append(_text(x + 18, y, name, "small"))
+        x += 110
+    return parts
+
+
+def _text(x: int, y: int, text: str, style: str = "") -> str:
+    styles = {
+        "bold": ' font-weight="bold" font-size="14"',
+        "small": ' font-size="11" fill="#444"',
+        "label": ' text-anchor="end"',
+    }
+    return f'<text x="{x}" y="{y}"{styles.get(style, "")}>{escape(text)}</text>'
+
+
+def _kind(name: str) -> str:
+    if any(other in name for other in _OTHERS):
+        return "others"
+    return "the limit, without the protocol" if name.startswith(_LIMITS) else "poeproto"
+
+
+def amount(value: float) -> str:
+    """A number with three digits that mean something."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"

@@ -1,0 +1,156 @@
+"""The clients that are measured: each reads replies as its users would, and the last two show what is left to gain.
+
+A reader is an async context manager that is given the URL and the conversation, and gives a function that asks for one
+reply and returns what it read. Its connection stays open from one reply to the next.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import aiohttp
+import anyio
+import attrs
+import fastapi_poe as fp
+import h11
+import httpx
+import httpx_sse
+import msgspec
+
+from benchmarks.processes import ACCESS_KEY
+from poeproto import Message, QueryRequest, SSEDecoder, Text, encode_request
+from poeproto_h11 import Client, Origin
+from poeproto_h11.origins import split_url
+
+Read = Callable[[], Awaitable[list[Any]]]
+Reader = Callable[[str, list[Message]], AbstractAsyncContextManager[Read]]
+_HEADERS = {"authorization": f"Bearer {ACCESS_KEY}", "content-type": "application/json"}
+
+
+@attrs.frozen
+class BareText:
+    text: str
+    index: int | None = None
+
+
+@asynccontextmanager
+async def ours(url: str, messages: list[Message]) -> AsyncGenerator[Read]:
+    request = QueryRequest(messages)
+    async with Client(access_key=ACCESS_KEY) as client:
+
+        async def read() -> list[Any]:
+            texts: list[str] = []
+            async with client.query(url, request) as reply:
+                async for event in reply:
+                    if isinstance(event, Text):
+                        texts.append(event.text)
+            return texts
+
+        yield read
+
+
+@asynccontextmanager
+async def theirs(url: str, messages: list[Message]) -> AsyncGenerator[Read]:
+    query = [fp.ProtocolMessage.model_validate({"role": each.role, "content": each.content}) for each in messages]
+    request = fp.QueryRequest(version="1.2", type="query", query=query, user_id="", conversation_id="", message_id="")
+    async with httpx.AsyncClient(timeout=60) as session:
+
+        async def read() -> list[Any]:
+            stream = fp.stream_request(  # pyright: ignore[reportUnknownMemberType]
+                request, "", ACCESS_KEY, base_url=url, session=session
+            )
+            return [partial.text async for partial in stream]
+
+        yield read
+
+
+@asynccontextmanager
+async def with_httpx_sse(url: str, messages: list[Message]) -> AsyncGenerator[Read]:
+    body = encode_request(QueryRequest(messages))
+    async with httpx.AsyncClient(timeout=60) as session:
+
+        async def read() -> list[Any]:
+            texts: list[str] = []
+            async with httpx_sse.aconnect_sse(session, "POST", url, headers=_HEADERS, content=body) as source:
+                async for event in source.aiter_sse():
+                    data = json.loads(event.data)
+                    if event.event == "text":
+                        texts.append(data["text"])
+            return texts
+
+        yield read
+
+
+@asynccontextmanager
+async def with_aiohttp(url: str, messages: list[Message]) -> AsyncGenerator[Read]:
+    """Line by line, by hand, as most do who use it."""
+    body = encode_request(QueryRequest(messages))
+    async with aiohttp.ClientSession(headers=_HEADERS) as session:
+
+        async def read() -> list[Any]:
+            texts: list[str] = []
+            name = ""
+            async with session.post(url, data=body) as response:
+                async for line in response.content:
+                    if line.startswith(b"event:"):
+                        name = line[6:].strip().decode()
+                    elif line.startswith(b"data:"):
+                        data = json.loads(line[5:])
+                        if name == "text":
+                            texts.append(data["text"])
+            return texts
+
+        yield read
+
+
+@asynccontextmanager
+async def raw(url: str, messages: list[Message]) -> AsyncGenerator[Read]:
+    """The bytes of the body, and nothing done with them."""
+    origin, target = split_url(url)
+    body = encode_request(QueryRequest(messages))
+    async with await anyio.connect_tcp(origin.host, origin.port) as stream:
+        connection = h11.Connection(h11.CLIENT)
+
+        async def read() -> list[Any]:
+            parts: list[bytes] = []
+            await stream.send(_written(connection, origin, target, body))
+            while not isinstance(event := connection.next_event(), h11.EndOfMessage):
+                if event is h11.NEED_DATA:
+                    connection.receive_data(await stream.receive())
+                elif isinstance(event, h11.Data):
+                    parts.append(bytes(event.data))
+            connection.start_next_cycle()
+            return parts
+
+        yield read
+
+
+@asynccontextmanager
+async def raw_typed(url: str, messages: list[Message]) -> AsyncGenerator[Read]:
+    """The same, split on blank lines and decoded straight into a class: the limit of the parser in use."""
+    decode = msgspec.json.Decoder(BareText).decode
+    async with raw(url, messages) as read_bytes:
+
+        async def read() -> list[Any]:
+            # Joined first, which a client that hands on events as they come cannot do.
+            records = b"".join(await read_bytes()).split(b"\n\n")
+            return [decode(record[18:]).text for record in records if record.startswith(b"event: text\ndata: ")]
+
+        yield read
+
+
+def texts_in(read: list[Any]) -> list[str]:
+    """The texts in what a reader returned."""
+    if read and isinstance(read[0], bytes):
+        records = SSEDecoder().receive_data(b"".join(read))
+        return [json.loads(record.data)["text"] for record in records if record.event == "text"]
+    return read
+
+
+def _written(connection: h11.Connection, origin: Origin, target: str, body: bytes) -> bytes:
+    headers = [("host", origin.authority), *_HEADERS.items(), ("content-length", str(len(body)))]
+    events = (h11.Request(method="POST", target=target, headers=headers), h11.Data(data=body), h11.EndOfMessage())
+    return b"".join(connection.send(event) or b"" for event in events)

@@ -1,0 +1,38 @@
+"""How much of everything is measured."""
+
+from __future__ import annotations
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class Sizes:
+    """The sizes of all cases; the defaults are those that figures are quoted for.
+
+    Attributes:
+        burst: events of a reply that comes as fast as it can.
+        connections: connections of the concurrent bursts.
+        paced_streams: streams at once that have a pause after each event.
+        paced: events of each of them.
+        silent: streams that are open at once and say nothing.
+        visits: connections that are made for one short reply each.
+        replies: events of replies whose cost is compared; the first is what the others are compared to.
+        client: events of a reply that a client reads.
+        messages: messages of the longer conversation that a client sends.
+    """
+
+    burst: int = 1000
+    connections: int = 32
+    paced_streams: int = 256
+    paced: int = 100
+    silent: int = 1000
+    visits: int = 1000
+    replies: tuple[int, ...] = (1000, 10_000, 100_000)
+    client: int = 10_000
+    messages: int = 50
+
+
+# To see that every case runs; the figures mean nothing.
+SMALLEST = Sizes(
+    burst=3, connections=2, paced_streams=2, paced=25, silent=20, visits=2, replies=(2, 3), client=3, messages=2
+)

@@ -1,0 +1,207 @@
+"""`poeproto bench`: how fast a bot answers, and how much at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator
+from contextlib import closing, contextmanager, nullcontext
+
+import attrs
+import click
+
+from poeproto import BotError, Error, LocalProtocolError, Message, PoeprotoError, QueryRequest
+from poeproto_cli.load import Load, LoadConnection, Received
+from poeproto_cli.load_query import Query, events_of, write_query
+from poeproto_cli.options import access_key_option, worker_class_option
+
+# What a server that was started here may take to end.
+_END_SECONDS = 10
+
+
+@attrs.frozen
+class Duration:
+    """What so many replies took, in seconds: the half of them at most `median`, nine of ten at most `ninth_decile`."""
+
+    median: float
+    ninth_decile: float
+
+
+@attrs.frozen
+class Measured:
+    """One run of a number of replies over a number of connections; `seconds` from first to last, `bytes` of all."""
+
+    connections: int
+    replies: int
+    events: int
+    bytes: int
+    seconds: float
+    first_event: Duration
+    reply: Duration
+
+    @property
+    def events_per_second(self) -> float:
+        return self.events / self.seconds
+
+    @property
+    def replies_per_second(self) -> float:
+        return self.replies / self.seconds
+
+
+@click.command()
+@click.argument("target")
+@click.argument("text", default="hello")
+@click.option(
+    "--connections",
+    type=click.IntRange(min=1),
+    multiple=True,
+    default=(1, 32),
+    show_default=True,
+    help="How many at once; given more than once, each number is measured.",
+)
+@click.option(
+    "--replies", type=click.IntRange(min=1), default=100, show_default=True, help="How many for each measurement."
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long the bot may send nothing.",
+)
+@worker_class_option
+@access_key_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+def bench(
+    target: str,
+    text: str,
+    connections: tuple[int, ...],
+    replies: int,
+    timeout: float,
+    worker_class: str,
+    access_key: str | None,
+    as_json: bool,
+) -> None:
+    """Ask a bot for TEXT again and again, and measure its replies.
+
+    TARGET is the URL of a bot server; or a bot as `poeproto serve` takes it, which is served for the time of the
+    measurement, with the worker class given. Every reply is asked for in earnest, with all that it costs. A reply that
+    fails or is not complete ends the measurement.
+    """
+    if "://" in target:
+        serving = nullcontext(target)
+    else:
+        serving = _serving(target, worker_class, access_key)
+    try:
+        with serving as url:
+            query = write_query(url, QueryRequest([Message("user", text)]), access_key)
+            with closing(LoadConnection(query, timeout)) as connection:
+                _read([connection.exchange()])  # the first reply may wait for what is loaded once
+            for number in connections:
+                measured = _measure(query, number, replies, timeout)
+                click.echo(json.dumps(_as_json(measured)) if as_json else _as_text(measured))
+    except LocalProtocolError as exc:
+        raise click.UsageError(str(exc)) from exc  # the URL cannot be used
+    except PoeprotoError as exc:
+        raise click.ClickException(" ".join(str(exc).split())) from exc
+
+
+def _measure(query: Query, connections: int, replies: int, timeout: float) -> Measured:
+    with closing(Load(query, min(connections, replies), timeout)) as load:
+        start = time.perf_counter()
+        received = load.replies(replies)
+        seconds = time.perf_counter() - start
+    return Measured(
+        connections,
+        replies,
+        _read(received),
+        sum(len(reply.response) for reply in received),
+        seconds,
+        _duration([reply.first for reply in received]),
+        _duration([reply.whole for reply in received]),
+    )
+
+
+def _read(received: list[Received]) -> int:
+    """How many events there are in complete replies, `done` not counted."""
+    count = 0
+    for reply in received:
+        events = events_of(reply.response)
+        if isinstance(events[-1], Error):
+            raise BotError(events[-1])
+        count += len(events) - 1
+    return count
+
+
+def _duration(seconds: list[float]) -> Duration:
+    if len(seconds) == 1:
+        return Duration(seconds[0], seconds[0])
+    return Duration(statistics.median(seconds), statistics.quantiles(seconds, n=10, method="inclusive")[-1])
+
+
+def _as_json(measured: Measured) -> dict[str, object]:
+    return {
+        **attrs.asdict(measured),
+        "events_per_second": measured.events_per_second,
+        "replies_per_second": measured.replies_per_second,
+    }
+
+
+def _as_text(measured: Measured) -> str:
+    connections = "1 connection" if measured.connections == 1 else f"{measured.connections} connections"
+    replies = "1 reply" if measured.replies == 1 else f"{measured.replies} replies"
+    return (
+        f"{connections}, {replies}: {measured.events / measured.replies:,.0f} events and"
+        f" {measured.bytes / measured.replies / 1e3:,.1f} kB a reply\n"
+        f"  {measured.events_per_second:,.0f} events and {measured.replies_per_second:,.1f} replies a second\n"
+        f"  {_milliseconds(measured.first_event)} to the first event\n"
+        f"  {_milliseconds(measured.reply)} for the whole reply"
+    )
+
+
+def _milliseconds(duration: Duration) -> str:
+    return f"{duration.median * 1e3:,.2f} ms (nine of ten within {duration.ninth_decile * 1e3:,.2f} ms)"
+
+
+@contextmanager
+def _serving(target: str, worker_class: str, access_key: str | None) -> Generator[str]:
+    """Run `poeproto serve` in a process of its own, so that neither of us waits for the other; the URL."""
+    command = [sys.executable, "-m", "poeproto_cli", "serve", target, "--bind", "127.0.0.1:0"]
+    command += ["--worker-class", worker_class]
+    environment = dict(os.environ)
+    if access_key is None:
+        command += ["--allow-without-key"]
+    else:
+        environment["POE_ACCESS_KEY"] = access_key  # where no list of processes shows it
+    with tempfile.TemporaryFile() as log:
+        with subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=environment, text=True
+        ) as process:
+            try:
+                assert process.stdout is not None
+                address = process.stdout.readline().rpartition(" ")[2].strip()
+                if address:
+                    yield address
+            finally:
+                process.terminate()
+                try:
+                    process.wait(_END_SECONDS)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+        if not address:
+            log.seek(0)
+            *before, message = log.read().decode(errors="replace").splitlines() or ["the server did not start"]
+            message = message.removeprefix("Error: ")
+            if process.returncode == click.UsageError.exit_code:
+                raise click.UsageError(message)  # how `serve` is to be used is of no interest here
+            click.echo("".join(f"{line}\n" for line in before), nl=False, err=True)  # for the bot's author
+            raise click.ClickException(message)
+
+
+__all__ = ["bench"]

@@ -1,0 +1,65 @@
+"""A query written once to be sent many times, and the events in what came back."""
+
+from __future__ import annotations
+
+import attrs
+import h11
+
+from poeproto import Event, PoeExchange, QueryRequest, RemoteProtocolError, ResponseHead
+from poeproto_h11.origins import Origin, split_url
+
+
+@attrs.frozen
+class Query:
+    """A query in the form it is sent, and where it is sent to.
+
+    Attributes:
+        origin: the server.
+        data: the whole HTTP request. It holds the access key.
+    """
+
+    origin: Origin
+    data: bytes = attrs.field(repr=False)
+
+
+def write_query(url: str, request: QueryRequest, access_key: str | None = None) -> Query:
+    """Write a query once, to be sent many times.
+
+    Raises:
+        LocalProtocolError: when the URL, the key or the request cannot be used.
+    """
+    origin, target = split_url(url)
+    sent = PoeExchange(access_key).send(request, url)
+    assert isinstance(sent.body, bytes), "only uploads are streamed"
+    headers = [(b"host", origin.authority.encode()), *sent.headers, (b"content-length", b"%d" % len(sent.body))]
+    writer = h11.Connection(h11.CLIENT)
+    head = writer.send(h11.Request(method=sent.method, target=target, headers=headers)) or b""
+    return Query(origin, head + sent.body)
+
+
+def events_of(response: bytes) -> list[Event]:
+    """The events of one whole response.
+
+    Raises:
+        PoeprotoError: when it is not a complete reply: a refusal, or one that breaks the protocol or breaks off.
+    """
+    reader = h11.Connection(h11.CLIENT)
+    reader.send(h11.Request(method="POST", target="/", headers=[("host", "bot.invalid"), ("content-length", "0")]))
+    reader.send(h11.EndOfMessage())
+    reader.receive_data(response)
+    reader.receive_data(b"")
+    exchange = PoeExchange()
+    exchange.send(QueryRequest([]), "http://bot.invalid/")
+    events: list[Event] = []
+    try:
+        while not isinstance(event := reader.next_event(), (h11.EndOfMessage, h11.ConnectionClosed)):
+            if isinstance(event, h11.Response):
+                exchange.receive_head(ResponseHead(event.status_code, event.headers.raw_items()))
+            elif isinstance(event, h11.Data):
+                events += exchange.receive_data(bytes(event.data))
+    except h11.RemoteProtocolError as exc:
+        raise RemoteProtocolError(f"the peer's HTTP is not acceptable: {exc}") from exc
+    events += exchange.receive_eof()
+    if exchange.error is not None:
+        raise exchange.error
+    return events
