@@ -124,8 +124,12 @@ def _convert(wire: dict[str, Any], cls: type[T]) -> T:
             return value
     except (msgspec.ValidationError, UnicodeEncodeError):
         pass  # a null, a key with a lone surrogate, or a fault: the second phase tells which
+    normalised = _normalised(wire, cls)
     try:
-        return msgspec.convert(_normalised(wire, cls), cls, dec_hook=_structure_by_kind)
+        try:
+            return msgspec.convert(normalised, cls, dec_hook=_structure_by_kind)
+        except UnicodeEncodeError:  # a string where none belongs, with a lone surrogate, so that msgspec cannot say so
+            return msgspec.convert(_without_surrogates(normalised), cls, dec_hook=_structure_by_kind)
     except msgspec.ValidationError as exc:
         message, path = _message_and_path(exc)
         raise RemoteProtocolError(message, path=path) from exc
@@ -194,6 +198,16 @@ def _normalised(wire: dict[str, Any], cls: type) -> dict[str, Any]:
 
 def _normalised_item(item: Any, cls: type) -> Any:
     return _normalised(cast("dict[str, Any]", item), cls) if isinstance(item, dict) else item
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_without_surrogates(item) for item in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        return {key: _without_surrogates(item) for key, item in cast("dict[str, Any]", value).items()}
+    return value
 
 
 # msgspec puts the place at the end: "Expected `str`, got `int` - at `$.query[0].role`".
