@@ -103,7 +103,8 @@ def _check_depth(raw: bytes) -> None:
     if b"\\" in raw:  # then not every quote begins or ends a string
         unescaped = raw.replace(rb"\\", b"").replace(rb"\"", b"")
         left = unescaped.translate(None, _NEITHER_BRACKETS_NOR_QUOTES)
-    outside_strings = left.split(b'"')[::2]
+    # Most strings have no bracket, and without them and their quotes what is outside of strings remains outside.
+    outside_strings = left.replace(b'""', b"").split(b'"')[::2]
     brackets = b"".join(outside_strings).translate(_BRACES_AS_BRACKETS)
     for _ in range(MAX_DEPTH):
         if _RUN_TOO_DEEP in brackets:
