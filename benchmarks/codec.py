@@ -188,7 +188,7 @@ def _sizes() -> None:
             "an event of 1 MiB": lambda: _mean(lambda: _reading_bytewise(mib) / mib, 4),
             "an event of 8 MiB": lambda: _reading_bytewise(8 * mib) / (8 * mib),
         },
-        3,
+        2,  # each takes half a minute
     )
     report("cost against size: a byte read by itself", figures, "µs", 1e6)
 

@@ -15,6 +15,10 @@ import attrs
 T = TypeVar("T")
 Put = Callable[[object, object], None]
 
+# list[Message] would do as a factory, but tries each time, in vain, to note on the list what it is a list of.
+new_list: Callable[[], list[Any]] = list
+new_dict: Callable[[], dict[str, Any]] = dict
+
 
 def prefilled(cls: type[T]) -> type[T]:
     """A decorator over an attrs class with slots: msgspec finds the defaults in place, and writes over them.

@@ -105,7 +105,8 @@ def _check_depth(raw: bytes) -> None:
     if b"\\" in raw:  # then not every quote begins or ends a string
         unescaped = raw.replace(rb"\\", b"").replace(rb"\"", b"")
         left = unescaped.translate(None, _NEITHER_BRACKETS_NOR_QUOTES)
-    outside_strings = left.split(b'"')[::2]
+    # Most strings have no bracket, and without them and their quotes what is outside of strings remains outside.
+    outside_strings = left.replace(b'""', b"").split(b'"')[::2]
     brackets = b"".join(outside_strings)
     # One pass, whatever the brackets are. Where they do not pair, the parser says what is wrong.
     if max(accumulate(map(_LEVELS.__getitem__, brackets)), default=0) > MAX_DEPTH:

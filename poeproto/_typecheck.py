@@ -70,8 +70,11 @@ def _check(hint: Any) -> Check:
     if hint is Any or hint is object:
         return lambda value: True
     if origin in (Union, types.UnionType):
-        options = [_check(option) for option in args]
-        return lambda value: any(fits(value) for fits in options)
+        classes = tuple(option for option in args if isinstance(option, type) and option not in (int, float, Any))
+        others = [_check(option) for option in args if option not in classes]
+        if not others:
+            return lambda value: isinstance(value, classes)
+        return lambda value: isinstance(value, classes) or any(fits(value) for fits in others)
     if origin in (dict, Mapping):
         fits_item = _check(args[1])
         return lambda value: (

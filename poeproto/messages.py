@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from poeproto._defaults import prefilled
+from poeproto._defaults import new_dict, new_list, prefilled
 from poeproto._typecheck import NO_EXTRA, checked
 
 
@@ -136,14 +136,14 @@ class Message:
     content: str
     content_type: str = "text/markdown"
     message_type: str | None = None
-    parameters: dict[str, Any] = attrs.field(factory=dict[str, Any])
+    parameters: dict[str, Any] = attrs.field(factory=new_dict)
     timestamp: int = 0
     message_id: str = ""
     sender: Sender | None = None
     sender_id: str | None = None
-    feedback: list[Feedback] = attrs.field(factory=list[Feedback])
-    attachments: list[Attachment] = attrs.field(factory=list[Attachment])
+    feedback: list[Feedback] = attrs.field(factory=new_list)
+    attachments: list[Attachment] = attrs.field(factory=new_list)
     metadata: str | None = None
     referenced_message: Message | None = None
-    reactions: list[Reaction] = attrs.field(factory=list[Reaction])
+    reactions: list[Reaction] = attrs.field(factory=new_list)
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)

@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from poeproto._defaults import prefilled
+from poeproto._defaults import new_dict, new_list, prefilled
 from poeproto._typecheck import NO_EXTRA, checked
 from poeproto.messages import Message, User
 from poeproto.tools import ToolCall, ToolDefinition, ToolResult
@@ -57,12 +57,12 @@ class QueryRequest:
     metadata: str = ""
     temperature: float | None = None
     skip_system_prompt: bool = False
-    logit_bias: dict[str, float] = attrs.field(factory=dict[str, float])
-    stop_sequences: list[str] = attrs.field(factory=list[str])
+    logit_bias: dict[str, float] = attrs.field(factory=new_dict)
+    stop_sequences: list[str] = attrs.field(factory=new_list)
     language_code: str = "en"
     adopt_current_bot_name: bool | None = None
     bot_query_id: str = ""
-    users: list[User] = attrs.field(factory=list[User])
+    users: list[User] = attrs.field(factory=new_list)
     tools: list[ToolDefinition] | None = None
     tool_calls: list[ToolCall] | None = None
     tool_results: list[ToolResult] | None = None
@@ -147,7 +147,7 @@ class ReportErrorRequest:
     """
 
     message: str = ""
-    metadata: dict[str, Any] = attrs.field(factory=dict[str, Any])
+    metadata: dict[str, Any] = attrs.field(factory=new_dict)
     version: str = PROTOCOL_VERSION
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 

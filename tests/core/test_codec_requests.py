@@ -105,6 +105,22 @@ def test_no_identifier_is_judged_on_receipt(identifier: str) -> None:
     assert request.user_id == request.message_id == request.query[0].message_id == identifier
 
 
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"temperature": "\ud83d"}, "temperature"),
+        ({"skip_system_prompt": "\udc08"}, "skip_system_prompt"),
+        ({"query": "\ud83d"}, "query"),
+        ({"user_id": "\ud83d", "query": [{**MESSAGE, "timestamp": "\ud83d"}]}, "query[0].timestamp"),
+        ({"\ud83d": 1, "logit_bias": {"\ud83d": "\ud83d"}}, "logit_bias"),
+    ],
+)
+def test_half_a_character_where_no_string_belongs_is_found_at_its_place(fields: dict[str, Any], path: str) -> None:
+    with pytest.raises(RemoteProtocolError, match="expected") as caught:
+        query(**fields)
+    assert caught.value.path == path
+
+
 def test_absent_identifiers_within_a_query_are_empty() -> None:
     request = query(users=[{"name": "Ada"}], query=[{**MESSAGE, "reactions": [{"reaction": "heart"}]}])
     assert request.users == [User("", "Ada")]
