@@ -135,9 +135,8 @@ class ReplyLint:
         if content_type != "text/event-stream":
             message = f"{content_type!r} instead of text/event-stream"
             found.append(Departure("content-type", "content-type", Severity.ERROR, message))
-        encoding = (head.get("content-encoding") or "identity").strip().lower()
-        if encoding != "identity":
-            message = f"{encoding!r}, which delays events and which readers do not ask for"
+        if head.content_coding != "identity":
+            message = f"{head.content_coding!r}, which delays events and which readers do not ask for"
             found.append(Departure("content-encoding", "content-encoding", Severity.ERROR, message))
         if "no-cache" not in (head.get("cache-control") or "").lower():
             found.append(

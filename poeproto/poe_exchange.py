@@ -5,10 +5,6 @@ https://creator.poe.com/docs/server-bots/poe-protocol-specification
 
 from __future__ import annotations
 
-import re
-
-import attrs
-
 from poeproto._states import BOT_TRANSITIONS, EXCUSED, IGNORED, KINDS, STREAMING, ExchangeState, Kind, State
 from poeproto._text_runs import end_of_run, is_in_a_record, start_of_next_run, texts_of_run
 from poeproto.auth import access_key_set
@@ -29,9 +25,8 @@ from poeproto.reply import ReplyFold
 from poeproto.requests import QueryRequest, Request, SettingsRequest, UnknownRequest
 from poeproto.settings import SettingsResponse
 from poeproto.sse import ServerSentEvent, SSEDecoder
+from poeproto.surrogates import SurrogateJoiner
 
-_HIGH_THEN_LOW = re.compile("([\ud800-\udbff])([\udc00-\udfff])")
-_LONE = re.compile("[\ud800-\udfff]")
 # fastapi's own keep-alive; not part of the protocol, and not worth an UnknownEvent every few seconds.
 _PING = "ping"
 # What an event takes in memory besides its payload, roughly: a string and a place in a list.
@@ -77,7 +72,7 @@ class PoeExchange:
         self._kept_text: dict[int | None, int] = {}
         self._decoder = SSEDecoder(max_event_size=self._limits.event_size, dispatch_without_data=frozenset({"done"}))
         self._held_back = b""
-        self._halves: dict[int | None, str] = {}
+        self._surrogates = SurrogateJoiner()
 
     @property
     def our_state(self) -> State:
@@ -133,11 +128,10 @@ class PoeExchange:
     def _why_refused(self, head: ResponseHead) -> str:
         if head.status != 200:
             return f"the bot answered with status {head.status}"
-        if (head.get("content-encoding") or "identity").strip().lower() != "identity":
-            return f"the bot encoded its answer as {head.get('content-encoding')!r}, which was not asked for"
-        content_type = (head.get("content-type") or "").partition(";")[0].strip().lower()
-        if self._state.bot is State.SEND_STREAM and content_type != "text/event-stream":
-            return f"the bot answered with content type {content_type!r} instead of text/event-stream"
+        if head.content_coding != "identity":
+            return f"the bot encoded its answer as {head.content_coding!r}, which was not asked for"
+        if self._state.bot is State.SEND_STREAM and head.media_type != "text/event-stream":
+            return f"the bot answered with content type {head.media_type!r} instead of text/event-stream"
         return ""
 
     def receive_data(self, data: bytes) -> list[Event]:
@@ -221,7 +215,9 @@ class PoeExchange:
     def _may_take_run(self) -> bool:
         """Whether one more text changes nothing but the reply, so that a run of them can be taken at once."""
         state = self._state.bot
-        return BOT_TRANSITIONS[state].get(KINDS[Text]) is state and not self._halves and self._decoder.between_records
+        if self._surrogates.is_waiting or not self._decoder.between_records:
+            return False
+        return BOT_TRANSITIONS[state].get(KINDS[Text]) is state
 
     def _may_hold_back(self, data: bytes, place: int) -> bool:
         """Whether the data ends within a record that begins there, and breaks no rule yet.
@@ -276,14 +272,10 @@ class PoeExchange:
             self._count(event, len(record.data) + _EVENT_OVERHEAD)
         if not self._state.bot_sends(kind):
             self._state.bot = EXCUSED[state][kind]
-        if isinstance(event, Text):
+        if isinstance(event, Text | ReplaceResponse):
             # ASCII is free of surrogates, and knowing that costs nothing.
-            if self._halves or not event.text.isascii():
-                event = self._join_halves(event)
-        elif isinstance(event, ReplaceResponse):
-            self._halves.pop(event.index, None)  # it belonged to the text that is replaced
-            if not event.text.isascii():
-                event = self._join_halves(event)
+            if self._surrogates.is_waiting or not event.text.isascii():
+                event = self._surrogates.join(event)
         elif kind is Kind.DONE or kind is Kind.ERROR:
             self._flush_halves(events)
         if event is not None:
@@ -301,30 +293,10 @@ class PoeExchange:
         if self._kept > self._limits.answer_size:
             raise self._too_large()
 
-    def _join_halves(self, event: Text | ReplaceResponse) -> Text | ReplaceResponse | None:
-        """The event with no surrogate in it; None when it was just the first half of a character.
-
-        JavaScript strings are UTF-16, and bots written in it cut a stream of text inside a pair. The first half waits
-        for the next text of its index, and a half without a partner becomes U+FFFD, as in any decoder.
-        """
-        waiting = self._halves.pop(event.index, "")
-        text = waiting + event.text
-        if not _LONE.search(text):
-            return event
-        text = _HIGH_THEN_LOW.sub(lambda pair: pair[0].encode("utf-16", "surrogatepass").decode("utf-16"), text)
-        if "\ud800" <= text[-1] <= "\udbff":
-            self._halves[event.index] = text[-1]
-            text = text[:-1]
-            if not text and isinstance(event, Text):
-                return None
-        return attrs.evolve(event, text=_LONE.sub("\ufffd", text))
-
     def _flush_halves(self, events: list[Event]) -> None:
-        for index in self._halves:
-            event = Text("\ufffd", index)
+        for event in self._surrogates.flush():
             events.append(event)
             self.fold.add(event)
-        self._halves.clear()
 
     def _refused(self, head: ResponseHead) -> RequestRefused:
         body = bytes(self._body)

@@ -25,6 +25,11 @@ class SurrogateJoiner:
     def __init__(self) -> None:
         self._waiting: dict[int | None, str] = {}
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the first half of a character waits for its other half."""
+        return bool(self._waiting)
+
     def join(self, event: Text | ReplaceResponse) -> Text | ReplaceResponse | None:
         """The event with no surrogate in it; None when it was just the first half of a character."""
         waiting = self._waiting.pop(event.index, "")
