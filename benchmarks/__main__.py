@@ -14,7 +14,7 @@ from benchmarks.record import goal_rows
 from benchmarks.sizes import SMALLEST, Sizes
 
 SUITES: dict[str, Callable[[Sizes], None]] = {
-    "codec": lambda sizes: codec.main(),
+    "codec": codec.main,
     "burst": burst.main,
     "paced": paced.main,
     "client": client.main,

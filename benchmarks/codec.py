@@ -15,7 +15,8 @@ import msgspec
 import orjson
 from httpx_sse import EventSource
 
-from benchmarks.measure import in_turn, repeated, report
+from benchmarks.measure import cost, goal, in_turn, named, repeated, report
+from benchmarks.sizes import Sizes
 from poeproto import BotExchange, Limits, Message, PoeExchange, QueryRequest, RequestHead, ResponseHead, Text
 from poeproto.codec import decode_event, decode_request, encode_event, encode_request
 from poeproto.testing import sample_reply
@@ -35,13 +36,14 @@ class BareText:
     index: int | None = None
 
 
-def main() -> None:
+def main(sizes: Sizes) -> None:
     _json_libraries()
     _encode()
     _decode()
-    _decode_stream()
+    _decode_stream(sizes.codec)
     _other_events()
-    _sizes()
+    _sizes(*sizes.lengths)
+    _bytewise(*sizes.bytewise)
     _query()
 
 
@@ -77,6 +79,11 @@ def _encode() -> None:
         ROUNDS,
     )
     report("writing a text event", figures, "µs", 1e6)
+    ours = named(figures, "BotExchange.send")
+    goal("write a made text", ours, named(figures, "fastapi_poe, event and encoding"), at_least=8)
+    goal("write a made text", ours, named(figures, "template and msgspec's string"), at_most=4)
+    cost("an event written, the text made", ours, "µs", 1e6)
+    cost("a text made", named(figures, "making a Text"), "µs", 1e6)
 
 
 def _decode() -> None:
@@ -93,8 +100,7 @@ def _decode() -> None:
     report("reading a text event's payload", figures, "µs", 1e6)
 
 
-def _decode_stream() -> None:
-    count = 5_000
+def _decode_stream(count: int) -> None:
     chunks = _cut(RECORD * count + b"event: done\ndata: {}\n\n")
     figures = in_turn(
         {
@@ -105,6 +111,10 @@ def _decode_stream() -> None:
         ROUNDS,
     )
     report(f"reading a stream of {count} text events, in chunks of {CHUNK} bytes, for each event", figures, "µs", 1e6)
+    ours = named(figures, "PoeExchange")
+    goal("read a stream of texts", ours, named(figures, "httpx-sse and json.loads"), at_least=4)
+    goal("read a stream of texts", ours, figures[0], at_most=2)
+    cost("an event read, in a stream of texts", ours, "µs", 1e6)
 
 
 def _splitting(chunks: list[bytes]) -> float:
@@ -162,8 +172,7 @@ def _other_events() -> None:
     report("encode_event, by the kind of event", in_turn(cases, ROUNDS), "µs", 1e6)
 
 
-def _sizes() -> None:
-    few, many = 1_000, 100_000
+def _sizes(many: int, few: int) -> None:
     streams = {count: _cut(RECORD * count) for count in (few, many)}
     # As much work in either case, so that a disturbance of the machine falls on both alike.
     figures = in_turn(
@@ -174,6 +183,7 @@ def _sizes() -> None:
         ROUNDS,
     )
     report("cost against size: an event sent", figures, "µs", 1e6)
+    goal("cost of an event written, in a long reply against a short one", figures[1], figures[0], at_most=1.1)
     figures = in_turn(
         {
             f"PoeExchange, {few:,} events a reply": lambda: _mean(lambda: _reading(streams[few]) / few, many // few),
@@ -182,15 +192,20 @@ def _sizes() -> None:
         ROUNDS,
     )
     report("cost against size: an event read", figures, "µs", 1e6)
-    mib = 1 << 20
+    goal("cost of an event read, in a long reply against a short one", figures[1], figures[0], at_most=1.1)
+
+
+def _bytewise(large: int, small: int) -> None:
     figures = in_turn(
         {
-            "an event of 1 MiB": lambda: _mean(lambda: _reading_bytewise(mib) / mib, 4),
-            "an event of 8 MiB": lambda: _reading_bytewise(8 * mib) / (8 * mib),
+            f"an event of {small:,} bytes": lambda: _mean(lambda: _reading_bytewise(small) / small, 4),
+            f"an event of {large:,} bytes": lambda: _reading_bytewise(large) / large,
         },
-        2,  # each takes half a minute
+        3,
+        warm_up=False,  # each takes many seconds
     )
     report("cost against size: a byte read by itself", figures, "µs", 1e6)
+    goal("cost of a byte that arrives alone, in a long event against a short one", figures[1], figures[0], at_most=1.25)
 
 
 def _mean(case: Callable[[], float], times: int) -> float:
@@ -247,6 +262,11 @@ def _query() -> None:
         ROUNDS,
     )
     report(f"reading a query of 50 messages ({len(body)} bytes)", figures, "µs", 1e6)
+    mine = named(figures, "decode_request")
+    goal("read a query of 50 messages", mine, named(figures, "fastapi_poe (json and pydantic)"), at_least=4)
+    goal("read a query of 50 messages", mine, figures[0], at_most=1.5)
+    goal("read a query of 50 messages", mine, figures[1], at_most=1.5)
+    cost(f"a query read, {len(body):,} bytes in 50 messages", mine, "µs", 1e6)
     figures = in_turn(
         {
             "encode_request": repeated(lambda: encode_request(request), 100),

@@ -19,6 +19,9 @@ class Sizes:
         replies: events of replies whose cost is compared; the first is what the others are compared to.
         client: events of a reply that a client reads.
         messages: messages of the longer conversation that a client sends.
+        codec: events of a stream that the codec reads.
+        lengths: events of a long reply, and of a short one, that are compared without a server.
+        bytewise: bytes of a long event, and of a short one, that arrive one by one.
     """
 
     burst: int = 1000
@@ -30,9 +33,13 @@ class Sizes:
     replies: tuple[int, ...] = (1000, 10_000, 100_000)
     client: int = 10_000
     messages: int = 50
+    codec: int = 5_000
+    lengths: tuple[int, int] = (100_000, 1_000)
+    bytewise: tuple[int, int] = (8 << 20, 1 << 20)
 
 
 # To see that every case runs; the figures mean nothing.
 SMALLEST = Sizes(
-    burst=3, connections=2, paced_streams=2, paced=25, silent=20, visits=2, replies=(2, 3), client=3, messages=2
-)
+    burst=3, connections=2, paced_streams=2, paced=25, silent=20, visits=2, replies=(2, 3), client=3, messages=2,
+    codec=3, lengths=(4, 2), bytewise=(8, 1),
+)  # fmt: skip
