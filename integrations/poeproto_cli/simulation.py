@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -75,7 +76,7 @@ def simulate(
             simulator,
             bind=bind,
             worker_class=worker_class,
-            on_ready=lambda address: click.echo(f"simulating Poe at {address}"),
+            on_ready=partial(_begin, simulator),
         )
     except TargetFailed as exc:
         traceback.print_exception(exc.__cause__)  # of code that its author will want to mend
@@ -84,6 +85,11 @@ def simulate(
         raise click.UsageError(str(exc)) from exc
     except OSError as exc:
         raise click.ClickException(f"{exc.strerror or exc}") from exc
+
+
+def _begin(simulator: Simulator, address: str) -> None:
+    simulator.address = address  # which the bots that run in it have to know
+    click.echo(f"simulating Poe at {address}")
 
 
 def _register(simulator: Simulator, described: str, access_key: str | None) -> None:

@@ -34,6 +34,10 @@ class Cat(Bot):
     async def get_settings(self, request, context):
         return SettingsResponse(server_bot_dependencies={"Dog": 1})
 
+class Calling(Cat):
+    async def get_response(self, request, context):
+        yield await context.final_text("Dog", "Woof")
+
 both = {"/": Cat, "/other": Cat}
 app = BotApp(Cat(), access_key="a-key-of-its-own")
 broken = None
@@ -108,6 +112,16 @@ def test_strict(bots: Path) -> None:
             calling(address, "mine", functools.partial(asked, "Web"))
         fetched = calling(address, "mine", lambda client: client.sync_settings("Cat"))
         assert fetched == SettingsResponse(server_bot_dependencies={"Dog": 1})
+
+
+@pytest.mark.parametrize("worker_class", ["asyncio", "trio"])
+def test_a_bot_that_calls_another_asks_the_simulator(bots: Path, worker_class: str) -> None:
+    options = ["--worker-class", worker_class, "--bot", f"Calling={bots}:Calling"]
+    with simulating(*options, env={"POE_ACCESS_KEY": KEY}) as simulator:
+        assert calling(simulator.address, "any", functools.partial(asked, "Calling")) == "Woof"
+        reply = simulator_call(simulator.address, "messages", {"bot": "Calling", "text": "hello"})
+    assert isinstance(reply, dict)
+    assert reply["text"] == "Woof"
 
 
 def test_a_database(bots: Path, tmp_path: Path) -> None:
