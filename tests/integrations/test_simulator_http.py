@@ -293,6 +293,7 @@ async def test_costs_that_are_refused(strict: tuple[Simulator, str]) -> None:
         (path, b'{"amounts": [{"amount_usd_milli_cents": 1}]}', 401),
         (path, b"[]", 400),
         (path, b"{", 400),
+        (path, b'{"amounts": ' + b"[" * 200_000 + b"]" * 200_000 + b"}", 400),
     ]:
         response = await post(address, where, body, key=None)
         assert (response.status, where) == (status, where)
