@@ -90,6 +90,7 @@ async def _push(route: Route, settings: SettingsResponse, outside: Outside, limi
         outgoing = Outgoing(outside.transport, outside.in_thread, endpoints, limits, retry)
         await outgoing.sync_settings(name, key, settings)
         synced = True
+        claim.keep()
     finally:
         if not synced:
             claim.give_back()
