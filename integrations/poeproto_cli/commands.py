@@ -39,6 +39,7 @@ from poeproto_cli.bench import bench
 from poeproto_cli.options import access_key_option, bind_option, worker_class_option
 from poeproto_cli.simulation import simulate
 from poeproto_h11 import Client
+from poeproto_h11.origins import split_url
 from poeproto_runtime import AccessKeyMissing
 
 T = TypeVar("T")
@@ -47,12 +48,19 @@ T = TypeVar("T")
 def _checked_endpoint(context: click.Context, parameter: click.Parameter, url: str | None) -> str | None:
     if url is None:
         return None
-    url = url.rstrip("/")
     try:
-        FetchPolicy(origins=[url])
-    except ValueError:
-        raise click.BadParameter(f"{url!r} is not the root of a server, as in http://127.0.0.1:8000") from None
-    return url
+        _origin_of(url)
+        usable = "?" not in url and "#" not in url  # Poe's paths are put behind it
+    except LocalProtocolError:
+        usable = False
+    if not usable:
+        # Without the URL: there may be a password in it.
+        raise click.BadParameter("this is not the address of a server, as in http://127.0.0.1:8000")
+    return url.rstrip("/")
+
+
+def _origin_of(url: str) -> str:
+    return str(split_url(url)[0])
 
 
 _backend = click.option(
@@ -83,7 +91,7 @@ main.add_command(simulate)
     "--endpoint",
     callback=_checked_endpoint,
     metavar="URL",
-    help="Where the bot finds Poe: the root of a simulator, by default Poe itself.",
+    help="Where the bot finds Poe: the address of a simulator, by default Poe itself.",
 )
 @click.option("--allow-fetch", is_flag=True, help="Let the bot fetch attachments: by https, and from the endpoint.")
 @click.option("--no-sync-settings", is_flag=True, help="Do not tell Poe the bot's settings.")
@@ -111,6 +119,7 @@ def serve(
         if context.get_parameter_source("access_key") is ParameterSource.COMMANDLINE:
             raise click.UsageError("--access-key and --allow-without-key exclude each other")
         access_key = None
+    origins = [] if endpoint is None else [_origin_of(endpoint)]
     try:
         run(
             target,
@@ -122,7 +131,7 @@ def serve(
                 allow_without_key=allow_without_key,
                 bot_name=bot_name,
                 endpoints=None if endpoint is None else Endpoints.at(endpoint),
-                fetch_policy=FetchPolicy(origins=[] if endpoint is None else [endpoint]) if allow_fetch else None,
+                fetch_policy=FetchPolicy(origins=origins) if allow_fetch else None,
                 sync_settings=not no_sync_settings,
             ),
             on_ready=lambda address: click.echo(f"serving {target} at {address}"),

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import logging
 import traceback
+from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
-from poeproto import Bot, LocalProtocolError
-from poeproto_asgi import TargetError, TargetFailed, load_app, run
+from poeproto import Bot, Endpoints, Limits, LocalProtocolError
+from poeproto_asgi import Route, TargetError, TargetFailed, load_app, run
 from poeproto_asgi.serving import WorkerClass
 from poeproto_cli.options import access_key_option, bind_option, checked_key, worker_class_option
+from poeproto_runtime import BotService
 
 if TYPE_CHECKING:
     from poeproto_simulator import Simulator
+
+logger = logging.getLogger("poeproto")
 
 
 @click.command()
@@ -75,7 +80,7 @@ def simulate(
             simulator,
             bind=bind,
             worker_class=worker_class,
-            on_ready=lambda address: click.echo(f"simulating Poe at {address}"),
+            on_ready=partial(_begin, simulator),
         )
     except TargetFailed as exc:
         traceback.print_exception(exc.__cause__)  # of code that its author will want to mend
@@ -84,6 +89,11 @@ def simulate(
         raise click.UsageError(str(exc)) from exc
     except OSError as exc:
         raise click.ClickException(f"{exc.strerror or exc}") from exc
+
+
+def _begin(simulator: Simulator, address: str) -> None:
+    simulator.address = address  # which the bots that run in it have to know
+    click.echo(f"simulating Poe at {address}")
 
 
 def _register(simulator: Simulator, described: str, access_key: str | None) -> None:
@@ -98,7 +108,24 @@ def _register(simulator: Simulator, described: str, access_key: str | None) -> N
 
 
 def _loaded(target: str) -> tuple[Bot, str | None]:
-    routes = list(load_app(target, allow_without_key=True).service.routes.values())
+    service = load_app(target, allow_without_key=True).service
+    routes = list(service.routes.values())
     if len(routes) != 1:
         raise click.UsageError(f"{target} has {len(routes)} bots; one is needed")
+    unused = ", ".join(_unused(service, routes[0]))
+    if unused:
+        logger.warning("%s: not used in the simulator: %s", target, unused)
     return routes[0].bot, routes[0].access_key
+
+
+def _unused(service: BotService, route: Route) -> Iterator[str]:
+    """What an application says of a bot that is for the simulator to say here."""
+    outside = service.outside
+    if route.endpoints is not None or (outside is not None and outside.endpoints != Endpoints()):
+        yield "its endpoints"
+    if outside is not None and outside.fetch_policy is not None:
+        yield "its fetch policy"
+    if service.limits != Limits():
+        yield "its limits"
+    if len(route.accepted_keys or ()) > 1:
+        yield "its keys after the first"

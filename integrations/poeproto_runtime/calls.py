@@ -243,8 +243,8 @@ class RequestCalls:
             raise LocalProtocolError("this server offers its bots no calls")
         if self._outgoing is None:
             outside = self._outside
+            endpoints = self._route.poe(outside.endpoints)
             outside.transport.hold()
-            endpoints = self._route.endpoints or outside.endpoints
             self._outgoing = Outgoing(outside.transport, outside.in_thread, endpoints, self._limits, outside.retry)
         return self._outgoing
 

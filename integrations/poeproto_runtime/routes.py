@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from poeproto import Bot, Endpoints
 from poeproto.auth import access_key_set
@@ -24,7 +24,8 @@ class Route:
         access_key: the bot's key, or several while one is being rotated; the first is the one used for calls to Poe.
         allow_without_key: accept requests from anyone; for tests and for servers that check keys elsewhere.
         bot_name: the bot's name on Poe.
-        endpoints: where Poe is for this bot, if elsewhere than for the server's others.
+        endpoints: where Poe is for this bot, if elsewhere than for the server's others; or what tells at each request's
+            first call, and raises a `PoeprotoError` where it cannot.
 
     Raises:
         TypeError: when `bot` is not a `Bot`.
@@ -39,7 +40,7 @@ class Route:
         access_key: str | Iterable[str] | None = None,
         allow_without_key: bool = False,
         bot_name: str | None = None,
-        endpoints: Endpoints | None = None,
+        endpoints: Endpoints | Callable[[], Endpoints] | None = None,
     ) -> None:
         if not isinstance(bot, Bot):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"a Bot is expected, got {bot!r}")
@@ -56,6 +57,12 @@ class Route:
         listed = [access_key] if isinstance(access_key, str) else list(access_key or ())
         self.access_key = listed[0] if listed else None
         self.accepted_keys = None if access_key is None else access_key_set(listed)
+
+    def poe(self, otherwise: Endpoints) -> Endpoints:
+        """Where Poe is for this bot; `otherwise` where the route does not say."""
+        if self.endpoints is None:
+            return otherwise
+        return self.endpoints if isinstance(self.endpoints, Endpoints) else self.endpoints()
 
     def __repr__(self) -> str:
         key = "a key" if self.accepted_keys else "no key"

@@ -2,6 +2,7 @@
 
 The workers of one server load the same bot and start at the same time. They agree through files in the system's
 temporary folder: whoever creates the one for a bot and its settings tells Poe; the others find it there, and do not.
+The file names its process until Poe has been told, so that nobody relies on one that was killed before.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 import logging
 import multiprocessing
 import os
+import secrets
 import stat
 import tempfile
 import time
@@ -19,6 +21,9 @@ logger = logging.getLogger("poeproto")
 
 # Workers of one server start within seconds of each other. What is older is of an earlier start.
 _SAME_START_SECONDS = 60.0
+_DONE = "done"
+# A process's number alone may be that of an earlier one: in a container they begin anew at every start.
+_TOKEN = secrets.token_hex(8)
 
 
 class SyncClaim:
@@ -44,11 +49,11 @@ class SyncClaim:
             try:
                 path.touch(0o600, exist_ok=False)
             except FileExistsError:
-                if time.time() - path.stat().st_mtime < _SAME_START_SECONDS:
+                if time.time() - path.stat().st_mtime < _SAME_START_SECONDS and _counts(path.read_text()):
                     return False
-                path.touch()
+            path.write_text(f"{os.getpid()} {_TOKEN}")
             self._forget_others(folder, path)
-        except OSError as exc:
+        except (OSError, ValueError) as exc:  # or a file says what none of ours would
             logger.debug("no agreement among processes about settings: %s", exc)
             return True  # told twice is better than never
         self._path = path
@@ -65,6 +70,14 @@ class SyncClaim:
             except FileNotFoundError:
                 pass  # another process was here first
 
+    def keep(self) -> None:
+        """Let the claim stand without this process: Poe has been told."""
+        if self._path is not None:
+            try:
+                self._path.write_text(_DONE)
+            except OSError as exc:
+                logger.debug("a claim could not be marked as done: %s", exc)
+
     def give_back(self) -> None:
         """Let another process tell Poe: this one could not."""
         if self._path is not None:
@@ -72,6 +85,26 @@ class SyncClaim:
                 self._path.unlink(missing_ok=True)
             except OSError as exc:
                 logger.debug("a claim could not be given back: %s", exc)
+
+
+def _counts(written: str) -> bool:
+    """Whether Poe was told or is being told by whoever wrote this; an empty file was created a moment ago."""
+    return written in ("", _DONE) or _is_alive(written)
+
+
+def _is_alive(owner: str) -> bool:
+    number, _, token = owner.partition(" ")
+    if int(number) == os.getpid():
+        return token == _TOKEN
+    if os.name != "posix":
+        return True  # elsewhere signal 0 is a signal, and nobody could be asked without harm
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # it is somebody's
+    return True
 
 
 def _may_have_siblings() -> bool:

@@ -78,7 +78,7 @@ async def _settings_of(path: str, route: Route, outside: Outside, limits: Limits
 async def _push(route: Route, settings: SettingsResponse, outside: Outside, limits: Limits) -> None:
     name, key = route.bot_name, route.access_key
     assert name is not None, "only bots with a name are synced"
-    endpoints = route.endpoints or outside.endpoints
+    endpoints = route.poe(outside.endpoints)
     claim = SyncClaim(f"{endpoints.api} {name} {key}", encode_settings(settings))
     if not await outside.in_thread(claim.take):
         logger.info("the settings of %s were synced by another process", name)
@@ -90,6 +90,7 @@ async def _push(route: Route, settings: SettingsResponse, outside: Outside, limi
         outgoing = Outgoing(outside.transport, outside.in_thread, endpoints, limits, retry)
         await outgoing.sync_settings(name, key, settings)
         synced = True
+        claim.keep()
     finally:
         if not synced:
             claim.give_back()

@@ -14,6 +14,7 @@ import anyio.abc
 from poeproto import (
     Attachment,
     Bot,
+    Endpoints,
     Event,
     Limits,
     PoeprotoError,
@@ -33,6 +34,7 @@ from poeproto_simulator.faults import Faults
 from poeproto_simulator.fetching import Fetcher
 from poeproto_simulator.files import Files
 from poeproto_simulator.handling import handle
+from poeproto_simulator.own_calls import OwnFiles, endpoints_at
 from poeproto_simulator.rate import POE_REQUESTS_PER_MINUTE, RateWindow
 from poeproto_simulator.records import DEFAULT_BALANCE, Account, Charge, Conversation, RegisteredBot
 from poeproto_simulator.scripted import Echo
@@ -61,7 +63,8 @@ class Simulator(BotApp):
         limits: the bounds of every exchange.
         fetch_origins: the servers that files may be fetched from for uploads by URL, as in ``http://127.0.0.1:8000``.
             The simulator's own files can be had without.
-        address: where the simulator is reached, for the URLs of files; by default where the last request went.
+        address: where the simulator is reached: for the URLs of files, by default where the last request went; and for
+            the calls of bots that run in it, which have no default.
 
     Raises:
         OSError: when the database cannot be used.
@@ -86,14 +89,15 @@ class Simulator(BotApp):
         address: str | None = None,
     ) -> None:
         # Nothing comes to this route; there has to be one.
-        super().__init__({"/": Route(Echo(), allow_without_key=True)}, limits=limits)
+        policy = OwnFiles(endpoints=self.own_endpoints)
+        super().__init__({"/": Route(Echo(), allow_without_key=True)}, limits=limits, fetch_policy=policy)
         self.limits = limits or Limits()
         self.engine = Poe(strict=strict, balance=balance, api_key=api_key, limits=self.limits)
         self.faults = Faults()
         self.files = Files(self.limits)
         self.fetcher = Fetcher(fetch_origins, self.limits)
         self.rate = RateWindow(POE_REQUESTS_PER_MINUTE if strict else None)
-        self.directory = Directory(self.engine, self.service, lambda: self.client, self.limits)
+        self.directory = Directory(self.engine, self.service, lambda: self.client, self.limits, self.own_endpoints)
         self._address = address
         self._last_root = "http://localhost"
         self._database = None if database is None else Database(database)
@@ -108,6 +112,14 @@ class Simulator(BotApp):
     @address.setter
     def address(self, address: str | None) -> None:
         self._address = address
+
+    def own_endpoints(self) -> Endpoints:
+        """Where the bots that run here find Poe, which is here.
+
+        Raises:
+            LocalProtocolError: when the simulator is not served, or nobody has said where.
+        """
+        return endpoints_at(self._address)
 
     # --- serving
 

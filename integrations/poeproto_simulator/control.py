@@ -9,11 +9,12 @@ nobody answers that question.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from poeproto import Attachment, Event, RemoteProtocolError, decode_event
+from poeproto._json import loads
 from poeproto_simulator.asgi import Receive, Scope, Send, media_type_of, read_body, respond
 from poeproto_simulator.faults import Fault
 from poeproto_simulator.records import messages_to_json, settings_to_json
@@ -59,7 +60,10 @@ async def answer(
     if method == "POST" and media_type_of(scope) != "application/json":
         raise Refused(415, "the body must be application/json")
     if method == "POST":
-        wire = _object(body)
+        try:
+            wire = loads(body)
+        except RemoteProtocolError as exc:
+            raise Refused(400, f"the body is not acceptable: {exc}") from exc
         call = path[0] if len(path) == 1 else ""
         _check(call, wire)
         try:
@@ -165,13 +169,3 @@ def state_of(engine: Poe) -> dict[str, Any]:
         "charges": [charge.as_json() for charge in engine.charges],
         "reports": engine.reports,
     }
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        wire = json.loads(body)
-    except ValueError as exc:
-        raise Refused(400, f"the body is not JSON: {exc}") from None
-    if not isinstance(wire, dict):
-        raise Refused(400, "the body is not a JSON object")
-    return cast("dict[str, Any]", wire)

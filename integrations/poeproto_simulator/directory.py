@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from poeproto import Limits, PoeprotoError, RemoteProtocolError, SettingsResponse
+from poeproto import Endpoints, Limits, PoeprotoError, RemoteProtocolError, SettingsResponse
 from poeproto_h11 import Client
 from poeproto_runtime import BotService, Route
 from poeproto_simulator.bot_servers import BotServer, Forwarding, LocalBot, RemoteBot
@@ -25,13 +25,22 @@ class Directory:
         service: which answers for them.
         client: makes what calls those that have a URL, where it is needed.
         limits: the bounds of every exchange.
+        endpoints: tells those that run here where they find Poe.
     """
 
-    def __init__(self, engine: Poe, service: BotService, client: Callable[[], Client], limits: Limits) -> None:
+    def __init__(
+        self,
+        engine: Poe,
+        service: BotService,
+        client: Callable[[], Client],
+        limits: Limits,
+        endpoints: Callable[[], Endpoints],
+    ) -> None:
         self._engine = engine
         self._service = service
         self._client = client
         self._limits = limits
+        self._endpoints = endpoints
         self._routed: dict[str, tuple[object, ...]] = {}
 
     def find(self, name: str) -> RegisteredBot:
@@ -75,6 +84,7 @@ class Directory:
                 access_key=bot.access_key,
                 allow_without_key=bot.access_key is None,
                 bot_name=bot.name,
+                endpoints=self._endpoints,
             )
         return path
 

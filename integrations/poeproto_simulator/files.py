@@ -85,7 +85,10 @@ class Files:
 
         An identifier is 32 random hexadecimal digits, so no other server's URL is taken for one of ours.
         """
-        parts = urlsplit(url_or_id).path.split("/")
+        try:
+            parts = urlsplit(url_or_id).path.split("/")
+        except ValueError:
+            return None  # not even a URL, as bots and users may send them
         if len(parts) >= 3 and parts[-3] == "files":
             stored = self._files.get(parts[-2])
             return stored if stored and stored.name == unquote(parts[-1]) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -19,6 +19,7 @@ from poeproto import (
     encode_settings,
     encode_sse,
 )
+from poeproto._json import loads
 from poeproto_simulator import control
 from poeproto_simulator.asgi import (
     Receive,
@@ -180,7 +181,7 @@ async def change_settings(simulator: Simulator, call: str, name: str, key: str, 
 def pay(simulator: Simulator, call: str, bot_query_id: str, body: bytes) -> HttpResponse:
     """Answer ``POST /bot/cost/{bot_query_id}/authorize`` or ``.../capture``."""
     try:
-        wire = _object(body)
+        wire = loads(body)
         status = simulator.engine.ledger.pay(call, bot_query_id, cost_items(wire), str(wire.get("access_key") or ""))
     except RemoteProtocolError as exc:
         return Refused(400, str(exc)).as_event()
@@ -188,13 +189,3 @@ def pay(simulator: Simulator, call: str, bot_query_id: str, body: bytes) -> Http
         return refused.as_event()
     result = encode_sse("result", json.dumps({"status": status}))
     return HttpResponse.of(200, "text/event-stream; charset=utf-8", result, STREAM_HEADERS)
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        wire = json.loads(body)
-    except ValueError as exc:
-        raise RemoteProtocolError(f"the body is not JSON: {exc}") from None
-    if not isinstance(wire, dict):
-        raise RemoteProtocolError("the body is not a JSON object")
-    return cast("dict[str, Any]", wire)

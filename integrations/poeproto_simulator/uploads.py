@@ -39,11 +39,14 @@ async def _fetched(simulator: Simulator, form: Form) -> StoredFile:
     url = form.fields.get("download_url")
     if not url:
         raise Refused(400, "the form has neither a file nor a download_url")
-    name = form.fields.get("download_filename") or unquote(urlsplit(url).path.rpartition("/")[2])
     own = simulator.files.find(url)
     if own is None:
         found = await simulator.fetcher.fetch(url)
-        return await simulator.files.store(found.body, name, found.get("content-type"))
-    if own.expired is not None:
+        data, content_type = found.body, found.get("content-type")
+    elif own.expired is not None:
         raise Refused(400, f"the file could not be fetched: status {own.expired}")
-    return await simulator.files.store(await simulator.files.read(own), name, own.content_type)
+    else:
+        data, content_type = await simulator.files.read(own), own.content_type
+    # Only now: it is a URL, or nothing would have been fetched.
+    name = form.fields.get("download_filename") or unquote(urlsplit(url).path.rpartition("/")[2])
+    return await simulator.files.store(data, name, content_type)

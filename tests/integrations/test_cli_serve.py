@@ -232,7 +232,7 @@ class Poe(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
         self.asked.append(self.path)
-        is_query = self.path == "/bot/Cat"
+        is_query = self.path.endswith("/bot/Cat")
         self.respond("text/event-stream", encode_event(Text("meow")) + encode_event(Done()) if is_query else b"{}")
 
     def do_GET(self) -> None:
@@ -249,14 +249,15 @@ class Poe(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def test_a_bot_is_pointed_at_a_simulator(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mount", ["", "/poe/here"])
+def test_a_bot_is_pointed_at_a_simulator(tmp_path: Path, mount: str) -> None:
     (tmp_path / "calling.py").write_text(CALLING)
     Poe.asked.clear()
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Poe) as poe:
         thread = threading.Thread(target=poe.serve_forever)
         thread.start()
         root = f"http://127.0.0.1:{poe.server_port}"
-        options = ["--endpoint", f"{root}/", "--bot-name", "Caller", "--allow-fetch", "--access-key", KEY]
+        options = ["--endpoint", f"{root}{mount}/", "--bot-name", "Caller", "--allow-fetch", "--access-key", KEY]
         try:
             with serving(f"{tmp_path / 'calling.py'}:caller", *options, "--workers", "2") as server:
                 answer = run("query", server.address, f"{root}/file", "--access-key", KEY)
@@ -268,15 +269,19 @@ def test_a_bot_is_pointed_at_a_simulator(tmp_path: Path) -> None:
             thread.join()
     assert status == 0
     assert KEY not in errors
-    assert sorted(set(Poe.asked)) == ["/bot/Cat", f"/bot/update_settings/Caller/{KEY}/1.2"]
+    assert sorted(set(Poe.asked)) == [f"{mount}/bot/Cat", f"{mount}/bot/update_settings/Caller/{KEY}/1.2"]
     assert len(Poe.asked) == 2  # the settings once, though two workers started with them
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:8000", "http://127.0.0.1:8000/a", "ftp://127.0.0.1", ""])
-def test_an_endpoint_is_the_root_of_a_server(bots: Path, url: str) -> None:
+@pytest.mark.parametrize(
+    "url",
+    ["127.0.0.1:8000", "http://127.0.0.1:8000/?a", "http://h/#a", "http://[bad", "http://u:secret@h", "ftp://h", ""],
+)
+def test_an_endpoint_is_an_address_that_paths_can_follow(bots: Path, url: str) -> None:
     done = run("serve", f"{bots}:bot", "--allow-without-key", "--endpoint", url)
     assert done.returncode == 2
-    assert "is not the root of a server" in done.stderr
+    assert "is not the address of a server" in " ".join(done.stderr.split())
+    assert "secret" not in done.stderr
 
 
 def test_an_application_has_its_own_endpoint(bots: Path) -> None:

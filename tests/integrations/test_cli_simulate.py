@@ -24,8 +24,8 @@ from .raw_http import fetch, http_request
 T = TypeVar("T")
 
 BOTS = """
-from poeproto import Bot, SettingsResponse
-from poeproto_asgi import BotApp, Route
+from poeproto import Bot, Endpoints, SettingsResponse
+from poeproto_asgi import BotApp, FetchPolicy, Route
 
 class Cat(Bot):
     async def get_response(self, request, context):
@@ -34,8 +34,18 @@ class Cat(Bot):
     async def get_settings(self, request, context):
         return SettingsResponse(server_bot_dependencies={"Dog": 1})
 
+class Calling(Cat):
+    async def get_response(self, request, context):
+        yield await context.final_text("Dog", "Woof")
+
 both = {"/": Cat, "/other": Cat}
 app = BotApp(Cat(), access_key="a-key-of-its-own")
+elsewhere = BotApp(
+    {"/": Route(Calling(), access_key=["first-of-its-keys", "second-of-its-keys"])},
+    endpoints=Endpoints.at("http://127.0.0.1:9"),
+    fetch_policy=FetchPolicy(origins=["http://127.0.0.1:9"]),
+)
+route = {"/": Route(Calling(), allow_without_key=True, endpoints=Endpoints.at("http://127.0.0.1:9"))}
 broken = None
 """
 
@@ -108,6 +118,34 @@ def test_strict(bots: Path) -> None:
             calling(address, "mine", functools.partial(asked, "Web"))
         fetched = calling(address, "mine", lambda client: client.sync_settings("Cat"))
         assert fetched == SettingsResponse(server_bot_dependencies={"Dog": 1})
+
+
+@pytest.mark.parametrize("worker_class", ["asyncio", "trio"])
+def test_a_bot_that_calls_another_asks_the_simulator(bots: Path, worker_class: str) -> None:
+    options = ["--worker-class", worker_class, "--bot", f"Calling={bots}:Calling"]
+    with simulating(*options, env={"POE_ACCESS_KEY": KEY}) as simulator:
+        assert calling(simulator.address, "any", functools.partial(asked, "Calling")) == "Woof"
+        reply = simulator_call(simulator.address, "messages", {"bot": "Calling", "text": "hello"})
+    assert isinstance(reply, dict)
+    assert reply["text"] == "Woof"
+
+
+def test_what_of_a_target_does_not_count_here_is_said(bots: Path) -> None:
+    options = ["--bot", f"A={bots}:elsewhere", "--bot", f"B={bots}:route", "--bot", f"C={bots}:app"]
+    with simulating(*options) as simulator:
+        for bot in ("A", "B"):
+            assert calling(simulator.address, "any", functools.partial(asked, bot)) == "Woof"
+        simulator.signal(signal.SIGTERM)
+        status, _, errors = simulator.wait()
+    lines = [line.partition(" poeproto: ")[2] for line in errors.splitlines() if " WARNING " in line]
+    assert (status, lines) == (
+        0,
+        [
+            f"{bots}:elsewhere: not used in the simulator: its endpoints, its fetch policy, its keys after the first",
+            f"{bots}:route: not used in the simulator: its endpoints",
+        ],
+    )
+    assert "of-its-keys" not in errors
 
 
 def test_a_database(bots: Path, tmp_path: Path) -> None:

@@ -269,6 +269,69 @@ def test_a_claim_is_taken_once_while_it_is_fresh(folder: Path) -> None:
     assert not SyncClaim("bot", b"a").take()
 
 
+CLAIMING = """
+import os, sys, tempfile
+from poeproto_runtime import sync_claims
+os.getppid = lambda: 7
+tempfile.gettempdir = lambda: sys.argv[1]
+sync_claims._may_have_siblings = lambda: True
+claim = sync_claims.SyncClaim("bot", b"a")
+assert claim.take()
+if sys.argv[2] == "done":
+    claim.keep()
+print("taken", flush=True)
+sys.stdin.read()
+os._exit(9)  # as if killed
+"""
+
+
+@pytest.mark.usefixtures("siblings")
+@pytest.mark.parametrize("state", ["under way", "done"])
+def test_what_becomes_of_the_claim_of_a_process_that_was_killed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    monkeypatch.setattr(os, "getppid", lambda: 7)
+    arguments = [sys.executable, "-c", CLAIMING, str(folder), state]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == "taken\n"
+        assert not SyncClaim("bot", b"a").take()
+        owner.communicate()
+    assert owner.returncode == 9
+    assert SyncClaim("bot", b"a").take() == (state == "under way")
+    assert not SyncClaim("bot", b"a").take()
+
+
+@pytest.mark.usefixtures("siblings")
+def test_a_claim_of_an_earlier_process_of_the_same_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert SyncClaim("bot", b"a").take()
+    monkeypatch.setattr(sync_claims, "_TOKEN", "another")  # containers count from one at every start
+    assert SyncClaim("bot", b"a").take()
+    assert not SyncClaim("bot", b"a").take()
+
+
+@pytest.mark.usefixtures("siblings")
+@pytest.mark.parametrize("written", [b"nonsense", b"\xff"])
+def test_a_claim_that_cannot_be_read(folder: Path, written: bytes) -> None:
+    assert SyncClaim("bot", b"a").take()
+    (path,) = folder.glob("*/*")
+    path.write_bytes(written)
+    assert SyncClaim("bot", b"a").take()
+
+
+@pytest.mark.usefixtures("siblings")
+async def test_settings_that_were_told_need_no_living_process(monkeypatch: pytest.MonkeyPatch, logged: Logged) -> None:
+    def dead(owner: str) -> bool:
+        return False
+
+    monkeypatch.setattr(sync_claims, "_is_alive", dead)
+    async with poe() as (server, endpoints):
+        for number in range(2):
+            async with app_of(Settled(), endpoints).lifespan():
+                await logged.until("were synced", number + 1)
+        assert len(server.requests) == 1
+
+
 @pytest.mark.usefixtures("siblings")
 def test_settings_that_come_back_are_claimed_again() -> None:
     assert SyncClaim("bot", b"a").take()

@@ -96,7 +96,7 @@ async def test_faults_and_expiries(simulator: Simulator) -> None:
         ("POST", "nothing", {}, 404, "no such path"),
         ("POST", "bots/more", {}, 404, "no such path"),
         ("PUT", "bots", {}, 404, "no such path"),
-        ("POST", "bots", [], 400, "not a JSON object"),
+        ("POST", "bots", [], 400, "expected a JSON object, got an array"),
         ("POST", "bots", {"name": "Cat"}, 400, "KeyError('url')"),
         ("POST", "bots", {"name": "", "url": "http://x/"}, 400, "a bot needs a name"),
         ("POST", "bots", {"name": 5, "url": "http://x/"}, 400, "name: not of the type str"),
@@ -127,6 +127,13 @@ async def test_what_is_refused(
     got, answer = await call(simulator, method, path, wire)
     assert got == status
     assert said in answer["error"]
+
+
+async def test_a_body_that_nests_too_deeply(simulator: Simulator) -> None:
+    body = b'{"name": ' + b"[" * 200_000 + b"]" * 200_000 + b"}"
+    response = await fetch(simulator.address, http_request(body, path="/simulator/users", key=None, headers=[JSON]))
+    assert response.status == 400
+    assert b"nested too deeply" in response.body
 
 
 async def test_a_web_page_of_somebody_else(simulator: Simulator) -> None:

@@ -293,6 +293,7 @@ async def test_costs_that_are_refused(strict: tuple[Simulator, str]) -> None:
         (path, b'{"amounts": [{"amount_usd_milli_cents": 1}]}', 401),
         (path, b"[]", 400),
         (path, b"{", 400),
+        (path, b'{"amounts": ' + b"[" * 200_000 + b"]" * 200_000 + b"}", 400),
     ]:
         response = await post(address, where, body, key=None)
         assert (response.status, where) == (status, where)
@@ -339,6 +340,7 @@ async def test_the_type_of_a_file_without_one(lenient: tuple[Simulator, str]) ->
         ("Content-Type: application/json", b"{}", 415, "a form is expected, got application/json"),
         (URLENCODED, b"download_filename=x", 400, "neither a file nor a download_url"),
         (URLENCODED, b"download_url=file%3A%2F%2F%2Fetc%2Fpasswd", 400, "not an http or https URL"),
+        (URLENCODED, b"download_url=http%3A%2F%2F%5Bbad", 400, "not a URL"),
         (URLENCODED, b"download_url=http%3A%2F%2F127.0.0.1%3A9%2F", 403, "has not been allowed"),
     ],
 )

@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from poeproto import (
+    Attachment,
     BotError,
     ConnectFailed,
     Context,
@@ -182,6 +183,14 @@ async def test_files_of_a_reply_with_their_bytes() -> None:
     assert (second.inline_ref, second.data) == ("x", None)
     assert [each.name for each in again.query.request.query[1].attachments] == ["weather.txt", "x.png"]
     assert expired.files[0].data is None
+
+
+async def test_files_whose_urls_are_none() -> None:
+    bad = File("http://[bad", "x.png", "image/png", "x")
+    async with Simulator() as simulator:
+        simulator.register("Cat", Canned([bad]))
+        reply = await simulator.say("Cat", "hello", attachments=[Attachment("http://[bad", "text/plain", "x")])
+    assert [(file.url, file.data) for file in reply.files] == [("http://[bad", None)]
 
 
 async def test_an_error_of_the_bot() -> None:
