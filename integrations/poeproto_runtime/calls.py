@@ -18,6 +18,7 @@ from poeproto import (
     Limits,
     LocalProtocolError,
     Message,
+    Meta,
     QueryRequest,
     ReplyFold,
     State,
@@ -78,6 +79,7 @@ class RequestCalls:
         self._runs: set[FlowRun[ReplyFold]] = set()
         self._uploading = 0
         self._meta_taken = False
+        self._meta_passed_on: Meta | None = None
         self._closed = False
 
     def end(self) -> bool:
@@ -167,11 +169,26 @@ class RequestCalls:
             changes["extra"] = {name: value for name, value in request.extra.items() if name not in _KEYS}
         return attrs.evolve(request, **changes) if changes else request
 
-    def _takes_meta(self) -> bool:
-        """Whether the reply can begin with a `Meta` still; only the first that comes is taken."""
-        first = not self._meta_taken and self._exchange is not None and self._exchange.our_state is State.OPENED
+    def _takes_meta(self, meta: Meta) -> bool:
+        """Whether the reply can begin with this `Meta` still; only the first that comes is taken."""
+        first = not self._meta_taken and self._can_begin()
         self._meta_taken = True
+        if first:
+            self._meta_passed_on = meta
         return first
+
+    def was_overtaken(self, event: object) -> bool:
+        """Whether that `Meta` was taken from another bot, and the reply has begun since without it.
+
+        Between the two, a bot that merges replies as they arrive may have sent another one's text.
+        """
+        if event is not self._meta_passed_on:
+            return False
+        self._meta_passed_on = None  # sent twice, it is out of order like others
+        return not self._can_begin()
+
+    def _can_begin(self) -> bool:
+        return self._exchange is not None and self._exchange.our_state is State.OPENED
 
     # --- files
 
