@@ -6,6 +6,7 @@ import logging
 import secrets
 from collections.abc import Iterable, Mapping
 
+import anyio
 import attrs
 
 from poeproto import (
@@ -76,6 +77,7 @@ class RequestCalls:
         self._outgoing: Outgoing | None = None
         self._budget: CallBudget | None = None
         self._asked_again = False
+        self._asking = anyio.Lock(fast_acquire=True)
         self._runs: set[FlowRun[ReplyFold]] = set()
         self._uploading = 0
         self._meta_taken = False
@@ -149,14 +151,16 @@ class RequestCalls:
 
     async def _budget_for(self, bot_name: str, context: Context) -> CallBudget:
         declared = self._route.declared
-        if self._budget is None:
-            known = declared.known if declared.known is not None else await declared.ask(context)
-            self._budget = CallBudget(known)
-        if not self._budget.left(bot_name) and not self._asked_again:
-            # The bot may declare more by now, and have told Poe through another process.
-            self._asked_again = True
-            self._budget.declare(await declared.ask(context))
-        return self._budget
+        # One task asks, and the others wait for what it learns: the budget they spend from is one.
+        async with self._asking:
+            if self._budget is None:
+                known = declared.known if declared.known is not None else await declared.ask(context)
+                self._budget = CallBudget(known)
+            if not self._budget.left(bot_name) and not self._asked_again:
+                # The bot may declare more by now, and have told Poe through another process.
+                self._asked_again = True
+                self._budget.declare(await declared.ask(context))
+            return self._budget
 
     def _passed_on(self, request: QueryRequest | str) -> QueryRequest:
         if isinstance(request, str):

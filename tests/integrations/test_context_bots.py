@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import attrs
 import pytest
 from anyio.streams.memory import MemoryObjectSendStream
@@ -29,6 +30,8 @@ from poeproto import (
     QueryRequest,
     ReplaceResponse,
     RequestRefused,
+    SettingsRequest,
+    SettingsResponse,
     SuggestedReply,
     Text,
     UndeclaredDependency,
@@ -270,6 +273,52 @@ async def test_what_a_bot_declares_later_counts() -> None:
         assert isinstance((await served.answer())[0], Error)
         called.dependencies = {"Cat": 1}
         assert await served.answer() == [Text("hello"), Done()]
+
+
+class Hesitating(CallingBot):
+    """Others run while it makes up its mind about its settings, which at first it cannot do at all."""
+
+    async def get_settings(self, request: SettingsRequest, context: Context) -> SettingsResponse:
+        settings = await super().get_settings(request, context)
+        await anyio.lowlevel.checkpoint()
+        if self.asked == 1:
+            raise LookupError("no settings yet")
+        return settings
+
+
+def asking_twice_at_once(then: dict[str, int]) -> Hesitating:
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        called.dependencies = then
+        outcomes: list[str] = []
+
+        async def ask() -> None:
+            try:
+                outcomes.append(await context.final_text("Cat", request))
+            except CallBudgetSpent:
+                outcomes.append("spent")
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            tasks.start_soon(ask)
+        yield ", ".join(sorted(outcomes))
+
+    called = Hesitating(bot)
+    return called
+
+
+async def test_tasks_that_call_first_spend_from_one_budget() -> None:
+    called = asking_twice_at_once({"Cat": 1})
+    async with calling(called, answering(HELLO), answering(HELLO)) as served:
+        assert await served.answer() == [Text("hello, spent"), Done()]
+        assert len(served.poe.requests) == 1
+
+
+async def test_tasks_that_have_spent_all_wait_for_what_the_bot_declares_by_now() -> None:
+    called = asking_twice_at_once({"Cat": 2})
+    called.asked = 1
+    async with calling(called, answering(HELLO), answering(HELLO)) as served:
+        assert await served.answer() == [Text("hello, hello"), Done()]
+    assert called.asked == 3
 
 
 async def test_settings_that_fail_do_not_keep_a_bot_from_answering(caplog: pytest.LogCaptureFixture) -> None:
