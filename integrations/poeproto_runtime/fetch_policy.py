@@ -6,7 +6,7 @@ Users choose them, and the server often stands where its users must not reach.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
 import attrs
@@ -15,6 +15,15 @@ from poeproto import FetchForbidden
 
 # NAT64 (RFC 6052): the last four bytes are an IPv4 address.
 _NAT64 = IPv6Network("64:ff9b::/96")
+# What an `is_global` says depends on the interpreter's age, and it goes by the IANA's registries alone.
+_NOT_PUBLIC = (
+    IPv4Network("192.0.0.0/24"),  # IETF protocol assignments (RFC 6890), those that are global included
+    IPv4Network("192.88.99.0/24"),  # relays of 6to4 (RFC 7526)
+    IPv4Network("168.63.129.16/32"),  # the host's agent, as a virtual machine in Azure sees it
+    IPv6Network("3fff::/20"),  # documentation (RFC 9637)
+)
+# The interface identifier of ISATAP (RFC 5214, 6.1), before the IPv4 address that it leads to; its "u" bit may be set.
+_ISATAP = frozenset({0x00005EFE, 0x02005EFE})
 
 
 def _without_slashes(origins: Iterable[str]) -> frozenset[str]:
@@ -80,4 +89,8 @@ def _is_public(address: IPv4Address | IPv6Address) -> bool:
         # What these lead to is for a relay to say, and nobody runs one any more.
         if address.sixtofour is not None or address.teredo is not None or address.is_site_local:
             return False
+        if int(address) >> 32 & 0xFFFFFFFF in _ISATAP:
+            return False
+    if any(address in network for network in _NOT_PUBLIC):
+        return False
     return address.is_global and not (address.is_multicast or address.is_reserved)
