@@ -26,8 +26,29 @@ _NOT_PUBLIC = (
 _ISATAP = frozenset({0x00005EFE, 0x02005EFE})
 
 
-def _without_slashes(origins: Iterable[str]) -> frozenset[str]:
-    return frozenset(origin.rstrip("/") for origin in origins)
+_PORTS = {"http": 80, "https": 443}
+
+
+def _normalised(origins: Iterable[str]) -> frozenset[str]:
+    if isinstance(origins, str):
+        raise TypeError(f"a list of origins is expected, got the string {origins!r}")
+    return frozenset(map(_origin, origins))
+
+
+def _origin(listed: str) -> str:
+    """The origin as a URL's is written: in lower case, and without the port that its scheme has anyway."""
+    refused = ValueError(f"{listed!r} is not an origin as in https://files.example:8443")
+    given = listed.rstrip("/")
+    try:
+        parts = urlsplit(given)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise refused from None
+    alone = f"{parts.scheme}://{parts.netloc}".lower() == given.lower()
+    if parts.scheme not in _PORTS or not host or "@" in parts.netloc or not alone:
+        raise refused
+    host = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{host}" + ("" if port in (None, _PORTS[parts.scheme]) else f":{port}")
 
 
 @attrs.frozen(kw_only=True)
@@ -38,21 +59,15 @@ class FetchPolicy:
     change its meaning in between. No redirect is followed, and no key is sent.
 
     Attributes:
-        origins: what is allowed whatever its scheme and address, each as ``scheme://host:port``, without the port where
-            it is the scheme's own: a simulator's, for instance.
+        origins: what is allowed whatever its scheme and address, each as ``scheme://host:port``: a simulator's, for
+            instance. Kept in lower case, and without the port where it is the scheme's own.
 
     Raises:
+        TypeError: for one string instead of several.
         ValueError: for an origin that is none.
     """
 
-    origins: frozenset[str] = attrs.field(default=frozenset(), converter=_without_slashes)
-
-    def __attrs_post_init__(self) -> None:
-        for origin in self.origins:
-            parts = urlsplit(origin)
-            known = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
-            if not known or f"{parts.scheme}://{parts.netloc}" != origin:
-                raise ValueError(f"{origin!r} is not an origin as in https://files.example:8443")
+    origins: frozenset[str] = attrs.field(default=frozenset(), converter=_normalised)
 
     def check_origin(self, scheme: str, origin: str) -> bool:
         """Whether the origin is listed, so that its address does not matter.

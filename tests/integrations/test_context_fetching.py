@@ -24,6 +24,7 @@ from poeproto import (
     RetryPolicy,
     Text,
 )
+from poeproto_h11.origins import split_url
 from poeproto_runtime import FetchPolicy
 from poeproto_runtime.fetch_policy import check_address
 
@@ -218,11 +219,37 @@ async def test_a_name_with_one_private_address_is_refused_whole(monkeypatch: pyt
 
 @pytest.mark.parametrize(
     "origin",
-    ["", "files.example", "https://", "https://files.example/a", "ftp://a", "https://user:pass@a", "https://a?b"],
-)
+    [
+        "", "files.example", "https://", "https://files.example/a", "ftp://a", "https://user:pass@a", "https://a?b",
+        "http://[bad", "http://a:b", "http://a:65536", "https://a#b", "https://a?",
+    ],
+)  # fmt: skip
 def test_what_is_no_origin(origin: str) -> None:
     with pytest.raises(ValueError, match="is not an origin"):
         FetchPolicy(origins=[origin])
+
+
+def test_origins_are_several() -> None:
+    with pytest.raises(TypeError, match="a list of origins is expected, got the string 'https://a'"):
+        FetchPolicy(origins="https://a")
+
+
+@pytest.mark.parametrize(
+    ("listed", "kept"),
+    [
+        ("HTTP://LOCALHOST:8000/", "http://localhost:8000"),
+        ("http://127.0.0.1:80", "http://127.0.0.1"),
+        ("https://a:443", "https://a"),
+        ("https://a:", "https://a"),
+        ("http://a:443", "http://a:443"),
+        ("http://[::1]:80", "http://[::1]"),
+        ("http://[FD00::1]:8000", "http://[fd00::1]:8000"),
+    ],
+)
+def test_an_origin_is_kept_as_a_url_has_it(listed: str, kept: str) -> None:
+    policy = FetchPolicy(origins=[listed])
+    assert policy.origins == {kept}
+    assert policy.check_origin("http", str(split_url(f"{listed.rstrip('/')}/a")[0]))
 
 
 @pytest.mark.parametrize("listed", ["http://127.0.0.1:1", "https://127.0.0.1:{port}", "http://localhost:{port}"])
