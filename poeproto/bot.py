@@ -39,8 +39,9 @@ class BotReply(Protocol):
 
     Iterating gives its events as they come, so that each can be yielded: without `Done`, since the server writes that
     for the whole; without events this version does not know; and with a `Meta` only as long as the bot's own reply has
-    not begun. An `Error` is raised as a `BotError`, and a bot that lets it pass ends its own reply with the same error.
-    What is left of the reply is given up at the end of the request; ``async with`` does so sooner.
+    not begun; yielded once that has, it is left out. An `Error` is raised as a `BotError`, and a bot that lets it pass
+    ends its own reply with the same error. What is left of the reply is given up at the end of the request; ``async
+    with`` does so sooner.
     """
 
     @property

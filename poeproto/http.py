@@ -113,10 +113,15 @@ class RequestHead(_Head):
 
     @property
     def path(self) -> str:
-        """The path of the target, decoded; a mount's included."""
+        """The path of the target, decoded; a mount's included. Empty for a target that is no URL."""
         path = self.target.partition("?")[0]
-        # The absolute form, which a server must accept (RFC 9112, 3.2.2).
-        return unquote(path if path.startswith("/") else urlsplit(path).path) or "/"
+        if not path.startswith("/"):
+            # The absolute form, which a server must accept (RFC 9112, 3.2.2).
+            try:
+                path = urlsplit(path).path or "/"
+            except ValueError:
+                return ""
+        return unquote(path)
 
     @property
     def query_string(self) -> str:

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Protocol
-from urllib.parse import unquote
 
 import anyio
 import anyio.abc
@@ -113,8 +112,7 @@ class _ConnectionHandler:
         channel = _H11Channel(stream)
         try:
             while (head := await channel.next_head()) is not None:
-                path = unquote(head.target.partition("?")[0])
-                await self._service.handle(head, path, channel)
+                await self._service.handle(head, head.path, channel)
                 if not await channel.ready_for_next():
                     break
         except PeerGone:

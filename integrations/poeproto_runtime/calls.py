@@ -6,6 +6,7 @@ import logging
 import secrets
 from collections.abc import Iterable, Mapping
 
+import anyio
 import attrs
 
 from poeproto import (
@@ -18,6 +19,7 @@ from poeproto import (
     Limits,
     LocalProtocolError,
     Message,
+    Meta,
     QueryRequest,
     ReplyFold,
     State,
@@ -75,9 +77,11 @@ class RequestCalls:
         self._outgoing: Outgoing | None = None
         self._budget: CallBudget | None = None
         self._asked_again = False
+        self._asking = anyio.Lock(fast_acquire=True)
         self._runs: set[FlowRun[ReplyFold]] = set()
         self._uploading = 0
         self._meta_taken = False
+        self._meta_passed_on: Meta | None = None
         self._closed = False
 
     def end(self) -> bool:
@@ -147,14 +151,16 @@ class RequestCalls:
 
     async def _budget_for(self, bot_name: str, context: Context) -> CallBudget:
         declared = self._route.declared
-        if self._budget is None:
-            known = declared.known if declared.known is not None else await declared.ask(context)
-            self._budget = CallBudget(known)
-        if not self._budget.left(bot_name) and not self._asked_again:
-            # The bot may declare more by now, and have told Poe through another process.
-            self._asked_again = True
-            self._budget.declare(await declared.ask(context))
-        return self._budget
+        # One task asks, and the others wait for what it learns: the budget they spend from is one.
+        async with self._asking:
+            if self._budget is None:
+                known = declared.known if declared.known is not None else await declared.ask(context)
+                self._budget = CallBudget(known)
+            if not self._budget.left(bot_name) and not self._asked_again:
+                # The bot may declare more by now, and have told Poe through another process.
+                self._asked_again = True
+                self._budget.declare(await declared.ask(context))
+            return self._budget
 
     def _passed_on(self, request: QueryRequest | str) -> QueryRequest:
         if isinstance(request, str):
@@ -167,11 +173,26 @@ class RequestCalls:
             changes["extra"] = {name: value for name, value in request.extra.items() if name not in _KEYS}
         return attrs.evolve(request, **changes) if changes else request
 
-    def _takes_meta(self) -> bool:
-        """Whether the reply can begin with a `Meta` still; only the first that comes is taken."""
-        first = not self._meta_taken and self._exchange is not None and self._exchange.our_state is State.OPENED
+    def _takes_meta(self, meta: Meta) -> bool:
+        """Whether the reply can begin with this `Meta` still; only the first that comes is taken."""
+        first = not self._meta_taken and self._can_begin()
         self._meta_taken = True
+        if first:
+            self._meta_passed_on = meta
         return first
+
+    def was_overtaken(self, event: object) -> bool:
+        """Whether that `Meta` was taken from another bot, and the reply has begun since without it.
+
+        Between the two, a bot that merges replies as they arrive may have sent another one's text.
+        """
+        if event is not self._meta_passed_on:
+            return False
+        self._meta_passed_on = None  # sent twice, it is out of order like others
+        return not self._can_begin()
+
+    def _can_begin(self) -> bool:
+        return self._exchange is not None and self._exchange.our_state is State.OPENED
 
     # --- files
 

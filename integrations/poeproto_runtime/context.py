@@ -59,6 +59,10 @@ class RequestContext:
         """How often each bot may still be called for this message."""
         return self._calls.calls_left
 
+    def was_overtaken(self, event: object) -> bool:
+        """Whether this `Meta` is another bot's, and other events of the reply went out since it was passed on."""
+        return self._calls.was_overtaken(event)
+
     async def prepare(self) -> None:
         """Make ready what a bot reads of this without waiting."""
         await self._calls.prepare(self)

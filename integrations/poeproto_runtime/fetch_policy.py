@@ -6,7 +6,7 @@ Users choose them, and the server often stands where its users must not reach.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
 import attrs
@@ -15,10 +15,40 @@ from poeproto import FetchForbidden
 
 # NAT64 (RFC 6052): the last four bytes are an IPv4 address.
 _NAT64 = IPv6Network("64:ff9b::/96")
+# What an `is_global` says depends on the interpreter's age, and it goes by the IANA's registries alone.
+_NOT_PUBLIC = (
+    IPv4Network("192.0.0.0/24"),  # IETF protocol assignments (RFC 6890), those that are global included
+    IPv4Network("192.88.99.0/24"),  # relays of 6to4 (RFC 7526)
+    IPv4Network("168.63.129.16/32"),  # the host's agent, as a virtual machine in Azure sees it
+    IPv6Network("3fff::/20"),  # documentation (RFC 9637)
+)
+# The interface identifier of ISATAP (RFC 5214, 6.1), before the IPv4 address that it leads to; its "u" bit may be set.
+_ISATAP = frozenset({0x00005EFE, 0x02005EFE})
 
 
-def _without_slashes(origins: Iterable[str]) -> frozenset[str]:
-    return frozenset(origin.rstrip("/") for origin in origins)
+_PORTS = {"http": 80, "https": 443}
+
+
+def _normalised(origins: Iterable[str]) -> frozenset[str]:
+    if isinstance(origins, str):
+        raise TypeError(f"a list of origins is expected, got the string {origins!r}")
+    return frozenset(map(_origin, origins))
+
+
+def _origin(listed: str) -> str:
+    """The origin as a URL's is written: in lower case, and without the port that its scheme has anyway."""
+    refused = ValueError(f"{listed!r} is not an origin as in https://files.example:8443")
+    given = listed.rstrip("/")
+    try:
+        parts = urlsplit(given)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise refused from None
+    alone = f"{parts.scheme}://{parts.netloc}".lower() == given.lower()
+    if parts.scheme not in _PORTS or not host or "@" in parts.netloc or not alone:
+        raise refused
+    host = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{host}" + ("" if port in (None, _PORTS[parts.scheme]) else f":{port}")
 
 
 @attrs.frozen(kw_only=True)
@@ -29,21 +59,15 @@ class FetchPolicy:
     change its meaning in between. No redirect is followed, and no key is sent.
 
     Attributes:
-        origins: what is allowed whatever its scheme and address, each as ``scheme://host:port``, without the port where
-            it is the scheme's own: a simulator's, for instance.
+        origins: what is allowed whatever its scheme and address, each as ``scheme://host:port``: a simulator's, for
+            instance. Kept in lower case, and without the port where it is the scheme's own.
 
     Raises:
+        TypeError: for one string instead of several.
         ValueError: for an origin that is none.
     """
 
-    origins: frozenset[str] = attrs.field(default=frozenset(), converter=_without_slashes)
-
-    def __attrs_post_init__(self) -> None:
-        for origin in self.origins:
-            parts = urlsplit(origin)
-            known = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
-            if not known or f"{parts.scheme}://{parts.netloc}" != origin:
-                raise ValueError(f"{origin!r} is not an origin as in https://files.example:8443")
+    origins: frozenset[str] = attrs.field(default=frozenset(), converter=_normalised)
 
     def check_origin(self, scheme: str, origin: str) -> bool:
         """Whether the origin is listed, so that its address does not matter.
@@ -80,4 +104,8 @@ def _is_public(address: IPv4Address | IPv6Address) -> bool:
         # What these lead to is for a relay to say, and nobody runs one any more.
         if address.sixtofour is not None or address.teredo is not None or address.is_site_local:
             return False
+        if int(address) >> 32 & 0xFFFFFFFF in _ISATAP:
+            return False
+    if any(address in network for network in _NOT_PUBLIC):
+        return False
     return address.is_global and not (address.is_multicast or address.is_reserved)

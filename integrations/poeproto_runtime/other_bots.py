@@ -17,11 +17,11 @@ class OtherBotsReply:
     Args:
         begin: starts the call, once; the reply gathers in the fold that it is given.
         end: is told when the call is over.
-        takes_meta: whether the bot's own reply can still begin with a `Meta`.
+        takes_meta: whether the bot's own reply can still begin with that `Meta`.
     """
 
     def __init__(
-        self, begin: Begin, end: Callable[[FlowRun[ReplyFold]], object], takes_meta: Callable[[], bool]
+        self, begin: Begin, end: Callable[[FlowRun[ReplyFold]], object], takes_meta: Callable[[Meta], bool]
     ) -> None:
         self.fold = ReplyFold()
         self._begin = begin
@@ -42,7 +42,7 @@ class OtherBotsReply:
 
     async def __anext__(self) -> Event:
         while (event := await self._next_event()) is not None:
-            if isinstance(event, Meta) and not self._takes_meta():
+            if isinstance(event, Meta) and not self._takes_meta(event):
                 continue
             if not isinstance(event, UnknownEvent):
                 return event

@@ -175,9 +175,10 @@ class Outgoing:
     async def upload_by_url(self, url: str, access_key: str | None, name: str | None) -> UploadedFile:
         """Have Poe fetch a file."""
         key = _required(access_key)
+        name_there = _name_in(url)
         with _as_ours():
             request = upload_by_url_request(url, access_key=key, name=name, endpoints=self.endpoints)
-        return await self._upload(request, name or PurePosixPath(urlsplit(url).path).name or "file", key)
+        return await self._upload(request, name or name_there or "file", key)
 
     async def authorize_cost(self, items: CostItem | Iterable[CostItem], bot_query_id: str, key: str | None) -> None:
         """Ask whether the user can pay this."""
@@ -216,6 +217,14 @@ def _as_ours() -> Generator[None]:
         raise
     except ValueError as exc:
         raise LocalProtocolError(str(exc)) from exc
+
+
+def _name_in(url: str) -> str:
+    try:
+        return PurePosixPath(urlsplit(url).path).name
+    except ValueError:
+        # What urlsplit says may quote what a URL holds before its host.
+        raise LocalProtocolError("not a URL: its host is malformed") from None
 
 
 def _usable(access_key: str | None) -> str | None:

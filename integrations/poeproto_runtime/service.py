@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from urllib.parse import urlsplit
 
 import anyio
 
@@ -56,6 +55,7 @@ _TYPES: dict[type[Request], str] = {
     ReportReactionRequest: "report_reaction",
     ReportErrorRequest: "report_error",
 }
+_NO_TARGET = HttpResponse.of(400, "application/json", b'{"error":"the target of the request is no URL"}')
 _NOT_FOUND = HttpResponse.of(404, "application/json", b'{"error":"there is no bot at this path"}')
 
 
@@ -123,15 +123,14 @@ class BotService:
             channel: where its body comes from and its answer goes.
         """
         if not path.startswith("/"):
-            # The absolute form, which a server must accept (RFC 9112, 3.2.2).
-            path = urlsplit(path).path or "/"
+            path = head.path  # a target in the absolute form
         route = self.routes.get(path)
         name, bot_name = (type(route.bot).__name__, route.bot_name) if route is not None else (None, None)
         progress = Progress(self._hooks, head, name, bot_name)
         progress.start()
         try:
             if route is None:
-                await self._respond(channel, _NOT_FOUND, progress)
+                await self._respond(channel, _NOT_FOUND if path else _NO_TARGET, progress)
             elif head.method in ("GET", "HEAD"):
                 await self._respond(channel, _INDEX, progress)
             else:

@@ -135,7 +135,7 @@ class ReplyStream:
                 try:
                     yielded = step.send(None)
                 except StopIteration as stop:
-                    event = stop.value
+                    event: Event | str = stop.value
                 except StopAsyncIteration:
                     return
                 else:
@@ -145,10 +145,14 @@ class ReplyStream:
                     except StopAsyncIteration:
                         return
                     alone = True
-                if posted and type(event) is not Meta:
+                kind = type(event)
+                if kind is Meta:
+                    if self._context.was_overtaken(event):
+                        continue
+                elif posted:
                     put(self._files())
                 full = put(send(Text(event) if isinstance(event, str) else event))
-                if type(event) in _LAST:
+                if kind in _LAST:
                     return
                 if alone:
                     alone = False

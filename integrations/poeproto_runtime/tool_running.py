@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -23,6 +24,7 @@ from poeproto import (
     tool_error,
 )
 from poeproto_runtime.bot_failures import lack_of_funds_in
+from poeproto_runtime.stepping import cancellation_is_ours
 
 logger = logging.getLogger("poeproto")
 
@@ -78,7 +80,9 @@ class ToolRunner:
         try:
             value = await _result_of(function, arguments)
             return ToolResult(call.id, _name(call), tool_content(value))
-        except Exception as exc:
+        except (Exception, asyncio.CancelledError) as exc:
+            if isinstance(exc, asyncio.CancelledError) and cancellation_is_ours():
+                raise
             missing = lack_of_funds_in(exc)
             if missing is not None:
                 raise missing from None

@@ -80,6 +80,9 @@ def test_a_value_is_read_as_latin_1() -> None:
         ("//a/b", "//a/b", "", {}),
         ("http://bot.invalid/a?x=1", "/a", "x=1", {"x": ["1"]}),
         ("http://bot.invalid?x=1", "/", "x=1", {"x": ["1"]}),
+        ("http://bot.invalid/a%3Fb%2523?x=1", "/a?b%23", "x=1", {"x": ["1"]}),
+        ("http://[bad/a?x=1", "", "x=1", {"x": ["1"]}),
+        ("*", "*", "", {}),
     ],
 )
 def test_the_parts_of_a_target(target: str, path: str, query_string: str, query: dict[str, list[str]]) -> None:

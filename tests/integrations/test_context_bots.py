@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import attrs
 import pytest
+from anyio.streams.memory import MemoryObjectSendStream
 
 from poeproto import (
     BotError,
@@ -28,6 +30,8 @@ from poeproto import (
     QueryRequest,
     ReplaceResponse,
     RequestRefused,
+    SettingsRequest,
+    SettingsResponse,
     SuggestedReply,
     Text,
     UndeclaredDependency,
@@ -109,6 +113,60 @@ async def test_two_answers_become_one() -> None:
         # The second `meta` comes too late to be passed on.
         assert await served.answer() == [Meta("text/plain"), Text("meow"), Text(" and "), Text("woof"), Done()]
         assert served.opened == 1
+
+
+async def test_answers_that_are_merged_as_they_arrive() -> None:
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[Event]:
+        sending, events = anyio.create_memory_object_stream[Event](10)
+
+        async def pass_on(name: str, stream: MemoryObjectSendStream[Event]) -> None:
+            async with stream:
+                async for event in context.query_bot(name, request):
+                    await stream.send(event)
+
+        async with events, anyio.create_task_group() as tasks:
+            async with sending:
+                for name in ("Plain", "Meta"):
+                    tasks.start_soon(pass_on, name, sending.clone())
+            async for event in events:
+                yield event
+
+    async def poe(peer: Peer) -> None:
+        plain = "/Plain " in (await peer.read_request()).line
+        await peer.send(reply(Text("plain")) if plain else reply(Meta(), Text("meta")))
+
+    async with calling(CallingBot(bot, Plain=1, Meta=1), poe, poe) as served:
+        events = [event for event in await served.answer() if event != Meta()]
+        assert sorted(event.text for event in events if isinstance(event, Text)) == ["meta", "plain"]
+        assert events[-1] == Done()
+
+
+async def test_a_passed_on_meta_that_was_overtaken_is_left_out() -> None:
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[Event]:
+        async with context.query_bot("Cat", request) as answer:
+            first = await anext(aiter(answer))
+            assert first == Meta("text/plain")
+            yield Text("faster")
+            yield first
+            async for event in answer:
+                yield event
+
+    async with calling(CallingBot(bot, Cat=1), answering(reply(Meta("text/plain"), Text("meow")))) as served:
+        assert await served.answer() == [Text("faster"), Text("meow"), Done()]
+
+
+@pytest.mark.parametrize("before", [[], [Text("faster")]])
+async def test_a_passed_on_meta_is_forgiven_once(before: list[Event], caplog: pytest.LogCaptureFixture) -> None:
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[Event]:
+        first = await anext(aiter(context.query_bot("Cat", request)))
+        for event in (*before, first, first):
+            yield event
+
+    async with calling(CallingBot(bot, Cat=1), answering(reply(Meta(), Text("meow")))) as served:
+        *_, error, done = await served.answer()
+    assert isinstance(error, Error)
+    assert done == Done()
+    assert "Meta is out of order" in caplog.text
 
 
 async def test_events_of_a_later_version_are_not_passed_on() -> None:
@@ -215,6 +273,52 @@ async def test_what_a_bot_declares_later_counts() -> None:
         assert isinstance((await served.answer())[0], Error)
         called.dependencies = {"Cat": 1}
         assert await served.answer() == [Text("hello"), Done()]
+
+
+class Hesitating(CallingBot):
+    """Others run while it makes up its mind about its settings, which at first it cannot do at all."""
+
+    async def get_settings(self, request: SettingsRequest, context: Context) -> SettingsResponse:
+        settings = await super().get_settings(request, context)
+        await anyio.lowlevel.checkpoint()
+        if self.asked == 1:
+            raise LookupError("no settings yet")
+        return settings
+
+
+def asking_twice_at_once(then: dict[str, int]) -> Hesitating:
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        called.dependencies = then
+        outcomes: list[str] = []
+
+        async def ask() -> None:
+            try:
+                outcomes.append(await context.final_text("Cat", request))
+            except CallBudgetSpent:
+                outcomes.append("spent")
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            tasks.start_soon(ask)
+        yield ", ".join(sorted(outcomes))
+
+    called = Hesitating(bot)
+    return called
+
+
+async def test_tasks_that_call_first_spend_from_one_budget() -> None:
+    called = asking_twice_at_once({"Cat": 1})
+    async with calling(called, answering(HELLO), answering(HELLO)) as served:
+        assert await served.answer() == [Text("hello, spent"), Done()]
+        assert len(served.poe.requests) == 1
+
+
+async def test_tasks_that_have_spent_all_wait_for_what_the_bot_declares_by_now() -> None:
+    called = asking_twice_at_once({"Cat": 2})
+    called.asked = 1
+    async with calling(called, answering(HELLO), answering(HELLO)) as served:
+        assert await served.answer() == [Text("hello, hello"), Done()]
+    assert called.asked == 3
 
 
 async def test_settings_that_fail_do_not_keep_a_bot_from_answering(caplog: pytest.LogCaptureFixture) -> None:

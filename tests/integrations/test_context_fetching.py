@@ -24,6 +24,7 @@ from poeproto import (
     RetryPolicy,
     Text,
 )
+from poeproto_h11.origins import split_url
 from poeproto_runtime import FetchPolicy
 from poeproto_runtime.fetch_policy import check_address
 
@@ -150,6 +151,8 @@ async def test_no_address_of_this_machine(host: str) -> None:
         "::", "::1", "fe80::1", "fe80::1%1", "fc00::1", "fd12::1", "fec0::1", "ff02::1", "2001:db8::1", "100::1",
         "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "64:ff9b::a00:1", "64:ff9b:1::1", "2002:7f00:1::",
         "2002:808:808::", "2001:0:808:808::1", "::127.0.0.1", "4000::1",
+        "192.0.0.8", "192.0.0.192", "192.0.0.255", "192.88.99.1", "168.63.129.16", "3fff::1", "3fff:fff::1",
+        "2606:4700::5efe:7f00:1", "2606:4700::200:5efe:7f00:1", "::ffff:168.63.129.16", "64:ff9b::a83f:8110",
     ],
 )  # fmt: skip
 def test_addresses_that_are_not_public(address: str) -> None:
@@ -158,7 +161,19 @@ def test_addresses_that_are_not_public(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "2a00:1450:4001::1", "::ffff:8.8.8.8", "64:ff9b::808:808"]
+    "address",
+    [
+        "8.8.8.8",
+        "1.1.1.1",
+        "2606:4700::1111",
+        "2a00:1450:4001::1",
+        "::ffff:8.8.8.8",
+        "64:ff9b::808:808",
+        "192.0.1.1",
+        "192.88.98.1",
+        "168.63.129.17",
+        "2606:4700::5eff:7f00:1",
+    ],
 )
 def test_addresses_that_are(address: str) -> None:
     check_address(address)
@@ -204,11 +219,37 @@ async def test_a_name_with_one_private_address_is_refused_whole(monkeypatch: pyt
 
 @pytest.mark.parametrize(
     "origin",
-    ["", "files.example", "https://", "https://files.example/a", "ftp://a", "https://user:pass@a", "https://a?b"],
-)
+    [
+        "", "files.example", "https://", "https://files.example/a", "ftp://a", "https://user:pass@a", "https://a?b",
+        "http://[bad", "http://a:b", "http://a:65536", "https://a#b", "https://a?",
+    ],
+)  # fmt: skip
 def test_what_is_no_origin(origin: str) -> None:
     with pytest.raises(ValueError, match="is not an origin"):
         FetchPolicy(origins=[origin])
+
+
+def test_origins_are_several() -> None:
+    with pytest.raises(TypeError, match="a list of origins is expected, got the string 'https://a'"):
+        FetchPolicy(origins="https://a")
+
+
+@pytest.mark.parametrize(
+    ("listed", "kept"),
+    [
+        ("HTTP://LOCALHOST:8000/", "http://localhost:8000"),
+        ("http://127.0.0.1:80", "http://127.0.0.1"),
+        ("https://a:443", "https://a"),
+        ("https://a:", "https://a"),
+        ("http://a:443", "http://a:443"),
+        ("http://[::1]:80", "http://[::1]"),
+        ("http://[FD00::1]:8000", "http://[fd00::1]:8000"),
+    ],
+)
+def test_an_origin_is_kept_as_a_url_has_it(listed: str, kept: str) -> None:
+    policy = FetchPolicy(origins=[listed])
+    assert policy.origins == {kept}
+    assert policy.check_origin("http", str(split_url(f"{listed.rstrip('/')}/a")[0]))
 
 
 @pytest.mark.parametrize("listed", ["http://127.0.0.1:1", "https://127.0.0.1:{port}", "http://localhost:{port}"])

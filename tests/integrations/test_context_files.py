@@ -281,6 +281,21 @@ async def test_an_upload_that_poe_refuses() -> None:
         assert await served.answer() == [Text("status 403"), Done()]
 
 
+@pytest.mark.parametrize("url", ["http://[bad", "https://me:secret@\u2100.invalid/"])
+@pytest.mark.parametrize("name", [None, "a.txt"])
+async def test_a_url_that_is_none(url: str, name: str | None) -> None:
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        with pytest.raises(LocalProtocolError, match="not a URL") as caught:
+            await context.post_attachment(url=url, name=name)
+        yield str(caught.value)
+
+    async with calling(CallingBot(bot), answering(kept())) as served:
+        (told, _) = await served.answer()
+        assert isinstance(told, Text)
+        assert "secret" not in told.text
+        assert served.poe.requests == []
+
+
 @pytest.mark.parametrize("arguments", [{}, {"source": b"x", "url": "https://files.invalid/a"}])
 async def test_a_file_comes_from_one_place(arguments: Any) -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
 import threading
@@ -223,6 +224,41 @@ async def test_a_tool_that_nobody_pays_for_ends_the_reply() -> None:
         (error, _) = await served.answer()
     assert isinstance(error, Error)
     assert error.error_type == "insufficient_fund"
+
+
+async def awaits_what_was_cancelled() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:  # under trio, where only a tool itself could raise it
+        raise asyncio.CancelledError from None
+    task = asyncio.ensure_future(anyio.sleep_forever())
+    task.cancel()
+    await task
+
+
+def raises_it_in_a_thread() -> None:
+    raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize("tool", [awaits_what_was_cancelled, raises_it_in_a_thread])
+async def test_a_tool_that_met_a_cancellation_has_failed_and_was_not_cancelled(tool: Any) -> None:
+    wanted = calls((tool.__name__, ""), ("weather", '{"at": "Rome"}'))
+    async with calling(CallingBot(with_tools([tool, weather]), Model=2), model(wanted, reply(Text("sorry")))) as served:
+        assert await served.answer() == [Text("sorry"), Done()]
+        failed, right = results_in(served.poe.requests[1].body).values()
+    assert json.loads(failed) == {"error": "the tool failed (CancelledError)"}
+    assert right == "rain"
+
+
+@pytest.mark.parametrize("tool", [awaits_what_was_cancelled, raises_it_in_a_thread])
+async def test_or_the_bot_is_told_of_it(tool: Any) -> None:
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        with pytest.raises(ToolFailed):
+            await context.run_tools("Model", request, [WEATHER], [tool], raise_errors=True).text()
+        yield "told"
+
+    async with calling(CallingBot(bot, Model=2), model(calls((tool.__name__, "")))) as served:
+        assert await served.answer() == [Text("told"), Done()]
 
 
 async def test_rounds_are_calls_within_the_budget() -> None:

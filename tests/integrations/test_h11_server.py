@@ -67,6 +67,25 @@ async def ask(connection: Connection, text: str, *headers: str) -> list[Event]:
 # --- what is answered
 
 
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("http://bot.invalid/", 200),
+        ("http://bot.invalid", 200),
+        ("http://bot.invalid?a=b", 200),
+        ("http://bot.invalid/a%3Fb", 404),
+        ("*", 404),
+        ("http://[bad/", 400),
+        ("http://[bad/?a=b", 400),
+    ],
+)
+async def test_targets_that_are_urls(target: str, status: int, caplog: pytest.LogCaptureFixture) -> None:
+    async with serving() as address:
+        for method in ("POST", "GET"):
+            assert (await fetch(address, http_request(path=target, method=method))).status == status
+    assert not caplog.records
+
+
 async def test_a_query() -> None:
     async with serving() as address:
         response = await fetch(address, http_request(query_body("how are you?")))

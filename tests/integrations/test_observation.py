@@ -93,6 +93,7 @@ async def test_the_first_event_is_out_when_it_is_told() -> None:
     [
         ("GET", "/", b"", True, 200, None),
         ("POST", "/nowhere", b"{}", True, 404, None),
+        ("POST", "http://[bad/", b"{}", True, 400, None),
         ("POST", "/", b"{}", False, 401, None),
         ("POST", "/", b"[", True, 400, None),
         ("POST", "/", b'{"type": "settings"}', True, 200, "settings"),
@@ -106,7 +107,7 @@ async def test_every_request(method: str, path: str, body: bytes, key: bool, sta
     assert told.names == ["on_start", "on_end"]
     end = told["on_end"]
     assert (end.status, end.type, end.bytes, end.complete) == (status, type_, len(answer.body), True)
-    assert (end.bot is None) == (path == "/nowhere")
+    assert (end.bot is None) == (path != "/")
 
 
 async def test_a_failure_has_the_id_that_the_log_and_the_peer_have(caplog: pytest.LogCaptureFixture) -> None:
