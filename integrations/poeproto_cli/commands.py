@@ -73,7 +73,7 @@ main.add_command(simulate)
 
 @main.command()
 @click.argument("target")
-@bind_option
+@bind_option("127.0.0.1:8080")
 @worker_class_option
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="The number of processes.")
 @access_key_option

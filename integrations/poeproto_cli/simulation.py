@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@bind_option
+@bind_option("127.0.0.1:8081")
 @worker_class_option
 @click.option("--strict", is_flag=True, help="Refuse unknown keys, bots and queries, and 500 requests a minute.")
 @click.option("--database", type=click.Path(dir_okay=False), help="An SQLite file to keep the state in.")

@@ -128,6 +128,16 @@ def test_a_database(bots: Path, tmp_path: Path) -> None:
     assert KEY not in json.dumps(state)
 
 
+def test_it_has_a_default_address_beside_that_of_serve() -> None:
+    defaults = {
+        name: option.default
+        for name in ("serve", "simulate")
+        for option in main.commands[name].params
+        if option.name == "bind"
+    }
+    assert defaults == {"serve": "127.0.0.1:8080", "simulate": "127.0.0.1:8081"}
+
+
 def test_wrong_usage(bots: Path, tmp_path: Path) -> None:
     for described in ("Cat", "=x", "Cat="):
         result = run("--bot", described)
