@@ -75,7 +75,7 @@ def simulate(
             simulator,
             bind=bind,
             worker_class=worker_class,
-            on_ready=lambda address: click.echo(f"simulating Poe at {address}"),
+            on_ready=_say_where,
         )
     except TargetFailed as exc:
         traceback.print_exception(exc.__cause__)  # of code that its author will want to mend
@@ -84,6 +84,12 @@ def simulate(
         raise click.UsageError(str(exc)) from exc
     except OSError as exc:
         raise click.ClickException(f"{exc.strerror or exc}") from exc
+
+
+def _say_where(address: str) -> None:
+    click.echo(f"simulating Poe at {address}")
+    # Programs read the address from standard output; this is for people.
+    click.echo(f"ask a bot: poeproto query {address}bot/NAME TEXT", err=True)
 
 
 def _register(simulator: Simulator, described: str, access_key: str | None) -> None:
