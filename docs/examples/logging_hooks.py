@@ -1,5 +1,8 @@
 """A bot whose server writes a line of JSON for each request that ends.
 
+It answers anyone, with a key or without. An application says itself which keys its bots take, so that `--access-key` is
+refused beside it; give it `access_key=...` in place of `allow_without_key=True` before others can reach it.
+
 Serve it with: poeproto serve docs/examples/logging_hooks.py:app
 """
 

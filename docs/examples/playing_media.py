@@ -1,6 +1,8 @@
 """A bot whose answers play: Poe has a player for audio, and one for videos. Say "film" for the latter.
 
 Serve it with: poeproto serve docs/examples/playing_media.py:bot --access-key ...
+A simulator has to be allowed to fetch them: poeproto simulate --fetch-from https://upload.wikimedia.org
+--fetch-from https://interactive-examples.mdn.mozilla.net ...
 """
 
 from collections.abc import AsyncIterator

@@ -1,6 +1,7 @@
 """A bot that sends files with its answer: from memory, from the disk, from the web, and one within the text.
 
 Serve it with: poeproto serve docs/examples/sending_files.py:bot --access-key ...
+A simulator has to be allowed to fetch the file from the web: poeproto simulate --fetch-from https://www.apache.org ...
 """
 
 from base64 import b64decode

@@ -15,7 +15,7 @@ import anyio.abc
 
 from poeproto_asgi.app import BotApp
 from poeproto_asgi.serving import WorkerClass, serve
-from poeproto_asgi.targets import AppOptions, load_app
+from poeproto_asgi.targets import AppOptions, load_app, warn_of_unused_key
 from poeproto_runtime.binding import address_of, listen
 
 
@@ -58,6 +58,7 @@ def run(
     options = options or AppOptions(access_key=access_key, allow_without_key=allow_without_key)
     # Loaded here even if it is served elsewhere: a mistake is reported once, before anything listens.
     app = load_app(target, options=options)
+    warn_of_unused_key(target, app, options)
     if workers == 1:
         _run_one(app, listen(bind), worker_class, ready)
     else:

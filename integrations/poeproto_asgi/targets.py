@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import logging
 import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ import attrs
 from poeproto import Bot, Endpoints
 from poeproto_asgi.app import BotApp
 from poeproto_runtime import FetchPolicy, Route
+
+logger = logging.getLogger("poeproto")
 
 
 class TargetError(Exception):
@@ -31,7 +34,8 @@ class AppOptions:
     """What an application is made with whose target brings only bots. It can travel to another process.
 
     Attributes:
-        access_key: the key of every bot that brings none.
+        access_key: the key of every bot that brings none. There must be one that takes it.
+        environment_key: stands in for it. It may be meant for others, so that nothing is refused where no bot takes it.
         allow_without_key: whether bots that bring no key answer anyone.
         bot_name: the name on Poe of a single bot that brings none.
         endpoints: where Poe is, for calls of the bots.
@@ -40,6 +44,7 @@ class AppOptions:
     """
 
     access_key: str | None = attrs.field(default=None, repr=False)
+    environment_key: str | None = attrs.field(default=None, repr=False)
     allow_without_key: bool = False
     bot_name: str | None = None
     endpoints: Endpoints | None = None
@@ -64,18 +69,19 @@ def load_app(
         options: the same and more, in place of both.
 
     Raises:
-        TargetError: when there is no such thing, or it is none of these; when an option is for it to say.
+        TargetError: when there is no such thing, or it is none of these; when an option is for it to say, as the key is
+            where no bot takes it.
         TargetFailed: when its own code raises an exception.
         ValueError: when a bot has neither a key nor the permission to answer anyone.
     """
     options = options or AppOptions(access_key=access_key, allow_without_key=allow_without_key)
     found = _load(target)
     if isinstance(found, BotApp):
-        # A key may be in the environment for others; these were meant.
         if options.bot_name or options.endpoints or options.fetch_policy or not options.sync_settings:
             raise TargetError(
                 f"{target} is a BotApp, which says itself what its bots are called and whom they may call"
             )
+        _refuse_unused_key(target, found, options)
         return found
     if isinstance(found, Mapping):
         bots = cast("Mapping[str, object]", found)
@@ -90,19 +96,41 @@ def load_app(
         if isinstance(bot, Bot):
             bot = Route(
                 bot,
-                access_key=options.access_key,
+                access_key=options.access_key or options.environment_key,
                 allow_without_key=options.allow_without_key,
                 bot_name=options.bot_name,
             )
         if not isinstance(bot, Route):
             raise TargetError(f"{target} is not a bot, a class of bots, a BotApp, or a dict of bots by path: {bot!r}")
         routes[path] = bot
-    return BotApp(
+    app = BotApp(
         routes,
         endpoints=options.endpoints,
         fetch_policy=options.fetch_policy,
         sync_settings=options.sync_settings,
     )
+    _refuse_unused_key(target, app, options)
+    return app
+
+
+def warn_of_unused_key(target: str, app: BotApp, options: AppOptions) -> None:
+    """Say in the log that the key in the environment is nobody's here, and who answers anyone."""
+    if options.access_key is None and options.environment_key is not None and not _takes(app, options.environment_key):
+        anyone = sorted(path for path, route in app.service.routes.items() if route.accepted_keys is None)
+        logger.warning(
+            "the key in the environment is not used: the bots of %s say themselves which keys they take%s",
+            target,
+            f", and anyone is answered at {', '.join(anyone)}" if anyone else "",
+        )
+
+
+def _refuse_unused_key(target: str, app: BotApp, options: AppOptions) -> None:
+    if options.access_key is not None and not _takes(app, options.access_key):
+        raise TargetError(f"the key given would not be used: the bots of {target} say themselves which keys they take")
+
+
+def _takes(app: BotApp, key: str) -> bool:
+    return any(key.encode() in (route.accepted_keys or ()) for route in app.service.routes.values())
 
 
 def _made(cls: type[Bot], target: str) -> Bot:

@@ -81,7 +81,7 @@ main.add_command(simulate)
 
 @main.command()
 @click.argument("target")
-@bind_option
+@bind_option("127.0.0.1:8080")
 @worker_class_option
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="The number of processes.")
 @access_key_option
@@ -115,8 +115,9 @@ def serve(
     bots by path, or a BotApp.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    key_in_environment = context.get_parameter_source("access_key") is not ParameterSource.COMMANDLINE
     if allow_without_key and access_key is not None:
-        if context.get_parameter_source("access_key") is ParameterSource.COMMANDLINE:
+        if not key_in_environment:
             raise click.UsageError("--access-key and --allow-without-key exclude each other")
         access_key = None
     origins = [] if endpoint is None else [_origin_of(endpoint)]
@@ -127,7 +128,8 @@ def serve(
             worker_class=worker_class,
             workers=workers,
             options=AppOptions(
-                access_key=access_key,
+                access_key=None if key_in_environment else access_key,
+                environment_key=access_key if key_in_environment else None,
                 allow_without_key=allow_without_key,
                 bot_name=bot_name,
                 endpoints=None if endpoint is None else Endpoints.at(endpoint),

@@ -23,7 +23,7 @@ logger = logging.getLogger("poeproto")
 
 
 @click.command()
-@bind_option
+@bind_option("127.0.0.1:8081")
 @worker_class_option
 @click.option("--strict", is_flag=True, help="Refuse unknown keys, bots and queries, and 500 requests a minute.")
 @click.option("--database", type=click.Path(dir_okay=False), help="An SQLite file to keep the state in.")
@@ -94,6 +94,8 @@ def simulate(
 def _begin(simulator: Simulator, address: str) -> None:
     simulator.address = address  # which the bots that run in it have to know
     click.echo(f"simulating Poe at {address}")
+    # Programs read the address from standard output; this is for people.
+    click.echo(f"ask a bot: poeproto query {address}bot/NAME TEXT", err=True)
 
 
 def _register(simulator: Simulator, described: str, access_key: str | None) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 import shlex
+import socket
+import subprocess
 from pathlib import Path
 
 import click
 import pytest
 
 from poeproto_cli.commands import main
+
+from ..integrations.command import COMMAND, SECONDS, serving, simulating
 
 # What has a place of its own: the first steps, `make demo`, and every event at once.
 ELSEWHERE = {"cat", "demo", "echo"}
@@ -23,6 +27,21 @@ def rows(checkout: Path) -> list[tuple[str, str, str]]:
     rows = ROW.findall(page)
     assert len(rows) == page.count("\n| ") - 1, "a row is not of the form that is read here"
     return rows
+
+
+def test_an_example_is_tried_as_the_page_says(checkout: Path) -> None:
+    page = (checkout / "docs" / "guides.md").read_text(encoding="utf-8")
+    simulate, serve, query = map(shlex.split, re.findall(r"^    \.venv/bin/poeproto (.*)$", page, re.MULTILINE))
+    with socket.create_server(("127.0.0.1", 0)) as probe:  # the two have to know each other's address
+        bot = f"127.0.0.1:{probe.getsockname()[1]}"
+    options = [word.replace("127.0.0.1:8080", bot) for word in simulate[1:]]
+    with simulating(*options, env={"POE_ACCESS_KEY": ""}) as simulator:
+        at = simulator.address.rstrip("/")
+        target, *options = [word.replace("http://127.0.0.1:8081", at) for word in serve[1:]]
+        with serving(f"{checkout}/{target}", *options, bind=bot):
+            arguments = [word.replace("http://127.0.0.1:8081", at) for word in query]
+            done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "H-E-L-L-O\n", "")
 
 
 def test_every_command_is_understood(checkout: Path, rows: list[tuple[str, str, str]]) -> None:

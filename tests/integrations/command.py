@@ -39,9 +39,11 @@ class Serving:
 
 
 @contextmanager
-def serving(target: str, *options: str, env: Mapping[str, str] | None = None) -> Generator[Serving]:
-    """Run `poeproto serve` on a free port, and end it if the test did not."""
-    with _running("serve", target, *options, env=env) as process:
+def serving(
+    target: str, *options: str, env: Mapping[str, str] | None = None, bind: str = "127.0.0.1:0"
+) -> Generator[Serving]:
+    """Run `poeproto serve`, on a free port if not told otherwise, and end it if the test did not."""
+    with _running("serve", target, *options, env=env, bind=bind) as process:
         yield process
 
 
@@ -53,9 +55,9 @@ def simulating(*options: str, env: Mapping[str, str] | None = None) -> Generator
 
 
 @contextmanager
-def _running(*arguments: str, env: Mapping[str, str] | None) -> Generator[Serving]:
+def _running(*arguments: str, env: Mapping[str, str] | None, bind: str = "127.0.0.1:0") -> Generator[Serving]:
     with subprocess.Popen(
-        [*COMMAND, *arguments, "--bind", "127.0.0.1:0"],
+        [*COMMAND, *arguments, "--bind", bind],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -78,7 +78,21 @@ def test_an_absolute_path(folder: Path) -> None:
 def test_an_application_keeps_its_key() -> None:
     app = load_app("some_bots:app")
     assert isinstance(app, BotApp)
-    assert load_app("some_bots:app", access_key="another").service.routes["/"].access_key == KEY
+    for options in (AppOptions(access_key=KEY), AppOptions(environment_key="another")):
+        assert load_app("some_bots:app", options=options).service.routes["/"].access_key == KEY
+
+
+@pytest.mark.parametrize("attribute", ["app", "keyed"])
+def test_a_key_that_no_bot_takes(attribute: str) -> None:
+    with pytest.raises(TargetError, match="the key given would not be used") as caught:
+        load_app(f"some_bots:{attribute}", access_key="another")
+    assert "another" not in str(caught.value)
+
+
+def test_a_key_of_the_environment_stands_in() -> None:
+    options = AppOptions(environment_key=KEY)
+    assert KEY not in repr(options)
+    assert load_app("some_bots:bot", options=options).service.routes["/"].access_key == KEY
 
 
 def test_bots_by_path() -> None:

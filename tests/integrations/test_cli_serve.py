@@ -35,6 +35,7 @@ class Needy(Bot):
 
 bot = Echo()
 app = BotApp(bot, access_key="a-key-of-its-own")
+anyones = BotApp(bot, allow_without_key=True)
 routes = {"/": Echo, "/open": Route(bot, allow_without_key=True)}
 number = 3
 """
@@ -119,6 +120,30 @@ def test_an_application_has_its_own_key(bots: Path) -> None:
     with serving(f"{bots}:app") as server:
         assert query(server.address, "hello", "--access-key", "a-key-of-its-own").stdout == "hello\n"
         assert query(server.address, "hello", "--access-key", KEY).exit_code == 1
+
+
+@pytest.mark.parametrize("attribute", ["app", "anyones"])
+def test_an_application_is_not_given_a_key(bots: Path, attribute: str) -> None:
+    done = run("serve", f"{bots}:{attribute}", "--access-key", KEY, "--bind", "127.0.0.1:0")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "the key given would not be used" in done.stderr
+    assert KEY not in done.stderr
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_that_a_key_of_the_environment_is_not_used_is_logged(bots: Path, workers: str) -> None:
+    with serving(f"{bots}:anyones", "--workers", workers, env={"POE_ACCESS_KEY": KEY}) as server:
+        assert query(server.address, "hello").stdout == "hello\n"
+        server.signal(signal.SIGTERM)
+        status, _, errors = server.wait()
+    assert status == 0
+    [line] = errors.splitlines()
+    assert "WARNING poeproto: the key in the environment is not used" in line
+    assert "anyone is answered at /" in line
+    assert KEY not in line
+    with serving(f"{bots}:app", env={"POE_ACCESS_KEY": "a-key-of-its-own"}) as server:
+        server.signal(signal.SIGTERM)
+        assert server.wait() == (0, "", "")
 
 
 def test_bots_by_path(bots: Path) -> None:

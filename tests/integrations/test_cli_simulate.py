@@ -99,7 +99,14 @@ def test_any_client_by_the_address_alone(bots: Path, worker_class: str) -> None:
             calling(simulator.address, "any", lambda client: client.capture_cost(CostItem(70), "b-1"))
         simulator.signal(signal.SIGTERM)
         status, output, errors = simulator.wait()
-    assert (status, output, errors) == (0, "", "")
+    hint = f"ask a bot: poeproto query {simulator.address}bot/NAME TEXT\n"
+    assert (status, output, errors) == (0, "", hint)
+
+
+def test_it_says_how_a_bot_is_asked(bots: Path) -> None:
+    with simulating("--bot", f"Cat={bots}:Cat") as simulator:
+        url = f"{simulator.address}bot/Cat"
+        assert CliRunner(env={"POE_ACCESS_KEY": None}).invoke(main, ["query", url, "hello"]).stdout == "Meow\n"
 
 
 def test_strict(bots: Path) -> None:
@@ -164,6 +171,16 @@ def test_a_database(bots: Path, tmp_path: Path) -> None:
     (conversation,) = state["conversations"]
     assert [message["content"] for message in conversation["messages"]] == ["hello", "Meow", "again", "Meow"]
     assert KEY not in json.dumps(state)
+
+
+def test_it_has_a_default_address_beside_that_of_serve() -> None:
+    defaults = {
+        name: option.default
+        for name in ("serve", "simulate")
+        for option in main.commands[name].params
+        if option.name == "bind"
+    }
+    assert defaults == {"serve": "127.0.0.1:8080", "simulate": "127.0.0.1:8081"}
 
 
 def test_wrong_usage(bots: Path, tmp_path: Path) -> None:
