@@ -5,7 +5,9 @@ https://creator.poe.com/docs/server-bots/poe-protocol-specification
 
 from __future__ import annotations
 
+import json
 from typing import TypeVar
+from urllib.parse import quote
 
 from poeproto.errors import RequestRefused
 from poeproto.http import HttpResponse, ResponseHead
@@ -23,7 +25,14 @@ _HIDDEN = b"<hidden>"
 
 def size_to_keep(limits: Limits, key: bytes) -> int:
     """How many bytes of a body to keep for the error: so many that a key which `Limits.refusal_body` cuts is whole."""
-    return limits.refusal_body + len(key)
+    return limits.refusal_body + len(_spellings(key)[0])
+
+
+def _spellings(key: bytes) -> list[bytes]:
+    """The key as it is, in a URL, and in JSON, as servers repeat what they were sent; the longest first."""
+    text = key.decode("latin-1")
+    spelt = {key, quote(key, safe="").encode(), json.dumps(text)[1:-1].encode()}
+    return sorted(spelt, key=len, reverse=True)
 
 
 def why_refused(head: ResponseHead | HttpResponse, by: str, call: str, content_type: str | None = None) -> str:
@@ -72,9 +81,16 @@ def without_secret(body: bytes, key: bytes, limits: Limits) -> bytes:
     size = limits.refusal_body
     if len(key) < _SHORTEST_SECRET:
         return body[:size]
-    cut = body.find(key, max(size - len(key) + 1, 0), size + len(key) - 1)
-    end = size if cut < 0 else cut + len(key)
-    return _without_part(body[:end].replace(key, _HIDDEN), key)[:size]
+    spellings, end = _spellings(key), size
+    for spelt in spellings:
+        cut = body.find(spelt, max(size - len(spelt) + 1, 0), size + len(spelt) - 1)
+        end = max(end, cut + len(spelt)) if cut >= 0 else end
+    shown = body[:end]
+    for spelt in spellings:
+        shown = shown.replace(spelt, _HIDDEN)
+    for spelt in spellings:
+        shown = _without_part(shown, spelt)
+    return shown[:size]
 
 
 def _without_part(body: bytes, key: bytes) -> bytes:

@@ -6,7 +6,6 @@ caller's own code, and so that a stream over blocking sockets can stand in.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import socket
@@ -86,11 +85,8 @@ class AnyioConnector:
             with anyio.fail_after(timeout):
                 if self._resolve is None:
                     return await _open(origin.host, origin, context, timeout)
-                *others, last = await self._resolve(origin)
-                for address in others:
-                    with contextlib.suppress(*_FAILURES):
-                        return await _open(address, origin, context, timeout)
-                return await _open(last, origin, context, timeout)
+                end = anyio.current_time() + timeout
+                return await _open_one(await self._resolve(origin), origin, context, end)
         except TimeoutError:
             raise
         except _FAILURES as exc:
@@ -104,6 +100,20 @@ class AnyioConnector:
 
 # The last is a peer that goes away within the TLS handshake.
 _FAILURES = (OSError, UnicodeError, ConnectionLost)
+
+
+async def _open_one(addresses: list[str], origin: Origin, context: ssl.SSLContext | None, end: float) -> ByteStream:
+    """A stream to the first of the addresses that takes it."""
+    failure: Exception | None = None
+    for number, address in enumerate(addresses):
+        # An address that swallows everything must not use up the time of those after it.
+        share = (end - anyio.current_time()) / (len(addresses) - number)
+        try:
+            with anyio.fail_after(share):
+                return await _open(address, origin, context, share)
+        except _FAILURES as exc:
+            failure = exc
+    raise failure or OSError("the name has no address")
 
 
 async def _open(host: str, origin: Origin, context: ssl.SSLContext | None, timeout: float) -> ByteStream:

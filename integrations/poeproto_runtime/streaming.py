@@ -113,12 +113,17 @@ class ReplyStream:
             if self._stopped:
                 return self._apology("the server stopped during a reply", text=_STOPPED, allow_retry=True)
             return self._apology("the bot took too long", text=_TOO_LATE, allow_retry=True)
+        begins = not self._exchange.events
         try:
             files = self._files()
         except LocalProtocolError as exc:
             return self._apology("the bot failed", cause=exc)
         if state in (State.OPENED, State.UNANSWERED) and not files:
             return self._apology("the bot ended without an answer", text=_NO_ANSWER)
+        if files and begins:
+            self._outlet.put(files)
+            files = b""
+            await self._tell_first_event()
         return b"" if state is State.DONE else files + self._exchange.send(Done())
 
     async def _send_events(self, request: QueryRequest) -> None:
@@ -153,6 +158,8 @@ class ReplyStream:
                     put(self._files())
                 full = put(send(Text(event) if isinstance(event, str) else event))
                 if kind in _LAST:
+                    if first and self._exchange.events:
+                        await self._tell_first_event()  # files went before it
                     return
                 if alone:
                     alone = False
@@ -172,6 +179,10 @@ class ReplyStream:
         # entered. For the same reason the deadline is the bot's own: another scope would lie between.
         self._bot_scope.deadline = min(self._bot_scope.deadline, anyio.current_time() + self._limits.cleanup_seconds)
         await noticing_suspension(close_events(events), self._outlet.hand_over)
+
+    async def _tell_first_event(self) -> None:
+        await self._outlet.flush()
+        self._progress.first_event()
 
     def _files(self) -> bytes:
         """The events of files that the bot has posted since the last time."""

@@ -31,6 +31,24 @@ def test_a_key_that_a_lost_connection_cut_is_not_shown_either() -> None:
     assert body_start(b"no: " + KEY[:3], 40) == b"no: " + KEY[:3]
 
 
+@pytest.mark.parametrize(
+    ("key", "spelt"),
+    [
+        (b"ab/+=" + b"x" * 27, b"ab%2F%2B%3D" + b"x" * 27),
+        (b'ab"cd\\' + b"x" * 26, b'ab\\"cd\\\\' + b"x" * 26),
+    ],
+)
+def test_the_key_as_a_url_or_json_spells_it_is_not_shown_either(key: bytes, spelt: bytes) -> None:
+    for before in range(50):
+        for form in (key, spelt):
+            shown = body_start(b"." * before + form + b"!" * 60, 40, key)
+            assert shown == (b"." * before + b"<hidden>" + b"!" * 60)[: len(shown)]
+            assert len(shown) <= 40
+    assert body_start(key + b" " + spelt, 40, key) == b"<hidden> <hidden>"
+    for length in range(4, len(spelt)):
+        assert body_start(b"no: " + spelt[:length], 60, key) == b"no: <hidden>"
+
+
 def test_the_rest_is_shown_up_to_the_bound() -> None:
     assert body_start(b"x" * 100, 40) == b"x" * 40
     assert body_start(b"no such bot", 40) == b"no such bot"

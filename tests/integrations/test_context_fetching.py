@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import anyio
@@ -24,6 +25,7 @@ from poeproto import (
     RetryPolicy,
     Text,
 )
+from poeproto_h11 import Timeouts
 from poeproto_h11.origins import split_url
 from poeproto_runtime import FetchPolicy
 from poeproto_runtime.fetch_policy import check_address
@@ -202,6 +204,53 @@ async def test_the_address_that_was_checked_is_the_one_connected_to(monkeypatch:
             await served.answer()
         assert type(seen[0]) is expected
     assert connected == ["93.184.215.14", "2606:2800::1"]
+
+
+def resolving_to(*addresses: str) -> Any:
+    async def getaddrinfo(host: str, port: int, **more: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+
+    return getaddrinfo
+
+
+@contextmanager
+def swallowing(address: str, port: int) -> Generator[None]:
+    """Let nobody in at that address, and answer nobody either: its queue is full."""
+    with ExitStack() as stack:
+        full = stack.enter_context(socket.socket())
+        full.bind((address, port))
+        full.listen(0)
+        for _ in range(2):  # Linux lets one more wait than was said
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex((address, port))
+        yield
+
+
+async def test_an_address_that_swallows_everything_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(anyio, "getaddrinfo", resolving_to("127.0.0.2", "127.0.0.1"))
+    seen: list[Any] = []
+    more: Any = {"timeouts": Timeouts(connect=2), "retry": RetryPolicy(attempts=1)}
+    async with scripted(answering(response(200, b"content"))) as files:
+        port = int(files.address.rstrip("/").rpartition(":")[2])
+        origin = f"http://files.example:{port}"
+        bot = CallingBot(fetching(seen, f"{origin}/a"))
+        with swallowing("127.0.0.2", port):
+            async with calling(bot, answering(b""), fetch_policy=FetchPolicy(origins=[origin]), **more) as served:
+                await served.answer()
+        await files.until_closed(files.connections)
+    assert seen == [b"content"]
+
+
+async def test_a_name_without_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(anyio, "getaddrinfo", resolving_to())
+    seen: list[Any] = []
+    bot = CallingBot(fetching(seen, "https://files.example/a"))
+    once = RetryPolicy(attempts=1)
+    async with calling(bot, answering(b""), fetch_policy=FetchPolicy(), retry=once) as served:
+        await served.answer()
+    assert type(seen[0]) is ConnectFailed
+    assert str(seen[0]).endswith("the name has no address")
 
 
 async def test_a_name_with_one_private_address_is_refused_whole(monkeypatch: pytest.MonkeyPatch) -> None:

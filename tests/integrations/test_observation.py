@@ -17,8 +17,10 @@ from poeproto_h11 import serve as serve_h11
 from poeproto_runtime import BotService, Hooks, Route
 
 from .bots import BEARER, KEY, FunctionBot, Respond
+from .calling_bots import CallingBot, calling
 from .memory_channel import MemoryChannel
 from .scripted_asgi import request as ask
+from .scripted_peer import answering, response
 from .serving import serving
 
 pytestmark = pytest.mark.anyio
@@ -132,6 +134,21 @@ async def test_a_bots_own_error_is_no_failure_and_no_first_event() -> None:
     await ask(app_of(bot, told))
     assert told.names == ["on_start", "on_end"]
     assert told["on_end"].error_id is None
+
+
+@pytest.mark.parametrize("last", [None, Error(text="no"), Done()])
+async def test_files_alone_are_a_first_event(last: Event | None) -> None:
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[Event]:
+        await context.post_attachment(b"x", name="a.txt")
+        if last is not None:
+            yield last
+
+    told = Told()
+    kept = b'{"attachment_url": "https://files.invalid/a", "mime_type": "text/plain"}'
+    async with calling(CallingBot(bot), answering(response(200, kept)), hooks=Hooks(**told.arguments)) as served:
+        assert len(await served.answer()) == (3 if isinstance(last, Error) else 2)
+    assert told.names == ["on_start", "on_first_event", "on_end"]
+    assert (told["on_end"].events, told["on_end"].complete) == (1, True)
 
 
 async def test_a_peer_that_goes() -> None:
