@@ -140,6 +140,8 @@ class LimitExceeded(RemoteProtocolError):
 class RequestRefused(PoeprotoError):
     """The peer answered with another status than 200, or with another content type than the call promises.
 
+    The message ends with the `error` of a JSON body, cut at 200 characters.
+
     Attributes:
         status: the HTTP status code.
         retry_after: the value of the ``Retry-After`` header as it came (seconds or an HTTP date), if any.

@@ -9,7 +9,8 @@ import json
 from typing import TypeVar
 from urllib.parse import quote
 
-from poeproto.errors import RequestRefused
+from poeproto._json import loads
+from poeproto.errors import RemoteProtocolError, RequestRefused
 from poeproto.http import HttpResponse, ResponseHead
 from poeproto.limits import Limits
 from poeproto.rate_limits import rate_limit, retry_after_seconds
@@ -21,6 +22,8 @@ _SHORTEST_SECRET = 16
 # Fewer characters of a key tell nothing, and are at the end of many a text by chance.
 _SHORTEST_PART = 4
 _HIDDEN = b"<hidden>"
+# How many characters of the peer's own reason a message holds.
+_REASON_LENGTH = 200
 
 
 def size_to_keep(limits: Limits, key: bytes) -> int:
@@ -60,20 +63,36 @@ def refusal(
 
     Args:
         cls: its class.
-        message: what was refused, and by whom.
+        message: what was refused, and by whom; the reason that a JSON body gives is added.
         head: the status and the headers.
         body: the body, or its first `size_to_keep` bytes.
         key: what some servers repeat when they refuse it.
         limits: `Limits.refusal_body` says how much of the body is kept.
     """
+    body_start = without_secret(body, key, limits)
+    reason = _reason_in(body_start, key)
     return cls(
-        message,
+        f"{message}: {reason}" if reason else message,
         status=head.status,
         retry_after=head.get("retry-after"),
         retry_after_seconds=retry_after_seconds(head),
-        body_start=without_secret(body, key, limits),
+        body_start=body_start,
         rate_limit=rate_limit(head),
     )
+
+
+def _reason_in(body: bytes, key: bytes) -> str:
+    """What `error` says in a body of JSON, in one line; empty where there is no such text."""
+    try:
+        reason = loads(body).get("error")
+    except RemoteProtocolError:
+        return ""
+    if not isinstance(reason, str):
+        return ""
+    # What a terminal would obey is not for a message.
+    line = "".join(character if character.isprintable() else "\ufffd" for character in " ".join(reason.split()))
+    # JSON may have held the key in escapes, in which it did not show.
+    return _hidden(line.encode(), key).decode()[:_REASON_LENGTH]
 
 
 def without_secret(body: bytes, key: bytes, limits: Limits) -> bytes:
@@ -81,16 +100,21 @@ def without_secret(body: bytes, key: bytes, limits: Limits) -> bytes:
     size = limits.refusal_body
     if len(key) < _SHORTEST_SECRET:
         return body[:size]
-    spellings, end = _spellings(key), size
-    for spelt in spellings:
+    end = size
+    for spelt in _spellings(key):
         cut = body.find(spelt, max(size - len(spelt) + 1, 0), size + len(spelt) - 1)
         end = max(end, cut + len(spelt)) if cut >= 0 else end
-    shown = body[:end]
-    for spelt in spellings:
-        shown = shown.replace(spelt, _HIDDEN)
-    for spelt in spellings:
-        shown = _without_part(shown, spelt)
-    return shown[:size]
+    return _hidden(body[:end], key)[:size]
+
+
+def _hidden(text: bytes, key: bytes) -> bytes:
+    if len(key) < _SHORTEST_SECRET:
+        return text
+    for spelt in _spellings(key):
+        text = text.replace(spelt, _HIDDEN)
+    for spelt in _spellings(key):
+        text = _without_part(text, spelt)
+    return text
 
 
 def _without_part(body: bytes, key: bytes) -> bytes:

@@ -25,7 +25,6 @@ from poeproto import (
     LocalProtocolError,
     PoeprotoError,
     ReplaceResponse,
-    RequestRefused,
     SettingsResponse,
     SuggestedReply,
     Text,
@@ -204,16 +203,7 @@ def _run(call: Callable[[], Awaitable[T]], backend: str) -> T:
         raise click.UsageError(str(exc)) from exc  # the URL cannot be used
     except PoeprotoError as exc:
         # A bot's words may run over several lines; ours is one.
-        raise click.ClickException(" ".join(_explained(exc).split())) from exc
-
-
-def _explained(exc: PoeprotoError) -> str:
-    if isinstance(exc, RequestRefused):
-        try:
-            return f"{exc}: {json.loads(exc.body_start)['error']}"
-        except (ValueError, KeyError, TypeError):
-            return str(exc)  # the peer is not one of ours
-    return str(exc)
+        raise click.ClickException(" ".join(str(exc).split())) from exc
 
 
 def _checked(url: str) -> str:

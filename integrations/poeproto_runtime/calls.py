@@ -112,7 +112,9 @@ class RequestCalls:
             try:
                 await self._route.declared.ask(context)
             except Exception:
-                logger.exception("%s: get_settings failed before a query", type(self._route.bot).__name__)
+                logger.exception(
+                    "%s: get_settings failed before a query, which goes on", type(self._route.bot).__name__
+                )
 
     def query(self, bot_name: str, request: QueryRequest | str, context: Context) -> OtherBotsReply:
         """Ask another bot."""

@@ -54,6 +54,13 @@ class DeclaredCalls:
         return self.take(await self._bot.get_settings(SettingsRequest(), context))
 
     def take(self, settings: SettingsResponse) -> dict[str, int]:
-        """Go by these settings from now on."""
+        """Go by these settings from now on.
+
+        Raises:
+            TypeError: when they are none.
+        """
+        # A forgotten return would be answered like a report: with settings that say nothing, of the oldest version.
+        if not isinstance(settings, SettingsResponse):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"get_settings must return a SettingsResponse; it returned {settings!r}")
         self.known = dict(settings.server_bot_dependencies)
         return self.known

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from urllib.parse import quote
 
 import anyio
 
@@ -55,8 +56,10 @@ _TYPES: dict[type[Request], str] = {
     ReportReactionRequest: "report_reaction",
     ReportErrorRequest: "report_error",
 }
-_NO_TARGET = HttpResponse.of(400, "application/json", b'{"error":"the target of the request is no URL"}')
-_NOT_FOUND = HttpResponse.of(404, "application/json", b'{"error":"there is no bot at this path"}')
+_NO_URL = "the target of the request is no URL"
+_NO_BOT = "there is no bot at this path"
+_NO_TARGET = HttpResponse.of(400, "application/json", b'{"error":"%s"}' % _NO_URL.encode())
+_NOT_FOUND = HttpResponse.of(404, "application/json", b'{"error":"%s"}' % _NO_BOT.encode())
 
 
 class BotService:
@@ -130,17 +133,19 @@ class BotService:
         progress.start()
         try:
             if route is None:
-                await self._respond(channel, _NOT_FOUND if path else _NO_TARGET, progress)
+                refusal, why = (_NOT_FOUND, _NO_BOT) if path else (_NO_TARGET, _NO_URL)
+                _log_refusal(head, path, refusal, why)
+                await self._respond(channel, refusal, progress)
             elif head.method in ("GET", "HEAD"):
                 await self._respond(channel, _INDEX, progress)
             else:
-                await self._exchange(head, route, channel, progress)
+                await self._exchange(head, path, route, channel, progress)
         except PeerGone:
             logger.debug("the peer went away before its answer")
         finally:
             progress.end()
 
-    async def _exchange(self, head: RequestHead, route: Route, channel: Channel, progress: Progress) -> None:
+    async def _exchange(self, head: RequestHead, path: str, route: Route, channel: Channel, progress: Progress) -> None:
         exchange = BotExchange(route.accepted_keys, self.limits)
         try:
             exchange.receive_head(head)
@@ -150,6 +155,7 @@ class BotService:
         except RemoteProtocolError as exc:
             if exc.response is None:
                 raise  # it always has one here, since nothing was answered yet
+            _log_refusal(head, path, exc.response, str(exc))
             await self._respond(channel, exc.response, progress)
             return
         progress.type = _TYPES.get(type(request))
@@ -194,14 +200,19 @@ class BotService:
             return apology
 
 
+def _log_refusal(head: RequestHead, path: str, response: HttpResponse, why: str) -> None:
+    """Tell whoever looks for the reason why Poe, or a test, gets no answer. Browsers and scanners are no news."""
+    if head.method not in ("GET", "HEAD"):
+        # What the peer chose must not look like another line of the log.
+        line = "".join(character if character.isprintable() else "\ufffd" for character in why)
+        logger.warning("%s %s refused: %d %s", head.method, quote(path), response.status, line)
+
+
 async def _call(route: Route, request: Request, context: RequestContext) -> SettingsResponse | None:
     bot = route.bot
     match request:
         case SettingsRequest():
             settings = await bot.get_settings(request, context)
-            # A forgotten return would be answered like a report: with settings that say nothing, of the oldest version.
-            if not isinstance(settings, SettingsResponse):  # pyright: ignore[reportUnnecessaryIsInstance]
-                raise TypeError(f"get_settings must return a SettingsResponse; it returned {settings!r}")
             route.declared.take(settings)
             return settings
         case ReportFeedbackRequest():

@@ -203,7 +203,9 @@ class ReplyStream:
         except LocalProtocolError:
             return b""  # it has no form that can be sent, and is then a failure like others
         name = type(self._bot).__name__
-        logger.info("%s ends its reply with an error (error id %s): %s", name, self._progress.id, exc)
+        # The exception may be a group, which tells how many there are and not what.
+        meant = error.text if error.error_type is None else f"{error.text} ({error.error_type})"
+        logger.info("%s ends its reply with an error (error id %s): %s", name, self._progress.id, meant)
         return ending + self._exchange.send(Done())
 
     def _apology(

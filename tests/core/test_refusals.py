@@ -67,3 +67,33 @@ def test_what_the_headers_say_about_another_try_is_there() -> None:
     assert (error.status, error.retry_after, error.retry_after_seconds) == (429, "7", 7.0)
     assert error.rate_limit is not None
     assert error.rate_limit.limit == 5
+
+
+def message(body: bytes, limits: Limits | None = None) -> str:
+    return str(refusal(RequestRefused, "no", HttpResponse(500), body, KEY, limits or Limits()))
+
+
+def test_the_reason_that_the_peer_gives_is_in_the_message() -> None:
+    assert message(b'{"error": "the access key is missing or wrong"}') == "no: the access key is missing or wrong"
+    assert message('{"error": "naïve 🐈", "more": 1}'.encode()) == "no: naïve 🐈"
+
+
+def test_the_reason_is_one_short_line_that_no_terminal_obeys() -> None:
+    assert message(b'{"error": "  one\\n\\ttwo\\u001b[2J\\ud83d "}') == "no: one two\ufffd[2J\ufffd"
+    assert message(b'{"error": "' + b"x" * 500 + b'"}') == "no: " + "x" * 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"no such bot", b'{"error": "cut', b'["error"]', b"{}", b'{"error": ["a"]}', b'{"error": ""}', b"\xff"],
+)
+def test_where_no_reason_is_given_none_is_told(body: bytes) -> None:
+    assert message(body) == "no"
+
+
+def test_the_reason_does_not_show_the_key() -> None:
+    escaped = "".join(f"\\u{ord(character):04x}" for character in TEST_ACCESS_KEY).encode()
+    for shown in (KEY, escaped):
+        assert message(b'{"error": "wrong: ' + shown + b'!"}') == "no: wrong: <hidden>!"
+    assert message(b'{"error": "' + b"x" * 190 + escaped + b'"}') == "no: " + "x" * 190 + "<hidden>"
+    assert message(b'{"error": "' + b"x" * 195 + escaped + b'"}') == "no: " + "x" * 195 + "<hidd"

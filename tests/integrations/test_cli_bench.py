@@ -121,7 +121,7 @@ def test_a_bot_of_ones_own(bots: Path, worker_class: str) -> None:
 def test_a_bot_of_ones_own_with_a_key(bots: Path) -> None:
     for target in (f"{bots}:bot", f"{bots}:app"):
         assert bench(target, "--replies", "1", key="a-key-of-its-own").exit_code == 0
-    refuses(bench(f"{bots}:app", key="wrong"), "the bot answered with status 401")
+    refuses(bench(f"{bots}:app", key="wrong"), "the bot answered with status 401: the access key is missing or wrong")
 
 
 def test_a_target_that_is_none(bots: Path, tmp_path: Path) -> None:

@@ -84,7 +84,9 @@ def test_serve_and_query(bots: Path, worker_class: str, number: signal.Signals) 
         assert refusal.stderr == "Error: the bot answered with status 401: the access key is missing or wrong\n"
 
         server.signal(number)
-        assert server.wait() == (0, "", "")
+        status, output, errors = server.wait()
+    assert (status, output) == (0, "")
+    assert errors.endswith("WARNING poeproto: POST / refused: 401 the access key is missing or wrong\n")
     assert not is_taken(server.address)
 
 
