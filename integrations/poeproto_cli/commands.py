@@ -1,6 +1,7 @@
 """The `poeproto` command: serve a bot, query one, ask for its settings, measure it, simulate Poe.
 
-It exits with 0 for success, 1 when the bot or the peer failed (one line on standard error), 2 for wrong usage.
+It exits with 0 for success, 1 when the bot or the peer failed (one line on standard error), 2 for wrong usage, 130
+when a question was interrupted.
 """
 
 from __future__ import annotations
@@ -41,6 +42,11 @@ from poeproto_h11 import Client
 from poeproto_runtime import AccessKeyMissing
 
 T = TypeVar("T")
+
+logger = logging.getLogger("poeproto")
+
+# What shells report of a command that SIGINT ended.
+_INTERRUPTED = 130
 
 
 def _checked_endpoint(context: click.Context, parameter: click.Parameter, url: str | None) -> str | None:
@@ -106,6 +112,8 @@ def serve(
     bots by path, or a BotApp.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if allow_without_key and bot_name is not None and not no_sync_settings:
+        logger.warning("Poe is not told the settings of %s: that takes the bot's key", bot_name)
     key_in_environment = context.get_parameter_source("access_key") is not ParameterSource.COMMANDLINE
     if allow_without_key and access_key is not None:
         if not key_in_environment:
@@ -190,6 +198,9 @@ async def _settings(url: str, access_key: str | None) -> SettingsResponse:
 def _run(call: Callable[[], Awaitable[T]], backend: str) -> T:
     try:
         return anyio.run(call, backend=backend)
+    except KeyboardInterrupt as exc:
+        click.echo("Aborted!", err=True)
+        raise click.exceptions.Exit(_INTERRUPTED) from exc
     except LocalProtocolError as exc:
         raise click.UsageError(str(exc)) from exc  # the URL cannot be used
     except PoeprotoError as exc:
@@ -199,7 +210,11 @@ def _run(call: Callable[[], Awaitable[T]], backend: str) -> T:
 
 def _checked(url: str) -> str:
     if "://" not in url:
-        raise click.UsageError(f"{url!r} is not a URL; did you mean http://{url}?")
+        if not set(url) & set(".:/"):
+            meant = f"https://api.poe.com/bot/{url}, with an API key as --access-key?"
+        else:
+            meant = f"http://{url}?"
+        raise click.UsageError(f"{url!r} is not a URL; did you mean {meant}")
     return url
 
 

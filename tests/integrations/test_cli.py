@@ -183,7 +183,8 @@ def test_nobody_there(command: list[str], backend: str) -> None:
     ("url", "message"),
     [
         ("127.0.0.1:8080", "did you mean http://127.0.0.1:8080?"),
-        ("CatBot", "did you mean http://CatBot?"),
+        ("CatBot", "did you mean https://api.poe.com/bot/CatBot, with an API key as --access-key?"),
+        ("bot.example", "did you mean http://bot.example?"),
         ("ftp://bot.example/", "not an http or https URL"),
         ("http://bot.example:port/", "not a URL"),
         ("http://swordfish@bot.example/", "credentials"),
@@ -263,7 +264,7 @@ def test_an_interrupted_query(address: str, backend: str) -> None:
         assert process.stdout.readline()
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=SECONDS)
-    assert (process.returncode, errors.split()) == (1, ["Aborted!"])
+    assert (process.returncode, errors.split()) == (130, ["Aborted!"])
 
 
 def test_nobody_reads_on(address: str) -> None:
