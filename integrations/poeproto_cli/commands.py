@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import re
+import sys
 import traceback
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -47,6 +49,8 @@ logger = logging.getLogger("poeproto")
 
 # What shells report of a command that SIGINT ended.
 _INTERRUPTED = 130
+# What a terminal obeys: the control characters of ASCII and Latin-1, but for tab and newline.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def _checked_endpoint(context: click.Context, parameter: click.Parameter, url: str | None) -> str | None:
@@ -262,4 +266,10 @@ def _show_json(event: Event) -> None:
 
 def _echo(text: str, *, nl: bool = True, err: bool = False) -> None:
     # Half of a character, as JavaScript peers send them, cannot be printed. Its escape is also JSON's.
-    click.echo(text.encode("utf-8", "backslashreplace").decode(), nl=nl, err=err)
+    text = text.encode("utf-8", "backslashreplace").decode()
+    stream = sys.stderr if err else sys.stdout
+    if stream.isatty():
+        # A bot must not have the terminal do things.
+        text = _CONTROL.sub("\ufffd", text)
+    # With color=True click leaves escape sequences as they are; a pipe or file gets what the bot sent.
+    click.echo(text, nl=nl, err=err, color=True)

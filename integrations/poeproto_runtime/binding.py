@@ -24,7 +24,7 @@ def listen(bind: str) -> socket.socket:
     if not separator or not host or "/" in host or not port.isdecimal():
         raise ValueError(f"the address to bind must be HOST:PORT, got {bind!r}")
     if int(port) > _LARGEST_PORT:
-        raise ValueError(f"the port of the address to bind is at most {_LARGEST_PORT}, got {bind!r}")
+        raise ValueError(f"the port of HOST:PORT is at most {_LARGEST_PORT}, got {bind!r}")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, int(port)), family=family, backlog=BACKLOG)

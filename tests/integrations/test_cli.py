@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -107,6 +108,28 @@ def refuses(result: Result, message: str, status: int = 1) -> None:
 def test_the_text_is_printed(address: str, backend: str) -> None:
     result = invoke("query", address, "how are you?", "--backend", backend)
     assert (result.exit_code, result.stdout, result.stderr) == (0, "how are you?\n", "")
+
+
+ESCAPES = "a\x1b[31mb\tc\x07\x9b2J\nd"
+
+
+def test_a_pipe_gets_what_the_bot_sent(address: str) -> None:
+    assert invoke("query", address, ESCAPES).stdout == f"{ESCAPES}\n"
+    command = [*COMMAND, "query", address, ESCAPES, "--access-key", KEY]
+    assert subprocess.check_output(command, timeout=SECONDS) == f"{ESCAPES}\n".encode()
+
+
+def test_a_terminal_does_not_obey_a_bot(address: str) -> None:
+    ours, theirs = os.openpty()
+    command = [*COMMAND, "query", address, ESCAPES, "--access-key", KEY]
+    try:
+        done = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, timeout=SECONDS, check=False)
+        shown = os.read(ours, 1000).decode()
+    finally:
+        os.close(theirs)
+        os.close(ours)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert shown == "a\ufffd[31mb\tc\ufffd\ufffd2J\r\nd\r\n"
 
 
 def test_what_is_no_text_goes_beside_it(address: str) -> None:
