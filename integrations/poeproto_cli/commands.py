@@ -1,6 +1,7 @@
 """The `poeproto` command: serve a bot, query one, ask for its settings, measure it, simulate Poe.
 
-It exits with 0 for success, 1 when the bot or the peer failed (one line on standard error), 2 for wrong usage.
+It exits with 0 for success, 1 when the bot or the peer failed (one line on standard error), 2 for wrong usage, 130
+when a question was interrupted.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import re
+import sys
 import traceback
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -42,6 +45,13 @@ from poeproto_h11.origins import split_url
 from poeproto_runtime import AccessKeyMissing
 
 T = TypeVar("T")
+
+logger = logging.getLogger("poeproto")
+
+# What shells report of a command that SIGINT ended.
+_INTERRUPTED = 130
+# What a terminal obeys: the control characters of ASCII and Latin-1, but for tab and newline.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def _checked_endpoint(context: click.Context, parameter: click.Parameter, url: str | None) -> str | None:
@@ -114,6 +124,8 @@ def serve(
     bots by path, or a BotApp.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if allow_without_key and bot_name is not None and not no_sync_settings:
+        logger.warning("Poe is not told the settings of %s: that takes the bot's key", bot_name)
     key_in_environment = context.get_parameter_source("access_key") is not ParameterSource.COMMANDLINE
     if allow_without_key and access_key is not None:
         if not key_in_environment:
@@ -199,6 +211,9 @@ async def _settings(url: str, access_key: str | None) -> SettingsResponse:
 def _run(call: Callable[[], Awaitable[T]], backend: str) -> T:
     try:
         return anyio.run(call, backend=backend)
+    except KeyboardInterrupt as exc:
+        click.echo("Aborted!", err=True)
+        raise click.exceptions.Exit(_INTERRUPTED) from exc
     except LocalProtocolError as exc:
         raise click.UsageError(str(exc)) from exc  # the URL cannot be used
     except PoeprotoError as exc:
@@ -208,7 +223,11 @@ def _run(call: Callable[[], Awaitable[T]], backend: str) -> T:
 
 def _checked(url: str) -> str:
     if "://" not in url:
-        raise click.UsageError(f"{url!r} is not a URL; did you mean http://{url}?")
+        if not set(url) & set(".:/"):
+            meant = f"https://api.poe.com/bot/{url}, with an API key as --access-key?"
+        else:
+            meant = f"http://{url}?"
+        raise click.UsageError(f"{url!r} is not a URL; did you mean {meant}")
     return url
 
 
@@ -256,4 +275,10 @@ def _show_json(event: Event) -> None:
 
 def _echo(text: str, *, nl: bool = True, err: bool = False) -> None:
     # Half of a character, as JavaScript peers send them, cannot be printed. Its escape is also JSON's.
-    click.echo(text.encode("utf-8", "backslashreplace").decode(), nl=nl, err=err)
+    text = text.encode("utf-8", "backslashreplace").decode()
+    stream = sys.stderr if err else sys.stdout
+    if stream.isatty():
+        # A bot must not have the terminal do things.
+        text = _CONTROL.sub("\ufffd", text)
+    # With color=True click leaves escape sequences as they are; a pipe or file gets what the bot sent.
+    click.echo(text, nl=nl, err=err, color=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -74,6 +74,7 @@ def simulate(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         simulator = Simulator(strict=strict, database=database, balance=balance, api_key=api_key, fetch_origins=origins)
+        _refuse_repeated_names(bots)
         for described in bots:
             _register(simulator, described, access_key)
         run(
@@ -96,6 +97,13 @@ def _begin(simulator: Simulator, address: str) -> None:
     click.echo(f"simulating Poe at {address}")
     # Programs read the address from standard output; this is for people.
     click.echo(f"ask a bot: poeproto query {address}bot/NAME TEXT", err=True)
+
+
+def _refuse_repeated_names(bots: Iterable[str]) -> None:
+    names = [described.partition("=")[0] for described in bots]
+    for name in names:
+        if names.count(name) > 1:
+            raise click.UsageError(f"--bot {name}=... is given twice, and a name is for one bot")
 
 
 def _register(simulator: Simulator, described: str, access_key: str | None) -> None:

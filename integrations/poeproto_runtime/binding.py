@@ -6,6 +6,7 @@ import os
 import socket
 
 BACKLOG = 1024
+_LARGEST_PORT = 65535
 
 
 def listen(bind: str) -> socket.socket:
@@ -15,13 +16,15 @@ def listen(bind: str) -> socket.socket:
         bind: ``HOST:PORT`` or ``[IPV6]:PORT``; port 0 takes a free one.
 
     Raises:
-        ValueError: when `bind` has another form.
+        ValueError: when `bind` has another form, or its port is too large.
         OSError: when the address cannot be bound; its message names the address.
     """
     host, separator, port = bind.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not separator or not host or "/" in host or not port.isdecimal() or int(port) > 65535:
+    if not separator or not host or "/" in host or not port.isdecimal():
         raise ValueError(f"the address to bind must be HOST:PORT, got {bind!r}")
+    if int(port) > _LARGEST_PORT:
+        raise ValueError(f"the port of HOST:PORT is at most {_LARGEST_PORT}, got {bind!r}")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, int(port)), family=family, backlog=BACKLOG)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -109,6 +110,28 @@ def test_the_text_is_printed(address: str, backend: str) -> None:
     assert (result.exit_code, result.stdout, result.stderr) == (0, "how are you?\n", "")
 
 
+ESCAPES = "a\x1b[31mb\tc\x07\x9b2J\nd"
+
+
+def test_a_pipe_gets_what_the_bot_sent(address: str) -> None:
+    assert invoke("query", address, ESCAPES).stdout == f"{ESCAPES}\n"
+    command = [*COMMAND, "query", address, ESCAPES, "--access-key", KEY]
+    assert subprocess.check_output(command, timeout=SECONDS) == f"{ESCAPES}\n".encode()
+
+
+def test_a_terminal_does_not_obey_a_bot(address: str) -> None:
+    ours, theirs = os.openpty()
+    command = [*COMMAND, "query", address, ESCAPES, "--access-key", KEY]
+    try:
+        done = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, timeout=SECONDS, check=False)
+        shown = os.read(ours, 1000).decode()
+    finally:
+        os.close(theirs)
+        os.close(ours)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert shown == "a\ufffd[31mb\tc\ufffd\ufffd2J\r\nd\r\n"
+
+
 def test_what_is_no_text_goes_beside_it(address: str) -> None:
     result = invoke("query", address, "everything")
     assert (result.exit_code, result.stdout) == (0, "naïve 🐈\nnew\n")
@@ -183,7 +206,8 @@ def test_nobody_there(command: list[str], backend: str) -> None:
     ("url", "message"),
     [
         ("127.0.0.1:8080", "did you mean http://127.0.0.1:8080?"),
-        ("CatBot", "did you mean http://CatBot?"),
+        ("CatBot", "did you mean https://api.poe.com/bot/CatBot, with an API key as --access-key?"),
+        ("bot.example", "did you mean http://bot.example?"),
         ("ftp://bot.example/", "not an http or https URL"),
         ("http://bot.example:port/", "not a URL"),
         ("http://swordfish@bot.example/", "credentials"),
@@ -263,7 +287,7 @@ def test_an_interrupted_query(address: str, backend: str) -> None:
         assert process.stdout.readline()
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=SECONDS)
-    assert (process.returncode, errors.split()) == (1, ["Aborted!"])
+    assert (process.returncode, errors.split()) == (130, ["Aborted!"])
 
 
 def test_nobody_reads_on(address: str) -> None:

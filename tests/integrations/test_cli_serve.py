@@ -118,6 +118,14 @@ def test_without_a_key(bots: Path) -> None:
         assert query(server.address, "hello", "--access-key", "any").stdout == "hello\n"
 
 
+def test_a_name_is_of_no_use_without_a_key(bots: Path) -> None:
+    with serving(f"{bots}:bot", "--allow-without-key", "--bot-name", "Echo") as server:
+        server.signal(signal.SIGTERM)
+        status, _, errors = server.wait()
+    assert status == 0
+    assert errors.endswith("WARNING poeproto: Poe is not told the settings of Echo: that takes the bot's key\n")
+
+
 def test_an_application_has_its_own_key(bots: Path) -> None:
     with serving(f"{bots}:app") as server:
         assert query(server.address, "hello", "--access-key", "a-key-of-its-own").stdout == "hello\n"
@@ -186,6 +194,7 @@ WRONG = [
     pytest.param(["serve", "{file}:bot", "--access-key", "two words"], "visible ASCII", id="a key that cannot be"),
     pytest.param(["serve", "{file}:bot", OPEN, "--bind", "8080"], "HOST:PORT", id="no host"),
     pytest.param(["serve", "{file}:bot", OPEN, "--bind", "127.0.0.1:x"], "HOST:PORT", id="no port"),
+    pytest.param(["serve", "{file}:bot", OPEN, "--bind", "127.0.0.1:80800"], "at most 65535", id="a port too large"),
     pytest.param(["serve", "{file}:bot", OPEN, "--workers", "0"], "--workers", id="no workers"),
     pytest.param(["serve", "{file}:bot", OPEN, "--worker-class", "gevent"], "--worker-class", id="another loop"),
 ]

@@ -188,6 +188,8 @@ def test_wrong_usage(bots: Path, tmp_path: Path) -> None:
         result = run("--bot", described)
         assert result.exit_code == 2
         assert f"--bot {described!r} is not of the form NAME=TARGET_OR_URL" in result.output
+    result = run("--bot", f"Cat={bots}:Cat", "--bot", f"Cat={bots}:app")
+    assert (result.exit_code, "--bot Cat=... is given twice" in result.output) == (2, True)
     result = run("--bot", f"Cat={bots}:both")
     assert (result.exit_code, f"{bots}:both has 2 bots; one is needed" in result.output) == (2, True)
     assert run("--bot", f"Cat={bots}:broken").exit_code == 2
