@@ -97,10 +97,7 @@ def _reason_in(body: bytes, key: bytes) -> str:
 
 def without_secret(body: bytes, key: bytes, limits: Limits) -> bytes:
     """The first `Limits.refusal_body` bytes of what a peer said, without the key in it."""
-    size = limits.refusal_body
-    if len(key) < _SHORTEST_SECRET:
-        return body[:size]
-    end = size
+    end = size = limits.refusal_body
     for spelt in _spellings(key):
         cut = body.find(spelt, max(size - len(spelt) + 1, 0), size + len(spelt) - 1)
         end = max(end, cut + len(spelt)) if cut >= 0 else end
