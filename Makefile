@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-core test-rest test-other-pythons check lint format types generated mutants bench plots wheel-check constraints clean
+.PHONY: help demo test test-core test-rest test-other-pythons check lint format types generated mutants bench plots soak wheel-check constraints clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -79,6 +79,9 @@ bench: $(READY)  ## measure, beside fastapi_poe and others: ten minutes; JSON=FI
 
 plots: $(READY)  ## fill docs/performance.md and draw its plots, from JSON=FILE
 	@$(RUN) benchmarks.document $(or $(JSON),$(FIGURES))
+
+soak: $(READY)  ## faults and floods: what becomes of servers and clients, in figures; JSON=FILE keeps them
+	@$(RUN) benchmarks.soak $(if $(JSON),--json $(JSON))
 
 wheel-check: $(READY)  ## build the wheel, and test it where the checkout cannot be seen
 	.ci/wheel-check

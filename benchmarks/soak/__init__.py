@@ -1,0 +1,1 @@
+"""What becomes of servers and clients under faults and floods, in figures: `make soak`."""

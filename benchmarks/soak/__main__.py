@@ -1,0 +1,43 @@
+"""Runs the scenarios named on the command line, or all of them; fails when one finding breaks its bound."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.soak.findings import Findings
+
+# A scenario adds what it finds; with the second argument true it does everything once and small.
+SCENARIOS: dict[str, Callable[[Findings, bool], None]] = {}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"of {', '.join(SCENARIOS)}; by default all")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="keep the findings there")
+    parser.add_argument("--smallest", action="store_true", help="everything once and small, to see that it runs")
+    arguments = parser.parse_args()
+    unknown = set(arguments.scenarios) - set(SCENARIOS)
+    if unknown:
+        parser.error(f"there is no scenario {', '.join(sorted(unknown))}; there are {', '.join(SCENARIOS)}")
+    findings = Findings()
+    for name in arguments.scenarios or SCENARIOS:
+        start = time.perf_counter()
+        print(f"\n{name}")
+        SCENARIOS[name](findings, arguments.smallest)
+        print(f"  ({time.perf_counter() - start:.0f} s)")
+        if arguments.json:
+            findings.write(arguments.json)
+    broken = [finding for finding in findings.all if not finding.holds]
+    print(f"\n{len(findings.all)} findings, {len(broken)} of which break their bounds")
+    for finding in broken:
+        print(finding)
+    if broken:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
