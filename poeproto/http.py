@@ -1,8 +1,8 @@
 """HTTP requests and responses as values: what an integration is handed to move, whatever library moves it.
 
 Header names are kept in lower case, names and values as bytes, in the order they came: the form that ASGI and h11
-share. Reprs show what tells values apart, and leave out where keys and conversations are: credentials in headers,
-URLs but for scheme and host, queries, bodies.
+share. Reprs show what tells values apart, and leave out where keys and conversations are: the values of all headers
+but a few, URLs but for scheme and host, queries, bodies.
 
 https://www.rfc-editor.org/rfc/rfc9110
 """
@@ -30,7 +30,29 @@ _ORIGIN = re.compile(
     r"([A-Za-z][A-Za-z0-9+.-]*://)(?:[^/?#\\]*@)?([\w.-]+(?::\d+)?|\[[0-9A-Fa-f:.]+\](?::\d+)?)(?![^/?#])"
 )
 
-_SECRET_HEADERS = frozenset({b"authorization", b"proxy-authorization", b"cookie", b"set-cookie"})
+# What these say tells values apart. In any other there may be a key, or a peer may repeat one there.
+_TELLING_HEADERS = frozenset(
+    {
+        b"accept",
+        b"accept-encoding",
+        b"allow",
+        b"cache-control",
+        b"connection",
+        b"content-encoding",
+        b"content-length",
+        b"content-type",
+        b"date",
+        b"host",
+        b"retry-after",
+        b"transfer-encoding",
+    }
+)
+# No word in them is that long, and Poe's keys have 32 characters.
+_LIKE_A_KEY = re.compile(rb"\w{16,}", re.ASCII)
+_HIDDEN = b"<hidden>"
+
+# The paths of Poe that end in a bot's name, its key and a version.
+_KEY_IN_PATH = re.compile(r"((?:update|fetch)_settings/[^/?]*/)[^/?]+")
 
 
 def normalise_headers(pairs: HeaderPairs) -> Headers:
@@ -48,7 +70,11 @@ def _header_bytes(text: bytes | str) -> bytes:
 
 
 def _without_secrets(headers: Headers) -> str:
-    return repr(tuple((name, b"<hidden>" if name in _SECRET_HEADERS else value) for name, value in headers))
+    return repr(
+        tuple(
+            (name, _LIKE_A_KEY.sub(_HIDDEN, value) if name in _TELLING_HEADERS else _HIDDEN) for name, value in headers
+        )
+    )
 
 
 def _size(body: bytes | StreamedBody) -> str:
@@ -63,8 +89,17 @@ def _without_path(url: str) -> str:
 
 
 def _without_query(target: str) -> str:
-    path, question_mark, _ = target.partition("?")
+    path, question_mark, _ = without_key(target).partition("?")
     return repr(f"{path}?…" if question_mark else path)
+
+
+def _without_credentials(root: str) -> str:
+    return _without_path(root) if "@" in root or "?" in root else repr(root)
+
+
+def without_key(path: str) -> str:
+    """The path as logs may show it: without the key in those of Poe that hold one, wherever they were sent."""
+    return _KEY_IN_PATH.sub(r"\1…", path)
 
 
 class _Head:
@@ -278,8 +313,8 @@ class Endpoints:
         files: the root of the file service, likewise.
     """
 
-    api: str = "https://api.poe.com"
-    files: str = "https://www.quora.com"
+    api: str = attrs.field(default="https://api.poe.com", repr=_without_credentials)
+    files: str = attrs.field(default="https://www.quora.com", repr=_without_credentials)
 
     @classmethod
     def at(cls, root: str) -> Endpoints:

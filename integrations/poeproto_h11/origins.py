@@ -43,8 +43,8 @@ def split_url(url: str) -> tuple[Origin, str]:
     """The origin of a URL, and the target to ask it for.
 
     Raises:
-        LocalProtocolError: when the URL is not absolute, not http or https, or holds credentials; the message does not
-            show them.
+        LocalProtocolError: when the URL is not absolute, not http or https, or holds credentials; the message shows
+            nothing of it, since a key may be anywhere.
     """
     try:
         parts = urlsplit(url)
@@ -55,9 +55,9 @@ def split_url(url: str) -> tuple[Origin, str]:
     if parts.username is not None or parts.password is not None:
         raise LocalProtocolError("a URL with credentials in it is refused: they end up in logs; pass access_key")
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
-        raise LocalProtocolError(f"not an http or https URL: {url!r}")
+        raise LocalProtocolError("not an http or https URL with a host")
     if not _HOST.fullmatch(parts.hostname):
-        raise LocalProtocolError(f"not a host name in ASCII, as xn--… is: {parts.hostname!r}")
+        raise LocalProtocolError("not a URL: its host is no address, and no name in ASCII as xn--… is")
     try:
         target = quote(parts.path or "/", safe=_SAFE)
         if parts.query:

@@ -25,6 +25,7 @@ from poeproto import (
     SettingsResponse,
     insert_attachments,
 )
+from poeproto.http import without_key
 from poeproto_runtime.channel import Channel, PeerGone
 from poeproto_runtime.context import RequestContext
 from poeproto_runtime.observing import Hooks, Progress
@@ -205,7 +206,7 @@ def _log_refusal(head: RequestHead, path: str, response: HttpResponse, why: str)
     if head.method not in ("GET", "HEAD"):
         # What the peer chose must not look like another line of the log.
         line = "".join(character if character.isprintable() else "\ufffd" for character in why)
-        logger.warning("%s %s refused: %d %s", head.method, quote(path), response.status, line)
+        logger.warning("%s %s refused: %d %s", head.method, without_key(quote(path)), response.status, line)
 
 
 async def _call(route: Route, request: Request, context: RequestContext) -> SettingsResponse | None:
@@ -221,7 +222,7 @@ async def _call(route: Route, request: Request, context: RequestContext) -> Sett
             await bot.on_reaction(request, context)
         case ReportErrorRequest():
             # Poe tells a bot's author nowhere else.
-            logger.warning("Poe reports an error of the bot: %s %s", request.message, request.metadata)
+            logger.warning("Poe reports an error of the bot: %r %s", request.message, request.metadata)
             await bot.on_error(request, context)
         case _:
             raise TypeError(f"{type(request).__name__} is not a call")
