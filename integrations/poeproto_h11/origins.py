@@ -10,7 +10,8 @@ import attrs
 from poeproto import LocalProtocolError
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_HOST = re.compile(r"[A-Za-z0-9._~-]+|[0-9A-Fa-f:.]+(%[A-Za-z0-9._~-]+)?")  # a name or an address (RFC 3986, 3.2.2)
+# A name or an address, and a port (RFC 3986, 3.2.2). urlsplit takes more, a name behind an address for one.
+_AUTHORITY = re.compile(r"([A-Za-z0-9._~-]+|\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(%[A-Za-z0-9._~-]+)?\])(:\d*)?", re.ASCII)
 # All that a path or query may hold by itself, and the percent sign of what is encoded already.
 _SAFE = "/?:@!$&'()*+,;=-._~%"
 
@@ -56,7 +57,7 @@ def split_url(url: str) -> tuple[Origin, str]:
         raise LocalProtocolError("a URL with credentials in it is refused: they end up in logs; pass access_key")
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
         raise LocalProtocolError("not an http or https URL with a host")
-    if not _HOST.fullmatch(parts.hostname):
+    if not _AUTHORITY.fullmatch(parts.netloc):
         raise LocalProtocolError("not a URL: its host is no address, and no name in ASCII as xn--… is")
     try:
         target = quote(parts.path or "/", safe=_SAFE)
