@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
@@ -65,8 +66,14 @@ def normalise_headers(pairs: HeaderPairs) -> Headers:
 
 
 def _header_bytes(text: bytes | str) -> bytes:
-    # bytes(5) would be five zeros, so a number must not get there.
-    return text.encode("latin-1") if isinstance(text, str) else bytes(memoryview(text))
+    if not isinstance(text, str):
+        return bytes(memoryview(text))  # bytes(5) would be five zeros, so a number must not get there
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError as exc:
+        # Its repr shows the whole text, which may be a key.
+        hidden = UnicodeEncodeError(exc.encoding, "?" * len(text), exc.start, exc.end, exc.reason)
+    raise hidden
 
 
 def _without_secrets(headers: Headers) -> str:
@@ -82,8 +89,11 @@ def _size(body: bytes | StreamedBody) -> str:
     return f"<{len(body)} bytes>"
 
 
-def _without_path(url: str) -> str:
-    # Some of Poe's paths end in a key, and in someone's URL one may stand anywhere.
+def without_path(url: str) -> str:
+    """The URL as a repr may show it: the scheme and the host.
+
+    Some of Poe's paths end in a key, and in someone's URL one may stand anywhere.
+    """
     origin = _ORIGIN.match(url)
     return repr(f"{origin[1]}{origin[2]}{'' if origin.end() == len(url) else '/…'}" if origin else "…")
 
@@ -94,7 +104,7 @@ def _without_query(target: str) -> str:
 
 
 def _without_credentials(root: str) -> str:
-    return _without_path(root) if "@" in root or "?" in root else repr(root)
+    return without_path(root) if "@" in root or "?" in root else repr(root)
 
 
 def without_key(path: str) -> str:
@@ -276,7 +286,7 @@ class HttpRequest(_Head):
     """
 
     method: str
-    url: str = attrs.field(repr=_without_path)
+    url: str = attrs.field(repr=without_path)
     headers: Headers = attrs.field(default=(), converter=normalise_headers, repr=_without_secrets)
     body: bytes | StreamedBody = attrs.field(default=b"", repr=_size)
 
@@ -362,7 +372,6 @@ class Endpoints:
 def _segment(text: str, what: str, *, shown: bool = True) -> str:
     if text in ("", ".", ".."):
         raise ValueError(f"{text!r} is not {what}")
-    try:
+    with suppress(UnicodeEncodeError):  # whose exception holds the text, and would be the context of ours
         return quote(text, safe="")
-    except UnicodeEncodeError:
-        raise ValueError(f"{text!r} is not {what}" if shown else f"what was given is not {what}") from None
+    raise ValueError(f"{text!r} is not {what}" if shown else f"what was given is not {what}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from urllib.parse import quote, urlsplit
 
 import attrs
@@ -59,10 +60,9 @@ def split_url(url: str) -> tuple[Origin, str]:
         raise LocalProtocolError("not an http or https URL with a host")
     if not _AUTHORITY.fullmatch(parts.netloc):
         raise LocalProtocolError("not a URL: its host is no address, and no name in ASCII as xn--… is")
-    try:
+    port = _DEFAULT_PORTS[parts.scheme] if port is None else port
+    with suppress(UnicodeEncodeError):  # whose exception holds the URL, and would be the context of ours
         target = quote(parts.path or "/", safe=_SAFE)
-        if parts.query:
-            target += "?" + quote(parts.query, safe=_SAFE)
-    except UnicodeEncodeError as exc:
-        raise LocalProtocolError(f"not a URL: {exc}") from exc
-    return Origin(parts.scheme, parts.hostname, _DEFAULT_PORTS[parts.scheme] if port is None else port), target
+        query = f"?{quote(parts.query, safe=_SAFE)}" if parts.query else ""
+        return Origin(parts.scheme, parts.hostname, port), target + query
+    raise LocalProtocolError("not a URL: there is half a character in it, a lone surrogate")

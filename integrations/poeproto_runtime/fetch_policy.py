@@ -32,7 +32,7 @@ _PORTS = {"http": 80, "https": 443}
 
 def _normalised(origins: Iterable[str]) -> frozenset[str]:
     if isinstance(origins, str):
-        raise TypeError(f"a list of origins is expected, got the string {origins!r}")
+        raise TypeError("a list of origins is expected, got a string")
     return frozenset(map(_origin, origins))
 
 
