@@ -52,8 +52,8 @@ _TELLING_HEADERS = frozenset(
 _LIKE_A_KEY = re.compile(rb"\w{16,}", re.ASCII)
 _HIDDEN = b"<hidden>"
 
-# The paths of Poe that end in a bot's name, its key and a version.
-_KEY_IN_PATH = re.compile(r"((?:update|fetch)_settings/[^/?]*/)[^/?]+")
+# The paths of Poe that end in a bot's name, its key and a version. Decoded, a key may have slashes.
+_KEY_IN_PATH = re.compile(r"((?:update|fetch)_settings/[^/?]*/)[^?]+")
 
 
 def normalise_headers(pairs: HeaderPairs) -> Headers:

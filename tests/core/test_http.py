@@ -138,7 +138,8 @@ def test_what_a_peer_repeats_in_a_plain_header_is_hidden_as_well() -> None:
 @pytest.mark.parametrize(
     ("target", "shown"),
     [
-        ("/bot/update_settings/b/the-key/1.2", "/bot/update_settings/b/…/1.2"),
+        ("/bot/update_settings/b/the-key/1.2", "/bot/update_settings/b/…"),
+        ("/bot/update_settings/b/the/key/1.2?x", "/bot/update_settings/b/…?…"),
         ("/bot/fetch_settings/b/the-key?x=1", "/bot/fetch_settings/b/…?…"),
         ("http://h/bot/fetch_settings/b/the-key", "http://h/bot/fetch_settings/b/…"),
         ("/bot/update_settings/b", "/bot/update_settings/b"),
