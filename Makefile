@@ -104,5 +104,5 @@ $(READY): $(SETTINGS)
 
 .venv-%/.ready: $(SETTINGS)
 	@echo "Setting up .venv-$*: once."
-	@.ci/make-venv .venv-$* "$$(.ci/find-python $*)" $(INSTALL_ARGUMENTS) -e . pytest hypothesis jsonschema
+	@.ci/make-venv .venv-$* "$$(.ci/find-python $*)" $(INSTALL_ARGUMENTS) -e ".[hypercorn]" pytest hypothesis jsonschema uvicorn
 	@touch $@

@@ -203,8 +203,8 @@ class Context(Protocol):
         """Call this function when the request is over, however it ends; the last registered is called first.
 
         The place for cleanup that awaits: each function runs under a shield, with `Limits.cleanup_seconds` as its own
-        deadline, so one that hangs or fails takes nothing from the others. A bot's own `finally` must not await, because
-        after a cancellation its first await fails again.
+        deadline, so one that hangs or fails takes nothing from the others. A bot's own `finally` must not await,
+        because after a cancellation its first await fails again.
         """
         ...
 
