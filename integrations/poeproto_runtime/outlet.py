@@ -118,7 +118,8 @@ class Outlet:
         """
         wait = self._heartbeat_seconds
         while True:
-            with anyio.move_on_after(wait):
+            # A write that begins meanwhile must not be left alone for longer than it may take.
+            with anyio.move_on_after(min(wait, self._send_seconds)):
                 await self._wake.wait()
                 self._wake = anyio.Event()
             wait = self._last_write + self._heartbeat_seconds - time.monotonic()
