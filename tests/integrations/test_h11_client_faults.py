@@ -5,16 +5,13 @@ from __future__ import annotations
 import contextlib
 import random
 import socket
-import struct
 from collections.abc import Callable, Iterator
 
 import anyio
-import anyio.abc
 import pytest
 
 from poeproto import (
     ConnectFailed,
-    ConnectionLost,
     DeadlineExceeded,
     Done,
     Event,
@@ -33,7 +30,6 @@ from poeproto_h11 import Client, Timeouts
 from .bots import KEY
 from .scripted_peer import (
     HELLO,
-    LAST_CHUNK,
     STREAM_HEAD,
     CannedConnector,
     Peer,
@@ -142,46 +138,6 @@ async def test_another_content_is_refused(headers: list[str], what: str) -> None
 
 
 # --- broken replies
-
-LOST = "the peer closed the connection within the response"
-UNANSWERED = "the peer closed the connection without an answer"
-TEXT = encode_event(Text("a"))
-CUT_SHORT = [
-    pytest.param(STREAM_HEAD + chunk(TEXT), ConnectionLost, LOST, id="between chunks"),
-    pytest.param(STREAM_HEAD + chunk(TEXT)[:-9], ConnectionLost, LOST, id="within a chunk"),
-    pytest.param(response(200, TEXT, EVENT_STREAM)[:-1], ConnectionLost, LOST, id="within its length"),
-    pytest.param(STREAM_HEAD[:30], ConnectionLost, UNANSWERED, id="within the head"),
-    pytest.param(b"", ConnectionLost, UNANSWERED, id="before the head"),
-    pytest.param(STREAM_HEAD + chunk(TEXT) + LAST_CHUNK, IncompleteReply, "without done", id="after the last chunk"),
-    pytest.param(response(200, TEXT, EVENT_STREAM), IncompleteReply, "without done", id="after its length"),
-]
-
-
-@pytest.mark.parametrize(("data", "error", "message"), CUT_SHORT)
-async def test_a_reply_cut_short(data: bytes, error: type[PoeprotoError], message: str) -> None:
-    async with scripted(lambda peer: peer.answer(data)) as server, Client() as client:
-        with pytest.raises(error, match=message) as caught:
-            await read(client, server.address)
-        assert type(caught.value) is error
-
-
-async def test_a_connection_that_is_reset() -> None:
-    async def script(peer: Peer) -> None:
-        await peer.answer(STREAM_HEAD + sent(Text("a")))
-        await received.wait()
-        raw = peer.stream.extra(anyio.abc.SocketAttribute.raw_socket)
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-    received = anyio.Event()
-    async with scripted(script) as server, Client() as client:
-        with pytest.raises(ConnectionLost) as caught:
-            async with client.query(server.address, "hello") as answer:
-                assert await anext(answer) == Text("a")
-                received.set()
-                await anext(answer)
-        assert caught.value.partial is not None
-        assert caught.value.partial.text == "a"
-
 
 GARBAGE = [
     b"SSH-2.0-OpenSSH_9.6\r\n",
