@@ -135,8 +135,9 @@ class _Head:
 
     @property
     def content_coding(self) -> str:
-        """The ``Content-Encoding`` in lower case; "identity" where there is none (RFC 9110, 8.4)."""
-        return (self.get("content-encoding") or "").strip().lower() or "identity"
+        """The ``Content-Encoding`` in lower case, over all headers; "identity" where there is none (RFC 9110, 8.4)."""
+        listed = b",".join(self.get_all("content-encoding")).decode("latin-1").lower().split(",")
+        return ", ".join(coding for name in listed if (coding := name.strip()) not in ("", "identity")) or "identity"
 
 
 @checked

@@ -30,6 +30,8 @@ _SHORTEST_PART = 4
 _HIDDEN = b"<hidden>"
 # How many characters of the peer's own reason a message holds.
 _REASON_LENGTH = 200
+# No media type and no content coding is longer.
+_LONGEST_QUOTATION = 100
 
 
 def size_to_keep(limits: Limits, key: bytes) -> int:
@@ -50,16 +52,21 @@ def why_refused(head: ResponseHead | HttpResponse, by: str, call: str, content_t
     Args:
         head: the status and the headers.
         by: who answered.
-        call: what was asked for.
+        call: what was asked for; empty where that goes without saying.
         content_type: the media type that the call promises, where it matters.
     """
     if head.status != 200:
-        return f"{by} answered with status {head.status} to {call}"
+        return f"{by} answered with status {head.status}{call and ' to '}{call}"
     if head.content_coding != "identity":
-        return f"{by} encoded its answer as {head.content_coding!r}, which was not asked for"
+        return f"{by} encoded its answer as {_quoted(head.content_coding)}, which was not asked for"
     if content_type is not None and head.media_type != content_type:
-        return f"{by} answered with content type {head.media_type!r} instead of {content_type}"
+        return f"{by} answered with content type {_quoted(head.media_type)} instead of {content_type}"
     return ""
+
+
+def _quoted(value: str) -> str:
+    """For a message: escaped where a terminal would obey it, and not where it is as long as a header can be."""
+    return repr(value) if len(value) <= _LONGEST_QUOTATION else f"<{len(value)} characters>"
 
 
 def refusal(

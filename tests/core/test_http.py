@@ -253,6 +253,10 @@ def test_a_content_coding_is_identity_unless_it_says_otherwise() -> None:
     assert ResponseHead(200).content_coding == "identity"
     assert ResponseHead(200, [("content-encoding", "")]).content_coding == "identity"
     assert HttpResponse(200, [("Content-Encoding", " GZip ")]).content_coding == "gzip"
+    # A list, in one header or over several (RFC 9110, 5.3).
+    lines = [("content-encoding", "identity"), ("content-type", "a/b"), ("content-encoding", "br, ,Identity,GZIP")]
+    assert ResponseHead(200, lines).content_coding == "br, gzip"
+    assert ResponseHead(200, [("content-encoding", "identity, ")] * 2).content_coding == "identity"
 
 
 def test_a_response_of_a_body_declares_it() -> None:

@@ -70,6 +70,12 @@ def test_an_endless_refusal_ends_when_its_start_was_read(last: int) -> None:
         ([("content-type", "text/event-streams")], "type 'text/event-streams'"),
         ([("content-type", "text/event-stream"), ("content-encoding", "gzip")], "as 'gzip'"),
         ([("content-type", "text/event-stream"), ("content-encoding", "br")], "as 'br'"),
+        ([("content-type", "text/event-stream"), *[("content-encoding", coding) for coding in ("", "br")]], "as 'br'"),
+        # What a message quotes is short, and nothing in it obeyed.
+        ([("content-type", "\x1b[31m")], r"type '\x1b[31m'"),
+        ([("content-type", "x" * 100)], f"type '{'x' * 100}'"),
+        ([("content-type", "x" * 101)], "type <101 characters> instead"),
+        ([("content-type", "text/event-stream"), ("content-encoding", "x" * 101)], "as <101 characters>,"),
     ],
 )
 def test_an_answer_that_is_no_plain_stream_is_a_refusal(headers: list[tuple[str, str]], told: str) -> None:
