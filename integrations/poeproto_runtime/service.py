@@ -35,6 +35,7 @@ from poeproto_runtime.routes import Route, checked_routes
 from poeproto_runtime.stepping import cancellation_is_ours
 from poeproto_runtime.streaming import ReplyStream
 from poeproto_runtime.syncing import syncing_settings
+from poeproto_runtime.watching import Watch
 
 logger = logging.getLogger("poeproto")
 
@@ -92,6 +93,7 @@ class BotService:
         self._hooks = hooks or Hooks()
         self._sync_settings = sync_settings
         self._streams: set[ReplyStream] = set()
+        self._watch = Watch(min(self.limits.heartbeat_seconds, self.limits.send_seconds))
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -164,7 +166,7 @@ class BotService:
             context = RequestContext(head, route, self.limits, self.outside, request, exchange)
             if route.bot.attachment_templates is not None:
                 request = insert_attachments(request, route.bot.attachment_templates)
-            stream = ReplyStream(route.bot, exchange, channel, context, progress)
+            stream = ReplyStream(route.bot, exchange, channel, context, progress, self._watch)
             self._streams.add(stream)
             try:
                 await stream.run(request)
