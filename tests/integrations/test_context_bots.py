@@ -528,3 +528,25 @@ async def test_two_tasks_do_not_read_one_reply() -> None:
 
     async with calling(CallingBot(bot, Cat=1), answering(HELLO)) as served:
         assert await served.answer() == [Text("1 refused, hello"), Done()]
+
+
+@pytest.mark.parametrize("in_a_task", [False, True])
+async def test_settings_that_ask_another_bot_are_refused_before_they_wait_for_themselves(in_a_task: bool) -> None:
+    class Asking(CallingBot):
+        async def get_settings(self, request: SettingsRequest, context: Context) -> SettingsResponse:
+            async def ask() -> None:
+                await context.final_text("Other", "what are you called?")
+
+            if in_a_task:
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(ask)
+            else:
+                await ask()
+            return await super().get_settings(request, context)
+
+    async def bot(request: QueryRequest, context: Context) -> str:
+        return await context.final_text("Other", request)
+
+    async with calling(Asking(bot, Other=1), answering(HELLO)) as served:
+        events = await served.answer()
+    assert isinstance(events[0], Error)
