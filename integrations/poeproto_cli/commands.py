@@ -14,7 +14,7 @@ import sys
 import traceback
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import anyio
 import attrs
@@ -269,10 +269,17 @@ class _Terminal:
 
 def _show_json(event: Event) -> None:
     name, data = event_payload(event)
+    line = json.dumps({"event": name, "data": data}, ensure_ascii=False)
     if isinstance(event, UnknownEvent):
-        with contextlib.suppress(ValueError):  # its payload need not be JSON, and is shown as it came then
-            data = json.loads(data)
-    _echo(json.dumps({"event": name, "data": data}, ensure_ascii=False))
+        # Its payload need not be JSON, or nest no deeper than can be read; it is shown as it came then.
+        with contextlib.suppress(ValueError, RecursionError):
+            parsed = json.loads(data, parse_constant=_refuse_constant)
+            line = json.dumps({"event": name, "data": parsed}, ensure_ascii=False, allow_nan=False)
+    _echo(line)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _echo(text: str, *, nl: bool = True, err: bool = False) -> None:

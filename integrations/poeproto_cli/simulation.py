@@ -15,6 +15,7 @@ from poeproto_asgi import AppOptions, Route, TargetError, TargetFailed, run
 from poeproto_asgi.serving import WorkerClass
 from poeproto_asgi.targets import found_app
 from poeproto_cli.options import access_key_option, bind_option, checked_key, worker_class_option
+from poeproto_h11.origins import split_url
 from poeproto_runtime import BotService
 
 if TYPE_CHECKING:
@@ -110,8 +111,10 @@ def _refuse_repeated_names(bots: Iterable[str]) -> None:
 def _register(simulator: Simulator, described: str, access_key: str | None) -> None:
     name, separator, where = described.partition("=")
     if not separator or not name or not where:
-        raise click.UsageError(f"--bot {described!r} is not of the form NAME=TARGET_OR_URL")
+        shown = "" if "@" in described or "?" in described else f" {described!r}"  # there may be a key in it
+        raise click.UsageError(f"--bot{shown} is not of the form NAME=TARGET_OR_URL")
     if "://" in where:
+        split_url(where)  # which says what is wrong with it
         simulator.register(name, where, access_key=access_key)
     else:
         bot, own_key = _loaded(where)

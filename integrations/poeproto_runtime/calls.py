@@ -153,6 +153,7 @@ class RequestCalls:
 
     async def _budget_for(self, bot_name: str, context: Context) -> CallBudget:
         declared = self._route.declared
+        declared.check_not_asking()
         # One task asks, and the others wait for what it learns: the budget they spend from is one.
         async with self._asking:
             if self._budget is None:

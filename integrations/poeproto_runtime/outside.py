@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
+
 import attrs
 
-from poeproto import Bot, Context, Endpoints, RetryPolicy, SettingsRequest, SettingsResponse
+from poeproto import Bot, Context, Endpoints, LocalProtocolError, RetryPolicy, SettingsRequest, SettingsResponse
 from poeproto_runtime.fetch_policy import FetchPolicy
 from poeproto_runtime.sources import InThread
 from poeproto_runtime.transport import SharedTransport
+
+# Tasks that get_settings starts inherit it.
+_asking: ContextVar[bool] = ContextVar("whether a bot is being asked what it declares", default=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -51,7 +56,20 @@ class DeclaredCalls:
 
     async def ask(self, context: Context) -> dict[str, int]:
         """What the bot says now."""
-        return self.take(await self._bot.get_settings(SettingsRequest(), context))
+        token = _asking.set(True)
+        try:
+            return self.take(await self._bot.get_settings(SettingsRequest(), context))
+        finally:
+            _asking.reset(token)
+
+    def check_not_asking(self) -> None:
+        """Refuse a call of another bot by get_settings, before it waits for what get_settings itself is to say.
+
+        Raises:
+            LocalProtocolError: when that is what this is.
+        """
+        if _asking.get():
+            raise LocalProtocolError("get_settings cannot call other bots: what it returns says which may be called")
 
     def take(self, settings: SettingsResponse) -> dict[str, int]:
         """Go by these settings from now on.

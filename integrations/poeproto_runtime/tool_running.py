@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import anyio
 import anyio.to_thread
+from anyio.lowlevel import RunVar
 
 from poeproto import (
     BotError,
@@ -28,9 +29,13 @@ from poeproto_runtime.stepping import cancellation_is_ours
 
 logger = logging.getLogger("poeproto")
 
+# As many as anyio has for everything else, which must not wait for tools: names are looked up there, and files read.
+_MOST_THREADS = 40
+_threads: RunVar[anyio.CapacityLimiter] = RunVar("threads of tools")
+
 
 class ToolRunner:
-    """Runs tools, synchronous ones in threads.
+    """Runs tools, synchronous ones in threads: at most 40 at once in an event loop.
 
     A thread cannot be stopped: when the request is over before it, it runs on, and nobody waits for it.
 
@@ -113,8 +118,16 @@ async def _result_of(function: Callable[..., Any], arguments: Mapping[str, Any])
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
         return await call()
     # In a list, because trio takes a thread that returns an awaitable for a mistake.
-    [value] = await anyio.to_thread.run_sync(lambda: [call()], abandon_on_cancel=True)
+    [value] = await anyio.to_thread.run_sync(lambda: [call()], abandon_on_cancel=True, limiter=_limiter())
     return await cast("Awaitable[object]", value) if inspect.isawaitable(value) else value
+
+
+def _limiter() -> anyio.CapacityLimiter:
+    try:
+        return _threads.get()
+    except LookupError:
+        _threads.set(limiter := anyio.CapacityLimiter(_MOST_THREADS))
+        return limiter
 
 
 def _name(call: ToolCall) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from poeproto_simulator.asgi import CallerGone, Receive, Scope, Send, raw_path_of, read_until_end, respond
+from poeproto_simulator.asgi import CallerGone, Message, Receive, Scope, Send, raw_path_of, read_until_end, respond
 from poeproto_simulator.faults import Fault
-from poeproto_simulator.refusals import Refused
+from poeproto_simulator.refusals import Refused, json_response
 from poeproto_simulator.routes import answer, bot_queried
 
 if TYPE_CHECKING:
@@ -18,6 +18,14 @@ logger = logging.getLogger("poeproto")
 
 async def handle(simulator: Simulator, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer a request; returns as well when the caller has left, or a fault has cut the answer short."""
+    begun = False
+
+    async def noting(message: Message) -> None:
+        nonlocal begun
+        begun = True
+        await sending(message)
+
+    sending, send = send, noting
     try:
         fault = _fault_for(simulator, scope)
         if fault is not None:
@@ -32,6 +40,11 @@ async def handle(simulator: Simulator, scope: Scope, receive: Receive, send: Sen
             await respond(send, refused.as_json())
     except CallerGone:
         logger.debug("the caller has gone")
+    except OSError as exc:
+        # A full disk, most often. It will go on, and the caller who has had an answer need not know.
+        logger.error("the simulator could not keep what it was told: %s", exc)
+        if not begun:
+            await respond(send, json_response({"error": "the simulator could not keep this"}, 507))
 
 
 def _fault_for(simulator: Simulator, scope: Scope) -> Fault | None:

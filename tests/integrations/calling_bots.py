@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ from poeproto import (
     Event,
     Limits,
     Message,
+    PoeprotoError,
     QueryRequest,
     RequestHead,
     SettingsRequest,
@@ -48,6 +49,25 @@ class CallingBot(FunctionBot):
     async def get_settings(self, request: SettingsRequest, context: Context) -> SettingsResponse:
         self.asked += 1
         return SettingsResponse(server_bot_dependencies=self.dependencies)
+
+
+async def passes_on(request: QueryRequest, context: Context) -> AsyncIterator[Event]:
+    """A bot's answer: Cat's."""
+    async for event in context.query_bot("Cat", request):
+        yield event
+
+
+def failing_with(kind: type[PoeprotoError], seen: list[PoeprotoError], bot_name: str = "Cat") -> Respond:
+    """A bot's answer that fails like this where it asks another, and notes the error."""
+
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        try:
+            yield await context.final_text(bot_name, request)
+        except kind as exc:
+            seen.append(exc)
+            raise
+
+    return bot
 
 
 @attrs.frozen

@@ -38,7 +38,7 @@ def all_of(value: object) -> list[str]:
 
 def all_within(value: object) -> list[object]:
     """What a value holds, too: as a dictionary and as a pickle."""
-    return [*all_of(value), attrs.asdict(value), pickle.dumps(value)]  # type: ignore[call-overload]
+    return [*all_of(value), attrs.asdict(value), pickle.dumps(value)]
 
 
 def all_of_failure(error: BaseException) -> list[object]:

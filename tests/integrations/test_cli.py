@@ -14,12 +14,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from anyio.from_thread import BlockingPortal
 from click.testing import CliRunner, Result
 
+from poeproto import Text, UnknownEvent
 from poeproto_cli.commands import main
 
 from .bots import KEY
 from .command import COMMAND, SECONDS, serving
+from .peers_in_thread import scripted_in_thread
+from .scripted_peer import answering, reply
 
 BOTS = """
 import anyio
@@ -108,6 +112,26 @@ def refuses(result: Result, message: str, status: int = 1) -> None:
 def test_the_text_is_printed(address: str, backend: str) -> None:
     result = invoke("query", address, "how are you?", "--backend", backend)
     assert (result.exit_code, result.stdout, result.stderr) == (0, "how are you?\n", "")
+
+
+@pytest.mark.parametrize(
+    ("payload", "shown"),
+    [
+        ('{"a": [1]}', {"a": [1]}),
+        ("[1, 2]", [1, 2]),
+        ("no JSON", "no JSON"),
+        ('{"a": NaN}', '{"a": NaN}'),
+        ("[" * 100_000 + "]" * 100_000, "[" * 100_000 + "]" * 100_000),
+    ],
+    ids=["object", "list", "text", "NaN", "deep"],
+)
+def test_an_unknown_event_is_shown_as_json_where_it_is_json(
+    payload: str, shown: object, portal: BlockingPortal
+) -> None:
+    with scripted_in_thread(portal, answering(reply(UnknownEvent("later", payload), Text("over")))) as server:
+        result = invoke("query", server.address, "hello", "--json")
+    assert result.exit_code == 0, result.output
+    assert lines(result.stdout)[0] == {"event": "later", "data": shown}
 
 
 ESCAPES = "a\x1b[31mb\tc\x07\x9b2J\nd"

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from typing import Any
 
 import anyio
-import anyio.lowlevel
 import attrs
 import pytest
 from anyio.streams.memory import MemoryObjectSendStream
 
 from poeproto import (
     BotError,
-    CallBudgetSpent,
     ConnectFailed,
     Context,
     Data,
@@ -30,26 +27,18 @@ from poeproto import (
     QueryRequest,
     ReplaceResponse,
     RequestRefused,
-    SettingsRequest,
-    SettingsResponse,
     SuggestedReply,
     Text,
-    UndeclaredDependency,
     decode_request,
     encode_request,
 )
 
 from .bots import KEY
-from .calling_bots import QUERY, CallingBot, calling
+from .calling_bots import QUERY, CallingBot, calling, failing_with, passes_on
 from .memory_channel import MemoryChannel, answer
 from .scripted_peer import HELLO, LAST_CHUNK, STREAM_HEAD, Peer, answering, chunk, reply, response, sent
 
 pytestmark = pytest.mark.anyio
-
-
-async def passes_on(request: QueryRequest, context: Context) -> AsyncIterator[Event]:
-    async for event in context.query_bot("Cat", request):
-        yield event
 
 
 async def test_another_bots_answer_is_passed_on() -> None:
@@ -209,28 +198,6 @@ async def test_a_bot_may_catch_the_error() -> None:
         assert await served.answer() == [Text("a, but no"), Done()]
 
 
-def failing_with(kind: type[PoeprotoError], seen: list[PoeprotoError], bot_name: str = "Cat") -> Any:
-    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
-        try:
-            yield await context.final_text(bot_name, request)
-        except kind as exc:
-            seen.append(exc)
-            raise
-
-    return bot
-
-
-async def test_a_bot_that_was_not_declared(caplog: pytest.LogCaptureFixture) -> None:
-    seen: list[PoeprotoError] = []
-    async with calling(CallingBot(failing_with(UndeclaredDependency, seen), Dog=1), answering(HELLO)) as served:
-        (error, done) = await served.answer()
-        assert isinstance(error, Error)
-        assert done == Done()
-        assert served.poe.requests == []
-    assert "server_bot_dependencies of the settings does not name 'Cat'" in str(seen[0])
-    assert "does not name 'Cat'" in caplog.text
-
-
 @pytest.mark.parametrize("name", ["http://127.0.0.1:1/", "../x", "cost/q/capture"])
 async def test_a_name_is_never_a_place(name: str) -> None:
     seen: list[PoeprotoError] = []
@@ -240,102 +207,6 @@ async def test_a_name_is_never_a_place(name: str) -> None:
         (request,) = served.poe.requests
         assert request.line.count("/") == 3  # those of "/bot/" and "HTTP/1.1"
     assert seen == []
-
-
-async def test_the_budget_is_spent() -> None:
-    left: list[dict[str, int]] = []
-
-    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
-        left.append(dict(context.calls_left))
-        yield await context.final_text("Cat", request)
-        left.append(dict(context.calls_left))
-        try:
-            await context.final_text("Cat", request)
-        except CallBudgetSpent as exc:
-            yield str(exc)
-
-    called = CallingBot(bot, Cat=1, Dog=2)
-    async with calling(called, answering(HELLO)) as served:
-        for _ in range(2):  # each message has a budget of its own
-            assert await served.answer() == [
-                Text("hello"),
-                Text("all calls to 'Cat' that server_bot_dependencies declares were made"),
-                Done(),
-            ]
-        assert len(served.poe.requests) == 2
-    assert left == [{"Cat": 1, "Dog": 2}, {"Cat": 0, "Dog": 2}] * 2
-    assert called.asked == 3  # at the first message, and where what was known did not suffice
-
-
-async def test_what_a_bot_declares_later_counts() -> None:
-    called = CallingBot(passes_on)
-    async with calling(called, answering(HELLO)) as served:
-        assert isinstance((await served.answer())[0], Error)
-        called.dependencies = {"Cat": 1}
-        assert await served.answer() == [Text("hello"), Done()]
-
-
-class Hesitating(CallingBot):
-    """Others run while it makes up its mind about its settings, which at first it cannot do at all."""
-
-    async def get_settings(self, request: SettingsRequest, context: Context) -> SettingsResponse:
-        settings = await super().get_settings(request, context)
-        await anyio.lowlevel.checkpoint()
-        if self.asked == 1:
-            raise LookupError("no settings yet")
-        return settings
-
-
-def asking_twice_at_once(then: dict[str, int]) -> Hesitating:
-    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
-        called.dependencies = then
-        outcomes: list[str] = []
-
-        async def ask() -> None:
-            try:
-                outcomes.append(await context.final_text("Cat", request))
-            except CallBudgetSpent:
-                outcomes.append("spent")
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(ask)
-            tasks.start_soon(ask)
-        yield ", ".join(sorted(outcomes))
-
-    called = Hesitating(bot)
-    return called
-
-
-async def test_tasks_that_call_first_spend_from_one_budget() -> None:
-    called = asking_twice_at_once({"Cat": 1})
-    async with calling(called, answering(HELLO), answering(HELLO)) as served:
-        assert await served.answer() == [Text("hello, spent"), Done()]
-        assert len(served.poe.requests) == 1
-
-
-async def test_tasks_that_have_spent_all_wait_for_what_the_bot_declares_by_now() -> None:
-    called = asking_twice_at_once({"Cat": 2})
-    called.asked = 1
-    async with calling(called, answering(HELLO), answering(HELLO)) as served:
-        assert await served.answer() == [Text("hello, hello"), Done()]
-    assert called.asked == 3
-
-
-async def test_settings_that_fail_do_not_keep_a_bot_from_answering(caplog: pytest.LogCaptureFixture) -> None:
-    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
-        assert context.calls_left == {}
-        yield "hello"
-        yield await context.final_text("Cat", request)
-
-    class Faulty(CallingBot):
-        async def get_settings(self, request: Any, context: Context) -> Any:
-            raise LookupError("no settings")
-
-    async with calling(Faulty(bot), answering(HELLO)) as served:
-        events = await served.answer()
-        assert events[0] == Text("hello")
-        assert isinstance(events[1], Error)
-    assert caplog.text.count("LookupError: no settings") == 2
 
 
 async def test_a_key_that_poe_does_not_accept() -> None:
@@ -363,98 +234,6 @@ async def test_a_server_without_a_key_asks_without_one() -> None:
     async with calling(CallingBot(passes_on, Cat=1), answering(HELLO), access_key=None) as served:
         assert await served.answer() == [Text("hello"), Done()]
         assert served.poe.requests[0].all("authorization") == []
-
-
-async def test_a_reply_that_is_left_is_closed_at_once_with_async_with_and_with_the_request_otherwise() -> None:
-    left = anyio.Event()
-
-    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
-        async with context.query_bot("Cat", request) as answer:
-            assert await anext(aiter(answer)) == Text("a")
-        with pytest.raises(LocalProtocolError, match="given up"):
-            await anext(aiter(answer))
-        await left.wait()
-        yield "left"
-        abandoned = context.query_bot("Cat", request)
-        assert await anext(aiter(abandoned)) == Text("b")
-        yield "done"
-
-    async def first(peer: Peer) -> None:
-        await peer.answer(STREAM_HEAD + sent(Text("a")))
-        await peer.until_left()
-        left.set()
-
-    async def second(peer: Peer) -> None:
-        await peer.answer(STREAM_HEAD + sent(Text("b")))
-        await peer.until_left()
-
-    async with calling(CallingBot(bot, Cat=2), first, second) as served:
-        assert await served.answer() == [Text("left"), Text("done"), Done()]
-        await served.poe.until_closed(2)
-
-
-async def test_a_peer_that_goes_ends_the_calls() -> None:
-    channel = MemoryChannel(encode_request(QUERY))
-
-    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[Event]:
-        async for event in context.query_bot("Cat", request):
-            yield event
-
-    async def silent(peer: Peer) -> None:
-        await peer.answer(STREAM_HEAD + sent(Text("a")))
-        await peer.until_left()
-
-    async with calling(CallingBot(bot, Cat=1), silent) as served, anyio.create_task_group() as tasks:
-        tasks.start_soon(served.answer, QUERY, channel)
-        await channel.until(lambda: channel.events == [Text("a")])
-        channel.gone.set()
-        await served.poe.until_closed(1)
-
-
-async def test_a_context_is_of_no_use_after_its_request() -> None:
-    kept: list[Context] = []
-
-    async def bot(request: QueryRequest, context: Context) -> str:
-        kept.append(context)
-        return "hello"
-
-    async with calling(CallingBot(bot, Cat=1), answering(HELLO)) as served:
-        await served.answer()
-        with pytest.raises(LocalProtocolError, match="the request is over"):
-            await kept[0].final_text("Cat", "too late")
-        with pytest.raises(LocalProtocolError, match="none under way"):
-            await kept[0].post_attachment(b"too late", name="a")
-    assert served.poe.requests == []
-
-
-async def test_on_close_functions_may_still_call() -> None:
-    said: list[str] = []
-
-    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
-        async def closer() -> None:
-            said.append(await context.final_text("Cat", request))
-
-        context.on_close(closer)
-        yield "hello"
-
-    async with calling(CallingBot(bot, Cat=1), answering(HELLO)) as served:
-        await served.answer()
-    assert said == ["hello"]
-
-
-async def test_connections_are_used_again_within_the_serving_and_closed_with_the_request_outside_of_it() -> None:
-    async with calling(CallingBot(passes_on, Cat=1), answering(HELLO)) as served:
-        for _ in range(3):
-            assert await served.answer() == [Text("hello"), Done()]
-        assert served.opened == 1
-    async with calling(CallingBot(passes_on, Cat=1), answering(HELLO)) as served:
-        assert served.service.outside is not None
-        await served.service.outside.transport.release()  # as if nobody had said that the serving began
-        for number in range(3):
-            assert await served.answer() == [Text("hello"), Done()]
-            await served.poe.until_closed(number + 1)
-        assert served.opened == 3
-        served.service.outside.transport.hold()
 
 
 async def test_many_conversations_at_once_share_the_connections() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 import anyio.from_thread
 import anyio.lowlevel
+import anyio.to_thread
 import pytest
 
 from poeproto import (
@@ -326,3 +327,31 @@ async def test_tools_are_cancelled_with_the_request_and_threads_are_left_behind(
             await cancelled.wait()
     finally:
         released.set()
+
+
+async def test_tools_leave_threads_to_everything_else() -> None:
+    """As many as there may be block at once, and names are looked up and files read all the same."""
+    released, seen = threading.Event(), list[int]()
+    running = threading.Semaphore(0)
+
+    def blocks() -> str:
+        running.release()
+        assert released.wait(10)
+        return "over"
+
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[Event]:
+        async def look() -> None:
+            # In a thread of its own, which a limit shared with the tools would not leave.
+            await anyio.to_thread.run_sync(lambda: [running.acquire(timeout=10) for _ in range(40)])
+            seen.append(await anyio.to_thread.run_sync(lambda: 5))
+            released.set()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(look)
+            async for event in context.run_tools("Model", request, [WEATHER], {"weather": blocks}):
+                yield event
+
+    answers = calls(*[("weather", "{}")] * 45), reply(Text("over"))
+    async with calling(CallingBot(bot, Model=2), model(*answers)) as served:
+        assert await served.answer() == [Text("over"), Done()]
+    assert seen == [5]

@@ -58,8 +58,13 @@ class Network:
         self._names = {name: list(answers) for name, answers in NAMES.items()}
         self._system = socket.getaddrinfo
         monkeypatch.setattr(socket, "getaddrinfo", self.getaddrinfo)
-        monkeypatch.setattr(socket.socket, "connect", lambda _, address: self.connect(address))
-        monkeypatch.setattr(socket.socket, "connect_ex", lambda _, address: self.connect(address))
+
+        def connect(_: socket.socket, address: tuple[Any, ...]) -> None:
+            self.connected.append(address[0])
+            raise ConnectionRefusedError("nothing leaves this test")
+
+        monkeypatch.setattr(socket.socket, "connect", connect)
+        monkeypatch.setattr(socket.socket, "connect_ex", connect)
 
     def getaddrinfo(self, host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0) -> Any:
         name = (host.decode() if isinstance(host, bytes) else host or "").lower().rstrip(".")
@@ -69,10 +74,6 @@ class Network:
         self.asked.append(name)
         found = answers.pop(0) if len(answers) > 1 else answers[0]
         return [entry for address in found for entry in self._system(address, port, family, type, proto, flags)]
-
-    def connect(self, address: tuple[Any, ...]) -> None:
-        self.connected.append(address[0])
-        raise ConnectionRefusedError("nothing leaves this test")
 
 
 @pytest.fixture

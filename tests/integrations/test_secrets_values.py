@@ -202,21 +202,19 @@ def test_a_body_that_is_refused_is_not_repeated(broken: str) -> None:
 
 MADE_UNUSABLE = [f"{CANARY} ", f"{CANARY}\n", f"{CANARY}\0", f"{CANARY}é", f"{CANARY}🐈", f" {CANARY}"]
 
+TAKE_KEYS: dict[str, Callable[[Any], object]] = {
+    "Route": lambda bad: Route(Bot(), access_key=bad),
+    "BotApp": lambda bad: BotApp(Bot(), access_key=["fine", bad]),
+    "BotExchange": lambda bad: BotExchange([bad]),
+    "PoeExchange": lambda bad: PoeExchange(bad),
+    "Client": lambda bad: Client(access_key=bad).query("http://bot.invalid/", "hello"),
+    "BlockingClient": lambda bad: BlockingClient(bad).query("Bot", "hello").__enter__(),
+    "upload": lambda bad: upload_by_url_request("https://f.invalid/", access_key=bad),
+    "cost": lambda bad: authorize_cost_request(CostItem(1, "x"), bot_query_id="q", access_key=bad),
+    "RegisteredBot": lambda bad: RegisteredBot(name="Bot", access_key=bad),
+}
+
 UNUSABLE: dict[str, Callable[[], object]] = {
-    f"{name} {number}": lambda make=make, bad=bad: make(bad)
-    for number, bad in enumerate(MADE_UNUSABLE)
-    for name, make in {
-        "Route": lambda bad: Route(Bot(), access_key=bad),
-        "BotApp": lambda bad: BotApp(Bot(), access_key=["fine", bad]),
-        "BotExchange": lambda bad: BotExchange([bad]),
-        "PoeExchange": lambda bad: PoeExchange(bad),
-        "Client": lambda bad: Client(access_key=bad).query("http://bot.invalid/", "hello"),
-        "BlockingClient": lambda bad: BlockingClient(bad).query("Bot", "hello").__enter__(),
-        "upload": lambda bad: upload_by_url_request("https://f.invalid/", access_key=bad),
-        "cost": lambda bad: authorize_cost_request(CostItem(1, "x"), bot_query_id="q", access_key=bad),
-        "RegisteredBot": lambda bad: RegisteredBot(name="Bot", access_key=bad),
-    }.items()
-} | {
     "a surrogate": lambda: fetch_settings_request("Bot", access_key=f"{CANARY}\ud800"),
     "bytes": lambda: Route(Bot(), access_key=CANARY.encode()),  # type: ignore[arg-type]
     "a list of lists": lambda: Route(Bot(), access_key=[[CANARY]]),  # type: ignore[list-item]
@@ -234,6 +232,14 @@ UNUSABLE: dict[str, Callable[[], object]] = {
     "one origin": lambda: FetchPolicy(origins=f"https://h/?{CANARY}"),
     "simulator": lambda: Simulator(fetch_origins=[f"https://user:{CANARY}@h"]),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TAKE_KEYS)
+@pytest.mark.parametrize("bad", MADE_UNUSABLE)
+def test_a_key_that_cannot_be_sent_is_refused_without_being_shown(name: str, bad: str) -> None:
+    with pytest.raises((ValueError, poeproto.LocalProtocolError)) as caught:
+        TAKE_KEYS[name](bad)
+    assert_hidden(*all_of_failure(caught.value))
 
 
 @pytest.mark.parametrize("name", UNUSABLE)

@@ -1,10 +1,9 @@
-"""Bots that call bots, upload files and charge costs at the simulator, from servers of their own."""
+"""Bots that call bots and upload files at the simulator, from servers of their own."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
@@ -18,8 +17,6 @@ from poeproto import (
     Error,
     Event,
     FunctionDefinition,
-    InsufficientFunds,
-    Limits,
     Message,
     QueryRequest,
     RemoteProtocolError,
@@ -32,44 +29,13 @@ from poeproto import (
     parse_arguments,
     tool_result,
 )
-from poeproto_asgi import BotApp
 from poeproto_h11 import Client
 from poeproto_simulator import Canned, Echo, Fault, Scripted, Simulator, ToolCaller
 
 from .bots import KEY
-from .serving import serving
+from .simulated_place import a_place
 
 pytestmark = pytest.mark.anyio
-
-Work = Callable[[QueryRequest, Client], AsyncIterator[Event | str]]
-
-
-class Place:
-    """A served simulator, and bots with servers of their own, which call it with a client."""
-
-    def __init__(self, simulator: Simulator, address: str, stack: AsyncExitStack) -> None:
-        self.simulator = simulator
-        self.address = address
-        self._stack = stack
-
-    async def client(self, access_key: str) -> Client:
-        client = Client(api_key=access_key, access_key=access_key, endpoints=Endpoints.at(self.address))
-        return await self._stack.enter_async_context(client)
-
-    async def add(self, name: str, work: Work, calls: dict[str, int] | None = None, key: str = KEY) -> None:
-        client = await self.client(key)
-        bot = Scripted(lambda request: work(request, client), SettingsResponse(server_bot_dependencies=calls or {}))
-        url = await self._stack.enter_async_context(serving(BotApp(bot, access_key=key)))
-        self.simulator.register(name, url, access_key=key)
-
-
-@asynccontextmanager
-async def a_place(**arguments: object) -> AsyncGenerator[Place]:
-    # However busy the machine is: no test here is about time.
-    limits = Limits(first_answer_seconds=30)
-    simulator = Simulator(limits=limits, **arguments)  # pyright: ignore[reportArgumentType]
-    async with simulator.serving() as address, AsyncExitStack() as stack:
-        yield Place(simulator, address, stack)
 
 
 async def passing_on(request: QueryRequest, client: Client) -> AsyncIterator[Event | str]:
@@ -277,69 +243,6 @@ async def test_files_from_elsewhere() -> None:
             assert json.loads(caught.value.body_start)["error"] == "the file could not be fetched: status 410"
             with pytest.raises(UploadRefused, match="403"):
                 await client.upload_by_url("http://127.0.0.1:9/x")
-
-
-async def test_costs_are_paid() -> None:
-    async def charging(request: QueryRequest, client: Client) -> AsyncIterator[Event | str]:
-        items = [CostItem(300, "thinking"), CostItem(200)]
-        await client.authorize_cost(items, request.bot_query_id)
-        yield "thought"
-        await client.capture_cost(items, request.bot_query_id)
-
-    async with a_place(strict=True, balance=1200) as place:
-        await place.add("Thinker", charging)
-        first = await place.simulator.say("Thinker", "hello")
-        second = await place.simulator.say("Thinker", "hello")
-        third = await place.simulator.say("Thinker", "hello")
-    assert (first.spent, second.spent, third.spent) == (500, 500, 0)
-    assert [item.description for item in first.charges[0].items] == ["thinking", None]
-    assert (first.charges[0].bot_name, place.simulator.balance) == ("Thinker", 200)
-    assert [charge.amount for charge in place.simulator.charges] == [500, 500]
-    assert isinstance(third.failure, BotError), "the bot did not catch it"
-
-
-async def test_insufficient_funds_have_their_name() -> None:
-    caught: list[InsufficientFunds] = []
-
-    async def charging(request: QueryRequest, client: Client) -> AsyncIterator[Event | str]:
-        try:
-            await client.authorize_cost(CostItem(2), request.bot_query_id)
-        except InsufficientFunds as exc:
-            caught.append(exc)
-            yield Error(text="too dear", error_type="insufficient_fund", allow_retry=False)
-
-    async with a_place(balance=1) as place:
-        await place.add("Thinker", charging)
-        await place.simulator.say("Thinker", "hello")
-    assert caught[0].status == "insufficient_fund"
-
-
-async def test_what_is_authorized_is_set_aside_until_the_reply_is_over() -> None:
-    authorized, go_on = anyio.Event(), anyio.Event()
-
-    async def holding(request: QueryRequest, client: Client) -> AsyncIterator[Event | str]:
-        await client.authorize_cost(CostItem(700), request.bot_query_id)
-        authorized.set()
-        await go_on.wait()
-        yield "done"
-
-    async def wanting(request: QueryRequest, client: Client) -> AsyncIterator[Event | str]:
-        try:
-            await client.capture_cost(CostItem(700), request.bot_query_id)
-            yield "paid"
-        except InsufficientFunds:
-            yield "too dear"
-
-    async with a_place(balance=1000) as place:
-        await place.add("Holder", holding, key="h" * 32)
-        await place.add("Wanter", wanting)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(place.simulator.say, "Holder", "hello")
-            await authorized.wait()
-            assert (await place.simulator.say("Wanter", "hello")).text == "too dear"
-            go_on.set()
-        assert (await place.simulator.say("Wanter", "hello")).text == "paid"
-        assert place.simulator.balance == 300
 
 
 async def test_settings_are_pushed_and_fetched() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from poeproto import CostItem, Data, Endpoints, Feedback, SettingsResponse
+from poeproto import CostItem, Data, Endpoints, Feedback, SettingsResponse, UploadRefused
 from poeproto_h11 import Client
 from poeproto_simulator import Canned, Simulator
 
@@ -98,3 +98,26 @@ async def test_a_database_that_breaks_later(tmp_path: Path) -> None:
     async with Simulator(database=file) as after:
         assert reply.conversation.id in after.engine.conversations
         assert len(after.engine.conversations) == 2, "what could not be saved is saved with the next"
+
+
+async def test_a_full_disk_is_told_in_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "simulator.db"
+    simulator = Simulator(database=file)
+
+    async def store(data: bytes, name: str, content_type: str | None) -> None:
+        raise OSError(28, "No space left on device")
+
+    async with simulator.serving() as address, Client(access_key=KEY, endpoints=Endpoints.at(address)) as client:
+        with sqlite3.connect(file) as other:
+            other.execute("drop table documents")
+        other.close()
+        async with client.query("Cat", "hello") as reply:
+            assert await reply.text() == "hello"  # which had been answered by then
+        simulator.files.store = store  # type: ignore[method-assign, assignment]
+        with pytest.raises(UploadRefused, match="could not keep this") as caught:
+            await client.upload(b"x", name="a.txt")
+        assert caught.value.status == 507
+    told = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert len(told) == 2
+    assert all("could not keep what it was told" in record.getMessage() for record in told)
+    assert not any(record.exc_info for record in told)

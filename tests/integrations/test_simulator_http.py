@@ -389,15 +389,6 @@ async def test_no_file_is_left_behind() -> None:
     assert not stored.path.parent.exists()
 
 
-async def test_what_fails_within_serving_is_raised_as_it_is() -> None:
-    with pytest.raises(ZeroDivisionError):
-        async with Simulator().serving():
-            raise ZeroDivisionError
-    with pytest.raises(ValueError, match="nowhere"):
-        async with Simulator().serving("nowhere"):
-            pass
-
-
 async def test_a_query_of_the_specifications_own_sample(lenient: tuple[Simulator, str]) -> None:
     body = b'{"version":"1.0","type":"query","query":[{"role":"user","content":"hi"}],"user":"u","conversation":"c"}'
     assert (await post(lenient[1], "/bot/Cat", body)).events == [Text("hi"), Done()]

@@ -140,3 +140,12 @@ async def test_files_of_other_servers_of_this_machine_are_not_fetched() -> None:
         await simulator.say("Curious", f"{elsewhere.address}secret.txt")
         assert elsewhere.connections == 0
     assert len(seen) == 1
+
+
+async def test_what_fails_within_serving_is_raised_as_it_is() -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with Simulator().serving():
+            raise ZeroDivisionError
+    with pytest.raises(ValueError, match="nowhere"):
+        async with Simulator().serving("nowhere"):
+            pass
