@@ -77,16 +77,18 @@ def _run_apart(name: str, arguments: argparse.Namespace, guided: bool) -> bool:
         runs -= runs // GUIDED_SHARE
     options += ["--runs", str(runs)] + (["--seconds", str(seconds)] if seconds else [])
     commands.append([sys.executable, "-m", "tests.fuzzing", name, "--here", *options])
-    start, said = time.perf_counter(), ""
+    start, outputs = time.perf_counter(), list[str]()
     for command in commands:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         if done.returncode:
             print(f"{name}: FAILED\n{done.stdout[-4000:]}", flush=True)
             return False
-        if command is not commands[-1]:
-            executed, covered = _EXECUTED.findall(done.stdout), _COVERED.findall(done.stdout)
-            said = f"; before, {int(executed[0]):,} guided ones, which reached {covered[-1]} branches"
-    print(f"{done.stdout.strip()}{said}; {time.perf_counter() - start:.0f} s", flush=True)
+        outputs.append(done.stdout)
+    said = outputs.pop().strip()
+    for output in outputs:
+        executed, covered = _EXECUTED.findall(output), _COVERED.findall(output)
+        said += f"; before, {int(executed[0]):,} guided ones, which reached {covered[-1]} branches"
+    print(f"{said}; {time.perf_counter() - start:.0f} s", flush=True)
     return True
 
 
