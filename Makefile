@@ -3,7 +3,7 @@
 # The first of these that is new enough; `make PYTHON=/path/to/python ...` overrides.
 PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$python"; break; }; done)
-# The core is also tested on these, where they are installed.
+# The core, and how servers stop, are also tested on these, where they are installed.
 OTHER_PYTHONS := 3.12 3.13
 
 RUN := .venv/bin/python -m
@@ -38,7 +38,7 @@ test-core: $(READY)
 test-rest: $(READY)
 	$(RUN) pytest -q tests --ignore tests/core
 
-test-other-pythons: $(OTHER_PYTHONS:%=test-core-on-%)
+test-other-pythons: $(OTHER_PYTHONS:%=test-core-on-%) $(OTHER_PYTHONS:%=test-stopping-on-%)
 
 test-core-on-%:
 	@if .ci/find-python $* >/dev/null; then \
@@ -47,6 +47,16 @@ test-core-on-%:
 		RANDOM_CUTS=100 .venv-$*/bin/python -m pytest -q tests/core; \
 	else \
 		echo "Python $* is not installed here: the core's tests are not run on it."; \
+	fi
+
+# How a server stops depends on asyncio, and so on the Python.
+test-stopping-on-%:
+	@if .ci/find-python $* >/dev/null; then \
+		$(MAKE) --no-print-directory .venv-$*/.ready && \
+		echo "How servers stop, on Python $*:" && \
+		.venv-$*/bin/python -m pytest -q tests/docs/test_deployment.py tests/integrations/test_asgi_shutdown.py; \
+	else \
+		echo "Python $* is not installed here: how servers stop is not tested on it."; \
 	fi
 
 check: lint types test  ## everything a change must pass
@@ -115,5 +125,5 @@ $(FUZZ_READY): $(SETTINGS)
 
 .venv-%/.ready: $(SETTINGS)
 	@echo "Setting up .venv-$*: once."
-	@.ci/make-venv .venv-$* "$$(.ci/find-python $*)" $(INSTALL_ARGUMENTS) -e . pytest hypothesis jsonschema
+	@.ci/make-venv .venv-$* "$$(.ci/find-python $*)" $(INSTALL_ARGUMENTS) -e ".[hypercorn]" pytest hypothesis jsonschema uvicorn
 	@touch $@
