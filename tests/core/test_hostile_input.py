@@ -228,14 +228,21 @@ def chunk(**delta: Any) -> Json:
 def test_pieces_of_tool_calls_take_no_more_than_their_bounds() -> None:
     aggregator = ToolCallAggregator(Limits(tool_calls=50, answer_size=1000))
     for number in range(50):
-        aggregator.add(chunk(index=10**4000 + number, function={"name": "f", "arguments": "{}"}))
+        aggregator.add(chunk(index=10**15 + number, function={"name": "f", "arguments": "{}"}))
     with pytest.raises(LimitExceeded) as caught:
-        aggregator.add(chunk(index=-(10**4000), function={"arguments": "{}"}))
+        aggregator.add(chunk(index=-(10**15), function={"arguments": "{}"}))
     assert caught.value.limit == "tool_calls"
     with pytest.raises(LimitExceeded) as caught:
-        aggregator.add(chunk(index=10**4000, function={"arguments": "x" * 1000}))
+        aggregator.add(chunk(index=10**15, function={"arguments": "x" * 1000}))
     assert caught.value.limit == "answer_size"
     assert [call.function and call.function.arguments for call in aggregator.calls] == ["{}"] * 50
+
+
+@pytest.mark.parametrize("index", [2**53, -(2**53), sys.hash_info.modulus, 10**4000])
+def test_a_peer_cannot_choose_tool_calls_that_share_a_hash(index: int) -> None:
+    with pytest.raises(RemoteProtocolError) as caught:
+        ToolCallAggregator().add(chunk(index=index, id="c"))
+    assert caught.value.path == "choices[0].delta.tool_calls[0].index"
 
 
 def test_the_work_of_tool_calls_grows_as_their_pieces() -> None:
