@@ -30,7 +30,7 @@ from tests.fuzzing.targets import TARGETS
 WORK = Path(".fuzzing")
 SERVERS = {"app": serving.run_app, "server": serving.run_server}
 SERVER_RUNS = 100_000  # half of them on asyncio, half on trio
-GUIDED_SHARE = 5  # one in so many
+GUIDED_SHARE = 10  # one in so many
 _EXECUTED = re.compile(r"stat::number_of_executed_units: (\d+)")
 _COVERED = re.compile(r" cov: (\d+) ")
 
@@ -55,7 +55,7 @@ def main() -> None:
             print(_run_here(name, arguments))
         return
     guided = find_spec("atheris") is not None and not arguments.seeded
-    print("Inputs are guided by atheris." if guided else "Inputs come from the seeded mutator: atheris is not here.")
+    print("Inputs are guided by atheris." if guided else "Inputs come from the seeded mutator alone.")
     with ThreadPoolExecutor(arguments.jobs) as pool:
         # The longest first, so that no processor is left with one of them at the end.
         outcomes = [pool.submit(_run_apart, name, arguments, guided and name in TARGETS) for name in chosen]
