@@ -14,6 +14,7 @@ import re
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
@@ -114,18 +115,19 @@ def _run_here(name: str, arguments: argparse.Namespace) -> str:
     seeds = TARGETS[name].seeds() if name in TARGETS else inputs.requests()
     found = [path.read_bytes() for path in sorted((WORK / name).glob("*"))]
     mutator = Mutator([*seeds, *inputs.kept(name), *found], Random(arguments.seed))
-    made = islice(_until(arguments.seconds, mutator), _runs(name, arguments))
-    if arguments.file:
-        made = iter([arguments.file.read_bytes()])
+    runs, seconds, file = _runs(name, arguments), arguments.seconds, arguments.file
     if name in TARGETS:
+        made = iter([file.read_bytes()]) if file else islice(_until(seconds, mutator), runs)
         return f"{name}: {TARGETS[name].feed(made):,} inputs"
-    listed = list(made)
-    answers = anyio.run(SERVERS[name], listed[::2]) + anyio.run(SERVERS[name], listed[1::2], backend="trio")
+    answers = Counter[int | None]()
+    for backend in ("asyncio", "trio"):
+        made = iter([file.read_bytes()]) if file else islice(_until(seconds and seconds / 2, mutator), runs // 2)
+        answers += anyio.run(SERVERS[name], made, backend=backend)
     counts = ", ".join(f"{number:,} {status or 'without'}" for status, number in sorted(answers.items(), key=str))
     return f"{name}: {answers.total():,} requests on asyncio and trio, no error in the log; answers: {counts}"
 
 
-def _until(seconds: int | None, mutator: Mutator) -> Iterator[bytes]:
+def _until(seconds: float | None, mutator: Mutator) -> Iterator[bytes]:
     end = math.inf if seconds is None else time.monotonic() + seconds
     while time.monotonic() < end:
         yield mutator.make()
