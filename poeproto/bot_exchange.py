@@ -104,7 +104,7 @@ class BotExchange:
         if not self._state.poe_sends(Kind.REQUEST_HEAD):
             raise LocalProtocolError("the head of the request was received already")
         if head.method != "POST":
-            self._refuse(405, f"the method {head.method!r} is not allowed here", [("allow", "GET, HEAD, POST")])
+            self._refuse(405, f"the method {head.method[:20]!r} is not allowed here", [("allow", "GET, HEAD, POST")])
         if self._access_keys is not None and not self._has_key(head, self._access_keys):
             self._refuse(401, "the access key is missing or wrong", [("www-authenticate", "Bearer")])
         for declared in head.get_all("content-length"):

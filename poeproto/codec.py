@@ -15,7 +15,18 @@ from poeproto._structure import CONTROL_CLASSES, structure, structure_small, uns
 from poeproto._typecheck import NO_EXTRA, check_types
 from poeproto.controls import UnknownControl
 from poeproto.errors import LocalProtocolError, RemoteProtocolError
-from poeproto.events import EVENT_CLASSES, Done, Event, Json, ReplaceResponse, SuggestedReply, Text, UnknownEvent
+from poeproto.events import (
+    EVENT_CLASSES,
+    LARGEST_INDEX,
+    Done,
+    Event,
+    Json,
+    ReplaceResponse,
+    SuggestedReply,
+    Text,
+    UnknownEvent,
+    is_index,
+)
 from poeproto.parameter_controls import CONTROLS_API_VERSION
 from poeproto.requests import (
     QueryRequest,
@@ -179,7 +190,7 @@ def decode_event(event: str, data: str | bytes) -> Event:
             return Text(text)  # nearly every event there is
         if cls is Json:
             return Json(wire)
-        if wire.get("index") is None or type(wire["index"]) is int:
+        if wire.get("index") is None or is_index(wire["index"]):
             return structure_small(data, wire, cls)
         # Not an index, so it is kept like any key that says nothing to us.
         kept = {"index": wire.pop("index")}
@@ -197,7 +208,7 @@ def event_payload(event: Event) -> tuple[str, Any]:
     An `UnknownEvent`'s data is the string that came, which need not be JSON.
 
     Raises:
-        LocalProtocolError: when it is no event, or a field has the wrong type.
+        LocalProtocolError: when it is no event, a field has the wrong type, or an index is beyond 2**53 - 1.
     """
     name = event.event if isinstance(event, UnknownEvent) else _EVENT_NAMES.get(type(event))
     if name is None:
@@ -206,6 +217,8 @@ def event_payload(event: Event) -> tuple[str, Any]:
         check_types(event)
     except TypeError as exc:
         raise LocalProtocolError(str(exc)) from exc
+    if event.index is not None and not is_index(event.index):
+        raise LocalProtocolError(f"{type(event).__name__}.index is beyond {LARGEST_INDEX}")
     if isinstance(event, UnknownEvent | Json):
         return name, event.data
     return name, unstructure(event)

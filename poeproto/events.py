@@ -18,6 +18,15 @@ import attrs
 from poeproto._defaults import prefilled
 from poeproto._typecheck import NO_EXTRA
 
+# Beyond it, readers elsewhere take neighbours for the same (RFC 8259, 6), and dicts here take time: as many of these
+# integers as a peer likes share one hash.
+LARGEST_INDEX = 2**53 - 1
+
+
+def is_index(value: object) -> bool:
+    """Whether a value from JSON can tell answers apart. A boolean or a string is no index."""
+    return type(value) is int and -LARGEST_INDEX <= value <= LARGEST_INDEX
+
 
 @prefilled
 @attrs.frozen
@@ -156,7 +165,7 @@ class Json:
     """A JSON object as it stands: OpenAI chat completion chunks with tool calls, usually.
 
     Attributes:
-        data: the object. An `index` travels inside it, so an integer under that key and the attribute are one.
+        data: the object. An `index` travels inside it, so an index under that key and the attribute are one.
         index: which answer it belongs to.
     """
 
@@ -169,7 +178,7 @@ class Json:
         inside = self.data.get("index")
         if self.index is not None:
             object.__setattr__(self, "data", {**self.data, "index": self.index})
-        elif type(inside) is int:
+        elif is_index(inside):
             object.__setattr__(self, "index", inside)
 
 

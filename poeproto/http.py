@@ -55,6 +55,8 @@ _HIDDEN = b"<hidden>"
 # The paths of Poe that end in a bot's name, its key and a version. Decoded, a key may have slashes.
 _KEY_IN_PATH = re.compile(r"((?:update|fetch)_settings/[^/?]*/)[^?]+")
 
+_FORBIDDEN_IN_A_LINE = re.compile("[\r\n\0]")
+
 
 def normalise_headers(pairs: HeaderPairs) -> Headers:
     """Header pairs in the form this library keeps them; strings are taken as Latin-1 (RFC 9110, 5.5).
@@ -274,7 +276,6 @@ class BodyWriter:
             raise LocalProtocolError(f"the body has {'ended' if self._ended else 'not begun'}")
 
 
-@checked
 @attrs.frozen
 class HttpRequest(_Head):
     """A whole request for a client to send.
@@ -284,12 +285,24 @@ class HttpRequest(_Head):
         url: absolute, with scheme and host.
         headers: pairs of name and value; the client adds ``Host`` and ``Content-Length``.
         body: the payload; for an upload, in parts.
+
+    Raises:
+        TypeError: for a field of another type.
+        InvalidValue: for CR, LF or NUL in the method, the URL or a header, where they would begin something new.
     """
 
     method: str
     url: str = attrs.field(repr=without_path)
     headers: Headers = attrs.field(default=(), converter=normalise_headers, repr=_without_secrets)
     body: bytes | StreamedBody = attrs.field(default=b"", repr=_size)
+
+    def __attrs_post_init__(self) -> None:
+        check_types(self)
+        lines = [("method", self.method), ("url", self.url)]
+        lines += [("headers", part.decode("latin-1")) for pair in self.headers for part in pair]
+        for name, line in lines:
+            if _FORBIDDEN_IN_A_LINE.search(line):
+                raise InvalidValue("holds CR, LF or NUL", path=name)
 
 
 @checked

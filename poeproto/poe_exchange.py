@@ -17,7 +17,7 @@ from poeproto.errors import (
     RemoteProtocolError,
     RequestRefused,
 )
-from poeproto.events import EVENT_CLASSES, Done, Error, Event, ReplaceResponse, Text, UnknownEvent, make_texts
+from poeproto.events import EVENT_CLASSES, Done, Error, Event, Json, ReplaceResponse, Text, UnknownEvent, make_texts
 from poeproto.http import HttpRequest, ResponseHead
 from poeproto.limits import Limits
 from poeproto.refusals import error_without_key, refusal, size_to_keep, why_refused
@@ -31,6 +31,11 @@ from poeproto.surrogates import SurrogateJoiner
 _PING = "ping"
 # What an event takes in memory besides its payload, roughly: a string and a place in a list.
 _EVENT_OVERHEAD = 64
+# Besides that, what is kept for an index that was not there before ...
+_INDEX_OVERHEAD = 256
+# ... and what an object, an array, a key or a value takes: `{},` is three bytes of JSON, and 72 of memory.
+_VALUE_OVERHEAD = 64
+_STRUCTURE = ("{", "[", ",", ":")
 
 
 class PoeExchange:
@@ -268,7 +273,7 @@ class PoeExchange:
             return
         event: Event | None = decode_event(record.event, record.data)
         if kind is not Kind.ERROR and kind is not Kind.DONE:
-            self._count(event, len(record.data) + _EVENT_OVERHEAD)
+            self._count(event, _size(event, record.data))
         if not self._state.bot_sends(kind):
             self._state.bot = EXCUSED[state][kind]
         if isinstance(event, Text | ReplaceResponse):
@@ -314,3 +319,13 @@ class PoeExchange:
     def _raise_if_failed(self) -> None:
         if self.error is not None:
             raise self.error
+
+
+def _size(event: Event, data: str) -> int:
+    """What an event takes in memory, roughly: a peer may choose values that are many times as large as their JSON."""
+    size = len(data) + _EVENT_OVERHEAD
+    if event.index is not None:
+        size += _INDEX_OVERHEAD
+    if isinstance(event, Json | UnknownEvent) or event.extra:
+        size += _VALUE_OVERHEAD * sum(map(data.count, _STRUCTURE))
+    return size

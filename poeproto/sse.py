@@ -62,7 +62,7 @@ class SSEDecoder:
         self._unfinished_line = bytearray()
         self._size = 0  # of the complete lines since the last blank one
         self._event = ""
-        self._data: list[bytes] = []
+        self._data: bytearray | None = None  # not a list of lines: the peer chooses how small they are
         self._id = ""
         self._retry: int | None = None
 
@@ -121,12 +121,12 @@ class SSEDecoder:
         if self.error is not None:
             raise self.error
         self._unfinished_line.clear()
-        self._data.clear()
+        self._data = None
         return []
 
     def _fail(self, events: list[ServerSentEvent]) -> list[ServerSentEvent]:
         self._unfinished_line.clear()
-        self._data.clear()
+        self._data = None
         self.error = LimitExceeded(
             f"an event of the stream is larger than {self._max_event_size} bytes", limit="event_size"
         )
@@ -140,7 +140,11 @@ class SSEDecoder:
         if value[:1] == b" ":
             value = value[1:]
         if name == b"data":
-            self._data.append(value)
+            if self._data is None:
+                self._data = bytearray(value)
+            else:
+                self._data += b"\n"
+                self._data += value
         elif name == b"event":
             self._event = value.decode("utf-8", "replace")
         elif name == b"id":
@@ -150,10 +154,10 @@ class SSEDecoder:
             self._retry = int(value)
 
     def _take_blank_line(self, events: list[ServerSentEvent]) -> None:
-        if self._data or self._event in self._dispatch_without_data:
-            data = b"\n".join(self._data).decode("utf-8", "replace")
+        if self._data is not None or self._event in self._dispatch_without_data:
+            data = "" if self._data is None else self._data.decode("utf-8", "replace")
             events.append(ServerSentEvent(self._event or "message", data, self._id, self._retry))
-            self._data.clear()
+            self._data = None
         self._event = ""
         self._size = 0
 

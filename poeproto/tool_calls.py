@@ -15,7 +15,7 @@ import attrs
 from poeproto._json import dumps, join_paths, json_type, loads
 from poeproto._structure import structure
 from poeproto.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
-from poeproto.events import Json
+from poeproto.events import LARGEST_INDEX, Json, is_index
 from poeproto.limits import Limits
 from poeproto.tools import FunctionCall, ToolCall, ToolCallDelta, ToolResult
 
@@ -39,6 +39,8 @@ def tool_call_deltas(event: Json) -> list[ToolCallDelta]:
             found.append(structure(cast("dict[str, Any]", piece), ToolCallDelta))
         except RemoteProtocolError as exc:
             raise RemoteProtocolError(exc.args[0], path=join_paths(place, exc.path)) from exc
+        if found[-1].index is not None and not is_index(found[-1].index):
+            raise RemoteProtocolError(f"beyond {LARGEST_INDEX}", path=f"{place}.index")
     return found
 
 

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.soak.findings import Findings
+from benchmarks.soak.hostile_input import hostile_input
 
 # A scenario adds what it finds; with the second argument true it does everything once and small.
-SCENARIOS: dict[str, Callable[[Findings, bool], None]] = {}
+SCENARIOS: dict[str, Callable[[Findings, bool], None]] = {"hostile_input": hostile_input}
 
 
 def main() -> None:

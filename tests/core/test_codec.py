@@ -84,6 +84,8 @@ def values(cls: type[Any]) -> st.SearchStrategy[Any]:
     optional: dict[str, st.SearchStrategy[Any]] = {}
     for field in attrs.fields(cls):
         strategy = for_annotation(cls.__annotations__[field.name])
+        if field.name == "index":
+            strategy = st.none() | st.integers(1 - 2**53, 2**53 - 1)
         if strategy is not None and field.init:
             (required if field.default is attrs.NOTHING else optional)[field.name] = strategy
     return st.fixed_dictionaries(required, optional=optional).map(lambda arguments: cls(**arguments))

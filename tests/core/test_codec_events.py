@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,7 +91,7 @@ def test_optional_fields_are_read_and_nulls_are_defaults(name: str, wire: dict[s
 
 
 @of_each_name
-@pytest.mark.parametrize("index", [0, 1, -1, 2**70])
+@pytest.mark.parametrize("index", [0, 1, -1, 2**53 - 1, 1 - 2**53])
 def test_any_event_may_have_an_index(name: str, index: int) -> None:
     event = decode_event(name, json.dumps({**SMALLEST[name][0], "index": index}))
     assert event.index == index
@@ -98,7 +99,7 @@ def test_any_event_may_have_an_index(name: str, index: int) -> None:
 
 
 @of_each_name
-@pytest.mark.parametrize("index", [True, False, "1", 1.0, 1.5, [1], {}])
+@pytest.mark.parametrize("index", [True, False, "1", 1.0, 1.5, [1], {}, 2**53, -(2**53), 2**61 - 1, 10**400])
 def test_another_value_is_no_index_and_is_not_lost(name: str, index: object) -> None:
     wire = {**SMALLEST[name][0], "index": index, "unknown": 1}
     event = decode_event(name, json.dumps(wire))
@@ -107,6 +108,14 @@ def test_another_value_is_no_index_and_is_not_lost(name: str, index: object) -> 
     assert kept == {"index": index, "unknown": 1}
     assert type(kept["index"]) is type(index)
     assert read(encode_event(event)) == event
+
+
+@of_each_name
+def test_an_index_beyond_what_readers_tell_apart_is_not_written(name: str) -> None:
+    event = decode_event(name, json.dumps(SMALLEST[name][0]))
+    for index in (2**53, -(2**53)):
+        with pytest.raises(LocalProtocolError, match=r"index is beyond 9007199254740991$"):
+            encode_event(attrs.evolve(event, index=index))
 
 
 @of_each_name

@@ -76,7 +76,7 @@ def test_the_index_of_a_json_event_and_the_one_inside_are_one() -> None:
     assert Json({"index": 1}, 2) == Json({"index": 2})
 
 
-@pytest.mark.parametrize("inside", [True, "1", 1.0, None, [1]])
+@pytest.mark.parametrize("inside", [True, "1", 1.0, None, [1], 2**53, -(2**53)])
 def test_only_an_integer_inside_is_an_index(inside: object) -> None:
     event = Json({"index": inside})
     assert event.index is None

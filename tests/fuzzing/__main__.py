@@ -14,6 +14,7 @@ import re
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
@@ -30,7 +31,7 @@ from tests.fuzzing.targets import TARGETS
 WORK = Path(".fuzzing")
 SERVERS = {"app": serving.run_app, "server": serving.run_server}
 SERVER_RUNS = 100_000  # half of them on asyncio, half on trio
-GUIDED_SHARE = 5  # one in so many
+GUIDED_SHARE = 10  # one in so many
 _EXECUTED = re.compile(r"stat::number_of_executed_units: (\d+)")
 _COVERED = re.compile(r" cov: (\d+) ")
 
@@ -55,7 +56,7 @@ def main() -> None:
             print(_run_here(name, arguments))
         return
     guided = find_spec("atheris") is not None and not arguments.seeded
-    print("Inputs are guided by atheris." if guided else "Inputs come from the seeded mutator: atheris is not here.")
+    print("Inputs are guided by atheris." if guided else "Inputs come from the seeded mutator alone.")
     with ThreadPoolExecutor(arguments.jobs) as pool:
         # The longest first, so that no processor is left with one of them at the end.
         outcomes = [pool.submit(_run_apart, name, arguments, guided and name in TARGETS) for name in chosen]
@@ -77,16 +78,18 @@ def _run_apart(name: str, arguments: argparse.Namespace, guided: bool) -> bool:
         runs -= runs // GUIDED_SHARE
     options += ["--runs", str(runs)] + (["--seconds", str(seconds)] if seconds else [])
     commands.append([sys.executable, "-m", "tests.fuzzing", name, "--here", *options])
-    start, said = time.perf_counter(), ""
+    start, outputs = time.perf_counter(), list[str]()
     for command in commands:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         if done.returncode:
             print(f"{name}: FAILED\n{done.stdout[-4000:]}", flush=True)
             return False
-        if command is not commands[-1]:
-            executed, covered = _EXECUTED.findall(done.stdout), _COVERED.findall(done.stdout)
-            said = f"; before, {int(executed[0]):,} guided ones, which reached {covered[-1]} branches"
-    print(f"{done.stdout.strip()}{said}; {time.perf_counter() - start:.0f} s", flush=True)
+        outputs.append(done.stdout)
+    said = outputs.pop().strip()
+    for output in outputs:
+        executed, covered = _EXECUTED.findall(output), _COVERED.findall(output)
+        said += f"; before, {int(executed[0]):,} guided ones, which reached {covered[-1]} branches"
+    print(f"{said}; {time.perf_counter() - start:.0f} s", flush=True)
     return True
 
 
@@ -112,18 +115,19 @@ def _run_here(name: str, arguments: argparse.Namespace) -> str:
     seeds = TARGETS[name].seeds() if name in TARGETS else inputs.requests()
     found = [path.read_bytes() for path in sorted((WORK / name).glob("*"))]
     mutator = Mutator([*seeds, *inputs.kept(name), *found], Random(arguments.seed))
-    made = islice(_until(arguments.seconds, mutator), _runs(name, arguments))
-    if arguments.file:
-        made = iter([arguments.file.read_bytes()])
+    runs, seconds, file = _runs(name, arguments), arguments.seconds, arguments.file
     if name in TARGETS:
+        made = iter([file.read_bytes()]) if file else islice(_until(seconds, mutator), runs)
         return f"{name}: {TARGETS[name].feed(made):,} inputs"
-    listed = list(made)
-    answers = anyio.run(SERVERS[name], listed[::2]) + anyio.run(SERVERS[name], listed[1::2], backend="trio")
+    answers = Counter[int | None]()
+    for backend in ("asyncio", "trio"):
+        made = iter([file.read_bytes()]) if file else islice(_until(seconds and seconds / 2, mutator), runs // 2)
+        answers += anyio.run(SERVERS[name], made, backend=backend)
     counts = ", ".join(f"{number:,} {status or 'without'}" for status, number in sorted(answers.items(), key=str))
     return f"{name}: {answers.total():,} requests on asyncio and trio, no error in the log; answers: {counts}"
 
 
-def _until(seconds: int | None, mutator: Mutator) -> Iterator[bytes]:
+def _until(seconds: float | None, mutator: Mutator) -> Iterator[bytes]:
     end = math.inf if seconds is None else time.monotonic() + seconds
     while time.monotonic() < end:
         yield mutator.make()

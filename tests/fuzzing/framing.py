@@ -33,7 +33,7 @@ def read(parts: list[bytes], max_event_size: int) -> tuple[list[ServerSentEvent]
             records += decoder.receive_data(part)
         except LimitExceeded as exc:
             assert exc is decoder.error
-        held = len(decoder._unfinished_line) + sum(map(len, decoder._data))
+        held = len(decoder._unfinished_line) + len(decoder._data or b"")
         assert held <= max_event_size
     if decoder.error is None:
         assert decoder.receive_eof() == []
