@@ -20,7 +20,7 @@ from poeproto.errors import (
 from poeproto.events import EVENT_CLASSES, Done, Error, Event, ReplaceResponse, Text, UnknownEvent, make_texts
 from poeproto.http import HttpRequest, ResponseHead
 from poeproto.limits import Limits
-from poeproto.refusals import refusal, size_to_keep, why_refused
+from poeproto.refusals import error_without_key, refusal, size_to_keep, why_refused
 from poeproto.reply import ReplyFold
 from poeproto.requests import QueryRequest, Request, SettingsRequest, UnknownRequest
 from poeproto.settings import SettingsResponse
@@ -277,6 +277,8 @@ class PoeExchange:
                 event = self._surrogates.join(event)
         elif kind is Kind.DONE or kind is Kind.ERROR:
             self._flush_halves(events)
+            if isinstance(event, Error):
+                event = error_without_key(event, self._key)
         if event is not None:
             events.append(event)
             self.fold.add(event)

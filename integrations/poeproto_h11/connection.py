@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import AsyncIterator
 
@@ -24,6 +25,13 @@ from poeproto_h11.timeouts import Timeouts
 
 _MAX_HEAD = 32 * 1024
 _SLICE = 64 * 1024
+# Where h11 quotes the bytes that it does not accept.
+_QUOTED = re.compile(r":? (?:bytearray\()?b['\"].*", re.DOTALL)
+
+
+def h11_reason(exc: h11.ProtocolError) -> str:
+    """What h11 says of a fault, without the bytes that it quotes: a key may be in them, repeated by the peer."""
+    return _QUOTED.sub("", str(exc))
 
 
 class Clock:
@@ -112,7 +120,8 @@ class Connection:
         try:
             return self._h11_send(h11.Request(method=request.method, target=target, headers=headers))
         except h11.LocalProtocolError as exc:
-            raise LocalProtocolError(f"the request cannot be written: {exc}") from exc
+            failure = LocalProtocolError(f"the request cannot be written: {h11_reason(exc)}")
+        raise failure  # here, so that what h11 quotes is not its context
 
     def _h11_send(self, event: h11.Event) -> bytes:
         return self._h11.send(event) or b""
@@ -209,8 +218,10 @@ class Connection:
         except h11.RemoteProtocolError as exc:
             if self._h11.trailing_data[1]:
                 where = "within the response" if self._head_received else "without an answer"
-                raise self._cut_short(f"the peer closed the connection {where}") from exc
-            raise RemoteProtocolError(f"the peer's HTTP is not acceptable: {exc}") from exc
+                failure: Exception = self._cut_short(f"the peer closed the connection {where}")
+            else:
+                failure = RemoteProtocolError(f"the peer's HTTP is not acceptable: {h11_reason(exc)}")
+        raise failure  # here, so that what h11 quotes is not its context
 
 
 def _cut_short(head: h11.Response) -> type[ConnectionLost]:

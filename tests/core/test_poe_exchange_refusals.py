@@ -6,8 +6,11 @@ import pytest
 
 from poeproto import (
     Done,
+    Error,
     Limits,
+    Message,
     PoeExchange,
+    QueryRequest,
     ReportErrorRequest,
     Request,
     RequestRefused,
@@ -15,6 +18,7 @@ from poeproto import (
     SettingsRequest,
     State,
     Text,
+    encode_event,
 )
 from poeproto.testing import TEST_ACCESS_KEY, bytewise, cut_at, sample_query
 
@@ -110,3 +114,11 @@ def test_a_refusal_that_repeats_our_key_does_not_bring_it_into_the_error(cut: in
     with pytest.raises(RequestRefused) as caught:
         exchange.receive_eof()
     assert caught.value.body_start == b"no such key: <hidden>!"
+
+
+def test_an_error_event_that_repeats_the_key_does_not_show_it() -> None:
+    exchange = PoeExchange(TEST_ACCESS_KEY)
+    exchange.send(QueryRequest([Message("user", "hello")]), "https://bot.invalid/")
+    exchange.receive_head(ResponseHead(200, [("content-type", "text/event-stream")]))
+    [error] = exchange.receive_data(encode_event(Error(text=f"I was asked with {TEST_ACCESS_KEY}")))
+    assert error == exchange.fold.error == Error(text="I was asked with <hidden>")
