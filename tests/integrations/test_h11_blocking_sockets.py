@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -106,6 +107,28 @@ def test_a_handshake_that_nobody_answers(portal: BlockingPortal) -> None:
             read(client, server.address.replace("http:", "https:"))
         server.until_closed(1)
         assert client.connections_opened == 0
+
+
+def test_reading_the_certificates_is_part_of_connecting(portal: BlockingPortal) -> None:
+    class Slow(ssl.SSLContext):
+        def wrap_bio(self, *arguments: Any, **options: Any) -> ssl.SSLObject:
+            time.sleep(0.1)
+            return super().wrap_bio(*arguments, **options)
+
+    asked = threading.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.stream.receive(1)
+        asked.set()
+
+    with (
+        scripted_in_thread(portal, script) as server,
+        BlockingClient(timeouts=Timeouts(connect=0.05), ssl_context=Slow(ssl.PROTOCOL_TLS_CLIENT)) as client,
+    ):
+        with pytest.raises(DeadlineExceeded, match="the connect timeout"):
+            read(client, server.address.replace("http:", "https:"))
+        server.until_closed(1)
+    assert not asked.is_set(), "there was no time left to begin"
 
 
 # --- names and addresses
