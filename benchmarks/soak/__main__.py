@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.soak import client_deadlines
+from benchmarks.soak import client_cancellations, client_deadlines, client_truncations
 from benchmarks.soak.findings import Findings
 
 # A scenario adds what it finds; with the second argument true it does everything once and small.
 SCENARIOS: dict[str, Callable[[Findings, bool], None]] = {
+    "client_cancellations": client_cancellations.main,
     "client_deadlines": client_deadlines.main,
+    "client_truncations": client_truncations.main,
 }
 
 
