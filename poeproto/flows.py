@@ -9,7 +9,7 @@ answers drive it alike:
     CloseResponse()       leave the rest    -> None
     ReplyStarted()        take note         -> None
     Wait(seconds)         sleep             -> None, or throws DeadlineExceeded where the call's time does not allow it
-    Deliver(event)        hand it on        -> None
+    Deliver(events)       hand them on      -> None
     RunTools(calls)       run them at once  -> a ToolResult for each, in their order
 
 When a flow returns or raises, whatever is left of a response is the driver's to close or to drain.
@@ -20,7 +20,7 @@ https://creator.poe.com/docs/server-bots/server-bots-functional-guides
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any, TypeVar
 
 import attrs
@@ -80,11 +80,25 @@ class Wait:
     seconds: float
 
 
+def _iterator_of_events(effect: Deliver) -> Iterator[Event]:
+    return iter(effect.events)
+
+
 @attrs.frozen
 class Deliver:
-    """Hand this event to the caller."""
+    """Hand these events to the caller, in their order: all that one part of a response brought.
 
-    event: Event
+    Iterating takes from them, whoever iterates, and an event that was taken counts as delivered, in the flow's fold
+    for one; when the flow goes on, all of them do.
+    """
+
+    events: list[Event]
+    _left: Iterator[Event] = attrs.field(
+        default=attrs.Factory(_iterator_of_events, takes_self=True), init=False, repr=False, eq=False
+    )
+
+    def __iter__(self) -> Iterator[Event]:
+        return self._left
 
 
 @attrs.frozen
@@ -294,7 +308,7 @@ def upload_flow(
     """
     response = yield from call_flow(request, limits=limits, retry=retry)
     uploaded = read_upload(response, name=name, access_key=access_key, limits=limits)
-    yield Deliver(uploaded.event(inline_ref))
+    yield Deliver([uploaded.event(inline_ref)])
     return uploaded
 
 

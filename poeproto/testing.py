@@ -212,7 +212,7 @@ class FlowDriver:
                     raise DeadlineExceeded("no time would be left")
                 self.waits.append(effect.seconds)
             case Deliver():
-                self.events.append(effect.event)
+                self.events.extend(effect)
             case _:  # RunTools
                 self.rounds.append(effect.calls)
                 return [self._run_tool(call) for call in effect.calls]
