@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import ssl
 import threading
@@ -98,6 +99,13 @@ def test_the_deadline_of_writing_passes() -> None:
         ):
             read(client, server.address, "a" * 15_000_000)
         server.read_to_end()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_deadline_may_be_never(portal: BlockingPortal, host: str) -> None:
+    never = Timeouts(connect=math.inf, header=math.inf, idle=math.inf, total=math.inf)
+    with scripted_in_thread(portal, answering(HELLO)) as server, BlockingClient(timeouts=never) as client:
+        assert read(client, server.address.replace("127.0.0.1", host)) == [Text("hello"), Done()]
 
 
 def test_a_handshake_that_nobody_answers(portal: BlockingPortal) -> None:
