@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from poeproto import ConnectFailed, ConnectionLost
 from poeproto_h11.backends import Backend
+from poeproto_h11.blocking_tools import BlockingToolRunner
 from poeproto_h11.origins import Origin
 from poeproto_h11.racing import Address, connect_first
 from poeproto_h11.streams import ByteStream, Connector, failure_reason, readable_now
@@ -27,7 +28,7 @@ Addresses = Sequence[Address]
 
 def socket_backend(ssl_context: ssl.SSLContext | None = None, connector: Connector | None = None) -> Backend:
     """The backend without an event loop: everything happens in the caller's thread."""
-    return Backend(connector or SocketConnector(ssl_context), _sleep, _call)
+    return Backend(connector or SocketConnector(ssl_context), _sleep, _call, BlockingToolRunner)
 
 
 async def _sleep(seconds: float) -> None:

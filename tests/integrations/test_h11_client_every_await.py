@@ -29,6 +29,7 @@ from poeproto_h11 import Client
 from .bots import KEY
 from .scripted_peer import Peer, Received, ScriptedServer, reply, response, scripted
 from .tls_peer import Certificate, certificate, serving_tls
+from .tool_models import WEATHER, calls
 
 __all__ = ["certificate"]  # a fixture
 
@@ -89,6 +90,8 @@ def answer_to(request: Received, busy: set[str]) -> bytes:
     text = asked.query[-1].content
     if text.startswith("no"):
         return response(500, b"no" * 100)
+    if text.startswith("tools") and not asked.tool_results:
+        return calls(("weather", '{"at": "Rome"}'))
     if text.startswith("busy") and text not in busy:
         busy.add(text)
         return response(503, b"busy", "Retry-After: 0")
@@ -131,6 +134,15 @@ async def query_a_busy_bot(client: Client, url: str) -> None:
         assert await answer.text() == text
 
 
+async def query_with_tools(client: Client, url: str) -> None:
+    def weather(at: str) -> str:
+        return "rain"
+
+    text = f"tools {next(_number)}"
+    async with client.run_tools(url, text, [WEATHER], [weather]) as answer:
+        assert await answer.text() == text
+
+
 async def be_refused(client: Client, url: str) -> None:
     with pytest.raises(RequestRefused):
         async with client.query(url, "no"):
@@ -170,6 +182,7 @@ CALLS: list[Call] = [
     query,
     query_and_leave,
     query_a_busy_bot,
+    query_with_tools,
     be_refused,
     large_query,
     settings,
