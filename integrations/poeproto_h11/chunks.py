@@ -54,8 +54,13 @@ class ChunkTaker:
                     self.fault = f"a chunk is followed by {end!r}"
                     return parts, b""
             elif head := _HEAD.match(data, place):
-                place = head.end()
-                self._left = int(head[1], 16)
+                start, size = head.end(), int(head[1], 16)
+                place = start + size
+                if data[place : place + 2] == _END:  # it is whole, as nearly all of them are
+                    parts.append(data[start:place])
+                    place += 2
+                else:
+                    place, self._left = start, size
             elif _CUT_HEAD.match(data, place):
                 self._held = data[place:]
                 return parts, b""
