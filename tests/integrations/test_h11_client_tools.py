@@ -184,3 +184,22 @@ async def test_a_cancellation_while_tools_run_ends_the_reply() -> None:
         async with client.query(server.address, "again") as other:
             assert await other.text() == "hello"
         assert client.connections_opened == 1
+
+
+async def test_an_interruption_while_tools_run_ends_the_blocking_reply() -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    def ask(url: str) -> int:
+        with BlockingClient(access_key=KEY) as client:
+            with client.run_tools(url, "hello", [WEATHER], [interrupted]) as answer:
+                with pytest.raises(KeyboardInterrupt):
+                    next(answer)
+                with pytest.raises(LocalProtocolError):
+                    next(answer)
+            with client.query(url, "again") as other:
+                assert other.text() == "hello"
+            return client.connections_opened
+
+    async with scripted(model(calls(("interrupted", "")), reply(Text("hello")))) as server:
+        assert await anyio.to_thread.run_sync(ask, server.address) == 1
