@@ -23,6 +23,7 @@ CLIENTS: dict[str, tuple[readers.Reader, str]] = {
     "aiohttp and json, by hand": (readers.with_aiohttp, "asyncio"),
     OURS: (readers.ours, "asyncio"),
     "poeproto_h11.Client, trio": (readers.ours, "trio"),
+    "poeproto_h11.BlockingClient": (readers.ours_blocking, "asyncio"),
     "raw h11, split, msgspec into a bare class": (readers.raw_typed, "asyncio"),
     "raw h11, bytes only": (readers.raw, "asyncio"),
 }

@@ -22,7 +22,7 @@ import msgspec
 
 from benchmarks.processes import ACCESS_KEY
 from poeproto import Message, QueryRequest, SSEDecoder, Text, encode_request
-from poeproto_h11 import Client, Origin
+from poeproto_h11 import BlockingClient, Client, Origin
 from poeproto_h11.origins import split_url
 
 Read = Callable[[], Awaitable[list[Any]]]
@@ -45,6 +45,23 @@ async def ours(url: str, messages: list[Message]) -> AsyncGenerator[Read]:
             texts: list[str] = []
             async with client.query(url, request) as reply:
                 async for event in reply:
+                    if isinstance(event, Text):
+                        texts.append(event.text)
+            return texts
+
+        yield read
+
+
+@asynccontextmanager
+async def ours_blocking(url: str, messages: list[Message]) -> AsyncGenerator[Read]:
+    """The client that blocks, which may be used where a loop is running, too."""
+    request = QueryRequest(messages)
+    with BlockingClient(access_key=ACCESS_KEY) as client:
+
+        async def read() -> list[Any]:
+            texts: list[str] = []
+            with client.query(url, request) as reply:
+                for event in reply:
                     if isinstance(event, Text):
                         texts.append(event.text)
             return texts

@@ -8,11 +8,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.soak import client_cancellations, client_deadlines, client_truncations, hostile_input
 from benchmarks.soak.findings import Findings
-from benchmarks.soak.hostile_input import hostile_input
 
 # A scenario adds what it finds; with the second argument true it does everything once and small.
-SCENARIOS: dict[str, Callable[[Findings, bool], None]] = {"hostile_input": hostile_input}
+SCENARIOS: dict[str, Callable[[Findings, bool], None]] = {
+    "client_cancellations": client_cancellations.main,
+    "client_deadlines": client_deadlines.main,
+    "client_truncations": client_truncations.main,
+    "hostile_input": hostile_input.main,
+}
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ SLACK = 512 * KIB
 _STREAM = ResponseHead(200, [("content-type", "text/event-stream")])
 
 
-def hostile_input(findings: Findings, smallest: bool) -> None:
+def main(findings: Findings, smallest: bool) -> None:
     """Floods of what never ends, then what grows eightfold."""
     size = 200_000 if smallest else 6_000_000
     for name, unit in LINES.items():

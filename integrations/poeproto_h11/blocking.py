@@ -22,6 +22,8 @@ from poeproto import (
     ReportReactionRequest,
     RetryPolicy,
     SettingsResponse,
+    ToolDefinition,
+    ToolFunctions,
     UploadedFile,
 )
 from poeproto_h11.client import Client
@@ -81,6 +83,26 @@ class BlockingClient:
     def query(self, bot: str, request: QueryRequest | str, *, access_key: str | None = None) -> BlockingReply:
         """Ask a bot; enter the result with ``with`` to get the reply as it streams."""
         return BlockingReply(self._client.query(bot, request, access_key=access_key))
+
+    def run_tools(
+        self,
+        bot: str,
+        request: QueryRequest | str,
+        tools: Iterable[ToolDefinition],
+        functions: ToolFunctions,
+        *,
+        raise_errors: bool = False,
+        access_key: str | None = None,
+    ) -> BlockingReply:
+        """Ask a model that may call tools, run what it calls, and go on until it has no more calls.
+
+        Each tool of a round runs in a thread of its own, all of them at once.
+
+        Raises:
+            TypeError: for an asynchronous function.
+        """
+        reply = self._client.run_tools(bot, request, tools, functions, raise_errors=raise_errors, access_key=access_key)
+        return BlockingReply(reply)
 
     def settings(self, bot: str, *, access_key: str | None = None) -> SettingsResponse:
         """A bot's settings, asked for at its name or URL."""

@@ -18,7 +18,10 @@ from poeproto import (
     ReportReactionRequest,
     RetryPolicy,
     SettingsResponse,
+    ToolDefinition,
+    ToolFunctions,
     UploadedFile,
+    tools_by_name,
 )
 from poeproto_h11.backends import Backend, anyio_backend
 from poeproto_h11.origins import split_url
@@ -68,6 +71,7 @@ class Client:
         limits = limits or Limits()
         self._api_key = api_key
         self._access_key = access_key
+        self._tool_runner = backend.tool_runner
         self._pool = Pool(backend.connect)
         transport = H11Transport(self._pool, backend, limits, timeouts or Timeouts())
         self._calls = Outgoing(transport, backend.in_thread, endpoints, limits, retry)
@@ -85,10 +89,39 @@ class Client:
             request: the query, or the text of one user message.
             access_key: the bot server's key, for a URL.
         """
-        if isinstance(request, str):
-            request = QueryRequest([Message("user", request)])
         url = self._calls.url_of(bot)
-        return self._calls.query(url, request, self._key_for(url, access_key))
+        return self._calls.query(url, _as_query(request), self._key_for(url, access_key))
+
+    def run_tools(
+        self,
+        bot: str,
+        request: QueryRequest | str,
+        tools: Iterable[ToolDefinition],
+        functions: ToolFunctions,
+        *,
+        raise_errors: bool = False,
+        access_key: str | None = None,
+    ) -> Reply:
+        """Ask a model that may call tools, run what it calls, and go on until it has no more calls.
+
+        To the caller it is one reply. The tools of a round run at once, synchronous functions in threads. What fails
+        becomes an error result, which the model reads, and is logged; only a lack of funds is raised. Reading the reply
+        raises `LimitExceeded` after more than `Limits.tool_rounds`. A cancellation while tools run ends the reply.
+
+        Args:
+            bot: as in `query`.
+            request: as in `query`.
+            tools: what the model is told that it may call.
+            functions: what is called; each is given the arguments by name.
+            raise_errors: raise `UnknownTool` and `ToolFailed` instead of telling the model.
+            access_key: as in `query`.
+
+        Raises:
+            ValueError: for functions without a name, or of the same name.
+        """
+        url = self._calls.url_of(bot)
+        runner = self._tool_runner(tools_by_name(functions), raise_errors=raise_errors)
+        return self._calls.tool_rounds(url, _as_query(request), tools, runner, self._key_for(url, access_key))
 
     async def settings(self, bot: str, *, access_key: str | None = None) -> SettingsResponse:
         """A bot's settings, asked for at its name or URL.
@@ -200,3 +233,7 @@ class Client:
 
     def _own_key(self) -> str | None:
         return self._api_key if self._access_key is None else self._access_key
+
+
+def _as_query(request: QueryRequest | str) -> QueryRequest:
+    return QueryRequest([Message("user", request)]) if isinstance(request, str) else request

@@ -20,11 +20,15 @@ from poeproto import (
     ResponseHead,
     StreamedBody,
 )
+from poeproto_h11.chunks import ChunkTaker
 from poeproto_h11.streams import ByteStream
 from poeproto_h11.timeouts import Timeouts
 
 _MAX_HEAD = 32 * 1024
 _SLICE = 64 * 1024
+# How h11 finds the end of a head: some servers leave out the CR.
+_END_OF_HEAD = re.compile(rb"\n\r?\n")
+_END_OF_HEAD_CUT = 2  # bytes of it that may stand at the end of what has come
 # Where h11 quotes the bytes that it does not accept.
 _QUOTED = re.compile(r":? (?:bytearray\()?b['\"].*", re.DOTALL)
 
@@ -74,6 +78,9 @@ class Connection:
         self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
         self._head_received = False
         self._cut_short: type[ConnectionLost] = ConnectionLost  # what it is if the response ends with the connection
+        self._unread = b""  # what came behind a head, and h11 has not seen
+        self._end_of_head = b""  # of the head that is coming, the last bytes
+        self._chunks: ChunkTaker | None = None
         self._request_cut_short = False
         self._written = 0
         self._failure: ConnectionLost | RemoteProtocolError | None = None
@@ -154,9 +161,12 @@ class Connection:
             if isinstance(event, h11.Response):
                 self._head_received = True
                 self._cut_short = _cut_short(event)
+                if (b"transfer-encoding", b"chunked") in event.headers and event.status_code == 200:
+                    self._chunks = ChunkTaker()
                 return ResponseHead(event.status_code, event.headers.raw_items())
             if event is h11.NEED_DATA:
-                await self._fill(clock, end - time.monotonic(), "header")
+                data = await self._read(clock, end - time.monotonic(), "header")
+                self._h11.receive_data(self._up_to_body(data))
 
     async def receive_body(self, clock: Clock) -> bytes | None:
         """What has come of the body, at least one byte; None at its end.
@@ -165,10 +175,12 @@ class Connection:
             ConnectionLost, DeadlineExceeded: the connection is of no further use then.
             RemoteProtocolError: when the peer does not speak HTTP.
         """
-        # All that one read brought is handed on at once: a server sends each event as a chunk of its own.
+        # All that one read brought is handed on at once: most servers send each event as a chunk of its own.
         parts: list[bytes] = []
         while True:
             if self._failure is not None:
+                if parts:
+                    return b"".join(parts)  # what was good before it; the next call raises
                 raise self._failure
             if self._h11.their_state is not h11.SEND_BODY:
                 return b"".join(parts) or None
@@ -176,40 +188,63 @@ class Connection:
                 event = self._next_event()
             except (ConnectionLost, RemoteProtocolError) as exc:
                 self._failure = exc
-                if parts:
-                    return b"".join(parts)  # what was good before it; the next call raises
-                raise
+                continue
             if isinstance(event, h11.Data):
                 parts.append(bytes(event.data))
             elif event is h11.NEED_DATA:
                 if parts:
                     return b"".join(parts)
-                await self._fill(clock, clock.timeouts.idle, "idle")
+                self._receive(await self._read(clock, clock.timeouts.idle, "idle"), parts)
 
     def ready_for_next(self) -> bool:
         """Whether the exchange is over and another may begin; prepares for it."""
         if not self._request_cut_short and self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE:
             self._h11.start_next_cycle()
-            self._head_received = False
+            self._head_received, self._chunks = False, None
             self._cut_short = ConnectionLost
             return True
         return False
 
     def is_quiet(self) -> bool:
         """Whether nothing has come since the last exchange, not even an end."""
-        return not self._h11.trailing_data[0] and self._stream.is_quiet()
+        return not self._h11.trailing_data[0] and not self._unread and self._stream.is_quiet()
 
     async def aclose(self) -> None:
         """Close at once."""
         await self._stream.aclose()
 
-    async def _fill(self, clock: Clock, seconds: float, name: str) -> None:
+    async def _read(self, clock: Clock, seconds: float, name: str) -> bytes:
+        """What comes next; none at the end."""
+        if self._unread:
+            data, self._unread = self._unread, b""
+            return data
         try:
-            data = await self._stream.receive(clock.left(seconds))
+            return await self._stream.receive(clock.left(seconds))
         except TimeoutError as exc:
             raise clock.exceeded(name) from exc
         except ConnectionLost as exc:
             raise self._cut_short(str(exc)) from exc
+
+    def _up_to_body(self, data: bytes) -> bytes:
+        """The data up to the end of the head, if that is in it. Whose the rest is depends on what the head says."""
+        seen = self._end_of_head + data
+        end = _END_OF_HEAD.search(seen)
+        if end is None:
+            self._end_of_head = seen[-_END_OF_HEAD_CUT:]
+            return data
+        size = end.end() - len(self._end_of_head)
+        self._end_of_head, self._unread = b"", data[size:]
+        return data[:size]
+
+    def _receive(self, data: bytes, parts: list[bytes]) -> None:
+        """Take the chunks in the data, and give h11 the rest of it, or the end."""
+        if self._chunks is not None and data:
+            taken, data = self._chunks.take(data)
+            parts += taken
+            if self._chunks.fault:
+                self._failure = RemoteProtocolError(f"the peer's HTTP is not acceptable: {self._chunks.fault}")
+            if not data:
+                return
         self._h11.receive_data(data)
 
     def _next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:

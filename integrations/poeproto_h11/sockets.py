@@ -12,19 +12,23 @@ from typing import Any, TypeVar
 
 from poeproto import ConnectFailed, ConnectionLost
 from poeproto_h11.backends import Backend
+from poeproto_h11.blocking_tools import BlockingToolRunner
 from poeproto_h11.origins import Origin
+from poeproto_h11.racing import Address, connect_first
 from poeproto_h11.streams import ByteStream, Connector, failure_reason, readable_now
 from poeproto_h11.tls import secure, system_trust, time_left
 
 T = TypeVar("T")
 _READ_SIZE = 64 * 1024
+# Seconds. The system's calls count milliseconds in 31 bits, and whoever sets no deadline waits for these 23 days.
+_LONGEST_WAIT = 2_000_000.0
 
-Addresses = Sequence[tuple[int, int, int, str, tuple[Any, ...]]]
+Addresses = Sequence[Address]
 
 
 def socket_backend(ssl_context: ssl.SSLContext | None = None, connector: Connector | None = None) -> Backend:
     """The backend without an event loop: everything happens in the caller's thread."""
-    return Backend(connector or SocketConnector(ssl_context), _sleep, _call)
+    return Backend(connector or SocketConnector(ssl_context), _sleep, _call, BlockingToolRunner)
 
 
 async def _sleep(seconds: float) -> None:
@@ -47,10 +51,10 @@ class SocketConnector:
 
     async def __call__(self, origin: Origin, timeout: float) -> ByteStream:
         """A stream to that server."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + min(timeout, _LONGEST_WAIT)
         context = self._tls() if origin.scheme == "https" else None
         try:
-            stream = SocketStream(_connect(origin, end))
+            stream = SocketStream(connect_first(_resolve(origin, end), end))
             return stream if context is None else await secure(stream, context, origin.host, end - time.monotonic())
         except TimeoutError:
             raise
@@ -61,29 +65,6 @@ class SocketConnector:
         if self._ssl_context is None:
             self._ssl_context = system_trust()
         return self._ssl_context
-
-
-def _connect(origin: Origin, end: float) -> socket.socket:
-    """A socket connected to the first address of the server that takes it."""
-    addresses = _resolve(origin, end)
-    failure: OSError | None = None
-    for number, (family, kind, protocol, _, address) in enumerate(addresses):
-        # An address that swallows everything must not use up the time of those after it.
-        share = time_left(end) / (len(addresses) - number)
-        connection = socket.socket(family, kind, protocol)
-        try:
-            connection.settimeout(share)
-            connection.connect(address)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        except OSError as exc:
-            connection.close()
-            failure = exc
-        except BaseException:
-            connection.close()
-            raise
-        else:
-            return connection
-    raise failure or OSError("the name has no address")
 
 
 def _resolve(origin: Origin, end: float) -> Addresses:
@@ -121,7 +102,7 @@ class SocketStream:
         if timeout <= 0:
             raise TimeoutError  # to a socket, no time means that it does not block
         try:
-            self._socket.settimeout(timeout)
+            self._socket.settimeout(min(timeout, _LONGEST_WAIT))
             return self._socket.recv(_READ_SIZE)
         except TimeoutError:
             raise
@@ -133,7 +114,7 @@ class SocketStream:
         if timeout <= 0:
             raise TimeoutError
         try:
-            self._socket.settimeout(timeout)
+            self._socket.settimeout(min(timeout, _LONGEST_WAIT))
             self._socket.sendall(data)
         except TimeoutError:
             raise

@@ -45,14 +45,15 @@ async def secure(stream: ByteStream, context: ssl.SSLContext, host: str, timeout
         stream: the connection.
         context: whom to trust.
         host: the name or address that the server's certificate must be for.
-        timeout: for the whole handshake, in seconds.
+        timeout: for all of that, in seconds.
 
     Raises:
         ssl.SSLError, ConnectionLost, TimeoutError: when that fails.
     """
+    end = time.monotonic() + timeout
     try:
-        secured = TlsStream(stream, context, host)
-        await secured.handshake(timeout)
+        secured = TlsStream(stream, context, host)  # which may read the system's certificates first
+        await secured.handshake(time_left(end))
     except BaseException:
         await stream.aclose()
         raise

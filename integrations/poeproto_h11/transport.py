@@ -76,7 +76,9 @@ class H11Call:
         except BaseException:
             await connection.aclose()
             raise
-        return H11Response(head, self._pool, origin, connection, self._clock, self._limits.drain)
+        # A body that only explains a refusal is not worth more than one silence in a reply would take.
+        clock = self._clock if head.status == 200 else self._clock.at_most(self._clock.timeouts.idle)
+        return H11Response(head, self._pool, origin, connection, clock, self._limits.drain)
 
     async def sleep(self, seconds: float) -> None:
         """Wait before the next request."""

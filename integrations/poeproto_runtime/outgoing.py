@@ -96,6 +96,18 @@ class Outgoing:
             query_flow(request, url, access_key=_usable(access_key), limits=self.limits, retry=self._retry, fold=fold)
         )
 
+    def tool_rounds(
+        self,
+        url: str,
+        request: QueryRequest,
+        tools: Iterable[ToolDefinition],
+        run_tools: RunToolCalls,
+        access_key: str | None,
+    ) -> Reply:
+        """Ask the model at that URL, and run the tools it calls for."""
+        fold = ReplyFold()
+        return Reply(self.tool_rounds_run(url, request, list(tools), run_tools, access_key, fold), fold)
+
     def tool_rounds_run(
         self,
         url: str,

@@ -32,6 +32,7 @@ logger = logging.getLogger("poeproto")
 # As many as anyio has for everything else, which must not wait for tools: names are looked up there, and files read.
 _MOST_THREADS = 40
 _threads: RunVar[anyio.CapacityLimiter] = RunVar("threads of tools")
+Call = Callable[[Callable[..., Any], Mapping[str, Any]], Awaitable[object]]
 
 
 class ToolRunner:
@@ -42,11 +43,15 @@ class ToolRunner:
     Args:
         functions: by the names that the model knows.
         raise_errors: raise `UnknownTool` and `ToolFailed` instead of telling the model.
+        call: calls a function with these arguments.
     """
 
-    def __init__(self, functions: Mapping[str, Callable[..., Any]], *, raise_errors: bool = False) -> None:
+    def __init__(
+        self, functions: Mapping[str, Callable[..., Any]], *, raise_errors: bool = False, call: Call | None = None
+    ) -> None:
         self._functions = functions
         self._raise_errors = raise_errors
+        self._call = call or _result_of
 
     async def __call__(self, calls: list[ToolCall]) -> list[ToolResult]:
         """The result of each call, in their order.
@@ -60,7 +65,7 @@ class ToolRunner:
 
         async def run(number: int, call: ToolCall) -> None:
             try:
-                results[number] = await self._run(call)
+                results[number] = await self.run(call)
             except (UnknownTool, ToolFailed, InsufficientFunds, BotError) as exc:
                 # Carried past the task group, which would wrap it; the others need not go on.
                 failures.append(exc)
@@ -73,7 +78,8 @@ class ToolRunner:
             raise failures[0]
         return [results[number] for number in range(len(calls))]
 
-    async def _run(self, call: ToolCall) -> ToolResult:
+    async def run(self, call: ToolCall) -> ToolResult:
+        """The result of one call. Errors as with several."""
         prepared = prepare_call(self._functions, call)
         if isinstance(prepared, ToolResult):
             return self._unknown(call, prepared)
@@ -83,7 +89,7 @@ class ToolRunner:
         except TypeError as exc:
             return self._unknown(call, tool_error(call, f"the arguments do not fit: {exc}"))
         try:
-            value = await _result_of(function, arguments)
+            value = await self._call(function, arguments)
             return ToolResult(call.id, _name(call), tool_content(value))
         except (Exception, asyncio.CancelledError) as exc:
             if isinstance(exc, asyncio.CancelledError) and cancellation_is_ours():
@@ -112,10 +118,14 @@ def _check_arguments(function: Callable[..., Any], arguments: Mapping[str, Any])
     signature.bind(**arguments)
 
 
+def is_asynchronous(function: Callable[..., Any]) -> bool:
+    """Whether calling it gives a coroutine. Of an object with a method __call__, that method decides."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
+
+
 async def _result_of(function: Callable[..., Any], arguments: Mapping[str, Any]) -> object:
     call = partial(function, **arguments)
-    # Of an object with a method __call__, that method decides.
-    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
+    if is_asynchronous(function):
         return await call()
     # In a list, because trio takes a thread that returns an awaitable for a mistake.
     [value] = await anyio.to_thread.run_sync(lambda: [call()], abandon_on_cancel=True, limiter=_limiter())

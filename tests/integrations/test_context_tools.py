@@ -21,14 +21,12 @@ from poeproto import (
     Done,
     Error,
     Event,
-    FunctionDefinition,
     InsufficientFunds,
     Json,
     LimitExceeded,
     Limits,
     QueryRequest,
     Text,
-    ToolDefinition,
     ToolFailed,
     UnknownTool,
     decode_request,
@@ -38,34 +36,10 @@ from poeproto import (
 from .bots import SECRET
 from .calling_bots import QUERY, CallingBot, calling
 from .memory_channel import MemoryChannel
-from .scripted_peer import Peer, reply
+from .scripted_peer import reply
+from .tool_models import WEATHER, calls, model, results_in
 
 pytestmark = pytest.mark.anyio
-
-WEATHER = ToolDefinition(FunctionDefinition("weather", "How it is outside.", {"type": "object"}))
-
-
-def calls(*wanted: tuple[str, str]) -> bytes:
-    """A reply of a model that wants these functions called, with these arguments."""
-    pieces = [
-        {
-            "index": number,
-            "id": f"call-{number}",
-            "type": "function",
-            "function": {"name": name, "arguments": arguments},
-        }
-        for number, (name, arguments) in enumerate(wanted)
-    ]
-    return reply(Json({"choices": [{"index": 0, "delta": {"tool_calls": pieces}, "finish_reason": "tool_calls"}]}))
-
-
-def model(*answers: bytes) -> Any:
-    async def script(peer: Peer) -> None:
-        for answer in answers:
-            await peer.answer(answer)
-        await peer.until_left()
-
-    return script
 
 
 def with_tools(functions: Any, **more: Any) -> Any:
@@ -74,13 +48,6 @@ def with_tools(functions: Any, **more: Any) -> Any:
             yield event
 
     return bot
-
-
-def results_in(body: bytes) -> dict[str, str]:
-    """What the model is told, by the call."""
-    request = decode_request(body)
-    assert isinstance(request, QueryRequest)
-    return {result.tool_call_id: result.content for result in request.tool_results or []}
 
 
 async def test_tools_of_every_form() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -99,6 +101,13 @@ def test_the_deadline_of_writing_passes() -> None:
         server.read_to_end()
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_deadline_may_be_never(portal: BlockingPortal, host: str) -> None:
+    never = Timeouts(connect=math.inf, header=math.inf, idle=math.inf, total=math.inf)
+    with scripted_in_thread(portal, answering(HELLO)) as server, BlockingClient(timeouts=never) as client:
+        assert read(client, server.address.replace("127.0.0.1", host)) == [Text("hello"), Done()]
+
+
 def test_a_handshake_that_nobody_answers(portal: BlockingPortal) -> None:
     timeouts = Timeouts(connect=0.05)
     with scripted_in_thread(portal, silent) as server, BlockingClient(timeouts=timeouts, retry=ONCE) as client:
@@ -106,6 +115,28 @@ def test_a_handshake_that_nobody_answers(portal: BlockingPortal) -> None:
             read(client, server.address.replace("http:", "https:"))
         server.until_closed(1)
         assert client.connections_opened == 0
+
+
+def test_reading_the_certificates_is_part_of_connecting(portal: BlockingPortal) -> None:
+    class Slow(ssl.SSLContext):
+        def wrap_bio(self, *arguments: Any, **options: Any) -> ssl.SSLObject:
+            time.sleep(0.1)
+            return super().wrap_bio(*arguments, **options)
+
+    asked = threading.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.stream.receive(1)
+        asked.set()
+
+    with (
+        scripted_in_thread(portal, script) as server,
+        BlockingClient(timeouts=Timeouts(connect=0.05), ssl_context=Slow(ssl.PROTOCOL_TLS_CLIENT)) as client,
+    ):
+        with pytest.raises(DeadlineExceeded, match="the connect timeout"):
+            read(client, server.address.replace("http:", "https:"))
+        server.until_closed(1)
+    assert not asked.is_set(), "there was no time left to begin"
 
 
 # --- names and addresses

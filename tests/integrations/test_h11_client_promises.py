@@ -268,6 +268,21 @@ async def test_a_refusal_gives_no_events_and_a_short_start_of_its_body(
 
 
 @both
+async def test_a_refusal_that_drips_is_not_waited_for(query: Query) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.answer(b"HTTP/1.1 500 No\r\nContent-Length: 1024\r\n\r\n")
+        while True:
+            await peer.send(b"n")
+            await anyio.sleep(0.02)
+
+    async with scripted(script) as server:
+        outcome = await query(server.address, timeouts=Timeouts(idle=0.2))
+        assert isinstance(outcome.error, RequestRefused)
+        assert 0 < len(outcome.error.body_start) < 100
+        await server.until_closed(1)
+
+
+@both
 async def test_no_key_goes_to_another_origin(query: Query) -> None:
     async with scripted(answering(HELLO)) as poe, scripted(answering(HELLO)) as other:
         at_poe = Endpoints.at(poe.address)

@@ -1,0 +1,41 @@
+"""Models that call tools: what they send, and what they are told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from poeproto import FunctionDefinition, Json, QueryRequest, ToolDefinition, decode_request
+
+from .scripted_peer import Peer, reply
+
+WEATHER = ToolDefinition(FunctionDefinition("weather", "How it is outside.", {"type": "object"}))
+
+
+def calls(*wanted: tuple[str, str]) -> bytes:
+    """A reply of a model that wants these functions called, with these arguments."""
+    pieces = [
+        {
+            "index": number,
+            "id": f"call-{number}",
+            "type": "function",
+            "function": {"name": name, "arguments": arguments},
+        }
+        for number, (name, arguments) in enumerate(wanted)
+    ]
+    return reply(Json({"choices": [{"index": 0, "delta": {"tool_calls": pieces}, "finish_reason": "tool_calls"}]}))
+
+
+def model(*answers: bytes) -> Any:
+    async def script(peer: Peer) -> None:
+        for answer in answers:
+            await peer.answer(answer)
+        await peer.until_left()
+
+    return script
+
+
+def results_in(body: bytes) -> dict[str, str]:
+    """What the model is told, by the call."""
+    request = decode_request(body)
+    assert isinstance(request, QueryRequest)
+    return {result.tool_call_id: result.content for result in request.tool_results or []}
