@@ -8,10 +8,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.soak import embedded_server
 from benchmarks.soak.findings import Findings
 
 # A scenario adds what it finds; with the second argument true it does everything once and small.
-SCENARIOS: dict[str, Callable[[Findings, bool], None]] = {}
+SCENARIOS: dict[str, Callable[[Findings, bool], None]] = {
+    "embedded_server": embedded_server.main,
+}
 
 
 def main() -> None:
