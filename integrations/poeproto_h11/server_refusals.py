@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import h11
 
 from poeproto import HttpResponse, RemoteProtocolError
+
+# The characters of a host and a port, or of neither (RFC 3986, 3.2.2; RFC 9112, 3.2, which says what else is answered).
+_HOST = re.compile(rb"[A-Za-z0-9._~%!$&'()*+,;=:\[\]-]*")
 
 
 def has_body(request: h11.Request) -> bool:
@@ -20,6 +25,8 @@ def refusal_of(request: h11.Request) -> int | None:
     # Where a proxy may see another end of the body than we do, what follows would pass as a request (RFC 9112, 6.1,
     # which says the second is faulty framing).
     if len(framing) > 1 or (b"transfer-encoding" in framing and request.http_version == b"1.0"):
+        return 400
+    if not all(_HOST.fullmatch(value) for name, value in request.headers if name == b"host"):
         return 400
     return None
 

@@ -62,11 +62,17 @@ REFUSED = [
     pytest.param(HEAD + b"Transfer-Encoding: gzip\r\n\r\n", 501, id="gzip"),
     pytest.param(HEAD + b"Transfer-Encoding: identity\r\n\r\n", 501, id="identity"),
     pytest.param(HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n", 501, id="gzip and chunked"),
+    pytest.param(HEAD + b"Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n", 400, id="chunked behind a control"),
+    pytest.param(
+        HEAD + LENGTH + b"Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n", 400, id="both framings, one folded"
+    ),
     pytest.param(HEAD + b"Transfer-Encoding: xchunked\r\n\r\n", 501, id="nearly chunked"),
     pytest.param(HEAD + CHUNKED + CHUNKED + b"\r\n", 501, id="chunked twice"),
     pytest.param(HEAD.replace(b"/1.1", b"/1.0") + CHUNKED + b"\r\n0\r\n\r\n", 400, id="chunked in HTTP/1.0"),
     pytest.param(b"POST / HTTP/1.1\r\n\r\n", 400, id="no host"),
     pytest.param(b"POST / HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n", 400, id="two hosts"),
+    pytest.param(b"GET / HTTP/1.1\r\nHost: x y\r\n\r\n", 400, id="a space in the host"),
+    pytest.param(b"GET / HTTP/1.1\r\nHost: x@y/\r\n\r\n", 400, id="more than a host"),
     pytest.param(b"GET / HTTP/2.0\r\nHost: x\r\n\r\n", 505, id="a version there is not"),
     pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, id="HTTP/2"),
     pytest.param(b"GET / HTTP/0.9\r\n\r\n", 505, id="HTTP/0.9"),
@@ -120,6 +126,24 @@ async def test_oddities_that_are_taken(data: bytes) -> None:
         assert (await connection.read_response()).events == [Text("a"), Done()]
         page = await connection.read_response()
         assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+
+
+OTHER_METHODS = [
+    pytest.param(b"CONNECT x:443 HTTP/1.1\r\nHost: x:443\r\n\r\n", 404, id="CONNECT"),
+    pytest.param(b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", 404, id="OPTIONS"),
+    pytest.param(b"TRACE / HTTP/1.1\r\nHost: x\r\n\r\n", 405, id="TRACE"),
+    pytest.param(b"get / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", 405, id="get"),
+    pytest.param(b"GET / HTTP/1.1\r\nHost:\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", 200, id="upgrade"),
+]
+
+
+@pytest.mark.parametrize(("data", "status"), OTHER_METHODS)
+async def test_what_is_not_done_leaves_the_connection_as_it_is(data: bytes, status: int) -> None:
+    async with serving() as address, connect(address) as connection:
+        await connection.send(data + REQUEST)
+        for expected in (status, 200):
+            response = await connection.read_response()
+            assert (response.status, response.headers.get("connection")) == (expected, None)
 
 
 BAD_CHUNKS = [
