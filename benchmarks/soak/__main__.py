@@ -8,14 +8,27 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.soak import client_cancellations, client_deadlines, client_truncations, hostile_input
+from benchmarks.soak import (
+    client_cancellations,
+    client_deadlines,
+    client_truncations,
+    departures,
+    embedded_server,
+    hostile_input,
+    shutdown,
+    slow_readers,
+)
 from benchmarks.soak.findings import Findings
 
 # A scenario adds what it finds; with the second argument true it does everything once and small.
 SCENARIOS: dict[str, Callable[[Findings, bool], None]] = {
-    "client_cancellations": client_cancellations.main,
-    "client_deadlines": client_deadlines.main,
+    "departures": departures.main,
+    "slow_readers": slow_readers.main,
+    "shutdown": shutdown.main,
+    "embedded_server": embedded_server.main,
     "client_truncations": client_truncations.main,
+    "client_deadlines": client_deadlines.main,
+    "client_cancellations": client_cancellations.main,
     "hostile_input": hostile_input.main,
 }
 
