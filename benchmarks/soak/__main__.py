@@ -8,10 +8,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.soak import departures, shutdown, slow_readers
 from benchmarks.soak.findings import Findings
 
 # A scenario adds what it finds; with the second argument true it does everything once and small.
-SCENARIOS: dict[str, Callable[[Findings, bool], None]] = {}
+SCENARIOS: dict[str, Callable[[Findings, bool], None]] = {
+    "departures": departures.main,
+    "slow_readers": slow_readers.main,
+    "shutdown": shutdown.main,
+}
 
 
 def main() -> None:
