@@ -23,9 +23,8 @@ HELD_KIB = 256
 
 
 def main(findings: Findings, smallest: bool) -> None:
-    app, count, send_seconds = (
-        ("counting-impatient", 4, IMPATIENT_SECONDS) if smallest else ("counting", 100, SEND_SECONDS)
-    )
+    count = 4 if smallest else 100
+    app, seconds = ("counting-impatient", IMPATIENT_SECONDS) if smallest else ("counting", SEND_SECONDS)
     for host in hosts(smallest):
         with serving(f"{app} {host}") as server:
             _not_reading(findings, server, f"{count} that do not read, {host}", count, seconds)
