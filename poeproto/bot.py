@@ -176,7 +176,7 @@ class Context(Protocol):
             max_size: in bytes; by default `Limits.file_size`.
 
         Raises:
-            FetchForbidden: when the policy does not allow the URL.
+            FetchForbidden: when the policy does not allow the URL; `LocalProtocolError` when it is none.
             AttachmentExpired: when the file is not there any more.
             LimitExceeded: when it is larger.
             RequestRefused, TransportError: when it cannot be had for other reasons.

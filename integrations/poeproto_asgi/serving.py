@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import logging
 import socket
 import sys
 from collections.abc import Awaitable, Callable
@@ -64,6 +65,7 @@ async def serve(
     if worker_class is not None and (worker_class == "trio") != on_trio:
         raise RuntimeError(f"worker_class={worker_class!r} does not fit the running event loop; see poeproto_asgi.run")
     hypercorn_serve = _hypercorn_serve(on_trio)
+    _keep_headers_out_of_logs()
     config = copy.copy(config) if config else _quiet_config()
     listener = bind if isinstance(bind, socket.socket) else listen(bind)
     address = address_of(listener)
@@ -153,6 +155,13 @@ def _in_trio_task() -> bool:
 def _hypercorn_serve(on_trio: bool) -> _HypercornServe:
     # By name, because the types of neither are complete; they differ in a parameter that is not used here.
     return importlib.import_module("hypercorn.trio" if on_trio else "hypercorn.asyncio").serve
+
+
+def _keep_headers_out_of_logs() -> None:
+    # Where everything is logged, what decodes the headers of HTTP/2 logs them, and so the keys.
+    hpack = logging.getLogger("hpack")
+    if hpack.level == logging.NOTSET:
+        hpack.setLevel(logging.INFO)
 
 
 def _quiet_config() -> Config:
