@@ -124,6 +124,7 @@ class ReplyStream:
                 logger.debug("the peer does not read what it is sent")
                 self._give_up()
         elif quiet + 2 * pause > self._limits.heartbeat_seconds and not outlet.closed:
+            self._quiet_since = now  # one heartbeat is enough, however long its writer waits for its turn
             # A bot that has sent its own Done may still be cleaning up, and the end of the body waits for that.
             if self._exchange.our_state is not State.DONE:
                 outlet.put(self._exchange.heartbeat())
