@@ -1,8 +1,8 @@
-"""Looking after the streams that wait: one task for all of a server's, since a task and a timer for each takes memory."""
+"""Looking after the streams that wait: one task for all of a server's, since one for each takes memory."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 import anyio
@@ -14,12 +14,12 @@ _LOOKS = 16
 class Watched(Protocol):
     """A stream that is under way, within a task group of its own."""
 
-    def start_soon(self, run: Callable[[Any], Awaitable[None]], argument: Any, /) -> None:
+    def start_soon(self, run: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> None:
         """Start a task, which is cancelled when the stream ends."""
         ...
 
     def look(self, now: float, pause: float, /) -> None:
-        """Do what is due by now, or before the next look; the pause until then is given. It must neither wait nor fail."""
+        """Do what is due by now, or in the pause until the next look. It must neither wait nor fail."""
         ...
 
 
