@@ -11,6 +11,7 @@ from poeproto_h11.one_liners import (
 )
 from poeproto_h11.origins import Origin
 from poeproto_h11.server import HasService, serve
+from poeproto_h11.server_limits import ServerLimits
 from poeproto_h11.streams import ByteStream, Connector
 from poeproto_h11.timeouts import Timeouts
 from poeproto_runtime import FetchPolicy, Observation
@@ -28,6 +29,7 @@ __all__ = [
     "Observation",
     "Origin",
     "Reply",
+    "ServerLimits",
     "Timeouts",
     "get_bot_response",
     "get_bot_response_sync",

@@ -89,7 +89,8 @@ class Connection:
         """All further events of a stream, to its end."""
         while data := await self.read_chunk():
             self._body += data
-        return events_in(self._body)
+        body, self._body = self._body, b""
+        return events_in(body)
 
     async def read_response(self) -> Response:
         """The next response, whole."""

@@ -4,58 +4,29 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator
 
 import anyio
 import anyio.abc
 import pytest
 
 from poeproto import (
-    Bot,
     Context,
     Done,
     Event,
     Limits,
     QueryRequest,
     SettingsRequest,
-    SettingsResponse,
     Text,
     encode_request,
     encode_settings,
 )
-from poeproto_h11 import serve, server
 
 from .bots import BEARER, KEY, FunctionBot, query_body
+from .embedded import SETTINGS, serving
 from .raw_http import Connection, chunk, connect, fetch, http_request
 
 pytestmark = pytest.mark.anyio
-
-SETTINGS = SettingsResponse(introduction_message="hello")
-
-
-class EchoBot(Bot):
-    async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[str]:
-        yield request.query[-1].content
-
-    async def get_settings(self, request: SettingsRequest, context: Context) -> SettingsResponse:
-        return SETTINGS
-
-
-@asynccontextmanager
-async def serving(app: Any = None, **options: Any) -> AsyncGenerator[str]:
-    """The address of a server in the test's own event loop: of an echo bot with a key, or of what is given."""
-    options = {"bind": "127.0.0.1:0", **options}
-    if app is None:
-        app, options = EchoBot(), {"access_key": KEY, **options}
-    async with anyio.create_task_group() as tasks:
-
-        async def run(*, task_status: anyio.abc.TaskStatus[str]) -> None:
-            await serve(app, task_status=task_status, **options)
-
-        yield await tasks.start(run)
-        tasks.cancel_scope.cancel()
 
 
 async def ask(connection: Connection, text: str, *headers: str) -> list[Event]:
@@ -200,19 +171,6 @@ async def test_what_is_no_http(data: bytes, status: int, before: bytes, caplog: 
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-async def test_a_body_with_bad_framing_ends_the_connection_alone(caplog: pytest.LogCaptureFixture) -> None:
-    async with serving() as address:
-        async with connect(address) as connection:
-            await connection.send(http_request(chunked=True) + b"zz\r\n")
-            await connection.read_to_end()
-        async with connect(address) as connection:
-            await connection.send(http_request()[:-5])
-            await connection.stream.send_eof()
-            await connection.read_to_end()
-        assert (await fetch(address, http_request())).status == 200
-    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
-
-
 # --- connections
 
 
@@ -302,14 +260,6 @@ async def test_a_client_that_sends_byte_by_byte() -> None:
             await connection.send(bytes([byte]))
         await connection.read_head()
         assert await connection.read_rest() == [Text("a"), Done()]
-
-
-@pytest.mark.parametrize("data", [b"", b"POST / HT"], ids=["idle", "within a head"])
-async def test_a_connection_without_a_request_is_closed(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "_HEAD_SECONDS", 0.01)
-    async with serving() as address, connect(address) as connection:
-        await connection.send(data)
-        assert await connection.read_to_end() == b""
 
 
 async def test_events_are_sent_as_they_are_yielded() -> None:

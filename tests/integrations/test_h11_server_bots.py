@@ -1,4 +1,4 @@
-"""The embedded server and its bots: which of them answers, what becomes of them, and how the server ends."""
+"""The embedded server and its bots: which of them answers, and what becomes of them."""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ import errno
 import logging
 import socket
 import struct
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
 import anyio.abc
-import anyio.lowlevel
 import pytest
 
 from poeproto import (
     Bot,
-    ConnectFailed,
     ConnectionLost,
     Context,
     Done,
@@ -32,6 +29,7 @@ from poeproto_h11 import Client, serve
 from poeproto_runtime import BotService, Route
 
 from .bots import KEY, SECRET, FunctionBot
+from .embedded import TalkingBot, WaitingBot, serving
 from .raw_http import connect, http_request
 
 pytestmark = pytest.mark.anyio
@@ -49,42 +47,9 @@ class NamedBot(Bot):
         yield f"{self.name}, {context.bot_name}, {context.http_request.target}"
 
 
-@asynccontextmanager
-async def serving(app: Any, **options: Any) -> AsyncGenerator[str]:
-    """The address of a server in the test's own event loop."""
-    options = {"bind": "127.0.0.1:0", **options}
-    async with anyio.create_task_group() as tasks:
-
-        async def run(*, task_status: anyio.abc.TaskStatus[str]) -> None:
-            await serve(app, task_status=task_status, **options)
-
-        yield await tasks.start(run)
-        tasks.cancel_scope.cancel()
-
-
 async def text_of(client: Client, url: str, access_key: str | None = None) -> str:
     async with client.query(url, "hello", access_key=access_key) as answer:
         return await answer.text()
-
-
-class WaitingBot(Bot):
-    """Says hello and waits; tells what becomes of it."""
-
-    def __init__(self) -> None:
-        self.ended = anyio.Event()
-        self.closed = anyio.Event()
-
-    async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[str]:
-        context.on_close(self._close)
-        try:
-            yield "hello"
-            await anyio.sleep_forever()
-        finally:
-            self.ended.set()
-
-    async def _close(self) -> None:
-        await anyio.lowlevel.checkpoint()
-        self.closed.set()
 
 
 # --- which bot answers
@@ -213,28 +178,15 @@ async def test_departure_is_seen_behind_an_early_request() -> None:
 
 
 async def test_a_slow_reader_holds_the_bot_back_until_it_leaves() -> None:
-    yielded, ended = 0, anyio.Event()
-
-    async def respond(request: QueryRequest, context: Context) -> AsyncIterator[str]:
-        nonlocal yielded
-        try:
-            while True:
-                yield "a" * 1000
-                yielded += 1
-        finally:
-            ended.set()
-
+    bot = TalkingBot()
     limits = Limits(events=10**9, text_length=10**12)
-    async with serving(FunctionBot(respond), access_key=KEY, limits=limits) as address:
+    async with serving(bot, access_key=KEY, limits=limits) as address:
         async with connect(address) as connection:
             await connection.send(http_request())
             await connection.read_head()
-            seen = -1
-            while seen != yielded:  # until it has come to a standstill
-                seen = yielded
-                await anyio.wait_all_tasks_blocked()
-            assert not ended.is_set()
-        await ended.wait()
+            await bot.until_held_back()
+            assert not bot.ended.is_set()
+        await bot.ended.wait()
 
 
 async def test_a_failing_bot_gives_one_error_and_the_connection_goes_on(caplog: pytest.LogCaptureFixture) -> None:
@@ -281,34 +233,6 @@ async def test_a_fault_of_ours_ends_one_connection_alone(
         assert await text_of(client, address) == "ab"
     [record] = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert record.getMessage() == "a connection was closed because of an internal error"
-
-
-# --- the server's end
-
-
-async def test_cancelling_the_server_ends_everything() -> None:
-    bot = WaitingBot()
-    async with anyio.create_task_group() as tasks:
-
-        async def run(*, task_status: anyio.abc.TaskStatus[str]) -> None:
-            with scope:
-                await serve(bot, bind="127.0.0.1:0", access_key=KEY, task_status=task_status)
-            stopped.set()
-
-        scope, stopped = anyio.CancelScope(), anyio.Event()
-        address = await tasks.start(run)
-        async with Client(access_key=KEY) as client, client.query(address, "hello") as answer:
-            assert await anext(answer) == Text("hello")
-            scope.cancel()
-            await stopped.wait()
-            assert bot.ended.is_set()
-            assert bot.closed.is_set()
-            with pytest.raises(ConnectionLost):
-                await anext(answer)
-            with pytest.raises(ConnectFailed):
-                await text_of(client, address)
-        # The port is free again.
-        socket.create_server(("127.0.0.1", int(address.rstrip("/").rpartition(":")[2]))).close()
 
 
 async def test_two_servers_in_one_loop() -> None:

@@ -1,0 +1,107 @@
+"""The embedded server in the test's own event loop."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import anyio.abc
+import anyio.lowlevel
+
+from poeproto import Bot, Context, QueryRequest, SettingsRequest, SettingsResponse
+from poeproto_h11 import serve
+
+from .bots import KEY
+from .raw_http import Connection
+
+_SMALL = 8 * 1024
+
+SETTINGS = SettingsResponse(introduction_message="hello")
+
+
+class EchoBot(Bot):
+    """Says what it is told."""
+
+    async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        yield request.query[-1].content
+
+    async def get_settings(self, request: SettingsRequest, context: Context) -> SettingsResponse:
+        return SETTINGS
+
+
+class WaitingBot(Bot):
+    """Says hello and waits; tells what becomes of it."""
+
+    def __init__(self) -> None:
+        self.ended = anyio.Event()
+        self.closed = anyio.Event()
+
+    async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        context.on_close(self._close)
+        try:
+            yield "hello"
+            await anyio.sleep_forever()
+        finally:
+            self.ended.set()
+
+    async def _close(self) -> None:
+        await anyio.lowlevel.checkpoint()
+        self.closed.set()
+
+
+class TalkingBot(Bot):
+    """Talks for ever; tells how much it got rid of, and when it is over."""
+
+    WORDS = "a" * 1000
+
+    def __init__(self) -> None:
+        self.said = 0
+        self.ended = anyio.Event()
+
+    async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        try:
+            while True:
+                yield self.WORDS
+                self.said += len(self.WORDS)
+        finally:
+            self.ended.set()
+
+    async def until_held_back(self) -> None:
+        """Wait until it has come to a standstill, which the kernel's own pauses are not."""
+        before, times = -1, 0
+        while times < 10:
+            times = times + 1 if before == self.said else 0
+            before = self.said
+            await anyio.wait_all_tasks_blocked()
+
+
+def small_listener() -> socket.socket:
+    """A listening socket whose connections keep little in the kernel."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    for which in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+        listener.setsockopt(socket.SOL_SOCKET, which, _SMALL)
+    return listener
+
+
+def take_little(connection: Connection) -> None:
+    """Let the kernel keep little of what the client does not read."""
+    raw = connection.stream.extra(anyio.abc.SocketAttribute.raw_socket)
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL)
+
+
+@asynccontextmanager
+async def serving(app: Any = None, **options: Any) -> AsyncGenerator[str]:
+    """The address of a server: of an echo bot with a key, or of what is given."""
+    options = {"bind": "127.0.0.1:0", **options}
+    if app is None:
+        app, options = EchoBot(), {"access_key": KEY, **options}
+    async with anyio.create_task_group() as tasks:
+
+        async def run(*, task_status: anyio.abc.TaskStatus[str]) -> None:
+            await serve(app, task_status=task_status, **options)
+
+        yield await tasks.start(run)
+        tasks.cancel_scope.cancel()
