@@ -22,6 +22,12 @@ Send = Callable[[Message], Awaitable[None]]
 # Closing it, which is what servers do then, may wait for ever behind what the peer does not read.
 RESET = "poeproto.reset"
 
+# The most that is handed to the server at once, and at the end, where a short reply should be one write. What it cannot
+# write for a peer that does not read, it holds three times: as it was given, with its framing, and in the buffer of its
+# transport, where 64 KiB from before may be.
+_PART = 32 * 1024
+_LAST_PART = 48 * 1024
+
 
 class BotApp:
     """One or several bots as an ASGI application, for any ASGI server and for mounting in another application.
@@ -180,9 +186,15 @@ class _AsgiChannel:
         await self._deliver({"type": "http.response.start", "status": head.status, "headers": list(head.headers)})
 
     async def send(self, data: bytes) -> None:
-        await self._deliver({"type": "http.response.body", "body": data, "more_body": True})
+        parts = [data[start : start + _PART] for start in range(0, len(data), _PART)]
+        del data
+        while parts:
+            await self._deliver({"type": "http.response.body", "body": parts.pop(0), "more_body": True})
 
     async def finish(self, data: bytes) -> None:
+        if len(data) > _LAST_PART:
+            await self.send(data)
+            data = b""
         await self._deliver({"type": "http.response.body", "body": data, "more_body": False})
         self.broke_off = False
 
