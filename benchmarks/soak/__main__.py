@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.soak import departures, shutdown, slow_readers
+from benchmarks.soak import departures, embedded_server, shutdown, slow_readers
 from benchmarks.soak.findings import Findings
 
 # A scenario adds what it finds; with the second argument true it does everything once and small.
@@ -16,6 +16,7 @@ SCENARIOS: dict[str, Callable[[Findings, bool], None]] = {
     "departures": departures.main,
     "slow_readers": slow_readers.main,
     "shutdown": shutdown.main,
+    "embedded_server": embedded_server.main,
 }
 
 

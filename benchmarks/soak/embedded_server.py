@@ -1,0 +1,175 @@
+"""The embedded server and clients that are slow, or too many: when they are cut, and that others are answered."""
+
+from __future__ import annotations
+
+import os
+import resource
+import select
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Generator
+from contextlib import ExitStack, contextmanager
+
+import anyio
+
+from benchmarks.soak.findings import Finding, Findings
+from poeproto import Bot, Context, Message, QueryRequest, encode_request
+from poeproto.testing import TEST_ACCESS_KEY
+from poeproto_h11 import ServerLimits, serve
+
+BACKENDS = ("asyncio", "trio")
+# Too short for the answers of a browser's user, and long enough for a tenth of it to be more than a busy system takes.
+SECONDS = 3.0
+FILES = 64  # what the server may open, its own few included
+TIMEOUT = 30.0  # for what never comes
+
+PAGE = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+_QUERY = encode_request(QueryRequest([Message("user", "hello")]))
+_QUERY_HEAD = (
+    f"POST / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TEST_ACCESS_KEY}\r\nContent-Length: {len(_QUERY)}\r\n\r\n"
+).encode()
+# What each client sends at once, and what one byte at a time, until it is cut.
+SLOW = {
+    "connections without a request": (b"", b""),
+    "heads, a byte each tenth of a second": (b"", b"POST / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 1000),
+    "bodies, a byte each tenth of a second": (_QUERY_HEAD, _QUERY[:-1]),
+    "bodies that do not begin": (_QUERY_HEAD, b""),
+}
+
+
+class OpenBot(Bot):
+    """Says hello, and no more until its peer goes."""
+
+    async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        yield "hello"
+        await anyio.sleep_forever()
+
+
+def main(findings: Findings, smallest: bool) -> None:
+    clients, flood, answers = (3, 100, 5) if smallest else (40, 200, 200)
+    seconds = 0.5 if smallest else SECONDS
+    for backend in BACKENDS:
+        for name, (first, trickle) in SLOW.items():
+            with serving(backend, seconds) as port:
+                times = clients_cut(port, clients, first, trickle, seconds)
+            _add_deadlines(findings, f"embedded, {backend}: {name}", times, seconds, smallest)
+        with serving(backend, TIMEOUT) as port:
+            scenario = f"embedded, {backend}: {FILES} descriptors, {flood} idle connections"
+            with ExitStack() as stack:
+                for _ in range(flood):
+                    stack.enter_context(connect(port))
+                findings.exactly(scenario, "others answered meanwhile", pages_answered(port, answers), "", answers)
+            findings.exactly(scenario, "answered afterwards", pages_answered(port, answers), "", answers)
+        with serving(backend, TIMEOUT) as port:
+            scenario = f"embedded, {backend}: {FILES} descriptors, {flood} streams are asked for"
+            with ExitStack() as stack:
+                streams = [stack.enter_context(connect(port)) for _ in range(flood)]
+                for stream in streams:
+                    stream.sendall(_QUERY_HEAD + _QUERY)
+                opened = opened_within(streams, 0.5)
+                findings.add(Finding(scenario, "opened at once", opened, "streams", at_least=FILES / 2))
+            findings.exactly(scenario, "answered after they left", pages_answered(port, answers), "", answers)
+
+
+def _add_deadlines(findings: Findings, scenario: str, times: list[float], deadline: float, smallest: bool) -> None:
+    # A small run is made among tests, where nothing is in time.
+    low, high = (None, None) if smallest else (0.9 * deadline, 1.1 * deadline)
+    findings.add(Finding(scenario, f"first of {len(times)} cut, of {deadline:g} s", min(times), "s", at_least=low))
+    findings.add(Finding(scenario, f"last of {len(times)} cut", max(times), "s", at_most=high))
+
+
+# --- clients
+
+
+@contextmanager
+def connect(port: int) -> Generator[socket.socket]:
+    with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT) as connection:
+        yield connection
+
+
+def clients_cut(port: int, count: int, first: bytes, trickle: bytes, seconds: float) -> list[float]:
+    """After how long each of so many clients, which send slowly, hears from the server or is cut."""
+    times: list[float] = []
+    with ExitStack() as stack:
+        began: dict[socket.socket, float] = {}
+        for _ in range(count):
+            start = time.perf_counter()
+            connection = stack.enter_context(connect(port))
+            connection.sendall(first)
+            began[connection] = start
+        sent = 0
+        while began and time.perf_counter() - min(began.values()) < seconds + TIMEOUT:
+            for connection in began:
+                connection.sendall(trickle[sent : sent + 1])
+            sent += 1
+            again = time.perf_counter() + 0.1
+            while (left := again - time.perf_counter()) > 0 and began:
+                for connection in select.select(list(began), [], [], left)[0]:
+                    times.append(time.perf_counter() - began.pop(connection))
+        # One that is never cut shows as what it waited.
+        times += [time.perf_counter() - start for start in began.values()]
+    return times
+
+
+def pages_answered(port: int, count: int) -> int:
+    """How many requests for a page, each on a connection of its own, are answered."""
+    answered = 0
+    for _ in range(count):
+        try:
+            with connect(port) as connection:
+                connection.sendall(PAGE)
+                answered += connection.recv(100).startswith(b"HTTP/1.1 200")
+        except OSError:  # counted as what it is: not answered
+            continue
+    return answered
+
+
+def opened_within(streams: list[socket.socket], seconds: float) -> int:
+    """How many streams have begun after that time."""
+    time.sleep(seconds)
+    return sum(stream.recv(100).startswith(b"HTTP/1.1 200") for stream in select.select(streams, [], [], 0)[0])
+
+
+# --- the server
+
+
+@contextmanager
+def serving(backend: str, seconds: float) -> Generator[int]:
+    """Run the server in a process of its own until the block is left; gives its port."""
+    command = [sys.executable, "-m", "benchmarks.soak.embedded_server", backend, str(seconds)]
+    # Its log is expected to say that connections must wait.
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        try:
+            assert process.stdout is not None
+            port = process.stdout.readline().strip()
+            if not port:
+                sys.exit("the embedded server did not start")
+            pages_answered(int(port), 1)  # it listens before all of it is loaded
+            yield int(port)
+        finally:
+            process.kill()
+
+
+def _serve(backend: str, seconds: float) -> None:
+    threading.Thread(target=_end_with_standard_input, daemon=True).start()
+    listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    print(listener.getsockname()[1], flush=True)
+    limits = ServerLimits(head_seconds=seconds, body_seconds=seconds, idle_seconds=seconds)
+
+    async def run() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
+        await serve(OpenBot(), bind=listener, access_key=TEST_ACCESS_KEY, server_limits=limits)
+
+    anyio.run(run, backend=backend)
+
+
+def _end_with_standard_input() -> None:
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1], float(sys.argv[2]))
