@@ -18,6 +18,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+_GONE = "the client disconnected"  # what an OSError of `send` says, by the specification
+
 
 class BotApp:
     """One or several bots as an ASGI application, for any ASGI server and for mounting in another application.
@@ -120,6 +122,8 @@ def _path(scope: Scope) -> str:
 class _AsgiChannel:
     """The `Channel` of one ASGI request."""
 
+    __slots__ = ("_more_body", "_receive", "_send")
+
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
@@ -153,17 +157,19 @@ class _AsgiChannel:
             tasks.cancel_scope.cancel()
 
     async def start(self, head: ResponseHead) -> None:
-        await self._deliver({"type": "http.response.start", "status": head.status, "headers": list(head.headers)})
+        try:
+            await self._send({"type": "http.response.start", "status": head.status, "headers": list(head.headers)})
+        except OSError as exc:
+            raise PeerGone(_GONE) from exc
 
     async def send(self, data: bytes) -> None:
-        await self._deliver({"type": "http.response.body", "body": data, "more_body": True})
+        try:
+            await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        except OSError as exc:
+            raise PeerGone(_GONE) from exc
 
     async def finish(self, data: bytes) -> None:
-        await self._deliver({"type": "http.response.body", "body": data, "more_body": False})
-
-    async def _deliver(self, message: Message) -> None:
         try:
-            await self._send(message)
+            await self._send({"type": "http.response.body", "body": data, "more_body": False})
         except OSError as exc:
-            # What the specification has servers raise when the client is gone.
-            raise PeerGone("the client disconnected") from exc
+            raise PeerGone(_GONE) from exc
