@@ -105,6 +105,38 @@ async def test_after_all_have_left_a_new_one_is_looked_at() -> None:
             watch.discard(stream)
 
 
+async def test_a_server_that_says_so_is_the_host() -> None:
+    watch, early, late = Watch(SOON), Stream(), Stream()
+    async with anyio.create_task_group() as tasks:
+        early.join(watch, tasks)
+        async with watch.hosted():
+            late.join(watch, tasks)
+            await late.seen(3)
+            watch.discard(early)
+            await late.seen(late.looks + 3)
+            assert (early.started, late.started) == (1, 0)
+        assert late.started == 1, "the server has stopped, and the stream goes on"
+        await late.seen(late.looks + 3)
+        watch.discard(late)
+
+
+async def test_a_host_without_streams_waits_for_the_first() -> None:
+    watch = Watch(SOON)
+    async with watch.hosted(), anyio.create_task_group() as tasks:
+        for _ in range(2):
+            await anyio.wait_all_tasks_blocked()
+            stream = Stream()
+            stream.join(watch, tasks)
+            await stream.seen(2)
+            watch.discard(stream)
+
+
+async def test_what_fails_within_the_host_comes_out_as_it_is() -> None:
+    with pytest.raises(LookupError):
+        async with Watch(SOON).hosted():
+            raise LookupError
+
+
 async def heartbeats_elsewhere(count: int) -> None:
     """Let so much time pass that a silent stream would have had so many."""
 
