@@ -26,11 +26,16 @@ class Server:
 
     Attributes:
         url: where its bot is.
-        pid: its process.
+        process: its process.
     """
 
     url: str
-    pid: int
+    process: subprocess.Popen[bytes]
+
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        return self.process.pid
 
     def query(self, wish: str) -> Query:
         """What asks it for something; see `benchmarks.apps`."""
@@ -46,6 +51,10 @@ class Server:
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
+    def open_files(self) -> int:
+        """How many files it has open, connections among them (Linux only)."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
 
 @contextmanager
 def serving(server: str) -> Generator[Server]:
@@ -57,7 +66,7 @@ def serving(server: str) -> Generator[Server]:
             port = process.stdout.readline().strip().decode()
             if not port:
                 sys.exit(f"the server {server} did not start")
-            yield Server(f"http://127.0.0.1:{port}/", process.pid)
+            yield Server(f"http://127.0.0.1:{port}/", process)
         finally:
             process.kill()  # nothing is to be saved, and some would wait for open streams
 

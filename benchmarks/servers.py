@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import anyio
@@ -50,6 +52,11 @@ def _app(name: str, sleep: apps.Sleep) -> Any:
             return apps.bare_blocks(sleep)
         case "sockets":
             return None
+        case "counting" | "counting-impatient":
+            from benchmarks.soak import counting
+
+            seconds = counting.SEND_SECONDS if name == "counting" else counting.IMPATIENT_SECONDS
+            return counting.counting(sleep, seconds)
         case "fastapi_poe" | "sse-starlette" | "aiohttp":
             from benchmarks import peers
 
@@ -71,7 +78,7 @@ def _serve(app: Any, host: str, listener: socket.socket) -> None:
         case "h11-asyncio" | "h11-trio":
             from poeproto_h11 import serve as serve_h11
 
-            anyio.run(lambda: serve_h11(app, bind=listener), backend=host.removeprefix("h11-"))
+            _until_told(lambda: serve_h11(app, bind=listener), host.removeprefix("h11-"))
         case "aiohttp":
             from aiohttp import web
 
@@ -95,15 +102,30 @@ def _hypercorn(app: Any, worker_class: str, listener: socket.socket) -> None:
         import uvloop
 
         options["loop_factory"] = uvloop.new_event_loop
-    backend = "trio" if worker_class == "trio" else "asyncio"
     config = Config()
     config.loglevel = "WARNING"
     config.backlog = BACKLOG  # on asyncio it sets this anew, by default to 100
-    anyio.run(lambda: serve(app, bind=listener, config=config), backend=backend, backend_options=options)
+    backend = "trio" if worker_class == "trio" else "asyncio"
+    _until_told(lambda: serve(app, bind=listener, config=config), backend, **options)
+
+
+def _until_told(serve: Callable[[], Coroutine[Any, Any, None]], backend: str, **options: Any) -> None:
+    """Serve until the process is sent SIGTERM; then let it end as it does."""
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            with anyio.open_signal_receiver(signal.SIGTERM) as signals:
+                tasks.start_soon(serve)
+                await anext(signals)
+            tasks.cancel_scope.cancel()
+
+    anyio.run(main, backend=backend, backend_options=options)
 
 
 def _end_with_standard_input() -> None:
-    sys.stdin.buffer.read()
+    # Not through sys.stdin, whose lock this thread would hold when the interpreter ends.
+    while os.read(0, 1024):
+        pass
     os._exit(0)
 
 

@@ -64,10 +64,17 @@ def normalise_headers(pairs: HeaderPairs) -> Headers:
     Raises:
         UnicodeEncodeError: when a string holds other characters, so that it cannot travel in a header.
     """
-    return tuple((_header_bytes(name).lower(), _header_bytes(value)) for name, value in pairs)
+    return tuple([(_lower(_header_bytes(name)), _header_bytes(value)) for name, value in pairs])
+
+
+def _lower(name: bytes) -> bytes:
+    lower = name.lower()
+    return name if name == lower else lower  # servers keep theirs, too, so the same bytes are held once
 
 
 def _header_bytes(text: bytes | str) -> bytes:
+    if type(text) is bytes:
+        return text
     if not isinstance(text, str):
         return bytes(memoryview(text))  # bytes(5) would be five zeros, so a number must not get there
     try:

@@ -22,6 +22,14 @@ Send = Callable[[Message], Awaitable[None]]
 # Closing it, which is what servers do then, may wait for ever behind what the peer does not read.
 RESET = "poeproto.reset"
 
+# The most that is handed to the server at once, and at the end, where a short reply should be one write. What it cannot
+# write for a peer that does not read, it holds three times: as it was given, with its framing, and in the buffer of its
+# transport, where 64 KiB from before may be.
+_PART = 32 * 1024
+_LAST_PART = 48 * 1024
+
+_GONE = "the client disconnected"  # what an OSError of `send` says, by the specification
+
 
 class BotApp:
     """One or several bots as an ASGI application, for any ASGI server and for mounting in another application.
@@ -141,6 +149,8 @@ class _AsgiChannel:
         broke_off: whether an answer was begun and not ended, with a peer that is still there.
     """
 
+    __slots__ = ("_more_body", "_receive", "_send", "broke_off")
+
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
@@ -177,18 +187,30 @@ class _AsgiChannel:
 
     async def start(self, head: ResponseHead) -> None:
         self.broke_off = True
-        await self._deliver({"type": "http.response.start", "status": head.status, "headers": list(head.headers)})
+        try:
+            await self._send({"type": "http.response.start", "status": head.status, "headers": list(head.headers)})
+        except OSError as exc:
+            raise PeerGone(_GONE) from exc
 
     async def send(self, data: bytes) -> None:
-        await self._deliver({"type": "http.response.body", "body": data, "more_body": True})
+        rest: list[bytes] = []
+        if len(data) > _PART:
+            rest = [data[start : start + _PART] for start in range(0, len(data), _PART)]
+            rest.reverse()
+            data = rest.pop()
+        try:
+            await self._send({"type": "http.response.body", "body": data, "more_body": True})
+            while rest:
+                await self._send({"type": "http.response.body", "body": rest.pop(), "more_body": True})
+        except OSError as exc:
+            raise PeerGone(_GONE) from exc
 
     async def finish(self, data: bytes) -> None:
-        await self._deliver({"type": "http.response.body", "body": data, "more_body": False})
-        self.broke_off = False
-
-    async def _deliver(self, message: Message) -> None:
+        if len(data) > _LAST_PART:
+            await self.send(data)
+            data = b""
         try:
-            await self._send(message)
+            await self._send({"type": "http.response.body", "body": data, "more_body": False})
         except OSError as exc:
-            # What the specification has servers raise when the client is gone.
-            raise PeerGone("the client disconnected") from exc
+            raise PeerGone(_GONE) from exc
+        self.broke_off = False

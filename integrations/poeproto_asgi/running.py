@@ -6,6 +6,7 @@ import multiprocessing
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import ExitStack
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
@@ -76,15 +77,20 @@ def _run_one(
     listener: socket.socket,
     worker_class: WorkerClass,
     ready: Callable[[str], None],
-    stop_signals: tuple[signal.Signals, ...] = (signal.SIGINT, signal.SIGTERM),
+    *,
+    is_worker: bool = False,
 ) -> None:
     async def main() -> None:
-        async with anyio.create_task_group() as tasks:
-            with anyio.open_signal_receiver(*stop_signals) as signals:
+        with ExitStack() as heard:
+            told = (signal.SIGTERM,) if is_worker else (signal.SIGINT, signal.SIGTERM)
+            signals = heard.enter_context(anyio.open_signal_receiver(*told))
+            async with anyio.create_task_group() as tasks:
                 ready(await tasks.start(_serve, app, listener, worker_class))
                 await anext(signals)
-            # From here a second signal does what it does in any program: it ends this one at once.
-            tasks.cancel_scope.cancel()
+                if not is_worker:
+                    # From here a second signal does what it does in any program: it ends this one at once.
+                    heard.close()
+                tasks.cancel_scope.cancel()
 
     backend_options: dict[str, Any] = {}
     if worker_class == "uvloop":
@@ -137,7 +143,7 @@ def _run_several(
             ready(address)
         wait([process.sentinel for process in processes])
     finally:
-        if not received:  # to those that were told already, this would be the second signal, which cuts them short
+        if not received:
             for process in processes:
                 process.terminate()
         for process in processes:
@@ -152,12 +158,16 @@ def _run_several(
 def _stop(processes: list[SpawnProcess], received: list[int], number: int) -> None:
     received.append(number)
     for process in processes:
-        process.terminate()
+        if len(received) == 1:
+            process.terminate()
+        else:
+            process.kill()
 
 
 def _worker(
     target: str, options: AppOptions, listener: socket.socket, worker_class: WorkerClass, pipe: Connection
 ) -> None:
-    # A terminal sends Ctrl-C to every process. Ours learns of it from its parent, and must not take it for two signals.
+    # A terminal sends Ctrl-C to every process, and systemd SIGTERM. This one is told by its parent, too, and must not
+    # take that for a second signal: what that is to do, the parent does.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _run_one(load_app(target, options=options), listener, worker_class, pipe.send, (signal.SIGTERM,))
+    _run_one(load_app(target, options=options), listener, worker_class, pipe.send, is_worker=True)

@@ -32,7 +32,7 @@ class _HypercornServe(Protocol):
         config: Config,
         *,
         shutdown_trigger: Callable[[], Awaitable[None]],
-        mode: Literal["asgi"],
+        mode: Literal["asgi"] | None = None,
     ) -> None: ...
 
 

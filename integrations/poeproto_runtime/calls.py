@@ -77,8 +77,8 @@ class RequestCalls:
         self._outgoing: Outgoing | None = None
         self._budget: CallBudget | None = None
         self._asked_again = False
-        self._asking = anyio.Lock(fast_acquire=True)
-        self._runs: set[FlowRun[ReplyFold]] = set()
+        self._asking: anyio.Lock | None = None  # like the next, made when there is a call: most replies make none
+        self._runs: set[FlowRun[ReplyFold]] | None = None
         self._uploading = 0
         self._meta_taken = False
         self._meta_passed_on: Meta | None = None
@@ -125,7 +125,7 @@ class RequestCalls:
             (await self._budget_for(bot_name, context)).spend(bot_name)
             return self._keep(outgoing.query_run(url, self._passed_on(request), self._route.access_key, fold))
 
-        return OtherBotsReply(begin, self._runs.discard, self._takes_meta)
+        return OtherBotsReply(begin, self._forget, self._takes_meta)
 
     def run_tools(
         self,
@@ -149,12 +149,14 @@ class RequestCalls:
                 outgoing.tool_rounds_run(url, asked, offered, runner, key, fold, bot_name=bot_name, budget=budget)
             )
 
-        return OtherBotsReply(begin, self._runs.discard, self._takes_meta)
+        return OtherBotsReply(begin, self._forget, self._takes_meta)
 
     async def _budget_for(self, bot_name: str, context: Context) -> CallBudget:
         declared = self._route.declared
         declared.check_not_asking()
         # One task asks, and the others wait for what it learns: the budget they spend from is one.
+        if self._asking is None:
+            self._asking = anyio.Lock(fast_acquire=True)
         async with self._asking:
             if self._budget is None:
                 known = declared.known if declared.known is not None else await declared.ask(context)
@@ -272,8 +274,14 @@ class RequestCalls:
             self._outgoing = Outgoing(outside.transport, outside.in_thread, endpoints, self._limits, outside.retry)
         return self._outgoing
 
+    def _forget(self, run: FlowRun[ReplyFold]) -> None:
+        if self._runs is not None:
+            self._runs.discard(run)
+
     def _keep(self, run: FlowRun[ReplyFold]) -> FlowRun[ReplyFold]:
         if self._closed:
             raise LocalProtocolError("the request is over, and its calls with it")
+        if self._runs is None:
+            self._runs = set()
         self._runs.add(run)
         return run

@@ -74,6 +74,21 @@ class Progress:
         bot_name: its name on Poe.
     """
 
+    __slots__ = (
+        "_began",
+        "_bot",
+        "_bot_name",
+        "_head",
+        "_hooks",
+        "bytes",
+        "complete",
+        "error_id",
+        "events",
+        "id",
+        "status",
+        "type",
+    )
+
     def __init__(self, hooks: Hooks, head: RequestHead, bot: str | None, bot_name: str | None) -> None:
         self.id = secrets.token_hex(8)
         self.type: str | None = None

@@ -103,13 +103,14 @@ class BotService:
         ends, they would stay open for ever.
         """
         if self.outside is None:
-            yield
+            async with self._watch.hosted():
+                yield
             return
         self.outside.transport.hold()
         self.outside.fetching.hold()
         try:
             routes = self.routes if self._sync_settings else {}
-            async with syncing_settings(routes, self.outside, self.limits):
+            async with self._watch.hosted(), syncing_settings(routes, self.outside, self.limits):
                 yield
         finally:
             await self.outside.transport.release()

@@ -74,6 +74,11 @@ def cancellation_is_ours() -> bool:
     return task is None or task.cancelling() > 0
 
 
+def has_ended(events: object) -> bool:
+    """Whether that is a generator with nothing left in it to close."""
+    return type(events) is types.AsyncGeneratorType and events.ag_frame is None
+
+
 async def close_events(events: AsyncIterator[Event | str]) -> None:
     """Close the bot's generator, so that its `finally` blocks run now and not when it is collected."""
     close = getattr(events, "aclose", None)

@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from types import AsyncGeneratorType
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
 
 import anyio
-import anyio.lowlevel
 
-from poeproto import Bot, BotExchange, Done, Error, Event, LocalProtocolError, Meta, QueryRequest, State, Text
-from poeproto._typecheck import NO_EXTRA
+from poeproto import Bot, BotExchange, Done, Event, LocalProtocolError, QueryRequest, State
 from poeproto_runtime.bot_failures import error_meant_by
 from poeproto_runtime.channel import Channel, PeerGone
 from poeproto_runtime.context import RequestContext
 from poeproto_runtime.observing import Progress
 from poeproto_runtime.outlet import Outlet
-from poeproto_runtime.stepping import as_events, cancellation_is_ours, close_events, noticing_suspensions
+from poeproto_runtime.sending import EventSender
+from poeproto_runtime.stepping import as_events, cancellation_is_ours, close_events, has_ended, noticing_suspensions
 from poeproto_runtime.watching import Watch
 
 logger = logging.getLogger("poeproto")
@@ -28,17 +27,6 @@ _STOPPED = "This bot's server is restarting."
 _TOO_LATE = "This bot took too long to answer."
 _NO_ANSWER = "This bot gave no answer."
 
-# What the room for a run of texts is while the bot's next event is one that it waited for, and goes out by itself; and
-# after such an event, until another follows without waiting.
-_ALONE = -1
-_UNKNOWN = 0
-# Texts that are encoded together are held as they are until then: no more of them than pays, in characters. In JSON a
-# character takes six bytes at most, and the record around a text 31.
-_LONGEST_RUN = 8192
-_WIDEST = 6
-_FRAME = 31
-
-_LAST = frozenset({Error, Done})
 _OPEN = frozenset({State.OPENED, State.UNANSWERED, State.ANSWERED})
 
 
@@ -60,10 +48,9 @@ class ReplyStream:
         "_outlet",
         "_progress",
         "_quiet_since",
-        "_room",
+        "_sender",
         "_stopped",
         "_tasks",
-        "_texts",
         "_variables",
         "_watch",
         "_writes_seen",
@@ -86,12 +73,11 @@ class ReplyStream:
         self._watch = watch
         self._limits = context.limits
         self._outlet = Outlet(channel, context.limits.write_buffer)
+        self._sender = EventSender(exchange, self._outlet, context, progress)
         self._stopped = False
         self._bot_scope = anyio.CancelScope()
         self._tasks = anyio.create_task_group()
         self._variables: contextvars.Context | None = None  # those of the bot's task, once others share the reply
-        self._texts: list[str] = []  # plain ones in a row, which are encoded together
-        self._room = _ALONE
         self._writes_seen = 0
         self._quiet_since = 0.0
 
@@ -121,7 +107,7 @@ class ReplyStream:
 
     # --- beside the bot
 
-    def start_soon(self, run: Callable[..., Awaitable[None]], *arguments: object) -> None:
+    def start_soon(self, run: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> None:
         """Start a task, which is cancelled when the stream ends."""
         assert self._variables is not None, "the stream waits"
         self._variables.run(self._tasks.start_soon, run, *arguments)
@@ -138,6 +124,7 @@ class ReplyStream:
                 logger.debug("the peer does not read what it is sent")
                 self._give_up()
         elif quiet + 2 * pause > self._limits.heartbeat_seconds and not outlet.closed:
+            self._quiet_since = now  # one heartbeat is enough, however long its writer waits for its turn
             # A bot that has sent its own Done may still be cleaning up, and the end of the body waits for that.
             if self._exchange.our_state is not State.DONE:
                 outlet.put(self._exchange.heartbeat())
@@ -146,9 +133,7 @@ class ReplyStream:
 
     def _waits(self) -> None:
         """Called when the bot's task is about to wait, and must not be held up."""
-        self._room = _ALONE
-        if self._texts:
-            self._encode_texts()
+        self._sender.before_waiting()
         if self._variables is None:
             self._variables = contextvars.copy_context()
             self.start_soon(self._leave_with_peer)
@@ -204,7 +189,7 @@ class ReplyStream:
             return self._apology("the bot took too long", text=_TOO_LATE, allow_retry=True)
         begins = not self._exchange.events
         try:
-            files = self._files()
+            files = self._sender.files()
         except LocalProtocolError as exc:
             return self._apology("the bot failed", cause=exc)
         if state in (State.OPENED, State.UNANSWERED) and not files:
@@ -212,88 +197,24 @@ class ReplyStream:
         if files and begins:
             self._outlet.put(files)
             files = b""
-            await self._tell_first_event()
+            await self._sender.tell_first_event()
         return b"" if state is State.DONE else files + self._exchange.send(Done())
 
     async def _send_events(self, request: QueryRequest) -> None:
-        exchange, outlet, texts = self._exchange, self._outlet, self._texts
-        posted = self._context.posted
         await self._context.prepare()
         events = as_events(self._bot.get_response(request, self._context))
-        first = True
-        size = 0
         try:
-            async for event in events:
-                kind = type(event)
-                plain = kind is Text and event.index is None and event.extra is NO_EXTRA
-                text = event.text if plain else event
-                if type(text) is str:
-                    size += len(text) + _FRAME
-                    if size <= self._room and not posted:
-                        texts.append(text)
-                        continue
-                if texts:
-                    self._encode_texts()
-                if kind is Meta:
-                    if self._context.was_overtaken(event):
-                        continue
-                elif posted:
-                    outlet.put(self._files())
-                full = outlet.put(exchange.send(Text(event) if isinstance(event, str) else event))
-                if kind in _LAST:
-                    if first and exchange.events:
-                        await self._tell_first_event()  # files went before it
-                    return
-                size = 0
-                if self._room == _ALONE:
-                    await outlet.flush()
-                    if first:
-                        first = False
-                        self._progress.first_event()
-                    self._room = _UNKNOWN
-                else:
-                    if full:
-                        await outlet.flush()
-                        # A server's own send need not suspend, and a bot that never does must not keep the loop.
-                        await anyio.lowlevel.checkpoint()
-                    self._room = self._room_for_texts()
+            await self._sender.send(events)
         finally:
-            if texts:
-                self._encode_texts()
             await self._close(events)
 
-    def _room_for_texts(self) -> int:
-        """How large a run of plain texts may become, in characters and frames, so that it breaks no limit: then the
-        one that does is sent by itself, and heard about.
-        """
-        exchange = self._exchange
-        room = min(_LONGEST_RUN, self._outlet.room // _WIDEST)
-        return min(room, exchange.text_left, exchange.events_left * _FRAME)
-
-    def _encode_texts(self) -> None:
-        self._outlet.put(self._exchange.send_texts(self._texts))
-        self._texts.clear()
-
     async def _close(self, events: AsyncIterator[Event | str]) -> None:
-        if isinstance(events, AsyncGeneratorType) and events.ag_frame is None:
-            return  # it has come to its end
+        if has_ended(events):
+            return
         # Here, because a scope or task group that the bot holds open around a `yield` can be left only where it was
         # entered. For the same reason the deadline is the bot's own: another scope would lie between.
         self._bot_scope.deadline = min(self._bot_scope.deadline, anyio.current_time() + self._limits.cleanup_seconds)
         await close_events(events)
-
-    async def _tell_first_event(self) -> None:
-        await self._outlet.flush()
-        self._progress.first_event()
-
-    def _files(self) -> bytes:
-        """The events of files that the bot has posted since the last time."""
-        posted = self._context.posted
-        if not posted:
-            return b""
-        data = b"".join(map(self._exchange.send, posted))
-        posted.clear()
-        return data
 
     def _error_meant_by(self, exc: Exception) -> bytes:
         """The end of a reply whose bot lets another's error pass; nothing for a failure of its own."""
@@ -301,7 +222,7 @@ class ReplyStream:
         if error is None or self._exchange.our_state not in _OPEN:
             return b""
         try:
-            ending = self._files() + self._exchange.send(error)
+            ending = self._sender.files() + self._exchange.send(error)
         except LocalProtocolError:
             return b""  # it has no form that can be sent, and is then a failure like others
         name = type(self._bot).__name__

@@ -1,9 +1,10 @@
-"""Looking after the streams that wait: one task for all of a server's, since a task and a timer for each takes memory."""
+"""Looking after the streams that wait: one task for all of a server's, since one for each takes memory."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, Protocol, cast
 
 import anyio
 
@@ -11,22 +12,28 @@ import anyio
 _LOOKS = 16
 
 
-class Watched(Protocol):
-    """A stream that is under way, within a task group of its own."""
+class Host(Protocol):
+    """A task group that a task can live in."""
 
-    def start_soon(self, run: Callable[[Any], Awaitable[None]], argument: Any, /) -> None:
-        """Start a task, which is cancelled when the stream ends."""
+    def start_soon(self, run: Callable[..., Coroutine[Any, Any, None]], /, *arguments: object) -> object:
+        """Start a task, which is cancelled when the host ends."""
         ...
 
+
+class Watched(Host, Protocol):
+    """A stream that is under way, within a task group of its own."""
+
     def look(self, now: float, pause: float, /) -> None:
-        """Do what is due by now, or before the next look; the pause until then is given. It must neither wait nor fail."""
+        """Do what is due by now, or in the pause until the next look. It must neither wait nor fail."""
         ...
 
 
 class Watch:
-    """Looks at each stream every so often, from a task of one of them; when that one ends, another takes over.
+    """Looks at each stream every so often, from one task.
 
-    A stream is added when it waits for the first time, so most replies that never wait need no task but the bot's.
+    The task lives with the server, where that says when it begins and ends (`hosted`); else with one of the streams,
+    and when that one ends, another takes over. A stream is added when it waits for the first time, so that a reply that
+    never waits takes no task but the bot's.
 
     Args:
         shortest: the shortest time, in seconds, that a stream wants something done after.
@@ -35,33 +42,59 @@ class Watch:
     def __init__(self, shortest: float) -> None:
         self._pause = shortest / _LOOKS
         self._streams: dict[Watched, None] = {}
-        self._host: Watched | None = None
+        self._host: Host | None = None
+        self._more = anyio.Event()
+
+    @asynccontextmanager
+    async def hosted(self) -> AsyncGenerator[None]:
+        """Have the task live here, until the block is left."""
+        failure: Exception | None = None
+        async with anyio.create_task_group() as tasks:
+            self._live_with(tasks)
+            try:
+                yield
+            except Exception as exc:  # noqa: BLE001 - carried past the task group, which would wrap it
+                failure = exc
+            finally:
+                self._leave(tasks)
+                tasks.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
 
     def add(self, stream: Watched) -> None:
         """Look after this stream, until it is discarded."""
         self._streams[stream] = None
+        self._more.set()
         if self._host is None:
             self._live_with(stream)
 
     def discard(self, stream: Watched) -> None:
         """Look after this stream no more; it must be said before its task group is left, and does no harm twice."""
         self._streams.pop(stream, None)
-        if self._host is stream:
-            self._host = None
-            for other in self._streams:
-                self._live_with(other)
-                break
+        self._leave(stream)
 
-    def _live_with(self, host: Watched) -> None:
+    def _live_with(self, host: Host) -> None:
         self._host = host
         host.start_soon(self._run, host)
 
-    async def _run(self, host: Watched) -> None:
+    def _leave(self, host: Host) -> None:
+        if self._host is host:
+            self._host = None
+            for stream in self._streams:
+                self._live_with(stream)
+                break
+
+    async def _run(self, host: Host) -> None:
         try:
             while host is self._host:
+                if not self._streams:
+                    self._more = anyio.Event()
+                    await self._more.wait()
                 await anyio.sleep(self._pause)
                 now = anyio.current_time()
                 for stream in tuple(self._streams):
                     stream.look(now, self._pause)
         finally:
-            self.discard(host)
+            # Cancelled with its host. A stream that is cancelled needs nobody to look at it.
+            self._streams.pop(cast("Watched", host), None)
+            self._leave(host)

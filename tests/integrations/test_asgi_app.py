@@ -49,6 +49,21 @@ async def test_a_query_is_answered_with_a_stream() -> None:
     assert answer.complete
 
 
+@pytest.mark.parametrize("count", [1, 3, 20])
+async def test_a_large_event_is_handed_over_in_parts(count: int) -> None:
+    # A server holds what it is handed several times over, for as long as the peer does not read it.
+    text = "a" * 20_000
+
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        yield "hello"
+        yield text * count
+
+    answer = await request(BotApp(FunctionBot(bot), access_key=KEY))
+    assert answer.events == [Text("hello"), Text(text * count), Done()]
+    assert answer.complete
+    assert max(len(message["body"]) for message in answer.messages[1:]) <= 48 * 1024
+
+
 async def test_a_body_in_parts() -> None:
     body = query_body("in parts")
     parts = [body[index : index + 7] for index in range(0, len(body), 7)]

@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -38,7 +39,18 @@ class Waits(Bot):
         yield f"hello from {os.getpid()}"
         await anyio.sleep_forever()
 
-hello, waits = Hello(), Waits()
+class Cleans(Waits):
+    async def get_response(self, request, context):
+        context.on_close(self.clean)
+        async for text in super().get_response(request, context):
+            yield text
+
+    async def clean(self):
+        open("cleaning", "w").close()
+        await anyio.sleep(0.5)
+        open("clean", "w").close()
+
+hello, waits, cleans = Hello(), Waits(), Cleans()
 if multiprocessing.current_process().name == "MainProcess":
     only_in_the_parent = hello
 """
@@ -160,9 +172,19 @@ def test_open_streams_are_ended_when_it_is_told_to_stop(tmp_path: Path, worker_c
         assert server.wait()[0] == 0
 
 
-@pytest.mark.parametrize("to_all", [False, True])
-def test_open_streams_of_every_worker_are_ended(tmp_path: Path, to_all: bool) -> None:
-    with program(tmp_path, "bots.py:waits", workers=2) as server, ExitStack() as open_streams:
+@pytest.mark.parametrize(
+    ("number", "to_all"),
+    [
+        pytest.param(signal.SIGTERM, False, id="as kill does"),
+        pytest.param(signal.SIGINT, True, id="as a terminal does"),
+        pytest.param(signal.SIGTERM, True, id="as systemd does"),
+    ],
+)
+@pytest.mark.parametrize("worker_class", ["asyncio", "trio"])
+def test_open_streams_of_every_worker_are_ended(
+    tmp_path: Path, worker_class: str, number: signal.Signals, to_all: bool
+) -> None:
+    with program(tmp_path, "bots.py:waits", worker_class, workers=2) as server, ExitStack() as open_streams:
         pids: set[int] = set()
         responses: list[http.client.HTTPResponse] = []
         # Whose turn it is, the system decides.
@@ -170,14 +192,38 @@ def test_open_streams_of_every_worker_are_ended(tmp_path: Path, to_all: bool) ->
             responses.append(open_streams.enter_context(query(server.address)))
             pids.add(first_pid(responses[-1]))
         if to_all:
-            server.signal_all(signal.SIGINT)
+            server.signal_all(number)
         else:
-            server.signal(signal.SIGTERM)
+            server.signal(number)
         for response in responses:
             assert_stopped(events_in(response.read()))
         status, errors = server.wait()
         assert status == 0
         assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("worker_class", ["asyncio", "trio"])
+def test_a_worker_that_is_told_by_others_too_ends_in_order(tmp_path: Path, worker_class: str) -> None:
+    with program(tmp_path, "bots.py:cleans", worker_class, workers=2) as server, query(server.address) as response:
+        worker = first_pid(response)
+        server.signal(signal.SIGTERM)
+        while not (tmp_path / "cleaning").exists():
+            time.sleep(0.01)
+        os.kill(worker, signal.SIGTERM)
+        assert_stopped(events_in(response.read()))
+        assert server.wait()[0] == 0
+        assert (tmp_path / "clean").exists()
+
+
+def test_a_second_signal_ends_workers_at_once(tmp_path: Path) -> None:
+    with program(tmp_path, "bots.py:cleans", workers=2) as server, query(server.address) as response:
+        first_pid(response)
+        server.signal(signal.SIGTERM)
+        while not (tmp_path / "cleaning").exists():
+            time.sleep(0.01)
+        server.signal(signal.SIGTERM)
+        assert server.wait()[0] == 0
+        assert not (tmp_path / "clean").exists()
 
 
 def test_an_application_that_is_there_already(tmp_path: Path) -> None:

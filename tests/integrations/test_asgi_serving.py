@@ -318,6 +318,7 @@ async def test_stopping_ends_open_streams_with_an_error_that_allows_a_retry() ->
 async def test_stopping_does_not_wait_for_idle_connections() -> None:
     async with serving(app_of(echo), quick_config()) as address:
         connection = await anyio.connect_tcp("127.0.0.1", int(address.rstrip("/").rpartition(":")[2]))
+        await fetch(address, http_request())  # connections are accepted in turn, so that one has been
     async with connection:
         with pytest.raises(anyio.EndOfStream):
             await connection.receive()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 import anyio
@@ -16,8 +16,6 @@ from .memory_channel import MemoryChannel
 
 pytestmark = pytest.mark.anyio
 
-HEARTBEAT = b": \n\n"
-NEVER = 3600.0
 SOON = 0.002
 
 
@@ -28,17 +26,21 @@ async def a_channel() -> MemoryChannel:
 
 
 @asynccontextmanager
-async def running(outlet: Outlet) -> AsyncGenerator[None]:
-    """The outlet with its own task, as a stream has it."""
+async def running(outlet: Outlet) -> AsyncGenerator[Callable[[], None]]:
+    """The outlet with a task of its own, as a stream gives it one; yields what hands over to that."""
+
+    def hand_over() -> None:
+        if outlet.hand_over():
+            tasks.start_soon(outlet.run)
+
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(outlet.run, lambda: HEARTBEAT)
-        yield
+        yield hand_over
         tasks.cancel_scope.cancel()
 
 
 async def test_a_flush_writes_from_the_task_that_calls_it() -> None:
     channel = await a_channel()
-    outlet = Outlet(channel, 1000, NEVER, NEVER)
+    outlet = Outlet(channel, 1000)
     async with running(outlet):
         outlet.put(b"a")
         outlet.put(b"b")
@@ -51,24 +53,24 @@ async def test_a_flush_writes_from_the_task_that_calls_it() -> None:
 
 async def test_what_is_handed_over_is_written_by_the_other_task_in_one_piece() -> None:
     channel = await a_channel()
-    outlet = Outlet(channel, 1000, NEVER, NEVER)
-    async with running(outlet):
+    outlet = Outlet(channel, 1000)
+    async with running(outlet) as hand_over:
         for letter in (b"a", b"b", b"c"):
             outlet.put(letter)
-        outlet.hand_over()
+        hand_over()
         await channel.until(lambda: channel.writes != [])
         assert channel.writes == [b"abc"]
         assert channel.writers != [anyio.get_current_task().id]
         outlet.put(b"d")
-        outlet.hand_over()
+        hand_over()
         await channel.until(lambda: channel.writes == [b"abc", b"d"])
 
 
 async def test_handing_over_nothing_wakes_nobody() -> None:
     channel = await a_channel()
-    outlet = Outlet(channel, 1000, NEVER, NEVER)
-    async with running(outlet):
-        outlet.hand_over()
+    outlet = Outlet(channel, 1000)
+    async with running(outlet) as hand_over:
+        hand_over()
         await anyio.wait_all_tasks_blocked()
         assert channel.attempts == 0
 
@@ -76,15 +78,15 @@ async def test_handing_over_nothing_wakes_nobody() -> None:
 async def test_what_comes_during_a_write_is_written_after_it_by_the_same_task() -> None:
     channel = await a_channel()
     channel.open = anyio.Event()
-    outlet = Outlet(channel, 1000, NEVER, NEVER)
-    async with running(outlet):
+    outlet = Outlet(channel, 1000)
+    async with running(outlet) as hand_over:
         outlet.put(b"a")
-        outlet.hand_over()
+        hand_over()
         await channel.until(lambda: channel.attempts == 1)
         outlet.put(b"b")
         await outlet.flush()  # returns at once: there is room, and a writer
         outlet.put(b"c")
-        outlet.hand_over()
+        hand_over()
         assert channel.writes == []
         channel.open.set()
         await channel.until(lambda: channel.writes == [b"a", b"bc"])
@@ -94,37 +96,36 @@ async def test_what_comes_during_a_write_is_written_after_it_by_the_same_task() 
 async def test_a_full_outlet_makes_the_bots_task_wait() -> None:
     channel = await a_channel()
     channel.open = anyio.Event()
-    outlet = Outlet(channel, 10, NEVER, NEVER)
+    outlet = Outlet(channel, 10)
     flushed = anyio.Event()
 
     async def flush() -> None:
         await outlet.flush()
         flushed.set()
 
-    async with running(outlet), anyio.create_task_group() as tasks:
+    async with running(outlet) as hand_over, anyio.create_task_group() as tasks:
         outlet.put(b"a")
-        outlet.hand_over()
+        hand_over()
         await channel.until(lambda: channel.attempts == 1)
-        assert not outlet.full
-        outlet.put(b"b" * 10)
-        assert outlet.full
+        assert outlet.room == 10
+        assert outlet.put(b"b" * 10), "that makes it full"
         tasks.start_soon(flush)
         await anyio.wait_all_tasks_blocked()
         assert not flushed.is_set()
         channel.open.set()
         await flushed.wait()
-        assert not outlet.full
+        assert outlet.room == 10
         await channel.until(lambda: channel.writes == [b"a", b"b" * 10])
 
 
 async def test_the_end_waits_for_the_write_before_it() -> None:
     channel = await a_channel()
     channel.open = anyio.Event()
-    outlet = Outlet(channel, 1000, NEVER, NEVER)
+    outlet = Outlet(channel, 1000)
 
-    async with running(outlet), anyio.create_task_group() as tasks:
+    async with running(outlet) as hand_over, anyio.create_task_group() as tasks:
         outlet.put(b"a")
-        outlet.hand_over()
+        hand_over()
         await channel.until(lambda: channel.attempts == 1)
         outlet.put(b"b")
         tasks.start_soon(outlet.finish, b"c")
@@ -137,7 +138,7 @@ async def test_the_end_waits_for_the_write_before_it() -> None:
 
 async def test_the_end_goes_out_with_what_had_gathered() -> None:
     channel = await a_channel()
-    outlet = Outlet(channel, 1000, NEVER, NEVER)
+    outlet = Outlet(channel, 1000)
     outlet.put(b"a")
     await outlet.finish(b"b")
     assert channel.writes == [b"ab"]
@@ -147,7 +148,7 @@ async def test_the_end_goes_out_with_what_had_gathered() -> None:
 async def test_after_a_write_that_was_cut_short_the_stream_cannot_go_on() -> None:
     channel = await a_channel()
     channel.open = anyio.Event()
-    outlet = Outlet(channel, 1000, NEVER, NEVER)
+    outlet = Outlet(channel, 1000)
     outlet.put(b"a")
     with anyio.move_on_after(SOON):
         await outlet.flush()
@@ -159,90 +160,65 @@ async def test_after_a_write_that_was_cut_short_the_stream_cannot_go_on() -> Non
 async def test_a_peer_that_is_gone_ends_the_task() -> None:
     channel = await a_channel()
     channel.break_writes = True
-    outlet = Outlet(channel, 1000, NEVER, NEVER)
+    outlet = Outlet(channel, 1000)
     outlet.put(b"a")
-    outlet.hand_over()
+    assert outlet.hand_over()
     with pytest.raises(PeerGone):
-        await outlet.run(lambda: HEARTBEAT)
+        await outlet.run()
 
 
-async def test_heartbeats_break_the_silence() -> None:
+async def test_a_task_is_asked_for_once() -> None:
     channel = await a_channel()
-    async with running(Outlet(channel, 1000, SOON, NEVER)):
-        await channel.until(lambda: len(channel.writes) == 3)
-    assert channel.writes == [HEARTBEAT] * 3
+    outlet = Outlet(channel, 1000)
+    assert not outlet.hand_over(), "there is nothing to write"
+    outlet.put(b"a")
+    assert outlet.hand_over()
+    outlet.put(b"b")
+    assert not outlet.hand_over(), "it has not started yet"
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(outlet.run)
+        await channel.until(lambda: channel.writes == [b"ab"])
+        outlet.put(b"c")
+        assert not outlet.hand_over(), "it waits"
+        await channel.until(lambda: channel.writes == [b"ab", b"c"])
+        tasks.cancel_scope.cancel()
 
 
-async def heartbeats_elsewhere() -> None:
-    """Let so much time pass that a silent outlet would have sent several."""
-    other = await a_channel()
-    async with running(Outlet(other, 1000, SOON, NEVER)):
-        await other.until(lambda: len(other.writes) == 5)
+async def test_a_task_that_is_not_to_stay_ends_when_it_has_written() -> None:
+    channel = await a_channel()
+    outlet = Outlet(channel, 1000)
+    for letter in (b"a", b"b"):
+        outlet.put(letter)
+        assert outlet.hand_over(staying=False)
+        await outlet.run()
+    assert channel.writes == [b"a", b"b"]
+
+    outlet.put(b"c")
+    async with anyio.create_task_group() as tasks:
+        assert outlet.hand_over()
+        tasks.start_soon(outlet.run)
+        await channel.until(lambda: channel.writes[2:] == [b"c"])
+        outlet.put(b"d")
+        assert not outlet.hand_over(staying=False), "the one that waits writes this, and ends"
+    assert channel.writes[2:] == [b"c", b"d"]
 
 
-async def test_no_heartbeat_goes_into_a_write_that_is_stuck() -> None:
+async def test_writes_can_be_watched() -> None:
     channel = await a_channel()
     channel.open = anyio.Event()
-    outlet = Outlet(channel, 1000, SOON, NEVER)
-    async with running(outlet), anyio.create_task_group() as tasks:
-        outlet.put(b"a")
+    outlet = Outlet(channel, 1000)
+    assert (outlet.writes, outlet.writing, outlet.closed) == (0, False, False)
+    outlet.put(b"a")
+    async with anyio.create_task_group() as tasks:
         tasks.start_soon(outlet.flush)
         await channel.until(lambda: channel.attempts == 1)
-        await heartbeats_elsewhere()
-        assert channel.attempts == 1
+        assert (outlet.writes, outlet.writing, outlet.closed) == (1, True, False)
         channel.open.set()
-        await channel.until(lambda: len(channel.writes) == 2)
-    assert channel.writes[:2] == [b"a", HEARTBEAT]
-
-
-async def test_no_heartbeat_comes_after_the_end() -> None:
-    channel = await a_channel()
-    outlet = Outlet(channel, 1000, SOON, NEVER)
-    async with running(outlet):
-        await outlet.finish(b"end")
-        await heartbeats_elsewhere()
-    assert channel.writes == [b"end"]
-
-
-async def test_a_busy_stream_needs_no_heartbeat() -> None:
-    channel = await a_channel()
-    outlet = Outlet(channel, 1000, NEVER, NEVER)
-    async with running(outlet):
-        for _ in range(5):
-            outlet.put(b"a")
-            await outlet.flush()
-    assert channel.writes == [b"a"] * 5
-
-
-async def test_a_peer_that_does_not_read_is_gone_long_before_a_heartbeat_is_due() -> None:
-    channel = await a_channel()
+    assert (outlet.writes, outlet.writing, outlet.taken) == (1, False, 1)
     channel.open = anyio.Event()
-    outlet = Outlet(channel, 1000, NEVER, 2 * SOON)
-    outlet.put(b"a")
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(outlet.flush)
-        await channel.until(lambda: channel.attempts == 1)
-        with pytest.raises(PeerGone):
-            await outlet.run(lambda: HEARTBEAT)
-        tasks.cancel_scope.cancel()
-
-
-async def test_a_peer_that_does_not_read_is_gone_whoever_writes() -> None:
-    channel = await a_channel()
-    channel.open = anyio.Event()
-    outlet = Outlet(channel, 1000, SOON, 2 * SOON)
-    outlet.put(b"a")
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(outlet.flush)
-        await channel.until(lambda: channel.attempts == 1)
-        with pytest.raises(PeerGone):
-            await outlet.run(lambda: HEARTBEAT)
-        tasks.cancel_scope.cancel()
-
-    other = await a_channel()
-    other.open = anyio.Event()
-    outlet = Outlet(other, 1000, SOON, SOON)
-    with pytest.raises(PeerGone):
-        await outlet.run(lambda: HEARTBEAT)
-    with pytest.raises(PeerGone):
-        await outlet.finish(b"end")
+        tasks.start_soon(outlet.finish, b"end")
+        await channel.until(lambda: channel.attempts == 2)
+        assert (outlet.writes, outlet.writing, outlet.closed) == (2, True, True)
+        channel.open.set()
+    assert (outlet.writes, outlet.writing, outlet.closed) == (2, False, True)

@@ -10,7 +10,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from poeproto_runtime.stepping import as_events, close_events, noticing_suspension
+from poeproto_runtime.stepping import as_events, close_events, has_ended, noticing_suspensions
 
 pytestmark = pytest.mark.anyio
 
@@ -30,7 +30,7 @@ class Noticed:
 
 
 def start(awaitable: Awaitable[object], noticed: Noticed) -> Generator[Any, Any, object]:
-    return cast("Generator[Any, Any, object]", noticing_suspension(awaitable, noticed))
+    return cast("Generator[Any, Any, object]", noticing_suspensions(awaitable, noticed))
 
 
 async def test_a_result_without_waiting_is_not_noticed() -> None:
@@ -38,16 +38,17 @@ async def test_a_result_without_waiting_is_not_noticed() -> None:
         return 5
 
     noticed = Noticed()
-    assert await noticing_suspension(at_once(), noticed) == 5
+    assert await noticing_suspensions(at_once(), noticed) == 5
     assert noticed.times == 0
 
 
-async def test_waiting_is_noticed_once_before_anyone_else_runs() -> None:
+async def test_waiting_is_noticed_each_time_before_anyone_else_runs() -> None:
     seen: list[str] = []
 
     async def waits() -> str:
-        for _ in range(3):
-            await anyio.lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint()
+        seen.append("went on")
+        await anyio.lowlevel.checkpoint()
         return "done"
 
     async def other() -> None:
@@ -55,8 +56,10 @@ async def test_waiting_is_noticed_once_before_anyone_else_runs() -> None:
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(other)
-        assert await noticing_suspension(waits(), lambda: seen.append("noticed")) == "done"
-    assert seen == ["noticed", "other"]
+        assert await noticing_suspensions(waits(), lambda: seen.append("noticed")) == "done"
+    assert [sight for sight in seen if sight != "noticed"] in (["other", "went on"], ["went on", "other"])
+    assert seen[0] == "noticed"
+    assert seen[seen.index("went on") + 1] == "noticed"
 
 
 async def test_an_exception_comes_through() -> None:
@@ -68,8 +71,8 @@ async def test_an_exception_comes_through() -> None:
     for after in (0, 2):
         noticed = Noticed()
         with pytest.raises(LookupError):
-            await noticing_suspension(fails(after), noticed)
-        assert noticed.times == min(after, 1)
+            await noticing_suspensions(fails(after), noticed)
+        assert (noticed.times > 0) is (after > 0)
 
 
 async def test_the_end_of_a_generator_comes_through() -> None:
@@ -78,7 +81,7 @@ async def test_the_end_of_a_generator_comes_through() -> None:
         yield ""
 
     with pytest.raises(StopAsyncIteration):
-        await noticing_suspension(anext(empty()), Noticed())
+        await noticing_suspensions(anext(empty()), Noticed())
 
 
 def test_values_pass_both_ways() -> None:
@@ -90,10 +93,11 @@ def test_values_pass_both_ways() -> None:
     assert running.send(None) == "first"
     assert noticed.times == 1
     assert running.send("second") == "second"
+    assert noticed.times == 2
     with pytest.raises(StopIteration) as stop:
         running.send("result")
     assert stop.value.value == "result"
-    assert noticed.times == 1
+    assert noticed.times == 2
 
 
 def test_exceptions_are_thrown_in_where_it_waits() -> None:
@@ -137,7 +141,7 @@ async def test_cancellation_passes() -> None:
             raise
 
     with anyio.CancelScope() as scope:
-        await noticing_suspension(waits(), scope.cancel)
+        await noticing_suspensions(waits(), scope.cancel)
     assert scope.cancelled_caught
     assert seen == ["cancelled"]
 
@@ -150,7 +154,7 @@ async def test_scopes_within_keep_working() -> None:
         await anyio.lowlevel.checkpoint()
         return "went on"
 
-    assert await noticing_suspension(gives_up(), Noticed()) == "went on"
+    assert await noticing_suspensions(gives_up(), Noticed()) == "went on"
 
 
 async def test_every_kind_of_answer_becomes_events() -> None:
@@ -214,3 +218,16 @@ async def test_an_iterator_without_a_close_is_left_alone() -> None:
             return "again"
 
     await close_events(as_events(Iterator()))
+
+
+async def test_only_a_generator_that_ran_to_its_end_has_ended() -> None:
+    async def generator() -> AsyncIterator[str]:
+        yield "a"
+
+    events = as_events(generator())
+    assert not has_ended(events)
+    await anext(events)
+    assert not has_ended(events)
+    assert [event async for event in events] == []
+    assert has_ended(events)
+    assert not has_ended(object())
