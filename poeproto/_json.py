@@ -54,7 +54,8 @@ SHALLOW = _nesting(6)
 
 _decode_shallow: Callable[[bytes | str], dict[str, Any]] = msgspec.json.Decoder(dict[str, SHALLOW]).decode
 _decode = msgspec.json.decode
-_encode = msgspec.json.Encoder(enc_hook=_as_builtin).encode
+_encoder = msgspec.json.Encoder(enc_hook=_as_builtin)
+_encode = _encoder.encode
 
 
 def loads(data: bytes | str) -> dict[str, Any]:
@@ -188,6 +189,8 @@ def dumps(value: Any) -> bytes:
 
 # A string without lone surrogates as JSON in UTF-8; UnicodeEncodeError where there is one.
 encode_string: Callable[[str], bytes] = _encode
+# The same of several, each in a line of its own, since no string holds a line end once it is JSON.
+encode_strings: Callable[[list[str]], bytes] = _encoder.encode_lines
 
 
 def dump_string(value: str) -> bytes:

@@ -38,8 +38,8 @@ def reader(cls: type[T], *beside: tuple[Any, ...]) -> Callable[[str | bytes], T 
     def read(data: str | bytes) -> T | None:
         try:
             return make(decode(data))
-        # Another form than the class has, half a surrogate pair, or a stack that was nearly full before.
-        except (msgspec.DecodeError, ValueError, RecursionError):
+        # msgspec's own errors, half a surrogate pair, or a stack that was nearly full before.
+        except (ValueError, RecursionError):
             return None
 
     return read

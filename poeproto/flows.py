@@ -8,8 +8,8 @@ answers drive it alike:
     ReceiveData()         read what comes   -> bytes, or None at the end; or throws a TransportError
     CloseResponse()       leave the rest    -> None
     ReplyStarted()        take note         -> None
-    Wait(seconds)         sleep             -> None
-    Deliver(event)        hand it on        -> None
+    Wait(seconds)         sleep             -> None, or throws DeadlineExceeded where the call's time does not allow it
+    Deliver(events)       hand them on      -> None
     RunTools(calls)       run them at once  -> a ToolResult for each, in their order
 
 When a flow returns or raises, whatever is left of a response is the driver's to close or to drain.
@@ -20,7 +20,7 @@ https://creator.poe.com/docs/server-bots/server-bots-functional-guides
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any, TypeVar
 
 import attrs
@@ -30,6 +30,7 @@ from poeproto.costs import CostExchange
 from poeproto.errors import (
     BotError,
     ConnectFailed,
+    DeadlineExceeded,
     IncompleteReply,
     LimitExceeded,
     PoeprotoError,
@@ -74,16 +75,30 @@ class ReplyStarted:
 
 @attrs.frozen
 class Wait:
-    """Wait so many seconds."""
+    """Wait so many seconds; or throw `DeadlineExceeded` at once, where no time would be left after that."""
 
     seconds: float
 
 
+def _iterator_of_events(effect: Deliver) -> Iterator[Event]:
+    return iter(effect.events)
+
+
 @attrs.frozen
 class Deliver:
-    """Hand this event to the caller."""
+    """Hand these events to the caller, in their order: all that one part of a response brought.
 
-    event: Event
+    Iterating takes from them, whoever iterates, and an event that was taken counts as delivered, in the flow's fold
+    for one; when the flow goes on, all of them do.
+    """
+
+    events: list[Event]
+    _left: Iterator[Event] = attrs.field(
+        default=attrs.Factory(_iterator_of_events, takes_self=True), init=False, repr=False, eq=False
+    )
+
+    def __iter__(self) -> Iterator[Event]:
+        return self._left
 
 
 @attrs.frozen
@@ -101,7 +116,8 @@ Flow = Generator[Effect, Any, R]
 class RetryPolicy:
     """When a call is made again. A call costs money, so by default only where nothing can have been done.
 
-    That is: no connection came about, or the status was 429 or 503.
+    That is: no connection came about, or the status was 429 or 503. A deadline that passed while connecting is not
+    among them, since the caller has waited as long as it wanted to.
 
     Attributes:
         attempts: how often the call is made at most, the first time included.
@@ -206,7 +222,10 @@ class Attempts:
         if self._response_open:
             self._response_open = False
             yield CloseResponse()
-        yield Wait(wait)
+        try:
+            yield Wait(wait)
+        except DeadlineExceeded:
+            return False  # the failure says more than that there is no time for another try
         self._number += 1
         return True
 
@@ -289,7 +308,7 @@ def upload_flow(
     """
     response = yield from call_flow(request, limits=limits, retry=retry)
     uploaded = read_upload(response, name=name, access_key=access_key, limits=limits)
-    yield Deliver(uploaded.event(inline_ref))
+    yield Deliver([uploaded.event(inline_ref)])
     return uploaded
 
 

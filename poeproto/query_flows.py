@@ -5,7 +5,7 @@ https://creator.poe.com/docs/server-bots/server-bots-functional-guides
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 import attrs
 
@@ -41,7 +41,7 @@ from poeproto.tool_calls import ToolCallAggregator, delta_text, says_nothing
 from poeproto.tools import ToolCall, ToolDefinition, ToolResult
 
 # What cannot be taken back once a caller has it.
-_FINAL = (File, Data, Json, SuggestedReply)
+_FINAL = frozenset({File, Data, Json, SuggestedReply})
 
 
 class CallBudget:
@@ -100,22 +100,34 @@ class _Output:
         self._before = self.fold.texts
         self._final = False
 
-    def deliver(self, event: Event) -> Flow[None]:
-        if isinstance(event, Meta) and self._started:
-            return  # to the caller it is one reply, and that has begun
+    def deliver(self, events: list[Event]) -> Flow[None]:
+        kinds = set(map(type, events))
+        if Meta in kinds:  # to the caller it is one reply, and that may have begun
+            events = [
+                event
+                for number, event in enumerate(events)
+                if not isinstance(event, Meta) or (number == 0 and not self._started)
+            ]
+        if not events:
+            return
         self._started = True
-        self._final = self._final or isinstance(event, _FINAL)
-        self.fold.add(event)
-        yield Deliver(event)
+        self._final = self._final or not _FINAL.isdisjoint(kinds)
+        effect = Deliver(events)
+        self.fold.add_as_taken(events, iter(effect))
+        yield effect
+        self.fold.add_rest()
 
     def can_restart(self, policy: RetryPolicy) -> bool:
         return not self._final and (policy.restart or self.fold.texts == self._before)
 
     def restart(self) -> Flow[None]:
-        for index, text in self.fold.texts.items():
-            before = self._before.get(index, "")
-            if text != before:
-                yield from self.deliver(ReplaceResponse(before, index))
+        yield from self.deliver(
+            [
+                ReplaceResponse(before, index)
+                for index, text in self.fold.texts.items()
+                if text != (before := self._before.get(index, ""))
+            ]
+        )
 
 
 class _Chunks:
@@ -127,8 +139,19 @@ class _Chunks:
         self._empty: Json | None = None
         self._answered = False
 
-    def take(self, event: Event) -> Iterator[Event]:
-        """The events to deliver for this one of the reply."""
+    def take(self, events: list[Event], ending: Done | Error | None) -> tuple[list[Event], PoeprotoError | None]:
+        """The events to deliver for these and before that end, and what is wrong with the one after them, if any is."""
+        shown: list[Event] = []
+        try:
+            for event in events:
+                self._take_one(event, shown)
+        except PoeprotoError as exc:
+            return shown, exc
+        if ending is not None:
+            self._take_end(ending, shown)
+        return shown, None
+
+    def _take_one(self, event: Event, shown: list[Event]) -> None:
         if isinstance(event, Json) and "choices" in event.data:
             called, text = self.aggregator.add(event), delta_text(event)
             if text:
@@ -139,15 +162,14 @@ class _Chunks:
                 self._empty = event
                 return
         self._answered = self._answered or isinstance(event, Text | ReplaceResponse | File | Json)
-        shown = self._halves.join(event) if isinstance(event, Text | ReplaceResponse) else event
-        if shown is not None:
-            yield shown
+        joined = self._halves.join(event) if isinstance(event, Text | ReplaceResponse) else event
+        if joined is not None:
+            shown.append(joined)
 
-    def end(self, ending: Done | Error) -> Iterator[Event]:
-        """The events to deliver before the end."""
-        yield from self._halves.flush()
+    def _take_end(self, ending: Done | Error, shown: list[Event]) -> None:
+        shown += self._halves.flush()
         if isinstance(ending, Done) and self._empty is not None and not (self._answered or self.aggregator.calls):
-            yield self._empty  # a model that has nothing to say has said so, which is an answer too
+            shown.append(self._empty)  # a model that has nothing to say has said so, which is an answer too
 
 
 def query_flow(
@@ -275,7 +297,7 @@ def _query(
         except (RequestRefused, TransportError, IncompleteReply, BotError) as exc:
             if not (output.can_restart(retry) and (yield from attempts.prepare_next(exc))):
                 if isinstance(exc, BotError):  # an event like others; raising is for those who ask for text
-                    yield from output.deliver(exc.event)
+                    yield from output.deliver([exc.event])
                     return []
                 exc.partial = output.fold
                 raise
@@ -285,7 +307,7 @@ def _query(
             raise
         else:
             if not calls:
-                yield from output.deliver(ending)
+                yield from output.deliver([ending])
             return calls
 
 
@@ -293,15 +315,22 @@ def _receive(attempts: Attempts, exchange: PoeExchange, output: _Output, chunks:
     """Deliver the events of a reply up to its end, and return that."""
     while True:
         data = yield from attempts.receive_data()
-        for event in exchange.receive_eof() if data is None else exchange.receive_data(data):
-            if isinstance(event, Done | Error):
-                for shown in () if chunks is None else chunks.end(event):
-                    yield from output.deliver(shown)
-                return event
-            for shown in [event] if chunks is None else chunks.take(event):
-                yield from output.deliver(shown)
-        if exchange.error is not None:
-            raise exchange.error
+        events = exchange.receive_eof() if data is None else exchange.receive_data(data)
+        # Nothing follows the end, so that it can only be the last of them.
+        ending = events[-1] if events else None
+        if isinstance(ending, Done | Error):
+            events.pop()
+        else:
+            ending = None
+        failure = exchange.error
+        if chunks is not None:
+            events, fault = chunks.take(events, ending)
+            failure = fault or failure
+        yield from output.deliver(events)
+        if failure is not None:
+            raise failure
+        if ending is not None:
+            return ending
 
 
 def settings_flow(

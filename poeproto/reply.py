@@ -5,7 +5,8 @@ https://creator.poe.com/docs/server-bots/poe-protocol-specification
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from operator import length_hint
 from typing import Any
 
 import attrs
@@ -23,6 +24,8 @@ from poeproto.events import (
     SuggestedReply,
     Text,
 )
+
+_NOTHING_LEFT = iter(())
 
 
 @attrs.frozen
@@ -57,31 +60,66 @@ class _Asides:
 
 
 class ReplyFold:
-    """The running value of a reply: text appends, a replacement clears, each for its index.
-
-    Attributes:
-        meta: how the reply is to be shown, if the bot said so.
-        files: in the order they came.
-        suggested_replies: texts, in the order they came.
-        json: the objects of `json` events, in the order they came.
-        metadata: of the last `data` event.
-        error: the event that ended the reply in failure.
-        done: whether `done` has come.
-    """
+    """The running value of a reply: text appends, a replacement clears, each for its index."""
 
     def __init__(self) -> None:
-        self.meta: Meta | None = None
-        self.files: list[File] = []
-        self.suggested_replies: list[str] = []
-        self.json: list[Json] = []
-        self.metadata: str | None = None
-        self.error: Error | None = None
-        self.done: bool = False
+        self._meta: Meta | None = None
+        self._files: list[File] = []
+        self._suggested_replies: list[str] = []
+        self._json: list[Json] = []
+        self._metadata: str | None = None
+        self._error: Error | None = None
+        self._done: bool = False
         self._parts: dict[int | None, list[str]] = {}
         self._asides: dict[int | None, _Asides] = {}
+        # Events that count once they were taken from the iterator, and how many of them are folded already.
+        self._coming: Sequence[Event] = ()
+        self._left: Iterator[Event] = _NOTHING_LEFT
+        self._folded = 0
 
     def add(self, event: Event) -> None:
         """Take the next event of the reply into account."""
+        if self._coming:
+            self._catch_up()
+        self._add(event)
+
+    def add_texts(self, texts: Iterable[str]) -> None:
+        """Take as many `Text` events into account, which have no index."""
+        if self._coming:
+            self._catch_up()
+        self._parts.setdefault(None, []).extend(texts)
+
+    def add_as_taken(self, events: Sequence[Event], left: Iterator[Event]) -> None:
+        """Take each of these events into account once it has been taken from the iterator, which goes through them.
+
+        Nothing is done for an event at that moment: the fold finds out when it is looked at.
+
+        Args:
+            events: what comes next, all of it.
+            left: an iterator over that sequence itself, which can tell how much is left (`operator.length_hint`).
+        """
+        self._catch_up()
+        self._coming, self._left, self._folded = events, left, 0
+
+    def add_rest(self) -> None:
+        """Take the rest of those events into account, whether or not they were taken."""
+        self._fold_through(len(self._coming))
+        self._coming = ()
+
+    def _catch_up(self) -> None:
+        if self._coming:
+            self._fold_through(len(self._coming) - length_hint(self._left))
+
+    def _fold_through(self, count: int) -> None:
+        """Fold the first so many of the events that are coming, as far as they are not."""
+        for event in self._coming[self._folded : count]:
+            if type(event) is Text and (parts := self._parts.get(event.index)) is not None:
+                parts.append(event.text)  # what nearly all of them are
+            else:
+                self._add(event)
+        self._folded = count
+
+    def _add(self, event: Event) -> None:
         match event:
             case Text():
                 parts = self._parts.get(event.index)
@@ -92,38 +130,77 @@ class ReplyFold:
             case ReplaceResponse():
                 self._parts[event.index] = [event.text]
             case Meta():
-                self.meta = event
+                self._meta = event
             case File() | SuggestedReply() | Json() | Data():
                 self._add_aside(event)
             case Error():
-                self.error = event
+                self._error = event
             case Done():
-                self.done = True
+                self._done = True
             case _:
                 pass  # an event of a later version: it has no part in the fold
-
-    def add_texts(self, texts: Iterable[str]) -> None:
-        """Take as many `Text` events into account, which have no index."""
-        self._parts.setdefault(None, []).extend(texts)
 
     def _add_aside(self, event: File | SuggestedReply | Json | Data) -> None:
         asides = self._asides.setdefault(event.index, _Asides())
         match event:
             case File():
-                self.files.append(event)
+                self._files.append(event)
                 asides.files.append(event)
             case SuggestedReply():
-                self.suggested_replies.append(event.text)
+                self._suggested_replies.append(event.text)
                 asides.suggested_replies.append(event.text)
             case Json():
-                self.json.append(event)
+                self._json.append(event)
                 asides.json.append(event.data)
             case _:  # Data
-                self.metadata = asides.metadata = event.metadata
+                self._metadata = asides.metadata = event.metadata
+
+    @property
+    def meta(self) -> Meta | None:
+        """How the reply is to be shown, if the bot said so."""
+        self._catch_up()
+        return self._meta
+
+    @property
+    def files(self) -> list[File]:
+        """The files, in the order they came."""
+        self._catch_up()
+        return self._files
+
+    @property
+    def suggested_replies(self) -> list[str]:
+        """Their texts, in the order they came."""
+        self._catch_up()
+        return self._suggested_replies
+
+    @property
+    def json(self) -> list[Json]:
+        """The objects of `json` events, in the order they came."""
+        self._catch_up()
+        return self._json
+
+    @property
+    def metadata(self) -> str | None:
+        """That of the last `data` event."""
+        self._catch_up()
+        return self._metadata
+
+    @property
+    def error(self) -> Error | None:
+        """The event that ended the reply in failure."""
+        self._catch_up()
+        return self._error
+
+    @property
+    def done(self) -> bool:
+        """Whether `done` has come."""
+        self._catch_up()
+        return self._done
 
     @property
     def texts(self) -> dict[int | None, str]:
         """The text of each answer, by its index, in order of first appearance."""
+        self._catch_up()
         return {index: self._joined(parts) for index, parts in self._parts.items()}
 
     @property
@@ -132,10 +209,12 @@ class ReplyFold:
 
         Two readings are equal where nothing has come in between, so a display can tell what to draw again.
         """
+        self._catch_up()
         return {index: self.answer(index) for index in self._parts | self._asides}
 
     def answer(self, index: int | None = None) -> Answer:
         """The answer of that index as far as it has come; an empty one before it has begun."""
+        self._catch_up()
         asides = self._asides.get(index) or _Asides()
         return Answer(
             index,
@@ -170,7 +249,7 @@ class ReplyFold:
             failure = BotError(self.error)
         elif not self.done:
             failure = IncompleteReply("the reply has not ended")
-        elif not (self._parts or self.files or self.json):
+        elif not (self._parts or self._files or self._json):
             failure = IncompleteReply("the bot ended its reply without any answer")
         else:
             return self.text

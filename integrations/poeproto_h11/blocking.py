@@ -29,7 +29,7 @@ from poeproto_h11.sockets import socket_backend
 from poeproto_h11.streams import Connector
 from poeproto_h11.timeouts import Timeouts
 from poeproto_h11.without_loop import run_without_loop
-from poeproto_runtime.replies import Reply
+from poeproto_runtime.replies import Reply, run_of
 from poeproto_runtime.sources import BlockingSource
 
 
@@ -45,7 +45,7 @@ class BlockingClient:
             uploads, costs and changes of settings.
         endpoints: where Poe is.
         limits: the bounds of every exchange.
-        timeouts: the deadlines of every request.
+        timeouts: the deadlines of every call.
         retry: when a call is made again; by default once, and only where nothing can have been done.
         ssl_context: for https; by default certificates are checked against the system's trust store.
         connector: opens the connections, whose operations must block; for tests and tunnels.
@@ -156,6 +156,7 @@ class BlockingReply:
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
+        self._run = run_of(reply)
         self._reading = threading.Lock()
 
     @property
@@ -192,6 +193,8 @@ class BlockingReply:
         if not self._reading.acquire(blocking=False):
             raise LocalProtocolError("two threads read one reply")
         try:
+            for event in self._run.ready:  # which spares it a coroutine
+                return event
             return run_without_loop(self._reply.__anext__())
         except StopAsyncIteration:
             raise StopIteration from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import AsyncIterator
 
@@ -12,6 +13,8 @@ from poeproto import (
     ConnectionLost,
     DeadlineExceeded,
     HttpRequest,
+    IncompleteChunkedBody,
+    IncompleteSizedBody,
     LocalProtocolError,
     RemoteProtocolError,
     ResponseHead,
@@ -22,10 +25,17 @@ from poeproto_h11.timeouts import Timeouts
 
 _MAX_HEAD = 32 * 1024
 _SLICE = 64 * 1024
+# Where h11 quotes the bytes that it does not accept.
+_QUOTED = re.compile(r":? (?:bytearray\()?b['\"].*", re.DOTALL)
+
+
+def h11_reason(exc: h11.ProtocolError) -> str:
+    """What h11 says of a fault, without the bytes that it quotes: a key may be in them, repeated by the peer."""
+    return _QUOTED.sub("", str(exc))
 
 
 class Clock:
-    """What is left of one call's time.
+    """What is left of one call's time, which runs from here.
 
     Args:
         timeouts: the deadlines of the call.
@@ -33,11 +43,7 @@ class Clock:
 
     def __init__(self, timeouts: Timeouts) -> None:
         self.timeouts = timeouts
-        self._end = 0.0
-
-    def start(self) -> None:
-        """Count from now."""
-        self._end = time.monotonic() + self.timeouts.total
+        self._end = time.monotonic() + timeouts.total
 
     def at_most(self, seconds: float) -> Clock:
         """A clock that ends this early, if not earlier."""
@@ -67,6 +73,7 @@ class Connection:
         self._stream = stream
         self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
         self._head_received = False
+        self._cut_short: type[ConnectionLost] = ConnectionLost  # what it is if the response ends with the connection
         self._request_cut_short = False
         self._written = 0
         self._failure: ConnectionLost | RemoteProtocolError | None = None
@@ -113,7 +120,8 @@ class Connection:
         try:
             return self._h11_send(h11.Request(method=request.method, target=target, headers=headers))
         except h11.LocalProtocolError as exc:
-            raise LocalProtocolError(f"the request cannot be written: {exc}") from exc
+            failure = LocalProtocolError(f"the request cannot be written: {h11_reason(exc)}")
+        raise failure  # here, so that what h11 quotes is not its context
 
     def _h11_send(self, event: h11.Event) -> bytes:
         return self._h11.send(event) or b""
@@ -145,6 +153,7 @@ class Connection:
             event = self._next_event()
             if isinstance(event, h11.Response):
                 self._head_received = True
+                self._cut_short = _cut_short(event)
                 return ResponseHead(event.status_code, event.headers.raw_items())
             if event is h11.NEED_DATA:
                 await self._fill(clock, end - time.monotonic(), "header")
@@ -182,6 +191,7 @@ class Connection:
         if not self._request_cut_short and self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE:
             self._h11.start_next_cycle()
             self._head_received = False
+            self._cut_short = ConnectionLost
             return True
         return False
 
@@ -198,6 +208,8 @@ class Connection:
             data = await self._stream.receive(clock.left(seconds))
         except TimeoutError as exc:
             raise clock.exceeded(name) from exc
+        except ConnectionLost as exc:
+            raise self._cut_short(str(exc)) from exc
         self._h11.receive_data(data)
 
     def _next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
@@ -206,5 +218,15 @@ class Connection:
         except h11.RemoteProtocolError as exc:
             if self._h11.trailing_data[1]:
                 where = "within the response" if self._head_received else "without an answer"
-                raise ConnectionLost(f"the peer closed the connection {where}") from exc
-            raise RemoteProtocolError(f"the peer's HTTP is not acceptable: {exc}") from exc
+                failure: Exception = self._cut_short(f"the peer closed the connection {where}")
+            else:
+                failure = RemoteProtocolError(f"the peer's HTTP is not acceptable: {h11_reason(exc)}")
+        raise failure  # here, so that what h11 quotes is not its context
+
+
+def _cut_short(head: h11.Response) -> type[ConnectionLost]:
+    """What it is when the body that follows breaks off. One without a length ends with its connection, rightly."""
+    names = {name for name, _ in head.headers}
+    if b"transfer-encoding" in names:
+        return IncompleteChunkedBody
+    return IncompleteSizedBody if b"content-length" in names else ConnectionLost

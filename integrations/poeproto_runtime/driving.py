@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from operator import length_hint
 from typing import Any, Generic, TypeVar
 
 from poeproto import (
@@ -23,7 +24,7 @@ from poeproto import (
     ToolResult,
     Wait,
 )
-from poeproto_runtime.transport import IncomingResponse, Transport
+from poeproto_runtime.transport import IncomingResponse, Transport, TransportCall
 
 R = TypeVar("R")
 
@@ -33,6 +34,8 @@ RunToolCalls = Callable[[list[ToolCall]], Awaitable[list[ToolResult]]]
 class FlowRun(Generic[R]):
     """A flow under way, one event at a time.
 
+    What one part of a response brought is taken from `ready` without resuming the flow, waiting or any step of ours.
+
     No task or scope of ours spans what the caller does between two events, and whoever stops early calls `aclose`.
 
     Args:
@@ -41,22 +44,25 @@ class FlowRun(Generic[R]):
         run_tools: runs the tools that a model calls, where the flow has any.
 
     Attributes:
+        ready: the events that can be taken without waiting, and go to whoever takes them; `next_event` has more.
         started: whether a reply has started; see `ReplyStarted`.
         returned: whether the flow has come to its end by itself.
         result: what it returned then.
     """
 
     def __init__(self, flow: Flow[R], transport: Transport, run_tools: RunToolCalls | None = None) -> None:
+        self.ready: Iterator[Event] = iter(())
         self.started = False
         self.returned = False
         self.result: R | None = None
         self._flow = flow
         self._transport = transport
+        self._call: TransportCall | None = None
         self._run_tools = run_tools
         self._response: IncomingResponse | None = None
         self._resume: Callable[[], Effect] = flow.__next__
         self._effect: Effect | None = None
-        self._last: Event | None = None
+        self._ended = False
         self._failure: BaseException | None = None
         self._busy = False
 
@@ -74,16 +80,6 @@ class FlowRun(Generic[R]):
                 return
             await self._perform_effect()
 
-    def take(self) -> Event | None:
-        """The next event, if it is there without waiting."""
-        if self._busy:
-            return None
-        self._advance()
-        if isinstance(self._effect, Deliver):
-            self._last, self._effect, self._resume = self._effect.event, None, self._flow.__next__
-            return self._last
-        return None
-
     async def next_event(self) -> Event | None:
         """The next event the flow delivers; None when it has returned.
 
@@ -91,15 +87,26 @@ class FlowRun(Generic[R]):
             PoeprotoError: as the flow raises it, and as often as this is called again.
             LocalProtocolError: when another task is at it.
         """
-        if self._busy:
-            raise LocalProtocolError("two tasks read one reply")
-        while (event := self.take()) is None:
+        while True:
+            for event in self.ready:
+                return event
+            if self._busy:
+                raise LocalProtocolError("two tasks read one reply")
+            self._advance()
             if self._failure is not None:
                 await self._fail()
             if self.returned:
                 return None
-            await self._perform_effect()
-        return event
+            if isinstance(self._effect, Deliver):
+                self._begin_taking(self._effect)
+            else:
+                await self._perform_effect()
+
+    def _begin_taking(self, effect: Deliver) -> None:
+        # In this order: where an interruption strikes in between, the effect is met again, and nothing comes twice.
+        self.ready = iter(effect)
+        self._ended = isinstance(effect.events[-1], Done | Error)
+        self._effect, self._resume = None, self._flow.__next__
 
     async def run(self) -> R:
         """Drive the flow to its end, passing over what it delivers, and return what it returns.
@@ -116,9 +123,10 @@ class FlowRun(Generic[R]):
 
     async def aclose(self) -> None:
         """Give up what is under way. After a flow that has returned, its last connection is kept if that can be."""
-        if isinstance(self._last, Done | Error):
+        if self._ended and not length_hint(self.ready):
             # The reply is complete, and only the flow has not been told that its last event was taken.
             self._advance()
+        self.ready = iter(())
         if self.returned:
             await self._finish_response()
             return
@@ -171,7 +179,8 @@ class FlowRun(Generic[R]):
                 return await self._response.receive()
             case SendRequest():
                 await self._finish_response()
-                self._response = await self._transport.send(effect.request)
+                self._call = self._call or self._transport.begin()
+                self._response = await self._call.send(effect.request)
                 return self._response.head
             case ReplyStarted():
                 self.started = True
@@ -179,7 +188,8 @@ class FlowRun(Generic[R]):
                 await self._drop_response()
             case Wait():
                 await self._finish_response()
-                await self._transport.sleep(effect.seconds)
+                assert self._call is not None, "a flow waits for the next time it sends"
+                await self._call.sleep(effect.seconds)
             case RunTools():
                 if self._run_tools is None:
                     raise LocalProtocolError("the flow has tools to run, and nobody here runs them")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from poeproto import Event, LocalProtocolError, ReplyFold
 from poeproto_runtime.driving import FlowRun
+
+_run_through = deque[Any](maxlen=0).extend
 
 
 class Reply:
@@ -33,7 +36,7 @@ class Reply:
             RemoteProtocolError, TransportError: as iteration raises them.
         """
         async for _ in self:
-            pass
+            _run_through(self._run.ready)
         return self.fold.final_text()
 
     async def __aenter__(self) -> Self:
@@ -64,12 +67,19 @@ class Reply:
         return self
 
     async def __anext__(self) -> Event:
+        for event in self._run.ready:  # of which there are none before the block and after it
+            return event
         if not self._entered or (self._left and not self._run.returned):
             raise LocalProtocolError("the reply is not open: it can be read within its `with` block only")
-        event = self._run.take() or await self._run.next_event()
+        event = await self._run.next_event()
         if event is None:
             raise StopAsyncIteration
         return event
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.fold!r}>"
+
+
+def run_of(reply: Reply) -> FlowRun[ReplyFold]:
+    """What is behind a reply, for those who give it another form."""
+    return reply._run  # pyright: ignore[reportPrivateUsage]  # theirs to use, and not the readers'

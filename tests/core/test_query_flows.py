@@ -41,6 +41,7 @@ from poeproto import (
     SettingsRequest,
     SuggestedReply,
     Text,
+    UnknownEvent,
     decode_request,
     encode_event,
     encode_settings,
@@ -85,7 +86,34 @@ def test_a_reply_can_be_looked_at_while_it_comes() -> None:
     assert isinstance(next(flow), SendRequest)
     assert isinstance(flow.send(ResponseHead(200, STREAM)), ReplyStarted)
     assert isinstance(flow.send(None), ReceiveData)
-    assert flow.send(encode_event(Text("a"))) == Deliver(Text("a"))
+    effect = flow.send(encode_event(Text("a")) + encode_event(Text("b")) + encode_event(Data("x")))
+    assert isinstance(effect, Deliver)
+    assert effect == Deliver([Text("a"), Text("b"), Data("x")])
+    assert (fold.text, fold.metadata) == ("", None)
+    for event, text, metadata in zip(effect, ("a", "ab", "ab"), (None, None, "x"), strict=True):
+        assert event in effect.events
+        assert (fold.text, fold.metadata) == (text, metadata)
+
+
+def test_what_a_driver_does_not_look_at_was_delivered_when_the_flow_goes_on() -> None:
+    fold = ReplyFold()
+    flow = query_flow(HELLO, URL, fold=fold)
+    for outcome in (None, ResponseHead(200, STREAM), None):
+        flow.send(outcome)
+    assert isinstance(effect := flow.send(encode_event(Text("a")) + encode_event(Text("b"))), Deliver)
+    assert next(iter(effect)) == Text("a")
+    flow.send(None)
+    assert fold.text == "ab"
+
+
+def test_what_was_not_taken_when_a_flow_is_given_up_is_not_in_the_reply() -> None:
+    fold = ReplyFold()
+    flow = query_flow(HELLO, URL, fold=fold)
+    for outcome in (None, ResponseHead(200, STREAM), None):
+        flow.send(outcome)
+    assert isinstance(effect := flow.send(encode_event(Text("a")) + encode_event(Text("b"))), Deliver)
+    assert next(iter(effect)) == Text("a")
+    flow.close()
     assert fold.text == "a"
 
 
@@ -201,6 +229,13 @@ def test_a_meta_alone_is_no_output_and_is_not_repeated() -> None:
     driver = FlowDriver([[Meta(), ConnectionLost("cut")], [Meta(), Text("x"), Done()]])
     driver.run(query_flow(HELLO, URL, retry=RetryPolicy(failures=True)))
     assert driver.events == [Meta(), Text("x"), Done()]
+
+
+def test_a_meta_after_an_event_that_nobody_knows_is_late(cut: Cut) -> None:
+    body = b"event: novelty\ndata: x\n\n" + b"".join(map(encode_event, (Meta(), Text("x"), Done())))
+    driver = FlowDriver([HttpResponse(200, STREAM, body)], cut)
+    driver.run(query_flow(HELLO, URL))
+    assert driver.events == [UnknownEvent("novelty", "x"), Text("x"), Done()]
 
 
 def test_a_restart_clears_what_was_shown() -> None:

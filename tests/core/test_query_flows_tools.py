@@ -25,6 +25,7 @@ from poeproto import (
     Meta,
     PoeprotoError,
     QueryRequest,
+    RemoteProtocolError,
     ReplaceResponse,
     RetryPolicy,
     Text,
@@ -110,6 +111,18 @@ def test_a_chunk_around_tool_calls_is_not_delivered() -> None:
     driver = FlowDriver([first, [Text("x"), Done()]])
     driver.run(tool_rounds_flow(HELLO, URL, TOOLS))
     assert driver.events == [Text("x"), Done()]
+
+
+def test_what_was_good_before_a_chunk_that_is_none_is_delivered(cut: Cut) -> None:
+    good: list[Any] = [Meta(), Text("a"), chunk(content="b")]
+    body = b"".join(encode_event(event) for event in [*good, Json({"choices": [3]}), Text("not this"), Done()])
+    driver = FlowDriver([HttpResponse(200, [("content-type", "text/event-stream")], body)], cut)
+    with pytest.raises(RemoteProtocolError) as caught:
+        driver.run(tool_rounds_flow(HELLO, URL, TOOLS, retry=ALWAYS))
+    assert driver.events == [Meta(), Text("a"), Text("b")]
+    assert caught.value.path == "choices[0]"
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "ab"
 
 
 def test_a_chunk_that_says_nothing_is_an_answer_where_there_is_no_other() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,6 +70,69 @@ def test_a_replacement_clears_all_before_it_of_its_answer_alone(writes: list[tup
         own = [(replace, text) for replace, text, whose in writes if whose == index]
         last = max((place for place, (replace, _) in enumerate(own) if replace), default=0)
         assert reply.texts.get(index, "") == "".join(text for _, text in own[last:])
+
+
+READINGS: list[Callable[[ReplyFold], object]] = [
+    lambda reply: reply.meta,
+    lambda reply: list(reply.files),
+    lambda reply: list(reply.suggested_replies),
+    lambda reply: list(reply.json),
+    lambda reply: reply.metadata,
+    lambda reply: reply.error,
+    lambda reply: reply.done,
+    lambda reply: reply.text,
+    lambda reply: reply.texts,
+    lambda reply: reply.answers,
+    lambda reply: reply.answer(),
+    repr,
+]
+
+
+@pytest.mark.parametrize("read", READINGS)
+@pytest.mark.parametrize("ending", [Done(), Error(text="oh")])
+def test_events_to_come_count_once_they_were_taken(read: Callable[[ReplyFold], object], ending: Event) -> None:
+    events = [*sample_reply()[:-1], UnknownEvent("future", "x"), Text("more"), ending]
+    left = iter(events)
+    reply, expected = ReplyFold(), ReplyFold()
+    reply.add_as_taken(events, left)
+    assert read(reply) == read(expected)
+    for event in left:
+        expected.add(event)
+        assert read(reply) == read(expected)
+
+
+def test_events_to_come_are_looked_at_no_sooner_than_the_reply_is() -> None:
+    events: list[Event] = [Text(str(number)) for number in range(10)]
+    left = iter(events)
+    reply = ReplyFold()
+    reply.add_as_taken(events, left)
+    for _ in range(3):
+        next(left)
+    assert reply.text == "012"
+    for _ in range(3):
+        next(left)
+    reply.add(Text("!"))
+    reply.add_texts("?!")
+    assert reply.text == "012345!?!"
+    next(left)
+    more: list[Event] = [Text("x"), Text("y")]
+    reply.add_as_taken(more, iter(more))
+    assert reply.text == "012345!?!6", "what was left of the former did not come"
+    reply.add_rest()
+    assert reply.text == "012345!?!6xy"
+    reply.add_rest()
+    assert reply.text == "012345!?!6xy"
+
+
+def test_a_reply_that_has_been_taken_whole_is_final() -> None:
+    events: list[Event] = [Text("a"), Done()]
+    left = iter(events)
+    reply = ReplyFold()
+    reply.add_as_taken(events, left)
+    with pytest.raises(IncompleteReply):
+        reply.final_text()
+    assert list(left) == events
+    assert reply.final_text() == "a"
 
 
 def test_all_of_a_reply_is_kept() -> None:
