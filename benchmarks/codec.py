@@ -247,6 +247,7 @@ def _query() -> None:
     bare = msgspec.json.Decoder(_bare(QueryRequest, query=list[_bare(Message)]))
     ours = msgspec.json.Decoder(QueryRequest)
     unknown = body.replace(b'{"version"', b'{"new in 1.3":1,"version"', 1)
+    unknown_in_each = body.replace(b'{"role"', b'{"new in 1.3":1,"role"')
     request = decode_request(body)
     parsed = json.loads(body)
     theirs = fp.QueryRequest.model_validate(parsed)
@@ -256,6 +257,8 @@ def _query() -> None:
             "msgspec straight into our classes": repeated(lambda: ours.decode(body), 100),
             "decode_request": repeated(lambda: decode_request(body), 100),
             "decode_request, an unknown key": repeated(lambda: decode_request(unknown), 100),
+            "decode_request, an unknown key in each message": repeated(lambda: decode_request(unknown_in_each), 100),
+            "msgspec to a dict": repeated(lambda: msgspec.json.decode(body), 100),
             "fastapi_poe (json and pydantic)": repeated(lambda: fp.QueryRequest.model_validate(json.loads(body)), 100),
             "fastapi_poe, the parsing of JSON left out": repeated(lambda: fp.QueryRequest.model_validate(parsed), 100),
         },

@@ -1,19 +1,17 @@
 """JSON objects to attrs classes and back; the only place that knows msgspec.convert and cattrs.
 
-Reading is two-phase. msgspec converts the parsed object straight into the class; if that succeeds and no key was
-unknown (it drops those in silence), the value is ready. Otherwise the object is brought into the form it should have
-had (a null where a default stands is dropped, unknown keys move to `extra`) and converted once more, so that both
-paths share one set of type rules and one form of error. cattrs does the writing, from the same attrs classes.
+Reading is two-phase. msgspec converts the parsed object straight into the class, and the keys that it drops in silence
+are put into `extra`. Where that fails, the object is brought into the form it should have had (a null where a default
+stands is dropped, unknown keys move to `extra`) and converted once more, so that both paths share one set of type
+rules and one form of error. cattrs does the writing, from the same attrs classes.
 """
 
 from __future__ import annotations
 
 import functools
 import re
-import types
 import typing
 from collections.abc import Callable
-from itertools import chain
 from typing import Any, TypeVar, cast
 
 import attrs
@@ -22,6 +20,7 @@ import msgspec
 from cattrs.gen import make_dict_unstructure_fn, override
 
 from poeproto._json import join_paths, json_type
+from poeproto._typecheck import options
 from poeproto.controls import (
     AspectRatio,
     Control,
@@ -76,11 +75,6 @@ def _shape(cls: type) -> _Shape:
     )
 
 
-def options(hint: Any) -> tuple[Any, ...]:
-    """The members of a union, or the annotation itself where it is none."""
-    return typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
-
-
 def structure(wire: dict[str, Any], cls: type[T]) -> T:
     """The value of that class in a JSON object.
 
@@ -95,39 +89,18 @@ def structure(wire: dict[str, Any], cls: type[T]) -> T:
         raise RemoteProtocolError("nested too deeply") from exc
 
 
-@functools.cache
-def _decoder(cls: type[T]) -> msgspec.json.Decoder[T]:
-    return msgspec.json.Decoder(cls)
-
-
-def structure_small(data: str | bytes, wire: dict[str, Any], cls: type[T]) -> T:
-    """`structure` for an object without others of our classes in it, whose JSON is still at hand.
-
-    To read that once more, straight into the class, takes a third of the time: `msgspec.convert` looks at the class
-    afresh each time, which only a large object makes up for.
-
-    Raises:
-        RemoteProtocolError: as `structure` does.
-    """
-    if _shape(cls).known.issuperset(wire):
-        try:
-            return _decoder(cls).decode(data)
-        except (msgspec.DecodeError, ValueError, RecursionError):
-            pass  # a null, a lone surrogate, or a fault
-    return structure(wire, cls)
-
-
 def _convert(wire: dict[str, Any], cls: type[T]) -> T:
     try:
         value = msgspec.convert(wire, cls, dec_hook=_structure_by_kind)
-        if _all_known([wire], cls):
-            return value
     except msgspec.ValidationError as exc:
         if isinstance(exc.__cause__, InvalidValue):
             # A rule is broken, and would be once more: trying both ways at each level would take exponential time.
             raise _remote_error(exc) from exc
     except UnicodeEncodeError:
         pass  # a null or a fault, and for the latter half a surrogate pair: the second phase tells which
+    else:
+        _keep_unknown([(value, wire)], cls)
+        return value
     try:
         return _convert_normalised(_normalised(wire, cls), cls)
     except msgspec.ValidationError as exc:
@@ -181,18 +154,21 @@ def _convert_comparison_side(wire: dict[str, Any]) -> Operand:
     return _convert(wire, kinds[0])
 
 
-def _all_known(wires: list[dict[str, Any]], cls: type) -> bool:
-    """Whether no object among these, which are all of one class, has a key that the class does not know."""
+def _keep_unknown(made: list[tuple[Any, dict[str, Any]]], cls: type) -> None:
+    """Give values of a class, each with the object that it was made from, the keys that the class does not know."""
     shape = _shape(cls)
-    present = set[str]().union(*wires)
+    present = set[str]().union(*[wire for _, wire in made])
     if not present <= shape.known:
-        return False
+        for value, wire in made:
+            if extra := {key: item for key, item in wire.items() if key not in shape.known}:
+                object.__setattr__(value, "extra", extra)  # frozen, but nobody has seen it yet
     for name, inner, many in shape.nested:
         if name in present:
-            values = [value for wire in wires if (value := wire.get(name))]
-            if values and not _all_known(list(chain.from_iterable(values)) if many else values, inner):
-                return False
-    return True
+            within = [(getattr(value, name), item) for value, wire in made if (item := wire.get(name))]
+            if many:
+                within = [pair for values, items in within for pair in zip(values, items, strict=True)]
+            if within:
+                _keep_unknown(within, inner)
 
 
 def _normalised(wire: dict[str, Any], cls: type) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def _check(hint: Any) -> Check:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any or hint is object:
         return lambda value: True
-    if origin in (Union, types.UnionType):
+    if is_union(hint):
         classes = tuple(option for option in args if isinstance(option, type) and option not in (int, float, Any))
         others = [_check(option) for option in args if option not in classes]
         if not others:
@@ -107,13 +107,23 @@ def fits(value: object, hint: Any) -> bool:
     return _check(hint)(value)
 
 
+def is_union(hint: Any) -> bool:
+    """Whether the annotation is a union, however it is spelt."""
+    return typing.get_origin(hint) in (Union, types.UnionType)
+
+
+def options(hint: Any) -> tuple[Any, ...]:
+    """The members of a union, or the annotation itself where it is none."""
+    return typing.get_args(hint) if is_union(hint) else (hint,)
+
+
 def type_name(hint: Any) -> str:
     """The annotation as a person would write it, without module names."""
     args = typing.get_args(hint)
     if not args:
         names = {types.NoneType: "None", ...: "..."}
         return names.get(hint) or getattr(hint, "__name__", str(hint))
-    if typing.get_origin(hint) in (Union, types.UnionType):
+    if is_union(hint):
         return " | ".join(map(type_name, args))
     return f"{typing.get_origin(hint).__name__}[{', '.join(map(type_name, args))}]"
 

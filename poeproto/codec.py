@@ -5,13 +5,15 @@ https://creator.poe.com/docs/server-bots/poe-protocol-specification
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, cast
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, cast
 
 import attrs
 
 from poeproto._json import dump_string, dumps, encode_string, encode_strings, join_paths, loads
-from poeproto._structure import CONTROL_CLASSES, structure, structure_small, unstructure
+from poeproto._mirrors import reader
+from poeproto._structure import CONTROL_CLASSES, structure, unstructure
 from poeproto._typecheck import NO_EXTRA, check_types
 from poeproto.controls import UnknownControl
 from poeproto.errors import LocalProtocolError, RemoteProtocolError
@@ -78,6 +80,15 @@ def decode_request(body: bytes | str) -> Request:
         RemoteProtocolError: when it is not a JSON object, has no `type`, or a field is missing or of another type than
             the protocol says; `path` names the field.
     """
+    return _query_reader()(body) or _decode_any_request(body)
+
+
+@functools.cache
+def _query_reader() -> Callable[[bytes | str], QueryRequest | None]:
+    return reader(QueryRequest, ("type", Literal["query"]), *((key, str, "") for key in _SECRET_KEYS))
+
+
+def _decode_any_request(body: bytes | str) -> Request:
     wire = loads(body)
     kind = wire.pop("type", None)
     if not isinstance(kind, str):
@@ -185,21 +196,26 @@ def decode_event(event: str, data: str | bytes) -> Event:
     if cls is None:
         return UnknownEvent(event, data if isinstance(data, str) else data.decode("utf-8", "replace"))
     try:
-        wire = loads(data)
-        if cls is Text and len(wire) == 1 and type(text := wire.get("text")) is str:
-            return Text(text)  # nearly every event there is
         if cls is Json:
-            return Json(wire)
-        if wire.get("index") is None or is_index(wire["index"]):
-            return structure_small(data, wire, cls)
-        # Not an index, so it is kept like any key that says nothing to us.
-        kept = {"index": wire.pop("index")}
-        value = cast("Text", structure(wire, cls))
-        return attrs.evolve(value, extra={**value.extra, **kept})
+            return Json(loads(data))
+        value = reader(cls)(data)
+        if value is not None and (value.index is None or is_index(value.index)):
+            return value
+        return _decode_any_event(cls, data)
     except RemoteProtocolError as exc:
         if cls is Done:
             return Done()
         raise RemoteProtocolError(f"unacceptable {event!r} event: {exc.args[0]}", path=exc.path) from exc
+
+
+def _decode_any_event(cls: type[Event], data: str | bytes) -> Event:
+    wire = loads(data)
+    if wire.get("index") is None or is_index(wire["index"]):
+        return structure(wire, cls)
+    # Not an index, so it is kept like any key that says nothing to us.
+    kept = {"index": wire.pop("index")}
+    value = cast("Text", structure(wire, cls))
+    return attrs.evolve(value, extra={**value.extra, **kept})
 
 
 def event_payload(event: Event) -> tuple[str, Any]:

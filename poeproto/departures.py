@@ -15,8 +15,8 @@ from typing import Any, cast
 import attrs
 
 from poeproto._json import join_paths, json_type, loads
-from poeproto._structure import CONTROL_CLASSES, options
-from poeproto._typecheck import NO_EXTRA, fits, type_name
+from poeproto._structure import CONTROL_CLASSES
+from poeproto._typecheck import NO_EXTRA, fits, options, type_name
 from poeproto.controls import OLD_COMPARATORS, Comparison, Control, LiteralValue, Operand, ParameterValue, Ruled
 from poeproto.errors import RemoteProtocolError
 from poeproto.events import EVENT_CLASSES, Error, File

@@ -18,7 +18,8 @@ from typing import Any
 
 import attrs
 
-from poeproto._structure import CONTROL_CLASSES, options
+from poeproto._structure import CONTROL_CLASSES
+from poeproto._typecheck import options
 from poeproto.codec import REQUEST_CLASSES
 from poeproto.controls import (
     COMPARATORS,

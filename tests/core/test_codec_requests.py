@@ -33,6 +33,8 @@ from poeproto import (
     encode_request,
     encode_settings,
 )
+from poeproto._json import loads
+from poeproto._structure import structure
 
 MESSAGE: dict[str, Any] = {"role": "user", "content": "Hello"}
 ATTACHMENT = {"url": "https://files.invalid/a", "content_type": "text/plain", "name": "a"}
@@ -289,13 +291,15 @@ def test_messages_that_refer_to_messages_need_some_stack() -> None:
     message = '{"role":"user","content":"","new":0,"referenced_message":' * 150 + "null" + "}" * 150
     body = f'{{"type":"query","query":[{message}]}}'
     assert decode_request(encode_request(decode_request(body))) == decode_request(body)
+    wire = loads(body)
     limit = sys.getrecursionlimit()
-    try:
-        sys.setrecursionlimit(len(inspect.stack(0)) + 220)
-        with pytest.raises(RemoteProtocolError, match="nested too deeply"):
-            decode_request(body)
-    finally:
-        sys.setrecursionlimit(limit)
+    for read in (lambda: decode_request(body), lambda: structure(wire, QueryRequest)):
+        try:
+            sys.setrecursionlimit(len(inspect.stack(0)) + 120)
+            with pytest.raises(RemoteProtocolError, match="nested too deeply"):
+                read()
+        finally:
+            sys.setrecursionlimit(limit)
 
 
 def test_messages_that_refer_to_messages_without_end_are_refused_both_ways() -> None:

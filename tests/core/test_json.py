@@ -15,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poeproto import LocalProtocolError, RemoteProtocolError
-from poeproto._json import dump_string, dumps, loads, path_text
+from poeproto._json import _loads_with_care, dump_string, dumps, loads, path_text
+
+from .vectors import Case, cases, name_of, wire_of
 
 DIGITS_READ = 4300
 
@@ -331,6 +333,26 @@ def test_200_levels_are_read_and_written_and_201_are_not(nest: str, bottom: str)
         loads('{"b":' + deepest + "}")
     with pytest.raises(LocalProtocolError, match="nested too deeply: more than 200 levels"):
         dumps({"b": value})
+
+
+@pytest.mark.parametrize("levels", range(1, 12))
+@pytest.mark.parametrize("nest", NESTS)
+@pytest.mark.parametrize("bottom", BOTTOMS)
+def test_what_is_shallow_is_read_like_what_is_deep(nest: str, levels: int, bottom: str) -> None:
+    opening, closing, _ = NESTS[nest]
+    text = '{"a":' + opening * levels + bottom + closing * levels + "}"
+    assert repr(loads(text)) == repr(loads(text.encode())) == repr(_loads_with_care(text)) == repr(json.loads(text))
+
+
+@pytest.mark.parametrize("case", cases("json.json"), ids=name_of)
+def test_with_care_or_without_the_same_is_read(case: Case) -> None:
+    def outcome(read: Callable[[bytes], object]) -> str:
+        try:
+            return repr(read(wire_of(case)))
+        except RemoteProtocolError as exc:
+            return str(exc)
+
+    assert outcome(loads) == outcome(_loads_with_care)
 
 
 def test_brackets_that_do_not_nest_are_no_depth() -> None:

@@ -1,0 +1,114 @@
+"""The quick way from JSON to a value, for what is just as its class says.
+
+Into an attrs class msgspec drops unknown keys in silence, and it asks in vain for each field that was absent. The
+mirror of a class, a `msgspec.Struct` of the same fields, it fills in less time than a dict, and refuses a key that is
+no field. So the JSON is read into mirrors, and a function written for each class copies them into values. Whatever is
+unusual is left to `_structure`, which tells a fault from what is tolerated.
+"""
+
+from __future__ import annotations
+
+import functools
+import typing
+from collections.abc import Callable
+from typing import Any, TypeVar, Union
+
+import attrs
+import msgspec
+
+from poeproto._json import SHALLOW
+from poeproto._typecheck import NO_EXTRA, is_union, options
+
+T = TypeVar("T")
+Make = Callable[[Any], Any]
+
+
+@functools.cache
+def reader(cls: type[T], *beside: tuple[Any, ...]) -> Callable[[str | bytes], T | None]:
+    """A function that reads a value of that class from JSON, or returns None where that takes the long way.
+
+    Args:
+        cls: an attrs class that has no rules but its types: no validators, and no hook after `__init__`.
+        beside: keys that may stand beside the fields and are not kept, each as `msgspec.defstruct` takes a field.
+    """
+    mirror, make = _mirror(cls, (cls,))
+    whole = msgspec.defstruct(cls.__name__, beside, bases=(mirror,), kw_only=True)
+    decode = msgspec.json.Decoder(whole).decode
+
+    def read(data: str | bytes) -> T | None:
+        try:
+            return make(decode(data))
+        # msgspec's own errors, half a surrogate pair, or a stack that was nearly full before.
+        except (ValueError, RecursionError):
+            return None
+
+    return read
+
+
+def _mirror(cls: type[Any], within: tuple[type[Any], ...]) -> tuple[type[msgspec.Struct], Make]:
+    """The mirror of a class, and what makes a value of the class from one of the mirror.
+
+    Of a class with the fields `id`, `sender` and `files`, the latter two of other classes, that is
+
+        def make(mirror):
+            value = thawed()
+            value.id = mirror.id
+            value.sender = mirror.sender and make_sender(mirror.sender)
+            value.files = mirror.files and [make_files(item) for item in mirror.files]
+            value.extra = NO_EXTRA
+            value.__class__ = cls
+            return value
+    """
+    hints = typing.get_type_hints(cls)
+    fields: list[tuple[Any, ...]] = []
+    lines = ["def make(mirror):", "    value = thawed()"]
+    names: dict[str, Any] = {"thawed": _thawed(cls), "cls": cls, "NO_EXTRA": NO_EXTRA}
+    for field in attrs.fields(cls):
+        name, copied = field.name, f"mirror.{field.name}"
+        if name == "extra":
+            copied = "NO_EXTRA"
+        else:
+            hint, make_inner = _reflected(hints[name], within)
+            fields.append((name, hint, *_default(field)))
+            if make_inner:
+                names[f"make_{name}"] = make_inner
+                many = any(typing.get_origin(option) is list for option in options(hints[name]))
+                made = f"[make_{name}(item) for item in {copied}]" if many else f"make_{name}({copied})"
+                copied = f"{copied} and {made}"
+        lines.append(f"    value.{name} = {copied}")
+    lines += ["    value.__class__ = cls", "    return value"]
+    exec("\n".join(lines), names)
+    return msgspec.defstruct(cls.__name__, fields, kw_only=True, forbid_unknown_fields=True, gc=False), names["make"]
+
+
+def _reflected(hint: Any, within: tuple[type[Any], ...]) -> tuple[Any, Make | None]:
+    """The annotation with a mirror in the place of a class, and what makes the values of that class, if there is one.
+
+    How deep the JSON may nest is then bounded by the type: a class stands within itself once, as a message does that
+    another refers to, and what may be anything is shallow.
+    """
+    if hint is Any:
+        return SHALLOW, None
+    if attrs.has(hint):
+        return _mirror(hint, (*within, hint)) if within.count(hint) < 2 else (None, None)
+    reflected = [_reflected(arg, within) for arg in typing.get_args(hint)]
+    if not reflected:
+        return hint, None
+    kind: Any = Union if is_union(hint) else typing.get_origin(hint)
+    return kind[tuple(arg for arg, _ in reflected)], next((make for _, make in reflected if make), None)
+
+
+def _default(field: attrs.Attribute[Any]) -> tuple[Any, ...]:
+    default: Any = field.default
+    if default is attrs.NOTHING:
+        return ()
+    return (msgspec.field(default_factory=default.factory) if isinstance(default, attrs.Factory) else default,)  # pyright: ignore[reportArgumentType]
+
+
+def _thawed(cls: type[Any]) -> type[Any]:
+    """The class as if it were not frozen, whose instances have the same layout and so can become the class's.
+
+    To fill a frozen instance takes a call for each field, which is ten times as slow.
+    """
+    plain = {name: getattr(object, name) for name in ("__init__", "__setattr__", "__delattr__")}
+    return type(cls.__name__, (cls,), {"__slots__": (), **plain})

@@ -1,0 +1,229 @@
+"""The quick way of reading and the long one, side by side: they give the same values and the same errors."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import attrs
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from poeproto import (
+    Attachment,
+    Event,
+    FunctionCall,
+    FunctionDefinition,
+    Json,
+    Message,
+    QueryRequest,
+    RemoteProtocolError,
+    ToolCall,
+    ToolDefinition,
+    ToolResult,
+    decode_event,
+    decode_request,
+    encode_request,
+    event_payload,
+)
+from poeproto._json import dumps, loads
+from poeproto._mirrors import reader
+from poeproto._structure import _convert_normalised, _normalised, _remote_error, structure
+from poeproto._typecheck import options
+from poeproto.codec import _decode_any_event, _decode_any_request, _query_reader
+from poeproto.events import EVENT_CLASSES
+from poeproto.testing import sample_query, sample_reply
+
+from .vectors import Case, cases, name_of, wire_of
+
+READ_BY_MIRROR = [cls for cls in EVENT_CLASSES.values() if cls is not Json]
+
+
+def outcome(read: Callable[[], object]) -> object:
+    """All that can be told of a value, types of numbers included, or of an error."""
+    try:
+        value = read()
+    except RemoteProtocolError as exc:
+        return str(exc), exc.path
+    return type(value), repr(value)
+
+
+# --- JSON for a class, nearly as it should be: the writer decides piece by piece whether to keep to it
+
+BY_TYPE: dict[Any, list[str]] = {
+    str: ['""', '"a"', '"query"', '"é\\n🐈"', '"\\u0061\\"\\\\"'],
+    int: ["0", "7", "-1", "123456789012345678901234567890"],
+    float: ["0", "-0", "1.5", "-0.0", "1e2", "12345678901234567890", "1e-400"],
+    bool: ["true", "false"],
+    type(None): ["null"],
+}
+BY_TYPE[Any] = [
+    *(text for texts in BY_TYPE.values() for text in texts),
+    *("[]", "{}", '[1, "a", [null]]', '{"a": {"b": [{"c": 1.0}]}}', '{"a": 1, "b": 2, "a": 3}'),
+]
+ODD = [
+    *BY_TYPE[Any],
+    *('"\\ud83d"', '{"\\ud83d": 1}', '{"a": "\\udc08"}', '"\\ud83d\\udc08"', '"\x01"', '"\\x"', '"', "nul", ""),
+    *("1.0", "NaN", "-Infinity", "1e400", "01", "9" * 400, "9" * 4301),
+    *("[" * levels + "]" * levels for levels in (3, 5, 6, 7, 8, 198, 199, 200, 250)),
+    *('{"a":' * levels + "1" + "}" * levels for levels in (5, 6, 7, 198, 199, 200)),
+    '{"role": "a", "content": "b", "referenced_message":' * 3 + "null" + "}" * 3,
+]
+UNKNOWN = ["new", "extra", "é", "\\ud83d", "access_key", "user", "conversation", "parameters", "id"]
+
+
+class Writer:
+    """Writes JSON for annotations; once in so many pieces, something else."""
+
+    def __init__(self, draw: st.DrawFn) -> None:
+        self._draw = draw
+        self._odd_in = draw(st.sampled_from([3, 30, 10_000]))
+        self._unknown_in = draw(st.sampled_from([3, 10_000]))
+
+    def _one_in(self, times: int) -> bool:
+        return self._draw(st.integers(1, times)) == 2
+
+    def _odd(self) -> bool:
+        return self._one_in(self._odd_in)
+
+    def write(self, hint: Any, levels: int = 3) -> str:
+        if self._odd():
+            return self._draw(st.sampled_from(ODD))
+        hint = self._draw(st.sampled_from(options(hint)))
+        if hint in BY_TYPE:
+            return self._draw(st.sampled_from(BY_TYPE[hint]))
+        if attrs.has(hint):
+            return self.write_object(hint, levels - 1) if levels else "null"
+        inner = typing.get_args(hint)[-1]
+        items = [self.write(inner, levels) for _ in range(self._draw(st.integers(0, 2)))]
+        if typing.get_origin(hint) is list:
+            return f"[{', '.join(items)}]"
+        return "{" + ", ".join(f'"{key}": {item}' for key, item in zip("ab", items, strict=False)) + "}"
+
+    def write_object(self, cls: Any, levels: int, first: str = "") -> str:
+        hints = typing.get_type_hints(cls)
+        members = [first] if first else []
+        for field in attrs.fields(cls):
+            usual = field.default is attrs.NOTHING or self._draw(st.booleans())
+            if field.name != "extra" and usual != self._odd():
+                members += [f'"{field.name}": {self.write(hints[field.name], levels)}'] * (2 if self._odd() else 1)
+        while self._one_in(self._unknown_in):
+            members.append(f'"{self._draw(st.sampled_from(UNKNOWN))}": {self.write(Any)}')
+        if self._odd():
+            members = self._draw(st.permutations(members))
+        return "{" + ",".join(members) + "}"
+
+
+@st.composite
+def queries(draw: st.DrawFn) -> str:
+    return Writer(draw).write_object(QueryRequest, 4, '"type": "query"')
+
+
+@st.composite
+def payloads(draw: st.DrawFn) -> tuple[type[Event], str]:
+    cls = draw(st.sampled_from(READ_BY_MIRROR))
+    return cls, Writer(draw).write_object(cls, 1)
+
+
+def whole_query() -> QueryRequest:
+    """A query with something in every field."""
+    call = ToolCall("t", FunctionCall("f", "{}"))
+    definition = FunctionDefinition("f", "does", {"type": "object", "properties": {"a": {"enum": ["b"]}}})
+    message = Message("user", "x", attachments=[Attachment("u", "c", "n", "i", "p")], parameters={"a": [1.0, None]})
+    return attrs.evolve(
+        sample_query(),
+        query=[*sample_query().query, message, Message("bot", "x", referenced_message=message)],
+        tools=[ToolDefinition(definition)],
+        tool_calls=[call],
+        tool_results=[ToolResult("t", "f", "x")],
+        skip_system_prompt=True,
+        adopt_current_bot_name=False,
+    )
+
+
+# --- requests
+
+
+def both_ways(body: str | bytes) -> object:
+    found = outcome(lambda: decode_request(body))
+    assert found == outcome(lambda: _decode_any_request(body))
+    return found
+
+
+@pytest.mark.parametrize("case", cases("requests.json"), ids=name_of)
+def test_a_request_is_the_same_both_ways(case: Case) -> None:
+    both_ways(wire_of(case))
+    both_ways(wire_of(case).decode("utf-8", "surrogateescape"))
+
+
+def test_an_ordinary_query_takes_the_quick_way() -> None:
+    read = _query_reader()
+    for query in (sample_query(), whole_query()):
+        body = encode_request(query)
+        assert repr(read(body)) == repr(read(body.decode())) == repr(query)
+        assert both_ways(body) == (QueryRequest, repr(query))
+        with_keys = body[:-1] + b',"access_key":"not-a-real-key","api_key":""}'
+        assert repr(read(with_keys)) == repr(query)
+        assert both_ways(with_keys) == both_ways(body)
+
+
+@given(queries())
+@example('{"type":"query","query":[],"type":"settings"}')
+@example('{"type":"settings","query":[],"type":"query"}')
+@example('{"query":[],"\\u0074ype":"query"}')
+@example('{"type":"query","query":[],"access_key":null}')
+def test_any_query_is_the_same_both_ways(body: str) -> None:
+    both_ways(body)
+    both_ways(body.encode("utf-8"))
+
+
+@given(st.data())
+def test_a_query_with_a_slip_in_its_bytes_is_the_same_both_ways(data: st.DataObject) -> None:
+    body = encode_request(whole_query())
+    place = data.draw(st.integers(0, len(body)))
+    cut = data.draw(st.integers(0, 2))
+    put = data.draw(
+        st.sampled_from([b"", b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b"0", b" ", b"\xff", b"null"])
+    )
+    both_ways(body[:place] + put + body[place + cut :])
+
+
+@given(queries())
+def test_no_unknown_key_is_lost_that_normalising_would_keep(body: str) -> None:
+    """Normalising first is the simplest way, and the slowest."""
+    try:
+        wire = loads(body)
+    except RemoteProtocolError:
+        return
+
+    def normalise_first() -> object:
+        try:
+            return _convert_normalised(_normalised(wire, QueryRequest), QueryRequest)
+        except msgspec.ValidationError as exc:
+            raise _remote_error(exc) from exc
+
+    assert outcome(lambda: structure(wire, QueryRequest)) == outcome(normalise_first)
+
+
+# --- events
+
+
+@pytest.mark.parametrize("event", sample_reply(), ids=lambda event: type(event).__name__)
+def test_an_ordinary_event_takes_the_quick_way(event: Event) -> None:
+    name, payload = event_payload(event)
+    assert decode_event(name, dumps(payload)) == event
+    if not isinstance(event, Json):
+        assert repr(reader(type(event))(dumps(payload))) == repr(event)
+
+
+@given(payloads())
+def test_any_event_is_the_same_both_ways(case: tuple[type[Event], str]) -> None:
+    cls, data = case
+    for form in (data, data.encode()):
+        quick = reader(cls)(form)
+        if quick is not None:
+            assert (type(quick), repr(quick)) == outcome(partial(_decode_any_event, cls, form))
