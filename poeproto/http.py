@@ -43,6 +43,8 @@ def normalise_headers(pairs: HeaderPairs) -> Headers:
 
 
 def _header_bytes(text: bytes | str) -> bytes:
+    if type(text) is bytes:  # nearly always
+        return text
     # bytes(5) would be five zeros, so a number must not get there.
     return text.encode("latin-1") if isinstance(text, str) else bytes(memoryview(text))
 
