@@ -3,11 +3,12 @@
 # The first of these that is new enough; `make PYTHON=/path/to/python ...` overrides.
 PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$python"; break; }; done)
-# The core is also tested on these, where they are installed.
+# The core, and how servers stop, are also tested on these, where they are installed.
 OTHER_PYTHONS := 3.12 3.13
 
 RUN := .venv/bin/python -m
 READY := .venv/.ready
+FUZZ_READY := .venv-fuzz/.ready
 SETTINGS := pyproject.toml constraints.txt
 # What docs/performance.md is made from.
 FIGURES := docs/performance/figures.json
@@ -18,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-core test-rest test-other-pythons check lint format types generated mutants bench plots soak wheel-check constraints clean
+.PHONY: help demo test test-core test-rest test-other-pythons check lint format types generated mutants fuzz bench plots soak wheel-check constraints clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -37,7 +38,7 @@ test-core: $(READY)
 test-rest: $(READY)
 	$(RUN) pytest -q tests --ignore tests/core
 
-test-other-pythons: $(OTHER_PYTHONS:%=test-core-on-%)
+test-other-pythons: $(OTHER_PYTHONS:%=test-core-on-%) $(OTHER_PYTHONS:%=test-stopping-on-%)
 
 test-core-on-%:
 	@if .ci/find-python $* >/dev/null; then \
@@ -46,6 +47,16 @@ test-core-on-%:
 		RANDOM_CUTS=100 .venv-$*/bin/python -m pytest -q tests/core; \
 	else \
 		echo "Python $* is not installed here: the core's tests are not run on it."; \
+	fi
+
+# How a server stops depends on asyncio, and so on the Python.
+test-stopping-on-%:
+	@if .ci/find-python $* >/dev/null; then \
+		$(MAKE) --no-print-directory .venv-$*/.ready && \
+		echo "How servers stop, on Python $*:" && \
+		.venv-$*/bin/python -m pytest -q tests/docs/test_deployment.py tests/integrations/test_asgi_shutdown.py; \
+	else \
+		echo "Python $* is not installed here: how servers stop is not tested on it."; \
 	fi
 
 check: lint types test  ## everything a change must pass
@@ -74,6 +85,10 @@ mutants: $(READY)  ## change the framing and the exchanges in small ways, and se
 	.venv/bin/mutmut results
 	.venv/bin/python tests/mutants/tables.py
 
+fuzz: $(FUZZ_READY)  ## three million hostile inputs: eight minutes on two cores; RUNS=n or SECONDS=n a target, SEED=n, TARGETS="..."
+	@.venv-fuzz/bin/python -m tests.fuzzing $(TARGETS) $(if $(RUNS),--runs $(RUNS)) $(if $(SECONDS),--seconds $(SECONDS)) \
+		$(if $(SEED),--seed $(SEED))
+
 bench: $(READY)  ## measure, beside fastapi_poe and others: ten minutes; JSON=FILE keeps the figures
 	@$(RUN) benchmarks $(if $(JSON),--json $(JSON))
 
@@ -90,7 +105,7 @@ constraints:  ## resolve the pins in constraints.txt afresh
 	.ci/make-constraints
 
 clean:  ## remove all that is made by the others
-	rm -rf .venv .venv-* .coverage .hypothesis .import_linter_cache .pytest_cache .ruff_cache build dist mutants
+	rm -rf .venv .venv-* .coverage .fuzzing .hypothesis .import_linter_cache .pytest_cache .ruff_cache build dist mutants
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is written last, so an environment whose making was interrupted is made again.
@@ -102,7 +117,13 @@ $(READY): $(SETTINGS)
 	@.ci/make-venv .venv "$(PYTHON)" $(INSTALL_ARGUMENTS) -e ".[dev]"
 	@touch $@
 
+# Apart from the others, since what guides the inputs is large and not to be had everywhere.
+$(FUZZ_READY): $(SETTINGS)
+	@echo "Setting up .venv-fuzz: once."
+	@.ci/make-venv .venv-fuzz "$(PYTHON)" $(INSTALL_ARGUMENTS) -e ".[all,fuzz]"
+	@touch $@
+
 .venv-%/.ready: $(SETTINGS)
 	@echo "Setting up .venv-$*: once."
-	@.ci/make-venv .venv-$* "$$(.ci/find-python $*)" $(INSTALL_ARGUMENTS) -e . pytest hypothesis jsonschema
+	@.ci/make-venv .venv-$* "$$(.ci/find-python $*)" $(INSTALL_ARGUMENTS) -e ".[hypercorn]" pytest hypothesis jsonschema uvicorn
 	@touch $@

@@ -51,7 +51,9 @@ if TYPE_CHECKING:
         DeadlineExceeded,
         FetchForbidden,
         FileTooLarge,
+        IncompleteChunkedBody,
         IncompleteReply,
+        IncompleteSizedBody,
         InsufficientFunds,
         InvalidValue,
         LimitExceeded,
@@ -190,7 +192,9 @@ __all__ = [
     "FunctionDefinition",
     "HttpRequest",
     "HttpResponse",
+    "IncompleteChunkedBody",
     "IncompleteReply",
+    "IncompleteSizedBody",
     "InsufficientFunds",
     "InvalidValue",
     "Json",
@@ -331,7 +335,8 @@ _HOMES = {
     "departures": "Departure Severity",
     "errors": (
         "AttachmentExpired BotError CallBudgetSpent ConnectFailed ConnectionLost DeadlineExceeded FetchForbidden "
-        "FileTooLarge IncompleteReply InsufficientFunds InvalidValue LimitExceeded LocalProtocolError "
+        "FileTooLarge IncompleteChunkedBody IncompleteReply IncompleteSizedBody InsufficientFunds InvalidValue "
+        "LimitExceeded LocalProtocolError "
         "PoeprotoError ProtocolError RemoteProtocolError RequestRefused TooManyFiles ToolError ToolFailed "
         "TransportError UndeclaredDependency UnknownTool UploadRefused"
     ),

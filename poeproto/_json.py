@@ -44,7 +44,8 @@ def _as_builtin(value: str | float) -> str | float:
 
 
 _decode = msgspec.json.decode
-_encode = msgspec.json.Encoder(enc_hook=_as_builtin).encode
+_encoder = msgspec.json.Encoder(enc_hook=_as_builtin)
+_encode = _encoder.encode
 
 
 def loads(data: bytes | str) -> dict[str, Any]:
@@ -171,6 +172,8 @@ def dumps(value: Any) -> bytes:
 
 # A string without lone surrogates as JSON in UTF-8; UnicodeEncodeError where there is one.
 encode_string: Callable[[str], bytes] = _encode
+# The same of several, each in a line of its own, since no string holds a line end once it is JSON.
+encode_strings: Callable[[list[str]], bytes] = _encoder.encode_lines
 
 
 def dump_string(value: str) -> bytes:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from hmac import compare_digest
 
+_WHITE_SPACE = b" \t"
+
 
 def access_key_set(keys: str | bytes | Iterable[str | bytes]) -> frozenset[bytes]:
     """The keys a server accepts, as the bytes that would stand in a header.
@@ -13,26 +15,33 @@ def access_key_set(keys: str | bytes | Iterable[str | bytes]) -> frozenset[bytes
         keys: one key, or several that are valid at once while a key is being rotated.
 
     Raises:
-        ValueError: when there is no key, or one is empty or not visible ASCII. The message does not show the key.
+        TypeError: when one is neither a string nor bytes, as what an unset variable of the environment brings is not.
+        ValueError: when there is no key, or one is empty or not visible ASCII. No message shows a key.
     """
     given = [keys] if isinstance(keys, str | bytes) else keys
-    listed = [key if isinstance(key, str) else key.decode("latin-1") for key in given]
-    if not listed:
-        raise ValueError("no access key was given; pass at least one, or allow requests without a key explicitly")
-    for number, key in enumerate(listed):
+    accepted: set[bytes] = set()
+    for number, key in enumerate(given, 1):
+        if not isinstance(key, str | bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(
+                f"access key number {number} must be str or bytes, got a value of type {type(key).__name__}"
+            )
+        text = key if isinstance(key, str) else key.decode("latin-1")
         # An empty key would match an empty header, and other characters cannot travel in one (RFC 9110, 5.5).
-        if not key or not key.isascii() or not key.isprintable() or " " in key:
-            raise ValueError(f"access key number {number + 1} is not a string of visible ASCII characters")
-    return frozenset(key.encode("ascii") for key in listed)
+        if not text or not text.isascii() or not text.isprintable() or " " in text:
+            raise ValueError(f"access key number {number} is not a string of visible ASCII characters")
+        accepted.add(text.encode("ascii"))
+    if not accepted:
+        raise ValueError("no access key was given; pass at least one, or allow requests without a key explicitly")
+    return frozenset(accepted)
 
 
 def bearer_key(authorization: bytes) -> bytes | None:
     """The key of an ``Authorization: Bearer <key>`` value, or None when it is something else (RFC 6750, 2.1).
 
-    The scheme is case-insensitive (RFC 9110, 11.1).
+    The scheme is case-insensitive (RFC 9110, 11.1). White space around is space and tab, and nothing else (5.6.3).
     """
-    scheme, _, key = authorization.strip().partition(b" ")
-    return key.strip() if scheme.lower() == b"bearer" else None
+    scheme, _, key = authorization.strip(_WHITE_SPACE).partition(b" ")
+    return key.strip(_WHITE_SPACE) if scheme.lower() == b"bearer" else None
 
 
 def key_matches(candidate: bytes, accepted: frozenset[bytes]) -> bool:

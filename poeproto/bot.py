@@ -176,7 +176,7 @@ class Context(Protocol):
             max_size: in bytes; by default `Limits.file_size`.
 
         Raises:
-            FetchForbidden: when the policy does not allow the URL.
+            FetchForbidden: when the policy does not allow the URL; `LocalProtocolError` when it is none.
             AttachmentExpired: when the file is not there any more.
             LimitExceeded: when it is larger.
             RequestRefused, TransportError: when it cannot be had for other reasons.
@@ -202,8 +202,9 @@ class Context(Protocol):
     def on_close(self, async_fn: Callable[[], Awaitable[object]]) -> None:
         """Call this function when the request is over, however it ends; the last registered is called first.
 
-        The place for cleanup that awaits: it runs under a shield with `Limits.cleanup_seconds` as its deadline. A bot's
-        own `finally` must not await, because after a cancellation its first await fails again.
+        The place for cleanup that awaits: each function runs under a shield, with `Limits.cleanup_seconds` as its own
+        deadline, so one that hangs or fails takes nothing from the others. A bot's own `finally` must not await,
+        because after a cancellation its first await fails again.
         """
         ...
 

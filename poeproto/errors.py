@@ -122,7 +122,10 @@ class RemoteProtocolError(ProtocolError):
 
 
 class IncompleteReply(RemoteProtocolError):
-    """The stream of a reply ended without `done` or `error`. What arrived is in `partial`; it is not a success."""
+    """The stream of a reply ended without `done` or `error`. What arrived is in `partial`; it is not a success.
+
+    To HTTP that end was an end. Where it was none, a client raises `IncompleteChunkedBody` or `IncompleteSizedBody`.
+    """
 
 
 class LimitExceeded(RemoteProtocolError):
@@ -215,3 +218,11 @@ class DeadlineExceeded(TransportError):
 
 class ConnectionLost(TransportError):
     """An established connection broke. How much the peer has seen is unknown."""
+
+
+class IncompleteChunkedBody(ConnectionLost):
+    """The connection broke before the last chunk of the response, so that more was to come (RFC 9112, 8)."""
+
+
+class IncompleteSizedBody(ConnectionLost):
+    """The connection broke before the response was as long as its ``Content-Length`` says (RFC 9112, 8)."""

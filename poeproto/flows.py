@@ -8,7 +8,7 @@ answers drive it alike:
     ReceiveData()         read what comes   -> bytes, or None at the end; or throws a TransportError
     CloseResponse()       leave the rest    -> None
     ReplyStarted()        take note         -> None
-    Wait(seconds)         sleep             -> None
+    Wait(seconds)         sleep             -> None, or throws DeadlineExceeded where the call's time does not allow it
     Deliver(events)       hand them on      -> None
     RunTools(calls)       run them at once  -> a ToolResult for each, in their order
 
@@ -30,6 +30,7 @@ from poeproto.costs import CostExchange
 from poeproto.errors import (
     BotError,
     ConnectFailed,
+    DeadlineExceeded,
     IncompleteReply,
     LimitExceeded,
     PoeprotoError,
@@ -74,7 +75,7 @@ class ReplyStarted:
 
 @attrs.frozen
 class Wait:
-    """Wait so many seconds."""
+    """Wait so many seconds; or throw `DeadlineExceeded` at once, where no time would be left after that."""
 
     seconds: float
 
@@ -115,7 +116,8 @@ Flow = Generator[Effect, Any, R]
 class RetryPolicy:
     """When a call is made again. A call costs money, so by default only where nothing can have been done.
 
-    That is: no connection came about, or the status was 429 or 503.
+    That is: no connection came about, or the status was 429 or 503. A deadline that passed while connecting is not
+    among them, since the caller has waited as long as it wanted to.
 
     Attributes:
         attempts: how often the call is made at most, the first time included.
@@ -220,7 +222,10 @@ class Attempts:
         if self._response_open:
             self._response_open = False
             yield CloseResponse()
-        yield Wait(wait)
+        try:
+            yield Wait(wait)
+        except DeadlineExceeded:
+            return False  # the failure says more than that there is no time for another try
         self._number += 1
         return True
 

@@ -1,8 +1,8 @@
 """HTTP requests and responses as values: what an integration is handed to move, whatever library moves it.
 
 Header names are kept in lower case, names and values as bytes, in the order they came: the form that ASGI and h11
-share. Reprs show what tells values apart, and leave out where keys and conversations are: credentials in headers,
-URLs but for scheme and host, queries, bodies.
+share. Reprs show what tells values apart, and leave out where keys and conversations are: the values of all headers
+but a few, URLs but for scheme and host, queries, bodies.
 
 https://www.rfc-editor.org/rfc/rfc9110
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
@@ -30,7 +31,29 @@ _ORIGIN = re.compile(
     r"([A-Za-z][A-Za-z0-9+.-]*://)(?:[^/?#\\]*@)?([\w.-]+(?::\d+)?|\[[0-9A-Fa-f:.]+\](?::\d+)?)(?![^/?#])"
 )
 
-_SECRET_HEADERS = frozenset({b"authorization", b"proxy-authorization", b"cookie", b"set-cookie"})
+# What these say tells values apart. In any other there may be a key, or a peer may repeat one there.
+_TELLING_HEADERS = frozenset(
+    {
+        b"accept",
+        b"accept-encoding",
+        b"allow",
+        b"cache-control",
+        b"connection",
+        b"content-encoding",
+        b"content-length",
+        b"content-type",
+        b"date",
+        b"host",
+        b"retry-after",
+        b"transfer-encoding",
+    }
+)
+# No word in them is that long, and Poe's keys have 32 characters.
+_LIKE_A_KEY = re.compile(rb"\w{16,}", re.ASCII)
+_HIDDEN = b"<hidden>"
+
+# The paths of Poe that end in a bot's name, its key and a version. Decoded, a key may have slashes.
+_KEY_IN_PATH = re.compile(r"((?:update|fetch)_settings/[^/?]*/)[^?]+")
 
 
 def normalise_headers(pairs: HeaderPairs) -> Headers:
@@ -45,12 +68,22 @@ def normalise_headers(pairs: HeaderPairs) -> Headers:
 def _header_bytes(text: bytes | str) -> bytes:
     if type(text) is bytes:  # nearly always
         return text
-    # bytes(5) would be five zeros, so a number must not get there.
-    return text.encode("latin-1") if isinstance(text, str) else bytes(memoryview(text))
+    if not isinstance(text, str):
+        return bytes(memoryview(text))  # bytes(5) would be five zeros, so a number must not get there
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError as exc:
+        # Its repr shows the whole text, which may be a key.
+        hidden = UnicodeEncodeError(exc.encoding, "?" * len(text), exc.start, exc.end, exc.reason)
+    raise hidden
 
 
 def _without_secrets(headers: Headers) -> str:
-    return repr(tuple((name, b"<hidden>" if name in _SECRET_HEADERS else value) for name, value in headers))
+    return repr(
+        tuple(
+            (name, _LIKE_A_KEY.sub(_HIDDEN, value) if name in _TELLING_HEADERS else _HIDDEN) for name, value in headers
+        )
+    )
 
 
 def _size(body: bytes | StreamedBody) -> str:
@@ -58,15 +91,27 @@ def _size(body: bytes | StreamedBody) -> str:
     return f"<{len(body)} bytes>"
 
 
-def _without_path(url: str) -> str:
-    # Some of Poe's paths end in a key, and in someone's URL one may stand anywhere.
+def without_path(url: str) -> str:
+    """The URL as a repr may show it: the scheme and the host.
+
+    Some of Poe's paths end in a key, and in someone's URL one may stand anywhere.
+    """
     origin = _ORIGIN.match(url)
     return repr(f"{origin[1]}{origin[2]}{'' if origin.end() == len(url) else '/…'}" if origin else "…")
 
 
 def _without_query(target: str) -> str:
-    path, question_mark, _ = target.partition("?")
+    path, question_mark, _ = without_key(target).partition("?")
     return repr(f"{path}?…" if question_mark else path)
+
+
+def _without_credentials(root: str) -> str:
+    return without_path(root) if "@" in root or "?" in root else repr(root)
+
+
+def without_key(path: str) -> str:
+    """The path as logs may show it: without the key in those of Poe that hold one, wherever they were sent."""
+    return _KEY_IN_PATH.sub(r"\1…", path)
 
 
 class _Head:
@@ -92,8 +137,9 @@ class _Head:
 
     @property
     def content_coding(self) -> str:
-        """The ``Content-Encoding`` in lower case; "identity" where there is none (RFC 9110, 8.4)."""
-        return (self.get("content-encoding") or "").strip().lower() or "identity"
+        """The ``Content-Encoding`` in lower case, over all headers; "identity" where there is none (RFC 9110, 8.4)."""
+        listed = b",".join(self.get_all("content-encoding")).decode("latin-1").lower().split(",")
+        return ", ".join(coding for name in listed if (coding := name.strip()) not in ("", "identity")) or "identity"
 
 
 @checked
@@ -243,7 +289,7 @@ class HttpRequest(_Head):
     """
 
     method: str
-    url: str = attrs.field(repr=_without_path)
+    url: str = attrs.field(repr=without_path)
     headers: Headers = attrs.field(default=(), converter=normalise_headers, repr=_without_secrets)
     body: bytes | StreamedBody = attrs.field(default=b"", repr=_size)
 
@@ -280,8 +326,8 @@ class Endpoints:
         files: the root of the file service, likewise.
     """
 
-    api: str = "https://api.poe.com"
-    files: str = "https://www.quora.com"
+    api: str = attrs.field(default="https://api.poe.com", repr=_without_credentials)
+    files: str = attrs.field(default="https://www.quora.com", repr=_without_credentials)
 
     @classmethod
     def at(cls, root: str) -> Endpoints:
@@ -329,7 +375,6 @@ class Endpoints:
 def _segment(text: str, what: str, *, shown: bool = True) -> str:
     if text in ("", ".", ".."):
         raise ValueError(f"{text!r} is not {what}")
-    try:
+    with suppress(UnicodeEncodeError):  # whose exception holds the text, and would be the context of ours
         return quote(text, safe="")
-    except UnicodeEncodeError:
-        raise ValueError(f"{text!r} is not {what}" if shown else f"what was given is not {what}") from None
+    raise ValueError(f"{text!r} is not {what}" if shown else f"what was given is not {what}")

@@ -32,6 +32,9 @@ class Limits:
     # Not published. What a reader keeps of one answer; text that was replaced does not count. Far above 512,000
     # characters in 10,000 events, so that no legal text meets it.
     answer_size: int = 64 * MIB
+    # Not published. What a reader takes of one answer, those events too that say nothing and those that were replaced,
+    # so that no answer goes on for ever; but not its end. Poe's own bound is 10,000.
+    answer_events: int = 1_000_000
     # Enough to read what a refusing server or proxy has to say, too little to fill a log.
     refusal_body: int = 1024
 

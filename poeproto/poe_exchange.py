@@ -17,10 +17,10 @@ from poeproto.errors import (
     RemoteProtocolError,
     RequestRefused,
 )
-from poeproto.events import EVENT_CLASSES, Event, ReplaceResponse, Text, UnknownEvent, make_texts
+from poeproto.events import EVENT_CLASSES, Done, Error, Event, ReplaceResponse, Text, UnknownEvent, make_texts
 from poeproto.http import HttpRequest, ResponseHead
 from poeproto.limits import Limits
-from poeproto.refusals import refusal, size_to_keep
+from poeproto.refusals import error_without_key, refusal, size_to_keep, why_refused
 from poeproto.reply import ReplyFold
 from poeproto.requests import QueryRequest, Request, SettingsRequest, UnknownRequest
 from poeproto.settings import SettingsResponse
@@ -68,6 +68,7 @@ class PoeExchange:
         self._refusal: ResponseHead | None = None
         self._refusal_reason = ""
         self._body = bytearray()
+        self._events = 0
         self._kept = 0
         self._kept_text: dict[int | None, int] = {}
         self._decoder = SSEDecoder(max_event_size=self._limits.event_size, dispatch_without_data=frozenset({"done"}))
@@ -117,22 +118,14 @@ class PoeExchange:
         self._raise_if_failed()
         if self._state.bot not in (State.SEND_STREAM, State.SEND_ANSWER):
             raise LocalProtocolError(f"no response is due: {self._state.bot.value}")
-        self._refusal_reason = self._why_refused(head)
+        content_type = "text/event-stream" if self._state.bot is State.SEND_STREAM else None
+        self._refusal_reason = why_refused(head, "the bot", "", content_type)
         if self._refusal_reason:
             self._refusal = head
         if self._refusal or self._state.bot is State.SEND_ANSWER:
             self._state.bot_sends(Kind.RESPONSE)
         else:
             self._state.bot_sends(Kind.STREAM_HEAD)
-
-    def _why_refused(self, head: ResponseHead) -> str:
-        if head.status != 200:
-            return f"the bot answered with status {head.status}"
-        if head.content_coding != "identity":
-            return f"the bot encoded its answer as {head.content_coding!r}, which was not asked for"
-        if self._state.bot is State.SEND_STREAM and head.media_type != "text/event-stream":
-            return f"the bot answered with content type {head.media_type!r} instead of text/event-stream"
-        return ""
 
     def receive_data(self, data: bytes) -> list[Event]:
         """The events that these bytes complete, through `Done` or `Error`; what follows the end is passed over.
@@ -237,8 +230,9 @@ class PoeExchange:
             return False
         texts, characters = found
         size = characters + len(texts) * _EVENT_OVERHEAD
-        if self._kept + size > self._limits.answer_size:
+        if self._kept + size > self._limits.answer_size or self._events + len(texts) > self._limits.answer_events:
             return False
+        self._events += len(texts)
         self._kept += size
         self._kept_text[None] = self._kept_text.get(None, 0) + size
         events += make_texts(texts)
@@ -257,9 +251,14 @@ class PoeExchange:
             self._fail(self._decoder.error)
 
     def _take_record(self, record: ServerSentEvent, events: list[Event]) -> None:
+        cls = EVENT_CLASSES.get(record.event)
+        if cls is not Done and cls is not Error:  # the end is read whatever came before it
+            self._events += 1
+            if self._events > self._limits.answer_events:
+                limit = self._limits.answer_events
+                raise LimitExceeded(f"the answer has more than {limit} events", limit="answer_events")
         if record.event == _PING:
             return
-        cls = EVENT_CLASSES.get(record.event)
         if cls is None:
             events.append(UnknownEvent(record.event, record.data))
             return
@@ -268,7 +267,7 @@ class PoeExchange:
         if kind in IGNORED.get(state, ()):
             return
         event: Event | None = decode_event(record.event, record.data)
-        if kind is not Kind.ERROR and kind is not Kind.DONE:  # the end is read whatever came before it
+        if kind is not Kind.ERROR and kind is not Kind.DONE:
             self._count(event, len(record.data) + _EVENT_OVERHEAD)
         if not self._state.bot_sends(kind):
             self._state.bot = EXCUSED[state][kind]
@@ -278,6 +277,8 @@ class PoeExchange:
                 event = self._surrogates.join(event)
         elif kind is Kind.DONE or kind is Kind.ERROR:
             self._flush_halves(events)
+            if isinstance(event, Error):
+                event = error_without_key(event, self._key)
         if event is not None:
             events.append(event)
             self.fold.add(event)

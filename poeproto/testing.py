@@ -5,6 +5,7 @@ https://creator.poe.com/docs/server-bots/poe-protocol-specification
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import pairwise
@@ -29,7 +30,7 @@ from poeproto.controls import (
     TextField,
     ToggleSwitch,
 )
-from poeproto.errors import PoeprotoError
+from poeproto.errors import DeadlineExceeded, PoeprotoError
 from poeproto.events import Data, Done, Event, File, Json, Meta, ReplaceResponse, SuggestedReply, Text
 from poeproto.flows import CloseResponse, Deliver, Effect, Flow, ReceiveData, ReplyStarted, SendRequest, Wait
 from poeproto.http import HttpRequest, HttpResponse, RequestHead, ResponseHead
@@ -142,6 +143,7 @@ class FlowDriver:
             head.
         cut: how the bytes of the answers are cut on their way; whole by default.
         run_tool: what a tool that is called comes to.
+        longest_wait: seconds; a pause that is longer meets the deadline of the call at once.
 
     Attributes:
         requests: those the flow sent.
@@ -157,6 +159,7 @@ class FlowDriver:
         answers: Iterable[HttpResponse | ResponseInParts | Iterable[Event | PoeprotoError] | PoeprotoError],
         cut: Callable[[bytes], Iterable[bytes]] = lambda data: [data],
         run_tool: Callable[[ToolCall], ToolResult] = lambda call: tool_result(call, f"result of {call.id}"),
+        longest_wait: float = math.inf,
     ) -> None:
         self.requests: list[HttpRequest] = []
         self.events: list[Event] = []
@@ -167,6 +170,7 @@ class FlowDriver:
         self._answers = iter(answers)
         self._cut = cut
         self._run_tool = run_tool
+        self._longest_wait = longest_wait
         self._parts: Iterator[bytes | PoeprotoError] = iter(())
 
     def run(self, flow: Flow[R]) -> R:
@@ -204,6 +208,8 @@ class FlowDriver:
             case ReplyStarted():
                 self.started += 1
             case Wait():
+                if effect.seconds > self._longest_wait:
+                    raise DeadlineExceeded("no time would be left")
                 self.waits.append(effect.seconds)
             case Deliver():
                 self.events.extend(effect)

@@ -18,6 +18,10 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+# The name of an extension that a server may offer: a function that resets the connection, for answers that broke off.
+# Closing it, which is what servers do then, may wait for ever behind what the peer does not read.
+RESET = "poeproto.reset"
+
 
 class BotApp:
     """One or several bots as an ASGI application, for any ASGI server and for mounting in another application.
@@ -71,7 +75,12 @@ class BotApp:
         """Answer one connection of the ASGI server."""
         if scope["type"] == "http":
             head = RequestHead(scope["method"], _target(scope), scope["headers"], client=_client(scope))
-            await self.service.handle(head, _path(scope), _AsgiChannel(receive, send))
+            channel = _AsgiChannel(receive, send)
+            try:
+                await self.service.handle(head, _path(scope), channel)
+            finally:
+                if channel.broke_off and (reset := scope.get("extensions", {}).get(RESET)):
+                    reset()
         elif scope["type"] == "lifespan":
             await self._run_lifespan(receive, send)
         elif scope["type"] == "websocket":
@@ -88,6 +97,14 @@ class BotApp:
         """
         async with self.service.running():
             yield
+
+    def stop_streams(self) -> None:
+        """End the replies under way with an `error` that allows a retry, and `done`: the server is about to stop.
+
+        For hosts that wait for open replies before they stop, and do not tell the application that they want to, which
+        is all of them; `serve` and `run` do this by themselves.
+        """
+        self.service.stop_streams()
 
     async def _run_lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -118,12 +135,17 @@ def _path(scope: Scope) -> str:
 
 
 class _AsgiChannel:
-    """The `Channel` of one ASGI request."""
+    """The `Channel` of one ASGI request.
+
+    Attributes:
+        broke_off: whether an answer was begun and not ended, with a peer that is still there.
+    """
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
         self._more_body = True
+        self.broke_off = False
 
     async def receive(self) -> bytes | None:
         if not self._more_body:
@@ -137,6 +159,7 @@ class _AsgiChannel:
     async def departed(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+        self.broke_off = False
 
     async def respond(self, response: HttpResponse) -> None:
         await self.start(ResponseHead(response.status, response.headers))
@@ -153,6 +176,7 @@ class _AsgiChannel:
             tasks.cancel_scope.cancel()
 
     async def start(self, head: ResponseHead) -> None:
+        self.broke_off = True
         await self._deliver({"type": "http.response.start", "status": head.status, "headers": list(head.headers)})
 
     async def send(self, data: bytes) -> None:
@@ -160,6 +184,7 @@ class _AsgiChannel:
 
     async def finish(self, data: bytes) -> None:
         await self._deliver({"type": "http.response.body", "body": data, "more_body": False})
+        self.broke_off = False
 
     async def _deliver(self, message: Message) -> None:
         try:

@@ -15,7 +15,7 @@ import anyio.abc
 
 from poeproto_asgi.app import BotApp
 from poeproto_asgi.serving import WorkerClass, serve
-from poeproto_asgi.targets import AppOptions, load_app, warn_of_unused_key
+from poeproto_asgi.targets import AppOptions, load_app, refuse_for_application, refuse_unused, warn_of_unused_key
 from poeproto_runtime.binding import address_of, listen
 
 
@@ -37,8 +37,8 @@ def run(
         bind: ``HOST:PORT``; port 0 takes a free one.
         worker_class: the event loop: "asyncio", "uvloop" or "trio".
         workers: how many processes. More than one needs a name as target, since an instance cannot travel.
-        access_key: the key of every bot that brings none, where the target is a name.
-        allow_without_key: whether bots that bring no key answer anyone, where the target is a name.
+        access_key: the key of every bot that brings none. There must be one that takes it.
+        allow_without_key: whether bots that bring no key answer anyone. There must be one that does.
         options: the same and more, in place of both.
         on_ready: called with the address once connections are accepted.
 
@@ -50,12 +50,14 @@ def run(
     ready = on_ready or _say_nothing
     if workers < 1:
         raise ValueError(f"at least one worker is needed, got {workers}")
+    options = options or AppOptions(access_key=access_key, allow_without_key=allow_without_key)
     if isinstance(target, BotApp):
         if workers > 1:
             raise TypeError("several workers need the application's name, as in 'module:attribute'")
+        refuse_for_application("the target", options)
+        refuse_unused("the target", target, options)
         _run_one(target, listen(bind), worker_class, ready)
         return
-    options = options or AppOptions(access_key=access_key, allow_without_key=allow_without_key)
     # Loaded here even if it is served elsewhere: a mistake is reported once, before anything listens.
     app = load_app(target, options=options)
     warn_of_unused_key(target, app, options)

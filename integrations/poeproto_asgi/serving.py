@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import copy
 import importlib
+import logging
 import socket
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 import anyio
 import anyio.abc
 
-from poeproto_asgi.app import BotApp
+from poeproto_asgi.app import RESET, BotApp, Receive, Scope, Send
+from poeproto_asgi.connections import Accepted, Resets, cut_unread_after
 from poeproto_runtime.binding import address_of, listen
 
 # Hypercorn is an extra of its own: the application runs on other servers without it.
@@ -24,7 +27,12 @@ WorkerClass = Literal["asyncio", "uvloop", "trio"]
 
 class _HypercornServe(Protocol):
     async def __call__(
-        self, app: BotApp, config: Config, *, shutdown_trigger: Callable[[], Awaitable[None]]
+        self,
+        app: Callable[[Scope, Receive, Send], Awaitable[None]],
+        config: Config,
+        *,
+        shutdown_trigger: Callable[[], Awaitable[None]],
+        mode: Literal["asgi"],
     ) -> None: ...
 
 
@@ -37,6 +45,9 @@ async def serve(
     task_status: anyio.abc.TaskStatus[str] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve the application until cancelled; then open replies end with an `error` that allows a retry.
+
+    Connections that are still open when Hypercorn's `graceful_timeout` is over are reset, whatever waits to be written.
+    So are those whose peer takes nothing for `Limits.send_seconds` (on Linux).
 
     Args:
         app: what to serve.
@@ -54,28 +65,67 @@ async def serve(
     if worker_class is not None and (worker_class == "trio") != on_trio:
         raise RuntimeError(f"worker_class={worker_class!r} does not fit the running event loop; see poeproto_asgi.run")
     hypercorn_serve = _hypercorn_serve(on_trio)
+    _keep_headers_out_of_logs()
     config = copy.copy(config) if config else _quiet_config()
     listener = bind if isinstance(bind, socket.socket) else listen(bind)
     address = address_of(listener)
+    accepted = Accepted(listener)
+    resets = Resets(accepted)
+    limits = app.service.limits
+    # On trio this is what ends a write that nobody reads. On asyncio our own deadline does, and this stands behind it,
+    # since Hypercorn reports it as a fault (https://github.com/pgjones/hypercorn/pull/342).
+    cut_unread_after(listener, limits.send_seconds if on_trio else limits.send_seconds + limits.cleanup_seconds)
     config.bind = [f"fd://{listener.detach()}"]  # Hypercorn owns and closes it from here
-    stop = anyio.Event()
+    grace = config.graceful_timeout
+    # Its own end of patience comes when bots have cleaned up behind the connections that we reset: it cancels the rest,
+    # which asyncio on 3.11 logs as failures.
+    config.graceful_timeout += limits.cleanup_seconds
+    stop, stopping, over = anyio.Event(), anyio.Event(), anyio.Event()
+
+    def app_with_reset(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        # HTTP/2 has several requests on one connection, and a flow control of its own for each.
+        if scope["type"] == "http" and scope["http_version"] != "2" and scope["client"]:
+            scope["extensions"][RESET] = partial(resets.ask_for, scope["client"])
+        return app(scope, receive, send)
 
     async def stop_when_told() -> None:
-        await stop.wait()
-        app.service.stop_streams()
+        try:
+            await stop.wait()
+        finally:  # Hypercorn cancels this when it stops for a reason of its own
+            app.service.stop_streams()
+            stopping.set()
+
+    async def reset_what_stays() -> None:
+        with anyio.CancelScope(shield=True):
+            await stopping.wait()
+            with anyio.move_on_after(grace):
+                await over.wait()
+                return
+            accepted.reset()
 
     failure: BaseException | None = None
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_set_when_cancelled, stop)
-        task_status.started(address)
+
+    async def run_hypercorn() -> None:
+        nonlocal failure
         try:
             # Hypercorn shuts down in an orderly way when its trigger returns, and leaves connections behind when it is
-            # cancelled (on asyncio): so it is told, not cancelled. Its own graceful timeout bounds the wait.
+            # cancelled (on asyncio): so it is told, not cancelled.
             with anyio.CancelScope(shield=True):
-                await hypercorn_serve(app, config, shutdown_trigger=stop_when_told)
+                await hypercorn_serve(app_with_reset, config, shutdown_trigger=stop_when_told, mode="asgi")
         except Exception as exc:  # noqa: BLE001 - carried past the task group, which would wrap it
             failure = exc
+        over.set()
+        stopping.set()
         tasks.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_set_when_cancelled, stop)
+        tasks.start_soon(resets.run)
+        tasks.start_soon(reset_what_stays)
+        # In a task of its own, because asyncio's task groups, before 3.13, leave a cancellation request behind in the
+        # task that they end in (https://github.com/python/cpython/issues/116720).
+        tasks.start_soon(run_hypercorn)
+        task_status.started(address)
     if failure is not None:
         raise _unwrapped(failure)
 
@@ -105,6 +155,13 @@ def _in_trio_task() -> bool:
 def _hypercorn_serve(on_trio: bool) -> _HypercornServe:
     # By name, because the types of neither are complete; they differ in a parameter that is not used here.
     return importlib.import_module("hypercorn.trio" if on_trio else "hypercorn.asyncio").serve
+
+
+def _keep_headers_out_of_logs() -> None:
+    # Where everything is logged, what decodes the headers of HTTP/2 logs them, and so the keys.
+    hpack = logging.getLogger("hpack")
+    if hpack.level == logging.NOTSET:
+        hpack.setLevel(logging.INFO)
 
 
 def _quiet_config() -> Config:

@@ -70,18 +70,21 @@ def load_app(
 
     Raises:
         TargetError: when there is no such thing, or it is none of these; when an option is for it to say, as the key is
-            where no bot takes it.
+            where no bot takes it, and the permission where none answers anyone.
         TargetFailed: when its own code raises an exception.
         ValueError: when a bot has neither a key nor the permission to answer anyone.
     """
     options = options or AppOptions(access_key=access_key, allow_without_key=allow_without_key)
+    app = found_app(target, options)
+    refuse_unused(target, app, options)
+    return app
+
+
+def found_app(target: str, options: AppOptions) -> BotApp:
+    """As `load_app`, whether or not the key and the permission are used."""
     found = _load(target)
     if isinstance(found, BotApp):
-        if options.bot_name or options.endpoints or options.fetch_policy or not options.sync_settings:
-            raise TargetError(
-                f"{target} is a BotApp, which says itself what its bots are called and whom they may call"
-            )
-        _refuse_unused_key(target, found, options)
+        refuse_for_application(target, options)
         return found
     if isinstance(found, Mapping):
         bots = cast("Mapping[str, object]", found)
@@ -103,20 +106,32 @@ def load_app(
         if not isinstance(bot, Route):
             raise TargetError(f"{target} is not a bot, a class of bots, a BotApp, or a dict of bots by path: {bot!r}")
         routes[path] = bot
-    app = BotApp(
+    return BotApp(
         routes,
         endpoints=options.endpoints,
         fetch_policy=options.fetch_policy,
         sync_settings=options.sync_settings,
     )
-    _refuse_unused_key(target, app, options)
-    return app
+
+
+def refuse_for_application(target: str, options: AppOptions) -> None:
+    """Refuse what a `BotApp` says itself."""
+    if options.bot_name or options.endpoints or options.fetch_policy or not options.sync_settings:
+        raise TargetError(f"{target} is a BotApp, which says itself what its bots are called and whom they may call")
+
+
+def refuse_unused(target: str, app: BotApp, options: AppOptions) -> None:
+    """Refuse a key that no bot takes, and the permission to answer anyone where none does."""
+    if options.access_key is not None and not _takes(app, options.access_key):
+        raise TargetError(f"the key given would not be used: the bots of {target} say themselves which keys they take")
+    if options.allow_without_key and not _open_paths(app):
+        raise TargetError(f"nobody is answered without a key: the bots of {target} say themselves which keys they take")
 
 
 def warn_of_unused_key(target: str, app: BotApp, options: AppOptions) -> None:
     """Say in the log that the key in the environment is nobody's here, and who answers anyone."""
     if options.access_key is None and options.environment_key is not None and not _takes(app, options.environment_key):
-        anyone = sorted(path for path, route in app.service.routes.items() if route.accepted_keys is None)
+        anyone = _open_paths(app)
         logger.warning(
             "the key in the environment is not used: the bots of %s say themselves which keys they take%s",
             target,
@@ -124,9 +139,8 @@ def warn_of_unused_key(target: str, app: BotApp, options: AppOptions) -> None:
         )
 
 
-def _refuse_unused_key(target: str, app: BotApp, options: AppOptions) -> None:
-    if options.access_key is not None and not _takes(app, options.access_key):
-        raise TargetError(f"the key given would not be used: the bots of {target} say themselves which keys they take")
+def _open_paths(app: BotApp) -> list[str]:
+    return sorted(path for path, route in app.service.routes.items() if route.accepted_keys is None)
 
 
 def _takes(app: BotApp, key: str) -> bool:

@@ -102,9 +102,9 @@ def bench(
         with serving as url:
             query = write_query(url, QueryRequest([Message("user", text)]), access_key)
             with closing(LoadConnection(query, timeout)) as connection:
-                _read([connection.exchange()])  # the first reply may wait for what is loaded once
+                _read([connection.exchange()], access_key)  # the first reply may wait for what is loaded once
             for number in connections:
-                measured = _measure(query, number, replies, timeout)
+                measured = _measure(query, number, replies, timeout, access_key)
                 click.echo(json.dumps(_as_json(measured)) if as_json else _as_text(measured))
     except LocalProtocolError as exc:
         raise click.UsageError(str(exc)) from exc  # the URL cannot be used
@@ -112,7 +112,7 @@ def bench(
         raise click.ClickException(" ".join(str(exc).split())) from exc
 
 
-def _measure(query: Query, connections: int, replies: int, timeout: float) -> Measured:
+def _measure(query: Query, connections: int, replies: int, timeout: float, access_key: str | None) -> Measured:
     with closing(Load(query, min(connections, replies), timeout)) as load:
         start = time.perf_counter()
         received = load.replies(replies)
@@ -120,7 +120,7 @@ def _measure(query: Query, connections: int, replies: int, timeout: float) -> Me
     return Measured(
         connections,
         replies,
-        _read(received),
+        _read(received, access_key),
         sum(len(reply.response) for reply in received),
         seconds,
         _duration([reply.first for reply in received]),
@@ -128,11 +128,11 @@ def _measure(query: Query, connections: int, replies: int, timeout: float) -> Me
     )
 
 
-def _read(received: list[Received]) -> int:
+def _read(received: list[Received], access_key: str | None) -> int:
     """How many events there are in complete replies, `done` not counted."""
     count = 0
     for reply in received:
-        events = events_of(reply.response)
+        events = events_of(reply.response, access_key)
         if isinstance(events[-1], Error):
             raise BotError(events[-1])
         count += len(events) - 1

@@ -223,6 +223,8 @@ def _run(call: Callable[[], Awaitable[T]], backend: str) -> T:
 
 def _checked(url: str) -> str:
     if "://" not in url:
+        if set(url) & set("@?#"):
+            raise click.UsageError("this is not a URL")  # without it: there may be a key in it
         if not set(url) & set(".:/"):
             meant = f"https://api.poe.com/bot/{url}, with an API key as --access-key?"
         else:

@@ -6,6 +6,7 @@ import attrs
 import h11
 
 from poeproto import Event, PoeExchange, QueryRequest, RemoteProtocolError, ResponseHead
+from poeproto_h11.connection import h11_reason
 from poeproto_h11.origins import Origin, split_url
 
 
@@ -37,8 +38,12 @@ def write_query(url: str, request: QueryRequest, access_key: str | None = None) 
     return Query(origin, head + sent.body)
 
 
-def events_of(response: bytes) -> list[Event]:
+def events_of(response: bytes, access_key: str | None = None) -> list[Event]:
     """The events of one whole response.
+
+    Args:
+        response: its bytes.
+        access_key: what it was asked with, to be hidden where a refusal repeats it.
 
     Raises:
         PoeprotoError: when it is not a complete reply: a refusal, or one that breaks the protocol or breaks off.
@@ -48,9 +53,10 @@ def events_of(response: bytes) -> list[Event]:
     reader.send(h11.EndOfMessage())
     reader.receive_data(response)
     reader.receive_data(b"")
-    exchange = PoeExchange()
+    exchange = PoeExchange(access_key)
     exchange.send(QueryRequest([]), "http://bot.invalid/")
     events: list[Event] = []
+    failure: str | None = None
     try:
         while not isinstance(event := reader.next_event(), (h11.EndOfMessage, h11.ConnectionClosed)):
             if isinstance(event, h11.Response):
@@ -58,7 +64,9 @@ def events_of(response: bytes) -> list[Event]:
             elif isinstance(event, h11.Data):
                 events += exchange.receive_data(bytes(event.data))
     except h11.RemoteProtocolError as exc:
-        raise RemoteProtocolError(f"the peer's HTTP is not acceptable: {exc}") from exc
+        failure = h11_reason(exc)
+    if failure is not None:
+        raise RemoteProtocolError(f"the peer's HTTP is not acceptable: {failure}")
     events += exchange.receive_eof()
     if exchange.error is not None:
         raise exchange.error

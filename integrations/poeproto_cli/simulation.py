@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from poeproto import Bot, Endpoints, Limits, LocalProtocolError
-from poeproto_asgi import Route, TargetError, TargetFailed, load_app, run
+from poeproto_asgi import AppOptions, Route, TargetError, TargetFailed, run
 from poeproto_asgi.serving import WorkerClass
+from poeproto_asgi.targets import found_app
 from poeproto_cli.options import access_key_option, bind_option, checked_key, worker_class_option
 from poeproto_runtime import BotService
 
@@ -118,7 +119,8 @@ def _register(simulator: Simulator, described: str, access_key: str | None) -> N
 
 
 def _loaded(target: str) -> tuple[Bot, str | None]:
-    service = load_app(target, allow_without_key=True).service
+    # Who may ask its server is of no interest here: it is asked by nobody but the simulator.
+    service = found_app(target, AppOptions(allow_without_key=True)).service
     routes = list(service.routes.values())
     if len(routes) != 1:
         raise click.UsageError(f"{target} has {len(routes)} bots; one is needed")

@@ -45,7 +45,7 @@ class BlockingClient:
             uploads, costs and changes of settings.
         endpoints: where Poe is.
         limits: the bounds of every exchange.
-        timeouts: the deadlines of every request.
+        timeouts: the deadlines of every call.
         retry: when a call is made again; by default once, and only where nothing can have been done.
         ssl_context: for https; by default certificates are checked against the system's trust store.
         connector: opens the connections, whose operations must block; for tests and tunnels.

@@ -13,6 +13,8 @@ from poeproto import (
     ConnectionLost,
     DeadlineExceeded,
     HttpRequest,
+    IncompleteChunkedBody,
+    IncompleteSizedBody,
     LocalProtocolError,
     RemoteProtocolError,
     ResponseHead,
@@ -27,10 +29,17 @@ _SLICE = 64 * 1024
 # How h11 finds the end of a head: some servers leave out the CR.
 _END_OF_HEAD = re.compile(rb"\n\r?\n")
 _END_OF_HEAD_CUT = 2  # bytes of it that may stand at the end of what has come
+# Where h11 quotes the bytes that it does not accept.
+_QUOTED = re.compile(r":? (?:bytearray\()?b['\"].*", re.DOTALL)
+
+
+def h11_reason(exc: h11.ProtocolError) -> str:
+    """What h11 says of a fault, without the bytes that it quotes: a key may be in them, repeated by the peer."""
+    return _QUOTED.sub("", str(exc))
 
 
 class Clock:
-    """What is left of one call's time.
+    """What is left of one call's time, which runs from here.
 
     Args:
         timeouts: the deadlines of the call.
@@ -38,11 +47,7 @@ class Clock:
 
     def __init__(self, timeouts: Timeouts) -> None:
         self.timeouts = timeouts
-        self._end = 0.0
-
-    def start(self) -> None:
-        """Count from now."""
-        self._end = time.monotonic() + self.timeouts.total
+        self._end = time.monotonic() + timeouts.total
 
     def at_most(self, seconds: float) -> Clock:
         """A clock that ends this early, if not earlier."""
@@ -75,6 +80,7 @@ class Connection:
         self._unread = b""  # what came behind a head, and h11 has not seen
         self._end_of_head = b""  # of the head that is coming, the last bytes
         self._chunks: ChunkTaker | None = None
+        self._cut_short: type[ConnectionLost] = ConnectionLost  # what it is if the response ends with the connection
         self._request_cut_short = False
         self._written = 0
         self._failure: ConnectionLost | RemoteProtocolError | None = None
@@ -121,7 +127,8 @@ class Connection:
         try:
             return self._h11_send(h11.Request(method=request.method, target=target, headers=headers))
         except h11.LocalProtocolError as exc:
-            raise LocalProtocolError(f"the request cannot be written: {exc}") from exc
+            failure = LocalProtocolError(f"the request cannot be written: {h11_reason(exc)}")
+        raise failure  # here, so that what h11 quotes is not its context
 
     def _h11_send(self, event: h11.Event) -> bytes:
         return self._h11.send(event) or b""
@@ -155,6 +162,7 @@ class Connection:
                 self._head_received = True
                 if (b"transfer-encoding", b"chunked") in event.headers and event.status_code == 200:
                     self._chunks = ChunkTaker()
+                self._cut_short = _cut_short(event)
                 return ResponseHead(event.status_code, event.headers.raw_items())
             if event is h11.NEED_DATA:
                 data = await self._read(clock, end - time.monotonic(), "header")
@@ -193,6 +201,7 @@ class Connection:
         if not self._request_cut_short and self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE:
             self._h11.start_next_cycle()
             self._head_received, self._chunks = False, None
+            self._cut_short = ConnectionLost
             return True
         return False
 
@@ -213,6 +222,8 @@ class Connection:
             return await self._stream.receive(clock.left(seconds))
         except TimeoutError as exc:
             raise clock.exceeded(name) from exc
+        except ConnectionLost as exc:
+            raise self._cut_short(str(exc)) from exc
 
     def _up_to_body(self, data: bytes) -> bytes:
         """The data up to the end of the head, if that is in it. Whose the rest is depends on what the head says."""
@@ -242,5 +253,15 @@ class Connection:
         except h11.RemoteProtocolError as exc:
             if self._h11.trailing_data[1]:
                 where = "within the response" if self._head_received else "without an answer"
-                raise ConnectionLost(f"the peer closed the connection {where}") from exc
-            raise RemoteProtocolError(f"the peer's HTTP is not acceptable: {exc}") from exc
+                failure: Exception = self._cut_short(f"the peer closed the connection {where}")
+            else:
+                failure = RemoteProtocolError(f"the peer's HTTP is not acceptable: {h11_reason(exc)}")
+        raise failure  # here, so that what h11 quotes is not its context
+
+
+def _cut_short(head: h11.Response) -> type[ConnectionLost]:
+    """What it is when the body that follows breaks off. One without a length ends with its connection, rightly."""
+    names = {name for name, _ in head.headers}
+    if b"transfer-encoding" in names:
+        return IncompleteChunkedBody
+    return IncompleteSizedBody if b"content-length" in names else ConnectionLost

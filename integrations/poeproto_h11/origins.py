@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
@@ -11,7 +12,8 @@ import attrs
 from poeproto import LocalProtocolError
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_HOST = re.compile(r"[A-Za-z0-9._~-]+|[0-9A-Fa-f:.]+(%[A-Za-z0-9._~-]+)?")  # a name or an address (RFC 3986, 3.2.2)
+# A name or an address, and a port (RFC 3986, 3.2.2). urlsplit takes more, a name behind an address for one.
+_AUTHORITY = re.compile(r"([A-Za-z0-9._~-]+|\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(%[A-Za-z0-9._~-]+)?\])(:\d*)?", re.ASCII)
 # All that a path or query may hold by itself, and the percent sign of what is encoded already.
 _SAFE = "/?:@!$&'()*+,;=-._~%"
 
@@ -45,8 +47,8 @@ def split_url(url: str) -> tuple[Origin, str]:
     """The origin of a URL, and the target to ask it for.
 
     Raises:
-        LocalProtocolError: when the URL is not absolute, not http or https, or holds credentials; the message does not
-            show them.
+        LocalProtocolError: when the URL is not absolute, not http or https, or holds credentials; the message shows
+            nothing of it, since a key may be anywhere.
     """
     try:
         parts = urlsplit(url)
@@ -57,13 +59,12 @@ def split_url(url: str) -> tuple[Origin, str]:
     if parts.username is not None or parts.password is not None:
         raise LocalProtocolError("a URL with credentials in it is refused: they end up in logs; pass access_key")
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
-        raise LocalProtocolError(f"not an http or https URL: {url!r}")
-    if not _HOST.fullmatch(parts.hostname):
-        raise LocalProtocolError(f"not a host name in ASCII, as xn--… is: {parts.hostname!r}")
-    try:
+        raise LocalProtocolError("not an http or https URL with a host")
+    if not _AUTHORITY.fullmatch(parts.netloc):
+        raise LocalProtocolError("not a URL: its host is no address, and no name in ASCII as xn--… is")
+    port = _DEFAULT_PORTS[parts.scheme] if port is None else port
+    with suppress(UnicodeEncodeError):  # whose exception holds the URL, and would be the context of ours
         target = quote(parts.path or "/", safe=_SAFE)
-        if parts.query:
-            target += "?" + quote(parts.query, safe=_SAFE)
-    except UnicodeEncodeError as exc:
-        raise LocalProtocolError(f"not a URL: {exc}") from exc
-    return Origin(parts.scheme, parts.hostname, _DEFAULT_PORTS[parts.scheme] if port is None else port), target
+        query = f"?{quote(parts.query, safe=_SAFE)}" if parts.query else ""
+        return Origin(parts.scheme, parts.hostname, port), target + query
+    raise LocalProtocolError("not a URL: there is half a character in it, a lone surrogate")

@@ -7,24 +7,24 @@ import ssl
 
 import anyio
 
-from poeproto import Endpoints, HttpRequest, Limits, RetryPolicy
+from poeproto import Endpoints, Limits, RetryPolicy
 from poeproto_h11.backends import Backend, anyio_backend
 from poeproto_h11.origins import Origin
 from poeproto_h11.pool import Pool
 from poeproto_h11.streams import AnyioConnector
 from poeproto_h11.timeouts import Timeouts
-from poeproto_h11.transport import H11Response, H11Transport
+from poeproto_h11.transport import H11Call, H11Transport
 from poeproto_runtime.fetch_policy import FetchPolicy, check_address
 from poeproto_runtime.outside import Outside
 
 
 class SharedH11Transport:
-    """A `poeproto_runtime.SharedTransport`: its pool is made at the first request, and closed after the last user.
+    """A `poeproto_runtime.SharedTransport`: its pool is made at the first call, and closed after the last user.
 
     Args:
         backend: how to connect, to wait, and to read files.
         limits: of which `drain` matters here.
-        timeouts: the deadlines of each request.
+        timeouts: the deadlines of each call.
 
     Attributes:
         opened: how many connections were opened so far.
@@ -56,15 +56,11 @@ class SharedH11Transport:
             with anyio.CancelScope(shield=True):
                 await pool.aclose()
 
-    async def send(self, request: HttpRequest) -> H11Response:
-        """Send a request, and wait for the head of the response. Errors as in `H11Transport`."""
+    def begin(self) -> H11Call:
+        """A call, whose time runs from here."""
         if self._pool is None:
             self._pool = Pool(self._backend.connect)
-        return await H11Transport(self._pool, self._backend, self._limits, self._timeouts).send(request)
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait."""
-        await self._backend.sleep(seconds)
+        return H11Transport(self._pool, self._backend, self._limits, self._timeouts).begin()
 
 
 def make_outside(
@@ -82,7 +78,7 @@ def make_outside(
         limits: the bounds of every exchange.
         endpoints: where Poe is.
         fetch_policy: which URLs may be fetched; None for none.
-        timeouts: the deadlines of each request.
+        timeouts: the deadlines of each call.
         retry: when a call is made again.
         ssl_context: for https; by default certificates are checked against the system's trust store.
     """

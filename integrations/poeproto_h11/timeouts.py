@@ -14,7 +14,8 @@ class Timeouts:
         header: from the request's last byte to the end of the response's head.
         idle: for the longest silence within the response's body, and for a write to make progress. Bots that send
             heartbeats do so every 15 seconds or so.
-        total: for the whole call. Poe's own bound on an answer is an hour.
+        total: for the whole call, with the tries and rounds of tools that it takes. Poe's own bound on an answer is an
+            hour. Another try that it leaves no time to wait for is not made, and what failed before is raised.
 
     Raises:
         ValueError: when one is zero or negative.

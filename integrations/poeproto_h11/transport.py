@@ -32,7 +32,7 @@ class H11Transport:
         pool: where connections come from.
         backend: how to wait, and to read files.
         limits: of which `drain` matters here.
-        timeouts: the deadlines of each request.
+        timeouts: the deadlines of each call.
     """
 
     def __init__(self, pool: Pool, backend: Backend, limits: Limits, timeouts: Timeouts) -> None:
@@ -40,6 +40,27 @@ class H11Transport:
         self._backend = backend
         self._limits = limits
         self._timeouts = timeouts
+
+    def begin(self) -> H11Call:
+        """A call, whose time runs from here."""
+        return H11Call(self._pool, self._backend, self._limits, Clock(self._timeouts))
+
+
+class H11Call:
+    """The requests of one call; a `poeproto_runtime.TransportCall`.
+
+    Args:
+        pool: where connections come from.
+        backend: how to wait, and to read files.
+        limits: of which `drain` matters here.
+        clock: what is left of the call's time.
+    """
+
+    def __init__(self, pool: Pool, backend: Backend, limits: Limits, clock: Clock) -> None:
+        self._pool = pool
+        self._backend = backend
+        self._limits = limits
+        self._clock = clock
 
     async def send(self, request: HttpRequest) -> H11Response:
         """Send a request, and wait for the head of the response.
@@ -49,23 +70,24 @@ class H11Transport:
             LocalProtocolError: when HTTP has no form for the request, or its file is not as large as was declared.
         """
         origin, target = split_url(request.url)
-        clock = Clock(self._timeouts)
-        clock.start()
-        connection = await self._pool.take(origin, clock)
+        connection = await self._pool.take(origin, self._clock)
         try:
-            head = await self._exchange_heads(connection, request, target, origin.authority, clock)
+            head = await self._exchange_heads(connection, request, target, origin.authority)
         except BaseException:
             await connection.aclose()
             raise
-        return H11Response(head, self._pool, origin, connection, clock, self._limits.drain)
+        return H11Response(head, self._pool, origin, connection, self._clock, self._limits.drain)
 
     async def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait before the next request."""
+        if self._clock.left(seconds) < seconds:
+            raise self._clock.exceeded("total")
         await self._backend.sleep(seconds)
 
     async def _exchange_heads(
-        self, connection: Connection, request: HttpRequest, target: str, host: str, clock: Clock
+        self, connection: Connection, request: HttpRequest, target: str, host: str
     ) -> ResponseHead:
+        clock = self._clock
         try:
             if isinstance(request.body, StreamedBody):
                 chunks = read_source(request.body.source, self._backend.in_thread)

@@ -240,7 +240,7 @@ class RequestCalls:
         self._out()
         assert self._outside is not None
         url = attachment if isinstance(attachment, str) else attachment.url
-        return await fetch(url, self._outside, self._limits, max_size)
+        return (await fetch(url, self._outside, self._limits, max_size)).body
 
     # --- costs
 

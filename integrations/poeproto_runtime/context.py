@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
@@ -23,6 +24,7 @@ from poeproto import (
 from poeproto_runtime.calls import RequestCalls
 from poeproto_runtime.outside import Outside
 from poeproto_runtime.routes import Route
+from poeproto_runtime.stepping import cancellation_is_ours
 
 logger = logging.getLogger("poeproto")
 
@@ -116,9 +118,9 @@ class RequestContext:
         self._closers.append(async_fn)
 
     async def close(self, error_id: str) -> None:
-        """Call what `on_close` was given, under a shield with a deadline. What fails is logged, and the rest runs.
+        """Call what `on_close` was given, each function under a shield with a deadline of its own.
 
-        Then the calls to others end, which those functions may still make.
+        What fails or hangs is logged, and the rest runs. Then the calls to others end, which those functions may make.
         """
         if self._closers:
             await self._call_closers(error_id)
@@ -127,19 +129,27 @@ class RequestContext:
                 await self._calls.aclose()
 
     async def _call_closers(self, error_id: str) -> None:
-        with anyio.move_on_after(self.limits.cleanup_seconds, shield=True) as scope:
-            while self._closers:
-                closer = self._closers.pop()
+        seconds = self.limits.cleanup_seconds
+        cancelled: asyncio.CancelledError | None = None
+        while self._closers:
+            closer = self._closers.pop()
+            with anyio.move_on_after(seconds, shield=True) as scope:
                 try:
                     await closer()
+                except asyncio.CancelledError as exc:
+                    if scope.cancel_called:
+                        raise
+                    if cancellation_is_ours():
+                        # Servers on asyncio cancel a task when their patience ends, and know no shield.
+                        cancelled = exc
+                    logger.error("an on_close function was cancelled (error id %s)", error_id, exc_info=exc)
                 except Exception:
                     logger.exception("an on_close function failed (error id %s)", error_id)
-        if scope.cancelled_caught:
-            logger.error(
-                "cleaning up took longer than %g s and was cut short (error id %s)",
-                self.limits.cleanup_seconds,
-                error_id,
-            )
+            if scope.cancelled_caught:
+                what = "an on_close function took longer than %g s and was cut short (error id %s)"
+                logger.error(what, seconds, error_id)
+        if cancelled is not None:
+            raise cancelled
 
     def __repr__(self) -> str:
         return f"<RequestContext of {self.http_request!r}>"

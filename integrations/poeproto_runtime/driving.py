@@ -24,7 +24,7 @@ from poeproto import (
     ToolResult,
     Wait,
 )
-from poeproto_runtime.transport import IncomingResponse, Transport
+from poeproto_runtime.transport import IncomingResponse, Transport, TransportCall
 
 R = TypeVar("R")
 
@@ -57,6 +57,7 @@ class FlowRun(Generic[R]):
         self.result: R | None = None
         self._flow = flow
         self._transport = transport
+        self._call: TransportCall | None = None
         self._run_tools = run_tools
         self._response: IncomingResponse | None = None
         self._resume: Callable[[], Effect] = flow.__next__
@@ -178,7 +179,8 @@ class FlowRun(Generic[R]):
                 return await self._response.receive()
             case SendRequest():
                 await self._finish_response()
-                self._response = await self._transport.send(effect.request)
+                self._call = self._call or self._transport.begin()
+                self._response = await self._call.send(effect.request)
                 return self._response.head
             case ReplyStarted():
                 self.started = True
@@ -186,7 +188,8 @@ class FlowRun(Generic[R]):
                 await self._drop_response()
             case Wait():
                 await self._finish_response()
-                await self._transport.sleep(effect.seconds)
+                assert self._call is not None, "a flow waits for the next time it sends"
+                await self._call.sleep(effect.seconds)
             case RunTools():
                 if self._run_tools is None:
                     raise LocalProtocolError("the flow has tools to run, and nobody here runs them")

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from poeproto import FetchForbidden
+from poeproto import FetchForbidden, InvalidValue
 
 # NAT64 (RFC 6052): the last four bytes are an IPv4 address.
 _NAT64 = IPv6Network("64:ff9b::/96")
@@ -20,6 +20,7 @@ _NOT_PUBLIC = (
     IPv4Network("192.0.0.0/24"),  # IETF protocol assignments (RFC 6890), those that are global included
     IPv4Network("192.88.99.0/24"),  # relays of 6to4 (RFC 7526)
     IPv4Network("168.63.129.16/32"),  # the host's agent, as a virtual machine in Azure sees it
+    IPv6Network("2001::/23"),  # IETF protocol assignments (RFC 2928), likewise
     IPv6Network("3fff::/20"),  # documentation (RFC 9637)
 )
 # The interface identifier of ISATAP (RFC 5214, 6.1), before the IPv4 address that it leads to; its "u" bit may be set.
@@ -31,13 +32,14 @@ _PORTS = {"http": 80, "https": 443}
 
 def _normalised(origins: Iterable[str]) -> frozenset[str]:
     if isinstance(origins, str):
-        raise TypeError(f"a list of origins is expected, got the string {origins!r}")
+        raise TypeError("a list of origins is expected, got a string")
     return frozenset(map(_origin, origins))
 
 
 def _origin(listed: str) -> str:
     """The origin as a URL's is written: in lower case, and without the port that its scheme has anyway."""
-    refused = ValueError(f"{listed!r} is not an origin as in https://files.example:8443")
+    # Without it: there may be a password in it.
+    refused = InvalidValue("this is not an origin as in https://files.example:8443", path="origins")
     given = listed.rstrip("/")
     try:
         parts = urlsplit(given)
@@ -53,7 +55,7 @@ def _origin(listed: str) -> str:
 
 @attrs.frozen(kw_only=True)
 class FetchPolicy:
-    """Allows https to public addresses, and whatever origins are listed.
+    """Allows https to public addresses at its own port, and whatever origins are listed.
 
     The address is checked after the name was resolved, and is the one that is then connected to, so that a name cannot
     change its meaning in between. No redirect is followed, and no key is sent.
@@ -73,12 +75,15 @@ class FetchPolicy:
         """Whether the origin is listed, so that its address does not matter.
 
         Raises:
-            FetchForbidden: when it is not, and its scheme is not https.
+            FetchForbidden: when it is not, and its scheme is not https, or its port another than 443: what answers at
+                other ports has most often not been meant for the world.
         """
         if origin in self.origins:
             return True
         if scheme != "https":
             raise FetchForbidden(f"only https URLs are fetched, and this is at {origin}")
+        if urlsplit(origin).port is not None:
+            raise FetchForbidden(f"only URLs without a port of their own are fetched, and this is at {origin}")
         return False
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import attrs
 
 from poeproto import (
     AttachmentExpired,
     FetchForbidden,
     HttpRequest,
+    HttpResponse,
     LimitExceeded,
     Limits,
     RemoteProtocolError,
@@ -23,8 +26,8 @@ from poeproto_runtime.outside import Outside
 _GONE = frozenset({403, 404, 410})
 
 
-async def fetch(url: str, outside: Outside, limits: Limits, max_size: int | None) -> bytes:
-    """The content at the URL; arguments and errors as in `poeproto.Context.fetch_attachment`."""
+async def fetch(url: str, outside: Outside, limits: Limits, max_size: int | None = None) -> HttpResponse:
+    """The response that brings what is at the URL; arguments and errors as in `poeproto.Context.fetch_attachment`."""
     if outside.fetch_policy is None:
         raise FetchForbidden("this server fetches nothing for its bots; a FetchPolicy would let it")
     size = limits.file_size if max_size is None else max_size
@@ -38,10 +41,10 @@ async def fetch(url: str, outside: Outside, limits: Limits, max_size: int | None
     finally:
         await outside.fetching.release()
     if response.status == 200 and response.content_coding == "identity":
-        return response.body
+        return response
     if response.status == 200:
         raise RemoteProtocolError(f"the attachment came packed as {response.content_coding!r}, which was not asked for")
-    # Without the URL, whose query opens the file to anyone.
+    # Without the URL, whose query opens the file to anyone, and which a server may repeat.
     message = f"fetching the attachment was answered with status {response.status}"
     kind = AttachmentExpired if response.status in _GONE else RequestRefused
-    raise refusal(kind, message, response, response.body, b"", limits)
+    raise refusal(kind, message, response, response.body, urlsplit(url).query.encode(), limits)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import anyio
@@ -32,42 +31,55 @@ class Outlet:
 
     The bot's task writes by itself as long as it can (`flush`), since waking another task for each lone event costs as
     much again as the event. Only when a burst ends because the bot waits for something, the rest of the burst is
-    handed to the writer's task (`run`), which also sends the heartbeats of a silent bot.
+    handed to a task of the outlet's own (`run`), and so are the heartbeats of a silent bot. Nothing here knows the
+    time: whether a write takes too long can be told from `writes` and `writing`.
 
     Args:
         channel: where the bytes go.
         limit: how many bytes may wait here for a slow peer; a bot that makes more waits with them.
-        heartbeat_seconds: the longest silence on the wire.
-        send_seconds: how long one write may take.
 
     Attributes:
         taken: how many bytes were given to the channel.
+        writes: how many writes were begun.
+        writing: whether one is under way.
+        closed: whether the end of the stream has been written, or is being written.
     """
 
-    def __init__(self, channel: Channel, limit: int, heartbeat_seconds: float, send_seconds: float) -> None:
+    __slots__ = (
+        "_broken",
+        "_channel",
+        "_gathered",
+        "_limit",
+        "_running",
+        "_size",
+        "_staying",
+        "_wake",
+        "_written",
+        "closed",
+        "taken",
+        "writes",
+        "writing",
+    )
+
+    def __init__(self, channel: Channel, limit: int) -> None:
         self._channel = channel
         self._limit = limit
-        self._heartbeat_seconds = heartbeat_seconds
-        self._send_seconds = send_seconds
         self.taken = 0
+        self.writes = 0
+        self.writing = False
+        self.closed = False
         self._gathered: list[bytes] = []
         self._size = 0
-        self._writing = False
-        self._written = anyio.Event()  # replaced by each task that waits for the end of a write
-        self._wake = anyio.Event()
-        self._write_began = self._last_write = time.monotonic()
-        self._closed = False
         self._broken = False
+        self._running = False
+        self._staying = True
+        self._written: anyio.Event | None = None  # where somebody waits for the end of a write
+        self._wake: anyio.Event | None = None  # where the outlet's own task waits
 
     @property
-    def full(self) -> bool:
-        """Whether more waits here than the limit says."""
-        return self._size >= self._limit
-
-    @property
-    def closed(self) -> bool:
-        """Whether the end of the stream has been written, or is being written."""
-        return self._closed
+    def room(self) -> int:
+        """How many bytes may be put here before it is full."""
+        return self._limit - self._size
 
     def put(self, data: bytes) -> bool:
         """Gather bytes for the next write; returns whether that makes it full."""
@@ -76,23 +88,42 @@ class Outlet:
             self._size += len(data)
         return self._size >= self._limit
 
-    def hand_over(self) -> None:
-        """Let the writer's task write what has gathered. Synchronous, so that it may be called between the moment a
-        coroutine suspends and the moment the loop gets hold of it, where nothing may be awaited.
+    def hand_over(self, *, staying: bool = True) -> bool:
+        """Let the outlet's own task write what has gathered; returns whether there is none yet, and `run` must be
+        started in one. Synchronous, so that it may be called between the moment a coroutine suspends and the moment the
+        loop gets hold of it, where nothing may be awaited.
+
+        Args:
+            staying: whether the task is to stay for what comes next. To start one takes longer than to wake it, and one
+                that waits takes memory.
         """
-        if self._gathered and not self._writing:
+        if not self._gathered or self.writing:
+            return False
+        self._staying = staying
+        if self._wake is not None:
             self._wake.set()
+        if self._running:
+            return False
+        self._running = True
+        return True
 
     async def flush(self) -> None:
         """Write what has gathered from this task. While the other one writes, wait only if there is too much already:
         it will find what was put here when it is done.
         """
-        if not self._writing:
-            if self._gathered:
-                await self._write()
-        elif self.full:
+        while self.writing:
+            if self._size < self._limit:
+                return
             await self._until_written()
-            await self.flush()
+        if not self._gathered:
+            return
+        self.writing = self._broken = True
+        self.writes += 1
+        try:
+            await self._channel.send(self._take())
+            self._broken = False
+        finally:
+            self._end_write()
 
     async def finish(self, tail: bytes) -> None:
         """Write what has gathered, the tail, and the end of the stream.
@@ -100,64 +131,50 @@ class Outlet:
         Raises:
             PeerGone: also when an earlier write was cut short by a deadline, since nobody knows how far it came.
         """
-        while self._writing:
+        while self.writing:
             await self._until_written()
         if self._broken:
             raise PeerGone("a write was cut short, so the stream cannot go on")
-        self._closed = True
+        self.closed = self.writing = True
+        self.writes += 1
         self.put(tail)
-        with within_send_seconds(self._send_seconds):
+        try:
             await self._channel.finish(self._take())
+        finally:
+            self._end_write()
 
-    async def run(self, heartbeat: Callable[[], bytes]) -> None:
-        """Write what is handed over, and a heartbeat after each silence, until cancelled.
+    async def run(self) -> None:
+        """Write what is handed over; `hand_over` says when to start this, and when it may end.
 
         Raises:
-            PeerGone: also when a write of the bot's task takes too long. It is watched from here, since a deadline
-                around each write would cost more than the write.
+            PeerGone: as the channel does.
         """
-        wait = self._heartbeat_seconds
-        while True:
-            with anyio.move_on_after(wait):
-                await self._wake.wait()
-                self._wake = anyio.Event()
-            wait = self._last_write + self._heartbeat_seconds - time.monotonic()
-            if self._closed:
-                wait = self._heartbeat_seconds
-                continue
-            if self._writing:
-                # The bot's task is at it. If it is stuck there, a heartbeat would be stuck behind it.
-                left = self._write_began + self._send_seconds - time.monotonic()
-                if left <= 0:
-                    raise PeerGone(_NOT_READING)
-                wait = min(left, self._heartbeat_seconds)
-                continue
-            if not self._gathered and wait <= 0:
-                self.put(heartbeat())
-                wait = self._heartbeat_seconds
-            while self._gathered and not self._closed and not self._writing:
-                with within_send_seconds(self._send_seconds):
-                    await self._write()
-                wait = self._heartbeat_seconds
-
-    async def _write(self) -> None:
-        self._writing = self._broken = True
-        self._write_began = time.monotonic()
         try:
-            await self._channel.send(self._take())
-            self._broken = False
+            while True:
+                while self._gathered and not self.writing and not self.closed:
+                    await self.flush()
+                if not self._staying:
+                    return
+                self._wake = anyio.Event()
+                await self._wake.wait()
         finally:
-            self._writing = False
-            self._last_write = time.monotonic()
+            self._running = False
+            self._wake = None
+
+    def _end_write(self) -> None:
+        self.writing = False
+        if self._written is not None:
             self._written.set()
+            self._written = None
 
     async def _until_written(self) -> None:
         self._written = anyio.Event()
         await self._written.wait()
 
     def _take(self) -> bytes:
-        data = self._gathered[0] if len(self._gathered) == 1 else b"".join(self._gathered)
-        self._gathered.clear()
+        gathered = self._gathered
+        data = gathered[0] if len(gathered) == 1 else b"".join(gathered)
+        gathered.clear()
         self.taken += self._size
         self._size = 0
         return data

@@ -25,6 +25,7 @@ from poeproto import (
     SettingsResponse,
     insert_attachments,
 )
+from poeproto.http import without_key
 from poeproto_runtime.channel import Channel, PeerGone
 from poeproto_runtime.context import RequestContext
 from poeproto_runtime.observing import Hooks, Progress
@@ -34,6 +35,7 @@ from poeproto_runtime.routes import Route, checked_routes
 from poeproto_runtime.stepping import cancellation_is_ours
 from poeproto_runtime.streaming import ReplyStream
 from poeproto_runtime.syncing import syncing_settings
+from poeproto_runtime.watching import Watch
 
 logger = logging.getLogger("poeproto")
 
@@ -91,6 +93,7 @@ class BotService:
         self._hooks = hooks or Hooks()
         self._sync_settings = sync_settings
         self._streams: set[ReplyStream] = set()
+        self._watch = Watch(min(self.limits.heartbeat_seconds, self.limits.send_seconds))
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -163,7 +166,7 @@ class BotService:
             context = RequestContext(head, route, self.limits, self.outside, request, exchange)
             if route.bot.attachment_templates is not None:
                 request = insert_attachments(request, route.bot.attachment_templates)
-            stream = ReplyStream(route.bot, exchange, channel, context, progress)
+            stream = ReplyStream(route.bot, exchange, channel, context, progress, self._watch)
             self._streams.add(stream)
             try:
                 await stream.run(request)
@@ -205,7 +208,7 @@ def _log_refusal(head: RequestHead, path: str, response: HttpResponse, why: str)
     if head.method not in ("GET", "HEAD"):
         # What the peer chose must not look like another line of the log.
         line = "".join(character if character.isprintable() else "\ufffd" for character in why)
-        logger.warning("%s %s refused: %d %s", head.method, quote(path), response.status, line)
+        logger.warning("%s %s refused: %d %s", head.method, without_key(quote(path)), response.status, line)
 
 
 async def _call(route: Route, request: Request, context: RequestContext) -> SettingsResponse | None:
@@ -221,7 +224,7 @@ async def _call(route: Route, request: Request, context: RequestContext) -> Sett
             await bot.on_reaction(request, context)
         case ReportErrorRequest():
             # Poe tells a bot's author nowhere else.
-            logger.warning("Poe reports an error of the bot: %s %s", request.message, request.metadata)
+            logger.warning("Poe reports an error of the bot: %r %s", request.message, request.metadata)
             await bot.on_error(request, context)
         case _:
             raise TypeError(f"{type(request).__name__} is not a call")

@@ -13,25 +13,17 @@ T = TypeVar("T")
 
 
 @types.coroutine
-def noticing_suspension(awaitable: Awaitable[T], on_suspend: Callable[[], None]) -> Generator[Any, Any, T]:
-    """Await the awaitable; if that takes waiting, call `on_suspend` once, just before the loop takes over.
+def noticing_suspensions(awaitable: Awaitable[T], on_suspend: Callable[[], None]) -> Generator[Any, Any, T]:
+    """Await the awaitable; whenever that takes waiting, call `on_suspend`, just before the loop takes over.
 
-    This is what ``await`` does (PEP 380, "Formal Semantics"), with a hook at the first suspension. The hook must not
-    await: the loop's own bookkeeping for the suspension under way has begun, and trio counts on it.
+    This is what ``await`` does (PEP 380, "Formal Semantics"), with a hook at each suspension. The hook must not await:
+    the loop's own bookkeeping for the suspension under way has begun, and trio counts on it.
     """
     iterator = awaitable.__await__()
     try:
         yielded = iterator.send(None)
-    except StopIteration as stop:
-        return stop.value
-    on_suspend()
-    return (yield from _resuming(iterator, yielded))
-
-
-def _resuming(iterator: Generator[Any, Any, T], yielded: object) -> Generator[Any, Any, T]:
-    """Go on awaiting what has been stepped once by hand, and yielded this."""
-    try:
         while True:
+            on_suspend()
             try:
                 sent = yield yielded
             except BaseException as exc:  # noqa: BLE001 - handed on, whatever it is
@@ -40,9 +32,6 @@ def _resuming(iterator: Generator[Any, Any, T], yielded: object) -> Generator[An
                 yielded = iterator.send(sent)
     except StopIteration as stop:
         return stop.value
-
-
-resumed = types.coroutine(_resuming)
 
 
 def as_events(answer: object) -> AsyncIterator[Event | str]:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from types import AsyncGeneratorType
 
 import anyio
 import anyio.lowlevel
 
 from poeproto import Bot, BotExchange, Done, Error, Event, LocalProtocolError, Meta, QueryRequest, State, Text
+from poeproto._typecheck import NO_EXTRA
 from poeproto_runtime.bot_failures import error_meant_by
 from poeproto_runtime.channel import Channel, PeerGone
 from poeproto_runtime.context import RequestContext
 from poeproto_runtime.observing import Progress
 from poeproto_runtime.outlet import Outlet
-from poeproto_runtime.stepping import as_events, cancellation_is_ours, close_events, noticing_suspension, resumed
+from poeproto_runtime.stepping import as_events, cancellation_is_ours, close_events, noticing_suspensions
+from poeproto_runtime.watching import Watch
 
 logger = logging.getLogger("poeproto")
 
@@ -24,6 +28,16 @@ _STOPPED = "This bot's server is restarting."
 _TOO_LATE = "This bot took too long to answer."
 _NO_ANSWER = "This bot gave no answer."
 
+# What the room for a run of texts is while the bot's next event is one that it waited for, and goes out by itself; and
+# after such an event, until another follows without waiting.
+_ALONE = -1
+_UNKNOWN = 0
+# Texts that are encoded together are held as they are until then: no more of them than pays, in characters. In JSON a
+# character takes six bytes at most, and the record around a text 31.
+_LONGEST_RUN = 8192
+_WIDEST = 6
+_FRAME = 31
+
 _LAST = frozenset({Error, Done})
 _OPEN = frozenset({State.OPENED, State.UNANSWERED, State.ANSWERED})
 
@@ -31,39 +45,69 @@ _OPEN = frozenset({State.OPENED, State.UNANSWERED, State.ANSWERED})
 class ReplyStream:
     """One reply under way.
 
-    Three tasks share it: the bot's, which also writes; the outlet's; and one that waits for the peer's departure and
-    then cancels the other two. The bot's failure becomes an `error` event, its details a log record with the same id.
+    The bot's task also writes. When it waits for the first time, two more come to share the reply: one that waits for
+    the peer's departure and then cancels the others, and, all replies together, the one of `Watch`. The bot's failure
+    becomes an `error` event, its details a log record with the same id.
     """
 
+    __slots__ = (
+        "_bot",
+        "_bot_scope",
+        "_channel",
+        "_context",
+        "_exchange",
+        "_limits",
+        "_outlet",
+        "_progress",
+        "_quiet_since",
+        "_room",
+        "_stopped",
+        "_tasks",
+        "_texts",
+        "_variables",
+        "_watch",
+        "_writes_seen",
+    )
+
     def __init__(
-        self, bot: Bot, exchange: BotExchange, channel: Channel, context: RequestContext, progress: Progress
+        self,
+        bot: Bot,
+        exchange: BotExchange,
+        channel: Channel,
+        context: RequestContext,
+        progress: Progress,
+        watch: Watch,
     ) -> None:
         self._bot = bot
         self._exchange = exchange
         self._channel = channel
         self._context = context
         self._progress = progress
-        self._limits = limits = context.limits
-        self._outlet = Outlet(channel, limits.write_buffer, limits.heartbeat_seconds, limits.send_seconds)
+        self._watch = watch
+        self._limits = context.limits
+        self._outlet = Outlet(channel, context.limits.write_buffer)
         self._stopped = False
         self._bot_scope = anyio.CancelScope()
+        self._tasks = anyio.create_task_group()
+        self._variables: contextvars.Context | None = None  # those of the bot's task, once others share the reply
+        self._texts: list[str] = []  # plain ones in a row, which are encoded together
+        self._room = _ALONE
+        self._writes_seen = 0
+        self._quiet_since = 0.0
 
     async def run(self, request: QueryRequest) -> None:
         """Answer the query; returns when the answer has been sent, or the peer has gone."""
         try:
-            async with anyio.create_task_group() as tasks:
+            async with self._tasks:
                 try:
-                    await self._channel.start(self._exchange.begin())
-                    self._progress.status = 200
-                    tasks.start_soon(self._leave_with_peer, tasks.cancel_scope)
-                    tasks.start_soon(self._write, tasks.cancel_scope)
-                    await self._outlet.finish(await self._run_bot(request))
+                    await noticing_suspensions(self._answer(request), self._waits)
                     self._progress.complete = True
                 except PeerGone:
                     logger.debug("the peer went away during its reply")
                 finally:
                     self._progress.events, self._progress.bytes = self._exchange.events, self._outlet.taken
-                    tasks.cancel_scope.cancel()
+                    if self._variables is not None:
+                        self._give_up()
                     await self._context.close(self._progress.id)
         except* Exception as group:
             # On trio, what a bot's tasks raise while they are cancelled comes together with the cancellation, and is
@@ -75,22 +119,67 @@ class ReplyStream:
         self._stopped = True
         self._bot_scope.cancel()
 
-    async def _leave_with_peer(self, scope: anyio.CancelScope) -> None:
+    # --- beside the bot
+
+    def start_soon(self, run: Callable[..., Awaitable[None]], *arguments: object) -> None:
+        """Start a task, which is cancelled when the stream ends."""
+        assert self._variables is not None, "the stream waits"
+        self._variables.run(self._tasks.start_soon, run, *arguments)
+
+    def look(self, now: float, pause: float) -> None:
+        """Give up on a peer that does not read, and break the silence of a bot."""
+        outlet = self._outlet
+        if outlet.writes != self._writes_seen:
+            self._writes_seen, self._quiet_since = outlet.writes, now
+            return
+        quiet = now - self._quiet_since  # or up to a pause more
+        if outlet.writing:
+            if quiet + pause / 2 >= self._limits.send_seconds:
+                logger.debug("the peer does not read what it is sent")
+                self._give_up()
+        elif quiet + 2 * pause > self._limits.heartbeat_seconds and not outlet.closed:
+            # A bot that has sent its own Done may still be cleaning up, and the end of the body waits for that.
+            if self._exchange.our_state is not State.DONE:
+                outlet.put(self._exchange.heartbeat())
+            if outlet.hand_over(staying=False):
+                self.start_soon(self._write)
+
+    def _waits(self) -> None:
+        """Called when the bot's task is about to wait, and must not be held up."""
+        self._room = _ALONE
+        if self._texts:
+            self._encode_texts()
+        if self._variables is None:
+            self._variables = contextvars.copy_context()
+            self.start_soon(self._leave_with_peer)
+            self._quiet_since = anyio.current_time()
+            self._watch.add(self)
+        if self._outlet.hand_over():
+            self.start_soon(self._write)
+
+    def _give_up(self) -> None:
+        self._watch.discard(self)
+        self._tasks.cancel_scope.cancel()
+
+    async def _leave_with_peer(self) -> None:
         await self._channel.departed()
         # Servers report the end of an exchange as a departure, too, from within the call that ends it: cancelling that
         # would catch them halfway through closing the connection, or making it ready for the next request.
         if not self._outlet.closed:
-            scope.cancel()
+            self._give_up()
 
-    async def _write(self, scope: anyio.CancelScope) -> None:
+    async def _write(self) -> None:
         try:
-            await self._outlet.run(self._heartbeat)
+            await self._outlet.run()
         except PeerGone:
-            scope.cancel()
+            self._give_up()
 
-    def _heartbeat(self) -> bytes:
-        # A bot that has sent its own Done may still be cleaning up, and the end of the body waits for that.
-        return b"" if self._exchange.our_state is State.DONE else self._exchange.heartbeat()
+    # --- the bot
+
+    async def _answer(self, request: QueryRequest) -> None:
+        await self._channel.start(self._exchange.begin())
+        self._progress.status = 200
+        await self._outlet.finish(await self._run_bot(request))
 
     async def _run_bot(self, request: QueryRequest) -> bytes:
         """Send the bot's events, and return the bytes that end the stream."""
@@ -127,58 +216,71 @@ class ReplyStream:
         return b"" if state is State.DONE else files + self._exchange.send(Done())
 
     async def _send_events(self, request: QueryRequest) -> None:
-        outlet, send, put = self._outlet, self._exchange.send, self._outlet.put
+        exchange, outlet, texts = self._exchange, self._outlet, self._texts
         posted = self._context.posted
         await self._context.prepare()
         events = as_events(self._bot.get_response(request, self._context))
+        first = True
+        size = 0
         try:
-            alone = first = True  # the first event; alone is each that the bot waited for, too
-            while True:
-                # The first step of `await events.__anext__()` by hand, as noticing_suspension does it, but without an
-                # object for each event of a burst.
-                step = events.__anext__().__await__()
-                try:
-                    yielded = step.send(None)
-                except StopIteration as stop:
-                    event: Event | str = stop.value
-                except StopAsyncIteration:
-                    return
-                else:
-                    outlet.hand_over()
-                    try:
-                        event = await resumed(step, yielded)
-                    except StopAsyncIteration:
-                        return
-                    alone = True
+            async for event in events:
                 kind = type(event)
+                plain = kind is Text and event.index is None and event.extra is NO_EXTRA
+                text = event.text if plain else event
+                if type(text) is str:
+                    size += len(text) + _FRAME
+                    if size <= self._room and not posted:
+                        texts.append(text)
+                        continue
+                if texts:
+                    self._encode_texts()
                 if kind is Meta:
                     if self._context.was_overtaken(event):
                         continue
                 elif posted:
-                    put(self._files())
-                full = put(send(Text(event) if isinstance(event, str) else event))
+                    outlet.put(self._files())
+                full = outlet.put(exchange.send(Text(event) if isinstance(event, str) else event))
                 if kind in _LAST:
-                    if first and self._exchange.events:
+                    if first and exchange.events:
                         await self._tell_first_event()  # files went before it
                     return
-                if alone:
-                    alone = False
+                size = 0
+                if self._room == _ALONE:
                     await outlet.flush()
                     if first:
                         first = False
                         self._progress.first_event()
-                elif full:
-                    await outlet.flush()
-                    # A server's own send need not suspend, and a bot that never does must not keep the loop.
-                    await anyio.lowlevel.checkpoint()
+                    self._room = _UNKNOWN
+                else:
+                    if full:
+                        await outlet.flush()
+                        # A server's own send need not suspend, and a bot that never does must not keep the loop.
+                        await anyio.lowlevel.checkpoint()
+                    self._room = self._room_for_texts()
         finally:
+            if texts:
+                self._encode_texts()
             await self._close(events)
 
+    def _room_for_texts(self) -> int:
+        """How large a run of plain texts may become, in characters and frames, so that it breaks no limit: then the
+        one that does is sent by itself, and heard about.
+        """
+        exchange = self._exchange
+        room = min(_LONGEST_RUN, self._outlet.room // _WIDEST)
+        return min(room, exchange.text_left, exchange.events_left * _FRAME)
+
+    def _encode_texts(self) -> None:
+        self._outlet.put(self._exchange.send_texts(self._texts))
+        self._texts.clear()
+
     async def _close(self, events: AsyncIterator[Event | str]) -> None:
+        if isinstance(events, AsyncGeneratorType) and events.ag_frame is None:
+            return  # it has come to its end
         # Here, because a scope or task group that the bot holds open around a `yield` can be left only where it was
         # entered. For the same reason the deadline is the bot's own: another scope would lie between.
         self._bot_scope.deadline = min(self._bot_scope.deadline, anyio.current_time() + self._limits.cleanup_seconds)
-        await noticing_suspension(close_events(events), self._outlet.hand_over)
+        await close_events(events)
 
     async def _tell_first_event(self) -> None:
         await self._outlet.flush()

@@ -32,8 +32,8 @@ class IncomingResponse(Protocol):
         ...
 
 
-class Transport(Protocol):
-    """Sends requests, on asyncio, on trio, or without either."""
+class TransportCall(Protocol):
+    """One call of somebody's: a request, and what is sent again or after it."""
 
     async def send(self, request: HttpRequest) -> IncomingResponse:
         """Send a request, and wait for the head of the response. No redirect is followed, and nothing tried again.
@@ -45,7 +45,19 @@ class Transport(Protocol):
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait before the next request.
+
+        Raises:
+            DeadlineExceeded: at once, where the call's time would be over by then.
+        """
+        ...
+
+
+class Transport(Protocol):
+    """Sends requests, on asyncio, on trio, or without either."""
+
+    def begin(self) -> TransportCall:
+        """A call, whose time runs from here."""
         ...
 
 

@@ -61,14 +61,14 @@ class Simulator(BotApp):
         balance: what a user may spend at first, in thousandths of a US cent.
         api_key: the first user's key, by which bots are called without a user interface.
         limits: the bounds of every exchange.
-        fetch_origins: the servers that files may be fetched from for uploads by URL, as in ``http://127.0.0.1:8000``.
+        fetch_origins: the origins that files may be fetched from for uploads by URL, as in ``http://127.0.0.1:8000``.
             The simulator's own files can be had without.
         address: where the simulator is reached: for the URLs of files, by default where the last request went; and for
             the calls of bots that run in it, which have no default.
 
     Raises:
         OSError: when the database cannot be used.
-        LocalProtocolError: when one of the origins is no URL.
+        LocalProtocolError: when one of the origins is none.
 
     Attributes:
         address: where the simulator is reached, without a slash at the end.

@@ -6,34 +6,43 @@ from collections.abc import Iterable
 
 import attrs
 
-from poeproto import HttpRequest, HttpResponse, Limits, PoeprotoError, RetryPolicy, call_flow
-from poeproto.http import UNPACKED
-from poeproto_h11 import Origin, Timeouts
-from poeproto_h11.backends import anyio_backend
-from poeproto_h11.origins import split_url
-from poeproto_h11.pool import Pool
-from poeproto_h11.transport import H11Transport
-from poeproto_runtime.driving import FlowRun
+from poeproto import FetchForbidden, HttpResponse, Limits, PoeprotoError, RequestRefused, RetryPolicy
+from poeproto_h11.outside import make_outside
+from poeproto_runtime import FetchPolicy
+from poeproto_runtime.fetching import fetch
 from poeproto_simulator.refusals import Refused
+
+
+@attrs.frozen(kw_only=True)
+class ListedAlone(FetchPolicy):
+    """Allows the origins that are listed, and nothing besides.
+
+    Whoever can call the simulator could otherwise have it fetch for them.
+    """
+
+    def check_origin(self, scheme: str, origin: str) -> bool:
+        """As `FetchPolicy.check_origin`."""
+        if origin not in self.origins:
+            allow = f"poeproto simulate --fetch-from {origin} allows it, and Simulator(fetch_origins=[...])"
+            raise FetchForbidden(f"fetching from {origin} has not been allowed; {allow}")
+        return True
 
 
 class Fetcher:
     """Fetches files over HTTP from a list of servers; redirects are not followed.
-
-    From anywhere else nothing is fetched: whoever can call the simulator could read what only this machine can.
 
     Args:
         origins: the servers, as in ``https://files.example``.
         limits: `Limits.file_size` is kept.
 
     Raises:
-        LocalProtocolError: when an origin is no URL.
+        LocalProtocolError: when an origin is none.
     """
 
     def __init__(self, origins: Iterable[str] = (), limits: Limits | None = None) -> None:
-        self._origins: frozenset[Origin] = frozenset(split_url(origin)[0] for origin in origins)
-        limits = limits or Limits()
-        self._limits = attrs.evolve(limits, answer_size=limits.file_size)
+        self._limits = limits or Limits()
+        policy, once = ListedAlone(origins=origins), RetryPolicy(attempts=1)
+        self._outside = make_outside(self._limits, fetch_policy=policy, retry=once)
 
     async def fetch(self, url: str) -> HttpResponse:
         """The file: the body of the response, of the ``Content-Type`` it was sent with.
@@ -42,26 +51,10 @@ class Fetcher:
             Refused: with status 403 for a server that was not allowed, 400 when there is no file to be had.
         """
         try:
-            origin, _ = split_url(url)
-            if origin not in self._origins:
-                raise Refused(403, f"fetching from {origin} has not been allowed")
-            response = await self._get(url)
+            return await fetch(url, self._outside, self._limits)
+        except FetchForbidden as exc:
+            raise Refused(403, str(exc)) from exc
+        except RequestRefused as exc:
+            raise Refused(400, f"the file could not be fetched: status {exc.status}") from exc
         except PoeprotoError as exc:
             raise Refused(400, f"the file could not be fetched: {exc}") from exc
-        if response.status != 200:
-            raise Refused(400, f"the file could not be fetched: status {response.status}")
-        if response.content_coding != "identity":
-            raise Refused(400, f"the file could not be fetched: it came packed as {response.content_coding!r}")
-        return response
-
-    async def _get(self, url: str) -> HttpResponse:
-        backend = anyio_backend()
-        pool = Pool(backend.connect)
-        run = FlowRun(
-            call_flow(HttpRequest("GET", url, [UNPACKED]), limits=self._limits, retry=RetryPolicy(attempts=1)),
-            H11Transport(pool, backend, self._limits, Timeouts()),
-        )
-        try:
-            return await run.run()
-        finally:
-            await pool.aclose()

@@ -20,6 +20,7 @@ from poeproto import (
     encode_settings,
 )
 from poeproto.auth import access_key_set
+from poeproto.http import without_path
 
 # Ten dollars, in thousandths of a cent.
 DEFAULT_BALANCE = 1_000_000
@@ -42,6 +43,10 @@ class Account:
     balance: int = DEFAULT_BALANCE
 
 
+def _shown(url: str | None) -> str:
+    return "None" if url is None else without_path(url)
+
+
 @attrs.frozen(kw_only=True)
 class RegisteredBot:
     """A bot that the simulated Poe knows: run in this process, or called by its URL.
@@ -57,7 +62,7 @@ class RegisteredBot:
 
     name: str
     access_key: str | None = attrs.field(default=None, repr=False)
-    url: str | None = None
+    url: str | None = attrs.field(default=None, repr=_shown)
     bot: Bot | None = None
     settings: SettingsResponse | None = None
     made_up: bool = False

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from hmac import compare_digest
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -49,6 +50,13 @@ def test_a_key_that_cannot_travel_is_refused_without_being_shown(bad: str | byte
         access_key_set([KEY, bad])
 
 
+@pytest.mark.parametrize("bad", [None, 5, ["abc"], bytearray(b"abc")])
+def test_a_key_of_another_type_is_refused_without_being_shown(bad: Any) -> None:
+    with pytest.raises(TypeError, match="access key number 2 must be str or bytes, got a value of type ") as caught:
+        access_key_set([KEY, bad])
+    assert "abc" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("authorization", "key"),
     [
@@ -59,6 +67,13 @@ def test_a_key_that_cannot_travel_is_refused_without_being_shown(bad: str | byte
         (b"Bearer a=b/c+d", b"a=b/c+d"),
         (b"Bearer a b", b"a b"),
         (b"Bearer abc\xff", b"abc\xff"),
+        (b"\tBearer \tabc\t", b"abc"),
+        (b"Bearer abc\x0b", b"abc\x0b"),
+        (b"Bearer abc\0", b"abc\0"),
+        (b"\nBearer abc", None),
+        (b"Bearer\tabc", None),
+        (b"Bearer\xa0abc", None),
+        ("B\u0435arer abc".encode(), None),
         (b"Bearer", b""),
         (b"Bearer ", b""),
         (b"Basic abc", None),

@@ -105,3 +105,65 @@ def test_texts_in_a_row_are_sent_the_short_way(monkeypatch: pytest.MonkeyPatch) 
     exchange.send(Text("2"))
     monkeypatch.setattr(exchange, "_send", None)
     assert exchange.send(Text("3")) == b'event: text\ndata: {"text":"3"}\n\n'
+
+
+# --- several at once
+
+A_RECORD = b'event: text\ndata: {"text":"a"}\n\n'
+TEXTS: list[Any] = ["", "a", "é🐈", '"\\\n\r\u2028\0', "\ud83d", Shout("a"), "x" * 30]
+AROUND: list[Any] = [Meta(), Text("a"), Text("a", 1), Data("m"), Error(), Done()]
+
+
+def one_by_one(exchange: BotExchange, texts: list[Any]) -> bytes | None:
+    """What they are when each is sent by itself; None where one cannot be."""
+    try:
+        return b"".join([exchange.send(Text(text)) for text in texts])
+    except LocalProtocolError:
+        return None
+
+
+def at_once(exchange: BotExchange, texts: list[Any]) -> bytes | None:
+    before = exchange.our_state, exchange.events, exchange.text_left
+    try:
+        return exchange.send_texts(texts)
+    except LocalProtocolError:
+        assert before == (exchange.our_state, exchange.events, exchange.text_left), "nothing was written"
+        return None
+
+
+@settings(max_examples=500)
+@given(
+    st.builds(Limits, text_length=st.integers(1, 80), events=st.integers(1, 12)),
+    st.sampled_from(AROUND),
+    st.lists(st.one_of(st.sampled_from(TEXTS), st.text(max_size=10)), max_size=10),
+    st.sampled_from(AROUND),
+)
+def test_texts_at_once_are_what_they_are_one_by_one(limits: Limits, before: Any, texts: list[Any], after: Any) -> None:
+    both = begun(limits), begun(limits)
+    check_alike(*both, before)
+    sent = at_once(both[0], texts)
+    assert sent == one_by_one(both[1], texts)
+    if sent is not None:
+        check_alike(*both, after)
+
+
+def check_alike(one: BotExchange, other: BotExchange, event: Any) -> None:
+    assert outcomes(one, one.send, [event]) == outcomes(other, other.send, [event])
+
+
+@pytest.mark.parametrize("wrong", [5, None, b"a", Text("a")])
+def test_only_strings_are_texts(wrong: Any) -> None:
+    exchange = begun()
+    with pytest.raises(LocalProtocolError, match="only strings"):
+        exchange.send_texts(["a", wrong])
+    assert exchange.send_texts(["a"]) == A_RECORD
+
+
+def test_what_is_left_is_counted_down() -> None:
+    exchange = begun(Limits(events=10, text_length=100))
+    assert (exchange.events_left, exchange.text_left) == (10, 100)
+    exchange.send(Meta())
+    exchange.send(Text("abc"))
+    exchange.send_texts(["d", "efg"])
+    exchange.send(Text("another answer", 1))
+    assert (exchange.events_left, exchange.text_left) == (5, 93)

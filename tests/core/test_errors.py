@@ -18,7 +18,9 @@ from poeproto import (
     FileTooLarge,
     FunctionCall,
     HttpResponse,
+    IncompleteChunkedBody,
     IncompleteReply,
+    IncompleteSizedBody,
     InsufficientFunds,
     InvalidValue,
     LimitExceeded,
@@ -62,6 +64,8 @@ PARENTS: list[tuple[type[Exception], type[Exception]]] = [
     (ConnectFailed, TransportError),
     (DeadlineExceeded, TransportError),
     (ConnectionLost, TransportError),
+    (IncompleteChunkedBody, ConnectionLost),
+    (IncompleteSizedBody, ConnectionLost),
 ]
 
 

@@ -153,6 +153,17 @@ def test_a_connection_that_was_lost_is_given_up_before_another_try() -> None:
     assert driver.closed == 1
 
 
+@pytest.mark.parametrize("failure", [BUSY, ConnectFailed("no")])
+def test_without_time_for_another_try_the_first_counts(failure: HttpResponse | PoeprotoError) -> None:
+    driver = FlowDriver([failure, HttpResponse(200)], longest_wait=0.4)
+    if isinstance(failure, HttpResponse):
+        assert driver.run(call_flow(HttpRequest("POST", URL))) == failure
+    else:
+        with pytest.raises(ConnectFailed):
+            driver.run(call_flow(HttpRequest("POST", URL)))
+    assert (len(driver.requests), driver.waits) == (1, [])
+
+
 def test_an_answer_has_a_bound() -> None:
     with pytest.raises(LimitExceeded) as caught:
         FlowDriver([HttpResponse(200, [], b"x" * 11)]).run(

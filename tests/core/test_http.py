@@ -112,14 +112,48 @@ def test_headers_and_body_are_empty_by_default() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["Authorization", "authorization", b"AUTHORIZATION", "Proxy-Authorization", "Cookie", "Set-Cookie"]
-)
+    "name",
+    [
+        "Authorization", "authorization", b"AUTHORIZATION", "Proxy-Authorization", "Cookie", "Set-Cookie",
+        "X-Api-Key", "Location", "X-Request-Id", "Server",
+    ],
+)  # fmt: skip
 def test_a_repr_never_shows_credentials(name: str | bytes) -> None:
     for head in heads([("accept", "text/html"), (name, f"Bearer {SECRET}"), (name, SECRET)]):
         for text in (repr(head), str(head), f"{head!r:.1000}", repr([head])):
             assert SECRET not in text
             assert "text/html" in text
             assert text.count("<hidden>") == 2
+
+
+def test_what_a_peer_repeats_in_a_plain_header_is_hidden_as_well() -> None:
+    key = "0123456789abcdefABCDEF0123456789"
+    for head in heads([("content-type", f"text/{key}; charset=utf-8"), ("retry-after", key)]):
+        assert key not in repr(head)
+        assert "text/<hidden>; charset=utf-8" in repr(head)
+    for head in heads([("content-type", "application/x-www-form-urlencoded"), ("content-length", "123456789012345")]):
+        assert "<hidden>" not in repr(head)
+
+
+@pytest.mark.parametrize(
+    ("target", "shown"),
+    [
+        ("/bot/update_settings/b/the-key/1.2", "/bot/update_settings/b/…"),
+        ("/bot/update_settings/b/the/key/1.2?x", "/bot/update_settings/b/…?…"),
+        ("/bot/fetch_settings/b/the-key?x=1", "/bot/fetch_settings/b/…?…"),
+        ("http://h/bot/fetch_settings/b/the-key", "http://h/bot/fetch_settings/b/…"),
+        ("/bot/update_settings/b", "/bot/update_settings/b"),
+        ("/bot/settings/b/c", "/bot/settings/b/c"),
+    ],
+)
+def test_a_target_does_not_show_the_key_that_some_of_poes_paths_hold(target: str, shown: str) -> None:
+    assert f"target={shown!r}" in repr(RequestHead("POST", target))
+
+
+def test_endpoints_do_not_show_credentials() -> None:
+    shown = repr(Endpoints("https://me:the-key@h/x", "http://h:1/root"))
+    assert shown == "Endpoints(api='https://h/…', files='http://h:1/root')"
+    assert repr(Endpoints.at("https://h?key=the-key")) == "Endpoints(api='https://h/…', files='https://h/…')"
 
 
 def test_hiding_is_for_the_repr_alone() -> None:
@@ -219,6 +253,10 @@ def test_a_content_coding_is_identity_unless_it_says_otherwise() -> None:
     assert ResponseHead(200).content_coding == "identity"
     assert ResponseHead(200, [("content-encoding", "")]).content_coding == "identity"
     assert HttpResponse(200, [("Content-Encoding", " GZip ")]).content_coding == "gzip"
+    # A list, in one header or over several (RFC 9110, 5.3).
+    lines = [("content-encoding", "identity"), ("content-type", "a/b"), ("content-encoding", "br, ,Identity,GZIP")]
+    assert ResponseHead(200, lines).content_coding == "br, gzip"
+    assert ResponseHead(200, [("content-encoding", "identity, ")] * 2).content_coding == "identity"
 
 
 def test_a_response_of_a_body_declares_it() -> None:

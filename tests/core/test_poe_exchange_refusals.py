@@ -6,8 +6,11 @@ import pytest
 
 from poeproto import (
     Done,
+    Error,
     Limits,
+    Message,
     PoeExchange,
+    QueryRequest,
     ReportErrorRequest,
     Request,
     RequestRefused,
@@ -15,6 +18,7 @@ from poeproto import (
     SettingsRequest,
     State,
     Text,
+    encode_event,
 )
 from poeproto.testing import TEST_ACCESS_KEY, bytewise, cut_at, sample_query
 
@@ -66,6 +70,12 @@ def test_an_endless_refusal_ends_when_its_start_was_read(last: int) -> None:
         ([("content-type", "text/event-streams")], "type 'text/event-streams'"),
         ([("content-type", "text/event-stream"), ("content-encoding", "gzip")], "as 'gzip'"),
         ([("content-type", "text/event-stream"), ("content-encoding", "br")], "as 'br'"),
+        ([("content-type", "text/event-stream"), *[("content-encoding", coding) for coding in ("", "br")]], "as 'br'"),
+        # What a message quotes is short, and nothing in it obeyed.
+        ([("content-type", "\x1b[31m")], r"type '\x1b[31m'"),
+        ([("content-type", "x" * 100)], f"type '{'x' * 100}'"),
+        ([("content-type", "x" * 101)], "type <101 characters> instead"),
+        ([("content-type", "text/event-stream"), ("content-encoding", "x" * 101)], "as <101 characters>,"),
     ],
 )
 def test_an_answer_that_is_no_plain_stream_is_a_refusal(headers: list[tuple[str, str]], told: str) -> None:
@@ -104,3 +114,11 @@ def test_a_refusal_that_repeats_our_key_does_not_bring_it_into_the_error(cut: in
     with pytest.raises(RequestRefused) as caught:
         exchange.receive_eof()
     assert caught.value.body_start == b"no such key: <hidden>!"
+
+
+def test_an_error_event_that_repeats_the_key_does_not_show_it() -> None:
+    exchange = PoeExchange(TEST_ACCESS_KEY)
+    exchange.send(QueryRequest([Message("user", "hello")]), "https://bot.invalid/")
+    exchange.receive_head(ResponseHead(200, [("content-type", "text/event-stream")]))
+    [error] = exchange.receive_data(encode_event(Error(text=f"I was asked with {TEST_ACCESS_KEY}")))
+    assert error == exchange.fold.error == Error(text="I was asked with <hidden>")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import re
 
 import pytest
 from hypothesis import given
@@ -146,6 +147,7 @@ KEPT_OF_HELLO = size_kept(Text("hello"))
     [
         (Limits(event_size=len(HELLO) + 20), "event_size"),
         (Limits(answer_size=2 * KEPT_OF_HELLO), "answer_size"),
+        (Limits(answer_events=2), "answer_events"),
     ],
 )
 def test_more_than_a_limit_is_an_error_after_what_was_good(limits: Limits, limit: str) -> None:
@@ -154,11 +156,11 @@ def test_more_than_a_limit_is_an_error_after_what_was_good(limits: Limits, limit
     assert events == [Text("hello")] * 2
     assert isinstance(error, LimitExceeded)
     assert error.limit == limit
-    assert f"than {getattr(limits, limit)} bytes" in str(error)
+    assert re.search(rf"than {getattr(limits, limit)} (bytes|events)$", str(error))
 
 
-def test_a_reply_at_the_limit_is_read_with_its_end() -> None:
-    limits = Limits(answer_size=2 * KEPT_OF_HELLO)
+@pytest.mark.parametrize("limits", [Limits(answer_size=2 * KEPT_OF_HELLO), Limits(answer_events=2)])
+def test_a_reply_at_the_limit_is_read_with_its_end(limits: Limits) -> None:
     events, error = same_however_cut(lambda: asked(head=STREAM, limits=limits), HELLO * 2 + DONE)
     assert (events, error) == ([Text("hello"), Text("hello"), Done()], None)
 

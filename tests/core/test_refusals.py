@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from poeproto import HttpResponse, Limits, RequestRefused
-from poeproto.refusals import refusal, size_to_keep
+from poeproto import Error, HttpResponse, Limits, RequestRefused
+from poeproto.refusals import error_without_key, refusal, size_to_keep, why_refused
 from poeproto.testing import TEST_ACCESS_KEY
 
 KEY = TEST_ACCESS_KEY.encode()
@@ -97,3 +97,37 @@ def test_the_reason_does_not_show_the_key() -> None:
         assert message(b'{"error": "wrong: ' + shown + b'!"}') == "no: wrong: <hidden>!"
     assert message(b'{"error": "' + b"x" * 190 + escaped + b'"}') == "no: " + "x" * 190 + "<hidden>"
     assert message(b'{"error": "' + b"x" * 195 + escaped + b'"}') == "no: " + "x" * 195 + "<hidd"
+
+
+# --- the key, wherever a peer repeats it
+
+
+@pytest.mark.parametrize("spelt", [TEST_ACCESS_KEY, TEST_ACCESS_KEY.upper(), TEST_ACCESS_KEY.lower()])
+def test_what_headers_repeat_does_not_show_the_key_in_any_case(spelt: str) -> None:
+    head = HttpResponse(200, [("content-type", f"text/{spelt}"), ("retry-after", spelt)])
+    why = why_refused(head, "the bot", "a query", "text/event-stream")
+    error = refusal(RequestRefused, why, head, spelt.encode(), KEY, Limits())
+    assert "content type 'text/<hidden>'" in str(error)
+    assert (error.retry_after, error.body_start) == ("<hidden>", b"<hidden>")
+    assert body_start(b"." * 30 + spelt.encode(), 40) == b"." * 30 + b"<hidden>"
+    assert body_start(b"no: " + spelt.encode()[:9], 40) == b"no: <hidden>"
+
+
+def test_the_error_of_a_bot_does_not_show_the_key() -> None:
+    said = Error(
+        text=f"wrong key {TEST_ACCESS_KEY} \ud83d",
+        raw_response={"seen": [TEST_ACCESS_KEY.upper(), 5, None], TEST_ACCESS_KEY: True},
+        error_type=TEST_ACCESS_KEY,
+        extra={"more": f"Bearer {TEST_ACCESS_KEY}"},
+    )
+    shown = Error(
+        text="wrong key <hidden> \ud83d",
+        raw_response={"seen": ["<hidden>", 5, None], "<hidden>": True},
+        error_type="<hidden>",
+        extra={"more": "Bearer <hidden>"},
+    )
+    assert error_without_key(said, KEY) == shown
+    for plain in (Error(), Error(text="no", raw_response=[1], extra={"a": "b"})):
+        assert error_without_key(plain, KEY) is plain
+    assert error_without_key(said, b"") is said
+    assert error_without_key(Error(text="the word is secret"), b"secret") == Error(text="the word is secret")

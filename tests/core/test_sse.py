@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from poeproto import LimitExceeded, Limits, LocalProtocolError, ServerSentEvent, SSEDecoder, encode_comment, encode_sse
 from poeproto.testing import bytewise, cut_at, two_way_splits
 
+from .naive_sse import LINE_END, bounded_reference, reference
 from .vectors import Case, cases, name_of, wire_of
 
-LINE_END = re.compile(r"\r\n|\r|\n")
 BOM = b"\xef\xbb\xbf"
 
 
@@ -80,32 +80,7 @@ def test_whether_a_record_has_just_ended() -> None:
         assert decoder.between_records is expected
 
 
-# --- against a naive decoder, written from the standard's text, that sees the whole stream at once
-
-
-def reference(stream: bytes) -> list[ServerSentEvent]:
-    events: list[ServerSentEvent] = []
-    data_buffer, event_type_buffer, last_event_id, retry = "", "", "", None
-    text = stream.decode("utf-8", "replace").removeprefix("\ufeff")
-    *lines, _unterminated = LINE_END.split(text)
-    for line in lines:
-        if line == "":
-            if data_buffer != "":
-                data = data_buffer.removesuffix("\n")
-                events.append(ServerSentEvent(event_type_buffer or "message", data, last_event_id, retry))
-            data_buffer, event_type_buffer = "", ""
-        elif not line.startswith(":"):
-            field, _, value = line.partition(":")
-            value = value.removeprefix(" ")
-            if field == "event":
-                event_type_buffer = value
-            elif field == "data":
-                data_buffer += value + "\n"
-            elif field == "id" and "\0" not in value:
-                last_event_id = value
-            elif field == "retry" and re.fullmatch("[0-9]+", value):
-                retry = int(value)
-    return events
+# --- against the naive decoder
 
 
 @pytest.mark.parametrize(
@@ -150,17 +125,6 @@ def outcome(parts: Iterable[bytes], max_event_size: int) -> tuple[list[ServerSen
                 decoder.receive_data(part)
             assert caught.value is decoder.error
     return events, decoder.error is not None
-
-
-def bounded_reference(stream: bytes, max_event_size: int) -> tuple[list[ServerSentEvent], bool]:
-    size, good = 0, b""
-    *lines, unterminated = re.split(rb"\r\n|\r|\n", stream)
-    for line in lines:
-        size = size + len(line) + 1 if line else 0
-        if size > max_event_size:
-            return reference(good), True
-        good += line + b"\n"
-    return reference(good), size + len(unterminated) > max_event_size
 
 
 BODIES = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable
 from contextlib import asynccontextmanager
 
 import anyio
@@ -225,3 +225,32 @@ class CannedConnector:
         self.origins.append(origin)
         self.streams.append(CannedStream(self.pieces, self.hook))
         return self.streams[-1]
+
+
+class DeafServer:
+    """A listening socket that nobody accepts from: the system takes connections, and of each what fits its buffers.
+
+    Attributes:
+        address: where it is.
+    """
+
+    def __init__(self, listener: socket.socket) -> None:
+        self.address = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        self._listener = listener
+
+    def read_to_end(self) -> None:
+        """Return when the client has closed the connection, which it must have begun to; blocks."""
+        connection, _ = self._listener.accept()
+        with connection, contextlib.suppress(ConnectionResetError):
+            while connection.recv(1_000_000):
+                pass
+
+
+@contextlib.contextmanager
+def deaf() -> Generator[DeafServer]:
+    """A server that reads nothing."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield DeafServer(listener)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -28,12 +29,14 @@ def quick_config() -> Config:
 
 
 @asynccontextmanager
-async def serving(app: BotApp, config: Config | None = None) -> AsyncGenerator[str]:
+async def serving(
+    app: BotApp, config: Config | None = None, bind: str | socket.socket = "127.0.0.1:0"
+) -> AsyncGenerator[str]:
     """Serve the application; gives the address, and ends the server at the end."""
     async with anyio.create_task_group() as tasks:
 
         async def run(*, task_status: anyio.abc.TaskStatus[str]) -> None:
-            await serve(app, bind="127.0.0.1:0", config=config, task_status=task_status)
+            await serve(app, bind=bind, config=config, task_status=task_status)
 
         address = await tasks.start(run)
         try:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from poeproto import Bot, Done, Error, Event
-from poeproto_asgi import BotApp, TargetError, run
+from poeproto_asgi import AppOptions, BotApp, TargetError, run
 
 from .bots import BEARER, KEY, events_in, query_body
 
@@ -209,6 +209,19 @@ def test_workers_that_cannot_start_are_reported(tmp_path: Path) -> None:
 def test_several_workers_need_a_name() -> None:
     with pytest.raises(TypeError, match="module:attribute"):
         run(BotApp(Bot(), allow_without_key=True), workers=2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"access_key": "another"}, "the key given would not be used"),
+        ({"allow_without_key": True}, "nobody is answered without a key"),
+        ({"options": AppOptions(bot_name="Hello")}, "says itself"),
+    ],
+)
+def test_what_an_application_says_itself(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(TargetError, match=message):
+        run(BotApp(Bot(), access_key=KEY), **arguments)
 
 
 @pytest.mark.parametrize("workers", [0, -1])

@@ -35,6 +35,7 @@ class Broken(Bot):
 
 bot = Hello()
 app = BotApp(bot, access_key={KEY!r})
+anyones = BotApp(bot, allow_without_key=True)
 routes = {{"/": bot, "/class": Hello, "/own": Route(bot, access_key="its-own-key", bot_name="Own")}}
 keyed = {{"/": Route(bot, access_key="its-own-key")}}
 number = 5
@@ -87,6 +88,18 @@ def test_a_key_that_no_bot_takes(attribute: str) -> None:
     with pytest.raises(TargetError, match="the key given would not be used") as caught:
         load_app(f"some_bots:{attribute}", access_key="another")
     assert "another" not in str(caught.value)
+
+
+@pytest.mark.parametrize("attribute", ["app", "keyed"])
+def test_a_permission_that_no_bot_takes(attribute: str) -> None:
+    with pytest.raises(TargetError, match="nobody is answered without a key"):
+        load_app(f"some_bots:{attribute}", allow_without_key=True)
+
+
+@pytest.mark.parametrize("attribute", ["bot", "anyones", "routes"])
+def test_a_permission_that_a_bot_takes_or_has(attribute: str) -> None:
+    routes = load_app(f"some_bots:{attribute}", allow_without_key=True).service.routes
+    assert routes["/"].accepted_keys is None
 
 
 def test_a_key_of_the_environment_stands_in() -> None:

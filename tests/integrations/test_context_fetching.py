@@ -137,7 +137,7 @@ async def test_only_https() -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "2130706433", "[::ffff:127.0.0.1]"])
 async def test_no_address_of_this_machine(host: str) -> None:
     seen: list[Any] = []
-    bot = CallingBot(fetching(seen, f"https://{host}:1/"))
+    bot = CallingBot(fetching(seen, f"https://{host}/"))
     async with calling(bot, answering(b""), fetch_policy=FetchPolicy()) as served:
         await served.answer()
     assert isinstance(seen[0], FetchForbidden), seen
@@ -279,7 +279,7 @@ def test_what_is_no_origin(origin: str) -> None:
 
 
 def test_origins_are_several() -> None:
-    with pytest.raises(TypeError, match="a list of origins is expected, got the string 'https://a'"):
+    with pytest.raises(TypeError, match="a list of origins is expected, got a string"):
         FetchPolicy(origins="https://a")
 
 

@@ -21,6 +21,7 @@ from poeproto import (
     Endpoints,
     Error,
     Event,
+    IncompleteChunkedBody,
     IncompleteReply,
     InsufficientFunds,
     LocalProtocolError,
@@ -137,7 +138,7 @@ async def _leave_within(peer: Peer) -> None:
 @pytest.mark.parametrize(
     ("script", "error"),
     [
-        (_leave_within, ConnectionLost),
+        (_leave_within, IncompleteChunkedBody),
         (answering(STREAM_HEAD + sent(Text("a")) + LAST_CHUNK), IncompleteReply),
         (answering(response(401, b'{"error": "no"}')), RequestRefused),
         (answering(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"), RemoteProtocolError),

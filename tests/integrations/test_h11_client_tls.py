@@ -123,10 +123,10 @@ async def test_a_fetch_asks_the_checked_address_for_the_certificate_of_the_name(
             retry=RetryPolicy(attempts=1),
         )
         if name == "files.example":
-            assert await fetch(url, outside, Limits(), None) == b"content"
+            assert (await fetch(url, outside, Limits())).body == b"content"
         else:
             with pytest.raises(ConnectFailed, match=r"(?i)certificate"):
-                await fetch(url, outside, Limits(), None)
+                await fetch(url, outside, Limits())
     assert asked == [name]
 
 

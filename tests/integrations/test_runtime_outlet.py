@@ -214,6 +214,19 @@ async def test_a_busy_stream_needs_no_heartbeat() -> None:
     assert channel.writes == [b"a"] * 5
 
 
+async def test_a_peer_that_does_not_read_is_gone_long_before_a_heartbeat_is_due() -> None:
+    channel = await a_channel()
+    channel.open = anyio.Event()
+    outlet = Outlet(channel, 1000, NEVER, 2 * SOON)
+    outlet.put(b"a")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(outlet.flush)
+        await channel.until(lambda: channel.attempts == 1)
+        with pytest.raises(PeerGone):
+            await outlet.run(lambda: HEARTBEAT)
+        tasks.cancel_scope.cancel()
+
+
 async def test_a_peer_that_does_not_read_is_gone_whoever_writes() -> None:
     channel = await a_channel()
     channel.open = anyio.Event()

@@ -1,0 +1,111 @@
+"""Connections that Hypercorn keeps to itself: cut by the system when nobody reads them, and by force at the end.
+
+Hypercorn waits for a peer that does not read without a bound: on trio its writes are shielded from cancellation, and on
+asyncio the close of a connection waits until all is written. What it waits for ends only when the socket below does.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import struct
+from collections.abc import Container, Generator
+from contextlib import suppress
+from pathlib import Path
+
+import anyio
+
+_OPEN_FILES = Path("/dev/fd")
+_SECONDS_BETWEEN_LOOKS = 0.5
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+def cut_unread_after(listener: socket.socket, seconds: float) -> None:
+    """Have the system end each connection accepted here whose peer takes nothing for so long.
+
+    Where the system cannot (it can on Linux: https://man7.org/linux/man-pages/man7/tcp.7.html, TCP_USER_TIMEOUT, which
+    accepted sockets inherit), nothing is done.
+    """
+    if hasattr(socket, "TCP_USER_TIMEOUT") and listener.family in (socket.AF_INET, socket.AF_INET6):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, max(1, round(seconds * 1000)))
+
+
+class Accepted:
+    """The connections that this process has accepted from a listening socket.
+
+    They are found among the open files of the process, since neither event loop nor Hypercorn tells. Where the system
+    does not list those (Windows), none are found.
+
+    Args:
+        listener: looked at now only, so it may be closed or handed on afterwards.
+    """
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._family = listener.family
+        self._address = listener.getsockname()
+
+    def open(self) -> Generator[socket.socket]:
+        """Those that are open: a duplicate of each, which is closed when the next is asked for.
+
+        A duplicate stays what it is, should another thread close the file and open another in its place.
+        """
+        for name in os.listdir(_OPEN_FILES) if _OPEN_FILES.exists() else ():
+            # What fails was closed meanwhile, or is not connected, like the listener itself.
+            with suppress(OSError):
+                if stat.S_ISSOCK(os.fstat(int(name)).st_mode):
+                    with socket.socket(fileno=os.dup(int(name))) as connection:
+                        if self._is_ours(connection):
+                            yield connection
+
+    def reset(self, peers: Container[object] | None = None) -> None:
+        """Break those with these peers, or all, whatever waits to be written.
+
+        Who reads or writes them learns of it from the event loop, as if the peer had reset the connection, and closes
+        the file, which is not done here.
+
+        Args:
+            peers: each a host and a port.
+        """
+        for connection in self.open():
+            with suppress(OSError):  # disconnected meanwhile
+                if peers is None or connection.getpeername()[:2] in peers:
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+                    connection.shutdown(socket.SHUT_RDWR)
+
+    def _is_ours(self, connection: socket.socket) -> bool:
+        if connection.family != self._family or connection.type != socket.SOCK_STREAM:
+            return False
+        connection.getpeername()  # fails for what is not connected
+        address = connection.getsockname()
+        if self._family not in (socket.AF_INET, socket.AF_INET6):
+            return address == self._address
+        # A peer's end in this process has a port of its own.
+        host, port = self._address[:2]
+        return address[1] == port and host in (address[0], "0.0.0.0", "::")
+
+
+class Resets:
+    """Resets connections one by one, on request.
+
+    Finding one costs a look at all, so those that are asked for at about the same time are found together.
+    """
+
+    def __init__(self, accepted: Accepted) -> None:
+        self._accepted = accepted
+        self._peers: set[tuple[str, int]] = set()
+        self._wanted = anyio.Event()
+
+    def ask_for(self, peer: tuple[str, int]) -> None:
+        """Have the connection with this peer reset."""
+        self._peers.add(peer)
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Do it, until cancelled."""
+        while True:
+            await self._wanted.wait()
+            self._wanted = anyio.Event()
+            peers, self._peers = self._peers, set()
+            self._accepted.reset(peers)
+            await anyio.sleep(_SECONDS_BETWEEN_LOOKS)

@@ -1,0 +1,71 @@
+"""What docs/deployment.md says of servers that stop is what they do, on the Python that runs this."""
+
+from __future__ import annotations
+
+import re
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from .stopping import H11, PATIENCE, RUN, SECONDS, UVICORN, UVICORN_SERVER, Outcome, stopping
+
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+HYPERCORN = "hypercorn bots:app --bind fd://{fd} --graceful-timeout 1 --worker-class "
+# What the hosts of the table are: a program and its arguments, or a command.
+HOSTS = {
+    "`poeproto serve`, asyncio": (RUN, "asyncio"),
+    "`poeproto serve`, uvloop": (RUN, "uvloop"),
+    "`poeproto serve`, trio": (RUN, "trio"),
+    "embedded server, asyncio": (H11, "asyncio"),
+    "embedded server, trio": (H11, "trio"),
+    "`hypercorn`, asyncio": (HYPERCORN + "asyncio",),
+    "`hypercorn`, uvloop": (HYPERCORN + "uvloop",),
+    "`hypercorn`, trio": (HYPERCORN + "trio",),
+    "Uvicorn": (UVICORN, "0"),
+    "Uvicorn with a timeout": (UVICORN, "1"),
+    "Uvicorn with `stop_streams` and a timeout": ("", ""),
+}
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return (Path(__file__).parents[2] / "docs/deployment.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def table(page: str) -> dict[str, Outcome]:
+    """The outcomes that the page has for this Python, by host."""
+    [text] = re.findall(r"^\| host \|.*\n(?:\|.*\n)+", page, re.MULTILINE)
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines()]
+    columns = [column.rpartition(" ")[2] for column in rows[0]]
+    open_reply = columns.index(PYTHON)
+    unread = columns.index(PYTHON, open_reply + 1)
+    return {row[0]: Outcome(row[open_reply], row[unread]) for row in rows[2:]}
+
+
+@pytest.fixture(scope="module")
+def observed(page: str, table: dict[str, Outcome], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
+    """What the hosts do. They mostly wait, so they do it at once."""
+    folder = tmp_path_factory.mktemp("stopping")
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    [server] = [block for block in blocks if "uvicorn.Server" in block]
+    hosts = {**HOSTS, "Uvicorn with `stop_streams` and a timeout": (server + UVICORN_SERVER, "")}
+
+    def observe(number: int, name: str) -> Outcome:
+        with stopping(folder / str(number), *hosts[name]) as server:
+            return server.stop(PATIENCE if table[name].unread == "waited for" else SECONDS)
+
+    with ThreadPoolExecutor(len(hosts)) as threads:
+        outcomes = threads.map(observe, range(len(hosts)), hosts)
+        return dict(zip(hosts, outcomes, strict=True))
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_server_stops_as_the_page_says(host: str, table: dict[str, Outcome], observed: dict[str, Outcome]) -> None:
+    assert observed[host] == table[host]
+
+
+def test_the_page_has_a_row_for_each_host(table: dict[str, Outcome]) -> None:
+    assert set(table) == set(HOSTS)

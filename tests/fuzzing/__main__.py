@@ -1,0 +1,133 @@
+"""Feeds targets hostile input, and says how much of it they bore: `make fuzz`.
+
+Inputs come from atheris, which is guided by the lines they reach, where it is installed; from a seeded mutator
+otherwise. Requests through whole servers always come from the mutator. New inputs that reached something are kept in
+`.fuzzing/`, and so are those that failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from itertools import islice
+from pathlib import Path
+from random import Random
+
+import anyio
+
+from tests.fuzzing import inputs, serving
+from tests.fuzzing.inputs import Mutator
+from tests.fuzzing.targets import TARGETS
+
+WORK = Path(".fuzzing")
+SERVERS = {"app": serving.run_app, "server": serving.run_server}
+SERVER_RUNS = 100_000  # half of them on asyncio, half on trio
+GUIDED_SHARE = 5  # one in so many
+_EXECUTED = re.compile(r"stat::number_of_executed_units: (\d+)")
+_COVERED = re.compile(r" cov: (\d+) ")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzzing", description=__doc__)
+    names = [*TARGETS, *SERVERS]
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(names)}; by default all")
+    parser.add_argument("--runs", type=int, help="inputs for each target, in place of its own number")
+    parser.add_argument("--seconds", type=int, help="stop each target after so many")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="targets at a time")
+    parser.add_argument("--seeded", action="store_true", help="do without atheris")
+    parser.add_argument("--file", type=Path, help="give this input alone to a target")
+    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)  # within a process of its own
+    arguments = parser.parse_args()
+    if unknown := set(arguments.targets) - set(names):
+        parser.error(f"there is no target {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    chosen: list[str] = arguments.targets or names
+    if arguments.here or arguments.file:
+        for name in chosen:
+            print(_run_here(name, arguments))
+        return
+    guided = find_spec("atheris") is not None and not arguments.seeded
+    print("Inputs are guided by atheris." if guided else "Inputs come from the seeded mutator: atheris is not here.")
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        # The longest first, so that no processor is left with one of them at the end.
+        outcomes = [pool.submit(_run_apart, name, arguments, guided and name in TARGETS) for name in chosen]
+        failed = [outcome for outcome in outcomes if not outcome.result()]
+    if failed:
+        sys.exit(f"{len(failed)} of {len(chosen)} targets failed")
+
+
+def _run_apart(name: str, arguments: argparse.Namespace, guided: bool) -> bool:
+    """Run a target in processes of its own; whether it bore everything."""
+    seconds: int | None = arguments.seconds
+    options = ["--seed", str(arguments.seed)]
+    commands: list[list[str]] = []
+    runs = _runs(name, arguments)
+    if guided:
+        # Being guided makes each run many times as long. What is found so is then varied at full speed.
+        seconds = seconds and math.ceil(seconds / 2)
+        commands.append(_guided(name, runs // GUIDED_SHARE, arguments.seed, seconds))
+        runs -= runs // GUIDED_SHARE
+    options += ["--runs", str(runs)] + (["--seconds", str(seconds)] if seconds else [])
+    commands.append([sys.executable, "-m", "tests.fuzzing", name, "--here", *options])
+    start, said = time.perf_counter(), ""
+    for command in commands:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        if done.returncode:
+            print(f"{name}: FAILED\n{done.stdout[-4000:]}", flush=True)
+            return False
+        if command is not commands[-1]:
+            executed, covered = _EXECUTED.findall(done.stdout), _COVERED.findall(done.stdout)
+            said = f"; before, {int(executed[0]):,} guided ones, which reached {covered[-1]} branches"
+    print(f"{done.stdout.strip()}{said}; {time.perf_counter() - start:.0f} s", flush=True)
+    return True
+
+
+def _runs(name: str, arguments: argparse.Namespace) -> int:
+    return arguments.runs or (TARGETS[name].runs if name in TARGETS else SERVER_RUNS)
+
+
+def _guided(name: str, runs: int, seed: int, seconds: int | None) -> list[str]:
+    """The command of a guided run, which begins with all there is."""
+    folder = WORK / name
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, data in enumerate([*TARGETS[name].seeds(), *inputs.kept(name)]):
+        (folder / f"seed-{number}").write_bytes(data)
+    return [
+        *(sys.executable, "-m", "tests.fuzzing.guided", name, str(folder), f"-runs={runs}", f"-seed={seed}"),
+        *(f"-max_total_time={seconds or 0}", f"-max_len={inputs.LARGEST}", "-timeout=20", "-rss_limit_mb=1024"),
+        *(f"-artifact_prefix={WORK}/{name}-", "-print_final_stats=1"),
+    ]
+
+
+def _run_here(name: str, arguments: argparse.Namespace) -> str:
+    """Run a target in this process, and say how that went."""
+    seeds = TARGETS[name].seeds() if name in TARGETS else inputs.requests()
+    found = [path.read_bytes() for path in sorted((WORK / name).glob("*"))]
+    mutator = Mutator([*seeds, *inputs.kept(name), *found], Random(arguments.seed))
+    made = islice(_until(arguments.seconds, mutator), _runs(name, arguments))
+    if arguments.file:
+        made = iter([arguments.file.read_bytes()])
+    if name in TARGETS:
+        return f"{name}: {TARGETS[name].feed(made):,} inputs"
+    listed = list(made)
+    answers = anyio.run(SERVERS[name], listed[::2]) + anyio.run(SERVERS[name], listed[1::2], backend="trio")
+    counts = ", ".join(f"{number:,} {status or 'without'}" for status, number in sorted(answers.items(), key=str))
+    return f"{name}: {answers.total():,} requests on asyncio and trio, no error in the log; answers: {counts}"
+
+
+def _until(seconds: int | None, mutator: Mutator) -> Iterator[bytes]:
+    end = math.inf if seconds is None else time.monotonic() + seconds
+    while time.monotonic() < end:
+        yield mutator.make()
+
+
+if __name__ == "__main__":
+    main()

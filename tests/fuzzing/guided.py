@@ -1,0 +1,36 @@
+"""One target, guided by what its inputs reach: atheris, which is libFuzzer for Python. Run by `tests.fuzzing` alone.
+
+https://github.com/google/atheris
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from random import Random
+from typing import Any
+
+atheris: Any = import_module("atheris")
+
+with atheris.instrument_imports(include=["poeproto"]):
+    targets = import_module("tests.fuzzing.targets")
+
+
+def main() -> None:
+    name, *arguments = sys.argv[1:]
+    target = targets.TARGETS[name]
+    inputs = import_module("tests.fuzzing.inputs")
+    seeds = target.seeds()
+
+    def mutated(data: bytes, max_size: int, seed: int) -> bytes:
+        # Half of the changes know lines and JSON, the other half are libFuzzer's own, which knows what was compared.
+        if seed % 2:
+            return atheris.Mutate(data, max_size)
+        return inputs.Mutator(seeds, Random(seed)).mutate(data)[:max_size]
+
+    atheris.Setup([sys.argv[0], *arguments], target.run, custom_mutator=mutated)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

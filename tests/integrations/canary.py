@@ -1,0 +1,64 @@
+"""A key that must not show, and everything a value or a failure shows of itself."""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+import traceback
+from urllib.parse import quote
+
+import attrs
+import pytest
+
+# As long as Poe's. Every four characters of it are its own, and some are spelled otherwise in URLs and in JSON.
+CANARY = 'Kf7"Qz+W/x3Vb9Np2Rt6Yh8Jm4Lc5Dg1'
+BEARER_CANARY = f"Bearer {CANARY}"
+
+
+def spellings(text: str = CANARY) -> list[str]:
+    """How a peer may repeat it: as it is, in a URL, in JSON."""
+    return [text, text.lower(), text.upper(), quote(text, safe=""), json.dumps(text)[1:-1]]
+
+
+def assert_hidden(*shown: object) -> None:
+    """The key is in none of these texts, however it is spelled, in whole or in part."""
+    for each in shown:
+        text = (each.decode("latin-1") if isinstance(each, bytes) else str(each)).lower()
+        for spelt in spellings():
+            for start in range(0, len(spelt) - 12, 4):
+                part = spelt[start : start + 12].lower()
+                assert part not in text, f"{part!r} of the key shows in {text!r}"
+
+
+def all_of(value: object) -> list[str]:
+    """What a value shows of itself in whatever way a program may print it."""
+    return [repr(value), str(value), f"{value}", f"{value!r:.2000}", repr([value]), repr({"value": value})]
+
+
+def all_within(value: object) -> list[object]:
+    """What a value holds, too: as a dictionary and as a pickle."""
+    return [*all_of(value), attrs.asdict(value), pickle.dumps(value)]  # type: ignore[call-overload]
+
+
+def all_of_failure(error: BaseException) -> list[object]:
+    """What loggers and error trackers keep of an exception: the traceback with all causes, attributes, a pickle."""
+    shown: list[object] = ["".join(traceback.format_exception(error)), pickle.dumps(error)]
+    chain: list[BaseException] = [error]
+    while chain:
+        exc = chain.pop()
+        shown += [*all_of(exc), exc.args, vars(exc)]
+        chain += [inner for inner in (exc.__cause__, exc.__context__) if inner is not None]
+        if isinstance(exc, BaseExceptionGroup):
+            chain += exc.exceptions
+    return shown
+
+
+def all_logged(caplog: pytest.LogCaptureFixture) -> list[object]:
+    """What was logged: as text, and as handlers that keep the parts get it."""
+    shown: list[object] = [caplog.text]
+    for record in caplog.records:
+        shown += [logging.Formatter().format(record), record.args, {**vars(record), "exc_info": None}]
+        if record.exc_info is not None and record.exc_info[1] is not None:
+            shown += all_of_failure(record.exc_info[1])
+    return shown
