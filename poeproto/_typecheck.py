@@ -89,6 +89,8 @@ def _check(hint: Any) -> Check:
             fits_element = _check(args[0])
             return lambda value: isinstance(value, tuple) and all(map(fits_element, cast("tuple[Any, ...]", value)))
         places = [_check(arg) for arg in args]
+        if args == (bytes, bytes):  # a header, of which every message has many
+            return _is_pair_of_bytes
         return lambda value: (
             isinstance(value, tuple)
             and len(cast("tuple[Any, ...]", value)) == len(places)
@@ -100,6 +102,15 @@ def _check(hint: Any) -> Check:
     if hint is float:
         return lambda value: isinstance(value, int | float) and not isinstance(value, bool)
     return lambda value: isinstance(value, hint)
+
+
+def _is_pair_of_bytes(value: Any) -> bool:
+    return (
+        isinstance(value, tuple)
+        and len(cast("tuple[Any, ...]", value)) == 2
+        and isinstance(value[0], bytes)
+        and isinstance(value[1], bytes)
+    )
 
 
 def fits(value: object, hint: Any) -> bool:

@@ -73,7 +73,7 @@ def _lower(name: bytes) -> bytes:
 
 
 def _header_bytes(text: bytes | str) -> bytes:
-    if type(text) is bytes:
+    if type(text) is bytes:  # nearly always
         return text
     if not isinstance(text, str):
         return bytes(memoryview(text))  # bytes(5) would be five zeros, so a number must not get there

@@ -51,7 +51,7 @@ class ChunkTaker:
                     self._held = end
                     return parts, b""
                 else:
-                    self.fault = f"a chunk is followed by {end!r}"
+                    self.fault = "a chunk does not end where its size says"
                     return parts, b""
             elif head := _HEAD.match(data, place):
                 start, size = head.end(), int(head[1], 16)

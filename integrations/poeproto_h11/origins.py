@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 import attrs
@@ -41,6 +42,7 @@ class Origin:
         return f"{self.scheme}://{self.authority}"
 
 
+@lru_cache(maxsize=256)  # a request needs this three times, and one bot is asked many times
 def split_url(url: str) -> tuple[Origin, str]:
     """The origin of a URL, and the target to ask it for.
 

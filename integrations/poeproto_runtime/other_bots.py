@@ -78,7 +78,7 @@ class OtherBotsReply:
                 self._run = await self._begin(self.fold)
             finally:
                 self._beginning = False
-        event = await self._run.next_event()
+        event = next(self._run.ready, None) or await self._run.next_event()
         if event is None or isinstance(event, Done | Error):
             await self.aclose()
         if isinstance(event, Error):

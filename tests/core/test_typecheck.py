@@ -71,6 +71,7 @@ class Everything:
     table: dict[str, int] = attrs.field(factory=dict[str, int])
     mapping: Mapping[str, Any] = NO_EXTRA
     pairs: tuple[tuple[bytes, bytes], ...] = ()
+    address: tuple[str, int] = ("", 0)
     maybe: int | None = None
     old_maybe: Optional[int] = None  # noqa: UP045 - both spellings exist in Python
     either: Union[int, list[str]] = 0  # noqa: UP007
@@ -89,6 +90,7 @@ FITS: list[tuple[str, list[Any]]] = [
     ("table", [{}, {"x": 1}]),
     ("mapping", [{}, {"x": None}, NO_EXTRA]),
     ("pairs", [(), ((b"a", b"b"), (b"c", b"d"))]),
+    ("address", [("x", 1)]),
     ("maybe", [None, 1]),
     ("old_maybe", [None, 1]),
     ("either", [1, [], ["x"]]),
@@ -121,6 +123,9 @@ UNFIT: list[tuple[str, Any, str]] = [
     ("pairs", ((b"a", "b"),), "must be tuple[tuple[bytes, bytes], ...], got a value of type tuple"),
     ("pairs", ((b"a", b"b"), (b"c",)), "must be tuple[tuple[bytes, bytes], ...], got a value of type tuple"),
     ("pairs", ((b"a", b"b", b"c"),), "must be tuple[tuple[bytes, bytes], ...], got a value of type tuple"),
+    ("address", ["x", 1], "must be tuple[str, int], got a list with int, str in it"),
+    ("address", ("x",), "must be tuple[str, int], got a value of type tuple"),
+    ("address", ("x", "1"), "must be tuple[str, int], got a value of type tuple"),
     ("pairs", ([b"a", b"b"],), "must be tuple[tuple[bytes, bytes], ...], got a value of type tuple"),
     ("maybe", True, "must be int | None, got a value of type bool"),
     ("maybe", "x", "must be int | None, got a value of type str"),
