@@ -233,7 +233,8 @@ def event_payload(event: Event) -> tuple[str, Any]:
         check_types(event)
     except TypeError as exc:
         raise LocalProtocolError(str(exc)) from exc
-    if event.index is not None and not is_index(event.index):
+    # An integer of any class will do: JSON has it as a plain one.
+    if event.index is not None and not -LARGEST_INDEX <= event.index <= LARGEST_INDEX:
         raise LocalProtocolError(f"{type(event).__name__}.index is beyond {LARGEST_INDEX}")
     if isinstance(event, UnknownEvent | Json):
         return name, event.data

@@ -6,6 +6,7 @@ https://creator.poe.com/docs/server-bots/poe-protocol-specification
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from operator import length_hint
 from typing import Any
 
@@ -60,7 +61,10 @@ class _Asides:
 
 
 class ReplyFold:
-    """The running value of a reply: text appends, a replacement clears, each for its index."""
+    """The running value of a reply: text appends, a replacement clears, each for its index.
+
+    It is looked at in the thread that adds to it: to look at it may bring it up to date.
+    """
 
     def __init__(self) -> None:
         self._meta: Meta | None = None
@@ -72,21 +76,18 @@ class ReplyFold:
         self._done: bool = False
         self._parts: dict[int | None, list[str]] = {}
         self._asides: dict[int | None, _Asides] = {}
-        # Events that count once they were taken from the iterator, and how many of them are folded already.
-        self._coming: Sequence[Event] = ()
+        # Events that count once they were taken from the one iterator; the other goes over those to be folded.
         self._left: Iterator[Event] = _NOTHING_LEFT
-        self._folded = 0
+        self._unfolded: Iterator[Event] = _NOTHING_LEFT
 
     def add(self, event: Event) -> None:
         """Take the next event of the reply into account."""
-        if self._coming:
-            self._catch_up()
+        self._catch_up()
         self._add(event)
 
     def add_texts(self, texts: Iterable[str]) -> None:
         """Take as many `Text` events into account, which have no index."""
-        if self._coming:
-            self._catch_up()
+        self._catch_up()
         self._parts.setdefault(None, []).extend(texts)
 
     def add_as_taken(self, events: Sequence[Event], left: Iterator[Event]) -> None:
@@ -99,25 +100,25 @@ class ReplyFold:
             left: an iterator over that sequence itself, which can tell how much is left (`operator.length_hint`).
         """
         self._catch_up()
-        self._coming, self._left, self._folded = events, left, 0
+        self._left, self._unfolded = left, iter(events)
 
     def add_rest(self) -> None:
         """Take the rest of those events into account, whether or not they were taken."""
-        self._fold_through(len(self._coming))
-        self._coming = ()
+        self._fold(self._unfolded)
+        self._left = self._unfolded = _NOTHING_LEFT
 
     def _catch_up(self) -> None:
-        if self._coming:
-            self._fold_through(len(self._coming) - length_hint(self._left))
+        if self._unfolded is not _NOTHING_LEFT:
+            taken = length_hint(self._unfolded) - length_hint(self._left)
+            self._fold(islice(self._unfolded, max(0, taken)))
 
-    def _fold_through(self, count: int) -> None:
-        """Fold the first so many of the events that are coming, as far as they are not."""
-        for event in self._coming[self._folded : count]:
+    def _fold(self, events: Iterator[Event]) -> None:
+        # From an iterator, so that an interruption, which can strike anywhere, leaves no event to be folded twice.
+        for event in events:
             if type(event) is Text and (parts := self._parts.get(event.index)) is not None:
                 parts.append(event.text)  # what nearly all of them are
             else:
                 self._add(event)
-        self._folded = count
 
     def _add(self, event: Event) -> None:
         match event:

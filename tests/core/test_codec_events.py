@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import enum
 import json
 import math
 from typing import Any
@@ -116,6 +117,17 @@ def test_an_index_beyond_what_readers_tell_apart_is_not_written(name: str) -> No
     for index in (2**53, -(2**53)):
         with pytest.raises(LocalProtocolError, match=r"index is beyond 9007199254740991$"):
             encode_event(attrs.evolve(event, index=index))
+
+
+class Answer(enum.IntEnum):
+    SECOND = 1
+
+
+@of_each_name
+def test_an_index_may_be_a_member_of_an_enumeration(name: str) -> None:
+    event = decode_event(name, json.dumps(SMALLEST[name][0]))
+    written = encode_event(attrs.evolve(event, index=Answer.SECOND))
+    assert written == encode_event(attrs.evolve(event, index=1))
 
 
 @of_each_name

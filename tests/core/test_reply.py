@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -122,6 +123,26 @@ def test_events_to_come_are_looked_at_no_sooner_than_the_reply_is() -> None:
     assert reply.text == "012345!?!6xy"
     reply.add_rest()
     assert reply.text == "012345!?!6xy"
+
+
+class Interrupting:
+    """Stands for an event at which Ctrl-C is pressed."""
+
+    @property
+    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
+        raise KeyboardInterrupt
+
+
+def test_an_interruption_while_the_reply_is_looked_at_doubles_nothing() -> None:
+    events: list[Any] = [Text("a"), Text("b"), Interrupting(), Text("c")]
+    left = iter(events)
+    reply = ReplyFold()
+    reply.add_as_taken(events, left)
+    for _ in left:
+        pass
+    with pytest.raises(KeyboardInterrupt):
+        repr(reply.text)
+    assert reply.text == "abc"
 
 
 def test_a_reply_that_has_been_taken_whole_is_final() -> None:
