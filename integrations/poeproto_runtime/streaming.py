@@ -35,7 +35,8 @@ class ReplyStream:
 
     The bot's task also writes. When it waits for the first time, another comes to share the reply, which waits for the
     peer's departure and then cancels all; `Watch` begins to look after it; and the outlet gets a task of its own when
-    the bot's leaves it something to write. The bot's failure becomes an `error` event, its details a log record with the same id.
+    the bot's leaves it something to write. The bot's failure becomes an `error` event, its details a log record with
+    the same id.
     """
 
     __slots__ = (
