@@ -193,6 +193,37 @@ async def test_no_heartbeat_goes_into_a_write_that_is_stuck() -> None:
     assert channel.writes[1:3] == [HEARTBEAT] * 2
 
 
+async def test_no_heartbeat_goes_into_a_head_that_is_stuck() -> None:
+    channel = MemoryChannel()
+    channel.head_open = anyio.Event()
+
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        yield "a"
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(answer, bot, channel, Limits(heartbeat_seconds=SOON))
+        await channel.until(lambda: channel.head is not None)
+        await heartbeats_elsewhere(5)
+        assert channel.attempts == 0
+        channel.head_open.set()
+    assert channel.events == [Text("a"), Done()]
+
+
+async def test_a_peer_that_does_not_take_the_head_is_gone() -> None:
+    asked: list[str] = []
+
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        asked.append("a")
+        yield "a"
+
+    channel = MemoryChannel()
+    channel.head_open = anyio.Event()
+    with anyio.fail_after(5):
+        await answer(bot, channel, Limits(send_seconds=SOON))
+    assert not asked
+    assert not channel.ended
+
+
 async def test_no_heartbeat_comes_after_the_end() -> None:
     channel = MemoryChannel()
 
