@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextvars
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import anyio
 import anyio.abc
+import anyio.to_thread
 import pytest
 
 from poeproto import Context, Done, Limits, QueryRequest, RequestHead, Text
@@ -171,6 +174,29 @@ async def test_heartbeats_break_every_silence() -> None:
         ended.set()
     for channel in channels[1:]:
         assert channel.events == [Text("a"), Text("b"), Done()]
+
+
+async def test_a_service_in_two_event_loops_looks_after_each_in_its_own() -> None:
+    channels: dict[int, MemoryChannel] = {}
+
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        channel = channels[threading.get_ident()]
+        yield "a"
+        await channel.until(lambda: channel.writes[1:4] == [HEARTBEAT] * 3)
+        yield "b"
+
+    service = service_of(bot, Limits(heartbeat_seconds=SOON))
+
+    async def ask() -> None:
+        channels[threading.get_ident()] = channel = MemoryChannel()
+        with anyio.fail_after(5):  # no scope of another loop ends this one
+            await service.handle(RequestHead("POST", "/"), "/", channel)
+
+    async with service.running(), anyio.create_task_group() as tasks:
+        tasks.start_soon(ask)
+        # Without the context of here, which says whose event loop this is.
+        await anyio.to_thread.run_sync(contextvars.Context().run, anyio.run, ask)
+    assert [channel.events for channel in channels.values()] == [[Text("a"), Text("b"), Done()]] * 2
 
 
 async def test_no_heartbeat_goes_into_a_write_that_is_stuck() -> None:
