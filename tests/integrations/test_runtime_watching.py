@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import anyio
@@ -195,7 +196,7 @@ async def test_a_service_in_two_event_loops_looks_after_each_in_its_own() -> Non
     async with service.running(), anyio.create_task_group() as tasks:
         tasks.start_soon(ask)
         # Without the context of here, which says whose event loop this is.
-        await anyio.to_thread.run_sync(contextvars.Context().run, anyio.run, ask)
+        await anyio.to_thread.run_sync(contextvars.Context().run, partial(anyio.run, ask))
     assert [channel.events for channel in channels.values()] == [[Text("a"), Text("b"), Done()]] * 2
 
 
