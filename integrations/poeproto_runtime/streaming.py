@@ -163,7 +163,7 @@ class ReplyStream:
     # --- the bot
 
     async def _answer(self, request: QueryRequest) -> None:
-        await self._channel.start(self._exchange.begin())
+        await self._outlet.start(self._exchange.begin())
         self._progress.status = 200
         await self._outlet.finish(await self._run_bot(request))
 
