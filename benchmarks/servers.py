@@ -7,6 +7,7 @@ printed. The process ends when its standard input does, so that none is left beh
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import signal
 import socket
@@ -92,10 +93,10 @@ def _serve(app: Any, host: str, listener: socket.socket) -> None:
 
 
 def _hypercorn(app: Any, worker_class: str, listener: socket.socket) -> None:
-    """Hypercorn as `poeproto serve` runs it; any ASGI application will do, though ours is what it is meant for."""
+    """Hypercorn, for our application as `poeproto serve` runs it."""
     from hypercorn.config import Config
 
-    from poeproto_asgi import serve
+    from poeproto_asgi import BotApp, serve
 
     options: dict[str, Any] = {}
     if worker_class == "uvloop":
@@ -106,7 +107,12 @@ def _hypercorn(app: Any, worker_class: str, listener: socket.socket) -> None:
     config.loglevel = "WARNING"
     config.backlog = BACKLOG  # on asyncio it sets this anew, by default to 100
     backend = "trio" if worker_class == "trio" else "asyncio"
-    _until_told(lambda: serve(app, bind=listener, config=config), backend, **options)
+    if isinstance(app, BotApp):
+        _until_told(lambda: serve(app, bind=listener, config=config), backend, **options)
+        return
+    config.bind = [f"fd://{listener.fileno()}"]
+    hypercorn = importlib.import_module(f"hypercorn.{backend}")
+    _until_told(lambda: hypercorn.serve(app, config, shutdown_trigger=anyio.sleep_forever), backend, **options)
 
 
 def _until_told(serve: Callable[[], Coroutine[Any, Any, None]], backend: str, **options: Any) -> None:

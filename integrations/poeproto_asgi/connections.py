@@ -18,6 +18,8 @@ import anyio
 
 _OPEN_FILES = Path("/dev/fd")
 _SECONDS_BETWEEN_LOOKS = 0.5
+# In milliseconds, 24 days: what fits the option, and does as well as for ever.
+_LONGEST_TIMEOUT = 2**31 - 1
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -28,7 +30,8 @@ def cut_unread_after(listener: socket.socket, seconds: float) -> None:
     accepted sockets inherit), nothing is done.
     """
     if hasattr(socket, "TCP_USER_TIMEOUT") and listener.family in (socket.AF_INET, socket.AF_INET6):
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, max(1, round(seconds * 1000)))
+        milliseconds = max(1, round(min(seconds * 1000, _LONGEST_TIMEOUT)))
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
 
 class Accepted:

@@ -30,6 +30,7 @@ def run(
     allow_without_key: bool = False,
     options: AppOptions | None = None,
     on_ready: Callable[[str], None] | None = None,
+    on_worker: Callable[[], None] | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM.
 
@@ -42,6 +43,8 @@ def run(
         allow_without_key: whether bots that bring no key answer anyone. There must be one that does.
         options: the same and more, in place of both.
         on_ready: called with the address once connections are accepted.
+        on_worker: called first in each process of several, which knows nothing of the logging that this one has set
+            up, for instance. A function of a module, since its name is what travels.
 
     Raises:
         TypeError: for an application where a name is needed.
@@ -65,10 +68,14 @@ def run(
     if workers == 1:
         _run_one(app, listen(bind), worker_class, ready)
     else:
-        _run_several(target, options, listen(bind), worker_class, workers, ready)
+        _run_several(target, options, listen(bind), worker_class, workers, ready, on_worker or _do_nothing)
 
 
 def _say_nothing(address: str) -> None:
+    pass
+
+
+def _do_nothing() -> None:
     pass
 
 
@@ -113,6 +120,7 @@ def _run_several(
     worker_class: WorkerClass,
     workers: int,
     ready: Callable[[str], None],
+    on_worker: Callable[[], None],
 ) -> None:
     spawning = multiprocessing.get_context("spawn")  # forking would copy whatever threads and locks there are
     address = address_of(listener)
@@ -126,7 +134,9 @@ def _run_several(
     try:
         for _ in range(workers):
             ours, theirs = spawning.Pipe(duplex=False)
-            process = spawning.Process(target=_worker, args=(target, options, listener, worker_class, theirs))
+            process = spawning.Process(
+                target=_worker, args=(target, options, listener, worker_class, theirs, on_worker)
+            )
             process.start()
             theirs.close()
             processes.append(process)
@@ -165,9 +175,15 @@ def _stop(processes: list[SpawnProcess], received: list[int], number: int) -> No
 
 
 def _worker(
-    target: str, options: AppOptions, listener: socket.socket, worker_class: WorkerClass, pipe: Connection
+    target: str,
+    options: AppOptions,
+    listener: socket.socket,
+    worker_class: WorkerClass,
+    pipe: Connection,
+    on_worker: Callable[[], None],
 ) -> None:
     # A terminal sends Ctrl-C to every process, and systemd SIGTERM. This one is told by its parent, too, and must not
     # take that for a second signal: what that is to do, the parent does.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    on_worker()
     _run_one(load_app(target, options=options), listener, worker_class, pipe.send, is_worker=True)

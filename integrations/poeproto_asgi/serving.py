@@ -75,6 +75,11 @@ async def serve(
     # On trio this is what ends a write that nobody reads. On asyncio our own deadline does, and this stands behind it,
     # since Hypercorn reports it as a fault (https://github.com/pgjones/hypercorn/pull/342).
     cut_unread_after(listener, limits.send_seconds if on_trio else limits.send_seconds + limits.cleanup_seconds)
+    # asyncio accepts up to `backlog` connections at a time, and where files have run out it logs each failure with its
+    # traceback and plans a retry for each: tens of thousands of lines in seconds. One at a time, it is one a second.
+    queue, queued = listener.dup(), config.backlog
+    if not on_trio:
+        config.backlog = 1
     config.bind = [f"fd://{listener.detach()}"]  # Hypercorn owns and closes it from here
     grace = config.graceful_timeout
     # Its own end of patience comes when bots have cleaned up behind the connections that we reset: it cancels the rest,
@@ -89,6 +94,8 @@ async def serve(
         return app(scope, receive, send)
 
     async def stop_when_told() -> None:
+        with queue:  # as Hypercorn listens by now, the system can have its queue back
+            queue.listen(queued)
         try:
             await stop.wait()
         finally:  # Hypercorn cancels this when it stops for a reason of its own
@@ -114,6 +121,7 @@ async def serve(
                 await hypercorn_serve(app_with_reset, config, shutdown_trigger=stop_when_told, mode="asgi")
         except Exception as exc:  # noqa: BLE001 - carried past the task group, which would wrap it
             failure = exc
+        queue.close()
         over.set()
         stopping.set()
         tasks.cancel_scope.cancel()

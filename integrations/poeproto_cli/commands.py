@@ -123,7 +123,7 @@ def serve(
     TARGET is module:attribute or path/file.py:attribute, where the attribute is a Bot, a class of bots, a dict of
     bots by path, or a BotApp.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    _log_to_stderr()
     if allow_without_key and bot_name is not None and not no_sync_settings:
         logger.warning("Poe is not told the settings of %s: that takes the bot's key", bot_name)
     key_in_environment = context.get_parameter_source("access_key") is not ParameterSource.COMMANDLINE
@@ -148,6 +148,7 @@ def serve(
                 sync_settings=not no_sync_settings,
             ),
             on_ready=lambda address: click.echo(f"serving {target} at {address}"),
+            on_worker=_log_to_stderr,
         )
     except TargetFailed as exc:
         traceback.print_exception(exc.__cause__)  # of code that its author will want to mend
@@ -161,6 +162,10 @@ def serve(
         raise click.ClickException(f"{exc.strerror or exc}") from exc
     except RuntimeError as exc:
         raise click.ClickException(str(exc)) from exc
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
 @main.command()
@@ -189,7 +194,10 @@ def query(url: str, text: str, access_key: str | None, backend: str, as_json: bo
 @_backend
 @_json
 def settings(url: str, access_key: str | None, backend: str, as_json: bool) -> None:
-    """Print the settings of the bot server at URL, as JSON; with --json in one line."""
+    """Print the settings of a bot server, as JSON.
+
+    With --json they are one line.
+    """
     answer = _run(partial(_settings, _checked(url), access_key), backend)
     # What this version does not know could not be sent, but it can be shown.
     wire = {**json.loads(encode_settings(attrs.evolve(answer, extra={}))), **answer.extra}
@@ -228,7 +236,8 @@ def _checked(url: str) -> str:
         if not set(url) & set(".:/"):
             meant = f"https://api.poe.com/bot/{url}, with an API key as --access-key?"
         else:
-            meant = f"http://{url}?"
+            scheme = re.match(r"https?:/?(?=[^/\d])|https?:/(?=\d)", url)  # a slash was forgotten
+            meant = f"http://{url}?" if scheme is None else f"{scheme[0].rstrip(':/')}://{url[scheme.end() :]}?"
         raise click.UsageError(f"{url!r} is not a URL; did you mean {meant}")
     return url
 

@@ -156,8 +156,7 @@ class AcceptedConnection:
         self._answering = False
 
     async def start(self, head: ResponseHead) -> None:
-        with within_send_seconds(self._send_seconds):
-            await self._write(self._head(head.status, head.headers))
+        await self._write(self._head(head.status, head.headers))
 
     async def send(self, data: bytes) -> None:
         # Under the old name, since a slow peer would have us hold both.

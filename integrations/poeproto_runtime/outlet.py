@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import anyio
 
+from poeproto import ResponseHead
 from poeproto_runtime.channel import Channel, PeerGone
 
 _NOT_READING = "the peer does not read what it is sent"
@@ -75,6 +76,16 @@ class Outlet:
         self._staying = True
         self._written: anyio.Event | None = None  # where somebody waits for the end of a write
         self._wake: anyio.Event | None = None  # where the outlet's own task waits
+
+    async def start(self, head: ResponseHead) -> None:
+        """Write the head, which is a write like others: nothing comes between, and it takes no longer."""
+        self.writing = self._broken = True
+        self.writes += 1
+        try:
+            await self._channel.start(head)
+            self._broken = False
+        finally:
+            self._end_write()
 
     @property
     def room(self) -> int:

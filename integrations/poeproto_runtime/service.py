@@ -35,7 +35,7 @@ from poeproto_runtime.routes import Route, checked_routes
 from poeproto_runtime.stepping import cancellation_is_ours
 from poeproto_runtime.streaming import ReplyStream
 from poeproto_runtime.syncing import syncing_settings
-from poeproto_runtime.watching import Watch
+from poeproto_runtime.watching import Watches
 
 logger = logging.getLogger("poeproto")
 
@@ -93,7 +93,7 @@ class BotService:
         self._hooks = hooks or Hooks()
         self._sync_settings = sync_settings
         self._streams: set[ReplyStream] = set()
-        self._watch = Watch(min(self.limits.heartbeat_seconds, self.limits.send_seconds))
+        self._watches = Watches(min(self.limits.heartbeat_seconds, self.limits.send_seconds))
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -103,14 +103,14 @@ class BotService:
         ends, they would stay open for ever.
         """
         if self.outside is None:
-            async with self._watch.hosted():
+            async with self._watches.here().hosted():
                 yield
             return
         self.outside.transport.hold()
         self.outside.fetching.hold()
         try:
             routes = self.routes if self._sync_settings else {}
-            async with self._watch.hosted(), syncing_settings(routes, self.outside, self.limits):
+            async with self._watches.here().hosted(), syncing_settings(routes, self.outside, self.limits):
                 yield
         finally:
             await self.outside.transport.release()
@@ -167,7 +167,7 @@ class BotService:
             context = RequestContext(head, route, self.limits, self.outside, request, exchange)
             if route.bot.attachment_templates is not None:
                 request = insert_attachments(request, route.bot.attachment_templates)
-            stream = ReplyStream(route.bot, exchange, channel, context, progress, self._watch)
+            stream = ReplyStream(route.bot, exchange, channel, context, progress, self._watches.here())
             self._streams.add(stream)
             try:
                 await stream.run(request)

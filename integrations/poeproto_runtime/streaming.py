@@ -33,9 +33,10 @@ _OPEN = frozenset({State.OPENED, State.UNANSWERED, State.ANSWERED})
 class ReplyStream:
     """One reply under way.
 
-    The bot's task also writes. When it waits for the first time, two more come to share the reply: one that waits for
-    the peer's departure and then cancels the others, and, all replies together, the one of `Watch`. The bot's failure
-    becomes an `error` event, its details a log record with the same id.
+    The bot's task also writes. When it waits for the first time, another comes to share the reply, which waits for the
+    peer's departure and then cancels all; `Watch` begins to look after it; and the outlet gets a task of its own when
+    the bot's leaves it something to write. The bot's failure becomes an `error` event, its details a log record with
+    the same id.
     """
 
     __slots__ = (
@@ -162,7 +163,7 @@ class ReplyStream:
     # --- the bot
 
     async def _answer(self, request: QueryRequest) -> None:
-        await self._channel.start(self._exchange.begin())
+        await self._outlet.start(self._exchange.begin())
         self._progress.status = 200
         await self._outlet.finish(await self._run_bot(request))
 

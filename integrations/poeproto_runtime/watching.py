@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol, cast
 
 import anyio
+from anyio.lowlevel import RunVar
 
 # How often a stream is looked at, in parts of the shortest time that matters to it.
 _LOOKS = 16
@@ -98,3 +99,23 @@ class Watch:
             # Cancelled with its host. A stream that is cancelled needs nobody to look at it.
             self._streams.pop(cast("Watched", host), None)
             self._leave(host)
+
+
+class Watches:
+    """A `Watch` for each event loop, since no loop can start tasks in another, and each has a clock of its own.
+
+    Args:
+        shortest: as for `Watch`.
+    """
+
+    def __init__(self, shortest: float) -> None:
+        self._shortest = shortest
+        self._watch: RunVar[Watch | None] = RunVar("watch", None)
+
+    def here(self) -> Watch:
+        """The one of the running event loop."""
+        watch = self._watch.get()
+        if watch is None:
+            watch = Watch(self._shortest)
+            self._watch.set(watch)
+        return watch

@@ -36,7 +36,7 @@ Run = Callable[[Iterable[bytes]], Awaitable["Counter[int | None]"]]
 
 KEY = "not-a-real-key-00000000000000000"
 # What a request of any kind may be answered with. There is no 500 among them.
-STATUSES = frozenset({200, 400, 401, 404, 405, 408, 413, 414, 431, 501})
+STATUSES = frozenset({200, 400, 401, 404, 405, 408, 413, 414, 431, 501, 505})
 # How long an answer may take before we take it that the server waits for us; a longer wait would change nothing else.
 _PATIENCE = 0.2
 # Small enough to be met, and with time for all.

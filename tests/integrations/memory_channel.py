@@ -21,6 +21,7 @@ class MemoryChannel:
 
     Attributes:
         open: what every write waits for; set at first. Replace it to have a peer that does not read.
+        head_open: the same for the head alone.
         gone: set it to let the peer depart.
         break_writes: let every further write fail, as it does when the peer has gone.
         suspends: whether a write lets other tasks run, which a server's own need not.
@@ -34,6 +35,8 @@ class MemoryChannel:
         self.response: HttpResponse | None = None
         self.open = anyio.Event()
         self.open.set()
+        self.head_open = anyio.Event()
+        self.head_open.set()
         self.gone = anyio.Event()
         self.break_writes = False
         self.suspends = True
@@ -78,7 +81,9 @@ class MemoryChannel:
         with self._exclusively():
             assert self.head is None
             self.head = head
+            self._notify()
             await anyio.lowlevel.checkpoint()
+            await self.head_open.wait()
 
     async def send(self, data: bytes) -> None:
         assert data, "an empty part would end a chunked body in a careless server"

@@ -324,6 +324,12 @@ async def test_stopping_does_not_wait_for_idle_connections() -> None:
             await connection.receive()
 
 
+@pytest.mark.parametrize("seconds", [1e9, float("inf")])
+async def test_a_client_may_be_given_any_time_to_read(seconds: float) -> None:
+    async with serving(app_of(echo, limits=Limits(send_seconds=seconds))) as address:
+        assert (await fetch(address, http_request())).status == 200
+
+
 async def test_nothing_listens_afterwards() -> None:
     async with serving(app_of(echo)) as address:
         assert (await fetch(address, http_request())).status == 200

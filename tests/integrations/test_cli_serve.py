@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -101,6 +102,19 @@ def test_several_workers(bots: Path, worker_class: str, number: signal.Signals) 
             server.signal(number)
         assert server.wait() == (0, "", "")
     assert not is_taken(server.address)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_what_a_worker_logs_is_dated(workers: str, tmp_path: Path) -> None:
+    (tmp_path / "failing.py").write_text("from poeproto import Bot\n\nbot = Bot()\n")
+    with serving(f"{tmp_path / 'failing.py'}:bot", "--workers", workers, "--allow-without-key") as server:
+        url = f"{server.address}nothing-here"
+        assert query(url, "hello").exit_code == 1
+        server.signal(signal.SIGTERM)
+        status, _, errors = server.wait()
+    assert status == 0
+    [line] = [line for line in errors.splitlines() if "refused: 404" in line]
+    assert re.match(r"\d{4}-\d\d-\d\d [\d:,]+ WARNING poeproto: POST /nothing-here ", line)
 
 
 def test_the_key_from_the_environment(bots: Path) -> None:

@@ -104,7 +104,7 @@ async def as_we_have_it(pieces: Iterable[bytes]) -> tuple[bytes, type[Exception]
         with pytest.raises(type(failure)) as caught:
             await connection.receive_body(clock)
         assert caught.value is failure
-    return content, ConnectionLost if isinstance(failure, ConnectionLost) else RemoteProtocolError
+    return content, type(failure)
 
 
 @pytest.mark.parametrize("body", GOOD + BAD)

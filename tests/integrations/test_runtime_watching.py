@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextvars
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import anyio
 import anyio.abc
+import anyio.to_thread
 import pytest
 
 from poeproto import Context, Done, Limits, QueryRequest, RequestHead, Text
@@ -173,6 +177,29 @@ async def test_heartbeats_break_every_silence() -> None:
         assert channel.events == [Text("a"), Text("b"), Done()]
 
 
+async def test_a_service_in_two_event_loops_looks_after_each_in_its_own() -> None:
+    channels: dict[int, MemoryChannel] = {}
+
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        channel = channels[threading.get_ident()]
+        yield "a"
+        await channel.until(lambda: channel.writes[1:4] == [HEARTBEAT] * 3)
+        yield "b"
+
+    service = service_of(bot, Limits(heartbeat_seconds=SOON))
+
+    async def ask() -> None:
+        channels[threading.get_ident()] = channel = MemoryChannel()
+        with anyio.fail_after(5):  # no scope of another loop ends this one
+            await service.handle(RequestHead("POST", "/"), "/", channel)
+
+    async with service.running(), anyio.create_task_group() as tasks:
+        tasks.start_soon(ask)
+        # Without the context of here, which says whose event loop this is.
+        await anyio.to_thread.run_sync(contextvars.Context().run, partial(anyio.run, ask))
+    assert [channel.events for channel in channels.values()] == [[Text("a"), Text("b"), Done()]] * 2
+
+
 async def test_no_heartbeat_goes_into_a_write_that_is_stuck() -> None:
     channel = MemoryChannel()
     channel.open = anyio.Event()
@@ -191,6 +218,37 @@ async def test_no_heartbeat_goes_into_a_write_that_is_stuck() -> None:
         await channel.until(lambda: len(channel.writes) == 3)
         ended.set()
     assert channel.writes[1:3] == [HEARTBEAT] * 2
+
+
+async def test_no_heartbeat_goes_into_a_head_that_is_stuck() -> None:
+    channel = MemoryChannel()
+    channel.head_open = anyio.Event()
+
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        yield "a"
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(answer, bot, channel, Limits(heartbeat_seconds=SOON))
+        await channel.until(lambda: channel.head is not None)
+        await heartbeats_elsewhere(5)
+        assert channel.attempts == 0
+        channel.head_open.set()
+    assert channel.events == [Text("a"), Done()]
+
+
+async def test_a_peer_that_does_not_take_the_head_is_gone() -> None:
+    asked: list[str] = []
+
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        asked.append("a")
+        yield "a"
+
+    channel = MemoryChannel()
+    channel.head_open = anyio.Event()
+    with anyio.fail_after(5):
+        await answer(bot, channel, Limits(send_seconds=SOON))
+    assert not asked
+    assert not channel.ended
 
 
 async def test_no_heartbeat_comes_after_the_end() -> None:

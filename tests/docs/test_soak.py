@@ -1,0 +1,29 @@
+"""Every scenario of the soak runs, once and small; what it counts must be right, what it times is not looked at."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.soak.__main__ import SCENARIOS
+
+SECONDS = 300  # for a run that hangs
+# How long things took, how much more than before, and what the allocator made of it depend on what else is going on.
+MEASURED = {"s", "x", "times", "KiB"}
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_a_scenario_finds_what_it_should(scenario: str, checkout: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "findings.json"
+    command = [sys.executable, "-m", "benchmarks.soak", scenario, "--smallest", "--json", str(kept)]
+    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert done.stderr == ""
+    findings = json.loads(kept.read_text())["findings"]
+    assert findings
+    assert done.returncode == (0 if all(finding["holds"] for finding in findings) else 1)
+    assert not [finding for finding in findings if finding["unit"] not in MEASURED and not finding["holds"]]
+    assert f"{len(findings)} findings, " in done.stdout
