@@ -35,7 +35,7 @@ from poeproto._mirrors import reader
 from poeproto._structure import _convert_normalised, _normalised, _remote_error, structure
 from poeproto._typecheck import options
 from poeproto.codec import _decode_any_event, _decode_any_request, _query_reader
-from poeproto.events import EVENT_CLASSES
+from poeproto.events import EVENT_CLASSES, is_index
 from poeproto.testing import sample_query, sample_reply
 
 from .vectors import Case, cases, name_of, wire_of
@@ -225,5 +225,6 @@ def test_any_event_is_the_same_both_ways(case: tuple[type[Event], str]) -> None:
     cls, data = case
     for form in (data, data.encode()):
         quick = reader(cls)(form)
-        if quick is not None:
-            assert (type(quick), repr(quick)) == outcome(partial(_decode_any_event, cls, form))
+        if quick is None or (quick.index is not None and not is_index(quick.index)):
+            continue  # decode_event goes the long way
+        assert (type(quick), repr(quick)) == outcome(partial(_decode_any_event, cls, form))
