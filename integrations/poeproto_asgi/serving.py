@@ -77,6 +77,8 @@ async def serve(
     cut_unread_after(listener, limits.send_seconds if on_trio else limits.send_seconds + limits.cleanup_seconds)
     # asyncio accepts up to `backlog` connections at a time, and where files have run out it logs each failure with its
     # traceback and plans a retry for each: tens of thousands of lines in seconds. One at a time, it is one a second.
+    # The duplicate is made like it, and what it is made like is shared with other workers, who may accept by now.
+    listener.setblocking(False)
     queue, queued = listener.dup(), config.backlog
     if not on_trio:
         config.backlog = 1
