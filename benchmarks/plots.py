@@ -8,8 +8,8 @@ from xml.sax.saxutils import escape
 
 from benchmarks.record import Case, Record, Table
 
-_WIDTH = 1020
-_LABELS = 390  # where the bars begin
+_WIDTH = 1050
+_LABELS = 420  # where the bars begin
 _BARS = 400  # the length of the longest
 _ROW = 22
 _HEAD = 64
