@@ -71,7 +71,7 @@ def loads(data: bytes | str) -> dict[str, Any]:
     """
     try:
         return _decode_shallow(data)
-    except (msgspec.DecodeError, ValueError, RecursionError):
+    except (ValueError, RecursionError):
         return _loads_with_care(data)
 
 
@@ -80,7 +80,7 @@ def _loads_with_care(data: bytes | str) -> dict[str, Any]:
         _check_depth(data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass"))
     try:
         value = _decode(data)
-    except (msgspec.DecodeError, ValueError) as exc:
+    except ValueError as exc:
         raw = data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass")
         if not _SURROGATE_ESCAPE.search(raw):
             raise RemoteProtocolError(f"not valid JSON: {exc}") from exc
@@ -105,7 +105,7 @@ def load_texts(lines: bytes) -> list[str] | None:
     """
     try:
         objects = _decode_texts(lines)
-    except (msgspec.DecodeError, ValueError, RecursionError):
+    except (ValueError, RecursionError):
         return None
     # To the parser a line end is a space. But where every line end is between two braces, none is within one of these
     # objects, so each line has at least one; and as many as there are lines are one in each.

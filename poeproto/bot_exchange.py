@@ -220,10 +220,8 @@ class BotExchange:
             length = self._text_length + len("".join(texts))
         except TypeError as exc:
             raise LocalProtocolError(f"only strings can be sent as texts: {exc}") from exc
-        if len(texts) > self.events_left:
-            raise LocalProtocolError(f"the reply would have more than {self._limits.events} events")
-        if length > self._limits.text_length:
-            raise LocalProtocolError(f"the answer would be longer than {self._limits.text_length} characters")
+        self._check_events(len(texts))
+        self._check_length(length)
         data = encode_texts(texts)
         self._text_length = length
         self.events += len(texts)
@@ -293,24 +291,29 @@ class BotExchange:
     # --- within
 
     def _count(self, event: Event) -> None:
-        limits = self._limits
-        if self.events >= limits.events:
-            raise LocalProtocolError(f"the reply would have more than {limits.events} events")
+        self._check_events(1)
         if isinstance(event, Text | ReplaceResponse):
             index, length = event.index, len(event.text)
             if isinstance(event, Text):
                 length += self._text_length if index is None else self._text_lengths.get(index, 0)
-            if length > limits.text_length:
-                raise LocalProtocolError(f"the answer would be longer than {limits.text_length} characters")
+            self._check_length(length)
             if index is None:
                 self._text_length = length
             else:
                 self._text_lengths[index] = length
         elif isinstance(event, File):
-            if self.files >= limits.files:
-                raise TooManyFiles(f"the reply would have more than {limits.files} files")
+            if self.files >= self._limits.files:
+                raise TooManyFiles(f"the reply would have more than {self._limits.files} files")
             self.files += 1
         self.events += 1
+
+    def _check_events(self, more: int) -> None:
+        if more > self.events_left:
+            raise LocalProtocolError(f"the reply would have more than {self._limits.events} events")
+
+    def _check_length(self, length: int) -> None:
+        if length > self._limits.text_length:
+            raise LocalProtocolError(f"the answer would be longer than {self._limits.text_length} characters")
 
     @staticmethod
     def _has_key(head: RequestHead, accepted: frozenset[bytes]) -> bool:
