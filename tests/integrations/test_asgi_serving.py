@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import AsyncIterator
-from functools import partial
 from typing import Any
 
 import anyio
@@ -384,20 +383,3 @@ async def test_a_worker_class_of_another_loop(anyio_backend_name: str) -> None:
     wrong = "asyncio" if anyio_backend_name == "trio" else "trio"
     with pytest.raises(RuntimeError, match="worker_class"):
         await serve(app, bind="127.0.0.1:0", worker_class=wrong)
-
-
-async def test_a_listener_that_workers_share_is_at_no_time_made_to_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether it blocks is one thing for all of them, and one that accepts meanwhile would stand still."""
-    timeouts: list[float | None] = []
-    set_timeout = socket.socket.settimeout
-
-    def watched(self: socket.socket, value: float | None, /) -> None:
-        timeouts.append(value)
-        set_timeout(self, value)
-
-    listener = socket.create_server(("127.0.0.1", 0))
-    monkeypatch.setattr(socket.socket, "settimeout", watched)
-    async with anyio.create_task_group() as tasks:
-        await tasks.start(partial(serve, app_of(echo), bind=listener))
-        tasks.cancel_scope.cancel()
-    assert None not in timeouts
