@@ -31,7 +31,7 @@ from poeproto.surrogates import SurrogateJoiner
 _PING = "ping"
 # What an event takes in memory besides its payload, roughly: a string and a place in a list.
 _EVENT_OVERHEAD = 64
-# Besides that, what is kept for an index that was not there before ...
+# Besides that, what is kept for an index, which each event that has one may be the first to name ...
 _INDEX_OVERHEAD = 256
 # ... and what an object, an array, a key or a value takes: `{},` is three bytes of JSON, and 72 of memory.
 _VALUE_OVERHEAD = 64
