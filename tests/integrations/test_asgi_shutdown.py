@@ -1,10 +1,13 @@
-"""How Hypercorn's connections end against their peers' will: at the server's end, and when nobody reads them."""
+"""Hypercorn's sockets: how connections end against their peers' will, at the server's end and when nobody reads
+them, and what workers share.
+"""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +16,8 @@ import anyio.abc
 import anyio.lowlevel
 import pytest
 
-from poeproto import Context, Done, Error, Limits, QueryRequest, Text
-from poeproto_asgi import serve
+from poeproto import Bot, Context, Done, Error, Limits, QueryRequest, Text
+from poeproto_asgi import BotApp, serve
 from poeproto_asgi.connections import Accepted
 from poeproto_runtime.binding import listen
 
@@ -219,3 +222,20 @@ def test_connections_of_a_unix_socket(tmp_path: Path) -> None:
         with listener.accept()[0] as ours:
             Accepted(listener).reset()
             assert ours.recv(1) == b""
+
+
+async def test_a_listener_that_workers_share_is_at_no_time_made_to_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it blocks is one thing for all of them, and one that accepts meanwhile would stand still."""
+    timeouts: list[float | None] = []
+    set_timeout = socket.socket.settimeout
+
+    def watched(self: socket.socket, value: float | None, /) -> None:
+        timeouts.append(value)
+        set_timeout(self, value)
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    monkeypatch.setattr(socket.socket, "settimeout", watched)
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(partial(serve, BotApp(Bot(), allow_without_key=True), bind=listener))
+        tasks.cancel_scope.cancel()
+    assert None not in timeouts
