@@ -29,11 +29,18 @@ SERVERS = {
     "poeproto on Hypercorn, asyncio": "poeproto hypercorn-asyncio",
     "poeproto on Hypercorn, uvloop": "poeproto hypercorn-uvloop",
     "poeproto on Hypercorn, trio": "poeproto hypercorn-trio",
+    "poeproto, Text objects, on Hypercorn, asyncio": "poeproto-events hypercorn-asyncio",
+    "poeproto, Text objects, on Hypercorn, trio": "poeproto-events hypercorn-trio",
     "poeproto_h11, asyncio": "poeproto h11-asyncio",
     "poeproto_h11, trio": "poeproto h11-trio",
     GENERATOR: "sockets sockets",
 }
-AT_LEAST = {"poeproto on Hypercorn, asyncio": 25, "poeproto on Hypercorn, trio": 20}
+AT_LEAST = {
+    "poeproto on Hypercorn, asyncio": 25,
+    "poeproto, Text objects, on Hypercorn, asyncio": 25,
+    "poeproto on Hypercorn, trio": 20,
+    "poeproto, Text objects, on Hypercorn, trio": 20,
+}
 ROUNDS_ALONE = 11
 ROUNDS_TOGETHER = 7
 REPLIES = 4  # in a row on one connection, for each sample

@@ -46,7 +46,9 @@ def main(app: str, host: str) -> None:
 def _app(name: str, sleep: apps.Sleep) -> Any:
     match name:
         case "poeproto":
-            return apps.ours(sleep)
+            return apps.ours(apps.OurBot(sleep))
+        case "poeproto-events":
+            return apps.ours(apps.OurBotOfEvents())
         case "bare":
             return apps.bare(sleep)
         case "bare-blocks":
