@@ -78,7 +78,7 @@ def _mirror(cls: type[Any], within: tuple[type[Any], ...]) -> tuple[type[msgspec
         lines.append(f"    value.{name} = {copied}")
     lines += ["    value.__class__ = cls", "    return value"]
     exec("\n".join(lines), names)
-    return msgspec.defstruct(cls.__name__, fields, kw_only=True, forbid_unknown_fields=True, gc=False), names["make"]
+    return msgspec.defstruct(cls.__name__, fields, forbid_unknown_fields=True, gc=False), names["make"]
 
 
 def _reflected(hint: Any, within: tuple[type[Any], ...]) -> tuple[Any, Make | None]:

@@ -53,6 +53,12 @@ FULL: dict[str, Any] = {
 }
 
 
+@pytest.fixture(autouse=True)
+def mirrors_made_afresh() -> None:
+    """What a test finds was not made while another ran."""
+    reader.cache_clear()
+
+
 def read(wire: dict[str, Any]) -> Tree | None:
     return reader(Tree)(json.dumps(wire))
 
