@@ -130,7 +130,7 @@ def test_what_is_read_is_as_frozen_as_what_is_made() -> None:
         {"keys": []},
         {"anything": "\ud83d"},
     ],
-    ids=str,
+    ids=" ".join,
 )
 def test_what_is_not_as_the_class_says_is_left_to_the_long_way(fields: dict[str, Any]) -> None:
     assert read({**SMALLEST, **fields}) is None
