@@ -181,7 +181,7 @@ def test_an_unknown_request_keeps_everything() -> None:
 
 @pytest.mark.parametrize("document", ["{}", '{"type": null}', '{"type": 5}', '{"type": ["query"]}', '{"query": []}'])
 def test_a_request_without_a_type_is_refused(document: str) -> None:
-    with pytest.raises(RemoteProtocolError) as caught:
+    with pytest.raises(RemoteProtocolError, match="missing") as caught:
         decode_request(document)
     assert caught.value.path == "type"
 

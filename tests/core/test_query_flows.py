@@ -357,9 +357,10 @@ def test_a_call_is_made_with_the_key_the_limits_and_the_tries_it_is_given(make: 
     with pytest.raises(RequestRefused):
         driver.run(make(URL, access_key=TEST_ACCESS_KEY, retry=RetryPolicy(attempts=1)))
     assert [request.get("authorization") for request in driver.requests] == [f"Bearer {TEST_ACCESS_KEY}"]
+    parts = iter([b"{}", b" " * 9, b"not read"])
     with pytest.raises(LimitExceeded) as caught:
-        FlowDriver([HttpResponse(200, [], b"{}" + b" " * 9)]).run(make(URL, limits=Limits(answer_size=10)))
-    assert caught.value.limit == "answer_size"
+        FlowDriver([ResponseInParts(ResponseHead(200), parts)]).run(make(URL, limits=Limits(answer_size=10)))
+    assert (caught.value.limit, list(parts)) == ("answer_size", [b"not read"])
 
 
 def test_settings_that_are_none_are_told_apart() -> None:

@@ -68,6 +68,21 @@ EQUIVALENT = {
         "self._answered = None",
         "self._response_open = None",
     },
+    "both are given, or neither": {"if budget is not None or bot_name is not None:"},
+    "after one text, the next leads to where they stay": {
+        "if cls is Text and target is not self._state.bot:",
+        "for _ in texts[:3]:  # the rest is where the second is",
+    },
+    "a line that is too long is told at the next, or at the end of the same bytes": {
+        "if self._size - len(line) > self._max_event_size:",
+    },
+    "it is how much is quoted": {
+        'self._refuse(405, f"the method {head.method[:21]!r} is not allowed here", [("allow", "GET, HEAD, POST")])',
+    },
+    "it is for the type checker": {
+        "without case _: return False",
+        "without case _: pass  # an event of a later version: it has no part in the fold",
+    },
     "it is set before it is asked": {
         "self._settings_are_due = None",
         "self._settings_are_due = True",
@@ -112,7 +127,7 @@ def prepare(module: str) -> Path:
         "source_paths": "\npoeproto",
         "only_mutate": f"\npoeproto/{module}.py",
         "pytest_add_cli_args_test_selection": "\n".join(["", *map(str, sorted(tests))]),
-        "pytest_add_cli_args": "\n-p\nno:cacheprovider\n--hypothesis-seed=0",
+        "pytest_add_cli_args": "\n-p\nno:cacheprovider\n--hypothesis-seed=0\n--hypothesis-profile=mutants",
         # A process in which the tests ran before has what they left in caches, and the change would not be seen.
         "process_isolation": "forkserver",
         **PATIENCE,
@@ -140,8 +155,8 @@ def outcomes_of(place: Path) -> dict[str, int]:
 def change_of(place: Path, name: str) -> tuple[str, str]:
     """The lines that a change took away, and those that it put there."""
     lines = [line for line in mutmut(place, "show", name).splitlines() if not line.startswith(("---", "+++"))]
-    removed, added = ("\n".join(line[1:].strip() for line in lines if line.startswith(sign)) for sign in "-+")
-    return removed, added
+    removed, added = (" ".join(line[1:].strip() for line in lines if line.startswith(sign)) for sign in "-+")
+    return removed, added or f"without {removed}"
 
 
 def is_wording(removed: str, added: str) -> bool:
