@@ -29,7 +29,8 @@ MODULES = {
     "_states": ["bot_exchange_order", "poe_exchange_order"],
     "sse": ["vectors_sse"],
     "events": ["codec_events", "text_runs"],
-    "surrogates": [],
+    "limits": [],
+    "surrogates": ["poe_exchange_text"],
     "_mirrors": ["codec_ways"],
     "_text_runs": [],
     "codec": ["bot_exchange_send", "parameter_controls", "vectors_requests", "vectors_values"],
@@ -101,7 +102,7 @@ EQUIVALENT = {
     },
 }
 
-EQUIVALENT_LINES = frozenset().union(*EQUIVALENT.values())
+EQUIVALENT_LINES = frozenset[str]().union(*EQUIVALENT.values())
 # To type checkers a string may name the type.
 CAST = re.compile(r'cast\((?:None|"[^"]*"), ')
 
