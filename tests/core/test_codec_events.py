@@ -102,12 +102,12 @@ def test_any_event_may_have_an_index(name: str, index: int) -> None:
 
 @of_each_name
 @pytest.mark.parametrize("index", [True, False, "1", 1.0, 1.5, [1], {}, 2**53, -(2**53), 2**61 - 1, 10**400])
-def test_another_value_is_no_index_and_is_not_lost(name: str, index: object) -> None:
-    wire = {**SMALLEST[name][0], "index": index, "unknown": 1}
-    event = decode_event(name, json.dumps(wire))
+@pytest.mark.parametrize("unknown", [{}, {"unknown": 1}], ids=["known keys", "an unknown key"])
+def test_another_value_is_no_index_and_is_not_lost(name: str, index: object, unknown: dict[str, Any]) -> None:
+    event = decode_event(name, json.dumps({**SMALLEST[name][0], "index": index, **unknown}))
     assert event.index is None
     kept = event.data if isinstance(event, Json) else event.extra if not isinstance(event, UnknownEvent) else {}
-    assert kept == {"index": index, "unknown": 1}
+    assert kept == {"index": index, **unknown}
     assert type(kept["index"]) is type(index)
     assert read(encode_event(event)) == event
 

@@ -33,7 +33,7 @@ MODULES = {
     "surrogates": ["poe_exchange_text"],
     "_mirrors": ["codec_ways"],
     "_text_runs": [],
-    "codec": ["bot_exchange_send", "parameter_controls", "vectors_requests", "vectors_values"],
+    "codec": ["parameter_controls", "vectors_requests", "vectors_values"],
     "reply": [],
     "bot_exchange": ["vectors_http"],
     "poe_exchange": ["text_runs", "vectors_http", "vectors_replies"],
