@@ -1,14 +1,16 @@
-"""The quick way from JSON to a value, for what is just as its class says.
+"""The quick way from JSON to a value and back, for what is just as its class says.
 
 Into an attrs class msgspec drops unknown keys in silence, and it asks in vain for each field that was absent. The
 mirror of a class, a `msgspec.Struct` of the same fields, it fills in less time than a dict, and refuses a key that is
-no field. So the JSON is read into mirrors, and a function written for each class copies them into values. Whatever is
-unusual is left to `_structure`, which tells a fault from what is tolerated.
+no field. So the JSON is read into mirrors, and a function written for each class copies them into values. Writing goes
+the same way back, since a mirror also leaves out what is unset, in no time. Whatever is unusual is left to
+`_structure`, which tells a fault from what is tolerated.
 """
 
 from __future__ import annotations
 
 import functools
+import types
 import typing
 from collections.abc import Callable
 from typing import Any, TypeVar, Union
@@ -16,11 +18,25 @@ from typing import Any, TypeVar, Union
 import attrs
 import msgspec
 
-from poeproto._json import SHALLOW
+from poeproto._json import SHALLOW, encode, is_writable
 from poeproto._typecheck import NO_EXTRA, is_union, options
+from poeproto.events import LARGEST_INDEX
 
 T = TypeVar("T")
 Make = Callable[[Any], Any]
+
+# Whether a value is written as it is by all that read and write its type, as an expression. An integer is one that
+# every reader can tell from its neighbours.
+_AS_IT_IS: dict[Any, str] = {
+    types.NoneType: "{0} is None",
+    str: "type({0}) is str",
+    bool: "type({0}) is bool",
+    int: f"type({{0}}) is int and {-LARGEST_INDEX} <= {{0}} <= {LARGEST_INDEX}",
+    Any: "is_writable({0})",
+    dict[str, Any]: "type({0}) is dict and is_writable({0})",
+}
+
+# --- reading
 
 
 @functools.cache
@@ -112,3 +128,41 @@ def _thawed(cls: type[Any]) -> type[Any]:
     """
     plain = {name: getattr(object, name) for name in ("__init__", "__setattr__", "__delattr__")}
     return type(cls.__name__, (cls,), {"__slots__": (), **plain})
+
+
+# --- writing
+
+
+def writer(cls: type[T], around: bytes, *, whole: str | None = None) -> Callable[[T], bytes | None]:
+    """A function that writes such a value as a JSON object, or returns None where that takes the long way.
+
+    It raises UnicodeEncodeError for a lone surrogate. Of a class with the fields `text` and `index` it is
+
+        def write(value):
+            text = value.text
+            index = value.index
+            if (type(text) is str) and (index is None or ...) and (value.extra is NO_EXTRA):
+                return around % encode(mirror(text, index))
+
+    Args:
+        cls: an attrs class; fields that are None by default, and left out then, stand behind all others.
+        around: what is written around the object, with ``%b`` in its place.
+        whole: the field that is the object itself, where one is.
+    """
+    hints = typing.get_type_hints(cls)
+    lines, tests, fields = ["def write(value):"], list[str](), list[tuple[Any, ...]]()
+    for field in attrs.fields(cls):
+        name = field.name
+        if name == "extra":
+            tests.append("value.extra is NO_EXTRA")
+            continue
+        lines.append(f"    {name} = value.{name}")
+        # None, which an annotation has last, is what most of these fields are.
+        tests.append(" or ".join(_AS_IT_IS[option].format(name) for option in reversed(options(hints[name]))))
+        fields.append((name, Any, None) if field.default is None else (name, Any))
+    written = whole or f"mirror({', '.join(name for name, *_ in fields)})"
+    lines += [f"    if ({') and ('.join(tests)}):", f"        return around % encode({written})"]
+    names: dict[str, Any] = {"around": around, "encode": encode, "is_writable": is_writable, "NO_EXTRA": NO_EXTRA}
+    names["mirror"] = msgspec.defstruct(cls.__name__, fields, omit_defaults=True, gc=False)
+    exec("\n".join(lines), names)
+    return names["write"]

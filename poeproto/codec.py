@@ -11,10 +11,10 @@ from typing import Any, Literal, cast
 
 import attrs
 
-from poeproto._json import dump_string, dumps, encode_string, encode_strings, join_paths, loads
-from poeproto._mirrors import reader
+from poeproto._json import dump_string, dumps, encode, encode_strings, join_paths, loads
+from poeproto._mirrors import reader, writer
 from poeproto._structure import CONTROL_CLASSES, structure, unstructure
-from poeproto._typecheck import NO_EXTRA, check_types
+from poeproto._typecheck import check_types
 from poeproto.controls import UnknownControl
 from poeproto.errors import LocalProtocolError, RemoteProtocolError
 from poeproto.events import (
@@ -23,8 +23,6 @@ from poeproto.events import (
     Done,
     Event,
     Json,
-    ReplaceResponse,
-    SuggestedReply,
     Text,
     UnknownEvent,
     is_index,
@@ -54,12 +52,7 @@ _REQUEST_TYPES = {cls: name for name, cls in REQUEST_CLASSES.items()}
 _CONTROLS = frozenset(CONTROL_CLASSES.values())
 _EVENT_NAMES = {cls: name for name, cls in EVENT_CLASSES.items()}
 
-# Everything of a text record but the JSON string itself.
-_TEXT_RECORDS: dict[type[Event], bytes] = {
-    cls: b'event: %b\ndata: {"text":%%b}\n\n' % _EVENT_NAMES[cls].encode()
-    for cls in (Text, ReplaceResponse, SuggestedReply)
-}
-_TEXT_RECORD = _TEXT_RECORDS[Text]
+_TEXT_RECORD = b'event: text\ndata: {"text":%b}\n\n'
 _TEXT_BEGIN, _TEXT_END = _TEXT_RECORD.split(b"%b")
 _TEXT_NEXT = _TEXT_END + _TEXT_BEGIN
 
@@ -247,11 +240,26 @@ def encode_event(event: Event) -> bytes:
     Raises:
         LocalProtocolError: when it is no event, a field has the wrong type, or a value has no form in JSON.
     """
-    record = _TEXT_RECORDS.get(type(event))
-    if record is not None:
-        plain: Any = event
-        if plain.index is None and plain.extra is NO_EXTRA and type(plain.text) is str:
-            return record % dump_string(plain.text)
+    write = _writers().get(type(event))
+    if write is not None:
+        try:
+            record = write(event)
+        except UnicodeEncodeError:  # a lone surrogate
+            record = None
+        if record is not None:
+            return record
+    return _encode_any_event(event)
+
+
+@functools.cache
+def _writers() -> dict[type[Event], Callable[[Event], bytes | None]]:
+    return {
+        cls: writer(cls, b"event: %b\ndata: %%b\n\n" % name.encode(), whole="data" if cls is Json else None)
+        for name, cls in EVENT_CLASSES.items()
+    }
+
+
+def _encode_any_event(event: Event) -> bytes:
     name, payload = event_payload(event)
     if isinstance(event, UnknownEvent):
         return encode_sse(name, event.data)
@@ -261,7 +269,7 @@ def encode_event(event: Event) -> bytes:
 def encode_text(text: str) -> bytes:
     """The record of a `Text` that has no index and no keys of its own, the event nearly all others are."""
     try:
-        return _TEXT_RECORD % encode_string(text)
+        return _TEXT_RECORD % encode(text)
     except UnicodeEncodeError:  # a lone surrogate, which goes the longer way
         return _TEXT_RECORD % dump_string(text)
 
