@@ -2,9 +2,9 @@
 
 Into an attrs class msgspec drops unknown keys in silence, and it asks in vain for each field that was absent. The
 mirror of a class, a `msgspec.Struct` of the same fields, it fills in less time than a dict, and refuses a key that is
-no field. So the JSON is read into mirrors, and a function written for each class copies them into values. Writing goes
-the same way back, since a mirror also leaves out what is unset, in no time. Whatever is unusual is left to
-`_structure`, which tells a fault from what is tolerated.
+no field. So the JSON is read into mirrors, and a function written for each class copies them into values; where a key
+is no field, by way of a dict, which has it still. Writing goes the same way back, since a mirror also leaves out what
+is unset, in no time. Whatever else is unusual is left to `_structure`, which tells a fault from what is tolerated.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from poeproto._typecheck import NO_EXTRA, is_union, options
 from poeproto.events import LARGEST_INDEX
 
 T = TypeVar("T")
-Make = Callable[[Any], Any]
+Make = Callable[..., Any]
 
 # Whether a value is written as it is by all that read and write its type, as an expression. An integer is one that
 # every reader can tell from its neighbours.
@@ -47,7 +47,7 @@ def reader(cls: type[T], *beside: tuple[Any, ...]) -> Callable[[str | bytes], T 
         cls: an attrs class that has no rules but its types: no validators, and no hook after `__init__`.
         beside: keys that may stand beside the fields and are not kept, each as `msgspec.defstruct` takes a field.
     """
-    mirror, make = _mirror(cls, (cls,))
+    mirror, make = _mirror(cls, (cls,), keeping=False)
     whole = msgspec.defstruct(cls.__name__, beside, bases=(mirror,), kw_only=True)
     decode = msgspec.json.Decoder(whole).decode
 
@@ -61,43 +61,69 @@ def reader(cls: type[T], *beside: tuple[Any, ...]) -> Callable[[str | bytes], T 
     return read
 
 
-def _mirror(cls: type[Any], within: tuple[type[Any], ...]) -> tuple[type[msgspec.Struct], Make]:
+@functools.cache
+def filler(cls: type[T]) -> Callable[[dict[str, Any]], T | None]:
+    """A function that makes a value of that class, which is as for `reader`, from an object out of JSON, and keeps keys
+    that are no fields; None where that takes the long way.
+    """
+    mirror, make = _mirror(cls, (cls,), keeping=True)
+
+    def fill(wire: dict[str, Any]) -> T | None:
+        try:
+            return make(msgspec.convert(wire, mirror), wire)
+        except (ValueError, RecursionError):
+            return None
+
+    return fill
+
+
+def _mirror(cls: type[Any], within: tuple[type[Any], ...], *, keeping: bool) -> tuple[type[msgspec.Struct], Make]:
     """The mirror of a class, and what makes a value of the class from one of the mirror.
 
     Of a class with the fields `id`, `sender` and `files`, the latter two of other classes, that is
 
-        def make(mirror):
+        def make(mirror, wire):
             value = thawed()
             value.id = mirror.id
-            value.sender = mirror.sender and make_sender(mirror.sender)
-            value.files = mirror.files and [make_files(item) for item in mirror.files]
-            value.extra = NO_EXTRA
+            value.sender = mirror.sender and make_sender(mirror.sender, wire["sender"])
+            value.files = mirror.files and list(map(make_files, mirror.files, wire["files"]))
+            value.extra = NO_EXTRA if known.issuperset(wire) else extra_keys(wire, known)
             value.__class__ = cls
             return value
+
+    or the same without `wire` and unknown keys, where there are none to be kept.
     """
     hints = typing.get_type_hints(cls)
     fields: list[tuple[Any, ...]] = []
-    lines = ["def make(mirror):", "    value = thawed()"]
-    names: dict[str, Any] = {"thawed": _thawed(cls), "cls": cls, "NO_EXTRA": NO_EXTRA}
+    lines = ["def make(mirror, wire):" if keeping else "def make(mirror):", "    value = thawed()"]
+    names: dict[str, Any] = {"thawed": _thawed(cls), "cls": cls, "NO_EXTRA": NO_EXTRA, "extra_keys": _extra_keys}
     for field in attrs.fields(cls):
         name, copied = field.name, f"mirror.{field.name}"
         if name == "extra":
-            copied = "NO_EXTRA"
+            copied = "NO_EXTRA if known.issuperset(wire) else extra_keys(wire, known)" if keeping else "NO_EXTRA"
         else:
-            hint, make_inner = _reflected(hints[name], within)
+            hint, make_inner = _reflected(hints[name], within, keeping=keeping)
             fields.append((name, hint, *_default(field)))
             if make_inner:
                 names[f"make_{name}"] = make_inner
-                many = any(typing.get_origin(option) is list for option in options(hints[name]))
-                made = f"[make_{name}(item) for item in {copied}]" if many else f"make_{name}({copied})"
+                given = f'{copied}, wire["{name}"]' if keeping else copied
+                made = f"make_{name}({given})"
+                if any(typing.get_origin(option) is list for option in options(hints[name])):
+                    made = f"list(map(make_{name}, {given}))" if keeping else f"[make_{name}(item) for item in {given}]"
                 copied = f"{copied} and {made}"
         lines.append(f"    value.{name} = {copied}")
     lines += ["    value.__class__ = cls", "    return value"]
+    names["known"] = frozenset(name for name, *_ in fields)
     exec("\n".join(lines), names)
-    return msgspec.defstruct(cls.__name__, fields, kw_only=True, forbid_unknown_fields=True, gc=False), names["make"]
+    mirror = msgspec.defstruct(cls.__name__, fields, kw_only=True, forbid_unknown_fields=not keeping, gc=False)
+    return mirror, names["make"]
 
 
-def _reflected(hint: Any, within: tuple[type[Any], ...]) -> tuple[Any, Make | None]:
+def _extra_keys(wire: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
+    return {key: wire[key] for key in wire if key not in known}
+
+
+def _reflected(hint: Any, within: tuple[type[Any], ...], *, keeping: bool) -> tuple[Any, Make | None]:
     """The annotation with a mirror in the place of a class, and what makes the values of that class, if there is one.
 
     How deep the JSON may nest is then bounded by the type: a class stands within itself once, as a message does that
@@ -106,8 +132,8 @@ def _reflected(hint: Any, within: tuple[type[Any], ...]) -> tuple[Any, Make | No
     if hint is Any:
         return SHALLOW, None
     if attrs.has(hint):
-        return _mirror(hint, (*within, hint)) if within.count(hint) < 2 else (None, None)
-    reflected = [_reflected(arg, within) for arg in typing.get_args(hint)]
+        return _mirror(hint, (*within, hint), keeping=keeping) if within.count(hint) < 2 else (None, None)
+    reflected = [_reflected(arg, within, keeping=keeping) for arg in typing.get_args(hint)]
     if not reflected:
         return hint, None
     kind: Any = Union if is_union(hint) else typing.get_origin(hint)

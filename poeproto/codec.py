@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 import attrs
 
 from poeproto._json import dump_string, dumps, encode, encode_strings, join_paths, loads
-from poeproto._mirrors import reader, writer
+from poeproto._mirrors import filler, reader, writer
 from poeproto._structure import CONTROL_CLASSES, structure, unstructure
 from poeproto._typecheck import check_types
 from poeproto.controls import UnknownControl
@@ -40,6 +40,8 @@ from poeproto.requests import (
 from poeproto.settings import SettingsResponse
 from poeproto.sse import encode_sse
 
+T = TypeVar("T")
+
 REQUEST_CLASSES: dict[str, type[Request]] = {
     "query": QueryRequest,
     "settings": SettingsRequest,
@@ -61,6 +63,10 @@ _SECRET_KEYS = ("access_key", "api_key")
 
 # The specification's own sample query has these names.
 _OLD_QUERY_KEYS = {"user": "user_id", "conversation": "conversation_id"}
+
+
+def _filled(wire: dict[str, Any], cls: type[T]) -> T:
+    return filler(cls)(wire) or structure(wire, cls)
 
 
 # --- requests
@@ -95,7 +101,7 @@ def _decode_any_request(body: bytes | str) -> Request:
         for old, new in _OLD_QUERY_KEYS.items():
             if old in wire and new not in wire:
                 wire[new] = wire.pop(old)
-    return structure(wire, cls)
+    return _filled(wire, cls)
 
 
 def encode_request(request: Request) -> bytes:
@@ -204,10 +210,10 @@ def decode_event(event: str, data: str | bytes) -> Event:
 def _decode_any_event(cls: type[Event], data: str | bytes) -> Event:
     wire = loads(data)
     if wire.get("index") is None or is_index(wire["index"]):
-        return structure(wire, cls)
+        return _filled(wire, cls)
     # Not an index, so it is kept like any key that says nothing to us.
     kept = {"index": wire.pop("index")}
-    value = cast("Text", structure(wire, cls))
+    value = cast("Text", _filled(wire, cls))
     return attrs.evolve(value, extra={**value.extra, **kept})
 
 
