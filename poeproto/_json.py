@@ -52,7 +52,8 @@ def _nesting(levels: int) -> Any:
 # that no depth need be counted. To prepare for it takes a third of a millisecond, and twice that for each level more.
 SHALLOW = _nesting(6)
 
-_decode_shallow: Callable[[bytes | str], dict[str, Any]] = msgspec.json.Decoder(dict[str, SHALLOW]).decode
+# A level more than in a field, for OpenAI's chunks with calls of tools.
+_decode_shallow: Callable[[bytes | str], dict[str, Any]] = msgspec.json.Decoder(dict[str, _nesting(7)]).decode
 _decode = msgspec.json.decode
 _encoder = msgspec.json.Encoder(enc_hook=_as_builtin)
 # JSON in UTF-8 of what has been checked; UnicodeEncodeError where there is a lone surrogate.
