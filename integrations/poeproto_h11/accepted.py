@@ -78,16 +78,17 @@ class AcceptedConnection:
             return None
         self._used = True
         self._method = event.method.decode("ascii")
-        status = refusal_of(event)
+        headers = tuple(event.headers)  # once, since h11 makes each pair anew
+        status = refusal_of(event.http_version, headers)
         if status is not None:
             await self._refuse(status, _NOT_HTTP)
             return None
-        if not has_body(event):
+        if not has_body(headers):
             # Read its end now: nothing is left unread then, and the connection can stay open.
             self._h11.next_event()
         self._body_deadline = anyio.current_time() + self._limits.body_seconds
         target = event.target.decode("latin-1")
-        return RequestHead(self._method, target, event.headers.raw_items(), client=self._client)
+        return RequestHead(self._method, target, headers, client=self._client)
 
     async def ready_for_next(self) -> bool:
         """Whether another request may come on this connection; waits for the peer to close it otherwise."""
