@@ -15,7 +15,8 @@ from poeproto_h11.backends import Backend
 from poeproto_h11.blocking_tools import BlockingToolRunner
 from poeproto_h11.origins import Origin
 from poeproto_h11.racing import Address, connect_first
-from poeproto_h11.streams import ByteStream, Connector, failure_reason, readable_now
+from poeproto_h11.streams import FAILURES, ByteStream, Connector, failure_reason, readable_now
+from poeproto_h11.timeouts import is_deadline
 from poeproto_h11.tls import secure, system_trust, time_left
 
 T = TypeVar("T")
@@ -56,9 +57,9 @@ class SocketConnector:
         try:
             stream = SocketStream(connect_first(_resolve(origin, end), end))
             return stream if context is None else await secure(stream, context, origin.host, end - time.monotonic())
-        except TimeoutError:
-            raise
-        except (OSError, UnicodeError, ConnectionLost) as exc:
+        except FAILURES as exc:
+            if is_deadline(exc):
+                raise
             raise ConnectFailed(f"no connection to {origin}: {failure_reason(exc)}") from exc
 
     def _tls(self) -> ssl.SSLContext:
@@ -104,9 +105,9 @@ class SocketStream:
         try:
             self._socket.settimeout(min(timeout, _LONGEST_WAIT))
             return self._socket.recv(_READ_SIZE)
-        except TimeoutError:
-            raise
         except OSError as exc:
+            if is_deadline(exc):
+                raise
             raise ConnectionLost("the connection broke while it was read") from exc
 
     async def send(self, data: bytes, timeout: float) -> None:
@@ -116,9 +117,9 @@ class SocketStream:
         try:
             self._socket.settimeout(min(timeout, _LONGEST_WAIT))
             self._socket.sendall(data)
-        except TimeoutError:
-            raise
         except OSError as exc:
+            if is_deadline(exc):
+                raise
             raise ConnectionLost("the connection broke while it was written") from exc
 
     async def aclose(self) -> None:
