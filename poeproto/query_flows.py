@@ -20,7 +20,19 @@ from poeproto.errors import (
     TransportError,
     UndeclaredDependency,
 )
-from poeproto.events import Data, Done, Error, Event, File, Json, Meta, ReplaceResponse, SuggestedReply, Text
+from poeproto.events import (
+    Data,
+    Done,
+    Error,
+    Event,
+    File,
+    Json,
+    Meta,
+    ReplaceResponse,
+    SuggestedReply,
+    Text,
+    UnknownEvent,
+)
 from poeproto.flows import Attempts, Deliver, Flow, ReplyStarted, RetryPolicy, RunTools, call_flow
 from poeproto.http import ResponseHead
 from poeproto.limits import Limits
@@ -102,15 +114,11 @@ class _Output:
 
     def deliver(self, events: list[Event]) -> Flow[None]:
         kinds = set(map(type, events))
-        if Meta in kinds:  # to the caller it is one reply, and that may have begun
-            events = [
-                event
-                for number, event in enumerate(events)
-                if not isinstance(event, Meta) or (number == 0 and not self._started)
-            ]
+        if Meta in kinds and self._started:  # to the caller it is one reply, and that has begun
+            events = [event for event in events if not isinstance(event, Meta)]
         if not events:
             return
-        self._started = True
+        self._started = self._started or kinds != {UnknownEvent}  # which readers pass over
         self._final = self._final or not _FINAL.isdisjoint(kinds)
         effect = Deliver(events)
         self.fold.add_as_taken(events, iter(effect))

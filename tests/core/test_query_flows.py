@@ -231,11 +231,23 @@ def test_a_meta_alone_is_no_output_and_is_not_repeated() -> None:
     assert driver.events == [Meta(), Text("x"), Done()]
 
 
-def test_a_meta_after_an_event_that_nobody_knows_is_late(cut: Cut) -> None:
-    body = b"event: novelty\ndata: x\n\n" + b"".join(map(encode_event, (Meta(), Text("x"), Done())))
+def test_an_event_that_nobody_knows_does_not_make_a_meta_late(cut: Cut) -> None:
+    novelty = b"event: novelty\ndata: x\n\n"
+    body = novelty * 2 + b"".join(map(encode_event, (Meta(linkify=True), Text("x"), Meta(), Done())))
     driver = FlowDriver([HttpResponse(200, STREAM, body)], cut)
-    driver.run(query_flow(HELLO, URL))
-    assert driver.events == [UnknownEvent("novelty", "x"), Text("x"), Done()]
+    fold = driver.run(query_flow(HELLO, URL))
+    unknown = UnknownEvent("novelty", "x")
+    assert driver.events == [unknown, unknown, Meta(linkify=True), Text("x"), Done()]
+    assert fold.meta == Meta(linkify=True)
+
+
+def test_a_meta_of_another_try_is_late_where_one_came_before(cut: Cut) -> None:
+    novelty = b"event: novelty\ndata: x\n\n"
+    first = HttpResponse(200, STREAM, encode_event(Meta(linkify=True)))
+    second = HttpResponse(200, STREAM, novelty + b"".join(map(encode_event, (Meta(), Text("x"), Done()))))
+    driver = FlowDriver([first, second], cut)
+    driver.run(query_flow(HELLO, URL, retry=RetryPolicy(failures=True)))
+    assert driver.events == [Meta(linkify=True), UnknownEvent("novelty", "x"), Text("x"), Done()]
 
 
 def test_a_restart_clears_what_was_shown() -> None:
