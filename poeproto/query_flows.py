@@ -6,6 +6,7 @@ https://creator.poe.com/docs/server-bots/server-bots-functional-guides
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 import attrs
 
@@ -147,16 +148,14 @@ class _Chunks:
         self._empty: Json | None = None
         self._answered = False
 
-    def take(self, events: list[Event], ending: Done | Error | None) -> tuple[list[Event], PoeprotoError | None]:
-        """The events to deliver for these and before that end, and what is wrong with the one after them, if any is."""
+    def take(self, events: list[Event]) -> tuple[list[Event], PoeprotoError | None]:
+        """The events to deliver for these, and what is wrong with the one after them, if any is."""
         shown: list[Event] = []
         try:
             for event in events:
                 self._take_one(event, shown)
         except PoeprotoError as exc:
             return shown, exc
-        if ending is not None:
-            self._take_end(ending, shown)
         return shown, None
 
     def _take_one(self, event: Event, shown: list[Event]) -> None:
@@ -174,10 +173,12 @@ class _Chunks:
         if joined is not None:
             shown.append(joined)
 
-    def _take_end(self, ending: Done | Error, shown: list[Event]) -> None:
-        shown += self._halves.flush()
+    def take_end(self, ending: Done | Error | None) -> list[Event]:
+        """The events to deliver before that end; None for a reply that breaks off."""
+        shown: list[Event] = [*self._halves.flush()]
         if isinstance(ending, Done) and self._empty is not None and not (self._answered or self.aggregator.calls):
             shown.append(self._empty)  # a model that has nothing to say has said so, which is an answer too
+        return shown
 
 
 def query_flow(
@@ -322,18 +323,30 @@ def _query(
 def _receive(attempts: Attempts, exchange: PoeExchange, output: _Output, chunks: _Chunks | None) -> Flow[Done | Error]:
     """Deliver the events of a reply up to its end, and return that."""
     while True:
-        data = yield from attempts.receive_data()
-        events = exchange.receive_eof() if data is None else exchange.receive_data(data)
+        data: bytes | None = None
+        events: list[Event] = []
+        failure: PoeprotoError | None = None
+        try:
+            data = yield from attempts.receive_data()
+        except PoeprotoError as exc:
+            failure = exc
+        if data is not None:
+            events = exchange.receive_data(data)
+        else:
+            with suppress(IncompleteReply):  # which is the exchange's error, too, and raised once all is delivered
+                events = exchange.receive_eof()
         # Nothing follows the end, so that it can only be the last of them.
         ending = events[-1] if events else None
         if isinstance(ending, Done | Error):
             events.pop()
         else:
             ending = None
-        failure = exchange.error
+        failure = failure or exchange.error
         if chunks is not None:
-            events, fault = chunks.take(events, ending)
+            events, fault = chunks.take(events)
             failure = fault or failure
+            if ending is not None or failure is not None:
+                events += chunks.take_end(ending if failure is None else None)
         yield from output.deliver(events)
         if failure is not None:
             raise failure

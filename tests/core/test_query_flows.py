@@ -12,6 +12,7 @@ from poeproto import (
     ConnectFailed,
     ConnectionLost,
     Data,
+    DeadlineExceeded,
     Deliver,
     Done,
     Error,
@@ -304,6 +305,19 @@ def test_text_that_was_there_before_the_call_is_not_its_output() -> None:
     driver.run(query_flow(HELLO, URL, retry=ALWAYS, fold=fold))
     assert driver.events == [Text("old"), ReplaceResponse("before. "), Text("new"), Done()]
     assert fold.texts == {None: "before. new", 1: "two"}
+
+
+@pytest.mark.parametrize(
+    "failure", [ConnectionLost("cut"), DeadlineExceeded("late"), RemoteProtocolError("no HTTP"), None], ids=repr
+)
+def test_half_a_character_is_in_what_a_reply_that_breaks_off_leaves(failure: PoeprotoError | None, cut: Cut) -> None:
+    driver = FlowDriver([[Text("a\ud83d"), Text("\ud83d", 1), *([failure] if failure else [])]], cut)
+    with pytest.raises(PoeprotoError) as caught:
+        driver.run(query_flow(HELLO, URL))
+    assert caught.value is failure or type(caught.value) is IncompleteReply
+    assert driver.events == [Text("a"), Text("\ufffd"), Text("\ufffd", 1)]
+    assert caught.value.partial is not None
+    assert caught.value.partial.texts == {None: "a\ufffd", 1: "\ufffd"}
 
 
 # --- settings and reports
