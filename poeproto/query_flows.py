@@ -295,9 +295,9 @@ def _query(
                 exchange.receive_data((yield from attempts.receive_start(size)))
                 exchange.receive_eof()  # raises the refusal
             yield ReplyStarted()
-            ending = yield from _receive(attempts, exchange, output, chunks)
-            if isinstance(ending, Error):
-                raise BotError(ending)
+            error = yield from _receive(attempts, exchange, output, chunks)
+            if error is not None:
+                raise BotError(error)
             calls = [] if chunks is None else chunks.aggregator.calls
             if calls and not rounds_left:
                 raise LimitExceeded(
@@ -315,13 +315,11 @@ def _query(
             exc.partial = output.fold
             raise
         else:
-            if not calls:
-                yield from output.deliver([ending])
             return calls
 
 
-def _receive(attempts: Attempts, exchange: PoeExchange, output: _Output, chunks: _Chunks | None) -> Flow[Done | Error]:
-    """Deliver the events of a reply up to its end, and return that."""
+def _receive(attempts: Attempts, exchange: PoeExchange, output: _Output, chunks: _Chunks | None) -> Flow[Error | None]:
+    """Deliver the events of a reply, through a `Done` unless it calls tools; return an `Error` that ended it."""
     while True:
         data: bytes | None = None
         events: list[Event] = []
@@ -347,11 +345,13 @@ def _receive(attempts: Attempts, exchange: PoeExchange, output: _Output, chunks:
             failure = fault or failure
             if ending is not None or failure is not None:
                 events += chunks.take_end(ending if failure is None else None)
+        if isinstance(ending, Done) and failure is None and not (chunks is not None and chunks.aggregator.calls):
+            events.append(ending)
         yield from output.deliver(events)
         if failure is not None:
             raise failure
         if ending is not None:
-            return ending
+            return ending if isinstance(ending, Error) else None
 
 
 def settings_flow(

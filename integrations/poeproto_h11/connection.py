@@ -164,6 +164,8 @@ class Connection:
                 self._head = head = ResponseHead(event.status_code, event.headers.raw_items())
                 if (b"transfer-encoding", b"chunked") in head.headers and head.status == 200:
                     self._chunks = ChunkTaker()
+                else:
+                    self._take_events([])  # a body of no bytes is at its end
                 return head
 
     async def receive_body(self, clock: Clock) -> bytes | None:
@@ -175,24 +177,13 @@ class Connection:
         """
         # All that one read brought is handed on at once: most servers send each event as a chunk of its own.
         parts: list[bytes] = []
-        while True:
-            if self._failure is not None:
-                if parts:
-                    return b"".join(parts)  # what was good before it; the next call raises
+        while not parts:
+            if self._failure is not None:  # what was good before it has been returned
                 raise self._failure
             if self._h11.their_state is not h11.SEND_BODY:
-                return b"".join(parts) or None
-            try:
-                event = self._next_event()
-            except (ConnectionLost, RemoteProtocolError) as exc:
-                self._failure = exc
-                continue
-            if isinstance(event, h11.Data):
-                parts.append(bytes(event.data))
-            elif event is h11.NEED_DATA:
-                if parts:
-                    return b"".join(parts)
-                self._receive(await self._read(clock, clock.timeouts.idle, "idle"), parts)
+                return None
+            self._receive(await self._read(clock, clock.timeouts.idle, "idle"), parts)
+        return b"".join(parts)
 
     def ready_for_next(self) -> bool:
         """Whether the exchange is over and another may begin; prepares for it."""
@@ -234,7 +225,7 @@ class Connection:
         return data[:size]
 
     def _receive(self, data: bytes, parts: list[bytes]) -> None:
-        """Take the chunks in the data, and give h11 the rest of it, or the end."""
+        """Take the chunks in the data, and give h11 the rest of it, if there is any, or the end."""
         if self._chunks is not None and data:
             taken, data = self._chunks.take(data)
             parts += taken
@@ -243,6 +234,20 @@ class Connection:
             if not data:
                 return
         self._h11.receive_data(data)
+        self._take_events(parts)
+
+    def _take_events(self, parts: list[bytes]) -> None:
+        """Take what h11 makes of what it was given of the body."""
+        while self._failure is None and self._h11.their_state is h11.SEND_BODY:
+            try:
+                event = self._next_event()
+            except (ConnectionLost, RemoteProtocolError) as exc:
+                self._failure = exc
+                return
+            if event is h11.NEED_DATA:
+                return
+            if isinstance(event, h11.Data):
+                parts.append(bytes(event.data))
 
     def _next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         try:

@@ -11,7 +11,7 @@ import select
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Protocol, cast
 
 import anyio
 import anyio.abc
@@ -137,7 +137,7 @@ def failure_reason(exc: BaseException) -> str:
     # anyio says "all attempts failed", and keeps what they met as the cause: for several, in the order they failed.
     cause = exc.__cause__ or exc
     if isinstance(cause, BaseExceptionGroup):
-        cause = cause.exceptions[-1]
+        cause = cast("BaseExceptionGroup[BaseException]", cause).exceptions[-1]
     if isinstance(cause, ssl.SSLEOFError):
         return "the peer closed it"
     if isinstance(cause, ssl.SSLError):
@@ -154,6 +154,8 @@ class AnyioStream:
 
     def __init__(self, stream: anyio.abc.ByteStream) -> None:
         self._stream = stream
+        # Looked up here: to do so asks the system for the peer's address, each time.
+        self._socket: socket.socket | None = stream.extra(anyio.abc.SocketAttribute.raw_socket, None)
 
     async def receive(self, timeout: float) -> bytes:
         """Some bytes; none at the end."""
@@ -183,8 +185,7 @@ class AnyioStream:
 
     def is_quiet(self) -> bool:
         """Whether there is nothing to read."""
-        raw = self._stream.extra(anyio.abc.SocketAttribute.raw_socket, None)
-        return raw is not None and raw.fileno() >= 0 and not readable_now(raw)
+        return self._socket is not None and self._socket.fileno() >= 0 and not readable_now(self._socket)
 
     async def is_answering(self) -> bool:
         """Whether the peer has said something."""
