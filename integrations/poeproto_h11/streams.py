@@ -156,18 +156,21 @@ class AnyioStream:
         self._stream = stream
         # Looked up here: to do so asks the system for the peer's address, each time.
         self._socket: socket.socket | None = stream.extra(anyio.abc.SocketAttribute.raw_socket, None)
+        self._read_ahead = False  # whether the loop may hold more than it has given, which the socket does not show
 
     async def receive(self, timeout: float) -> bytes:
         """Some bytes; none at the end."""
         try:
             with anyio.fail_after(timeout):
-                return await self._stream.receive(_READ_SIZE)
+                data = await self._stream.receive(_READ_SIZE)
         except anyio.EndOfStream:
             return b""
         except anyio.BusyResourceError as exc:
             raise LocalProtocolError("two tasks read one reply") from exc
         except (anyio.BrokenResourceError, anyio.ClosedResourceError) as exc:
             raise ConnectionLost("the connection broke while it was read") from exc
+        self._read_ahead = len(data) == _READ_SIZE
+        return data
 
     async def send(self, data: bytes, timeout: float) -> None:
         """Send all of them."""
@@ -185,7 +188,9 @@ class AnyioStream:
 
     def is_quiet(self) -> bool:
         """Whether there is nothing to read."""
-        return self._socket is not None and self._socket.fileno() >= 0 and not readable_now(self._socket)
+        if self._socket is None or self._socket.fileno() < 0 or self._read_ahead:
+            return False
+        return not readable_now(self._socket)
 
     async def is_answering(self) -> bool:
         """Whether the peer has said something."""
