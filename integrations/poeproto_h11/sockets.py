@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from functools import partial
 from typing import Any, TypeVar
 
 from poeproto import ConnectFailed, ConnectionLost
 from poeproto_h11.backends import Backend
 from poeproto_h11.blocking_tools import BlockingToolRunner
 from poeproto_h11.origins import Origin
+from poeproto_h11.own_threads import in_own_thread
 from poeproto_h11.racing import Address, connect_first
 from poeproto_h11.streams import FAILURES, ByteStream, Connector, failure_reason, readable_now
 from poeproto_h11.timeouts import is_deadline
@@ -80,16 +80,9 @@ def _resolve(origin: Origin, end: float) -> Addresses:
         )
     except socket.gaierror:
         pass  # a name
-    addresses: Future[Addresses] = Future()
-
-    def look_up() -> None:
-        try:
-            addresses.set_result(socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM))
-        except BaseException as exc:  # noqa: BLE001 - raised by the thread that asked
-            addresses.set_exception(exc)
-
-    threading.Thread(target=look_up, name=f"look up {origin.host}", daemon=True).start()
-    return addresses.result(time_left(end))
+    left = time_left(end)
+    look_up = partial(socket.getaddrinfo, origin.host, origin.port, type=socket.SOCK_STREAM)
+    return in_own_thread(f"look up {origin.host}", look_up).result(left)
 
 
 class SocketStream:
