@@ -94,7 +94,7 @@ class TlsStream:
             # HTTP says itself where a body ends, and many servers leave out the end of TLS.
             return b""
         except ssl.SSLError as exc:
-            raise ConnectionLost("the connection broke while it was read") from exc
+            raise ConnectionLost(f"the connection broke while it was read: {exc}") from exc
 
     async def send(self, data: bytes, timeout: float) -> None:
         """Send all of them."""
@@ -105,7 +105,7 @@ class TlsStream:
                 view = view[await self._do(partial(self._tls.write, view), end) :]
             await self._flush(end)
         except ssl.SSLError as exc:
-            raise ConnectionLost("the connection broke while it was written") from exc
+            raise ConnectionLost(f"the connection broke while it was written: {exc}") from exc
 
     async def aclose(self) -> None:
         """Close at once."""
