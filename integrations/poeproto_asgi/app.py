@@ -149,12 +149,13 @@ class _AsgiChannel:
         broke_off: whether an answer was begun and not ended, with a peer that is still there.
     """
 
-    __slots__ = ("_more_body", "_receive", "_send", "broke_off")
+    __slots__ = ("_in_parts", "_more_body", "_receive", "_send", "broke_off")
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
         self._more_body = True
+        self._in_parts = False  # whether some parts of a piece have been sent, and some have not
         self.broke_off = False
 
     async def receive(self) -> bytes | None:
@@ -200,14 +201,19 @@ class _AsgiChannel:
             rest = [data[start : start + _PART] for start in range(0, len(data), _PART)]
             rest.reverse()
             data = rest.pop()
+            self._in_parts = True
         try:
+            # A server takes the body of a message whole, if it takes it.
             await self._send({"type": "http.response.body", "body": data, "more_body": True})
             while rest:
                 await self._send({"type": "http.response.body", "body": rest.pop(), "more_body": True})
         except OSError as exc:
             raise PeerGone(_GONE) from exc
+        self._in_parts = False
 
     async def finish(self, data: bytes) -> None:
+        if self._in_parts:
+            raise PeerGone("a part of the answer before its end is missing")
         if len(data) > _LAST_PART:
             await self.send(data)
             data = b""

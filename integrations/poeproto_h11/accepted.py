@@ -28,6 +28,7 @@ _HANG_UP: int = getattr(select, "POLLRDHUP", 0)
 _NOT_HTTP = "the request is not acceptable HTTP"
 _TOO_LATE = "the request took too long to arrive"
 _STOPPING = "the server is about to stop"
+_BROKE = "the connection broke while the answer was written"
 
 
 class AcceptedConnection:
@@ -60,6 +61,7 @@ class AcceptedConnection:
         self._body_deadline = 0.0
         self._last = False  # whether no request may follow this one
         self._answering = False  # whether an answer has begun that is not yet complete
+        self._in_parts = False  # whether a piece of it has been sent in part, and the rest has not
         self._stopping = False
         self._waiting: anyio.CancelScope | None = None  # for the peer's bytes, while there is no answer under way
 
@@ -161,9 +163,18 @@ class AcceptedConnection:
     async def send(self, data: bytes) -> None:
         # Under the old name, since a slow peer would have us hold both.
         data = self._h11.send(h11.Data(data=data))
-        await self._write(data)
+        # What the system takes at once, which is nearly always all, is sent without waiting for anything: a
+        # cancellation finds it done, or not begun. The stream has nothing left to send before it: its own `send`
+        # returns when it has sent all.
+        sent = self._send_at_once(data)
+        if sent < len(data):
+            self._in_parts = True
+            await self._write(data[sent:])
+            self._in_parts = False
 
     async def finish(self, data: bytes) -> None:
+        if self._in_parts:
+            raise PeerGone("a part of the answer before its end is missing")
         # h11 would write a chunk of no bytes as such, which is the end of the body.
         parts = [self._h11.send(h11.Data(data=data))] if data else []
         await self._write(*parts, self._h11.send(h11.EndOfMessage()))
@@ -231,11 +242,19 @@ class AcceptedConnection:
         except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
             return b""
 
+    def _send_at_once(self, data: bytes) -> int:
+        try:
+            return self._raw.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError as exc:
+            raise PeerGone(_BROKE) from exc
+
     async def _write(self, *parts: bytes | None) -> None:
         try:
             await self._stream.send(b"".join(part for part in parts if part))
         except (anyio.BrokenResourceError, anyio.ClosedResourceError) as exc:
-            raise PeerGone("the connection broke while the answer was written") from exc
+            raise PeerGone(_BROKE) from exc
 
 
 def _has_hung_up(connection: socket.socket) -> bool:
