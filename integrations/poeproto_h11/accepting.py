@@ -47,6 +47,7 @@ class Acceptor:
         self._listener = listener
         self._service = service
         self._limits = limits
+        self._streams = service.streams()
         self._open = 0
         self._connections: set[AcceptedConnection] = set()
         # Those without a request, the longest first.
@@ -70,7 +71,7 @@ class Acceptor:
                     await self._stop.wait()
                     accepting.cancel_scope.cancel()
                 self._listener.close()
-                self._service.stop_streams()
+                self._streams.stop()
                 for connection in self._connections:
                     connection.stop()
                 with anyio.move_on_after(self._limits.grace_seconds):
@@ -147,7 +148,7 @@ class Acceptor:
         self._connections.add(connection)
         try:
             while not self._stop.is_set() and (head := await self._next_head(connection)) is not None:
-                await self._service.handle(head, head.path, connection)
+                await self._service.handle(head, head.path, connection, self._streams)
                 if not await connection.ready_for_next():
                     break
         finally:
