@@ -10,6 +10,7 @@ import os
 import socket
 import stat
 import struct
+import sys
 from collections.abc import Container, Generator
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ _SECONDS_BETWEEN_LOOKS = 0.5
 # In milliseconds, 24 days: what fits the option, and does as well as for ever.
 _LONGEST_TIMEOUT = 2**31 - 1
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+_NO_MARK = b""
 
 
 def cut_unread_after(listener: socket.socket, seconds: float) -> None:
@@ -34,6 +36,26 @@ def cut_unread_after(listener: socket.socket, seconds: float) -> None:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
 
+def mark(listener: socket.socket) -> bytes:
+    """Have each connection made to this socket from here on be told from those of others at the same address, which
+    there are when several sockets listen there (``SO_REUSEPORT``), or one after the other.
+
+    Returns:
+        What tells them: an option that they inherit, to no effect, since it is for sockets that block. Nothing, where
+        that is not known to be so (it is on Linux, for TCP).
+    """
+    if sys.platform != "linux" or listener.family not in (socket.AF_INET, socket.AF_INET6):
+        return _NO_MARK
+    # The number of the socket itself, the same in all processes that share it.
+    number = os.fstat(listener.fileno()).st_ino
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", number, 0))
+    return _mark_of(listener)
+
+
+def _mark_of(connection: socket.socket) -> bytes:
+    return connection.getsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.calcsize("ll"))
+
+
 class Accepted:
     """The connections that this process has accepted from a listening socket.
 
@@ -41,12 +63,13 @@ class Accepted:
     does not list those (Windows), none are found.
 
     Args:
-        listener: looked at now only, so it may be closed or handed on afterwards.
+        listener: marked and looked at now only, so it may be closed or handed on afterwards.
     """
 
     def __init__(self, listener: socket.socket) -> None:
         self._family = listener.family
         self._address = listener.getsockname()
+        self._mark = mark(listener)
 
     def open(self) -> Generator[socket.socket]:
         """Those that are open: a duplicate of each, which is closed when the next is asked for.
@@ -80,6 +103,8 @@ class Accepted:
         if connection.family != self._family or connection.type != socket.SOCK_STREAM:
             return False
         connection.getpeername()  # fails for what is not connected
+        if self._mark and _mark_of(connection) != self._mark:
+            return False
         address = connection.getsockname()
         if self._family not in (socket.AF_INET, socket.AF_INET6):
             return address == self._address
