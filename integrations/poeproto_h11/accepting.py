@@ -33,7 +33,7 @@ class Acceptor:
     """Serves the connections of a listening socket until it is told to stop.
 
     Args:
-        listener: the socket, which this takes over.
+        listener: the socket, which `run` takes over.
         service: what answers.
         limits: what connections may take.
 
@@ -43,7 +43,6 @@ class Acceptor:
     """
 
     def __init__(self, listener: socket.socket, service: BotService, limits: ServerLimits) -> None:
-        listener.setblocking(False)
         self._listener = listener
         self._service = service
         self._limits = limits
@@ -65,6 +64,7 @@ class Acceptor:
     async def run(self) -> None:
         """Serve until `stop` is called. Being cancelled is not enough: what is going on would break off."""
         with anyio.CancelScope(shield=True), self._listener:
+            self._listener.setblocking(False)
             async with anyio.create_task_group() as connections:
                 async with anyio.create_task_group() as accepting:
                     accepting.start_soon(self._accept, connections)

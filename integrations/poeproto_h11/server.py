@@ -88,8 +88,8 @@ async def serve(
     # The acceptor closes it; but first it must come to that.
     with nullcontext(bind) if isinstance(bind, socket.socket) else listen(bind) as listening:
         address = address_of(listening)
+        acceptor = Acceptor(listening, service, server_limits or ServerLimits())
         async with service.running(), anyio.create_task_group() as tasks:
-            acceptor = Acceptor(listening, service, server_limits or ServerLimits())
             tasks.start_soon(acceptor.run)
             try:
                 task_status.started(address)
