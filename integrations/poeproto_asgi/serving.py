@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, cast
 import anyio
 import anyio.abc
 
-from poeproto_asgi.app import RESET, BotApp, Receive, Scope, Send
+from poeproto_asgi.app import RESET, STREAMS, BotApp, Receive, Scope, Send
 from poeproto_asgi.connections import Accepted, Resets, cut_unread_after
 from poeproto_runtime.binding import address_of, listen
 
@@ -71,7 +71,7 @@ async def serve(
     address = address_of(listener)
     accepted = Accepted(listener)
     resets = Resets(accepted)
-    limits = app.service.limits
+    limits, streams = app.service.limits, app.service.streams()
     # On trio this is what ends a write that nobody reads. On asyncio our own deadline does, and this stands behind it,
     # since Hypercorn reports it as a fault (https://github.com/pgjones/hypercorn/pull/342).
     cut_unread_after(listener, limits.send_seconds if on_trio else limits.send_seconds + limits.cleanup_seconds)
@@ -89,10 +89,12 @@ async def serve(
     config.graceful_timeout += limits.cleanup_seconds
     stop, stopping, over = anyio.Event(), anyio.Event(), anyio.Event()
 
-    def app_with_reset(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        # HTTP/2 has several requests on one connection, and a flow control of its own for each.
-        if scope["type"] == "http" and scope["http_version"] != "2" and scope["client"]:
-            scope["extensions"][RESET] = partial(resets.ask_for, scope["client"])
+    def extended_app(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["type"] == "http":
+            scope["extensions"][STREAMS] = streams
+            # HTTP/2 has several requests on one connection, and a flow control of its own for each.
+            if scope["http_version"] != "2" and scope["client"]:
+                scope["extensions"][RESET] = partial(resets.ask_for, scope["client"])
         return app(scope, receive, send)
 
     async def stop_when_told() -> None:
@@ -101,7 +103,7 @@ async def serve(
         try:
             await stop.wait()
         finally:  # Hypercorn cancels this when it stops for a reason of its own
-            app.service.stop_streams()
+            streams.stop()
             stopping.set()
 
     async def reset_what_stays() -> None:
@@ -120,7 +122,7 @@ async def serve(
             # Hypercorn shuts down in an orderly way when its trigger returns, and leaves connections behind when it is
             # cancelled (on asyncio): so it is told, not cancelled.
             with anyio.CancelScope(shield=True):
-                await hypercorn_serve(app_with_reset, config, shutdown_trigger=stop_when_told, mode="asgi")
+                await hypercorn_serve(extended_app, config, shutdown_trigger=stop_when_told, mode="asgi")
         except Exception as exc:  # noqa: BLE001 - carried past the task group, which would wrap it
             failure = exc
         queue.close()

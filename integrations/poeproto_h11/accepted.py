@@ -58,6 +58,7 @@ class AcceptedConnection:
         self._body_deadline = 0.0
         self._last = False  # whether no request may follow this one
         self._answering = False  # whether an answer has begun that is not yet complete
+        self._in_parts = False  # whether a piece of it has been sent in part, and the rest has not
         self._stopping = False
         self._waiting: anyio.CancelScope | None = None  # for the peer's bytes, while there is no answer under way
 
@@ -158,9 +159,14 @@ class AcceptedConnection:
     async def send(self, data: bytes) -> None:
         # Under the old name, since a slow peer would have us hold both.
         data = self._h11.send(h11.Data(data=data))
-        await self._write(data)
+        # What there is room for, which is nearly always all, is sent without waiting: a cancellation finds it done.
+        self._in_parts = True
+        await self._socket.send(data)
+        self._in_parts = False
 
     async def finish(self, data: bytes) -> None:
+        if self._in_parts:
+            raise PeerGone("a part of the answer before its end is missing")
         # h11 would write a chunk of no bytes as such, which is the end of the body.
         parts = [self._h11.send(h11.Data(data=data))] if data else []
         await self._write(*parts, self._h11.send(h11.EndOfMessage()))
