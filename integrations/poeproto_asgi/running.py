@@ -9,13 +9,13 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import anyio.abc
 
 from poeproto_asgi.app import BotApp
-from poeproto_asgi.serving import WorkerClass, serve
+from poeproto_asgi.serving import WorkerClass, serve, unwrapped
 from poeproto_asgi.targets import AppOptions, load_app, refuse_for_application, refuse_unused, warn_of_unused_key
 from poeproto_runtime.binding import address_of, listen
 
@@ -49,6 +49,7 @@ def run(
     Raises:
         TypeError: for an application where a name is needed.
         TargetError, ValueError, OSError: when the target or the address is not usable.
+        OSError: also what the application's lifespan raises, `poeproto_simulator.Simulator.aclose` for one.
         RuntimeError: when a worker process ended by itself.
     """
     ready = on_ready or _say_nothing
@@ -104,7 +105,10 @@ def _run_one(
         import uvloop  # not everywhere there is
 
         backend_options["loop_factory"] = uvloop.new_event_loop
-    anyio.run(main, backend="trio" if worker_class == "trio" else "asyncio", backend_options=backend_options)
+    try:
+        anyio.run(main, backend="trio" if worker_class == "trio" else "asyncio", backend_options=backend_options)
+    except BaseExceptionGroup as group:
+        raise unwrapped(cast("BaseExceptionGroup[BaseException]", group)) from None
 
 
 async def _serve(

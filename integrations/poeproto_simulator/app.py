@@ -131,13 +131,20 @@ class Simulator(BotApp):
             ValueError, OSError: when the address is malformed or cannot be bound.
         """
         failure: BaseException | None = None
+        started = False
         async with self, anyio.create_task_group() as tasks:
 
             async def run(*, task_status: anyio.abc.TaskStatus[str]) -> None:
-                await serve(self, bind=bind, task_status=task_status)
+                try:
+                    await serve(self, bind=bind, task_status=task_status)
+                except OSError:
+                    if not started:
+                        raise
+                    # What could not be saved will be tried again when the block ends, which raises if that fails, too.
 
             try:
                 self.address = await tasks.start(run)
+                started = True
                 yield self.address
             except Exception as exc:  # noqa: BLE001 - carried past the task group, which would wrap it
                 failure = exc

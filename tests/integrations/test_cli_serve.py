@@ -117,6 +117,30 @@ def test_what_a_worker_logs_is_dated(workers: str, tmp_path: Path) -> None:
     assert re.match(r"\d{4}-\d\d-\d\d [\d:,]+ WARNING poeproto: POST /nothing-here ", line)
 
 
+ENDING_BADLY = """
+from contextlib import asynccontextmanager
+from poeproto import Bot
+from poeproto_asgi import BotApp
+
+class EndingBadly(BotApp):
+    @asynccontextmanager
+    async def lifespan(self, app=None):
+        yield
+        raise ValueError("a fault in the code")
+
+app = EndingBadly(Bot(), allow_without_key=True)
+"""
+
+
+def test_what_hypercorn_logs_is_dated_and_said_once(tmp_path: Path) -> None:
+    (tmp_path / "ending.py").write_text(ENDING_BADLY)
+    with serving(f"{tmp_path / 'ending.py'}:app") as server:
+        server.signal(signal.SIGTERM)
+        _, _, errors = server.wait()
+    assert errors.count("ValueError: a fault in the code") == 1
+    assert re.search(r"(?m)^\d{4}-\d\d-\d\d [\d:,]+ ERROR hypercorn\.error: ASGI Framework Lifespan error", errors)
+
+
 def test_the_key_from_the_environment(bots: Path) -> None:
     with serving(f"{bots}:Echo", env={"POE_ACCESS_KEY": KEY}) as server:
         assert query(server.address, "hello").exit_code == 1

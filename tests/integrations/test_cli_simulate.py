@@ -173,6 +173,23 @@ def test_a_database(bots: Path, tmp_path: Path) -> None:
     assert KEY not in json.dumps(state)
 
 
+@pytest.mark.parametrize("worker_class", ["asyncio", "trio"])
+def test_a_database_that_cannot_be_written_at_the_end(bots: Path, tmp_path: Path, worker_class: str) -> None:
+    file = tmp_path / "simulator.db"
+    with simulating("--database", str(file), "--worker-class", worker_class) as simulator:
+        simulator_call(simulator.address, "state")  # it has read what was saved by now
+        file.write_text("a rose is a rose" * 1000)
+        assert calling(simulator.address, "any", functools.partial(asked, "Cat")) == "hello"
+        simulator.signal(signal.SIGTERM)
+        status, output, errors = simulator.wait()
+    why = f"the database {file} cannot be used: file is not a database"
+    hint, logged, error = errors.splitlines()
+    assert (status, output) == (1, "")
+    assert hint.startswith("ask a bot: ")
+    assert logged.endswith(f"ERROR poeproto: the simulator could not use its storage: {why}")
+    assert error == f"Error: {why}"
+
+
 def test_it_has_a_default_address_beside_that_of_serve() -> None:
     defaults = {
         name: option.default
