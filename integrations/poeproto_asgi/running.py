@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Any, cast
+from typing import Any
 
 import anyio
 import anyio.abc
@@ -108,7 +108,7 @@ def _run_one(
     try:
         anyio.run(main, backend="trio" if worker_class == "trio" else "asyncio", backend_options=backend_options)
     except BaseExceptionGroup as group:
-        raise unwrapped(cast("BaseExceptionGroup[BaseException]", group)) from None
+        raise unwrapped(group) from None
 
 
 async def _serve(
