@@ -15,6 +15,7 @@ from poeproto_asgi import AppOptions, Route, TargetError, TargetFailed, run
 from poeproto_asgi.serving import WorkerClass
 from poeproto_asgi.targets import found_app
 from poeproto_cli.options import access_key_option, bind_option, checked_key, worker_class_option
+from poeproto_cli.urls import refuse_address
 from poeproto_h11.origins import split_url
 from poeproto_runtime import BotService
 
@@ -117,6 +118,7 @@ def _register(simulator: Simulator, described: str, access_key: str | None) -> N
         split_url(where)  # which says what is wrong with it
         simulator.register(name, where, access_key=access_key)
     else:
+        refuse_address(where)
         bot, own_key = _loaded(where)
         simulator.register(name, bot, access_key=own_key or access_key)
 

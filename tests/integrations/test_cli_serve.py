@@ -82,7 +82,9 @@ def test_serve_and_query(bots: Path, worker_class: str, number: signal.Signals) 
 
         refusal = run("query", server.address, "hello", "--access-key", "wrong", "--backend", backend, "--json")
         assert (refusal.returncode, refusal.stdout) == (1, "")
-        assert refusal.stderr == "Error: the bot answered with status 401: the access key is missing or wrong\n"
+        said, _, advice = refusal.stderr.partition("; ")
+        assert said == "Error: the bot answered with status 401: the access key is missing or wrong"
+        assert advice == "give the key with --access-key or in POE_ACCESS_KEY\n"
 
         server.signal(number)
         status, output, errors = server.wait()
@@ -222,7 +224,13 @@ WRONG = [
     pytest.param(["serve", ":bot", OPEN], "module:attribute or path/file.py:attribute", id="empty module"),
     pytest.param(["serve", "{folder}/missing.py:bot", OPEN], "there is no file", id="missing file"),
     pytest.param(["serve", "missing_module:bot", OPEN], "there is no module 'missing_module'", id="missing module"),
-    pytest.param(["serve", "{file}:missing", OPEN], "has no attribute 'missing'", id="missing attribute"),
+    pytest.param(
+        ["serve", "{file}:missing", OPEN],
+        "did you mean {file}:Echo or {file}:Needy or {file}:bot or {file}:app",
+        id="missing attribute",
+    ),
+    pytest.param(["serve", "127.0.0.1:8080", OPEN], "module:attribute or path/file.py:attribute", id="an address"),
+    pytest.param(["serve", "http:/bot", OPEN], "module:attribute or path/file.py:attribute", id="no name"),
     pytest.param(["serve", "{file}:number", OPEN], "is not a bot", id="a number"),
     pytest.param(
         ["serve", "{file}:bot"],
@@ -251,7 +259,7 @@ def test_wrong_usage(bots: Path, arguments: list[str], message: str, monkeypatch
     usage, *_, line = result.stderr.splitlines()
     assert usage.startswith("Usage: poeproto serve")
     assert line.startswith("Error: ")
-    assert message in line
+    assert message.format(file=bots) in line
 
 
 def test_an_address_in_use(bots: Path) -> None:

@@ -207,6 +207,10 @@ def test_wrong_usage(bots: Path, tmp_path: Path) -> None:
         assert f"--bot {described!r} is not of the form NAME=TARGET_OR_URL" in result.output
     result = run("--bot", f"Cat={bots}:Cat", "--bot", f"Cat={bots}:app")
     assert (result.exit_code, "--bot Cat=... is given twice" in result.output) == (2, True)
+    result = run("--bot", "Cat=http:/127.0.0.1:8080/")
+    assert (result.exit_code, "did you mean http://127.0.0.1:8080/?" in result.output) == (2, True)
+    result = run("--bot", "Cat=127.0.0.1:8080")
+    assert (result.exit_code, "did you mean http://127.0.0.1:8080?" in result.output) == (2, True)
     result = run("--bot", f"Cat={bots}:both")
     assert (result.exit_code, f"{bots}:both has 2 bots; one is needed" in result.output) == (2, True)
     assert run("--bot", f"Cat={bots}:broken").exit_code == 2
