@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
+from importlib.util import find_spec
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
@@ -55,6 +56,8 @@ def run(
     ready = on_ready or _say_nothing
     if workers < 1:
         raise ValueError(f"at least one worker is needed, got {workers}")
+    if worker_class == "uvloop" and find_spec("uvloop") is None:
+        raise ValueError("uvloop is not installed; the worker classes asyncio and trio need nothing more")
     options = options or AppOptions(access_key=access_key, allow_without_key=allow_without_key)
     if isinstance(target, BotApp):
         if workers > 1:
@@ -102,7 +105,7 @@ def _run_one(
 
     backend_options: dict[str, Any] = {}
     if worker_class == "uvloop":
-        import uvloop  # not everywhere there is
+        import uvloop  # which others need not have
 
         backend_options["loop_factory"] = uvloop.new_event_loop
     try:

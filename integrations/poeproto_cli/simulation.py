@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from poeproto import Bot, Endpoints, Limits, LocalProtocolError
-from poeproto_asgi import AppOptions, Route, TargetError, TargetFailed, run
+from poeproto import Bot, Endpoints, InvalidValue, Limits, LocalProtocolError
+from poeproto_asgi import AppOptions, FetchPolicy, Route, TargetError, TargetFailed, run
 from poeproto_asgi.serving import WorkerClass
 from poeproto_asgi.targets import found_app
 from poeproto_cli.options import access_key_option, bind_option, checked_key, worker_class_option
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from poeproto_simulator import Simulator
 
 logger = logging.getLogger("poeproto")
+
+
+def _checked_origins(context: click.Context, parameter: click.Parameter, origins: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        FetchPolicy(origins=origins)
+    except InvalidValue as exc:
+        raise click.BadParameter(exc.message) from None
+    return origins
 
 
 @click.command()
@@ -48,6 +56,7 @@ logger = logging.getLogger("poeproto")
     "--fetch-from",
     "origins",
     multiple=True,
+    callback=_checked_origins,
     metavar="ORIGIN",
     help="A server whose files may be uploaded by URL, as in http://127.0.0.1:8000. Can be given several times.",
 )

@@ -262,6 +262,16 @@ def test_wrong_usage(bots: Path, arguments: list[str], message: str, monkeypatch
     assert message.format(file=bots) in line
 
 
+@pytest.mark.parametrize("command", ["serve", "simulate"])
+def test_a_worker_class_that_is_not_installed(command: str, bots: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    arguments = [f"{bots}:bot", "--allow-without-key"] if command == "serve" else []
+    arguments += ["--worker-class", "uvloop", "--bind", "127.0.0.1:0"]
+    result = CliRunner().invoke(main, [command, *arguments], prog_name="poeproto")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Error: uvloop is not installed" in result.stderr
+
+
 def test_an_address_in_use(bots: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"

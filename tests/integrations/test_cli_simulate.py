@@ -217,7 +217,8 @@ def test_wrong_usage(bots: Path, tmp_path: Path) -> None:
     assert run("--bot", "Cat=nowhere:cat").exit_code == 2
     assert run("--balance", "-1").exit_code == 2
     assert run("--bind", "nowhere").exit_code == 2
-    assert run("--fetch-from", "ftp://x").exit_code == 2
+    result = run("--fetch-from", "files.example")
+    assert (result.exit_code, "'--fetch-from': this is not an origin as in https://" in result.output) == (2, True)
     assert run("--api-key", "a key").exit_code == 2
     (tmp_path / "poem.txt").write_text("a rose is a rose" * 100)
     result = run("--database", str(tmp_path / "poem.txt"))
