@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from poeproto import Attachment, Event, RemoteProtocolError, decode_event
-from poeproto._json import loads
+from poeproto import Attachment, Event, RemoteProtocolError, decode_event, decode_object
 from poeproto_simulator.asgi import Receive, Scope, Send, media_type_of, read_body, respond
 from poeproto_simulator.faults import Fault
 from poeproto_simulator.records import messages_to_json, settings_to_json
@@ -61,7 +60,7 @@ async def answer(
         raise Refused(415, "the body must be application/json")
     if method == "POST":
         try:
-            wire = loads(body)
+            wire = decode_object(body)
         except RemoteProtocolError as exc:
             raise Refused(400, f"the body is not acceptable: {exc}") from exc
         call = path[0] if len(path) == 1 else ""
