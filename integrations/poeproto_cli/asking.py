@@ -38,6 +38,8 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, one ob
 def query(url: str, text: str, access_key: str | None, backend: str, as_json: bool) -> None:
     """Send TEXT to a bot server, and print its answer as it arrives.
 
+    A bot on Poe is at https://api.poe.com/bot/NAME, and takes an API key for its access key.
+
     Text that replaces what was printed begins on a new line; files and suggested replies follow on standard error. With
     --json, each event becomes a line as soon as it is there, in the wire's terms.
     """

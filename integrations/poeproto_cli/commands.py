@@ -86,7 +86,8 @@ def serve(
     """Serve the bot that TARGET names, until interrupted.
 
     TARGET is module:attribute or path/file.py:attribute, where the attribute is a Bot, a class of bots, a dict of
-    bots by path, or a BotApp.
+    bots by path, or a BotApp. Unless it says itself which keys it takes, one of --access-key and --allow-without-key is
+    needed.
     """
     _log_to_stderr()
     if allow_without_key and bot_name is not None and not no_sync_settings:

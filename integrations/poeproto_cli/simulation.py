@@ -62,7 +62,10 @@ def _checked_origins(context: click.Context, parameter: click.Parameter, origins
 )
 @access_key_option
 @click.option(
-    "--api-key", callback=checked_key, envvar="POE_API_KEY", help="The user's key; without --strict, any will do."
+    "--api-key",
+    callback=checked_key,
+    envvar="POE_API_KEY",
+    help="The user's key; without --strict, any will do. The variable POE_API_KEY stands in for it.",
 )
 def simulate(
     bind: str,
