@@ -179,7 +179,7 @@ def _load(target: str) -> object:
         return getattr(module, attribute)
     except AttributeError:
         meant = " or ".join(f"{where}:{name}" for name in _bots_in(module))
-        hint = f"; did you mean {meant}?" if meant else ""
+        hint = f"; did you mean {meant}?" if meant else ", and there is no bot in it by another name"
         raise TargetError(f"{where} has no attribute {attribute!r}{hint}") from None
 
 

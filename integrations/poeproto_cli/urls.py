@@ -36,6 +36,8 @@ def refuse_address(target: str) -> None:
 def _not_a_url(text: str) -> click.UsageError:
     if set(text) & set("@?#"):
         return click.UsageError("this is not a URL")  # without it: there may be a key in it
+    if not text:
+        return click.UsageError("the URL is empty")
     if not set(text) & set(".:/"):
         meant = f"https://api.poe.com/bot/{text}, with an API key as --access-key?"
     else:

@@ -235,6 +235,7 @@ def test_nobody_there(command: list[str], backend: str) -> None:
         ("127.0.0.1:8080", "did you mean http://127.0.0.1:8080?"),
         ("http:/127.0.0.1:8080/x", "did you mean http://127.0.0.1:8080/x?"),
         ("https:bot.example", "did you mean https://bot.example?"),
+        ("", "the URL is empty"),
         ("CatBot", "did you mean https://api.poe.com/bot/CatBot, with an API key as --access-key?"),
         ("bot.example", "did you mean http://bot.example?"),
         ("ftp://bot.example/", "not an http or https URL"),

@@ -229,6 +229,7 @@ WRONG = [
         "did you mean {file}:Echo or {file}:Needy or {file}:bot or {file}:app",
         id="missing attribute",
     ),
+    pytest.param(["serve", "json:missing", OPEN], "there is no bot in it by another name", id="no bot"),
     pytest.param(["serve", "127.0.0.1:8080", OPEN], "module:attribute or path/file.py:attribute", id="an address"),
     pytest.param(["serve", "http:/bot", OPEN], "module:attribute or path/file.py:attribute", id="no name"),
     pytest.param(["serve", "{file}:number", OPEN], "is not a bot", id="a number"),
