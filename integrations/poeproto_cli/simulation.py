@@ -16,7 +16,6 @@ from poeproto_asgi.serving import WorkerClass
 from poeproto_asgi.targets import found_app
 from poeproto_cli.options import access_key_option, bind_option, checked_key, worker_class_option
 from poeproto_cli.urls import refuse_address
-from poeproto_h11.origins import split_url
 from poeproto_runtime import BotService
 
 if TYPE_CHECKING:
@@ -127,7 +126,6 @@ def _register(simulator: Simulator, described: str, access_key: str | None) -> N
         shown = "" if "@" in described or "?" in described else f" {described!r}"  # there may be a key in it
         raise click.UsageError(f"--bot{shown} is not of the form NAME=TARGET_OR_URL")
     if "://" in where:
-        split_url(where)  # which says what is wrong with it
         simulator.register(name, where, access_key=access_key)
     else:
         refuse_address(where)

@@ -184,7 +184,7 @@ class Simulator(BotApp):
             settings: its settings, if they are not to be fetched when they are first needed.
 
         Raises:
-            ValueError: when there is no name, or the key cannot be sent.
+            ValueError: when there is no name, the URL cannot be used, or the key cannot be sent.
         """
         return self.engine.register(name, bot, access_key=access_key, settings=settings)
 
@@ -314,9 +314,7 @@ class Simulator(BotApp):
         await self._report(bot, "report_reaction", report, details)
 
     async def report_error(self, bot_name: str, message: str, metadata: dict[str, Any] | None = None) -> None:
-        """Tell a bot that something is wrong with an answer of its. After a reply that breaks the protocol this
-        happens by itself.
-        """
+        """Tell a bot that an answer of its is wrong, as happens by itself after one that breaks the protocol."""
         report = ReportErrorRequest(message, metadata or {})
         await self._report(
             self.directory.find(bot_name), "report_error", report, {"message": message, "metadata": metadata or {}}

@@ -9,7 +9,7 @@ nobody answers that question.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
@@ -67,8 +67,10 @@ async def answer(
         _check(call, wire)
         try:
             result = await _CALLS[call](simulator, wire)
-        except (KeyError, TypeError, ValueError) as exc:
-            raise Refused(400, f"the body is not what this call takes: {exc!r}") from exc
+        except KeyError as exc:
+            raise Refused(400, f"{exc.args[0]}: missing") from exc
+        except (TypeError, ValueError) as exc:
+            raise Refused(400, f"the body is not what this call takes: {exc}") from exc
     elif (method, path) == ("GET", ("state",)):
         result = state_of(simulator.engine) | {"faults": simulator.faults.as_json()}
     elif (method, path) == ("GET", ("log",)):
@@ -99,9 +101,12 @@ async def _bots(simulator: Simulator, wire: dict[str, Any]) -> dict[str, Any]:
     return {"name": simulator.register(wire.pop("name"), bot, **wire).name}
 
 
-def _event(wire: dict[str, Any]) -> Event:
+def _event(wire: Any) -> Event:
+    if not isinstance(wire, dict):
+        raise TypeError(f"each of the events is an object with event and data, and not {json.dumps(wire)}")
     try:
-        return decode_event(wire["event"], json.dumps(wire.get("data", {})))
+        record = cast("dict[str, Any]", wire)
+        return decode_event(record["event"], json.dumps(record.get("data", {})))
     except RemoteProtocolError as exc:
         raise ValueError(str(exc)) from exc
 
@@ -137,7 +142,11 @@ async def _faults(simulator: Simulator, wire: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _expiries(simulator: Simulator, wire: dict[str, Any]) -> dict[str, Any]:
-    simulator.files.expire(wire.pop("url"), **wire)
+    url = wire.pop("url")
+    try:
+        simulator.files.expire(url, **wire)
+    except KeyError as exc:
+        raise Refused(404, "there is no such file") from exc
     return {}
 
 
