@@ -43,26 +43,37 @@ def wish_of(content: str) -> tuple[str, int]:
 
 
 class OurBot(Bot):
+    """Yields strings, as the README's bots do."""
+
     def __init__(self, sleep: Sleep) -> None:
         self._sleep = sleep
 
-    async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[Text]:
+    async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[str]:
         manner, count = wish_of(request.query[-1].content)
         if manner == "burst":
             for number in range(count):
-                yield Text(text_of(number))
+                yield text_of(number)
         elif manner == "paced":
             for number in range(count):
                 if number:
                     await self._sleep(PACE_SECONDS)
-                yield Text(text_of(number))
+                yield text_of(number)
         else:
-            yield Text(text_of(0))
+            yield text_of(0)
             await self._sleep(3600)
 
 
-def ours(sleep: Sleep) -> BotApp:
-    return BotApp(OurBot(sleep), allow_without_key=True, limits=LIMITS)
+class OurBotOfEvents(Bot):
+    """Makes an event of each text by itself; it knows bursts only."""
+
+    async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[Text]:
+        _, count = wish_of(request.query[-1].content)
+        for number in range(count):
+            yield Text(text_of(number))
+
+
+def ours(bot: Bot) -> BotApp:
+    return BotApp(bot, allow_without_key=True, limits=LIMITS)
 
 
 def bare(sleep: Sleep) -> Asgi:

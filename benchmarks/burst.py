@@ -16,24 +16,34 @@ THEIRS = "fastapi_poe on uvicorn"
 GENERATOR = "ready bytes on bare sockets"  # no server to speak of: what the load generator can take
 SERVERS = {
     THEIRS: "fastapi_poe uvicorn",
+    "fastapi_poe on uvicorn, httptools and uvloop": "fastapi_poe uvicorn-httptools",
     "fastapi_poe on Hypercorn, asyncio": "fastapi_poe hypercorn-asyncio",
     "sse-starlette on uvicorn": "sse-starlette uvicorn",
     "aiohttp": "aiohttp aiohttp",
     "bare ASGI on uvicorn": "bare uvicorn",
+    "bare ASGI on uvicorn, httptools and uvloop": "bare uvicorn-httptools",
     "bare ASGI on Hypercorn, asyncio": "bare hypercorn-asyncio",
     "bare ASGI on Hypercorn, uvloop": "bare hypercorn-uvloop",
     "bare ASGI on Hypercorn, trio": "bare hypercorn-trio",
     "bare ASGI in blocks on Hypercorn, asyncio": "bare-blocks hypercorn-asyncio",
     "bare ASGI in blocks on Hypercorn, trio": "bare-blocks hypercorn-trio",
     "poeproto on uvicorn": "poeproto uvicorn",
+    "poeproto on uvicorn, httptools and uvloop": "poeproto uvicorn-httptools",
     "poeproto on Hypercorn, asyncio": "poeproto hypercorn-asyncio",
     "poeproto on Hypercorn, uvloop": "poeproto hypercorn-uvloop",
     "poeproto on Hypercorn, trio": "poeproto hypercorn-trio",
+    "poeproto, Text objects, on Hypercorn, asyncio": "poeproto-events hypercorn-asyncio",
+    "poeproto, Text objects, on Hypercorn, trio": "poeproto-events hypercorn-trio",
     "poeproto_h11, asyncio": "poeproto h11-asyncio",
     "poeproto_h11, trio": "poeproto h11-trio",
     GENERATOR: "sockets sockets",
 }
-AT_LEAST = {"poeproto on Hypercorn, asyncio": 25, "poeproto on Hypercorn, trio": 20}
+AT_LEAST = {
+    "poeproto on Hypercorn, asyncio": 25,
+    "poeproto, Text objects, on Hypercorn, asyncio": 25,
+    "poeproto on Hypercorn, trio": 20,
+    "poeproto, Text objects, on Hypercorn, trio": 20,
+}
 ROUNDS_ALONE = 11
 ROUNDS_TOGETHER = 7
 REPLIES = 4  # in a row on one connection, for each sample

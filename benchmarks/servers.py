@@ -46,7 +46,9 @@ def main(app: str, host: str) -> None:
 def _app(name: str, sleep: apps.Sleep) -> Any:
     match name:
         case "poeproto":
-            return apps.ours(sleep)
+            return apps.ours(apps.OurBot(sleep))
+        case "poeproto-events":
+            return apps.ours(apps.OurBotOfEvents())
         case "bare":
             return apps.bare(sleep)
         case "bare-blocks":
@@ -70,11 +72,18 @@ def _serve(app: Any, host: str, listener: socket.socket) -> None:
     match host:
         case "hypercorn-asyncio" | "hypercorn-uvloop" | "hypercorn-trio":
             _hypercorn(app, host.removeprefix("hypercorn-"), listener)
-        case "uvicorn":
+        case "uvicorn" | "uvicorn-httptools":
             import uvicorn
 
-            # What `pip install fastapi_poe` runs on: h11, asyncio.
-            config = uvicorn.Config(app, loop="asyncio", http="h11", log_level="warning", access_log=False)
+            # What `pip install fastapi_poe` runs on, and what `pip install uvicorn[standard]` does.
+            quick = host == "uvicorn-httptools"
+            config = uvicorn.Config(
+                app,
+                loop="uvloop" if quick else "asyncio",
+                http="httptools" if quick else "h11",
+                log_level="warning",
+                access_log=False,
+            )
             uvicorn.Server(config).run([listener])
         case "h11-asyncio" | "h11-trio":
             from poeproto_h11 import serve as serve_h11
