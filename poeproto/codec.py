@@ -287,3 +287,19 @@ def encode_texts(texts: list[str]) -> bytes:
     except UnicodeEncodeError:
         return b"".join(map(encode_text, texts))
     return b"%b%b%b" % (_TEXT_BEGIN, lines[:-1].replace(b"\n", _TEXT_NEXT), _TEXT_END) if lines else b""
+
+
+# --- what has no class
+
+
+def decode_object(data: bytes | str) -> dict[str, Any]:
+    """Any JSON object, by the rules that requests and events are read by; its size is the caller's to bound.
+
+    It is for what the vocabulary has no class for: the payload of an `UnknownEvent`, or a call about a cost as those
+    receive it who stand in for Poe.
+
+    Raises:
+        RemoteProtocolError: when it is not JSON (RFC 8259), not UTF-8, not an object, nested more than 200 levels deep,
+            or holds a number that is not finite, or an integer of more than 4,300 digits.
+    """
+    return loads(data)

@@ -143,9 +143,12 @@ def failure_reason(exc: BaseException) -> str:
     if isinstance(cause, ssl.SSLError):
         if cause.reason == "WRONG_VERSION_NUMBER":
             return "what answers there does not speak TLS"
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not accepted: {cause.verify_message}"
         return str(cause)
-    if isinstance(cause, OSError) and cause.errno and cause.errno > 0:
-        return os.strerror(cause.errno)
+    if isinstance(cause, OSError) and cause.errno:
+        # Negative numbers are name resolution's.
+        return os.strerror(cause.errno) if cause.errno > 0 else cause.strerror or str(cause)
     return str(cause) or "the peer closed it"
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from poeproto_h11 import racing
 from poeproto_h11.racing import Address, alternating, connect_first
+from poeproto_h11.streams import failure_reason
 from poeproto_h11.timeouts import is_deadline
 
 
@@ -128,3 +129,15 @@ def test_the_families_take_turns() -> None:
     assert alternating([*six, *four]) == [six[0], four[0], six[1], four[1], four[2]]
     assert alternating(four) == four
     assert alternating([]) == []
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_the_reason_of_a_failure_is_in_the_systems_words(wrapped: bool) -> None:
+    for failure, words in [
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "Name or service not known"),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "refused"), os.strerror(errno.ECONNREFUSED)),
+        (OSError("the name has no address"), "the name has no address"),
+    ]:
+        shown = OSError("all attempts failed") if wrapped else failure
+        shown.__cause__ = failure if wrapped else None
+        assert failure_reason(shown) == words
