@@ -115,7 +115,7 @@ def _mirror(cls: type[Any], within: tuple[type[Any], ...], *, keeping: bool) -> 
     lines += ["    value.__class__ = cls", "    return value"]
     names["known"] = frozenset(name for name, *_ in fields)
     exec("\n".join(lines), names)
-    mirror = msgspec.defstruct(cls.__name__, fields, kw_only=True, forbid_unknown_fields=not keeping, gc=False)
+    mirror = msgspec.defstruct(cls.__name__, fields, forbid_unknown_fields=not keeping, gc=False)
     return mirror, names["make"]
 
 

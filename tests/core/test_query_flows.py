@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from poeproto import (
     HttpResponse,
     IncompleteReply,
     Json,
+    LimitExceeded,
     Limits,
     Message,
     Meta,
@@ -49,6 +51,7 @@ from poeproto import (
     query_flow,
     report_flow,
     settings_flow,
+    tool_rounds_flow,
 )
 from poeproto.testing import TEST_ACCESS_KEY, FlowDriver, ResponseInParts, bytewise, sample_settings
 
@@ -289,6 +292,29 @@ def test_a_breach_of_the_protocol_is_never_tried_again() -> None:
     assert caught.value.partial.text == "a"
 
 
+def test_a_breach_is_raised_without_waiting_for_more_data() -> None:
+    flow = query_flow(HELLO, URL)
+    for outcome in (None, ResponseHead(200, STREAM), None):
+        flow.send(outcome)
+    assert flow.send(encode_event(Text("a")) + b"event: text\ndata: {}\n\n") == Deliver([Text("a")])
+    with pytest.raises(RemoteProtocolError):
+        flow.send(None)
+
+
+def test_without_tools_every_event_is_delivered_as_it_came() -> None:
+    events: list[Event | PoeprotoError] = [Json({"choices": [{"delta": {"content": "a"}}]}), Done()]
+    driver = FlowDriver([events])
+    driver.run(query_flow(HELLO, URL))
+    assert driver.events == events
+
+
+@pytest.mark.parametrize("make", [query_flow, partial(tool_rounds_flow, tools=[])], ids=["query", "tool rounds"])
+def test_the_limits_of_a_query_hold_for_its_reply(make: Callable[..., Flow[ReplyFold]]) -> None:
+    with pytest.raises(LimitExceeded) as caught:
+        FlowDriver([[Text("a"), Text("b"), Done()]]).run(make(HELLO, URL, limits=Limits(answer_events=1)))
+    assert caught.value.limit == "answer_events"
+
+
 def test_a_flow_that_is_given_up_asks_for_nothing_more() -> None:
     flow = query_flow(HELLO, URL)
     next(flow)
@@ -338,13 +364,29 @@ def test_a_report_is_delivered() -> None:
     assert [decode_request(_body(request)) for request in driver.requests] == [report]
 
 
-@pytest.mark.parametrize(
-    "flow", [settings_flow(URL), report_flow(ReportErrorRequest("oh"), URL)], ids=["settings", "report"]
+each_call = pytest.mark.parametrize(
+    "make", [settings_flow, partial(report_flow, ReportErrorRequest("oh"))], ids=["settings", "report"]
 )
-def test_a_refusal_is_raised(flow: Flow[object]) -> None:
+
+
+@each_call
+@pytest.mark.parametrize("size", [1024, 10])
+def test_a_refusal_is_raised(make: Callable[..., Flow[object]], size: int) -> None:
     with pytest.raises(RequestRefused) as caught:
-        FlowDriver([HttpResponse(404, [], b"x" * 5000)]).run(flow)
-    assert (caught.value.status, len(caught.value.body_start)) == (404, 1024)
+        FlowDriver([HttpResponse(404, [], b"x" * 5000)]).run(make(URL, limits=Limits(refusal_body=size)))
+    assert (caught.value.status, len(caught.value.body_start)) == (404, size)
+
+
+@each_call
+def test_a_call_is_made_with_the_key_the_limits_and_the_tries_it_is_given(make: Callable[..., Flow[object]]) -> None:
+    driver = FlowDriver([BUSY])
+    with pytest.raises(RequestRefused):
+        driver.run(make(URL, access_key=TEST_ACCESS_KEY, retry=RetryPolicy(attempts=1)))
+    assert [request.get("authorization") for request in driver.requests] == [f"Bearer {TEST_ACCESS_KEY}"]
+    parts = iter([b"{}", b" " * 9, b"not read"])
+    with pytest.raises(LimitExceeded) as caught:
+        FlowDriver([ResponseInParts(ResponseHead(200), parts)]).run(make(URL, limits=Limits(answer_size=10)))
+    assert (caught.value.limit, list(parts)) == ("answer_size", [b"not read"])
 
 
 def test_settings_that_are_none_are_told_apart() -> None:
