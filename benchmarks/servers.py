@@ -20,7 +20,7 @@ import anyio
 
 from benchmarks import apps
 
-# Enough for all connections of a case to wait at once.
+# Enough for all connections of a case to wait at once. asyncio's servers set it anew, each to a default of its own.
 BACKLOG = 2048
 
 
@@ -76,7 +76,9 @@ def _serve(app: Any, host: str, listener: socket.socket) -> None:
             import uvicorn
 
             # What `pip install fastapi_poe` runs on: h11, asyncio.
-            config = uvicorn.Config(app, loop="asyncio", http="h11", log_level="warning", access_log=False)
+            config = uvicorn.Config(
+                app, loop="asyncio", http="h11", log_level="warning", access_log=False, backlog=BACKLOG
+            )
             uvicorn.Server(config).run([listener])
         case "h11-asyncio" | "h11-trio":
             from poeproto_h11 import serve as serve_h11
@@ -85,7 +87,7 @@ def _serve(app: Any, host: str, listener: socket.socket) -> None:
         case "aiohttp":
             from aiohttp import web
 
-            web.run_app(app, sock=listener, print=None, access_log=None)
+            web.run_app(app, sock=listener, print=None, access_log=None, backlog=BACKLOG)
         case "sockets":
             from benchmarks.bare_sockets import serve_bare_sockets
 
@@ -107,7 +109,7 @@ def _hypercorn(app: Any, worker_class: str, listener: socket.socket) -> None:
         options["loop_factory"] = uvloop.new_event_loop
     config = Config()
     config.loglevel = "WARNING"
-    config.backlog = BACKLOG  # on asyncio it sets this anew, by default to 100
+    config.backlog = BACKLOG
     backend = "trio" if worker_class == "trio" else "asyncio"
     if isinstance(app, BotApp):
         _until_told(lambda: serve(app, bind=listener, config=config), backend, **options)
