@@ -8,24 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import os
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import anyio
 
 from benchmarks import apps
+from benchmarks.processes import end_with_standard_input
 
 # Enough for all connections of a case to wait at once. asyncio's servers set it anew, each to a default of its own.
 BACKLOG = 2048
 
 
 def main(app: str, host: str) -> None:
-    threading.Thread(target=_end_with_standard_input, daemon=True).start()
+    end_with_standard_input()
     # asyncio turns off Nagle's algorithm only where a socket says by itself that it is TCP's.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
@@ -130,13 +129,6 @@ def _until_told(serve: Callable[[], Coroutine[Any, Any, None]], backend: str, **
             tasks.cancel_scope.cancel()
 
     anyio.run(main, backend=backend, backend_options=options)
-
-
-def _end_with_standard_input() -> None:
-    # Not through sys.stdin, whose lock this thread would hold when the interpreter ends.
-    while os.read(0, 1024):
-        pass
-    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ from poeproto_h11 import BlockingClient, Client
 _KEY = "k" * 32
 _PIECES = 4
 _PAUSE = 0.0005
+# How many calls are made at most for each that is to be cancelled: some are over before, but not most.
+_TRIES = 20
 
 
 class _Server:
@@ -128,7 +130,12 @@ class _Run:
         self._server = server
         self._random = random.Random(6)
         self._number = 0
+        self._tries = 0
         self._armed = False
+
+    def _goes_on(self) -> bool:
+        self._tries += 1
+        return self.cancelled < self.wanted and self._tries <= _TRIES * self.wanted
 
     def _words(self) -> str:
         self._number += 1
@@ -139,7 +146,7 @@ class _Cancelled(_Run):
     at_once = 8
 
     async def run(self) -> None:
-        """Cancel calls until as many were cancelled as are wanted, several at a time on one client."""
+        """Cancel calls until as many were cancelled as are wanted or may be tried, several at a time on one client."""
         endpoints = Endpoints.at(self.url)
         async with Client(access_key=_KEY, endpoints=endpoints, retry=RetryPolicy(attempts=1)) as client:
             async with anyio.create_task_group() as tasks:
@@ -150,7 +157,7 @@ class _Cancelled(_Run):
 
     async def _cancel_some(self, client: Client) -> None:
         calls = [self._ask, self._leave, self._settings, self._upload, self._cost]
-        while self.cancelled < self.wanted:
+        while self._goes_on():
             call = self._random.choice(calls)
             with anyio.move_on_after(self._random.uniform(0, 0.006)) as scope:
                 await call(client)
@@ -179,7 +186,7 @@ class _Cancelled(_Run):
 
 class _Interrupted(_Run):
     def run(self) -> None:
-        """Interrupt calls by a signal until as many were interrupted as are wanted."""
+        """Interrupt calls by a signal until as many were interrupted as are wanted or may be tried."""
         calls: list[Callable[[BlockingClient], object]] = [
             self._ask,
             lambda client: client.settings(self.url),
@@ -190,7 +197,7 @@ class _Interrupted(_Run):
         endpoints = Endpoints.at(self.url)
         try:
             with BlockingClient(access_key=_KEY, endpoints=endpoints, retry=RetryPolicy(attempts=1)) as client:
-                while self.cancelled < self.wanted:
+                while self._goes_on():
                     if self._is_interrupted(self._random.choice(calls), client):
                         self.cancelled += 1
                         self._ask(client)

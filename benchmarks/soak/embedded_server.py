@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import select
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import AsyncIterator, Generator
 from contextlib import ExitStack, contextmanager
 
 import anyio
 
+from benchmarks.processes import end_with_standard_input, running
 from benchmarks.soak.findings import Finding, Findings
 from poeproto import Bot, Context, Message, QueryRequest, encode_request
 from poeproto.testing import TEST_ACCESS_KEY
@@ -146,22 +145,14 @@ def _begins_with_ok(stream: socket.socket) -> bool:
 @contextmanager
 def serving(backend: str, seconds: float) -> Generator[int]:
     """Run the server in a process of its own until the block is left; gives its port."""
-    command = [sys.executable, "-m", "benchmarks.soak.embedded_server", backend, str(seconds)]
     # Its log is expected to say that connections must wait.
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-        try:
-            assert process.stdout is not None
-            port = process.stdout.readline().strip()
-            if not port:
-                sys.exit("the embedded server did not start")
-            pages_answered(int(port), 1)  # it listens before all of it is loaded
-            yield int(port)
-        finally:
-            process.kill()
+    with running("benchmarks.soak.embedded_server", backend, str(seconds), log=subprocess.DEVNULL) as server:
+        pages_answered(server.port, 1)  # it listens before all of it is loaded
+        yield server.port
 
 
 def _serve(backend: str, seconds: float) -> None:
-    threading.Thread(target=_end_with_standard_input, daemon=True).start()
+    end_with_standard_input()
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     print(listener.getsockname()[1], flush=True)
     limits = ServerLimits(head_seconds=seconds, body_seconds=seconds, idle_seconds=seconds)
@@ -171,11 +162,6 @@ def _serve(backend: str, seconds: float) -> None:
         await serve(OpenBot(), bind=listener, access_key=TEST_ACCESS_KEY, server_limits=limits)
 
     anyio.run(run, backend=backend)
-
-
-def _end_with_standard_input() -> None:
-    sys.stdin.buffer.read()
-    os._exit(0)
 
 
 if __name__ == "__main__":
