@@ -85,7 +85,7 @@ mutants: $(READY)  ## change the framing and the exchanges in small ways, and se
 	.venv/bin/mutmut results
 	.venv/bin/python tests/mutants/tables.py
 
-fuzz: $(FUZZ_READY)  ## three million hostile inputs: ten minutes on two cores; RUNS=n or SECONDS=n a target, SEED=n, TARGETS="..."
+fuzz: $(FUZZ_READY)  ## nearly four million hostile inputs: ten minutes on two cores; RUNS=n or SECONDS=n a target, SEED=n, TARGETS="..."
 	@.venv-fuzz/bin/python -m tests.fuzzing $(TARGETS) $(if $(RUNS),--runs $(RUNS)) $(if $(SECONDS),--seconds $(SECONDS)) \
 		$(if $(SEED),--seed $(SEED))
 
