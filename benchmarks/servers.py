@@ -90,7 +90,7 @@ def _serve(app: Any, host: str, listener: socket.socket) -> None:
         case "sockets":
             from benchmarks.bare_sockets import serve_bare_sockets
 
-            asyncio.run(serve_bare_sockets(listener))
+            asyncio.run(serve_bare_sockets(listener, BACKLOG))
         case _:
             sys.exit(f"there is no server {host}")
 
