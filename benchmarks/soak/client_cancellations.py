@@ -16,7 +16,7 @@ import anyio
 
 from benchmarks.soak.client_peers import DONE, LAST_CHUNK, STREAM_HEAD, Peer, chunk, serving, text
 from benchmarks.soak.findings import Finding, Findings
-from poeproto import CostItem, Endpoints, RetryPolicy
+from poeproto import CostItem, Endpoints, PoeprotoError, RetryPolicy
 from poeproto_h11 import BlockingClient, Client
 
 _KEY = "k" * 32
@@ -167,8 +167,11 @@ class _Cancelled(_Run):
 
     async def _ask(self, client: Client) -> None:
         words = self._words()
-        async with client.query(self.url, words) as reply:
-            self.wrong += await reply.text() != words.replace(" ", "")
+        try:
+            async with client.query(self.url, words) as reply:
+                self.wrong += await reply.text() != words.replace(" ", "")
+        except PoeprotoError:
+            self.wrong += 1
 
     async def _leave(self, client: Client) -> None:
         async with client.query(self.url, self._words()) as reply:
@@ -228,5 +231,8 @@ class _Interrupted(_Run):
 
     def _ask(self, client: BlockingClient) -> None:
         words = self._words()
-        with client.query(self.url, words) as reply:
-            self.wrong += reply.text() != words.replace(" ", "")
+        try:
+            with client.query(self.url, words) as reply:
+                self.wrong += reply.text() != words.replace(" ", "")
+        except PoeprotoError:
+            self.wrong += 1
