@@ -13,6 +13,7 @@ from collections.abc import Callable
 from types import FrameType
 
 import anyio
+import anyio.to_thread
 
 from benchmarks.soak.client_peers import DONE, LAST_CHUNK, STREAM_HEAD, Peer, chunk, serving, text
 from benchmarks.soak.findings import Finding, Findings
@@ -24,6 +25,8 @@ _PIECES = 4
 _PAUSE = 0.0005
 # How many calls are made at most for each that is to be cancelled: some are over before, but not most.
 _TRIES = 20
+# For what the server's threads notice soon; they tell nobody when they do.
+_SECONDS = 5.0
 
 
 class _Server:
@@ -95,11 +98,15 @@ def _descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
+def _until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + _SECONDS
+    while time.monotonic() < end and not condition():
+        time.sleep(0.01)
+
+
 def _report(findings: Findings, scenario: str, run: _Run, server: _Server, before: int) -> None:
     gc.collect()
-    end = time.monotonic() + 5
-    while time.monotonic() < end and (server.open or _descriptors() > before):
-        time.sleep(0.01)
+    _until(lambda: not server.open and _descriptors() <= before)
     findings.exactly(scenario, "cancelled", run.cancelled, "calls", run.wanted)
     findings.exactly(scenario, "wrong or missing answers to the call after each", run.wrong, "answers", 0)
     findings.exactly(scenario, "connections used again while half read", server.half_read, "connections", 0)
@@ -137,6 +144,10 @@ class _Run:
         self._tries += 1
         return self.cancelled < self.wanted and self._tries <= _TRIES * self.wanted
 
+    def _count_kept(self) -> None:
+        _until(lambda: self._server.open <= self.at_once)
+        self.kept = self._server.open
+
     def _words(self) -> str:
         self._number += 1
         return f"this is question {self._number}"
@@ -152,8 +163,7 @@ class _Cancelled(_Run):
             async with anyio.create_task_group() as tasks:
                 for _ in range(self.at_once):
                     tasks.start_soon(self._cancel_some, client)
-            await anyio.sleep(0.2)  # the server's threads tell nobody when they have closed their ends
-            self.kept = self._server.open
+            await anyio.to_thread.run_sync(self._count_kept)
 
     async def _cancel_some(self, client: Client) -> None:
         calls = [self._ask, self._leave, self._settings, self._upload, self._cost]
@@ -205,8 +215,7 @@ class _Interrupted(_Run):
                         self.cancelled += 1
                         self._ask(client)
                 gc.collect()  # what nobody had a name for when it was interrupted
-                time.sleep(0.2)
-                self.kept = self._server.open
+                self._count_kept()
         finally:
             signal.signal(signal.SIGALRM, handler)
 
