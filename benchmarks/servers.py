@@ -71,12 +71,18 @@ def _serve(app: Any, host: str, listener: socket.socket) -> None:
     match host:
         case "hypercorn-asyncio" | "hypercorn-uvloop" | "hypercorn-trio":
             _hypercorn(app, host.removeprefix("hypercorn-"), listener)
-        case "uvicorn":
+        case "uvicorn" | "uvicorn-httptools":
             import uvicorn
 
-            # What `pip install fastapi_poe` runs on: h11, asyncio.
+            # What `pip install fastapi_poe` runs on, and what `pip install uvicorn[standard]` does.
+            quick = host == "uvicorn-httptools"
             config = uvicorn.Config(
-                app, loop="asyncio", http="h11", log_level="warning", access_log=False, backlog=BACKLOG
+                app,
+                loop="uvloop" if quick else "asyncio",
+                http="httptools" if quick else "h11",
+                log_level="warning",
+                access_log=False,
+                backlog=BACKLOG,
             )
             uvicorn.Server(config).run([listener])
         case "h11-asyncio" | "h11-trio":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -28,13 +27,7 @@ from ..integrations.serving import app_of
 
 pytestmark = pytest.mark.anyio
 
-HTTP_PARSERS = [
-    "h11",
-    pytest.param(
-        "httptools",
-        marks=pytest.mark.skipif(importlib.util.find_spec("httptools") is None, reason="httptools is not installed"),
-    ),
-]
+HTTP_PARSERS = ["h11", "httptools"]
 
 
 @pytest.fixture
