@@ -21,7 +21,7 @@ from poeproto import Text, UnknownEvent
 from poeproto_cli.commands import main
 
 from .bots import KEY
-from .command import COMMAND, SECONDS, serving
+from .command import COMMAND, SECONDS, serving, started
 from .peers_in_thread import scripted_in_thread
 from .scripted_peer import answering, reply
 
@@ -300,8 +300,7 @@ def test_settings(address: str, backend: str) -> None:
 
 
 def test_events_are_printed_as_they_arrive(address: str) -> None:
-    command = [*COMMAND, "query", address, "wait", "--access-key", KEY, "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with started("query", address, "wait", "--access-key", KEY, "--json") as process:
         assert process.stdout is not None
         assert lines(process.stdout.readline()) == [{"event": "text", "data": {"text": "first"}}]
         assert invoke("query", address, "go").exit_code == 0
@@ -311,8 +310,7 @@ def test_events_are_printed_as_they_arrive(address: str) -> None:
 
 
 def test_an_interrupted_query(address: str, backend: str) -> None:
-    command = [*COMMAND, "query", address, "forever", "--access-key", KEY, "--json", "--backend", backend]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with started("query", address, "forever", "--access-key", KEY, "--json", "--backend", backend) as process:
         assert process.stdout is not None
         assert process.stdout.readline()
         process.send_signal(signal.SIGINT)
@@ -321,8 +319,7 @@ def test_an_interrupted_query(address: str, backend: str) -> None:
 
 
 def test_nobody_reads_on(address: str) -> None:
-    command = [*COMMAND, "query", address, "endless", "--access-key", KEY, "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with started("query", address, "endless", "--access-key", KEY, "--json") as process:
         assert process.stdout is not None
         assert process.stderr is not None
         assert process.stdout.readline()

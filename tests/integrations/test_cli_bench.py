@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
 from collections.abc import Generator
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from click.testing import CliRunner, Result
 from poeproto_cli.commands import main
 
 from .bots import KEY
-from .command import COMMAND, SECONDS, serving
+from .command import SECONDS, serving, started
 
 BOTS = """
 import logging
@@ -204,8 +203,7 @@ def test_wrong_usage(arguments: list[str], message: str) -> None:
 def test_interrupted(bots: Path, tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    command = [*COMMAND, "bench", f"{bots}:bot", f"tell {pipe}"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with started("bench", f"{bots}:bot", f"tell {pipe}") as process:
         server = int(pipe.read_text())
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=SECONDS)

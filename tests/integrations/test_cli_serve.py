@@ -20,7 +20,7 @@ from poeproto import Done, Text, encode_event
 from poeproto_cli.commands import main
 
 from .bots import KEY
-from .command import COMMAND, SECONDS, serving
+from .command import COMMAND, SECONDS, serving, started
 
 BOTS = """
 from poeproto import Bot
@@ -204,8 +204,7 @@ def test_bots_by_path(bots: Path) -> None:
 
 
 def test_a_module_of_the_current_folder(bots: Path) -> None:
-    command = [*COMMAND, "serve", "echoing:bot", "--bind", "127.0.0.1:0", "--allow-without-key"]
-    with subprocess.Popen(command, cwd=bots.parent, stdout=subprocess.PIPE, text=True) as process:
+    with started("serve", "echoing:bot", "--bind", "127.0.0.1:0", "--allow-without-key", cwd=bots.parent) as process:
         assert process.stdout is not None
         address = process.stdout.readline().split()[-1]
         assert query(address, "hello").stdout == "hello\n"

@@ -30,7 +30,7 @@ from poeproto_h11.outside import make_outside
 from poeproto_runtime import FetchPolicy
 from poeproto_runtime.fetching import fetch
 
-from .scripted_peer import HELLO, STREAM_HEAD, Peer, answering, reply, response, scripted, sent
+from .scripted_peer import HELLO, STREAM_HEAD, Peer, answering, refuse_early, reply, response, scripted, sent
 from .tls_peer import Certificate, certificate, serving_tls
 
 __all__ = ["certificate"]  # a fixture
@@ -63,12 +63,6 @@ async def test_a_large_query_is_sent_whole(certificate: Certificate, version: ss
             async with client.query(url, "a" * 3_000_000) as answer:
                 assert [event async for event in answer] == [Text("hello"), Done()]
         assert client.connections_opened == 1
-
-
-async def refuse_early(peer: Peer) -> None:
-    await peer.stream.receive(1)
-    await peer.send(response(413, b"too large", "Connection: close"))
-    await anyio.sleep_forever()
 
 
 async def test_a_refusal_may_come_before_the_request_is_written(certificate: Certificate) -> None:
