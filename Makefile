@@ -82,7 +82,7 @@ mutants: $(READY)  ## change the core in small ways, and see whether a test noti
 	@$(if $(MODULES),,.venv/bin/python tests/mutants/tables.py)
 	@.venv/bin/python tests/mutants/functions.py $(MODULES)
 
-fuzz: $(FUZZ_READY)  ## three million hostile inputs: ten minutes on two cores; RUNS=n or SECONDS=n a target, SEED=n, TARGETS="..."
+fuzz: $(FUZZ_READY)  ## nearly four million hostile inputs: ten minutes on two cores; RUNS=n or SECONDS=n a target, SEED=n, TARGETS="..."
 	@.venv-fuzz/bin/python -m tests.fuzzing $(TARGETS) $(if $(RUNS),--runs $(RUNS)) $(if $(SECONDS),--seconds $(SECONDS)) \
 		$(if $(SEED),--seed $(SEED))
 

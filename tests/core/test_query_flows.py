@@ -13,6 +13,7 @@ from poeproto import (
     ConnectFailed,
     ConnectionLost,
     Data,
+    DeadlineExceeded,
     Deliver,
     Done,
     Error,
@@ -234,11 +235,23 @@ def test_a_meta_alone_is_no_output_and_is_not_repeated() -> None:
     assert driver.events == [Meta(), Text("x"), Done()]
 
 
-def test_a_meta_after_an_event_that_nobody_knows_is_late(cut: Cut) -> None:
-    body = b"event: novelty\ndata: x\n\n" + b"".join(map(encode_event, (Meta(), Text("x"), Done())))
+def test_an_event_that_nobody_knows_does_not_make_a_meta_late(cut: Cut) -> None:
+    novelty = b"event: novelty\ndata: x\n\n"
+    body = novelty * 2 + b"".join(map(encode_event, (Meta(linkify=True), Text("x"), Meta(), Done())))
     driver = FlowDriver([HttpResponse(200, STREAM, body)], cut)
-    driver.run(query_flow(HELLO, URL))
-    assert driver.events == [UnknownEvent("novelty", "x"), Text("x"), Done()]
+    fold = driver.run(query_flow(HELLO, URL))
+    unknown = UnknownEvent("novelty", "x")
+    assert driver.events == [unknown, unknown, Meta(linkify=True), Text("x"), Done()]
+    assert fold.meta == Meta(linkify=True)
+
+
+def test_a_meta_of_another_try_is_late_where_one_came_before(cut: Cut) -> None:
+    novelty = b"event: novelty\ndata: x\n\n"
+    first = HttpResponse(200, STREAM, encode_event(Meta(linkify=True)))
+    second = HttpResponse(200, STREAM, novelty + b"".join(map(encode_event, (Meta(), Text("x"), Done()))))
+    driver = FlowDriver([first, second], cut)
+    driver.run(query_flow(HELLO, URL, retry=RetryPolicy(failures=True)))
+    assert driver.events == [Meta(linkify=True), UnknownEvent("novelty", "x"), Text("x"), Done()]
 
 
 def test_a_restart_clears_what_was_shown() -> None:
@@ -318,6 +331,19 @@ def test_text_that_was_there_before_the_call_is_not_its_output() -> None:
     driver.run(query_flow(HELLO, URL, retry=ALWAYS, fold=fold))
     assert driver.events == [Text("old"), ReplaceResponse("before. "), Text("new"), Done()]
     assert fold.texts == {None: "before. new", 1: "two"}
+
+
+@pytest.mark.parametrize(
+    "failure", [ConnectionLost("cut"), DeadlineExceeded("late"), RemoteProtocolError("no HTTP"), None], ids=repr
+)
+def test_half_a_character_is_in_what_a_reply_that_breaks_off_leaves(failure: PoeprotoError | None, cut: Cut) -> None:
+    driver = FlowDriver([[Text("a\ud83d"), Text("\ud83d", 1), *([failure] if failure else [])]], cut)
+    with pytest.raises(PoeprotoError) as caught:
+        driver.run(query_flow(HELLO, URL))
+    assert caught.value is failure or type(caught.value) is IncompleteReply
+    assert driver.events == [Text("a"), Text("\ufffd"), Text("\ufffd", 1)]
+    assert caught.value.partial is not None
+    assert caught.value.partial.texts == {None: "a\ufffd", 1: "\ufffd"}
 
 
 # --- settings and reports

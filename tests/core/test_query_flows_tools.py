@@ -172,6 +172,17 @@ def test_halves_of_a_character_in_chunks_are_joined_index_by_index(cut: Cut) -> 
     assert again.events == [Text("\ufffd"), Error(text="oh")]
 
 
+@pytest.mark.parametrize("failure", [ConnectionLost("cut"), Json({"choices": [3]}), None], ids=repr)
+def test_half_a_character_is_in_what_a_reply_that_breaks_off_leaves(failure: Any, cut: Cut) -> None:
+    said: list[Any] = [chunk(content="a\ud83d"), *([failure] if failure else [])]
+    driver = FlowDriver([said], cut)
+    with pytest.raises(PoeprotoError) as caught:
+        driver.run(tool_rounds_flow(HELLO, URL, TOOLS))
+    assert driver.events == [Text("a"), Text("\ufffd")]
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "a\ufffd"
+
+
 def test_each_attempt_gathers_its_own_calls() -> None:
     broken: list[Any] = [chunk((0, "c1", "weather", '{"a')), ConnectionLost("cut")]
     driver = FlowDriver([broken, [chunk((0, "c2", "weather", "{}")), Done()], [Text("x"), Done()]])
