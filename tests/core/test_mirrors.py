@@ -12,7 +12,7 @@ import pytest
 
 from poeproto import Json, Message, UnknownRequest
 from poeproto._json import MAX_DEPTH
-from poeproto._mirrors import reader
+from poeproto._mirrors import filler, reader
 from poeproto._typecheck import NO_EXTRA
 from poeproto.codec import REQUEST_CLASSES
 from poeproto.events import EVENT_CLASSES
@@ -58,6 +58,7 @@ FULL: dict[str, Any] = {
 def mirrors_made_afresh() -> None:
     """What a test finds was not made while another ran."""
     reader.cache_clear()
+    filler.cache_clear()
 
 
 def read(wire: dict[str, Any]) -> Tree | None:
