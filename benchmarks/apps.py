@@ -7,7 +7,7 @@ many with a pause of 20 ms before each but the first, "silent" one event and the
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from functools import cache
 from typing import Any
 
@@ -34,6 +34,13 @@ def text_of(number: int) -> str:
 def encoded(count: int) -> list[bytes]:
     """The first so many events on the wire: encoded once, for those that only send."""
     return [encode_event(Text(text_of(number))) for number in range(count)]
+
+
+@cache
+def blocks(count: int) -> list[bytes]:
+    """The same in blocks of 64 KiB."""
+    whole = b"".join(encoded(count))
+    return [whole[start : start + BLOCK] for start in range(0, len(whole), BLOCK)]
 
 
 def wish_of(content: str) -> tuple[str, int]:
@@ -78,15 +85,15 @@ def ours(bot: Bot) -> BotApp:
 
 def bare(sleep: Sleep) -> Asgi:
     """No bot at all: the encoded events, one send each."""
-    return _bare(sleep, _one_by_one)
+    return _bare(sleep, encoded)
 
 
 def bare_blocks(sleep: Sleep) -> Asgi:
     """The same in blocks of 64 KiB: all that the server under it can do."""
-    return _bare(sleep, _in_blocks)
+    return _bare(sleep, blocks)
 
 
-def _bare(sleep: Sleep, parts_of: Callable[[int], Generator[bytes]]) -> Asgi:
+def _bare(sleep: Sleep, parts_of: Callable[[int], list[bytes]]) -> Asgi:
     async def app(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             for answer in ("lifespan.startup.complete", "lifespan.shutdown.complete"):
@@ -118,13 +125,3 @@ def _bare(sleep: Sleep, parts_of: Callable[[int], Generator[bytes]]) -> Asgi:
         await send({"type": "http.response.body", "body": DONE})
 
     return app
-
-
-def _one_by_one(count: int) -> Generator[bytes]:
-    yield from encoded(count)
-
-
-def _in_blocks(count: int) -> Generator[bytes]:
-    whole = b"".join(encoded(count))
-    for start in range(0, len(whole), BLOCK):
-        yield whole[start : start + BLOCK]

@@ -48,8 +48,8 @@ class _Connection(asyncio.Protocol):
         self._transport.write(response_to(json.loads(body)["query"][-1]["content"]))
 
 
-async def serve_bare_sockets(listener: socket.socket) -> None:
+async def serve_bare_sockets(listener: socket.socket, backlog: int) -> None:
     """Serve until cancelled."""
-    server = await asyncio.get_running_loop().create_server(_Connection, sock=listener)
+    server = await asyncio.get_running_loop().create_server(_Connection, sock=listener, backlog=backlog)
     async with server:
         await server.serve_forever()

@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -25,12 +26,17 @@ class Server:
     """A server that runs.
 
     Attributes:
-        url: where its bot is.
+        port: where it listens.
         process: its process.
     """
 
-    url: str
+    port: int
     process: subprocess.Popen[bytes]
+
+    @property
+    def url(self) -> str:
+        """Where its bot is."""
+        return f"http://127.0.0.1:{self.port}/"
 
     @property
     def pid(self) -> int:
@@ -59,16 +65,41 @@ class Server:
 @contextmanager
 def serving(server: str) -> Generator[Server]:
     """Run a server, named "APP HOST" as in `benchmarks.servers`, until the block is left."""
-    command = [sys.executable, "-m", "benchmarks.servers", *server.split()]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with running("benchmarks.servers", *server.split()) as process:
+        yield process
+
+
+@contextmanager
+def running(module: str, *arguments: str, log: int | None = None) -> Generator[Server]:
+    """Run a module that serves, says its port and calls `end_with_standard_input`, until the block is left.
+
+    Args:
+        module: its name.
+        arguments: what it is given.
+        log: where its standard error goes, if not to ours.
+    """
+    command = [sys.executable, "-m", module, *arguments]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log) as process:
         try:
             assert process.stdout is not None
             port = process.stdout.readline().strip().decode()
             if not port:
-                sys.exit(f"the server {server} did not start")
-            yield Server(f"http://127.0.0.1:{port}/", process)
+                sys.exit(f"{module} {' '.join(arguments)} did not start")
+            yield Server(int(port), process)
         finally:
             process.kill()  # nothing is to be saved, and some would wait for open streams
+
+
+def end_with_standard_input() -> None:
+    """In a server: have this process end when its parent is gone, whatever became of that."""
+    threading.Thread(target=_wait_for_the_end, daemon=True).start()
+
+
+def _wait_for_the_end() -> None:
+    # Not through sys.stdin, whose lock this thread would hold when the interpreter ends.
+    while os.read(0, 1024):
+        pass
+    os._exit(0)
 
 
 def allow_files(count: int) -> None:

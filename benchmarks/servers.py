@@ -8,24 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import os
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import anyio
 
 from benchmarks import apps
+from benchmarks.processes import end_with_standard_input
 
-# Enough for all connections of a case to wait at once.
+# Enough for all connections of a case to wait at once. asyncio's servers set it anew, each to a default of its own.
 BACKLOG = 2048
 
 
 def main(app: str, host: str) -> None:
-    threading.Thread(target=_end_with_standard_input, daemon=True).start()
+    end_with_standard_input()
     # asyncio turns off Nagle's algorithm only where a socket says by itself that it is TCP's.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
@@ -83,6 +82,7 @@ def _serve(app: Any, host: str, listener: socket.socket) -> None:
                 http="httptools" if quick else "h11",
                 log_level="warning",
                 access_log=False,
+                backlog=BACKLOG,
             )
             uvicorn.Server(config).run([listener])
         case "h11-asyncio" | "h11-trio":
@@ -92,11 +92,11 @@ def _serve(app: Any, host: str, listener: socket.socket) -> None:
         case "aiohttp":
             from aiohttp import web
 
-            web.run_app(app, sock=listener, print=None, access_log=None)
+            web.run_app(app, sock=listener, print=None, access_log=None, backlog=BACKLOG)
         case "sockets":
             from benchmarks.bare_sockets import serve_bare_sockets
 
-            asyncio.run(serve_bare_sockets(listener))
+            asyncio.run(serve_bare_sockets(listener, BACKLOG))
         case _:
             sys.exit(f"there is no server {host}")
 
@@ -114,7 +114,7 @@ def _hypercorn(app: Any, worker_class: str, listener: socket.socket) -> None:
         options["loop_factory"] = uvloop.new_event_loop
     config = Config()
     config.loglevel = "WARNING"
-    config.backlog = BACKLOG  # on asyncio it sets this anew, by default to 100
+    config.backlog = BACKLOG
     backend = "trio" if worker_class == "trio" else "asyncio"
     if isinstance(app, BotApp):
         _until_told(lambda: serve(app, bind=listener, config=config), backend, **options)
@@ -135,13 +135,6 @@ def _until_told(serve: Callable[[], Coroutine[Any, Any, None]], backend: str, **
             tasks.cancel_scope.cancel()
 
     anyio.run(main, backend=backend, backend_options=options)
-
-
-def _end_with_standard_input() -> None:
-    # Not through sys.stdin, whose lock this thread would hold when the interpreter ends.
-    while os.read(0, 1024):
-        pass
-    os._exit(0)
 
 
 if __name__ == "__main__":

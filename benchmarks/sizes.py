@@ -18,6 +18,7 @@ class Sizes:
         visits: connections that are made for one short reply each.
         replies: events of replies whose cost is compared; the first is what the others are compared to.
         client: events of a reply that a client reads.
+        client_seconds: seconds that a client reads such replies for, if one does not take as long.
         messages: messages of the longer conversation that a client sends.
         codec: events of a stream that the codec reads.
         lengths: events of a long reply, and of a short one, that are compared without a server.
@@ -32,6 +33,7 @@ class Sizes:
     visits: int = 1000
     replies: tuple[int, ...] = (1000, 10_000, 100_000)
     client: int = 10_000
+    client_seconds: float = 0.1
     messages: int = 50
     codec: int = 5_000
     lengths: tuple[int, int] = (100_000, 1_000)
@@ -40,6 +42,6 @@ class Sizes:
 
 # To see that every case runs; the figures mean nothing.
 SMALLEST = Sizes(
-    burst=3, connections=2, paced_streams=2, paced=25, silent=20, visits=2, replies=(2, 3), client=3, messages=2,
-    codec=3, lengths=(4, 2), bytewise=(8, 1),
+    burst=3, connections=2, paced_streams=2, paced=25, silent=20, visits=2, replies=(2, 3), client=3,
+    client_seconds=0.0, messages=2, codec=3, lengths=(4, 2), bytewise=(8, 1),
 )  # fmt: skip

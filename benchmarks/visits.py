@@ -7,11 +7,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from benchmarks.checking import TIMEOUT, Expected
-from benchmarks.measure import in_turn, report
+from benchmarks.measure import in_turn, named, note, report
 from benchmarks.processes import allow_files, serving
 from benchmarks.sizes import Sizes
 from poeproto_cli.load import Load
 
+GENERATOR = "ready bytes on bare sockets"
 SERVERS = {
     "fastapi_poe on uvicorn": "fastapi_poe uvicorn",
     "fastapi_poe on Hypercorn, asyncio": "fastapi_poe hypercorn-asyncio",
@@ -23,6 +24,7 @@ SERVERS = {
     "poeproto on Hypercorn, asyncio": "poeproto hypercorn-asyncio",
     "poeproto on Hypercorn, trio": "poeproto hypercorn-trio",
     "poeproto_h11, asyncio": "poeproto h11-asyncio",
+    GENERATOR: "sockets sockets",
 }
 EVENTS = 10
 ROUNDS = 3
@@ -37,7 +39,14 @@ def main(sizes: Sizes) -> None:
             cases[name] = _visiting(expected, sizes.visits)
         figures = in_turn(cases, ROUNDS)
     title = f"{sizes.visits} connections at once, each for a reply of {EVENTS} events"
-    report(title, figures, "µs", 1e6, rate="connections a second")
+    servers = [figure for figure in figures if figure.name != GENERATOR]
+    report(title, servers, "µs", 1e6, rate="connections a second")
+    fastest = min(servers, key=lambda figure: figure.seconds)
+    alone = named(figures, GENERATOR).seconds
+    note(
+        f"From a server that has the bytes ready, the load generator gets {1 / alone:,.0f} replies a second so, "
+        f"{fastest.seconds / alone:.1f} x those of the fastest server, {fastest.name}."
+    )
 
 
 def _visiting(expected: Expected, connections: int) -> Callable[[], float]:

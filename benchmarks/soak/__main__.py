@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import sys
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from benchmarks.soak import (
     departures,
     embedded_server,
     hostile_input,
+    request_memory,
     shutdown,
     slow_readers,
 )
@@ -30,7 +32,10 @@ SCENARIOS: dict[str, Callable[[Findings, bool], None]] = {
     "client_deadlines": client_deadlines.main,
     "client_cancellations": client_cancellations.main,
     "hostile_input": hostile_input.main,
+    "request_memory": request_memory.main,
 }
+# For one that hangs, which shows where it does, and ends the run.
+SECONDS = 1200
 
 
 def main() -> None:
@@ -46,10 +51,12 @@ def main() -> None:
     for name in arguments.scenarios or SCENARIOS:
         start = time.perf_counter()
         print(f"\n{name}")
+        faulthandler.dump_traceback_later(SECONDS, exit=True)
         SCENARIOS[name](findings, arguments.smallest)
         print(f"  ({time.perf_counter() - start:.0f} s)")
         if arguments.json:
             findings.write(arguments.json)
+    faulthandler.cancel_dump_traceback_later()
     broken = [finding for finding in findings.all if not finding.holds]
     print(f"\n{len(findings.all)} findings, {len(broken)} of which break their bounds")
     for finding in broken:

@@ -13,15 +13,20 @@ from collections.abc import Callable
 from types import FrameType
 
 import anyio
+import anyio.to_thread
 
 from benchmarks.soak.client_peers import DONE, LAST_CHUNK, STREAM_HEAD, Peer, chunk, serving, text
 from benchmarks.soak.findings import Finding, Findings
-from poeproto import CostItem, Endpoints, RetryPolicy
+from poeproto import CostItem, Endpoints, PoeprotoError, RetryPolicy
 from poeproto_h11 import BlockingClient, Client
 
 _KEY = "k" * 32
 _PIECES = 4
 _PAUSE = 0.0005
+# How many calls are made at most for each that is to be cancelled: some are over before, but not most.
+_TRIES = 20
+# For what the server's threads notice soon; they tell nobody when they do.
+_SECONDS = 5.0
 
 
 class _Server:
@@ -93,11 +98,15 @@ def _descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
+def _until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + _SECONDS
+    while time.monotonic() < end and not condition():
+        time.sleep(0.01)
+
+
 def _report(findings: Findings, scenario: str, run: _Run, server: _Server, before: int) -> None:
     gc.collect()
-    end = time.monotonic() + 5
-    while time.monotonic() < end and (server.open or _descriptors() > before):
-        time.sleep(0.01)
+    _until(lambda: not server.open and _descriptors() <= before)
     findings.exactly(scenario, "cancelled", run.cancelled, "calls", run.wanted)
     findings.exactly(scenario, "wrong or missing answers to the call after each", run.wrong, "answers", 0)
     findings.exactly(scenario, "connections used again while half read", server.half_read, "connections", 0)
@@ -128,7 +137,16 @@ class _Run:
         self._server = server
         self._random = random.Random(6)
         self._number = 0
+        self._tries = 0
         self._armed = False
+
+    def _goes_on(self) -> bool:
+        self._tries += 1
+        return self.cancelled < self.wanted and self._tries <= _TRIES * self.wanted
+
+    def _count_kept(self) -> None:
+        _until(lambda: self._server.open <= self.at_once)
+        self.kept = self._server.open
 
     def _words(self) -> str:
         self._number += 1
@@ -139,18 +157,17 @@ class _Cancelled(_Run):
     at_once = 8
 
     async def run(self) -> None:
-        """Cancel calls until as many were cancelled as are wanted, several at a time on one client."""
+        """Cancel calls until as many were cancelled as are wanted or may be tried, several at a time on one client."""
         endpoints = Endpoints.at(self.url)
         async with Client(access_key=_KEY, endpoints=endpoints, retry=RetryPolicy(attempts=1)) as client:
             async with anyio.create_task_group() as tasks:
                 for _ in range(self.at_once):
                     tasks.start_soon(self._cancel_some, client)
-            await anyio.sleep(0.2)  # the server's threads tell nobody when they have closed their ends
-            self.kept = self._server.open
+            await anyio.to_thread.run_sync(self._count_kept)
 
     async def _cancel_some(self, client: Client) -> None:
         calls = [self._ask, self._leave, self._settings, self._upload, self._cost]
-        while self.cancelled < self.wanted:
+        while self._goes_on():
             call = self._random.choice(calls)
             with anyio.move_on_after(self._random.uniform(0, 0.006)) as scope:
                 await call(client)
@@ -160,8 +177,11 @@ class _Cancelled(_Run):
 
     async def _ask(self, client: Client) -> None:
         words = self._words()
-        async with client.query(self.url, words) as reply:
-            self.wrong += await reply.text() != words.replace(" ", "")
+        try:
+            async with client.query(self.url, words) as reply:
+                self.wrong += await reply.text() != words.replace(" ", "")
+        except PoeprotoError:
+            self.wrong += 1
 
     async def _leave(self, client: Client) -> None:
         async with client.query(self.url, self._words()) as reply:
@@ -179,7 +199,7 @@ class _Cancelled(_Run):
 
 class _Interrupted(_Run):
     def run(self) -> None:
-        """Interrupt calls by a signal until as many were interrupted as are wanted."""
+        """Interrupt calls by a signal until as many were interrupted as are wanted or may be tried."""
         calls: list[Callable[[BlockingClient], object]] = [
             self._ask,
             lambda client: client.settings(self.url),
@@ -190,13 +210,12 @@ class _Interrupted(_Run):
         endpoints = Endpoints.at(self.url)
         try:
             with BlockingClient(access_key=_KEY, endpoints=endpoints, retry=RetryPolicy(attempts=1)) as client:
-                while self.cancelled < self.wanted:
+                while self._goes_on():
                     if self._is_interrupted(self._random.choice(calls), client):
                         self.cancelled += 1
                         self._ask(client)
                 gc.collect()  # what nobody had a name for when it was interrupted
-                time.sleep(0.2)
-                self.kept = self._server.open
+                self._count_kept()
         finally:
             signal.signal(signal.SIGALRM, handler)
 
@@ -221,5 +240,8 @@ class _Interrupted(_Run):
 
     def _ask(self, client: BlockingClient) -> None:
         words = self._words()
-        with client.query(self.url, words) as reply:
-            self.wrong += reply.text() != words.replace(" ", "")
+        try:
+            with client.query(self.url, words) as reply:
+                self.wrong += reply.text() != words.replace(" ", "")
+        except PoeprotoError:
+            self.wrong += 1

@@ -64,7 +64,7 @@ def main(findings: Findings, smallest: bool) -> None:
                     seen["as expected" if came == expected else f"{came} for {expected}"] += 1
             scenario = f"client truncations, {kind}, {framing}"
             findings.exactly(
-                scenario, "as expected", seen.pop("as expected"), "replies", len(range(0, len(reply), step))
+                scenario, "as expected", seen.pop("as expected", 0), "replies", len(range(0, len(reply), step))
             )
             findings.exactly(scenario, f"others {dict(seen) or ''}".strip(), seen.total(), "replies", 0)
 

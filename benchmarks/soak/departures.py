@@ -33,9 +33,9 @@ def _reset_streams(findings: Findings, server: Server, scenario: str, manner: st
         for stream in opened:
             reset(stream.connection)
     left = time.perf_counter()
-    counts = until(server, lambda counts: min(counts.ended, counts.closed) == count, SECONDS)
+    until(server, lambda counts: min(counts.ended, counts.closed) == count)
     findings.add(Finding(scenario, "until all were over", time.perf_counter() - left, "s", at_most=SECONDS))
-    time.sleep(max(0.0, left + SECONDS - time.perf_counter()))
+    time.sleep(max(0.0, left + SECONDS - time.perf_counter()))  # for what should not happen any more
     counts = counts_of(server)
     findings.exactly(scenario, "handlers alive", counts.started - counts.ended, "handlers", 0)
     findings.exactly(scenario, "finally blocks that ran", counts.ended, "blocks", count)
@@ -56,7 +56,7 @@ def _depart_early(findings: Findings, server: Server, scenario: str, count: int,
     for connection in connections:
         reset(connection)
     left = time.perf_counter()
-    until(server, lambda counts: counts.tasks <= before.tasks and server.open_files() <= files + 1, seconds)
+    until(server, lambda counts: counts.tasks <= before.tasks and server.open_files() <= files + 1)
     findings.add(Finding(scenario, "until all was released", time.perf_counter() - left, "s", at_most=seconds))
     counts = counts_of(server)
     # Whose bot had begun by then is a matter of luck.

@@ -8,7 +8,7 @@ import time
 from benchmarks.processes import Server, allow_files, serving
 from benchmarks.soak.counting import TIMEOUT, Stream, hosts, standstill, streams
 from benchmarks.soak.findings import Finding, Findings
-from poeproto import Error
+from poeproto import Error, IncompleteReply
 from poeproto_cli.load_query import events_of
 
 # Hypercorn's and the embedded server's.
@@ -45,7 +45,10 @@ def _ending(stream: Stream) -> str:
     stream.read_to_end()
     if not stream.received.endswith(b"\r\n0\r\n\r\n"):
         return "broken off"
-    last = events_of(stream.received)[-1]
+    try:
+        last = events_of(stream.received)[-1]
+    except IncompleteReply:
+        return "incomplete"
     # A reader stops at the error, so the end of the protocol's own is looked for in the bytes.
     done = b"event: done\ndata: {}\n\n" in stream.received
     return "error" if isinstance(last, Error) and last.allow_retry and done else "incomplete"

@@ -122,10 +122,17 @@ class BotApp:
 
     async def _run_lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
-        async with self.lifespan():
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
-        await send({"type": "lifespan.shutdown.complete"})
+        stage = "startup"
+        try:
+            async with self.lifespan():
+                await send({"type": "lifespan.startup.complete"})
+                stage = "shutdown"
+                await receive()
+        except OSError as exc:
+            # No fault of the code's, whose traceback a server would log.
+            await send({"type": f"lifespan.{stage}.failed", "message": str(exc)})
+        else:
+            await send({"type": "lifespan.shutdown.complete"})
 
 
 def _target(scope: Scope) -> str:

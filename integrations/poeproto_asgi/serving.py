@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, cast
 import anyio
 import anyio.abc
 
-from poeproto_asgi.app import RESET, STREAMS, BotApp, Receive, Scope, Send
+from poeproto_asgi.app import RESET, STREAMS, BotApp, Message, Receive, Scope, Send
 from poeproto_asgi.connections import Accepted, Resets, cut_unread_after
 from poeproto_runtime.binding import address_of, listen
 
@@ -58,6 +58,7 @@ async def serve(
 
     Raises:
         ValueError, OSError: when the address is malformed or cannot be bound.
+        OSError: also what the application's lifespan raises, `poeproto_simulator.Simulator.aclose` for one.
         RuntimeError: when `worker_class` is of another event loop than the running one.
         Exception: what Hypercorn raises about its configuration, certificates that are not there for instance.
     """
@@ -95,7 +96,13 @@ async def serve(
             # HTTP/2 has several requests on one connection, and a flow control of its own for each.
             if scope["http_version"] != "2" and scope["client"]:
                 scope["extensions"][RESET] = partial(resets.ask_for, scope["client"])
-        return app(scope, receive, send)
+        return app(scope, receive, partial(noting_failure, send) if scope["type"] == "lifespan" else send)
+
+    async def noting_failure(send: Send, message: Message) -> None:
+        nonlocal of_lifespan
+        if message["type"].endswith(".failed"):
+            of_lifespan = OSError(message["message"])  # Hypercorn does not always pass it on
+        await send(message)
 
     async def stop_when_told() -> None:
         with queue:  # as Hypercorn listens by now, the system can have its queue back
@@ -115,6 +122,7 @@ async def serve(
             accepted.reset()
 
     failure: BaseException | None = None
+    of_lifespan: OSError | None = None
 
     async def run_hypercorn() -> None:
         nonlocal failure
@@ -130,19 +138,24 @@ async def serve(
         stopping.set()
         tasks.cancel_scope.cancel()
 
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_set_when_cancelled, stop)
-        tasks.start_soon(resets.run)
-        tasks.start_soon(reset_what_stays)
-        # In a task of its own, because asyncio's task groups, before 3.13, leave a cancellation request behind in the
-        # task that they end in (https://github.com/python/cpython/issues/116720).
-        tasks.start_soon(run_hypercorn)
-        task_status.started(address)
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_set_when_cancelled, stop)
+            tasks.start_soon(resets.run)
+            tasks.start_soon(reset_what_stays)
+            # In a task of its own, because asyncio's task groups, before 3.13, leave a cancellation request behind in
+            # the task that they end in (https://github.com/python/cpython/issues/116720).
+            tasks.start_soon(run_hypercorn)
+            task_status.started(address)
+    finally:
+        # Also where this is cancelled, which is how the end of a lifespan comes about.
+        if of_lifespan is not None:
+            raise of_lifespan
     if failure is not None:
-        raise _unwrapped(failure)
+        raise unwrapped(failure)
 
 
-def _unwrapped(failure: BaseException) -> BaseException:
+def unwrapped(failure: BaseException) -> BaseException:
     """What a group holds, if it is one thing: Hypercorn on trio raises its errors in groups, on asyncio bare."""
     while isinstance(failure, BaseExceptionGroup):
         group = cast("BaseExceptionGroup[BaseException]", failure)
@@ -180,5 +193,8 @@ def _quiet_config() -> Config:
     from hypercorn.config import Config
 
     config = Config()
-    config.loglevel = "WARNING"
+    # With a handler of Hypercorn's own, those who have set up logging would see each line twice.
+    config.errorlog = logging.getLogger("hypercorn.error")
+    if config.errorlog.level == logging.NOTSET:
+        config.errorlog.setLevel(logging.WARNING)
     return config

@@ -128,12 +128,11 @@ class Acceptor:
                     client = (address[0], address[1])
                     # Small writes must not wait for the peer to acknowledge those before.
                     accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                stream = await anyio.abc.SocketStream.from_socket(accepted)
-            except (OSError, ValueError) as exc:
+            except OSError as exc:
                 logger.debug("a connection ended before it was served: %s", exc)
                 return
             send_seconds = self._service.limits.send_seconds
-            await self._answer_all(AcceptedConnection(stream, accepted, client, self._limits, send_seconds))
+            await self._answer_all(AcceptedConnection(accepted, client, self._limits, send_seconds))
         except PeerGone:
             logger.debug("the peer went away")
         except Exception:
@@ -153,7 +152,7 @@ class Acceptor:
                     break
         finally:
             self._connections.discard(connection)
-            await connection.close()
+            connection.close()
 
     async def _next_head(self, connection: AcceptedConnection) -> RequestHead | None:
         self._unused[connection] = None

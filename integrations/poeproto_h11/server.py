@@ -1,4 +1,4 @@
-"""A small embedded server: h11 on anyio streams, in front of the same runtime as the ASGI application."""
+"""A small embedded server: h11 on sockets, in front of the same runtime as the ASGI application."""
 
 from __future__ import annotations
 

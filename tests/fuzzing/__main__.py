@@ -82,7 +82,8 @@ def _run_apart(name: str, arguments: argparse.Namespace, guided: bool) -> bool:
     for command in commands:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         if done.returncode:
-            print(f"{name}: FAILED\n{done.stdout[-4000:]}", flush=True)
+            # A traceback ends with the input, each of whose bytes may take four characters.
+            print(f"{name}: FAILED\n{done.stdout[-5 * inputs.LARGEST :]}", flush=True)
             return False
         outputs.append(done.stdout)
     said = outputs.pop().strip()

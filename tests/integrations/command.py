@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 COMMAND = [sys.executable, "-W", "error", "-m", "poeproto_cli"]
 SECONDS = 30  # for a process that hangs
@@ -56,16 +57,28 @@ def simulating(*options: str, env: Mapping[str, str] | None = None) -> Generator
 
 @contextmanager
 def _running(*arguments: str, env: Mapping[str, str] | None, bind: str = "127.0.0.1:0") -> Generator[Serving]:
+    with started(*arguments, "--bind", bind, env={**os.environ, **(env or {})}) as process:
+        yield Serving(process)
+
+
+@contextmanager
+def started(*arguments: str, **options: Any) -> Generator[subprocess.Popen[str]]:
+    """Run the command, with pipes to read from, and end it if the test did not, also one that fails.
+
+    Args:
+        arguments: what it is given.
+        options: of `subprocess.Popen`.
+    """
     with subprocess.Popen(
-        [*COMMAND, *arguments, "--bind", bind],
+        [*COMMAND, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env={**os.environ, **(env or {})},
+        **options,
     ) as process:
         try:
-            yield Serving(process)
+            yield process
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)

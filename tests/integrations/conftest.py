@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import signal
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
@@ -19,6 +20,13 @@ LONGEST_TEST_SECONDS = 30
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     """The event loop a test runs in; a module that cares for uvloop has a fixture of its own."""
     return request.param
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """Have processes end on SIGINT: a shell that runs the tests in the background has all of them ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

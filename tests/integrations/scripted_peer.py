@@ -120,6 +120,19 @@ def answering(data: bytes) -> Script:
     return script
 
 
+async def starting(peer: Peer) -> None:
+    """A script that begins a reply, and says no more until the client leaves."""
+    await peer.answer(STREAM_HEAD + sent(Text("a")))
+    await peer.until_left()
+
+
+async def refuse_early(peer: Peer) -> None:
+    """A script that refuses a request before it has come, and reads no more of it."""
+    await peer.stream.receive(1)
+    await peer.send(response(413, b"too large", "Connection: close"))
+    await anyio.sleep_forever()
+
+
 class ScriptedServer:
     """A listening socket; each connection runs the next script, and the last script serves all further ones."""
 

@@ -47,8 +47,13 @@ class Cleans(Waits):
 
     async def clean(self):
         open("cleaning", "w").close()
-        await anyio.sleep(0.5)
-        open("clean", "w").close()
+        outcome = "cut short"
+        try:
+            while not os.path.exists("go on"):
+                await anyio.sleep(0.01)
+            outcome = "clean"
+        finally:
+            open(outcome, "w").close()
 
 hello, waits, cleans = Hello(), Waits(), Cleans()
 if multiprocessing.current_process().name == "MainProcess":
@@ -202,14 +207,21 @@ def test_open_streams_of_every_worker_are_ended(
         assert "Traceback" not in errors
 
 
+def until_it_cleans(folder: Path) -> None:
+    end = time.monotonic() + SECONDS
+    while not (folder / "cleaning").exists():
+        assert time.monotonic() < end, "on_close was not called"
+        time.sleep(0.01)
+
+
 @pytest.mark.parametrize("worker_class", ["asyncio", "trio"])
 def test_a_worker_that_is_told_by_others_too_ends_in_order(tmp_path: Path, worker_class: str) -> None:
     with program(tmp_path, "bots.py:cleans", worker_class, workers=2) as server, query(server.address) as response:
         worker = first_pid(response)
         server.signal(signal.SIGTERM)
-        while not (tmp_path / "cleaning").exists():
-            time.sleep(0.01)
+        until_it_cleans(tmp_path)
         os.kill(worker, signal.SIGTERM)
+        (tmp_path / "go on").touch()
         assert_stopped(events_in(response.read()))
         assert server.wait()[0] == 0
         assert (tmp_path / "clean").exists()
@@ -219,11 +231,10 @@ def test_a_second_signal_ends_workers_at_once(tmp_path: Path) -> None:
     with program(tmp_path, "bots.py:cleans", workers=2) as server, query(server.address) as response:
         first_pid(response)
         server.signal(signal.SIGTERM)
-        while not (tmp_path / "cleaning").exists():
-            time.sleep(0.01)
+        until_it_cleans(tmp_path)
         server.signal(signal.SIGTERM)
         assert server.wait()[0] == 0
-        assert not (tmp_path / "clean").exists()
+        assert not (tmp_path / "cut short").exists()
 
 
 def test_an_application_that_is_there_already(tmp_path: Path) -> None:

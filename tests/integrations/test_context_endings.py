@@ -19,7 +19,7 @@ from poeproto import (
 
 from .calling_bots import QUERY, CallingBot, calling, passes_on
 from .memory_channel import MemoryChannel
-from .scripted_peer import HELLO, STREAM_HEAD, Peer, answering, sent
+from .scripted_peer import HELLO, STREAM_HEAD, Peer, answering, sent, starting
 
 pytestmark = pytest.mark.anyio
 
@@ -59,11 +59,7 @@ async def test_a_peer_that_goes_ends_the_calls() -> None:
         async for event in context.query_bot("Cat", request):
             yield event
 
-    async def silent(peer: Peer) -> None:
-        await peer.answer(STREAM_HEAD + sent(Text("a")))
-        await peer.until_left()
-
-    async with calling(CallingBot(bot, Cat=1), silent) as served, anyio.create_task_group() as tasks:
+    async with calling(CallingBot(bot, Cat=1), starting) as served, anyio.create_task_group() as tasks:
         tasks.start_soon(served.answer, QUERY, channel)
         await channel.until(lambda: channel.events == [Text("a")])
         channel.gone.set()

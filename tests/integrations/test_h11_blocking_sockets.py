@@ -11,7 +11,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import anyio
 import pytest
 from anyio.from_thread import BlockingPortal
 
@@ -30,7 +29,19 @@ from poeproto import (
 from poeproto_h11 import BlockingClient, Timeouts
 
 from .peers_in_thread import scripted_in_thread
-from .scripted_peer import HELLO, LAST_CHUNK, STREAM_HEAD, Peer, Script, answering, chunk, deaf, response, sent
+from .scripted_peer import (
+    HELLO,
+    LAST_CHUNK,
+    STREAM_HEAD,
+    Peer,
+    Script,
+    answering,
+    chunk,
+    deaf,
+    refuse_early,
+    sent,
+    starting,
+)
 from .tls_peer import Certificate, certificate, serving_tls
 
 __all__ = ["certificate"]  # a fixture
@@ -54,11 +65,6 @@ async def endless(peer: Peer) -> None:
     await peer.answer(STREAM_HEAD)
     while True:
         await peer.send(chunk(b": still here\n\n"))
-
-
-async def starting(peer: Peer) -> None:
-    await peer.answer(STREAM_HEAD + sent(Text("a")))
-    await peer.until_left()
 
 
 @pytest.mark.parametrize(
@@ -233,12 +239,6 @@ def test_a_large_query_over_tls(portal: BlockingPortal, certificate: Certificate
         query = decode_request(body)
         assert isinstance(query, QueryRequest)
         assert query.query[0].content == text
-
-
-async def refuse_early(peer: Peer) -> None:
-    await peer.stream.receive(1)
-    await peer.send(response(413, b"too large", "Connection: close"))
-    await anyio.sleep_forever()
 
 
 def test_a_refusal_may_come_before_the_request_is_written(portal: BlockingPortal, certificate: Certificate) -> None:

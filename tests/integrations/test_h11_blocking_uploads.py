@@ -20,7 +20,7 @@ from poeproto_runtime.sources import BlockingSource
 
 from .bots import KEY
 from .peers_in_thread import ScriptedServerInThread, scripted_in_thread
-from .scripted_peer import Peer, Received, answering, response
+from .scripted_peer import Peer, Received, answering, refuse_early, response
 
 DATA = os.urandom(1 << 20) * 5  # some megabytes, and no boundary among them
 STORED = response(200, b'{"attachment_url": "https://files.invalid/1", "mime_type": "text/plain", "size": 3}')
@@ -121,12 +121,6 @@ def test_a_file_is_sent_while_it_is_read(portal: BlockingPortal) -> None:
     with scripted_in_thread(portal, script) as server, client_of(server) as client:
         client.upload(Gated(DATA), name="a.txt")
         assert content_of(server.requests[0]) == DATA
-
-
-async def refuse_early(peer: Peer) -> None:
-    await peer.stream.receive(1)
-    await peer.send(response(413, b"too large", "Connection: close"))
-    await anyio.sleep_forever()
 
 
 def test_a_refusal_may_come_while_the_file_is_sent(portal: BlockingPortal) -> None:

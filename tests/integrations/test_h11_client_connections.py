@@ -6,7 +6,6 @@ import anyio
 import pytest
 
 from poeproto import (
-    ConnectFailed,
     ConnectionLost,
     Context,
     Done,
@@ -29,6 +28,7 @@ from .scripted_peer import (
     reply,
     scripted,
     sent,
+    starting,
 )
 
 pytestmark = pytest.mark.anyio
@@ -90,11 +90,7 @@ async def test_a_lost_connection_is_not_retried() -> None:
 
 @pytest.mark.parametrize("read_first", [True, False])
 async def test_leaving_early_closes_the_connection(read_first: bool) -> None:
-    async def endless(peer: Peer) -> None:
-        await peer.answer(STREAM_HEAD + sent(Text("a")))
-        await peer.until_left()
-
-    async with scripted(endless, answering(HELLO)) as server, Client() as client:
+    async with scripted(starting, answering(HELLO)) as server, Client() as client:
         async with client.query(server.address, "hello") as answer:
             if read_first:
                 assert await anext(answer) == Text("a")
@@ -104,11 +100,7 @@ async def test_leaving_early_closes_the_connection(read_first: bool) -> None:
 
 
 async def test_an_exception_of_the_caller_passes_and_closes_the_connection() -> None:
-    async def endless(peer: Peer) -> None:
-        await peer.answer(STREAM_HEAD + sent(Text("a")))
-        await peer.until_left()
-
-    async with scripted(endless) as server, Client() as client:
+    async with scripted(starting) as server, Client() as client:
         with pytest.raises(ZeroDivisionError):
             async with client.query(server.address, "hello") as answer:
                 async for _ in answer:
@@ -240,7 +232,7 @@ async def test_a_closed_client_opens_nothing() -> None:
         async with Client() as client:
             await read(client, server.address)
         await server.until_closed(1)
-        with pytest.raises(ConnectFailed, match="the client is closed"):
+        with pytest.raises(LocalProtocolError, match="the client is closed"):
             await read(client, server.address)
         assert server.connections == 1
 

@@ -42,6 +42,7 @@ from .scripted_peer import (
     response,
     scripted,
     sent,
+    starting,
 )
 
 pytestmark = pytest.mark.anyio
@@ -257,11 +258,6 @@ async def endless(peer: Peer) -> None:
     while True:
         await peer.send(chunk(b": still here\n\n"))
         await anyio.lowlevel.checkpoint()
-
-
-async def starting(peer: Peer) -> None:
-    await peer.answer(STREAM_HEAD + sent(Text("a")))
-    await peer.until_left()
 
 
 async def dripping(peer: Peer) -> None:

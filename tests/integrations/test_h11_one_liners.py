@@ -28,7 +28,7 @@ from poeproto_h11 import (
 from poeproto_h11.one_liners import Messages
 
 from .peers_in_thread import scripted_in_thread
-from .scripted_peer import HELLO, STREAM_HEAD, Peer, answering, reply, response, scripted, sent
+from .scripted_peer import HELLO, STREAM_HEAD, Peer, answering, reply, response, scripted, sent, starting
 
 API_KEY = "not-an-api-key-" + "1" * 17
 TWO = [Message("user", "one"), Message("bot", "two")]
@@ -39,11 +39,6 @@ MESSAGES: list[tuple[Messages, list[str]]] = [
     (iter(TWO), ["one", "two"]),
     (QueryRequest(TWO, temperature=0.5), ["one", "two"]),
 ]
-
-
-async def endless(peer: Peer) -> None:
-    await peer.answer(STREAM_HEAD + sent(Text("a")))
-    await peer.until_left()
 
 
 async def breaking(peer: Peer) -> None:
@@ -76,7 +71,7 @@ async def test_a_bot_on_poe_is_asked() -> None:
 
 @pytest.mark.anyio
 async def test_a_loop_that_is_left_early() -> None:
-    async with scripted(endless) as server:
+    async with scripted(starting) as server:
         async with get_bot_response("hello", server.address) as events:
             async for event in events:
                 assert event == Text("a")
@@ -89,7 +84,7 @@ async def test_a_loop_that_is_left_early() -> None:
 
 @pytest.mark.anyio
 async def test_nothing_is_sent_before_the_first_event_is_asked_for() -> None:
-    async with scripted(endless) as server:
+    async with scripted(starting) as server:
         async with get_bot_response("hello", server.address):
             await anyio.lowlevel.checkpoint()
         assert server.connections == 0
@@ -97,7 +92,7 @@ async def test_nothing_is_sent_before_the_first_event_is_asked_for() -> None:
 
 @pytest.mark.anyio
 async def test_a_cancelled_loop_closes_everything() -> None:
-    async with scripted(endless) as server:
+    async with scripted(starting) as server:
         with anyio.CancelScope() as scope:
             async for _ in get_bot_response("hello", server.address):
                 scope.cancel()
@@ -137,7 +132,7 @@ def test_a_bot_on_poe_is_asked_and_waited_for(portal: BlockingPortal) -> None:
 
 
 def test_a_blocking_loop_that_is_left_early(portal: BlockingPortal) -> None:
-    with scripted_in_thread(portal, endless) as server:
+    with scripted_in_thread(portal, starting) as server:
         for event in get_bot_response_sync("hello", server.address):
             assert event == Text("a")
             break

@@ -73,7 +73,7 @@ async def _after_a_pause(connection: Connection) -> bytes:
 @pytest.mark.parametrize("before", [b"", REQUEST], ids=["at first", "after another"])
 @pytest.mark.parametrize("sent", [b"P", b"POST / HTTP/1.1\r\nHost: x\r\nX: "], ids=["one byte", "a part"])
 async def test_a_slow_head(sent: bytes, before: bytes) -> None:
-    server_limits = limits(head_seconds=SHORT, linger_seconds=SHORT)
+    server_limits = limits(head_seconds=SHORT)
     async with serving(server_limits=server_limits) as address, connect(address) as connection:
         if before:
             await connection.send(before)
@@ -86,7 +86,7 @@ async def test_a_slow_head(sent: bytes, before: bytes) -> None:
 
 @pytest.mark.parametrize("framing", ["Content-Length: 100000", "Transfer-Encoding: chunked"])
 async def test_a_slow_body(framing: str, caplog: pytest.LogCaptureFixture) -> None:
-    server_limits = limits(body_seconds=SHORT, linger_seconds=SHORT)
+    server_limits = limits(body_seconds=SHORT)
     async with serving(server_limits=server_limits) as address, connect(address) as connection:
         await connection.send(f"POST / HTTP/1.1\r\nHost: x\r\nAuthorization: {BEARER}\r\n{framing}\r\n\r\n".encode())
         # Within the data of a chunk, where the framing is chunked.
@@ -131,7 +131,7 @@ async def test_what_comes_of_a_body_earns_it_time() -> None:
 
 
 async def test_a_client_that_never_sends_its_body_does_not_wait_for_100_continue_alone() -> None:
-    server_limits = limits(body_seconds=SHORT, linger_seconds=SHORT)
+    server_limits = limits(body_seconds=SHORT)
     body = query_body("a")
     async with serving(server_limits=server_limits) as address, connect(address) as connection:
         await connection.send(http_request(body, headers=["Expect: 100-continue"])[: -len(body)])

@@ -339,7 +339,7 @@ async def test_tasks_that_fail_while_the_bot_is_cut_off(caplog: pytest.LogCaptur
             tasks.start_soon(child)
             await anyio.sleep_forever()
 
-    channel = await answer(bot, limits=Limits(answer_seconds=0.02))
+    channel = await answer(bot, limits=Limits(answer_seconds=0.2))
     assert channel.events[0] == Text("hello")
     assert error_of(channel).text
     assert SECRET.encode() not in channel.stream

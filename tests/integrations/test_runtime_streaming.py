@@ -267,7 +267,7 @@ async def test_a_bot_that_takes_too_long_is_cut_off(caplog: pytest.LogCaptureFix
         finally:
             closed.append("finally")
 
-    channel = await answer(bot, limits=Limits(answer_seconds=0.02))
+    channel = await answer(bot, limits=Limits(answer_seconds=0.2))
     hello, error, done = channel.events
     assert (hello, done) == (Text("hello"), Done())
     assert isinstance(error, Error)

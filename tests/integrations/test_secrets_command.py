@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from poeproto_cli.commands import main
 
 from .canary import CANARY, assert_hidden
-from .command import COMMAND, SECONDS, serving, simulating
+from .command import COMMAND, SECONDS, serving, simulating, started
 from .peers_in_thread import scripted_in_thread
 from .scripted_peer import Peer, Script
 from .test_secrets_peers import RESPONSES
@@ -200,23 +200,13 @@ def test_a_key_on_the_command_line_goes_no_further_than_that(bots: Path) -> None
 
 def test_a_measured_bot_gets_its_key_where_no_list_shows_it(bots: Path) -> None:
     arguments = ["bench", f"{bots}:bot", "--replies", "1000000", "--timeout", "30"]
-    with subprocess.Popen(
-        [*COMMAND, *arguments],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env={**os.environ, "POE_ACCESS_KEY": CANARY},
-    ) as process:
-        try:
-            end = time.monotonic() + SECONDS
-            while " serve " not in " ".join((processes := process_list(process.pid)).values()):
-                assert time.monotonic() < end, "no server was started"
-                time.sleep(0.01)
-            assert len(processes) >= 2
-            assert_hidden(*processes.values())
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)
+    with started(*arguments, env={**os.environ, "POE_ACCESS_KEY": CANARY}) as process:
+        end = time.monotonic() + SECONDS
+        while " serve " not in " ".join((processes := process_list(process.pid)).values()):
+            assert time.monotonic() < end, "no server was started"
+            time.sleep(0.01)
+        assert len(processes) >= 2
+        assert_hidden(*processes.values())
 
 
 # --- the simulator
