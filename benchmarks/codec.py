@@ -17,7 +17,7 @@ from httpx_sse import EventSource
 
 from benchmarks.measure import cost, goal, in_turn, named, repeated, report
 from benchmarks.sizes import Sizes
-from poeproto import BotExchange, Limits, Message, PoeExchange, QueryRequest, RequestHead, ResponseHead, Text
+from poeproto import BotExchange, Error, Limits, Message, PoeExchange, QueryRequest, RequestHead, ResponseHead, Text
 from poeproto.codec import decode_event, decode_request, encode_event, encode_request
 from poeproto.testing import sample_reply
 
@@ -157,6 +157,7 @@ def _httpx_sse(chunks: list[bytes]) -> float:
 
 def _other_events() -> None:
     reply = {type(event).__name__: event for event in sample_reply()}
+    reply |= {"Text": Text(TEXT), "Text, an index": Text(TEXT, 1), "Error": Error(raw_response={"code": 500})}
     payloads = {
         name: record.decode().removeprefix("event: ").rstrip("\n").split("\ndata: ")
         for name, record in ((name, encode_event(event)) for name, event in reply.items())

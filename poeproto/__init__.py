@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from poeproto.bot_exchange import BotExchange
     from poeproto.codec import (
         decode_event,
+        decode_object,
         decode_request,
         decode_settings,
         encode_event,
@@ -274,6 +275,7 @@ __all__ = [
     "cost_flow",
     "create_bot_url",
     "decode_event",
+    "decode_object",
     "decode_request",
     "decode_settings",
     "delta_text",
@@ -325,7 +327,10 @@ _HOMES = {
     "_states": "State",
     "bot": "Bot BotReply Context ToolFunctions UploadSource",
     "bot_exchange": "BotExchange",
-    "codec": ("decode_event decode_request decode_settings encode_event encode_request encode_settings event_payload"),
+    "codec": (
+        "decode_event decode_object decode_request decode_settings encode_event encode_request encode_settings "
+        "event_payload"
+    ),
     "controls": (
         "AspectRatio AspectRatioOption Comparison Control Divider DropDown DropDownOption LiteralValue Operand "
         "ParameterValue Slider TextArea TextField ToggleSwitch UnknownControl"

@@ -52,10 +52,14 @@ def _nesting(levels: int) -> Any:
 # that no depth need be counted. To prepare for it takes a third of a millisecond, and twice that for each level more.
 SHALLOW = _nesting(6)
 
-_decode_shallow: Callable[[bytes | str], dict[str, Any]] = msgspec.json.Decoder(dict[str, SHALLOW]).decode
+# A level more than in a field, for OpenAI's chunks with calls of tools.
+_decode_shallow: Callable[[bytes | str], dict[str, Any]] = msgspec.json.Decoder(dict[str, _nesting(7)]).decode
 _decode = msgspec.json.decode
 _encoder = msgspec.json.Encoder(enc_hook=_as_builtin)
-_encode = _encoder.encode
+# JSON in UTF-8 of what has been checked; UnicodeEncodeError where there is a lone surrogate.
+encode: Callable[[Any], bytes] = _encoder.encode
+# The same of several strings, each in a line of its own, since no string holds a line end once it is JSON.
+encode_strings: Callable[[list[str]], bytes] = _encoder.encode_lines
 
 
 def loads(data: bytes | str) -> dict[str, Any]:
@@ -178,7 +182,7 @@ def dumps(value: Any) -> bytes:
     """
     try:
         _check_writable(value, MAX_DEPTH)
-        return _encode(value)
+        return encode(value)
     except _Unwritable as exc:
         raise LocalProtocolError(f"{path_text(exc.path)}: {exc}") from None
     except UnicodeEncodeError:
@@ -187,22 +191,25 @@ def dumps(value: Any) -> bytes:
         raise LocalProtocolError(f"cannot be written as JSON: {_TOO_DEEP}") from exc
 
 
-# A string without lone surrogates as JSON in UTF-8; UnicodeEncodeError where there is one.
-encode_string: Callable[[str], bytes] = _encode
-# The same of several, each in a line of its own, since no string holds a line end once it is JSON.
-encode_strings: Callable[[list[str]], bytes] = _encoder.encode_lines
-
-
 def dump_string(value: str) -> bytes:
     """A string as JSON in UTF-8, quotes included."""
     try:
-        return _encode(value)
+        return encode(value)
     except UnicodeEncodeError:
         return _escape_surrogates(json.dumps(value, ensure_ascii=False))
 
 
 def _escape_surrogates(text: str) -> bytes:
     return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text).encode()
+
+
+def is_writable(value: Any) -> bool:
+    """Whether `dumps` would take a value that stands within another."""
+    try:
+        _check_writable(value, MAX_DEPTH - 1)
+    except (_Unwritable, LocalProtocolError, RecursionError):
+        return False
+    return True
 
 
 class _Unwritable(Exception):

@@ -1,9 +1,7 @@
 """JSON objects to attrs classes and back; the only place that knows msgspec.convert and cattrs.
 
-Reading is two-phase. msgspec converts the parsed object straight into the class, and the keys that it drops in silence
-are put into `extra`. Where that fails, the object is brought into the form it should have had (a null where a default
-stands is dropped, unknown keys move to `extra`) and converted once more, so that both paths share one set of type
-rules and one form of error. cattrs does the writing, from the same attrs classes.
+Before msgspec converts an object, it is brought into the form it should have had: a null where a default stands is
+dropped, unknown keys move to `extra`. cattrs does the writing, from the same attrs classes.
 """
 
 from __future__ import annotations
@@ -50,7 +48,7 @@ CONTROL_CLASSES: dict[str, type[Control]] = {
 
 @attrs.frozen
 class _Shape:
-    """What the tolerant path must know of a class."""
+    """What must be known of a class to bring an object into its form."""
 
     known: frozenset[str]
     defaulted: frozenset[str]
@@ -90,17 +88,6 @@ def structure(wire: dict[str, Any], cls: type[T]) -> T:
 
 
 def _convert(wire: dict[str, Any], cls: type[T]) -> T:
-    try:
-        value = msgspec.convert(wire, cls, dec_hook=_structure_by_kind)
-    except msgspec.ValidationError as exc:
-        if isinstance(exc.__cause__, InvalidValue):
-            # A rule is broken, and would be once more: trying both ways at each level would take exponential time.
-            raise _remote_error(exc) from exc
-    except UnicodeEncodeError:
-        pass  # a null or a fault, and for the latter half a surrogate pair: the second phase tells which
-    else:
-        _keep_unknown([(value, wire)], cls)
-        return value
     try:
         return _convert_normalised(_normalised(wire, cls), cls)
     except msgspec.ValidationError as exc:
@@ -152,23 +139,6 @@ def _convert_comparison_side(wire: dict[str, Any]) -> Operand:
     if len(kinds) != 1:
         raise RemoteProtocolError("needs either literal or parameter_name")
     return _convert(wire, kinds[0])
-
-
-def _keep_unknown(made: list[tuple[Any, dict[str, Any]]], cls: type) -> None:
-    """Give values of a class, each with the object that it was made from, the keys that the class does not know."""
-    shape = _shape(cls)
-    present = set[str]().union(*[wire for _, wire in made])
-    if not present <= shape.known:
-        for value, wire in made:
-            if extra := {key: item for key, item in wire.items() if key not in shape.known}:
-                object.__setattr__(value, "extra", extra)  # frozen, but nobody has seen it yet
-    for name, inner, many in shape.nested:
-        if name in present:
-            within = [(getattr(value, name), item) for value, wire in made if (item := wire.get(name))]
-            if many:
-                within = [pair for values, items in within for pair in zip(values, items, strict=True)]
-            if within:
-                _keep_unknown(within, inner)
 
 
 def _normalised(wire: dict[str, Any], cls: type) -> dict[str, Any]:

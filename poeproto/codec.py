@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 import attrs
 
-from poeproto._json import dump_string, dumps, encode_string, encode_strings, join_paths, loads
-from poeproto._mirrors import reader
+from poeproto._json import dump_string, dumps, encode, encode_strings, join_paths, loads
+from poeproto._mirrors import filler, reader, writer
 from poeproto._structure import CONTROL_CLASSES, structure, unstructure
-from poeproto._typecheck import NO_EXTRA, check_types
+from poeproto._typecheck import check_types
 from poeproto.controls import UnknownControl
 from poeproto.errors import LocalProtocolError, RemoteProtocolError
 from poeproto.events import (
@@ -23,8 +23,6 @@ from poeproto.events import (
     Done,
     Event,
     Json,
-    ReplaceResponse,
-    SuggestedReply,
     Text,
     UnknownEvent,
     is_index,
@@ -42,6 +40,8 @@ from poeproto.requests import (
 from poeproto.settings import SettingsResponse
 from poeproto.sse import encode_sse
 
+T = TypeVar("T")
+
 REQUEST_CLASSES: dict[str, type[Request]] = {
     "query": QueryRequest,
     "settings": SettingsRequest,
@@ -54,12 +54,7 @@ _REQUEST_TYPES = {cls: name for name, cls in REQUEST_CLASSES.items()}
 _CONTROLS = frozenset(CONTROL_CLASSES.values())
 _EVENT_NAMES = {cls: name for name, cls in EVENT_CLASSES.items()}
 
-# Everything of a text record but the JSON string itself.
-_TEXT_RECORDS: dict[type[Event], bytes] = {
-    cls: b'event: %b\ndata: {"text":%%b}\n\n' % _EVENT_NAMES[cls].encode()
-    for cls in (Text, ReplaceResponse, SuggestedReply)
-}
-_TEXT_RECORD = _TEXT_RECORDS[Text]
+_TEXT_RECORD = b'event: text\ndata: {"text":%b}\n\n'
 _TEXT_BEGIN, _TEXT_END = _TEXT_RECORD.split(b"%b")
 _TEXT_NEXT = _TEXT_END + _TEXT_BEGIN
 
@@ -68,6 +63,10 @@ _SECRET_KEYS = ("access_key", "api_key")
 
 # The specification's own sample query has these names.
 _OLD_QUERY_KEYS = {"user": "user_id", "conversation": "conversation_id"}
+
+
+def _filled(wire: dict[str, Any], cls: type[T]) -> T:
+    return filler(cls)(wire) or structure(wire, cls)
 
 
 # --- requests
@@ -102,7 +101,7 @@ def _decode_any_request(body: bytes | str) -> Request:
         for old, new in _OLD_QUERY_KEYS.items():
             if old in wire and new not in wire:
                 wire[new] = wire.pop(old)
-    return structure(wire, cls)
+    return _filled(wire, cls)
 
 
 def encode_request(request: Request) -> bytes:
@@ -211,10 +210,10 @@ def decode_event(event: str, data: str | bytes) -> Event:
 def _decode_any_event(cls: type[Event], data: str | bytes) -> Event:
     wire = loads(data)
     if wire.get("index") is None or is_index(wire["index"]):
-        return structure(wire, cls)
+        return _filled(wire, cls)
     # Not an index, so it is kept like any key that says nothing to us.
     kept = {"index": wire.pop("index")}
-    value = cast("Text", structure(wire, cls))
+    value = cast("Text", _filled(wire, cls))
     return attrs.evolve(value, extra={**value.extra, **kept})
 
 
@@ -247,11 +246,26 @@ def encode_event(event: Event) -> bytes:
     Raises:
         LocalProtocolError: when it is no event, a field has the wrong type, or a value has no form in JSON.
     """
-    record = _TEXT_RECORDS.get(type(event))
-    if record is not None:
-        plain: Any = event
-        if plain.index is None and plain.extra is NO_EXTRA and type(plain.text) is str:
-            return record % dump_string(plain.text)
+    write = _writers().get(type(event))
+    if write is not None:
+        try:
+            record = write(event)
+        except UnicodeEncodeError:  # a lone surrogate
+            record = None
+        if record is not None:
+            return record
+    return _encode_any_event(event)
+
+
+@functools.cache
+def _writers() -> dict[type[Event], Callable[[Event], bytes | None]]:
+    return {
+        cls: writer(cls, b"event: %b\ndata: %%b\n\n" % name.encode(), whole="data" if cls is Json else None)
+        for name, cls in EVENT_CLASSES.items()
+    }
+
+
+def _encode_any_event(event: Event) -> bytes:
     name, payload = event_payload(event)
     if isinstance(event, UnknownEvent):
         return encode_sse(name, event.data)
@@ -261,7 +275,7 @@ def encode_event(event: Event) -> bytes:
 def encode_text(text: str) -> bytes:
     """The record of a `Text` that has no index and no keys of its own, the event nearly all others are."""
     try:
-        return _TEXT_RECORD % encode_string(text)
+        return _TEXT_RECORD % encode(text)
     except UnicodeEncodeError:  # a lone surrogate, which goes the longer way
         return _TEXT_RECORD % dump_string(text)
 
@@ -273,3 +287,19 @@ def encode_texts(texts: list[str]) -> bytes:
     except UnicodeEncodeError:
         return b"".join(map(encode_text, texts))
     return b"%b%b%b" % (_TEXT_BEGIN, lines[:-1].replace(b"\n", _TEXT_NEXT), _TEXT_END) if lines else b""
+
+
+# --- what has no class
+
+
+def decode_object(data: bytes | str) -> dict[str, Any]:
+    """Any JSON object, by the rules that requests and events are read by; its size is the caller's to bound.
+
+    It is for what the vocabulary has no class for: the payload of an `UnknownEvent`, or a call about a cost as those
+    receive it who stand in for Poe.
+
+    Raises:
+        RemoteProtocolError: when it is not JSON (RFC 8259), not UTF-8, not an object, nested more than 200 levels deep,
+            or holds a number that is not finite, or an integer of more than 4,300 digits.
+    """
+    return loads(data)

@@ -1,7 +1,7 @@
 """The events of a reply, one class for each name.
 
 They are made and read by the thousand, so their constructors check nothing: sending does. Any event may carry an
-`index`, which tells several answers of one reply apart.
+`index`, which tells several answers of one reply apart. Those that have no `extra` keys share one empty mapping.
 
 https://creator.poe.com/docs/server-bots/poe-protocol-specification
 """

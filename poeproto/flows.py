@@ -279,7 +279,7 @@ def _receive_whole(attempts: Attempts, limits: Limits) -> Flow[bytes]:
 
 def _longest_secret(request: HttpRequest) -> int:
     """A length that no key in this request exceeds: it stands in a header or in the URL."""
-    return max(len(request.url), *(len(value) for _, value in request.headers), 0)
+    return max(map(len, [request.url, *(value for _, value in request.headers)]))
 
 
 def upload_flow(

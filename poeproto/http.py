@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from contextlib import suppress
+from itertools import chain
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
@@ -305,9 +306,8 @@ class HttpRequest(_Head):
 
     def __attrs_post_init__(self) -> None:
         check_types(self)
-        lines = [("method", self.method), ("url", self.url)]
-        lines += [("headers", part.decode("latin-1")) for pair in self.headers for part in pair]
-        for name, line in lines:
+        headers = b"".join(chain.from_iterable(self.headers)).decode("latin-1")
+        for name, line in (("method", self.method), ("url", self.url), ("headers", headers)):
             if _FORBIDDEN_IN_A_LINE.search(line):
                 raise InvalidValue("holds CR, LF or NUL", path=name)
 

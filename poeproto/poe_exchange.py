@@ -202,7 +202,7 @@ class PoeExchange:
             if end > place:
                 if not self._take_run(data[place:end], events):
                     self._take_records(data[place:end], events)
-            elif place > 0 and self._may_hold_back(data, place):
+            elif place and self._may_hold_back(data, place):
                 self._held_back = data[place:]
                 return
             else:

@@ -6,6 +6,7 @@ https://creator.poe.com/docs/server-bots/server-bots-functional-guides
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 import attrs
 
@@ -20,7 +21,19 @@ from poeproto.errors import (
     TransportError,
     UndeclaredDependency,
 )
-from poeproto.events import Data, Done, Error, Event, File, Json, Meta, ReplaceResponse, SuggestedReply, Text
+from poeproto.events import (
+    Data,
+    Done,
+    Error,
+    Event,
+    File,
+    Json,
+    Meta,
+    ReplaceResponse,
+    SuggestedReply,
+    Text,
+    UnknownEvent,
+)
 from poeproto.flows import Attempts, Deliver, Flow, ReplyStarted, RetryPolicy, RunTools, call_flow
 from poeproto.http import ResponseHead
 from poeproto.limits import Limits
@@ -102,15 +115,11 @@ class _Output:
 
     def deliver(self, events: list[Event]) -> Flow[None]:
         kinds = set(map(type, events))
-        if Meta in kinds:  # to the caller it is one reply, and that may have begun
-            events = [
-                event
-                for number, event in enumerate(events)
-                if not isinstance(event, Meta) or (number == 0 and not self._started)
-            ]
+        if Meta in kinds and self._started:  # to the caller it is one reply, and that has begun
+            events = [event for event in events if not isinstance(event, Meta)]
         if not events:
             return
-        self._started = True
+        self._started = self._started or kinds != {UnknownEvent}  # which readers pass over
         self._final = self._final or not _FINAL.isdisjoint(kinds)
         effect = Deliver(events)
         self.fold.add_as_taken(events, iter(effect))
@@ -139,16 +148,14 @@ class _Chunks:
         self._empty: Json | None = None
         self._answered = False
 
-    def take(self, events: list[Event], ending: Done | Error | None) -> tuple[list[Event], PoeprotoError | None]:
-        """The events to deliver for these and before that end, and what is wrong with the one after them, if any is."""
+    def take(self, events: list[Event]) -> tuple[list[Event], PoeprotoError | None]:
+        """The events to deliver for these, and what is wrong with the one after them, if any is."""
         shown: list[Event] = []
         try:
             for event in events:
                 self._take_one(event, shown)
         except PoeprotoError as exc:
             return shown, exc
-        if ending is not None:
-            self._take_end(ending, shown)
         return shown, None
 
     def _take_one(self, event: Event, shown: list[Event]) -> None:
@@ -166,10 +173,12 @@ class _Chunks:
         if joined is not None:
             shown.append(joined)
 
-    def _take_end(self, ending: Done | Error, shown: list[Event]) -> None:
-        shown += self._halves.flush()
+    def take_end(self, ending: Done | Error | None) -> list[Event]:
+        """The events to deliver before that end; None for a reply that breaks off."""
+        shown: list[Event] = [*self._halves.flush()]
         if isinstance(ending, Done) and self._empty is not None and not (self._answered or self.aggregator.calls):
             shown.append(self._empty)  # a model that has nothing to say has said so, which is an answer too
+        return shown
 
 
 def query_flow(
@@ -286,9 +295,9 @@ def _query(
                 exchange.receive_data((yield from attempts.receive_start(size)))
                 exchange.receive_eof()  # raises the refusal
             yield ReplyStarted()
-            ending = yield from _receive(attempts, exchange, output, chunks)
-            if isinstance(ending, Error):
-                raise BotError(ending)
+            error = yield from _receive(attempts, exchange, output, chunks)
+            if error is not None:
+                raise BotError(error)
             calls = [] if chunks is None else chunks.aggregator.calls
             if calls and not rounds_left:
                 raise LimitExceeded(
@@ -306,31 +315,43 @@ def _query(
             exc.partial = output.fold
             raise
         else:
-            if not calls:
-                yield from output.deliver([ending])
             return calls
 
 
-def _receive(attempts: Attempts, exchange: PoeExchange, output: _Output, chunks: _Chunks | None) -> Flow[Done | Error]:
-    """Deliver the events of a reply up to its end, and return that."""
+def _receive(attempts: Attempts, exchange: PoeExchange, output: _Output, chunks: _Chunks | None) -> Flow[Error | None]:
+    """Deliver the events of a reply, through a `Done` unless it calls tools; return an `Error` that ended it."""
     while True:
-        data = yield from attempts.receive_data()
-        events = exchange.receive_eof() if data is None else exchange.receive_data(data)
+        data: bytes | None = None
+        events: list[Event] = []
+        failure: PoeprotoError | None = None
+        try:
+            data = yield from attempts.receive_data()
+        except PoeprotoError as exc:
+            failure = exc
+        if data is not None:
+            events = exchange.receive_data(data)
+        else:
+            with suppress(IncompleteReply):  # which is the exchange's error, too, and raised once all is delivered
+                events = exchange.receive_eof()
         # Nothing follows the end, so that it can only be the last of them.
         ending = events[-1] if events else None
         if isinstance(ending, Done | Error):
             events.pop()
         else:
             ending = None
-        failure = exchange.error
+        failure = failure or exchange.error
         if chunks is not None:
-            events, fault = chunks.take(events, ending)
+            events, fault = chunks.take(events)
             failure = fault or failure
+            if ending is not None or failure is not None:
+                events += chunks.take_end(ending if failure is None else None)
+        if isinstance(ending, Done) and failure is None and not (chunks is not None and chunks.aggregator.calls):
+            events.append(ending)
         yield from output.deliver(events)
         if failure is not None:
             raise failure
         if ending is not None:
-            return ending
+            return ending if isinstance(ending, Error) else None
 
 
 def settings_flow(

@@ -23,6 +23,8 @@ _BOUNDARY = re.compile(r"[A-Za-z0-9'+_.-]{1,70}", re.ASCII)
 _TOKEN = r"[A-Za-z0-9!#$&^_.+-]+"
 # RFC 9110, 5.6.4 and 5.6.6, in ASCII; without its controls, a quoted string cannot end the header.
 _QUOTED = r'"(?:[\t !#-\[\]-~]|\\[\t -~])*"'
+# What no header may hold (RFC 9110, 5.5), but for the ends of lines, which are escaped.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _MEDIA_TYPE = re.compile(rf"{_TOKEN}/{_TOKEN}(?:[ \t]*;[ \t]*{_TOKEN}=(?:{_TOKEN}|{_QUOTED}))*", re.ASCII)
 
 
@@ -75,8 +77,8 @@ def upload_request(
         limits: `Limits.file_size` is kept.
 
     Raises:
-        InvalidValue: for a boundary or a media type that is none, for an empty name or one with a lone surrogate, and
-            for a size below zero.
+        InvalidValue: for a boundary or a media type that is none, for an empty name or one with a lone surrogate or a
+            control character (tabs and ends of lines can be sent), and for a size below zero.
         ValueError: when the key cannot travel in a header.
         FileTooLarge: when the file is.
     """
@@ -149,4 +151,7 @@ def _quoted(name: str) -> str:
         raise InvalidValue("holds a lone surrogate", path="name") from exc
     if not name:
         raise InvalidValue("empty", path="name")
+    if control := _CONTROL.search(name):
+        # HTML sends it as it is, and servers make of it what they like: a refusal, or another name.
+        raise InvalidValue(f"holds the control character {control[0]!r}", path="name")
     return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")

@@ -16,6 +16,7 @@ from benchmarks.soak import (
     departures,
     embedded_server,
     hostile_input,
+    request_memory,
     shutdown,
     slow_readers,
 )
@@ -31,6 +32,7 @@ SCENARIOS: dict[str, Callable[[Findings, bool], None]] = {
     "client_deadlines": client_deadlines.main,
     "client_cancellations": client_cancellations.main,
     "hostile_input": hostile_input.main,
+    "request_memory": request_memory.main,
 }
 # For one that hangs, which shows where it does, and ends the run.
 SECONDS = 1200

@@ -22,6 +22,9 @@ Send = Callable[[Message], Awaitable[None]]
 # Closing it, which is what servers do then, may wait for ever behind what the peer does not read.
 RESET = "poeproto.reset"
 
+# The name of another: the server's own `Streams`, which it stops when it is about to stop itself.
+STREAMS = "poeproto.streams"
+
 # The most that is handed to the server at once, and at the end, where a short reply should be one write. What it cannot
 # write for a peer that does not read, it holds three times: as it was given, with its framing, and in the buffer of its
 # transport, where 64 KiB from before may be.
@@ -84,10 +87,11 @@ class BotApp:
         if scope["type"] == "http":
             head = RequestHead(scope["method"], _target(scope), scope["headers"], client=_client(scope))
             channel = _AsgiChannel(receive, send)
+            extensions: dict[str, Any] = scope.get("extensions") or {}
             try:
-                await self.service.handle(head, _path(scope), channel)
+                await self.service.handle(head, _path(scope), channel, extensions.get(STREAMS))
             finally:
-                if channel.broke_off and (reset := scope.get("extensions", {}).get(RESET)):
+                if channel.broke_off and (reset := extensions.get(RESET)):
                     reset()
         elif scope["type"] == "lifespan":
             await self._run_lifespan(receive, send)
@@ -110,16 +114,25 @@ class BotApp:
         """End the replies under way with an `error` that allows a retry, and `done`: the server is about to stop.
 
         For hosts that wait for open replies before they stop, and do not tell the application that they want to, which
-        is all of them; `serve` and `run` do this by themselves.
+        is all of them; `serve` and `run` do this by themselves. A query that is complete only afterwards is answered
+        so at once, until a lifespan begins anew. May be called from any thread and any event loop, and in a signal
+        handler.
         """
         self.service.stop_streams()
 
     async def _run_lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
-        async with self.lifespan():
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
-        await send({"type": "lifespan.shutdown.complete"})
+        stage = "startup"
+        try:
+            async with self.lifespan():
+                await send({"type": "lifespan.startup.complete"})
+                stage = "shutdown"
+                await receive()
+        except OSError as exc:
+            # No fault of the code's, whose traceback a server would log.
+            await send({"type": f"lifespan.{stage}.failed", "message": str(exc)})
+        else:
+            await send({"type": "lifespan.shutdown.complete"})
 
 
 def _target(scope: Scope) -> str:
@@ -149,12 +162,13 @@ class _AsgiChannel:
         broke_off: whether an answer was begun and not ended, with a peer that is still there.
     """
 
-    __slots__ = ("_more_body", "_receive", "_send", "broke_off")
+    __slots__ = ("_in_parts", "_more_body", "_receive", "_send", "broke_off")
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
         self._more_body = True
+        self._in_parts = False  # whether some parts of a piece have been sent, and some have not
         self.broke_off = False
 
     async def receive(self) -> bytes | None:
@@ -200,14 +214,19 @@ class _AsgiChannel:
             rest = [data[start : start + _PART] for start in range(0, len(data), _PART)]
             rest.reverse()
             data = rest.pop()
+            self._in_parts = True
         try:
+            # A server takes the body of a message whole, if it takes it.
             await self._send({"type": "http.response.body", "body": data, "more_body": True})
             while rest:
                 await self._send({"type": "http.response.body", "body": rest.pop(), "more_body": True})
         except OSError as exc:
             raise PeerGone(_GONE) from exc
+        self._in_parts = False
 
     async def finish(self, data: bytes) -> None:
+        if self._in_parts:
+            raise PeerGone("a part of the answer before its end is missing")
         if len(data) > _LAST_PART:
             await self.send(data)
             data = b""

@@ -10,6 +10,7 @@ import os
 import socket
 import stat
 import struct
+import sys
 from collections.abc import Container, Generator
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,8 @@ _SECONDS_BETWEEN_LOOKS = 0.5
 # In milliseconds, 24 days: what fits the option, and does as well as for ever.
 _LONGEST_TIMEOUT = 2**31 - 1
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+_CAN_MARK = sys.platform == "linux" and sys.maxsize > 2**32
+_NO_MARK = b""
 
 
 def cut_unread_after(listener: socket.socket, seconds: float) -> None:
@@ -34,6 +37,26 @@ def cut_unread_after(listener: socket.socket, seconds: float) -> None:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
 
+def mark(listener: socket.socket) -> bytes:
+    """Have each connection made to this socket from here on be told from those of others at the same address, which
+    there are when several sockets listen there (``SO_REUSEPORT``), or one after the other.
+
+    Returns:
+        What tells them: an option that they inherit, to no effect, since it is for sockets that block. Nothing, where
+        that is not known to be so (it is on 64-bit Linux, for TCP).
+    """
+    if not _CAN_MARK or listener.family not in (socket.AF_INET, socket.AF_INET6):
+        return _NO_MARK
+    # The number of the socket itself, the same in all processes that share it.
+    number = os.fstat(listener.fileno()).st_ino
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", number, 0))
+    return _mark_of(listener)
+
+
+def _mark_of(connection: socket.socket) -> bytes:
+    return connection.getsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.calcsize("ll"))
+
+
 class Accepted:
     """The connections that this process has accepted from a listening socket.
 
@@ -41,24 +64,30 @@ class Accepted:
     does not list those (Windows), none are found.
 
     Args:
-        listener: looked at now only, so it may be closed or handed on afterwards.
+        listener: marked and looked at now only, so it may be closed or handed on afterwards.
     """
 
     def __init__(self, listener: socket.socket) -> None:
         self._family = listener.family
         self._address = listener.getsockname()
+        self._mark = mark(listener)
 
     def open(self) -> Generator[socket.socket]:
         """Those that are open: a duplicate of each, which is closed when the next is asked for.
 
         A duplicate stays what it is, should another thread close the file and open another in its place.
         """
+        for connection in self._at_the_address():
+            if not self._mark or _mark_of(connection) == self._mark:
+                yield connection
+
+    def _at_the_address(self) -> Generator[socket.socket]:
         for name in os.listdir(_OPEN_FILES) if _OPEN_FILES.exists() else ():
             # What fails was closed meanwhile, or is not connected, like the listener itself.
             with suppress(OSError):
                 if stat.S_ISSOCK(os.fstat(int(name)).st_mode):
                     with socket.socket(fileno=os.dup(int(name))) as connection:
-                        if self._is_ours(connection):
+                        if self._is_at_the_address(connection):
                             yield connection
 
     def reset(self, peers: Container[object] | None = None) -> None:
@@ -70,13 +99,14 @@ class Accepted:
         Args:
             peers: each a host and a port.
         """
-        for connection in self.open():
+        # Of those at the address one has this peer, and it may have been made before there was a mark.
+        for connection in self.open() if peers is None else self._at_the_address():
             with suppress(OSError):  # disconnected meanwhile
                 if peers is None or connection.getpeername()[:2] in peers:
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
                     connection.shutdown(socket.SHUT_RDWR)
 
-    def _is_ours(self, connection: socket.socket) -> bool:
+    def _is_at_the_address(self, connection: socket.socket) -> bool:
         if connection.family != self._family or connection.type != socket.SOCK_STREAM:
             return False
         connection.getpeername()  # fails for what is not connected

@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
+from importlib.util import find_spec
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
@@ -15,7 +16,8 @@ import anyio
 import anyio.abc
 
 from poeproto_asgi.app import BotApp
-from poeproto_asgi.serving import WorkerClass, serve
+from poeproto_asgi.connections import mark
+from poeproto_asgi.serving import WorkerClass, serve, unwrapped
 from poeproto_asgi.targets import AppOptions, load_app, refuse_for_application, refuse_unused, warn_of_unused_key
 from poeproto_runtime.binding import address_of, listen
 
@@ -49,11 +51,14 @@ def run(
     Raises:
         TypeError: for an application where a name is needed.
         TargetError, ValueError, OSError: when the target or the address is not usable.
+        OSError: also what the application's lifespan raises, `poeproto_simulator.Simulator.aclose` for one.
         RuntimeError: when a worker process ended by itself.
     """
     ready = on_ready or _say_nothing
     if workers < 1:
         raise ValueError(f"at least one worker is needed, got {workers}")
+    if worker_class == "uvloop" and find_spec("uvloop") is None:
+        raise ValueError("uvloop is not installed; the worker classes asyncio and trio need nothing more")
     options = options or AppOptions(access_key=access_key, allow_without_key=allow_without_key)
     if isinstance(target, BotApp):
         if workers > 1:
@@ -68,7 +73,9 @@ def run(
     if workers == 1:
         _run_one(app, listen(bind), worker_class, ready)
     else:
-        _run_several(target, options, listen(bind), worker_class, workers, ready, on_worker or _do_nothing)
+        listener = listen(bind)
+        mark(listener)  # before workers do, so that connections made while they start are known as well
+        _run_several(target, options, listener, worker_class, workers, ready, on_worker or _do_nothing)
 
 
 def _say_nothing(address: str) -> None:
@@ -101,10 +108,13 @@ def _run_one(
 
     backend_options: dict[str, Any] = {}
     if worker_class == "uvloop":
-        import uvloop  # not everywhere there is
+        import uvloop  # which others need not have
 
         backend_options["loop_factory"] = uvloop.new_event_loop
-    anyio.run(main, backend="trio" if worker_class == "trio" else "asyncio", backend_options=backend_options)
+    try:
+        anyio.run(main, backend="trio" if worker_class == "trio" else "asyncio", backend_options=backend_options)
+    except BaseExceptionGroup as group:
+        raise unwrapped(group) from None
 
 
 async def _serve(

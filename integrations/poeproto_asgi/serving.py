@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, cast
 import anyio
 import anyio.abc
 
-from poeproto_asgi.app import RESET, BotApp, Receive, Scope, Send
+from poeproto_asgi.app import RESET, STREAMS, BotApp, Message, Receive, Scope, Send
 from poeproto_asgi.connections import Accepted, Resets, cut_unread_after
 from poeproto_runtime.binding import address_of, listen
 
@@ -58,6 +58,7 @@ async def serve(
 
     Raises:
         ValueError, OSError: when the address is malformed or cannot be bound.
+        OSError: also what the application's lifespan raises, `poeproto_simulator.Simulator.aclose` for one.
         RuntimeError: when `worker_class` is of another event loop than the running one.
         Exception: what Hypercorn raises about its configuration, certificates that are not there for instance.
     """
@@ -71,7 +72,7 @@ async def serve(
     address = address_of(listener)
     accepted = Accepted(listener)
     resets = Resets(accepted)
-    limits = app.service.limits
+    limits, streams = app.service.limits, app.service.streams()
     # On trio this is what ends a write that nobody reads. On asyncio our own deadline does, and this stands behind it,
     # since Hypercorn reports it as a fault (https://github.com/pgjones/hypercorn/pull/342).
     cut_unread_after(listener, limits.send_seconds if on_trio else limits.send_seconds + limits.cleanup_seconds)
@@ -89,11 +90,19 @@ async def serve(
     config.graceful_timeout += limits.cleanup_seconds
     stop, stopping, over = anyio.Event(), anyio.Event(), anyio.Event()
 
-    def app_with_reset(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        # HTTP/2 has several requests on one connection, and a flow control of its own for each.
-        if scope["type"] == "http" and scope["http_version"] != "2" and scope["client"]:
-            scope["extensions"][RESET] = partial(resets.ask_for, scope["client"])
-        return app(scope, receive, send)
+    def extended_app(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["type"] == "http":
+            scope["extensions"][STREAMS] = streams
+            # HTTP/2 has several requests on one connection, and a flow control of its own for each.
+            if scope["http_version"] != "2" and scope["client"]:
+                scope["extensions"][RESET] = partial(resets.ask_for, scope["client"])
+        return app(scope, receive, partial(noting_failure, send) if scope["type"] == "lifespan" else send)
+
+    async def noting_failure(send: Send, message: Message) -> None:
+        nonlocal of_lifespan
+        if message["type"].endswith(".failed"):
+            of_lifespan = OSError(message["message"])  # Hypercorn does not always pass it on
+        await send(message)
 
     async def stop_when_told() -> None:
         with queue:  # as Hypercorn listens by now, the system can have its queue back
@@ -101,7 +110,7 @@ async def serve(
         try:
             await stop.wait()
         finally:  # Hypercorn cancels this when it stops for a reason of its own
-            app.service.stop_streams()
+            streams.stop()
             stopping.set()
 
     async def reset_what_stays() -> None:
@@ -113,6 +122,7 @@ async def serve(
             accepted.reset()
 
     failure: BaseException | None = None
+    of_lifespan: OSError | None = None
 
     async def run_hypercorn() -> None:
         nonlocal failure
@@ -120,7 +130,7 @@ async def serve(
             # Hypercorn shuts down in an orderly way when its trigger returns, and leaves connections behind when it is
             # cancelled (on asyncio): so it is told, not cancelled.
             with anyio.CancelScope(shield=True):
-                await hypercorn_serve(app_with_reset, config, shutdown_trigger=stop_when_told, mode="asgi")
+                await hypercorn_serve(extended_app, config, shutdown_trigger=stop_when_told, mode="asgi")
         except Exception as exc:  # noqa: BLE001 - carried past the task group, which would wrap it
             failure = exc
         queue.close()
@@ -128,19 +138,24 @@ async def serve(
         stopping.set()
         tasks.cancel_scope.cancel()
 
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_set_when_cancelled, stop)
-        tasks.start_soon(resets.run)
-        tasks.start_soon(reset_what_stays)
-        # In a task of its own, because asyncio's task groups, before 3.13, leave a cancellation request behind in the
-        # task that they end in (https://github.com/python/cpython/issues/116720).
-        tasks.start_soon(run_hypercorn)
-        task_status.started(address)
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_set_when_cancelled, stop)
+            tasks.start_soon(resets.run)
+            tasks.start_soon(reset_what_stays)
+            # In a task of its own, because asyncio's task groups, before 3.13, leave a cancellation request behind in
+            # the task that they end in (https://github.com/python/cpython/issues/116720).
+            tasks.start_soon(run_hypercorn)
+            task_status.started(address)
+    finally:
+        # Also where this is cancelled, which is how the end of a lifespan comes about.
+        if of_lifespan is not None:
+            raise of_lifespan
     if failure is not None:
-        raise _unwrapped(failure)
+        raise unwrapped(failure)
 
 
-def _unwrapped(failure: BaseException) -> BaseException:
+def unwrapped(failure: BaseException) -> BaseException:
     """What a group holds, if it is one thing: Hypercorn on trio raises its errors in groups, on asyncio bare."""
     while isinstance(failure, BaseExceptionGroup):
         group = cast("BaseExceptionGroup[BaseException]", failure)
@@ -178,5 +193,8 @@ def _quiet_config() -> Config:
     from hypercorn.config import Config
 
     config = Config()
-    config.loglevel = "WARNING"
+    # With a handler of Hypercorn's own, those who have set up logging would see each line twice.
+    config.errorlog = logging.getLogger("hypercorn.error")
+    if config.errorlog.level == logging.NOTSET:
+        config.errorlog.setLevel(logging.WARNING)
     return config

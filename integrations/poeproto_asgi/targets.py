@@ -10,6 +10,7 @@ import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import cast
 
 import attrs
@@ -167,18 +168,32 @@ def _foreign_code(target: str) -> Generator[None]:
 
 
 def _load(target: str) -> object:
-    where, separator, attribute = target.rpartition(":")
-    # A leading dot is a relative name, and there is nothing here it could be relative to.
-    if not separator or not where or not attribute or (where.startswith(".") and not where.endswith(".py")):
+    where, _, attribute = target.rpartition(":")
+    is_file = where.endswith(".py")
+    # A relative name would begin with a dot, and there is nothing here it could be relative to.
+    is_module = all(part.isidentifier() for part in where.split("."))
+    if not attribute.isidentifier() or not (is_file or is_module):
         raise TargetError(f"{target!r} is not of the form module:attribute or path/file.py:attribute")
-    module = _load_file(Path(where)) if where.endswith(".py") else _load_module(where)
+    module = _load_file(Path(where)) if is_file else _load_module(where)
     try:
         return getattr(module, attribute)
     except AttributeError:
-        raise TargetError(f"{where} has no attribute {attribute!r}") from None
+        meant = " or ".join(f"{where}:{name}" for name in _bots_in(module))
+        hint = f"; did you mean {meant}?" if meant else ", and there is no bot in it by another name"
+        raise TargetError(f"{where} has no attribute {attribute!r}{hint}") from None
 
 
-def _load_module(name: str) -> object:
+def _bots_in(module: ModuleType) -> list[str]:
+    """The names of what a module makes that can be served."""
+    return [
+        name
+        for name, value in vars(module).items()
+        if isinstance(value, Bot | BotApp)
+        or (isinstance(value, type) and issubclass(value, Bot) and value.__module__ == module.__name__)
+    ]
+
+
+def _load_module(name: str) -> ModuleType:
     # As `python -m` has it: the current folder counts.
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
@@ -187,11 +202,11 @@ def _load_module(name: str) -> object:
             return importlib.import_module(name)
         except ModuleNotFoundError as exc:
             if exc.name is not None and (name == exc.name or name.startswith(f"{exc.name}.")):
-                raise TargetError(f"there is no module {name!r}") from None
+                raise TargetError(f"there is no module {name!r}, in the current folder or installed") from None
             raise
 
 
-def _load_file(path: Path) -> object:
+def _load_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise TargetError(f"there is no file {path}")
     # Under a name of its own: a bot in random.py must not become the module of that name.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -11,17 +12,23 @@ import tempfile
 import time
 from collections.abc import Generator
 from contextlib import closing, contextmanager, nullcontext
+from typing import IO
 
 import attrs
 import click
 
 from poeproto import BotError, Error, LocalProtocolError, Message, PoeprotoError, QueryRequest
+from poeproto_cli.failures import as_failure
 from poeproto_cli.load import Load, LoadConnection, Received
 from poeproto_cli.load_query import Query, events_of, write_query
 from poeproto_cli.options import access_key_option, worker_class_option
+from poeproto_cli.urls import refuse_address
 
 # What a server that was started here may take to end.
 _END_SECONDS = 10
+# Of its log, so many lines are shown, and one error: the others are the same in other replies.
+_LOG_LINES = 100
+_ERROR = re.compile(r"[\d-]+ [\d:,]+ ERROR ")
 
 
 @attrs.frozen
@@ -92,11 +99,12 @@ def bench(
 
     TARGET is the URL of a bot server; or a bot as `poeproto serve` takes it, which is served for the time of the
     measurement, with the worker class given. Every reply is asked for in earnest, with all that it costs. A reply that
-    fails or is not complete ends the measurement.
+    fails or is not complete ends the measurement; of a bot that was served here, what it logged is shown then.
     """
     if "://" in target:
         serving = nullcontext(target)
     else:
+        refuse_address(target)
         serving = _serving(target, worker_class, access_key)
     try:
         with serving as url:
@@ -109,7 +117,7 @@ def bench(
     except LocalProtocolError as exc:
         raise click.UsageError(str(exc)) from exc  # the URL cannot be used
     except PoeprotoError as exc:
-        raise click.ClickException(" ".join(str(exc).split())) from exc
+        raise as_failure(exc) from exc
 
 
 def _measure(query: Query, connections: int, replies: int, timeout: float, access_key: str | None) -> Measured:
@@ -180,28 +188,54 @@ def _serving(target: str, worker_class: str, access_key: str | None) -> Generato
     else:
         environment["POE_ACCESS_KEY"] = access_key  # where no list of processes shows it
     with tempfile.TemporaryFile() as log:
-        with subprocess.Popen(
+        process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=environment, text=True
-        ) as process:
-            try:
+        )
+        try:
+            with _ended(process):
                 assert process.stdout is not None
                 address = process.stdout.readline().rpartition(" ")[2].strip()
                 if address:
                     yield address
-            finally:
-                process.terminate()
-                try:
-                    process.wait(_END_SECONDS)
-                except subprocess.TimeoutExpired:
-                    process.kill()
+        except PoeprotoError:
+            _show(_lines_of(log))
+            raise
         if not address:
-            log.seek(0)
-            *before, message = log.read().decode(errors="replace").splitlines() or ["the server did not start"]
+            *before, message = _lines_of(log) or ["the server did not start"]
             message = message.removeprefix("Error: ")
             if process.returncode == click.UsageError.exit_code:
                 raise click.UsageError(message)  # how `serve` is to be used is of no interest here
-            click.echo("".join(f"{line}\n" for line in before), nl=False, err=True)  # for the bot's author
+            _show(before)
             raise click.ClickException(message)
+
+
+@contextmanager
+def _ended(process: subprocess.Popen[str]) -> Generator[None]:
+    """See to it that the process has ended after the block."""
+    with process:
+        try:
+            yield
+        finally:
+            process.terminate()
+            try:
+                process.wait(_END_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _lines_of(log: IO[bytes]) -> list[str]:
+    log.seek(0)
+    return log.read().decode(errors="replace").splitlines()
+
+
+def _show(log: list[str]) -> None:
+    """For the bot's author, what its server logged."""
+    errors = [number for number, line in enumerate(log) if _ERROR.match(line)]
+    shown = log[: min([_LOG_LINES, *errors[1:2]])]
+    for line in shown:
+        click.echo(line, err=True)
+    if len(log) > len(shown):
+        click.echo(f"(and {len(log) - len(shown)} more lines)", err=True)
 
 
 __all__ = ["bench"]

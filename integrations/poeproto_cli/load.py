@@ -16,6 +16,7 @@ import attrs
 
 from poeproto import ConnectFailed, ConnectionLost, DeadlineExceeded, RemoteProtocolError
 from poeproto_cli.load_query import Query
+from poeproto_h11.streams import failure_reason
 
 _READ_SIZE = 256 * 1024
 _LAST_CHUNK = b"\r\n0\r\n\r\n"
@@ -125,7 +126,7 @@ class LoadConnection:
                 return plain
             return self._tls().wrap_socket(plain, server_hostname=origin.host)
         except OSError as exc:
-            raise ConnectFailed(f"no connection to {origin}: {exc.strerror or exc}") from exc
+            raise ConnectFailed(f"no connection to {origin}: {failure_reason(exc)}") from exc
 
     def _tls(self) -> ssl.SSLContext:
         if self._ssl_context is None:

@@ -10,18 +10,26 @@ from typing import TYPE_CHECKING
 
 import click
 
-from poeproto import Bot, Endpoints, Limits, LocalProtocolError
-from poeproto_asgi import AppOptions, Route, TargetError, TargetFailed, run
+from poeproto import Bot, Endpoints, InvalidValue, Limits, LocalProtocolError
+from poeproto_asgi import AppOptions, FetchPolicy, Route, TargetError, TargetFailed, run
 from poeproto_asgi.serving import WorkerClass
 from poeproto_asgi.targets import found_app
 from poeproto_cli.options import access_key_option, bind_option, checked_key, worker_class_option
-from poeproto_h11.origins import split_url
+from poeproto_cli.urls import refuse_address
 from poeproto_runtime import BotService
 
 if TYPE_CHECKING:
     from poeproto_simulator import Simulator
 
 logger = logging.getLogger("poeproto")
+
+
+def _checked_origins(context: click.Context, parameter: click.Parameter, origins: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        FetchPolicy(origins=origins)
+    except InvalidValue as exc:
+        raise click.BadParameter(exc.message) from None
+    return origins
 
 
 @click.command()
@@ -47,12 +55,16 @@ logger = logging.getLogger("poeproto")
     "--fetch-from",
     "origins",
     multiple=True,
+    callback=_checked_origins,
     metavar="ORIGIN",
     help="A server whose files may be uploaded by URL, as in http://127.0.0.1:8000. Can be given several times.",
 )
 @access_key_option
 @click.option(
-    "--api-key", callback=checked_key, envvar="POE_API_KEY", help="The user's key; without --strict, any will do."
+    "--api-key",
+    callback=checked_key,
+    envvar="POE_API_KEY",
+    help="The user's key; without --strict, any will do. The variable POE_API_KEY stands in for it.",
 )
 def simulate(
     bind: str,
@@ -114,9 +126,9 @@ def _register(simulator: Simulator, described: str, access_key: str | None) -> N
         shown = "" if "@" in described or "?" in described else f" {described!r}"  # there may be a key in it
         raise click.UsageError(f"--bot{shown} is not of the form NAME=TARGET_OR_URL")
     if "://" in where:
-        split_url(where)  # which says what is wrong with it
         simulator.register(name, where, access_key=access_key)
     else:
+        refuse_address(where)
         bot, own_key = _loaded(where)
         simulator.register(name, bot, access_key=own_key or access_key)
 

@@ -1,26 +1,26 @@
-"""One connection to the embedded server: h11 on an anyio stream, as the channel of its requests."""
+"""One connection to the embedded server: h11 on a socket, as the channel of its requests."""
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import select
 import socket
-import struct
+import time
 from email.utils import formatdate
 from http import HTTPStatus
 
 import anyio
-import anyio.abc
+import anyio.lowlevel
 import h11
 
 from poeproto import HttpResponse, RequestHead, ResponseHead
 from poeproto.http import Headers
+from poeproto_h11.peer_socket import PeerSocket
 from poeproto_h11.server_limits import ServerLimits
 from poeproto_h11.server_refusals import has_body, refusal, refusal_of, refused
 from poeproto_runtime import PeerGone
 from poeproto_runtime.outlet import within_send_seconds
 
-_READ_SIZE = 64 * 1024
 # How often to look whether a peer is still there whose bytes are not read.
 _LOOK_SECONDS = 1.0
 # Linux tells a peer's end even behind bytes that nobody has read. Elsewhere only a reset is seen so.
@@ -34,8 +34,7 @@ class AcceptedConnection:
     """A client's connection, and the `Channel` of the requests on it, one after the other.
 
     Args:
-        stream: the connection.
-        raw: its socket.
+        raw: its socket, which this takes over.
         client: the client's address and port.
         limits: what the connection may take.
         send_seconds: how long a write may take.
@@ -43,13 +42,12 @@ class AcceptedConnection:
 
     def __init__(
         self,
-        stream: anyio.abc.ByteStream,
         raw: socket.socket,
         client: tuple[str, int] | None,
         limits: ServerLimits,
         send_seconds: float,
     ) -> None:
-        self._stream = stream
+        self._socket = PeerSocket(raw)
         self._raw = raw
         self._client = client
         self._limits = limits
@@ -60,6 +58,7 @@ class AcceptedConnection:
         self._body_deadline = 0.0
         self._last = False  # whether no request may follow this one
         self._answering = False  # whether an answer has begun that is not yet complete
+        self._in_parts = False  # whether a piece of it has been sent in part, and the rest has not
         self._stopping = False
         self._waiting: anyio.CancelScope | None = None  # for the peer's bytes, while there is no answer under way
 
@@ -80,16 +79,17 @@ class AcceptedConnection:
             return None
         self._used = True
         self._method = event.method.decode("ascii")
-        status = refusal_of(event)
+        headers = tuple(event.headers)  # once, since h11 makes each pair anew
+        status = refusal_of(event.http_version, headers)
         if status is not None:
             await self._refuse(status, _NOT_HTTP)
             return None
-        if not has_body(event):
+        if not has_body(headers):
             # Read its end now: nothing is left unread then, and the connection can stay open.
             self._h11.next_event()
         self._body_deadline = anyio.current_time() + self._limits.body_seconds
         target = event.target.decode("latin-1")
-        return RequestHead(self._method, target, event.headers.raw_items(), client=self._client)
+        return RequestHead(self._method, target, headers, client=self._client)
 
     async def ready_for_next(self) -> bool:
         """Whether another request may come on this connection; waits for the peer to close it otherwise."""
@@ -104,13 +104,11 @@ class AcceptedConnection:
             await self._linger()
         return False
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Close the connection at once."""
-        if self._answering:
-            # By a reset: it says, to HTTP/1.0 too, that the answer is not complete, and frees what nobody reads.
-            with contextlib.suppress(OSError):  # broken already
-                self._raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        await anyio.aclose_forcefully(self._stream)
+        # Within an answer by a reset: it says, to HTTP/1.0 too, that the answer is not complete, and frees what nobody
+        # reads.
+        self._socket.close(reset=self._answering)
 
     # --- the Channel
 
@@ -139,7 +137,7 @@ class AcceptedConnection:
         # A peer that sends its next request early stays; what it sends waits, within a bound.
         waiting = len(self._h11.trailing_data[0])
         while waiting < self._limits.head_size:
-            data = await self._read()
+            data = await self._socket.receive()
             if not data:
                 return
             waiting += len(data)
@@ -161,9 +159,14 @@ class AcceptedConnection:
     async def send(self, data: bytes) -> None:
         # Under the old name, since a slow peer would have us hold both.
         data = self._h11.send(h11.Data(data=data))
-        await self._write(data)
+        # What there is room for, which is nearly always all, is sent without waiting: a cancellation finds it done.
+        self._in_parts = True
+        await self._socket.send(data)
+        self._in_parts = False
 
     async def finish(self, data: bytes) -> None:
+        if self._in_parts:
+            raise PeerGone("a part of the answer before its end is missing")
         # h11 would write a chunk of no bytes as such, which is the end of the body.
         parts = [self._h11.send(h11.Data(data=data))] if data else []
         await self._write(*parts, self._h11.send(h11.EndOfMessage()))
@@ -174,6 +177,8 @@ class AcceptedConnection:
     async def _next_request(self) -> h11.Request | None:
         limits, began = self._limits, anyio.current_time()
         size = len(self._h11.trailing_data[0])  # it came with the request before
+        if size:
+            await anyio.lowlevel.checkpoint()  # no answer need wait for anything, and others are to have their turn
         waits = self._used and not size
         deadline = began + (limits.idle_seconds if waits else limits.head_seconds)
         while (event := self._h11.next_event()) is h11.NEED_DATA:
@@ -195,12 +200,9 @@ class AcceptedConnection:
 
     def _head(self, status: int, headers: Headers) -> bytes | None:
         self._answering = True
-        # A server that has a clock must send Date (RFC 9110, 6.6.1).
-        sent = [*headers, (b"date", formatdate(usegmt=True).encode())]
-        if self._last or self._stopping or self._h11.their_state in (h11.SEND_BODY, h11.ERROR):
-            # What is left of the request will not be read, so no other can follow it.
-            sent.append((b"connection", b"close"))
-        return self._h11.send(h11.Response(status_code=status, headers=sent, reason=HTTPStatus(status).phrase.encode()))
+        # What is left of the request will not be read, so no other can follow it.
+        closes = self._last or self._stopping or self._h11.their_state in (h11.SEND_BODY, h11.ERROR)
+        return self._h11.send(_response(status, headers, closes, int(time.time())))
 
     async def _refuse(self, status: int, why: str) -> None:
         self._last = True
@@ -210,8 +212,7 @@ class AcceptedConnection:
 
     async def _linger(self) -> None:
         # Our end first: a peer may read until there (RFC 9112, 9.6). If the connection broke, reading ends at once.
-        with contextlib.suppress(OSError):
-            await self._stream.send_eof()
+        self._socket.send_eof()
         left, deadline = self._limits.linger_size, anyio.current_time() + self._limits.linger_seconds
         while left > 0 and (data := await self._read_by(deadline)):
             left -= len(data)
@@ -220,22 +221,22 @@ class AcceptedConnection:
         """What comes next, nothing at the end; None when it is too late, or the server stops while it waits."""
         try:
             with anyio.CancelScope(deadline=deadline) as self._waiting:
-                return await self._read()
+                return await self._socket.receive()
         finally:
             self._waiting = None
         return None
 
-    async def _read(self) -> bytes:
-        try:
-            return await self._stream.receive(_READ_SIZE)
-        except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
-            return b""
-
     async def _write(self, *parts: bytes | None) -> None:
-        try:
-            await self._stream.send(b"".join(part for part in parts if part))
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError) as exc:
-            raise PeerGone("the connection broke while the answer was written") from exc
+        await self._socket.send(b"".join(part for part in parts if part))
+
+
+@functools.lru_cache(maxsize=16)
+def _response(status: int, headers: Headers, closes: bool, now: int) -> h11.Response:
+    # A server that has a clock must send Date (RFC 9110, 6.6.1).
+    sent = [*headers, (b"date", formatdate(now, usegmt=True).encode())]
+    if closes:
+        sent.append((b"connection", b"close"))
+    return h11.Response(status_code=status, headers=sent, reason=HTTPStatus(status).phrase.encode())
 
 
 def _has_hung_up(connection: socket.socket) -> bool:

@@ -33,7 +33,7 @@ class Acceptor:
     """Serves the connections of a listening socket until it is told to stop.
 
     Args:
-        listener: the socket, which this takes over.
+        listener: the socket, which `run` takes over.
         service: what answers.
         limits: what connections may take.
 
@@ -43,10 +43,10 @@ class Acceptor:
     """
 
     def __init__(self, listener: socket.socket, service: BotService, limits: ServerLimits) -> None:
-        listener.setblocking(False)
         self._listener = listener
         self._service = service
         self._limits = limits
+        self._streams = service.streams()
         self._open = 0
         self._connections: set[AcceptedConnection] = set()
         # Those without a request, the longest first.
@@ -64,13 +64,14 @@ class Acceptor:
     async def run(self) -> None:
         """Serve until `stop` is called. Being cancelled is not enough: what is going on would break off."""
         with anyio.CancelScope(shield=True), self._listener:
+            self._listener.setblocking(False)
             async with anyio.create_task_group() as connections:
                 async with anyio.create_task_group() as accepting:
                     accepting.start_soon(self._accept, connections)
                     await self._stop.wait()
                     accepting.cancel_scope.cancel()
                 self._listener.close()
-                self._service.stop_streams()
+                self._streams.stop()
                 for connection in self._connections:
                     connection.stop()
                 with anyio.move_on_after(self._limits.grace_seconds):
@@ -127,12 +128,11 @@ class Acceptor:
                     client = (address[0], address[1])
                     # Small writes must not wait for the peer to acknowledge those before.
                     accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                stream = await anyio.abc.SocketStream.from_socket(accepted)
-            except (OSError, ValueError) as exc:
+            except OSError as exc:
                 logger.debug("a connection ended before it was served: %s", exc)
                 return
             send_seconds = self._service.limits.send_seconds
-            await self._answer_all(AcceptedConnection(stream, accepted, client, self._limits, send_seconds))
+            await self._answer_all(AcceptedConnection(accepted, client, self._limits, send_seconds))
         except PeerGone:
             logger.debug("the peer went away")
         except Exception:
@@ -147,12 +147,12 @@ class Acceptor:
         self._connections.add(connection)
         try:
             while not self._stop.is_set() and (head := await self._next_head(connection)) is not None:
-                await self._service.handle(head, head.path, connection)
+                await self._service.handle(head, head.path, connection, self._streams)
                 if not await connection.ready_for_next():
                     break
         finally:
             self._connections.discard(connection)
-            await connection.close()
+            connection.close()
 
     async def _next_head(self, connection: AcceptedConnection) -> RequestHead | None:
         self._unused[connection] = None

@@ -195,7 +195,7 @@ class BlockingReply:
             RemoteProtocolError, TransportError: as iteration raises them.
         """
         for _ in self:
-            pass
+            self._run.pass_over()
         return self.fold.final_text()
 
     def __enter__(self) -> Self:
@@ -212,12 +212,10 @@ class BlockingReply:
         return self
 
     def __next__(self) -> Event:
-        if not self._reading.acquire(blocking=False):
-            raise LocalProtocolError("two threads read one reply")
         try:
-            for event in self._run.ready:  # which spares it a coroutine
+            for event in self._run.ready:  # which spares it a lock and a coroutine
                 return event
-            return run_without_loop(self._reply.__anext__())
+            return self._next_event()
         except StopAsyncIteration:
             raise StopIteration from None
         except PoeprotoError:
@@ -226,6 +224,12 @@ class BlockingReply:
             # It may have struck anywhere: what was read and not yet made sense of is lost.
             run_without_loop(self._reply.__aexit__(None, None, None))
             raise
+
+    def _next_event(self) -> Event:
+        if not self._reading.acquire(blocking=False):
+            raise LocalProtocolError("two threads read one reply")
+        try:
+            return run_without_loop(self._reply.__anext__())
         finally:
             self._reading.release()
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from poeproto import ToolCall, ToolResult
+from poeproto_h11.own_threads import in_own_thread
 from poeproto_h11.without_loop import run_without_loop
 from poeproto_runtime.tool_running import ToolRunner, is_asynchronous
 
@@ -15,7 +16,8 @@ from poeproto_runtime.tool_running import ToolRunner, is_asynchronous
 class BlockingToolRunner:
     """Runs tools and waits for all of a round.
 
-    A thread cannot be stopped: when the waiting is interrupted, it runs on, and nobody waits for it.
+    A thread cannot be stopped: when the waiting is interrupted, it runs on, and nobody waits for it, not even the
+    interpreter when it ends.
 
     Args:
         functions: by the names that the model knows.
@@ -33,12 +35,8 @@ class BlockingToolRunner:
 
     async def __call__(self, calls: list[ToolCall]) -> list[ToolResult]:
         """The result of each call, in their order. Errors as with `ToolRunner`."""
-        threads = ThreadPoolExecutor(len(calls), "tool")
-        try:
-            running = [threads.submit(run_without_loop, self._runner.run(call)) for call in calls]
-            return [result.result() for result in running]
-        finally:
-            threads.shutdown(wait=False, cancel_futures=True)
+        running = [in_own_thread("tool", partial(run_without_loop, self._runner.run(call))) for call in calls]
+        return [result.result() for result in running]
 
 
 async def _call(function: Callable[..., Any], arguments: Mapping[str, Any]) -> object:

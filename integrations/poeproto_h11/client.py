@@ -50,8 +50,8 @@ class Client:
         backend: what it does its I/O with; by default anyio, with that connector.
 
     No redirect is followed, and no cookie kept. Every method raises `LocalProtocolError` for a name, a URL, a key or a
-    request that cannot be sent, `TransportError` when a connection fails, and `RequestRefused` for an answer of another
-    status than 200.
+    request that cannot be sent, and after the client was closed; `TransportError` when a connection fails, and
+    `RequestRefused` for an answer of another status than 200.
     """
 
     def __init__(

@@ -26,6 +26,7 @@ from poeproto_h11.timeouts import Timeouts
 
 _MAX_HEAD = 32 * 1024
 _SLICE = 64 * 1024
+_END = h11.EndOfMessage()
 # How h11 finds the end of a head: some servers leave out the CR.
 _END_OF_HEAD = re.compile(rb"\n\r?\n")
 _END_OF_HEAD_CUT = 2  # bytes of it that may stand at the end of what has come
@@ -76,8 +77,7 @@ class Connection:
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
         self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
-        self._head_received = False
-        self._cut_short: type[ConnectionLost] = ConnectionLost  # what it is if the response ends with the connection
+        self._head: ResponseHead | None = None
         self._unread = b""  # what came behind a head, and h11 has not seen
         self._end_of_head = b""  # of the head that is coming, the last bytes
         self._chunks: ChunkTaker | None = None
@@ -94,7 +94,7 @@ class Connection:
                 after the former.
         """
         head = self._begin(request, len(body), target, host)
-        await self._write(head + self._h11_send(h11.Data(data=body)) + self._h11_send(h11.EndOfMessage()), clock)
+        await self._write(head + self._h11_send(h11.Data(data=body)) + self._h11_send(_END), clock)
 
     async def send_streamed(
         self,
@@ -118,7 +118,7 @@ class Connection:
             await self._write(self._h11_send(h11.Data(data=writer.send(chunk))), clock)
             if self._request_cut_short:
                 return
-        end = self._h11_send(h11.Data(data=writer.end())) + self._h11_send(h11.EndOfMessage())
+        end = self._h11_send(h11.Data(data=writer.end())) + self._h11_send(_END)
         await self._write(end, clock)
 
     def _begin(self, request: HttpRequest, length: int, target: str, host: str) -> bytes:
@@ -157,16 +157,16 @@ class Connection:
         """
         end = time.monotonic() + clock.timeouts.header
         while True:
+            data = await self._read(clock, end - time.monotonic(), "header")
+            self._h11.receive_data(self._up_to_body(data))  # of one head, before which others may come (RFC 9110, 15.2)
             event = self._next_event()
             if isinstance(event, h11.Response):
-                self._head_received = True
-                self._cut_short = _cut_short(event)
-                if (b"transfer-encoding", b"chunked") in event.headers and event.status_code == 200:
+                self._head = head = ResponseHead(event.status_code, event.headers.raw_items())
+                if (b"transfer-encoding", b"chunked") in head.headers and head.status == 200:
                     self._chunks = ChunkTaker()
-                return ResponseHead(event.status_code, event.headers.raw_items())
-            if event is h11.NEED_DATA:
-                data = await self._read(clock, end - time.monotonic(), "header")
-                self._h11.receive_data(self._up_to_body(data))
+                else:
+                    self._take_events([])  # a body of no bytes is at its end
+                return head
 
     async def receive_body(self, clock: Clock) -> bytes | None:
         """What has come of the body, at least one byte; None at its end.
@@ -177,31 +177,19 @@ class Connection:
         """
         # All that one read brought is handed on at once: most servers send each event as a chunk of its own.
         parts: list[bytes] = []
-        while True:
-            if self._failure is not None:
-                if parts:
-                    return b"".join(parts)  # what was good before it; the next call raises
+        while not parts:
+            if self._failure is not None:  # what was good before it has been returned
                 raise self._failure
             if self._h11.their_state is not h11.SEND_BODY:
-                return b"".join(parts) or None
-            try:
-                event = self._next_event()
-            except (ConnectionLost, RemoteProtocolError) as exc:
-                self._failure = exc
-                continue
-            if isinstance(event, h11.Data):
-                parts.append(bytes(event.data))
-            elif event is h11.NEED_DATA:
-                if parts:
-                    return b"".join(parts)
-                self._receive(await self._read(clock, clock.timeouts.idle, "idle"), parts)
+                return None
+            self._receive(await self._read(clock, clock.timeouts.idle, "idle"), parts)
+        return b"".join(parts)
 
     def ready_for_next(self) -> bool:
         """Whether the exchange is over and another may begin; prepares for it."""
         if not self._request_cut_short and self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE:
             self._h11.start_next_cycle()
-            self._head_received, self._chunks = False, None
-            self._cut_short = ConnectionLost
+            self._head = self._chunks = None
             return True
         return False
 
@@ -237,7 +225,7 @@ class Connection:
         return data[:size]
 
     def _receive(self, data: bytes, parts: list[bytes]) -> None:
-        """Take the chunks in the data, and give h11 the rest of it, or the end."""
+        """Take the chunks in the data, and give h11 the rest of it, if there is any, or the end."""
         if self._chunks is not None and data:
             taken, data = self._chunks.take(data)
             parts += taken
@@ -246,22 +234,36 @@ class Connection:
             if not data:
                 return
         self._h11.receive_data(data)
+        self._take_events(parts)
+
+    def _take_events(self, parts: list[bytes]) -> None:
+        """Take what h11 makes of what it was given of the body."""
+        while self._failure is None and self._h11.their_state is h11.SEND_BODY:
+            try:
+                event = self._next_event()
+            except (ConnectionLost, RemoteProtocolError) as exc:
+                self._failure = exc
+                return
+            if event is h11.NEED_DATA:
+                return
+            if isinstance(event, h11.Data):
+                parts.append(bytes(event.data))
 
     def _next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         try:
             return self._h11.next_event()
         except h11.RemoteProtocolError as exc:
             if self._h11.trailing_data[1]:
-                where = "within the response" if self._head_received else "without an answer"
+                where = "without an answer" if self._head is None else "within the response"
                 failure: Exception = self._cut_short(f"the peer closed the connection {where}")
             else:
                 failure = RemoteProtocolError(f"the peer's HTTP is not acceptable: {h11_reason(exc)}")
         raise failure  # here, so that what h11 quotes is not its context
 
-
-def _cut_short(head: h11.Response) -> type[ConnectionLost]:
-    """What it is when the body that follows breaks off. One without a length ends with its connection, rightly."""
-    names = {name for name, _ in head.headers}
-    if b"transfer-encoding" in names:
-        return IncompleteChunkedBody
-    return IncompleteSizedBody if b"content-length" in names else ConnectionLost
+    def _cut_short(self, message: str) -> ConnectionLost:
+        """What it is that the connection breaks off here. A body without a length ends with its connection, rightly."""
+        if self._head is not None and self._head.get_all("transfer-encoding"):
+            return IncompleteChunkedBody(message)
+        if self._head is not None and self._head.get_all("content-length"):
+            return IncompleteSizedBody(message)
+        return ConnectionLost(message)

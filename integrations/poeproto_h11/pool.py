@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from poeproto import ConnectFailed
+from poeproto import LocalProtocolError
 from poeproto_h11.connection import Clock, Connection
 from poeproto_h11.origins import Origin
 from poeproto_h11.streams import Connector
@@ -40,9 +40,10 @@ class Pool:
 
         Raises:
             ConnectFailed, DeadlineExceeded: when no connection comes about.
+            LocalProtocolError: when the pool is closed, so that there is no other try.
         """
         if self._closed:
-            raise ConnectFailed("the client is closed")
+            raise LocalProtocolError("the client is closed")
         while (connection := self._last_used(origin)) is not None:
             if connection.is_quiet():
                 return connection

@@ -25,7 +25,7 @@ _UNDER_WAY = frozenset({0, errno.EINPROGRESS, errno.EWOULDBLOCK})
 
 
 def connect_first(addresses: Sequence[Address], end: float) -> socket.socket:
-    """A socket connected to the first of the addresses that takes it; each has a head start on the next.
+    """A socket connected to the first of the addresses that takes it; each has a head start on the next until it fails.
 
     Args:
         addresses: as `socket.getaddrinfo` gives them.
@@ -33,18 +33,20 @@ def connect_first(addresses: Sequence[Address], end: float) -> socket.socket:
 
     Raises:
         TimeoutError: when none has by then.
-        OSError: when none does.
+        OSError: when none does; a `TimeoutError`, too, where the system has given up (see `is_deadline`).
     """
     with _Race() as race:
         left = deque(alternating(addresses))
         next_start = 0.0
         while left or race.trying:
-            if left and (not race.trying or time.monotonic() >= next_start):
-                next_start = time.monotonic() + _HEAD_START
-                race.enter(left.popleft())
             wait = time_left(end)
             if left:
-                wait = max(0.0, min(wait, next_start - time.monotonic()))
+                head_start = next_start - time.monotonic() if race.latest in race.trying else 0.0
+                if head_start <= 0:
+                    next_start = time.monotonic() + _HEAD_START
+                    race.enter(left.popleft())
+                    continue
+                wait = min(wait, head_start)
             winner = race.winner(wait)
             if winner is not None:
                 return winner
@@ -63,21 +65,25 @@ class _Race:
 
     Attributes:
         trying: the sockets.
+        latest: the one that entered last, whether or not it is still among them.
         failure: why the last of those that failed did.
     """
 
     def __init__(self) -> None:
         self.trying: set[socket.socket] = set()
+        self.latest: socket.socket | None = None
         self.failure = OSError("the name has no address")
         self._selector = selectors.DefaultSelector()
 
     def enter(self, address: Address) -> None:
         family, kind, protocol, _, where = address
+        self.latest = None
         try:
             connection = socket.socket(family, kind, protocol)
         except OSError as exc:  # a family that this machine does not have
             self.failure = exc
             return
+        self.latest = connection
         self.trying.add(connection)
         connection.setblocking(False)
         code = connection.connect_ex(where)
@@ -88,8 +94,6 @@ class _Race:
 
     def winner(self, wait: float) -> socket.socket | None:
         """The first socket that is connected, if there is one within so many seconds."""
-        if not self.trying:
-            return None
         for key, _ in self._selector.select(wait):
             connection = cast("socket.socket", key.fileobj)
             self._selector.unregister(connection)

@@ -1,9 +1,10 @@
-"""A small embedded server: h11 on anyio streams, in front of the same runtime as the ASGI application."""
+"""A small embedded server: h11 on sockets, in front of the same runtime as the ASGI application."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from typing import Protocol
 
 import anyio
@@ -50,7 +51,7 @@ async def serve(
 
     Args:
         app: a bot, routes by path, or an application that has been made already.
-        bind: ``HOST:PORT``, or a socket that listens already, which this call takes over.
+        bind: ``HOST:PORT``, or a socket that listens already, which this call takes over when the serving begins.
         server_limits: what connections may take.
         access_key: the bot's key, or several; for a single bot only.
         allow_without_key: accept requests without a key; for a single bot only.
@@ -84,15 +85,16 @@ async def serve(
         raise TypeError("an application has its own limits, endpoints, policy and hooks, and syncs as it was told")
     else:
         service = app.service
-    listening = bind if isinstance(bind, socket.socket) else listen(bind)
-    address = address_of(listening)
-    acceptor = Acceptor(listening, service, server_limits or ServerLimits())
-    async with service.running(), anyio.create_task_group() as tasks:
-        tasks.start_soon(acceptor.run)
-        task_status.started(address)
-        try:
-            await acceptor.over.wait()
-        finally:
-            acceptor.stop()
+    # The acceptor closes it; but first it must come to that.
+    with nullcontext(bind) if isinstance(bind, socket.socket) else listen(bind) as listening:
+        address = address_of(listening)
+        acceptor = Acceptor(listening, service, server_limits or ServerLimits())
+        async with service.running(), anyio.create_task_group() as tasks:
+            tasks.start_soon(acceptor.run)
+            try:
+                task_status.started(address)
+                await acceptor.over.wait()
+            finally:
+                acceptor.stop()
     if acceptor.failure is not None:
         raise acceptor.failure

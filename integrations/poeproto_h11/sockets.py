@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from functools import partial
 from typing import Any, TypeVar
 
 from poeproto import ConnectFailed, ConnectionLost
 from poeproto_h11.backends import Backend
 from poeproto_h11.blocking_tools import BlockingToolRunner
 from poeproto_h11.origins import Origin
+from poeproto_h11.own_threads import in_own_thread
 from poeproto_h11.racing import Address, connect_first
-from poeproto_h11.streams import ByteStream, Connector, failure_reason, readable_now
+from poeproto_h11.streams import FAILURES, ByteStream, Connector, failure_reason, readable_now
+from poeproto_h11.timeouts import is_deadline
 from poeproto_h11.tls import secure, system_trust, time_left
 
 T = TypeVar("T")
@@ -56,9 +57,9 @@ class SocketConnector:
         try:
             stream = SocketStream(connect_first(_resolve(origin, end), end))
             return stream if context is None else await secure(stream, context, origin.host, end - time.monotonic())
-        except TimeoutError:
-            raise
-        except (OSError, UnicodeError, ConnectionLost) as exc:
+        except FAILURES as exc:
+            if is_deadline(exc):
+                raise
             raise ConnectFailed(f"no connection to {origin}: {failure_reason(exc)}") from exc
 
     def _tls(self) -> ssl.SSLContext:
@@ -79,16 +80,9 @@ def _resolve(origin: Origin, end: float) -> Addresses:
         )
     except socket.gaierror:
         pass  # a name
-    addresses: Future[Addresses] = Future()
-
-    def look_up() -> None:
-        try:
-            addresses.set_result(socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM))
-        except BaseException as exc:  # noqa: BLE001 - raised by the thread that asked
-            addresses.set_exception(exc)
-
-    threading.Thread(target=look_up, name=f"look up {origin.host}", daemon=True).start()
-    return addresses.result(time_left(end))
+    left = time_left(end)
+    look_up = partial(socket.getaddrinfo, origin.host, origin.port, type=socket.SOCK_STREAM)
+    return in_own_thread(f"look up {origin.host}", look_up).result(left)
 
 
 class SocketStream:
@@ -104,9 +98,9 @@ class SocketStream:
         try:
             self._socket.settimeout(min(timeout, _LONGEST_WAIT))
             return self._socket.recv(_READ_SIZE)
-        except TimeoutError:
-            raise
         except OSError as exc:
+            if is_deadline(exc):
+                raise
             raise ConnectionLost("the connection broke while it was read") from exc
 
     async def send(self, data: bytes, timeout: float) -> None:
@@ -116,9 +110,9 @@ class SocketStream:
         try:
             self._socket.settimeout(min(timeout, _LONGEST_WAIT))
             self._socket.sendall(data)
-        except TimeoutError:
-            raise
         except OSError as exc:
+            if is_deadline(exc):
+                raise
             raise ConnectionLost("the connection broke while it was written") from exc
 
     async def aclose(self) -> None:

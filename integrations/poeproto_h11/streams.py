@@ -11,13 +11,14 @@ import select
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Protocol, cast
 
 import anyio
 import anyio.abc
 
 from poeproto import ConnectFailed, ConnectionLost, LocalProtocolError
 from poeproto_h11.origins import Origin
+from poeproto_h11.timeouts import is_deadline
 from poeproto_h11.tls import secure, system_trust
 
 _READ_SIZE = 64 * 1024
@@ -87,9 +88,9 @@ class AnyioConnector:
                     return await _open(origin.host, origin, context, timeout)
                 end = anyio.current_time() + timeout
                 return await _open_one(await self._resolve(origin), origin, context, end)
-        except TimeoutError:
-            raise
-        except _FAILURES as exc:
+        except FAILURES as exc:
+            if is_deadline(exc):
+                raise
             raise ConnectFailed(f"no connection to {origin}: {failure_reason(exc)}") from exc
 
     def _tls(self) -> ssl.SSLContext:
@@ -98,8 +99,8 @@ class AnyioConnector:
         return self._ssl_context
 
 
-# The last is a peer that goes away within the TLS handshake.
-_FAILURES = (OSError, UnicodeError, ConnectionLost)
+# What connecting raises. The last is a peer that goes away within the TLS handshake.
+FAILURES = (OSError, UnicodeError, ConnectionLost)
 
 
 async def _open_one(addresses: list[str], origin: Origin, context: ssl.SSLContext | None, end: float) -> ByteStream:
@@ -111,7 +112,7 @@ async def _open_one(addresses: list[str], origin: Origin, context: ssl.SSLContex
         try:
             with anyio.fail_after(share):
                 return await _open(address, origin, context, share)
-        except _FAILURES as exc:
+        except FAILURES as exc:
             failure = exc
     raise failure or OSError("the name has no address")
 
@@ -133,16 +134,21 @@ def readable_now(connection: socket.socket) -> bool:
 
 def failure_reason(exc: BaseException) -> str:
     """Why there is no connection, in the system's words."""
-    # anyio says "all attempts failed", and keeps what the last one met as the cause.
+    # anyio says "all attempts failed", and keeps what they met as the cause: for several, in the order they failed.
     cause = exc.__cause__ or exc
+    if isinstance(cause, BaseExceptionGroup):
+        cause = cast("BaseExceptionGroup[BaseException]", cause).exceptions[-1]
     if isinstance(cause, ssl.SSLEOFError):
         return "the peer closed it"
     if isinstance(cause, ssl.SSLError):
         if cause.reason == "WRONG_VERSION_NUMBER":
             return "what answers there does not speak TLS"
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not accepted: {cause.verify_message}"
         return str(cause)
-    if isinstance(cause, OSError) and cause.errno and cause.errno > 0:
-        return os.strerror(cause.errno)
+    if isinstance(cause, OSError) and cause.errno:
+        # Negative numbers are name resolution's.
+        return os.strerror(cause.errno) if cause.errno > 0 else cause.strerror or str(cause)
     return str(cause) or "the peer closed it"
 
 
@@ -151,18 +157,23 @@ class AnyioStream:
 
     def __init__(self, stream: anyio.abc.ByteStream) -> None:
         self._stream = stream
+        # Looked up here: to do so asks the system for the peer's address, each time.
+        self._socket: socket.socket | None = stream.extra(anyio.abc.SocketAttribute.raw_socket, None)
+        self._read_ahead = False  # whether the loop may hold more than it has given, which the socket does not show
 
     async def receive(self, timeout: float) -> bytes:
         """Some bytes; none at the end."""
         try:
             with anyio.fail_after(timeout):
-                return await self._stream.receive(_READ_SIZE)
+                data = await self._stream.receive(_READ_SIZE)
         except anyio.EndOfStream:
             return b""
         except anyio.BusyResourceError as exc:
             raise LocalProtocolError("two tasks read one reply") from exc
         except (anyio.BrokenResourceError, anyio.ClosedResourceError) as exc:
             raise ConnectionLost("the connection broke while it was read") from exc
+        self._read_ahead = len(data) == _READ_SIZE
+        return data
 
     async def send(self, data: bytes, timeout: float) -> None:
         """Send all of them."""
@@ -180,8 +191,9 @@ class AnyioStream:
 
     def is_quiet(self) -> bool:
         """Whether there is nothing to read."""
-        raw = self._stream.extra(anyio.abc.SocketAttribute.raw_socket, None)
-        return raw is not None and raw.fileno() >= 0 and not readable_now(raw)
+        if self._socket is None or self._socket.fileno() < 0 or self._read_ahead:
+            return False
+        return not readable_now(self._socket)
 
     async def is_answering(self) -> bool:
         """Whether the peer has said something."""

@@ -30,3 +30,8 @@ class Timeouts:
         for name, value in attrs.asdict(self).items():
             if not value > 0:
                 raise ValueError(f"Timeouts.{name} must be positive, got {value!r}")
+
+
+def is_deadline(exc: BaseException) -> bool:
+    """Whether a deadline of ours has passed. The system gives up by itself, too, which is a failure like others."""
+    return isinstance(exc, TimeoutError) and exc.errno is None

@@ -73,10 +73,13 @@ class TlsStream:
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
         self._early = b""  # what was decrypted to see whether there is anything
+        self._cut_off = False  # whether TLS was interrupted while it said something, so that the peer may lack some
 
     async def handshake(self, timeout: float) -> None:
         """Agree on keys, and check the certificate."""
-        await self._do(self._tls.do_handshake, timeout)
+        end = time.monotonic() + timeout
+        await self._do(self._tls.do_handshake, end)
+        await self._flush(end)
 
     async def receive(self, timeout: float) -> bytes:
         """Some bytes; none at the end."""
@@ -84,22 +87,25 @@ class TlsStream:
             data, self._early = self._early, b""
             return data
         try:
-            return await self._do(partial(self._tls.read, _READ_SIZE), timeout)
+            # What TLS says to that goes out with the next operation: a flush here could fail, and lose what was read.
+            # https://www.rfc-editor.org/rfc/rfc8446#section-4.6.3 has new keys follow "prior to sending" more data.
+            return await self._do(partial(self._tls.read, _READ_SIZE), time.monotonic() + timeout)
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
             # HTTP says itself where a body ends, and many servers leave out the end of TLS.
             return b""
         except ssl.SSLError as exc:
-            raise ConnectionLost("the connection broke while it was read") from exc
+            raise ConnectionLost(f"the connection broke while it was read: {exc}") from exc
 
     async def send(self, data: bytes, timeout: float) -> None:
         """Send all of them."""
+        end = time.monotonic() + timeout
         view = memoryview(data)
         try:
-            while view:
-                written = await self._do(partial(self._tls.write, view), timeout)
-                view = view[written:]
+            while view:  # OpenSSL takes a record of it at a time
+                view = view[await self._do(partial(self._tls.write, view), end) :]
+            await self._flush(end)
         except ssl.SSLError as exc:
-            raise ConnectionLost("the connection broke while it was written") from exc
+            raise ConnectionLost(f"the connection broke while it was written: {exc}") from exc
 
     async def aclose(self) -> None:
         """Close at once."""
@@ -107,7 +113,7 @@ class TlsStream:
 
     def is_quiet(self) -> bool:
         """Whether there is nothing to read."""
-        return self._nothing_decrypted() and self._stream.is_quiet()
+        return not self._cut_off and self._nothing_decrypted() and self._stream.is_quiet()
 
     async def is_answering(self) -> bool:
         """Whether the peer has something to say. What is TLS's own, new session tickets for one, is no answer."""
@@ -131,12 +137,11 @@ class TlsStream:
             pass
         return False  # bytes, an end, or a fault
 
-    async def _do(self, operation: Callable[[], T], timeout: float) -> T:
+    async def _do(self, operation: Callable[[], T], end: float) -> T:
         """What the operation returns, once TLS has had what it needs of the peer for it."""
-        end = time.monotonic() + timeout
         while True:
             try:
-                result = operation()
+                return operation()
             except ssl.SSLWantReadError:
                 await self._flush(end)
                 await self._take_in(time_left(end))
@@ -144,9 +149,6 @@ class TlsStream:
                 with suppress(ConnectionLost, TimeoutError):
                     await self._flush(end)  # TLS tells the peer what is wrong
                 raise
-            else:
-                await self._flush(end)
-                return result
 
     async def _take_in(self, timeout: float) -> None:
         data = await self._stream.receive(timeout)
@@ -157,4 +159,7 @@ class TlsStream:
 
     async def _flush(self, end: float) -> None:
         if self._outgoing.pending:
-            await self._stream.send(self._outgoing.read(), time_left(end))
+            left = time_left(end)
+            self._cut_off = True
+            await self._stream.send(self._outgoing.read(), left)
+            self._cut_off = False

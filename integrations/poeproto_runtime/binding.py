@@ -30,7 +30,8 @@ def listen(bind: str) -> socket.socket:
         listener = socket.create_server((host, int(port)), family=family, backlog=BACKLOG)
     except OSError as exc:
         # The system's words alone: socket's own repeat the address. Negative numbers are name resolution's.
-        reason = os.strerror(exc.errno) if exc.errno and exc.errno > 0 else exc.strerror or str(exc)
+        words = os.strerror(exc.errno) if exc.errno and exc.errno > 0 else exc.strerror or str(exc)
+        reason = words.partition(" (while attempting to bind")[0]
         raise OSError(exc.errno, f"cannot listen on {bind}: {reason}") from exc
     # Connections inherit it. asyncio sets it only where a socket says by itself that it is TCP's, which this one does
     # not; and without it a second small event waits until the peer has acknowledged the first, for 40 ms or more.

@@ -18,7 +18,6 @@ from poeproto import (
     File,
     Limits,
     LocalProtocolError,
-    Message,
     Meta,
     QueryRequest,
     ReplyFold,
@@ -35,15 +34,13 @@ from poeproto_runtime.fetching import fetch
 from poeproto_runtime.other_bots import OtherBotsReply
 from poeproto_runtime.outgoing import Outgoing
 from poeproto_runtime.outside import Outside
+from poeproto_runtime.passing_on import MetaPassedOn, passed_on
 from poeproto_runtime.routes import Route
 from poeproto_runtime.tool_running import ToolRunner
 
 logger = logging.getLogger("poeproto")
 
-# What a query passed on takes over from the request it is made for.
-_IDENTIFIERS = ("user_id", "conversation_id", "message_id", "metadata")
 _ENDED = frozenset({State.FAILED, State.DONE})
-_KEYS = frozenset({"access_key", "api_key"})
 
 
 class RequestCalls:
@@ -80,8 +77,7 @@ class RequestCalls:
         self._asking: anyio.Lock | None = None  # like the next, made when there is a call: most replies make none
         self._runs: set[FlowRun[ReplyFold]] | None = None
         self._uploading = 0
-        self._meta_taken = False
-        self._meta_passed_on: Meta | None = None
+        self._meta: MetaPassedOn | None = None
         self._closed = False
 
     def end(self) -> bool:
@@ -123,7 +119,7 @@ class RequestCalls:
             outgoing = self._out()
             url = outgoing.bot_url(bot_name)
             (await self._budget_for(bot_name, context)).spend(bot_name)
-            return self._keep(outgoing.query_run(url, self._passed_on(request), self._route.access_key, fold))
+            return self._keep(outgoing.query_run(url, passed_on(request, self._request), self._route.access_key, fold))
 
         return OtherBotsReply(begin, self._forget, self._takes_meta)
 
@@ -144,7 +140,7 @@ class RequestCalls:
             outgoing = self._out()
             url = outgoing.bot_url(bot_name)
             budget = await self._budget_for(bot_name, context)
-            asked, key = self._passed_on(request), self._route.access_key
+            asked, key = passed_on(request, self._request), self._route.access_key
             return self._keep(
                 outgoing.tool_rounds_run(url, asked, offered, runner, key, fold, bot_name=bot_name, budget=budget)
             )
@@ -167,37 +163,15 @@ class RequestCalls:
                 self._budget.declare(await declared.ask(context))
             return self._budget
 
-    def _passed_on(self, request: QueryRequest | str) -> QueryRequest:
-        if isinstance(request, str):
-            request = QueryRequest([Message("user", request)])
-        changes: dict[str, object] = {}
-        if self._request is not None and self._request is not request:
-            empty = [name for name in _IDENTIFIERS if not getattr(request, name)]
-            changes = {name: getattr(self._request, name) for name in empty}
-        if _KEYS & request.extra.keys():
-            changes["extra"] = {name: value for name, value in request.extra.items() if name not in _KEYS}
-        return attrs.evolve(request, **changes) if changes else request
-
     def _takes_meta(self, meta: Meta) -> bool:
-        """Whether the reply can begin with this `Meta` still; only the first that comes is taken."""
-        first = not self._meta_taken and self._can_begin()
-        self._meta_taken = True
-        if first:
-            self._meta_passed_on = meta
-        return first
+        if self._meta is not None:
+            return False  # only the first that comes is taken
+        self._meta = MetaPassedOn(self._exchange, meta)
+        return self._meta.is_taken
 
     def was_overtaken(self, event: object) -> bool:
-        """Whether that `Meta` was taken from another bot, and the reply has begun since without it.
-
-        Between the two, a bot that merges replies as they arrive may have sent another one's text.
-        """
-        if event is not self._meta_passed_on:
-            return False
-        self._meta_passed_on = None  # sent twice, it is out of order like others
-        return not self._can_begin()
-
-    def _can_begin(self) -> bool:
-        return self._exchange is not None and self._exchange.our_state is State.OPENED
+        """Whether that `Meta` was taken from another bot, and the reply has begun since without it."""
+        return self._meta is not None and self._meta.was_overtaken(event)
 
     # --- files
 

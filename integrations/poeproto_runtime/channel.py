@@ -11,11 +11,21 @@ class PeerGone(TransportError):
     """The peer has gone while the request was being read or answered. Nobody is left to be told."""
 
 
+class ChannelFailed(Exception):
+    """A write raised what no `Channel` may raise: a fault of the integration, or of the server beneath, as its cause
+    tells. It is told apart from the failures of bots, in whose task writes are made.
+    """
+
+
 class Channel(Protocol):
     """One HTTP request and its response, as an integration hands them over.
 
     All but `receive` and `departed` write; the runtime never calls two of them at once. Any of them may raise
     `PeerGone`, and none may raise another library's exception.
+
+    A `send` may be cancelled by a scope of the bot's own, from within which it yields, and be followed by `finish`. If
+    by then it has taken all of its data, or nothing, the reply can still end in order; where it may have taken a part,
+    `finish` raises `PeerGone`.
     """
 
     async def receive(self) -> bytes | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from operator import length_hint
 from typing import Any, Generic, TypeVar
@@ -27,6 +28,8 @@ from poeproto import (
 from poeproto_runtime.transport import IncomingResponse, Transport, TransportCall
 
 R = TypeVar("R")
+
+_run_through = deque[Any](maxlen=0).extend
 
 RunToolCalls = Callable[[list[ToolCall]], Awaitable[list[ToolResult]]]
 
@@ -107,6 +110,10 @@ class FlowRun(Generic[R]):
         self.ready = iter(effect)
         self._ended = isinstance(effect.events[-1], Done | Error)
         self._effect, self._resume = None, self._flow.__next__
+
+    def pass_over(self) -> None:
+        """Take all that is ready, for those who look at the fold alone."""
+        _run_through(self.ready)
 
     async def run(self) -> R:
         """Drive the flow to its end, passing over what it delivers, and return what it returns.

@@ -77,8 +77,7 @@ class Outgoing:
 
     def url_of(self, bot: str) -> str:
         """The URL of a bot that is given by its name on Poe, or by its URL."""
-        with _as_ours():
-            return bot if "://" in bot else self.endpoints.bot(bot)
+        return bot if "://" in bot else self.bot_url(bot)
 
     def bot_url(self, bot_name: str) -> str:
         """The URL of the bot of that name on Poe, whatever it looks like."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import anyio
 
 from poeproto import ResponseHead
-from poeproto_runtime.channel import Channel, PeerGone
+from poeproto_runtime.channel import Channel, ChannelFailed, PeerGone
 
 _NOT_READING = "the peer does not read what it is sent"
 
@@ -43,11 +43,12 @@ class Outlet:
         taken: how many bytes were given to the channel.
         writes: how many writes were begun.
         writing: whether one is under way.
+        broken: whether one failed or was cancelled, so that nobody knows whether the peer gets what it was to bring.
+        cut_short: whether it was a `flush` that was cancelled, which can be passed over.
         closed: whether the end of the stream has been written, or is being written.
     """
 
     __slots__ = (
-        "_broken",
         "_channel",
         "_gathered",
         "_limit",
@@ -56,7 +57,9 @@ class Outlet:
         "_staying",
         "_wake",
         "_written",
+        "broken",
         "closed",
+        "cut_short",
         "taken",
         "writes",
         "writing",
@@ -68,10 +71,11 @@ class Outlet:
         self.taken = 0
         self.writes = 0
         self.writing = False
+        self.broken = False
+        self.cut_short = False
         self.closed = False
         self._gathered: list[bytes] = []
         self._size = 0
-        self._broken = False
         self._running = False
         self._staying = True
         self._written: anyio.Event | None = None  # where somebody waits for the end of a write
@@ -79,11 +83,13 @@ class Outlet:
 
     async def start(self, head: ResponseHead) -> None:
         """Write the head, which is a write like others: nothing comes between, and it takes no longer."""
-        self.writing = self._broken = True
+        self.writing = True
         self.writes += 1
         try:
             await self._channel.start(head)
-            self._broken = False
+        except BaseException:
+            self.broken = True
+            raise
         finally:
             self._end_write()
 
@@ -108,7 +114,7 @@ class Outlet:
             staying: whether the task is to stay for what comes next. To start one takes longer than to wake it, and one
                 that waits takes memory.
         """
-        if not self._gathered or self.writing:
+        if not self._gathered or self.writing or self.broken:
             return False
         self._staying = staying
         if self._wake is not None:
@@ -121,6 +127,10 @@ class Outlet:
     async def flush(self) -> None:
         """Write what has gathered from this task. While the other one writes, wait only if there is too much already:
         it will find what was put here when it is done.
+
+        Raises:
+            PeerGone: as the channel does.
+            ChannelFailed: when the channel raises another exception.
         """
         while self.writing:
             if self._size < self._limit:
@@ -128,24 +138,39 @@ class Outlet:
             await self._until_written()
         if not self._gathered:
             return
-        self.writing = self._broken = True
+        self.writing = True
         self.writes += 1
         try:
             await self._channel.send(self._take())
-            self._broken = False
+        except Exception as exc:
+            self.broken = True
+            if isinstance(exc, PeerGone):
+                raise
+            raise ChannelFailed("a write failed") from exc
+        except BaseException:
+            self.broken = self.cut_short = True
+            raise
         finally:
             self._end_write()
+
+    def pass_over(self) -> None:
+        """Go on behind a write that was cut short, without what has gathered since: what the peer got of the reply is
+        its beginning then, with no hole in it.
+        """
+        self._gathered.clear()
+        self._size = 0
+        self.broken = self.cut_short = False
 
     async def finish(self, tail: bytes) -> None:
         """Write what has gathered, the tail, and the end of the stream.
 
         Raises:
-            PeerGone: also when an earlier write was cut short by a deadline, since nobody knows how far it came.
+            PeerGone: also when an earlier write failed, or was cut short and not passed over.
         """
         while self.writing:
             await self._until_written()
-        if self._broken:
-            raise PeerGone("a write was cut short, so the stream cannot go on")
+        if self.broken:
+            raise PeerGone("a write failed or was cut short, so the stream cannot go on")
         self.closed = self.writing = True
         self.writes += 1
         self.put(tail)
@@ -158,7 +183,7 @@ class Outlet:
         """Write what is handed over; `hand_over` says when to start this, and when it may end.
 
         Raises:
-            PeerGone: as the channel does.
+            PeerGone, ChannelFailed: as `flush` does.
         """
         try:
             while True:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from poeproto import Event, LocalProtocolError, ReplyFold
 from poeproto_runtime.driving import FlowRun
-
-_run_through = deque[Any](maxlen=0).extend
 
 
 class Reply:
@@ -36,7 +33,7 @@ class Reply:
             RemoteProtocolError, TransportError: as iteration raises them.
         """
         async for _ in self:
-            _run_through(self._run.ready)
+            self._run.pass_over()
         return self.fold.final_text()
 
     async def __aenter__(self) -> Self:

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 import anyio.lowlevel
 
 from poeproto import BotExchange, Done, Error, Event, Meta, Text
-from poeproto._typecheck import NO_EXTRA
 from poeproto_runtime.context import RequestContext
 from poeproto_runtime.observing import Progress
 from poeproto_runtime.outlet import Outlet
@@ -23,6 +22,7 @@ _WIDEST = 6
 _FRAME = 31
 
 _LAST = frozenset({Error, Done})
+_NO_EXTRA = Text("").extra  # which all texts share that have no extra keys
 
 
 class EventSender:
@@ -54,7 +54,7 @@ class EventSender:
             async for event in events:
                 # The texts of a burst, which most events are, and what is asked of each of them, in the fewest steps.
                 text: object = event
-                if type(event) is Text and event.index is None and event.extra is NO_EXTRA:
+                if type(event) is Text and event.index is None and event.extra is _NO_EXTRA:
                     text = event.text
                 if type(text) is str:
                     size += len(text) + _FRAME

@@ -33,6 +33,7 @@ from poeproto_runtime.outlet import within_send_seconds
 from poeproto_runtime.outside import Outside
 from poeproto_runtime.routes import Route, checked_routes
 from poeproto_runtime.stepping import cancellation_is_ours
+from poeproto_runtime.stopping import AllStreams, Streams
 from poeproto_runtime.streaming import ReplyStream
 from poeproto_runtime.syncing import syncing_settings
 from poeproto_runtime.watching import Watches
@@ -92,8 +93,8 @@ class BotService:
         self.outside = outside
         self._hooks = hooks or Hooks()
         self._sync_settings = sync_settings
-        self._streams: set[ReplyStream] = set()
         self._watches = Watches(min(self.limits.heartbeat_seconds, self.limits.send_seconds))
+        self._streams = AllStreams(lambda: Streams(self._watches.here()))
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -102,6 +103,7 @@ class BotService:
         Only within it, connections for calls are kept from one request to the next: where nobody says when the serving
         ends, they would stay open for ever.
         """
+        self._streams.here().begin()
         if self.outside is None:
             async with self._watches.here().hosted():
                 yield
@@ -116,18 +118,29 @@ class BotService:
             await self.outside.transport.release()
             await self.outside.fetching.release()
 
-    def stop_streams(self) -> None:
-        """End the replies under way with an `error` that allows a retry: the server is about to stop."""
-        for stream in self._streams:
-            stream.stop()
+    def streams(self) -> Streams:
+        """For a server that begins to serve in the running event loop: what it stops its own replies with.
 
-    async def handle(self, head: RequestHead, path: str, channel: Channel) -> None:
+        It passes it with each request, and keeps it until it has ended.
+        """
+        return self._streams.new()
+
+    def stop_streams(self) -> None:
+        """End the replies under way with an `error` that allows a retry, whichever server's: all are about to stop.
+
+        So end the replies to queries that are complete only afterwards, until the serving begins anew. May be called
+        from any thread and in any event loop; what has to be done in another is done there, soon.
+        """
+        self._streams.stop_soon()
+
+    async def handle(self, head: RequestHead, path: str, channel: Channel, streams: Streams | None = None) -> None:
         """Answer one request. Returns when the answer has been sent, or the peer has gone.
 
         Args:
             head: the request's head.
             path: the path to route by, percent-decoded, without what the server or a mount put before it.
             channel: where its body comes from and its answer goes.
+            streams: those of the server that brings it, if that has any of its own.
         """
         if not path.startswith("/"):
             path = head.path  # a target in the absolute form
@@ -143,13 +156,15 @@ class BotService:
             elif head.method in ("GET", "HEAD"):
                 await self._respond(channel, _INDEX, progress)
             else:
-                await self._exchange(head, path, route, channel, progress)
+                await self._exchange(head, path, route, channel, progress, streams or self._streams.here())
         except PeerGone:
             logger.debug("the peer went away before its answer")
         finally:
             progress.end()
 
-    async def _exchange(self, head: RequestHead, path: str, route: Route, channel: Channel, progress: Progress) -> None:
+    async def _exchange(
+        self, head: RequestHead, path: str, route: Route, channel: Channel, progress: Progress, streams: Streams
+    ) -> None:
         exchange = BotExchange(route.accepted_keys, self.limits)
         try:
             exchange.receive_head(head)
@@ -167,12 +182,12 @@ class BotService:
             context = RequestContext(head, route, self.limits, self.outside, request, exchange)
             if route.bot.attachment_templates is not None:
                 request = insert_attachments(request, route.bot.attachment_templates)
-            stream = ReplyStream(route.bot, exchange, channel, context, progress, self._watches.here())
-            self._streams.add(stream)
+            stream = ReplyStream(route.bot, exchange, channel, context, progress, streams.watch)
+            streams.add(stream)
             try:
                 await stream.run(request)
             finally:
-                self._streams.discard(stream)
+                streams.discard(stream)
         else:
             context = RequestContext(head, route, self.limits, self.outside)
             try:

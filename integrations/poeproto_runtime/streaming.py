@@ -12,12 +12,18 @@ import anyio
 
 from poeproto import Bot, BotExchange, Done, Event, LocalProtocolError, QueryRequest, State
 from poeproto_runtime.bot_failures import error_meant_by
-from poeproto_runtime.channel import Channel, PeerGone
+from poeproto_runtime.channel import Channel, ChannelFailed, PeerGone
 from poeproto_runtime.context import RequestContext
 from poeproto_runtime.observing import Progress
 from poeproto_runtime.outlet import Outlet
 from poeproto_runtime.sending import EventSender
-from poeproto_runtime.stepping import as_events, cancellation_is_ours, close_events, has_ended, noticing_suspensions
+from poeproto_runtime.stepping import (
+    as_events,
+    close_events,
+    has_ended,
+    is_cancelled,
+    noticing_suspensions,
+)
 from poeproto_runtime.watching import Watch
 
 logger = logging.getLogger("poeproto")
@@ -84,22 +90,17 @@ class ReplyStream:
 
     async def run(self, request: QueryRequest) -> None:
         """Answer the query; returns when the answer has been sent, or the peer has gone."""
-        try:
-            async with self._tasks:
-                try:
-                    await noticing_suspensions(self._answer(request), self._waits)
-                    self._progress.complete = True
-                except PeerGone:
-                    logger.debug("the peer went away during its reply")
-                finally:
-                    self._progress.events, self._progress.bytes = self._exchange.events, self._outlet.taken
-                    if self._variables is not None:
-                        self._give_up()
-                    await self._context.close(self._progress.id)
-        except* Exception as group:
-            # On trio, what a bot's tasks raise while they are cancelled comes together with the cancellation, and is
-            # told apart from it only here. The peer has gone, so nobody else is left to be told.
-            logger.error("the bot failed while it was cancelled (error id %s)", self._progress.id, exc_info=group)
+        async with self._tasks:
+            try:
+                await noticing_suspensions(self._answer(request), self._waits)
+                self._progress.complete = True
+            except PeerGone:
+                logger.debug("the peer went away during its reply")
+            finally:
+                self._progress.events, self._progress.bytes = self._exchange.events, self._outlet.taken
+                if self._variables is not None:
+                    self._give_up()
+                await self._context.close(self._progress.id)
 
     def stop(self) -> None:
         """Let the bot stop now, and the reply end with an `error` that allows a retry."""
@@ -169,18 +170,30 @@ class ReplyStream:
 
     async def _run_bot(self, request: QueryRequest) -> bytes:
         """Send the bot's events, and return the bytes that end the stream."""
+        if self._stopped:
+            return self._apology("the server stopped before a reply", text=_STOPPED, allow_retry=True)
         self._bot_scope.deadline = anyio.current_time() + self._limits.answer_seconds
         try:
             with self._bot_scope:
                 await self._send_events(request)
-        except PeerGone:
+        except (PeerGone, ChannelFailed):
             raise
-        except asyncio.CancelledError as exc:
-            if cancellation_is_ours():
+        except (asyncio.CancelledError, anyio.get_cancelled_exc_class()) as exc:
+            if isinstance(exc, anyio.get_cancelled_exc_class()) and is_cancelled():
                 raise
-            return self._apology("the bot awaited something that was cancelled", cause=exc)
+            self._mend()
+            return self._apology("the bot was cancelled by itself, or awaited something that was", cause=exc)
         except Exception as exc:  # noqa: BLE001 - a bot is foreign code, and the peer must hear of its end
+            self._mend()
             return self._error_meant_by(exc) or self._apology("the bot failed", cause=exc)
+        except BaseExceptionGroup as group:
+            # On trio, what a bot's tasks raise while they are cancelled comes together with the cancellation. The peer
+            # has gone, so nobody else is left to be told.
+            failures, rest = group.split(Exception)
+            if failures is None or rest is None:
+                raise
+            logger.error("the bot failed while it was cancelled (error id %s)", self._progress.id, exc_info=failures)
+            raise rest from None
         state = self._exchange.our_state
         if self._bot_scope.cancelled_caught:
             if state in (State.FAILED, State.DONE):
@@ -216,6 +229,14 @@ class ReplyStream:
         # entered. For the same reason the deadline is the bot's own: another scope would lie between.
         self._bot_scope.deadline = min(self._bot_scope.deadline, anyio.current_time() + self._limits.cleanup_seconds)
         await close_events(events)
+
+    def _mend(self) -> None:
+        """Let the reply end in order though a write was cut short, if that was done from within a task group or scope
+        that the bot held open around its `yield`. The end is an error, so nothing is taken for complete that is not.
+        """
+        ours = self._bot_scope.cancel_called or is_cancelled()
+        if self._outlet.cut_short and not ours and self._exchange.our_state in _OPEN:
+            self._outlet.pass_over()
 
     def _error_meant_by(self, exc: Exception) -> bytes:
         """The end of a reply whose bot lets another's error pass; nothing for a failure of its own."""

@@ -131,13 +131,20 @@ class Simulator(BotApp):
             ValueError, OSError: when the address is malformed or cannot be bound.
         """
         failure: BaseException | None = None
+        started = False
         async with self, anyio.create_task_group() as tasks:
 
             async def run(*, task_status: anyio.abc.TaskStatus[str]) -> None:
-                await serve(self, bind=bind, task_status=task_status)
+                try:
+                    await serve(self, bind=bind, task_status=task_status)
+                except OSError:
+                    if not started:
+                        raise
+                    # What could not be saved will be tried again when the block ends, which raises if that fails, too.
 
             try:
                 self.address = await tasks.start(run)
+                started = True
                 yield self.address
             except Exception as exc:  # noqa: BLE001 - carried past the task group, which would wrap it
                 failure = exc
@@ -177,7 +184,7 @@ class Simulator(BotApp):
             settings: its settings, if they are not to be fetched when they are first needed.
 
         Raises:
-            ValueError: when there is no name, or the key cannot be sent.
+            ValueError: when there is no name, the URL cannot be used, or the key cannot be sent.
         """
         return self.engine.register(name, bot, access_key=access_key, settings=settings)
 
@@ -307,9 +314,7 @@ class Simulator(BotApp):
         await self._report(bot, "report_reaction", report, details)
 
     async def report_error(self, bot_name: str, message: str, metadata: dict[str, Any] | None = None) -> None:
-        """Tell a bot that something is wrong with an answer of its. After a reply that breaks the protocol this
-        happens by itself.
-        """
+        """Tell a bot that an answer of its is wrong, as happens by itself after one that breaks the protocol."""
         report = ReportErrorRequest(message, metadata or {})
         await self._report(
             self.directory.find(bot_name), "report_error", report, {"message": message, "metadata": metadata or {}}

@@ -9,12 +9,11 @@ nobody answers that question.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
-from poeproto import Attachment, Event, RemoteProtocolError, decode_event
-from poeproto._json import loads
+from poeproto import Attachment, Event, RemoteProtocolError, decode_event, decode_object
 from poeproto_simulator.asgi import Receive, Scope, Send, media_type_of, read_body, respond
 from poeproto_simulator.faults import Fault
 from poeproto_simulator.records import messages_to_json, settings_to_json
@@ -61,15 +60,17 @@ async def answer(
         raise Refused(415, "the body must be application/json")
     if method == "POST":
         try:
-            wire = loads(body)
+            wire = decode_object(body)
         except RemoteProtocolError as exc:
             raise Refused(400, f"the body is not acceptable: {exc}") from exc
         call = path[0] if len(path) == 1 else ""
         _check(call, wire)
         try:
             result = await _CALLS[call](simulator, wire)
-        except (KeyError, TypeError, ValueError) as exc:
-            raise Refused(400, f"the body is not what this call takes: {exc!r}") from exc
+        except KeyError as exc:
+            raise Refused(400, f"{exc.args[0]}: missing") from exc
+        except (TypeError, ValueError) as exc:
+            raise Refused(400, f"the body is not what this call takes: {exc}") from exc
     elif (method, path) == ("GET", ("state",)):
         result = state_of(simulator.engine) | {"faults": simulator.faults.as_json()}
     elif (method, path) == ("GET", ("log",)):
@@ -100,9 +101,12 @@ async def _bots(simulator: Simulator, wire: dict[str, Any]) -> dict[str, Any]:
     return {"name": simulator.register(wire.pop("name"), bot, **wire).name}
 
 
-def _event(wire: dict[str, Any]) -> Event:
+def _event(wire: Any) -> Event:
+    if not isinstance(wire, dict):
+        raise TypeError(f"each of the events is an object with event and data, and not {json.dumps(wire)}")
     try:
-        return decode_event(wire["event"], json.dumps(wire.get("data", {})))
+        record = cast("dict[str, Any]", wire)
+        return decode_event(record["event"], json.dumps(record.get("data", {})))
     except RemoteProtocolError as exc:
         raise ValueError(str(exc)) from exc
 
@@ -138,7 +142,11 @@ async def _faults(simulator: Simulator, wire: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _expiries(simulator: Simulator, wire: dict[str, Any]) -> dict[str, Any]:
-    simulator.files.expire(wire.pop("url"), **wire)
+    url = wire.pop("url")
+    try:
+        simulator.files.expire(url, **wire)
+    except KeyError as exc:
+        raise Refused(404, "there is no such file") from exc
     return {}
 
 

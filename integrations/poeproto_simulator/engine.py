@@ -16,7 +16,9 @@ from poeproto import (
     Attachment,
     Bot,
     Error,
+    InvalidValue,
     Limits,
+    LocalProtocolError,
     Message,
     PoeprotoError,
     QueryRequest,
@@ -26,6 +28,7 @@ from poeproto import (
     User,
     make_identifier,
 )
+from poeproto_h11.origins import split_url
 from poeproto_simulator.callers import Callers
 from poeproto_simulator.ledger import Ledger
 from poeproto_simulator.opinions import Opinions
@@ -143,9 +146,14 @@ class Poe:
             settings: its settings, if they are not to be fetched.
 
         Raises:
-            ValueError: when there is no name, or the key cannot be sent.
+            ValueError: when there is no name, the URL cannot be used, or the key cannot be sent.
         """
         url, inside = (bot, None) if isinstance(bot, str) else (None, bot)
+        if url is not None:
+            try:
+                split_url(url)
+            except LocalProtocolError as exc:  # to a client, a bot without one would be a bot on Poe
+                raise InvalidValue(str(exc)) from None
         made_up = self.bots.get(name)
         if settings is None and made_up is not None and made_up.made_up:
             settings = made_up.settings  # pushed by the bot when it started, before it was known here

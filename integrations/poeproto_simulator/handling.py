@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from typing import TYPE_CHECKING
 
 from poeproto_simulator.asgi import CallerGone, Message, Receive, Scope, Send, raw_path_of, read_until_end, respond
 from poeproto_simulator.faults import Fault
-from poeproto_simulator.refusals import Refused, json_response
+from poeproto_simulator.refusals import Refused
 from poeproto_simulator.routes import answer, bot_queried
 
 if TYPE_CHECKING:
     from poeproto_simulator.app import Simulator
 
 logger = logging.getLogger("poeproto")
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 async def handle(simulator: Simulator, scope: Scope, receive: Receive, send: Send) -> None:
@@ -23,7 +26,10 @@ async def handle(simulator: Simulator, scope: Scope, receive: Receive, send: Sen
     async def noting(message: Message) -> None:
         nonlocal begun
         begun = True
-        await sending(message)
+        try:
+            await sending(message)
+        except OSError as exc:  # the way ASGI has it
+            raise CallerGone("the caller left before its answer was complete") from exc
 
     sending, send = send, noting
     try:
@@ -41,10 +47,16 @@ async def handle(simulator: Simulator, scope: Scope, receive: Receive, send: Sen
     except CallerGone:
         logger.debug("the caller has gone")
     except OSError as exc:
-        # A full disk, most often. It will go on, and the caller who has had an answer need not know.
-        logger.error("the simulator could not keep what it was told: %s", exc)
+        # It will go on, and the caller who has had an answer need not know.
+        logger.error("the simulator could not use its storage: %s", exc)
         if not begun:
-            await respond(send, json_response({"error": "the simulator could not keep this"}, 507))
+            await respond(send, _storage_refusal(exc).as_json())
+
+
+def _storage_refusal(failure: OSError) -> Refused:
+    if failure.errno in _FULL:
+        return Refused(507, "the simulator's disk is full")
+    return Refused(500, "the simulator could not use its storage; its log says why")
 
 
 def _fault_for(simulator: Simulator, scope: Scope) -> Fault | None:

@@ -13,13 +13,13 @@ from poeproto import (
     PoeprotoError,
     QueryRequest,
     RemoteProtocolError,
+    decode_object,
     decode_request,
     decode_settings,
     encode_request,
     encode_settings,
     encode_sse,
 )
-from poeproto._json import loads
 from poeproto_simulator import control
 from poeproto_simulator.asgi import (
     Receive,
@@ -181,7 +181,7 @@ async def change_settings(simulator: Simulator, call: str, name: str, key: str, 
 def pay(simulator: Simulator, call: str, bot_query_id: str, body: bytes) -> HttpResponse:
     """Answer ``POST /bot/cost/{bot_query_id}/authorize`` or ``.../capture``."""
     try:
-        wire = loads(body)
+        wire = decode_object(body)
         status = simulator.engine.ledger.pay(call, bot_query_id, cost_items(wire), str(wire.get("access_key") or ""))
     except RemoteProtocolError as exc:
         return Refused(400, str(exc)).as_event()

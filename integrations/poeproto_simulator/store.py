@@ -6,6 +6,7 @@ will do so again. The records hold the keys of users and bots as they are.
 
 from __future__ import annotations
 
+import errno
 import json
 import sqlite3
 from collections.abc import Callable, Iterable
@@ -54,7 +55,8 @@ class Database:
         path: the file; it is made if there is none. It is looked at here and now, so that a mistake shows before
             anything is served.
 
-    Every method, and the constructor, raises `OSError` when the file is no database, or cannot be read or written.
+    Every method, and the constructor, raises `OSError` when the file is no database, or cannot be read or written; its
+    `errno` is ``ENOSPC`` when the disk is full.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -87,7 +89,10 @@ class Database:
             return function()
         except sqlite3.Error as exc:
             self._close()
-            raise OSError(f"the database {self._path} cannot be used: {exc}") from exc
+            failure = OSError(f"the database {self._path} cannot be used: {exc}")
+            if getattr(exc, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:  # not all errors come from SQLite
+                failure.errno = errno.ENOSPC
+            raise failure from exc
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:

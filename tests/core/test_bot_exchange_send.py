@@ -159,6 +159,16 @@ def test_only_strings_are_texts(wrong: Any) -> None:
     assert exchange.send_texts(["a"]) == A_RECORD
 
 
+@pytest.mark.parametrize("end", [[], [Error()], [Text("a"), Done()]], ids=["not begun", "failed", "done"])
+def test_texts_are_refused_where_one_would_be(end: list[Event]) -> None:
+    exchange = begun() if end else BotExchange(None)
+    for event in end:
+        exchange.send(event)
+    for send in (lambda: exchange.send(Text("a")), lambda: exchange.send_texts(["a", "b"])):
+        with pytest.raises(LocalProtocolError, match="Text is out of order: " + exchange.our_state.value):
+            send()
+
+
 def test_what_is_left_is_counted_down() -> None:
     exchange = begun(Limits(events=10, text_length=100))
     assert (exchange.events_left, exchange.text_left) == (10, 100)

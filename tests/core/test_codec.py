@@ -45,6 +45,7 @@ from poeproto import (
     UnknownRequest,
     User,
     decode_event,
+    decode_object,
     decode_request,
     decode_settings,
     encode_event,
@@ -292,3 +293,12 @@ def test_a_payload_is_read_or_refused(name: str, wire: dict[str, Any]) -> None:
         event = decode_event(name, json.dumps(wire))
         (record,) = SSEDecoder().receive_data(encode_event(event))
         assert decode_event(record.event, record.data) == event
+
+
+def test_any_object_is_read_by_the_same_rules() -> None:
+    assert decode_object(b'{"a": ["\\ud83d", 1e3]}') == {"a": ["\ud83d", 1000.0]}
+    assert decode_object("{}") == {}
+    deep = b'{"a":' + b"[" * 200 + b"]" * 200 + b"}"
+    for refused in (b"[]", b"NaN", b'{"a": 1e999}', b'{"a": Infinity}', b"\xff", b"", deep):
+        with pytest.raises(RemoteProtocolError):
+            decode_object(refused)

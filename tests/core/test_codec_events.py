@@ -32,6 +32,7 @@ from poeproto import (
 )
 from poeproto._mirrors import reader
 from poeproto._structure import structure
+from poeproto.codec import encode_text, encode_texts
 from poeproto.events import EVENT_CLASSES
 
 TEXTS: list[tuple[str, type[Text | ReplaceResponse | SuggestedReply]]] = [
@@ -115,7 +116,7 @@ def test_another_value_is_no_index_and_is_not_lost(name: str, index: object) -> 
 def test_an_index_beyond_what_readers_tell_apart_is_not_written(name: str) -> None:
     event = decode_event(name, json.dumps(SMALLEST[name][0]))
     for index in (2**53, -(2**53)):
-        with pytest.raises(LocalProtocolError, match=r"index is beyond 9007199254740991$"):
+        with pytest.raises(LocalProtocolError, match=rf"^{type(event).__name__}\.index is beyond 9007199254740991$"):
             encode_event(attrs.evolve(event, index=index))
 
 
@@ -316,7 +317,7 @@ def test_sending_checks_what_constructing_did_not(cls: type[Any], arguments: dic
 
 @pytest.mark.parametrize("value", ["Hello", None, {"text": "x"}, Message("bot", "x"), Text])
 def test_what_is_no_event_is_refused(value: Any) -> None:
-    with pytest.raises(LocalProtocolError, match="is not an event"):
+    with pytest.raises(LocalProtocolError, match=f"^{type(value).__name__} is not an event"):
         encode_event(value)
 
 
@@ -356,6 +357,12 @@ def test_the_short_way_of_a_text_says_the_same_as_the_long_way(text: str, cls: t
     assert long == short.replace(b"}\n\n", b',"a":1}\n\n')
     assert short.count(b"\n") == 3
     assert b"\r" not in short
+
+
+@given(st.lists(st.text(st.characters())))
+def test_texts_without_anything_more_are_written_as_events_are(texts: list[str]) -> None:
+    assert [encode_text(text) for text in texts] == [encode_event(Text(text)) for text in texts]
+    assert encode_texts(texts) == b"".join(map(encode_text, texts))
 
 
 @pytest.mark.parametrize(

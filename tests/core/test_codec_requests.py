@@ -148,6 +148,14 @@ def test_keys_in_a_body_are_dropped(kind: str, key: str) -> None:
     assert b"not-a-real-key" not in encode_request(request)
 
 
+@of_each_type
+@pytest.mark.parametrize("key", ["access_key", "api_key"])
+def test_keys_are_not_passed_on(kind: str, key: str) -> None:
+    request = attrs.evolve(decode_request(body(kind)), extra={key: "not-a-real-key", "other": 1})
+    assert decode_request(encode_request(request)).extra == {"other": 1}
+    assert b"not-a-real-key" not in encode_request(request)
+
+
 def test_what_a_user_wrote_is_no_key() -> None:
     assert query(extra_params={"api_key": "x"}).extra_params == {"api_key": "x"}
 
@@ -173,7 +181,7 @@ def test_an_unknown_request_keeps_everything() -> None:
 
 @pytest.mark.parametrize("document", ["{}", '{"type": null}', '{"type": 5}', '{"type": ["query"]}', '{"query": []}'])
 def test_a_request_without_a_type_is_refused(document: str) -> None:
-    with pytest.raises(RemoteProtocolError) as caught:
+    with pytest.raises(RemoteProtocolError, match="missing") as caught:
         decode_request(document)
     assert caught.value.path == "type"
 

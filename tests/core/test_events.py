@@ -18,6 +18,7 @@ from poeproto import (
     SuggestedReply,
     Text,
     UnknownEvent,
+    decode_event,
 )
 from poeproto.events import EVENT_CLASSES
 
@@ -99,3 +100,9 @@ def test_an_unknown_event_has_no_index_of_its_own() -> None:
 def test_flat_events_may_be_keys() -> None:
     assert len({Text("a"), Text("a"), Text("b"), Done(), Text("a", extra={"later": 1})}) == 4
     assert hash(Text("a")) == hash(Text("a", extra={"later": 1}))
+
+
+def test_events_without_extra_keys_share_one_empty_mapping() -> None:
+    read = decode_event("text", '{"text": "a"}')
+    assert isinstance(read, Text)
+    assert Text("a").extra is Text("b", index=1).extra is Done().extra is read.extra

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from poeproto import (
     CostItem,
     DeadlineExceeded,
     File,
+    Flow,
     HttpRequest,
     HttpResponse,
     IncompleteReply,
@@ -35,6 +38,7 @@ from poeproto import (
     upload_by_url_request,
     upload_flow,
 )
+from poeproto.flows import Attempts
 from poeproto.refusals import refusal
 from poeproto.testing import TEST_ACCESS_KEY, FlowDriver, ResponseInParts, bytewise
 
@@ -82,6 +86,11 @@ def test_a_policy_that_makes_no_sense_is_refused(policy: dict[str, Any], message
     with pytest.raises(ValueError) as caught:
         RetryPolicy(**policy)
     assert str(caught.value) == message
+
+
+def test_a_policy_may_wait_for_nothing() -> None:
+    policy = RetryPolicy(delay=0, longest_wait=0)
+    assert policy.wait_before_retry(ConnectFailed("no"), 1) == 0
 
 
 @pytest.mark.parametrize("policy", [{"attempts": "3"}, {"attempts": True}, {"delay": "1"}, {"failures": 1}])
@@ -153,6 +162,25 @@ def test_a_connection_that_was_lost_is_given_up_before_another_try() -> None:
     assert driver.closed == 1
 
 
+def test_what_has_not_begun_is_not_given_up() -> None:
+    for failures, closed in (([ConnectFailed("no")], 0), ([[ConnectionLost("cut")], ConnectFailed("no")], 1)):
+        driver = FlowDriver([*failures, HttpResponse(200)])
+        driver.run(call_flow(HttpRequest("POST", URL), retry=ALWAYS))
+        assert driver.closed == closed
+
+
+def test_of_a_refusal_no_more_is_waited_for_than_its_start() -> None:
+    def start_of_refusal() -> Flow[bytes]:
+        attempts = Attempts(None)
+        yield from attempts.send(HttpRequest("POST", URL))
+        return (yield from attempts.receive_start(3))
+
+    for parts in ([b"abc", b"d"], [b"ab", b"cd", b"e"]):
+        left = iter(parts)
+        assert FlowDriver([ResponseInParts(ResponseHead(500), left)]).run(start_of_refusal()) == b"abc"
+        assert len(list(left)) == 1
+
+
 @pytest.mark.parametrize("failure", [BUSY, ConnectFailed("no")])
 def test_without_time_for_another_try_the_first_counts(failure: HttpResponse | PoeprotoError) -> None:
     driver = FlowDriver([failure, HttpResponse(200)], longest_wait=0.4)
@@ -165,10 +193,13 @@ def test_without_time_for_another_try_the_first_counts(failure: HttpResponse | P
 
 
 def test_an_answer_has_a_bound() -> None:
-    with pytest.raises(LimitExceeded) as caught:
-        FlowDriver([HttpResponse(200, [], b"x" * 11)]).run(
-            call_flow(HttpRequest("POST", URL), limits=Limits(answer_size=10))
-        )
+    def answered(size: int) -> HttpResponse:
+        flow = call_flow(HttpRequest("POST", URL), limits=Limits(answer_size=10))
+        return FlowDriver([HttpResponse(200, [], b"x" * size)]).run(flow)
+
+    assert answered(10).body == b"x" * 10
+    with pytest.raises(LimitExceeded, match="10 bytes") as caught:
+        answered(11)
     assert caught.value.limit == "answer_size"
 
 
@@ -254,3 +285,40 @@ def test_a_cost_that_may_have_been_charged_is_not_asked_for_again(
         request = capture_cost_request(CostItem(5), bot_query_id="q", access_key=TEST_ACCESS_KEY)
         driver.run(cost_flow(request, access_key=TEST_ACCESS_KEY))
     assert driver.waits == []
+
+
+# --- what each of them is given
+
+EACH = pytest.mark.parametrize(
+    "make",
+    [partial(call_flow, UPLOAD), partial(upload_flow, UPLOAD, name="a.png", access_key=TEST_ACCESS_KEY),
+     partial(cost_flow, COST, access_key=TEST_ACCESS_KEY)],
+    ids=["call", "upload", "cost"],
+)  # fmt: skip
+
+
+@EACH
+@pytest.mark.parametrize("attempts", [1, 3])
+def test_a_call_is_tried_as_often_as_it_is_to_be(make: Callable[..., Flow[object]], attempts: int) -> None:
+    driver = FlowDriver([ConnectFailed("no")] * 3)
+    with pytest.raises(ConnectFailed):
+        driver.run(make(retry=RetryPolicy(attempts=attempts)))
+    assert len(driver.requests) == attempts
+
+
+@EACH
+def test_the_limits_of_a_call_hold_for_its_answer(make: Callable[..., Flow[object]]) -> None:
+    long = HttpResponse(200, STREAM, b"data: " + b"x" * 100)
+    with pytest.raises(LimitExceeded):
+        FlowDriver([long]).run(make(limits=Limits(answer_size=50, event_size=50)))
+
+
+def test_of_a_refused_upload_or_cost_as_much_is_kept_as_the_limits_say() -> None:
+    limits, refused = Limits(refusal_body=3), HttpResponse(500, [], b"x" * 100)
+    for flow in (
+        upload_flow(UPLOAD, name="a.png", access_key=TEST_ACCESS_KEY, limits=limits),
+        cost_flow(COST, access_key=TEST_ACCESS_KEY, limits=limits),
+    ):
+        with pytest.raises(RequestRefused) as caught:
+            FlowDriver([refused]).run(flow)
+        assert caught.value.body_start == b"xxx"

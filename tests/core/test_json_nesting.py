@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from poeproto import LocalProtocolError, RemoteProtocolError
-from poeproto._json import _loads_with_care, dumps, loads
+from poeproto._json import _decode_shallow, _loads_with_care, dumps, loads
+
+from .vectors import Case, cases, name_of
 
 
 @pytest.mark.parametrize("bottom", ["x", "\ud83d"], ids=["without a surrogate", "with a surrogate"])
@@ -54,6 +56,12 @@ def test_what_is_shallow_is_read_like_what_is_deep(nest: str, levels: int, botto
     opening, closing, _ = NESTS[nest]
     text = '{"a":' + opening * levels + bottom + closing * levels + "}"
     assert repr(loads(text)) == repr(loads(text.encode())) == repr(_loads_with_care(text)) == repr(json.loads(text))
+
+
+@pytest.mark.parametrize("case", cases("tool_chunks.json"), ids=name_of)
+def test_what_openai_nests_is_shallow(case: Case) -> None:
+    for chunk in case["chunks"]:
+        assert _decode_shallow(json.dumps(chunk)) == chunk
 
 
 def test_brackets_that_do_not_nest_are_no_depth() -> None:

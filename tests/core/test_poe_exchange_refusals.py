@@ -35,7 +35,7 @@ def test_another_status_than_200_is_an_error_whatever_the_body(request_: Request
     assert events == []
     assert isinstance(error, RequestRefused)
     assert (error.status, error.retry_after, error.body_start) == (status, "120", body)
-    assert str(status) in str(error)
+    assert str(error) == f"the bot answered with status {status}"
     assert exchange.settings is None
 
 

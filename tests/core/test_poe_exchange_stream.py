@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import bisect
 import re
+import sys
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,6 +18,7 @@ from poeproto import (
     Event,
     File,
     IncompleteReply,
+    Json,
     LimitExceeded,
     Limits,
     Meta,
@@ -176,6 +180,18 @@ def test_an_event_that_is_kept_takes_more_than_its_payload() -> None:
     assert size_kept(Text("hello"), Text("hello" + "x" * 100)) == 2 * KEPT_OF_HELLO + 100
     # Or a bot could fill our memory with empty ones.
     assert size_kept(Text("hello"), *[Text("")] * 50) > KEPT_OF_HELLO + 50 * len('{"text": ""}')
+
+
+@pytest.mark.parametrize("make", [lambda text: Text(text, 1), lambda text: Json({"a": text})], ids=["index", "json"])
+def test_what_takes_more_than_a_plain_text_takes_its_payload_besides(make: Callable[[str], Event]) -> None:
+    assert size_kept(make("x")) > size_kept(Text("x"))
+    assert size_kept(make("x" * 101)) == size_kept(make("x")) + 100
+
+
+@pytest.mark.parametrize("make", [Json, lambda wire: Text("a", extra=wire)], ids=["json", "unknown keys"])
+def test_values_count_as_what_they_take_in_memory(make: Callable[[dict[str, Any]], Event]) -> None:
+    few, many = (size_kept(make({"a": [{}] * number})) for number in (10, 30))
+    assert many - few >= 20 * sys.getsizeof({})
 
 
 @pytest.mark.parametrize("index", [None, 0, 7])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from poeproto import (
     ConnectFailed,
     ConnectionLost,
     Data,
+    DeadlineExceeded,
     Deliver,
     Done,
     Error,
@@ -22,6 +24,7 @@ from poeproto import (
     HttpResponse,
     IncompleteReply,
     Json,
+    LimitExceeded,
     Limits,
     Message,
     Meta,
@@ -48,6 +51,7 @@ from poeproto import (
     query_flow,
     report_flow,
     settings_flow,
+    tool_rounds_flow,
 )
 from poeproto.testing import TEST_ACCESS_KEY, FlowDriver, ResponseInParts, bytewise, sample_settings
 
@@ -231,11 +235,23 @@ def test_a_meta_alone_is_no_output_and_is_not_repeated() -> None:
     assert driver.events == [Meta(), Text("x"), Done()]
 
 
-def test_a_meta_after_an_event_that_nobody_knows_is_late(cut: Cut) -> None:
-    body = b"event: novelty\ndata: x\n\n" + b"".join(map(encode_event, (Meta(), Text("x"), Done())))
+def test_an_event_that_nobody_knows_does_not_make_a_meta_late(cut: Cut) -> None:
+    novelty = b"event: novelty\ndata: x\n\n"
+    body = novelty * 2 + b"".join(map(encode_event, (Meta(linkify=True), Text("x"), Meta(), Done())))
     driver = FlowDriver([HttpResponse(200, STREAM, body)], cut)
-    driver.run(query_flow(HELLO, URL))
-    assert driver.events == [UnknownEvent("novelty", "x"), Text("x"), Done()]
+    fold = driver.run(query_flow(HELLO, URL))
+    unknown = UnknownEvent("novelty", "x")
+    assert driver.events == [unknown, unknown, Meta(linkify=True), Text("x"), Done()]
+    assert fold.meta == Meta(linkify=True)
+
+
+def test_a_meta_of_another_try_is_late_where_one_came_before(cut: Cut) -> None:
+    novelty = b"event: novelty\ndata: x\n\n"
+    first = HttpResponse(200, STREAM, encode_event(Meta(linkify=True)))
+    second = HttpResponse(200, STREAM, novelty + b"".join(map(encode_event, (Meta(), Text("x"), Done()))))
+    driver = FlowDriver([first, second], cut)
+    driver.run(query_flow(HELLO, URL, retry=RetryPolicy(failures=True)))
+    assert driver.events == [Meta(linkify=True), UnknownEvent("novelty", "x"), Text("x"), Done()]
 
 
 def test_a_restart_clears_what_was_shown() -> None:
@@ -276,6 +292,29 @@ def test_a_breach_of_the_protocol_is_never_tried_again() -> None:
     assert caught.value.partial.text == "a"
 
 
+def test_a_breach_is_raised_without_waiting_for_more_data() -> None:
+    flow = query_flow(HELLO, URL)
+    for outcome in (None, ResponseHead(200, STREAM), None):
+        flow.send(outcome)
+    assert flow.send(encode_event(Text("a")) + b"event: text\ndata: {}\n\n") == Deliver([Text("a")])
+    with pytest.raises(RemoteProtocolError):
+        flow.send(None)
+
+
+def test_without_tools_every_event_is_delivered_as_it_came() -> None:
+    events: list[Event | PoeprotoError] = [Json({"choices": [{"delta": {"content": "a"}}]}), Done()]
+    driver = FlowDriver([events])
+    driver.run(query_flow(HELLO, URL))
+    assert driver.events == events
+
+
+@pytest.mark.parametrize("make", [query_flow, partial(tool_rounds_flow, tools=[])], ids=["query", "tool rounds"])
+def test_the_limits_of_a_query_hold_for_its_reply(make: Callable[..., Flow[ReplyFold]]) -> None:
+    with pytest.raises(LimitExceeded) as caught:
+        FlowDriver([[Text("a"), Text("b"), Done()]]).run(make(HELLO, URL, limits=Limits(answer_events=1)))
+    assert caught.value.limit == "answer_events"
+
+
 def test_a_flow_that_is_given_up_asks_for_nothing_more() -> None:
     flow = query_flow(HELLO, URL)
     next(flow)
@@ -292,6 +331,19 @@ def test_text_that_was_there_before_the_call_is_not_its_output() -> None:
     driver.run(query_flow(HELLO, URL, retry=ALWAYS, fold=fold))
     assert driver.events == [Text("old"), ReplaceResponse("before. "), Text("new"), Done()]
     assert fold.texts == {None: "before. new", 1: "two"}
+
+
+@pytest.mark.parametrize(
+    "failure", [ConnectionLost("cut"), DeadlineExceeded("late"), RemoteProtocolError("no HTTP"), None], ids=repr
+)
+def test_half_a_character_is_in_what_a_reply_that_breaks_off_leaves(failure: PoeprotoError | None, cut: Cut) -> None:
+    driver = FlowDriver([[Text("a\ud83d"), Text("\ud83d", 1), *([failure] if failure else [])]], cut)
+    with pytest.raises(PoeprotoError) as caught:
+        driver.run(query_flow(HELLO, URL))
+    assert caught.value is failure or type(caught.value) is IncompleteReply
+    assert driver.events == [Text("a"), Text("\ufffd"), Text("\ufffd", 1)]
+    assert caught.value.partial is not None
+    assert caught.value.partial.texts == {None: "a\ufffd", 1: "\ufffd"}
 
 
 # --- settings and reports
@@ -312,13 +364,29 @@ def test_a_report_is_delivered() -> None:
     assert [decode_request(_body(request)) for request in driver.requests] == [report]
 
 
-@pytest.mark.parametrize(
-    "flow", [settings_flow(URL), report_flow(ReportErrorRequest("oh"), URL)], ids=["settings", "report"]
+each_call = pytest.mark.parametrize(
+    "make", [settings_flow, partial(report_flow, ReportErrorRequest("oh"))], ids=["settings", "report"]
 )
-def test_a_refusal_is_raised(flow: Flow[object]) -> None:
+
+
+@each_call
+@pytest.mark.parametrize("size", [1024, 10])
+def test_a_refusal_is_raised(make: Callable[..., Flow[object]], size: int) -> None:
     with pytest.raises(RequestRefused) as caught:
-        FlowDriver([HttpResponse(404, [], b"x" * 5000)]).run(flow)
-    assert (caught.value.status, len(caught.value.body_start)) == (404, 1024)
+        FlowDriver([HttpResponse(404, [], b"x" * 5000)]).run(make(URL, limits=Limits(refusal_body=size)))
+    assert (caught.value.status, len(caught.value.body_start)) == (404, size)
+
+
+@each_call
+def test_a_call_is_made_with_the_key_the_limits_and_the_tries_it_is_given(make: Callable[..., Flow[object]]) -> None:
+    driver = FlowDriver([BUSY])
+    with pytest.raises(RequestRefused):
+        driver.run(make(URL, access_key=TEST_ACCESS_KEY, retry=RetryPolicy(attempts=1)))
+    assert [request.get("authorization") for request in driver.requests] == [f"Bearer {TEST_ACCESS_KEY}"]
+    parts = iter([b"{}", b" " * 9, b"not read"])
+    with pytest.raises(LimitExceeded) as caught:
+        FlowDriver([ResponseInParts(ResponseHead(200), parts)]).run(make(URL, limits=Limits(answer_size=10)))
+    assert (caught.value.limit, list(parts)) == ("answer_size", [b"not read"])
 
 
 def test_settings_that_are_none_are_told_apart() -> None:

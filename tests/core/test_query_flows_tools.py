@@ -18,6 +18,7 @@ from poeproto import (
     Error,
     HttpRequest,
     HttpResponse,
+    IncompleteReply,
     Json,
     LimitExceeded,
     Limits,
@@ -27,6 +28,7 @@ from poeproto import (
     QueryRequest,
     RemoteProtocolError,
     ReplaceResponse,
+    ReplyFold,
     RetryPolicy,
     Text,
     ToolCall,
@@ -37,7 +39,7 @@ from poeproto import (
     encode_event,
     tool_rounds_flow,
 )
-from poeproto.testing import FlowDriver, bytewise
+from poeproto.testing import TEST_ACCESS_KEY, FlowDriver, bytewise
 from poeproto.tools import FunctionCall, FunctionDefinition
 
 URL = "http://bot.invalid/"
@@ -76,8 +78,9 @@ def test_tools_are_run_and_their_results_go_back(cut: Cut) -> None:
     ]  # fmt: skip
     second: list[Any] = [Meta(), chunk((0, "c3", "weather", "{}"), content="Let me see. "), Done()]
     third: list[Any] = [Meta(), chunk(content="Sunny"), Text("."), Json({"usage": {"tokens": 3}}), Done()]
-    driver = FlowDriver([first, second, third], cut)
-    fold = driver.run(tool_rounds_flow(HELLO, URL, TOOLS))
+    driver, reply = FlowDriver([first, second, third], cut), ReplyFold()
+    fold = driver.run(tool_rounds_flow(HELLO, URL, TOOLS, access_key=TEST_ACCESS_KEY, fold=reply))
+    assert fold is reply
     one = ToolCall("c1", FunctionCall("weather", '{"at":"Rome"}'))
     two, three = ToolCall("c2", FunctionCall("weather")), ToolCall("c3", FunctionCall("weather", "{}"))
     assert driver.rounds == [[one, two], [three]]
@@ -85,6 +88,7 @@ def test_tools_are_run_and_their_results_go_back(cut: Cut) -> None:
         Meta(), Text("Let me see. "), Text("Sunny"), Text("."), Json({"usage": {"tokens": 3}}), Done(),
     ]  # fmt: skip
     assert fold.final_text() == "Let me see. Sunny."
+    assert {request.get("authorization") for request in driver.requests} == {f"Bearer {TEST_ACCESS_KEY}"}
     queries = [asked(request) for request in driver.requests]
     assert [query.tools for query in queries] == [TOOLS] * 3
     assert [query.tool_calls for query in queries] == [None, [one, two], [one, two, three]]
@@ -135,6 +139,13 @@ def test_a_chunk_that_says_nothing_is_an_answer_where_there_is_no_other() -> Non
     assert failed.events == [Error(text="oh")]
 
 
+def test_a_reply_without_any_chunk_or_answer_stays_one() -> None:
+    driver = FlowDriver([[Meta(), Done()]])
+    with pytest.raises(IncompleteReply):
+        driver.run(tool_rounds_flow(HELLO, URL, TOOLS)).final_text()
+    assert driver.events == [Meta(), Done()]
+
+
 def test_a_chunk_that_says_nothing_bars_no_other_try() -> None:
     driver = FlowDriver([[frame(role="assistant"), ConnectionLost("cut")], [Text("x"), Done()]])
     driver.run(tool_rounds_flow(HELLO, URL, TOOLS, retry=RetryPolicy(failures=True)))
@@ -159,6 +170,17 @@ def test_halves_of_a_character_in_chunks_are_joined_index_by_index(cut: Cut) -> 
     again = FlowDriver([[half("\ud83d"), Error(text="oh")]])
     again.run(tool_rounds_flow(HELLO, URL, TOOLS))
     assert again.events == [Text("\ufffd"), Error(text="oh")]
+
+
+@pytest.mark.parametrize("failure", [ConnectionLost("cut"), Json({"choices": [3]}), None], ids=repr)
+def test_half_a_character_is_in_what_a_reply_that_breaks_off_leaves(failure: Any, cut: Cut) -> None:
+    said: list[Any] = [chunk(content="a\ud83d"), *([failure] if failure else [])]
+    driver = FlowDriver([said], cut)
+    with pytest.raises(PoeprotoError) as caught:
+        driver.run(tool_rounds_flow(HELLO, URL, TOOLS))
+    assert driver.events == [Text("a"), Text("\ufffd")]
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "a\ufffd"
 
 
 def test_each_attempt_gathers_its_own_calls() -> None:
@@ -202,6 +224,13 @@ def test_rounds_are_bounded() -> None:
     assert caught.value.limit == "tool_rounds"
     assert caught.value.partial is not None
     assert len(driver.rounds) == 2
+
+
+def test_the_calls_of_a_round_are_bounded() -> None:
+    driver = FlowDriver([[chunk((0, "c1", "weather", "{}"), (1, "c2", "weather", "{}")), Done()]])
+    with pytest.raises(LimitExceeded) as caught:
+        driver.run(tool_rounds_flow(HELLO, URL, TOOLS, limits=Limits(tool_calls=1)))
+    assert (caught.value.limit, driver.rounds) == ("tool_calls", [])
 
 
 def test_each_round_is_within_the_budget() -> None:

@@ -169,6 +169,21 @@ def test_all_of_a_reply_is_kept() -> None:
     assert reply.error is None
 
 
+def test_a_reply_that_has_not_begun_has_nothing() -> None:
+    reply = ReplyFold()
+    assert (reply.meta, reply.metadata, reply.error) == (None, None, None)
+    assert reply.done is False
+    assert (reply.files, reply.json, reply.suggested_replies, reply.texts) == ([], [], [], {})
+
+
+def test_texts_by_the_run_are_the_texts_of_the_answer_without_an_index() -> None:
+    reply = ReplyFold()
+    reply.add_texts(["a", "b"])
+    reply.add(Text("x", 1))
+    reply.add_texts(["c"])
+    assert reply.texts == {None: "abc", 1: "x"}
+
+
 def test_a_replacement_leaves_files_and_suggestions() -> None:
     reply = fold(Text("a"), FILE, SuggestedReply("more"), ReplaceResponse("b"))
     assert (reply.files, reply.suggested_replies) == ([FILE], ["more"])
@@ -181,7 +196,7 @@ def test_the_last_metadata_wins() -> None:
 @pytest.mark.parametrize("event", [*ASIDES, None], ids=repr)
 def test_a_reply_without_an_answer_is_incomplete(event: Event | None) -> None:
     reply = fold(*([event] if event else []), Done())
-    with pytest.raises(IncompleteReply) as caught:
+    with pytest.raises(IncompleteReply, match="without any answer") as caught:
         reply.final_text()
     assert caught.value.partial is reply
 
@@ -189,7 +204,7 @@ def test_a_reply_without_an_answer_is_incomplete(event: Event | None) -> None:
 @pytest.mark.parametrize("events", [[], [Text("a")], [FILE], ASIDES])
 def test_a_reply_that_has_not_ended_is_incomplete(events: list[Event]) -> None:
     reply = fold(*events)
-    with pytest.raises(IncompleteReply) as caught:
+    with pytest.raises(IncompleteReply, match="not ended") as caught:
         reply.final_text()
     assert caught.value.partial is reply
 

@@ -24,7 +24,7 @@ from poeproto import (
     encode_event,
 )
 from poeproto._json import load_texts, loads
-from poeproto._text_runs import end_of_run, start_of_next_run, texts_of_run
+from poeproto._text_runs import end_of_run, is_in_a_record, start_of_next_run, texts_of_run
 from poeproto.events import make_texts
 from poeproto.testing import bytewise, cut_at
 
@@ -201,6 +201,16 @@ def test_where_runs_begin_and_end() -> None:
     assert start_of_next_run(DONE + RECORD, 0) == len(DONE)
     assert start_of_next_run(RECORD + DONE, 0) == len(RECORD + DONE)
     assert start_of_next_run(RECORD + RECORD, 0) == len(RECORD)
+    assert start_of_next_run(b"\n\n" + RECORD, 0) == 2
+    assert start_of_next_run(RECORD * 2, len(RECORD)) == len(RECORD * 2)
+
+
+def test_where_a_record_is_under_way() -> None:
+    for part in (b"", b"event", RECORD[:-1]):
+        assert is_in_a_record(part, 0)
+        assert is_in_a_record(RECORD + part, len(RECORD))
+        assert not is_in_a_record(RECORD + part, 0)
+    assert not is_in_a_record(b"\n\n", 0)
 
 
 def test_the_texts_of_a_run() -> None:

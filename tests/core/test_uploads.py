@@ -125,12 +125,21 @@ def test_media_types(content_type: str) -> None:
         ({"content_type": "text/plain\r\nx: y"}, "content_type"),
         ({"name": ""}, "name"),
         ({"name": "\ud83d"}, "name"),
+        ({"name": "a\0.png"}, "name"),
+        ({"name": "a\x1b[2J.png"}, "name"),
+        ({"name": "a\x7f.png"}, "name"),
     ],
 )
 def test_what_would_break_the_form_is_refused(changes: dict[str, Any], path: str) -> None:
     with pytest.raises(InvalidValue) as caught:
         upload(**changes)
     assert caught.value.path == path
+
+
+def test_the_ends_of_lines_and_quotes_are_written_as_browsers_do_and_tabs_stay() -> None:
+    body = upload(name='a\t"b"\r\nc.txt').body
+    assert isinstance(body, StreamedBody)
+    assert b'filename="a\t%22b%22%0D%0Ac.txt"\r\n' in body.prefix
 
 
 def test_a_file_may_be_too_large() -> None:

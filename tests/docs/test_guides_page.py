@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import socket
 import subprocess
+import time
 from pathlib import Path
+from urllib.request import urlopen
 
 import click
 import pytest
@@ -29,6 +32,13 @@ def rows(checkout: Path) -> list[tuple[str, str, str]]:
     return rows
 
 
+def declared_in(simulator: str) -> dict[str, int]:
+    """What the settings of the first bot declare, as the simulator has them."""
+    with urlopen(f"{simulator}/simulator/state", timeout=SECONDS) as response:
+        [bot] = json.load(response)["bots"]
+    return (bot["settings"] or {}).get("server_bot_dependencies", {})
+
+
 def test_an_example_is_tried_as_the_page_says(checkout: Path) -> None:
     page = (checkout / "docs" / "guides.md").read_text(encoding="utf-8")
     simulate, serve, query = map(shlex.split, re.findall(r"^    \.venv/bin/poeproto (.*)$", page, re.MULTILINE))
@@ -41,7 +51,14 @@ def test_an_example_is_tried_as_the_page_says(checkout: Path) -> None:
         with serving(f"{checkout}/{target}", *options, bind=bot):
             arguments = [word.replace("http://127.0.0.1:8081", at) for word in query]
             done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=SECONDS, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "H-E-L-L-O\n", "")
+            assert (done.returncode, done.stdout, done.stderr) == (0, "H-E-L-L-O\n", "")
+        # Another in its place, which calls other bots than the settings that the simulator has by now declare.
+        with serving(f"{checkout}/docs/examples/two_bots.py:bot", *options, bind=bot):
+            end = time.monotonic() + SECONDS
+            while not declared_in(at):
+                assert time.monotonic() < end, "the settings were not told"
+            done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert (done.returncode, done.stdout.count("hello"), done.stderr) == (0, 2, "")
 
 
 def test_every_command_is_understood(checkout: Path, rows: list[tuple[str, str, str]]) -> None:

@@ -10,14 +10,18 @@ from typing import Any
 import anyio
 import anyio.abc
 import anyio.lowlevel
+import attrs
 
 from poeproto import Bot, Context, QueryRequest, SettingsRequest, SettingsResponse
-from poeproto_h11 import serve
+from poeproto_h11 import ServerLimits, serve
+from poeproto_runtime import BotService
 
 from .bots import KEY
 from .raw_http import Connection
 
 _SMALL = 8 * 1024
+
+PATIENT = ServerLimits(grace_seconds=3600.0)
 
 SETTINGS = SettingsResponse(introduction_message="hello")
 
@@ -105,3 +109,38 @@ async def serving(app: Any = None, **options: Any) -> AsyncGenerator[str]:
 
         yield await tasks.start(run)
         tasks.cancel_scope.cancel()
+
+
+@attrs.frozen
+class AppOf:
+    """What carries a service."""
+
+    service: BotService
+
+
+class Stopping:
+    """A server that can be told to stop while its clients are still there."""
+
+    def __init__(self) -> None:
+        self.address = ""
+        self.scope = anyio.CancelScope()
+        self.over = anyio.Event()
+
+    def tell(self) -> None:
+        self.scope.cancel()
+
+
+@asynccontextmanager
+async def stopping(app: Any, server_limits: ServerLimits = PATIENT, **options: Any) -> AsyncGenerator[Stopping]:
+    server = Stopping()
+    options = {"bind": "127.0.0.1:0", "access_key": KEY, **options}
+
+    async def run(*, task_status: anyio.abc.TaskStatus[str]) -> None:
+        with server.scope:
+            await serve(app, server_limits=server_limits, task_status=task_status, **options)
+        server.over.set()
+
+    async with anyio.create_task_group() as tasks:
+        server.address = await tasks.start(run)
+        yield server
+        server.tell()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -356,6 +357,22 @@ async def test_lifespan() -> None:
         "lifespan.startup.complete",
         "lifespan.shutdown.complete",
     ]
+
+
+@pytest.mark.parametrize("stage", ["startup", "shutdown"])
+async def test_a_lifespan_that_the_machine_refuses(stage: str) -> None:
+    class Refused(BotApp):
+        @asynccontextmanager
+        async def lifespan(self, app: object = None) -> AsyncGenerator[None]:
+            if stage == "startup":
+                raise OSError("no room")
+            yield
+            raise OSError("no room")
+
+    app = Refused(FunctionBot(echo), allow_without_key=True)
+    messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+    answer = await converse(app, {"type": "lifespan", "asgi": {"version": "3.0"}}, messages)
+    assert answer.messages[-1] == {"type": f"lifespan.{stage}.failed", "message": "no room"}
 
 
 async def test_the_lifespan_for_hosts_that_have_their_own() -> None:

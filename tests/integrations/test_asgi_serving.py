@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -13,7 +14,7 @@ import pytest
 from poeproto import Context, Done, Error, Limits, QueryRequest, Text
 from poeproto_asgi import BotApp, serve
 
-from .bots import FunctionBot
+from .bots import KEY, FunctionBot
 from .raw_http import chunk, connect, fetch, http_request
 from .serving import app_of, quick_config, serving
 
@@ -335,6 +336,34 @@ async def test_nothing_listens_afterwards() -> None:
         assert (await fetch(address, http_request())).status == 200
     with pytest.raises(OSError):
         await fetch(address, http_request())
+
+
+@pytest.mark.parametrize("stage", ["startup", "shutdown"])
+async def test_a_lifespan_that_the_machine_refuses(stage: str, caplog: pytest.LogCaptureFixture) -> None:
+    class Refused(BotApp):
+        @asynccontextmanager
+        async def lifespan(self, app: object = None) -> AsyncGenerator[None]:
+            if stage == "startup":
+                raise OSError("no room")
+            yield
+            raise OSError("no room")
+
+    app = Refused(FunctionBot(echo), access_key=KEY)
+    told: list[str] = []
+
+    async def run(*, task_status: anyio.abc.TaskStatus[str]) -> None:
+        try:
+            await serve(app, bind="127.0.0.1:0", task_status=task_status)
+        except OSError as exc:
+            told.append(str(exc))
+
+    async with anyio.create_task_group() as tasks:
+        address = await tasks.start(run)
+        if stage == "shutdown":
+            assert (await fetch(address, http_request())).status == 200
+            tasks.cancel_scope.cancel()
+    assert told == ["no room"]
+    assert not caplog.records
 
 
 async def test_a_socket_of_ones_own() -> None:

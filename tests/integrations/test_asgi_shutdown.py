@@ -4,9 +4,11 @@ them, and what workers share.
 
 from __future__ import annotations
 
+import select
 import socket
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -201,6 +203,75 @@ def test_connections_of_one_listener_are_reset_and_no_others() -> None:
         assert three[0].recv(1) == b"a"
         for end in (*one, *two, *three):
             end.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="nothing tells them apart elsewhere")
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_connections_of_another_listener_at_the_same_address_are_not_reset(host: str) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with ExitStack() as stack:
+
+        def listen_at(port: int) -> socket.socket:
+            return stack.enter_context(socket.create_server((host, port), family=family, reuse_port=True))
+
+        first = listen_at(0)
+        accepted = Accepted(first)
+        second = listen_at(first.getsockname()[1])
+        others = Accepted(second)
+        got: dict[socket.socket, list[tuple[socket.socket, socket.socket]]] = {first: [], second: []}
+        while not all(got.values()):  # the system deals connections out
+            peer = stack.enter_context(socket.create_connection(first.getsockname()[:2]))
+            [listener], _, _ = select.select([first, second], [], [])
+            got[listener].append((peer, stack.enter_context(listener.accept()[0])))
+        assert len(list(accepted.open())) == len(got[first])
+        assert len(list(others.open())) == len(got[second])
+        accepted.reset()
+        for peer, connection in got[first]:
+            assert peer.recv(1) == connection.recv(1) == b""
+        for peer, connection in got[second]:
+            peer.sendall(b"a")
+            assert connection.recv(1) == b"a"
+
+
+async def test_a_server_that_stops_leaves_alone_who_listens_where_it_did() -> None:
+    """Another server took over its address while it ended; the connections of that one go on."""
+    first = socket.create_server(("127.0.0.1", 0), reuse_port=True)
+    bind = first.getsockname()
+    async with anyio.create_task_group() as tasks:
+        bot = Talking()
+        app = app_of(bot.respond, ENDLESS)
+        scope, over = anyio.CancelScope(), anyio.Event()
+
+        async def run(*, task_status: anyio.abc.TaskStatus[str]) -> None:
+            with scope:
+                await serve(app, bind=first, config=quick_config(), task_status=task_status)
+            over.set()
+
+        async with unread(await tasks.start(run)):
+            await bot.until_held_back()
+            with socket.create_server(bind, reuse_port=True) as second:
+                scope.cancel()
+                # Once the first has closed its own, each is the second's.
+                second.setblocking(False)
+                peer, theirs = await connected(second)
+                with peer, theirs:
+                    await over.wait()
+                    peer.sendall(b"a")
+                    assert theirs.recv(1) == b"a"
+
+
+async def connected(listener: socket.socket) -> tuple[socket.socket, socket.socket]:
+    """The peer's end and ours of a connection that this listener got."""
+    while True:
+        peer = socket.create_connection(listener.getsockname())
+        await anyio.sleep(0.01)
+        with suppress(BlockingIOError):
+            while True:
+                connection, address = listener.accept()
+                if address == peer.getsockname():
+                    return peer, connection
+                connection.close()
+        peer.close()
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])

@@ -215,14 +215,17 @@ def test_the_key_may_be_an_option(address: str) -> None:
 def test_a_wrong_key(address: str, command: list[str], backend: str) -> None:
     for key in ("wrong", None, ""):
         result = invoke(command[0], address, *command[1:], "--backend", backend, key=key)
-        refuses(result, "the bot answered with status 401: the access key is missing or wrong")
+        refuses(result, "status 401: the access key is missing or wrong; give the key with --access-key or in POE_AC")
 
 
 @pytest.mark.parametrize("command", [["query", "hello"], ["settings"]], ids=lambda command: command[0])
 def test_nobody_there(command: list[str], backend: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    refuses(invoke(command[0], address, *command[1:], "--backend", backend), f"no connection to {address}: ")
+    refuses(
+        invoke(command[0], address, *command[1:], "--backend", backend),
+        f"no connection to {address}: Connection refused; is the URL right, and the server running?",
+    )
 
 
 @pytest.mark.parametrize("command", [["query", "hello"], ["settings"]], ids=lambda command: command[0])
@@ -232,6 +235,7 @@ def test_nobody_there(command: list[str], backend: str) -> None:
         ("127.0.0.1:8080", "did you mean http://127.0.0.1:8080?"),
         ("http:/127.0.0.1:8080/x", "did you mean http://127.0.0.1:8080/x?"),
         ("https:bot.example", "did you mean https://bot.example?"),
+        ("", "the URL is empty"),
         ("CatBot", "did you mean https://api.poe.com/bot/CatBot, with an API key as --access-key?"),
         ("bot.example", "did you mean http://bot.example?"),
         ("ftp://bot.example/", "not an http or https URL"),
@@ -332,6 +336,7 @@ ANSWERS = {
     f"event: novelty\ndata: not JSON\n\nevent: done\ndata: {{}}\n\n",
     "/cut": 'event: text\ndata: {"text": "so far"}\n\n',
     "/json": '{"error": ["not", "a", "string"]}',
+    "/page": "<html></html>",
     "/settings": f'{{"novelty": [1], "introduction_message": {HALF}}}',
 }
 
@@ -339,7 +344,7 @@ ANSWERS = {
 class OtherServer(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = ANSWERS[self.path].encode()
-        self.send_response(200 if self.path != "/json" else 500)
+        self.send_response({"/json": 500, "/page": 405}.get(self.path, 200))
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -390,3 +395,7 @@ def test_a_reply_cut_short(other: str) -> None:
 
 def test_a_refusal_in_other_words(other: str) -> None:
     refuses(invoke("query", f"{other}/json", "hello"), "the bot answered with status 500")
+
+
+def test_what_is_no_bot(other: str) -> None:
+    refuses(invoke("query", f"{other}/page", "hello"), "the bot answered with status 405; is that the URL of a bot?")

@@ -19,6 +19,7 @@ from .bots import KEY
 from .command import SECONDS, serving, started
 
 BOTS = """
+import logging
 import os
 from pathlib import Path
 
@@ -37,6 +38,10 @@ class Wishes(Bot):
         if wish == "error":
             yield Error(allow_retry=False, text="no\\ndogs  here")
         elif wish == "raise later" and self._asked > 1:
+            raise RuntimeError("swordfish")
+        elif wish == "log and raise":
+            for number in range(200):
+                logging.getLogger("bot").warning("line %d", number)
             raise RuntimeError("swordfish")
         elif wish.startswith("tell "):
             Path(wish.removeprefix("tell ")).write_text(str(os.getpid()))
@@ -120,7 +125,11 @@ def test_a_bot_of_ones_own(bots: Path, worker_class: str) -> None:
 def test_a_bot_of_ones_own_with_a_key(bots: Path) -> None:
     for target in (f"{bots}:bot", f"{bots}:app"):
         assert bench(target, "--replies", "1", key="a-key-of-its-own").exit_code == 0
-    refuses(bench(f"{bots}:app", key="wrong"), "the bot answered with status 401: the access key is missing or wrong")
+    result = bench(f"{bots}:app", key="wrong")
+    *log, error = result.stderr.splitlines()
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert error.startswith("Error: the bot answered with status 401: the access key is missing or wrong")
+    assert "the key in the environment is not used" in log[0]
 
 
 def test_a_target_that_is_none(bots: Path, tmp_path: Path) -> None:
@@ -139,10 +148,24 @@ def test_a_reply_that_fails(address: str) -> None:
     refuses(bench(address, "error"), "the bot reported an error: no dogs here")
 
 
-def test_a_reply_that_fails_later(bots: Path) -> None:
-    result = bench(f"{bots}:bot", "raise later")
-    refuses(result, "the bot reported an error: ")
-    assert "swordfish" not in result.stderr
+def test_why_a_bot_of_ones_own_fails_is_shown(bots: Path) -> None:
+    result = bench(f"{bots}:bot", "raise later", "--connections", "1")
+    assert (result.exit_code, result.stdout) == (1, "")
+    *log, more, error = result.stderr.splitlines()
+    assert re.fullmatch(r"\(and \d+ more lines\)", more), "every reply but the first failed"
+    assert error.startswith("Error: the bot reported an error: Something went wrong")
+    error_id = error.rpartition(" ")[2]
+    assert f"the bot failed (error id {error_id})" in log[0]
+    assert log.count("RuntimeError: swordfish") == 1
+    assert f'  File "{bots}"' in "\n".join(log)
+
+
+def test_a_long_log_is_cut(bots: Path) -> None:
+    result = bench(f"{bots}:bot", "log and raise", "--connections", "1")
+    *log, more, error = result.stderr.splitlines()
+    assert [line.rpartition(": ")[2] for line in log] == [f"line {number}" for number in range(100)]
+    assert re.fullmatch(r"\(and \d+ more lines\)", more)
+    assert error.startswith("Error: the bot reported an error: ")
 
 
 def test_a_bot_that_takes_too_long(address: str) -> None:
@@ -152,13 +175,17 @@ def test_a_bot_that_takes_too_long(address: str) -> None:
 def test_nobody_there() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    refuses(bench(url), f"no connection to {url}: ")
+    refuses(bench(url), f"no connection to {url}: Connection refused; is the URL right")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["ftp://bot.example/"], "not an http or https URL"),
+        (["127.0.0.1:8080"], "'127.0.0.1:8080' is not a URL; did you mean http://127.0.0.1:8080?"),
+        (["localhost:8080/bot"], "did you mean http://localhost:8080/bot?"),
+        (["http:/bot.example/"], "did you mean http://bot.example/?"),
+        (["http:/swordfish@bot.example/"], "this is not a URL"),
         (["http://swordfish@bot.example/"], "credentials"),
         (["http://bot.example/", "--replies", "0"], "--replies"),
         (["http://bot.example/", "--connections", "0"], "--connections"),

@@ -82,7 +82,9 @@ def test_serve_and_query(bots: Path, worker_class: str, number: signal.Signals) 
 
         refusal = run("query", server.address, "hello", "--access-key", "wrong", "--backend", backend, "--json")
         assert (refusal.returncode, refusal.stdout) == (1, "")
-        assert refusal.stderr == "Error: the bot answered with status 401: the access key is missing or wrong\n"
+        said, _, advice = refusal.stderr.partition("; ")
+        assert said == "Error: the bot answered with status 401: the access key is missing or wrong"
+        assert advice == "give the key with --access-key or in POE_ACCESS_KEY\n"
 
         server.signal(number)
         status, output, errors = server.wait()
@@ -115,6 +117,30 @@ def test_what_a_worker_logs_is_dated(workers: str, tmp_path: Path) -> None:
     assert status == 0
     [line] = [line for line in errors.splitlines() if "refused: 404" in line]
     assert re.match(r"\d{4}-\d\d-\d\d [\d:,]+ WARNING poeproto: POST /nothing-here ", line)
+
+
+ENDING_BADLY = """
+from contextlib import asynccontextmanager
+from poeproto import Bot
+from poeproto_asgi import BotApp
+
+class EndingBadly(BotApp):
+    @asynccontextmanager
+    async def lifespan(self, app=None):
+        yield
+        raise ValueError("a fault in the code")
+
+app = EndingBadly(Bot(), allow_without_key=True)
+"""
+
+
+def test_what_hypercorn_logs_is_dated_and_said_once(tmp_path: Path) -> None:
+    (tmp_path / "ending.py").write_text(ENDING_BADLY)
+    with serving(f"{tmp_path / 'ending.py'}:app") as server:
+        server.signal(signal.SIGTERM)
+        _, _, errors = server.wait()
+    assert errors.count("ValueError: a fault in the code") == 1
+    assert re.search(r"(?m)^\d{4}-\d\d-\d\d [\d:,]+ ERROR hypercorn\.error: ASGI Framework Lifespan error", errors)
 
 
 def test_the_key_from_the_environment(bots: Path) -> None:
@@ -197,7 +223,14 @@ WRONG = [
     pytest.param(["serve", ":bot", OPEN], "module:attribute or path/file.py:attribute", id="empty module"),
     pytest.param(["serve", "{folder}/missing.py:bot", OPEN], "there is no file", id="missing file"),
     pytest.param(["serve", "missing_module:bot", OPEN], "there is no module 'missing_module'", id="missing module"),
-    pytest.param(["serve", "{file}:missing", OPEN], "has no attribute 'missing'", id="missing attribute"),
+    pytest.param(
+        ["serve", "{file}:missing", OPEN],
+        "did you mean {file}:Echo or {file}:Needy or {file}:bot or {file}:app",
+        id="missing attribute",
+    ),
+    pytest.param(["serve", "json:missing", OPEN], "there is no bot in it by another name", id="no bot"),
+    pytest.param(["serve", "127.0.0.1:8080", OPEN], "module:attribute or path/file.py:attribute", id="an address"),
+    pytest.param(["serve", "http:/bot", OPEN], "module:attribute or path/file.py:attribute", id="no name"),
     pytest.param(["serve", "{file}:number", OPEN], "is not a bot", id="a number"),
     pytest.param(
         ["serve", "{file}:bot"],
@@ -226,7 +259,17 @@ def test_wrong_usage(bots: Path, arguments: list[str], message: str, monkeypatch
     usage, *_, line = result.stderr.splitlines()
     assert usage.startswith("Usage: poeproto serve")
     assert line.startswith("Error: ")
-    assert message in line
+    assert message.format(file=bots) in line
+
+
+@pytest.mark.parametrize("command", ["serve", "simulate"])
+def test_a_worker_class_that_is_not_installed(command: str, bots: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    arguments = [f"{bots}:bot", "--allow-without-key"] if command == "serve" else []
+    arguments += ["--worker-class", "uvloop", "--bind", "127.0.0.1:0"]
+    result = CliRunner().invoke(main, [command, *arguments], prog_name="poeproto")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Error: uvloop is not installed" in result.stderr
 
 
 def test_an_address_in_use(bots: Path) -> None:

@@ -173,6 +173,23 @@ def test_a_database(bots: Path, tmp_path: Path) -> None:
     assert KEY not in json.dumps(state)
 
 
+@pytest.mark.parametrize("worker_class", ["asyncio", "trio"])
+def test_a_database_that_cannot_be_written_at_the_end(bots: Path, tmp_path: Path, worker_class: str) -> None:
+    file = tmp_path / "simulator.db"
+    with simulating("--database", str(file), "--worker-class", worker_class) as simulator:
+        simulator_call(simulator.address, "state")  # it has read what was saved by now
+        file.write_text("a rose is a rose" * 1000)
+        assert calling(simulator.address, "any", functools.partial(asked, "Cat")) == "hello"
+        simulator.signal(signal.SIGTERM)
+        status, output, errors = simulator.wait()
+    why = f"the database {file} cannot be used: file is not a database"
+    hint, logged, error = errors.splitlines()
+    assert (status, output) == (1, "")
+    assert hint.startswith("ask a bot: ")
+    assert logged.endswith(f"ERROR poeproto: the simulator could not use its storage: {why}")
+    assert error == f"Error: {why}"
+
+
 def test_it_has_a_default_address_beside_that_of_serve() -> None:
     defaults = {
         name: option.default
@@ -190,13 +207,18 @@ def test_wrong_usage(bots: Path, tmp_path: Path) -> None:
         assert f"--bot {described!r} is not of the form NAME=TARGET_OR_URL" in result.output
     result = run("--bot", f"Cat={bots}:Cat", "--bot", f"Cat={bots}:app")
     assert (result.exit_code, "--bot Cat=... is given twice" in result.output) == (2, True)
+    result = run("--bot", "Cat=http:/127.0.0.1:8080/")
+    assert (result.exit_code, "did you mean http://127.0.0.1:8080/?" in result.output) == (2, True)
+    result = run("--bot", "Cat=127.0.0.1:8080")
+    assert (result.exit_code, "did you mean http://127.0.0.1:8080?" in result.output) == (2, True)
     result = run("--bot", f"Cat={bots}:both")
     assert (result.exit_code, f"{bots}:both has 2 bots; one is needed" in result.output) == (2, True)
     assert run("--bot", f"Cat={bots}:broken").exit_code == 2
     assert run("--bot", "Cat=nowhere:cat").exit_code == 2
     assert run("--balance", "-1").exit_code == 2
     assert run("--bind", "nowhere").exit_code == 2
-    assert run("--fetch-from", "ftp://x").exit_code == 2
+    result = run("--fetch-from", "files.example")
+    assert (result.exit_code, "'--fetch-from': this is not an origin as in https://" in result.output) == (2, True)
     assert run("--api-key", "a key").exit_code == 2
     (tmp_path / "poem.txt").write_text("a rose is a rose" * 100)
     result = run("--database", str(tmp_path / "poem.txt"))

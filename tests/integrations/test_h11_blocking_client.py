@@ -263,7 +263,7 @@ def test_closing(portal: BlockingPortal) -> None:
             assert answer.text() == "hello"
         client.close()
         server.until_closed(1)
-        with pytest.raises(ConnectFailed, match="the client is closed"):
+        with pytest.raises(LocalProtocolError, match="the client is closed"):
             read(client, server.address)
         with pytest.raises(LocalProtocolError, match="was sent already"), answer:
             pass

@@ -6,7 +6,6 @@ import anyio
 import pytest
 
 from poeproto import (
-    ConnectFailed,
     ConnectionLost,
     Context,
     Done,
@@ -233,7 +232,7 @@ async def test_a_closed_client_opens_nothing() -> None:
         async with Client() as client:
             await read(client, server.address)
         await server.until_closed(1)
-        with pytest.raises(ConnectFailed, match="the client is closed"):
+        with pytest.raises(LocalProtocolError, match="the client is closed"):
             await read(client, server.address)
         assert server.connections == 1
 

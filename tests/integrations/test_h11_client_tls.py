@@ -92,7 +92,7 @@ async def test_load(certificate: Certificate) -> None:
 
 async def test_a_stranger_is_not_trusted(certificate: Certificate) -> None:
     async with serving_tls(certificate.server(), answering(HELLO)) as url, Client() as client:
-        with pytest.raises(ConnectFailed, match=r"(?i)certificate"):
+        with pytest.raises(ConnectFailed, match="its certificate is not accepted: "):
             await client.settings(url)
         assert client.connections_opened == 0
 
@@ -127,7 +127,7 @@ async def test_a_fetch_asks_the_checked_address_for_the_certificate_of_the_name(
 async def test_another_name_is_not_trusted(certificate: Certificate) -> None:
     trusting = certificate.trusting_client()
     async with serving_tls(certificate.server(), answering(HELLO)) as url, Client(ssl_context=trusting) as client:
-        with pytest.raises(ConnectFailed, match=r"(?i)certificate"):
+        with pytest.raises(ConnectFailed, match=r"certificate is not accepted: .*localhost"):
             await client.settings(url.replace("127.0.0.1", "localhost"))
 
 

@@ -186,6 +186,15 @@ async def test_a_cancellation_while_tools_run_ends_the_reply() -> None:
         assert client.connections_opened == 1
 
 
+async def test_a_tool_that_nobody_waits_for_does_not_keep_the_program_from_ending() -> None:
+    def ask() -> bool:
+        return threading.current_thread().daemon
+
+    async with scripted(model(calls(("ask", "")), reply(Text("a")))) as server:
+        await run_tools_blocking(server.address, [ask])
+        assert list(results_in(server.requests[1].body).values()) == ["true"]
+
+
 async def test_an_interruption_while_tools_run_ends_the_blocking_reply() -> None:
     def interrupted() -> None:
         raise KeyboardInterrupt

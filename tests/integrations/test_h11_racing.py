@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import time
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import pytest
 
 from poeproto_h11 import racing
 from poeproto_h11.racing import Address, alternating, connect_first
+from poeproto_h11.streams import failure_reason
+from poeproto_h11.timeouts import is_deadline
 
 
 def at(port: int, host: str = "127.0.0.1", family: int = socket.AF_INET) -> Address:
@@ -62,6 +67,28 @@ def test_a_refusal_makes_the_next_address_start_at_once(monkeypatch: pytest.Monk
         assert connection.getpeername()[1] == port
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "255.255.255.255"], ids=["later", "at once"])
+def test_the_next_does_not_wait_for_one_that_failed_beside_another(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Socket(socket.socket):
+        def connect_ex(self, address: Any) -> int:
+            monkeypatch.setattr(racing, "_HEAD_START", 1000.0)  # of the second on the third
+            return super().connect_ex(address)
+
+    monkeypatch.setattr(racing, "_HEAD_START", 0.0)
+    with swallowing() as silent, listening() as port:
+        monkeypatch.setattr(socket, "socket", Socket)
+        addresses = [at(silent), at(free_port(), host), at(port)]
+        with connect_first(addresses, soon()) as connection:
+            assert connection.getpeername()[1] == port
+
+
+def test_the_system_gives_up_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket.socket, "connect_ex", lambda *_: errno.ETIMEDOUT)
+    with pytest.raises(TimeoutError, match=os.strerror(errno.ETIMEDOUT)) as caught:
+        connect_first([at(1)], soon())
+    assert not is_deadline(caught.value)
+
+
 def test_the_first_that_answers_is_taken_and_no_other_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(racing, "_HEAD_START", 1000.0)
     with listening() as port, listening() as other, connect_first([at(port), at(other)], soon()) as connection:
@@ -69,8 +96,9 @@ def test_the_first_that_answers_is_taken_and_no_other_asked(monkeypatch: pytest.
 
 
 def test_none_answers() -> None:
-    with swallowing() as silent, pytest.raises(TimeoutError):
+    with swallowing() as silent, pytest.raises(TimeoutError) as caught:
         connect_first([at(silent), at(free_port())], time.monotonic() + 0.05)
+    assert is_deadline(caught.value)
 
 
 def test_all_refuse() -> None:
@@ -101,3 +129,15 @@ def test_the_families_take_turns() -> None:
     assert alternating([*six, *four]) == [six[0], four[0], six[1], four[1], four[2]]
     assert alternating(four) == four
     assert alternating([]) == []
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_the_reason_of_a_failure_is_in_the_systems_words(wrapped: bool) -> None:
+    for failure, words in [
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "Name or service not known"),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "refused"), os.strerror(errno.ECONNREFUSED)),
+        (OSError("the name has no address"), "the name has no address"),
+    ]:
+        shown = OSError("all attempts failed") if wrapped else failure
+        shown.__cause__ = failure if wrapped else None
+        assert failure_reason(shown) == words

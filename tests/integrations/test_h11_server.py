@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import anyio
 import anyio.abc
+import anyio.lowlevel
 import pytest
 
 from poeproto import (
@@ -21,6 +22,7 @@ from poeproto import (
     encode_request,
     encode_settings,
 )
+from poeproto_h11.accepted import AcceptedConnection
 
 from .bots import BEARER, KEY, FunctionBot, query_body
 from .embedded import SETTINGS, serving
@@ -208,6 +210,22 @@ async def test_pipelined_requests_are_answered_in_order() -> None:
             assert (await connection.read_response()).events == [Text(text), Done()]
 
 
+async def test_requests_that_come_all_at_once_leave_others_their_turn() -> None:
+    turns, seen = 0, set[int]()
+
+    async def respond(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        seen.add(turns)
+        yield "a"
+
+    async with serving(FunctionBot(respond), access_key=KEY) as address, connect(address) as connection:
+        await connection.send(http_request() * 20)
+        while len(seen) < 20:  # were several answered in one turn, it would never be so many
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+        for _ in range(20):
+            assert (await connection.read_response()).events == [Text("a"), Done()]
+
+
 async def test_a_request_that_comes_early_waits() -> None:
     go = anyio.Event()
 
@@ -291,3 +309,37 @@ async def test_the_head_is_sent_before_the_first_event() -> None:
         assert (await connection.read_head())[0] == 200
         go.set()
         assert await connection.read_rest() == [Text("a"), Done()]
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_only_what_waits_is_watched_for_the_peers_departure(waits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched: list[AcceptedConnection] = []
+    departed = AcceptedConnection.departed
+
+    async def noted(connection: AcceptedConnection) -> None:
+        watched.append(connection)
+        await departed(connection)
+
+    async def respond(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        yield "a"
+        if waits:
+            await anyio.lowlevel.checkpoint()
+        yield "b"
+
+    monkeypatch.setattr(AcceptedConnection, "departed", noted)
+    async with serving(FunctionBot(respond), access_key=KEY) as address, connect(address) as connection:
+        for _ in range(3):
+            assert await ask(connection, "") == [Text("a"), Text("b"), Done()]
+    assert bool(watched) == waits
+
+
+async def test_an_event_that_the_system_does_not_take_at_once() -> None:
+    text = "a" * 5_000_000
+
+    async def respond(request: QueryRequest, context: Context) -> str:
+        return text
+
+    limits = Limits(text_length=len(text))
+    bot = FunctionBot(respond)
+    async with serving(bot, access_key=KEY, limits=limits) as address, connect(address) as connection:
+        assert await ask(connection, "") == [Text(text), Done()]

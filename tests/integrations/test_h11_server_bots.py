@@ -217,10 +217,10 @@ async def test_a_fault_of_ours_ends_one_connection_alone(
 
     handle = BotService.handle
 
-    async def faulty(self: BotService, head: Any, path: str, channel: Any) -> None:
+    async def faulty(self: BotService, head: Any, path: str, *others: Any) -> None:
         if path == "/fault":
             raise RuntimeError("a fault of ours")
-        await handle(self, head, path, channel)
+        await handle(self, head, path, *others)
 
     monkeypatch.setattr(BotService, "handle", faulty)
     async with serving(FunctionBot(respond), access_key=KEY) as address, Client(access_key=KEY) as client:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from typing import Any
 
 import anyio
@@ -19,6 +18,7 @@ from poeproto import (
     Done,
     Error,
     Limits,
+    RequestHead,
     SettingsRequest,
     SettingsResponse,
     Text,
@@ -26,45 +26,17 @@ from poeproto import (
     encode_settings,
 )
 from poeproto_h11 import Client, ServerLimits, serve
-from poeproto_runtime import Route
+from poeproto_runtime import BotService, Channel, Route
+from poeproto_runtime.stopping import Streams
 
 from .bots import KEY, query_body
-from .embedded import SETTINGS, TalkingBot, WaitingBot, small_listener, take_little
+from .embedded import SETTINGS, AppOf, TalkingBot, WaitingBot, small_listener, stopping, take_little
 from .raw_http import Connection, connect, http_request
 
 pytestmark = pytest.mark.anyio
 
 QUICK = ServerLimits(grace_seconds=0.05)
-PATIENT = ServerLimits(grace_seconds=3600.0)
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-class Stopping:
-    """A server that can be told to stop while its clients are still there."""
-
-    def __init__(self) -> None:
-        self.address = ""
-        self.scope = anyio.CancelScope()
-        self.over = anyio.Event()
-
-    def tell(self) -> None:
-        self.scope.cancel()
-
-
-@asynccontextmanager
-async def stopping(app: Any, server_limits: ServerLimits = PATIENT, **options: Any) -> AsyncGenerator[Stopping]:
-    server = Stopping()
-    options = {"bind": "127.0.0.1:0", "access_key": KEY, **options}
-
-    async def run(*, task_status: anyio.abc.TaskStatus[str]) -> None:
-        with server.scope:
-            await serve(app, server_limits=server_limits, task_status=task_status, **options)
-        server.over.set()
-
-    async with anyio.create_task_group() as tasks:
-        server.address = await tasks.start(run)
-        yield server
-        server.tell()
 
 
 async def greeted(connection: Connection, request: bytes | None = None) -> Connection:
@@ -223,3 +195,44 @@ def test_a_task_that_is_cancelled_by_asyncio_ends_alike() -> None:
         return events
 
     assert is_retryable_end(asyncio.run(main()))
+
+
+async def test_one_of_two_servers_of_an_application() -> None:
+    """What the other has under way goes on, and so does what comes to it later."""
+    app = AppOf(BotService({"/": Route(WaitingBot(), access_key=KEY)}))
+    async with (
+        stopping(app, access_key=None) as one,
+        stopping(app, access_key=None) as two,
+        connect(one.address) as of_one,
+        connect(two.address) as of_two,
+        connect(two.address) as later,
+    ):
+        await greeted(of_one)
+        await greeted(of_two)
+        one.tell()
+        assert is_retryable_end(await of_one.read_rest())
+        await one.over.wait()
+        await greeted(later)
+        two.tell()
+        for connection in (of_two, later):
+            assert is_retryable_end(await connection.read_rest())
+
+
+async def test_a_query_that_has_arrived_and_is_not_yet_answered() -> None:
+    heard, go = anyio.Event(), anyio.Event()
+
+    class Slow(BotService):
+        async def handle(self, head: RequestHead, path: str, channel: Channel, streams: Streams | None = None) -> None:
+            heard.set()
+            await go.wait()
+            await super().handle(head, path, channel, streams)
+
+    app = AppOf(Slow({"/": Route(WaitingBot(), access_key=KEY)}))
+    async with stopping(app, access_key=None) as server, connect(server.address) as connection:
+        await connection.send(http_request())
+        await heard.wait()
+        server.tell()
+        await anyio.wait_all_tasks_blocked()
+        go.set()
+        assert is_retryable_end((await connection.read_response()).events)
+        await server.over.wait()

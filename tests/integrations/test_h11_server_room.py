@@ -155,13 +155,13 @@ async def test_a_handler_that_fails_is_the_end_of_its_connection_alone(
 ) -> None:
     handle = BotService.handle
 
-    async def faulty(self: BotService, head: Any, path: str, channel: Any) -> None:
+    async def faulty(self: BotService, head: Any, path: str, *others: Any) -> None:
         if path == "/fault":
             raise ExceptionGroup("faults of ours", [RuntimeError("one"), OSError("another")])
         if path == "/late":
-            await handle(self, head, "/", channel)
+            await handle(self, head, "/", *others)
             raise RuntimeError("a fault of ours")
-        await handle(self, head, path, channel)
+        await handle(self, head, path, *others)
 
     monkeypatch.setattr(BotService, "handle", faulty)
     async with serving(server_limits=ServerLimits(connections=2)) as address:

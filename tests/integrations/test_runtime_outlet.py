@@ -10,6 +10,7 @@ import pytest
 
 from poeproto import ResponseHead
 from poeproto_runtime import PeerGone
+from poeproto_runtime.channel import ChannelFailed
 from poeproto_runtime.outlet import Outlet
 
 from .memory_channel import MemoryChannel
@@ -155,6 +156,43 @@ async def test_after_a_write_that_was_cut_short_the_stream_cannot_go_on() -> Non
     with pytest.raises(PeerGone):
         await outlet.finish(b"b")
     assert not channel.ended
+
+
+async def test_a_write_that_was_cut_short_can_be_passed_over_with_what_was_to_follow() -> None:
+    channel = await a_channel()
+    outlet = Outlet(channel, 1000)
+    outlet.put(b"a")
+    await outlet.flush()
+    assert not outlet.broken
+    channel.open = anyio.Event()
+    outlet.put(b"b")
+    with anyio.move_on_after(SOON):
+        await outlet.flush()
+    assert outlet.broken
+    assert outlet.cut_short
+    outlet.put(b"c")
+    assert not outlet.hand_over(), "nothing may follow before that"
+    channel.open.set()
+    outlet.pass_over()
+    assert (outlet.broken, outlet.cut_short, outlet.room) == (False, False, 1000)
+    await outlet.finish(b"d")
+    assert channel.writes == [b"a", b"d"]
+    assert channel.ended
+
+
+async def test_a_channel_that_raises_what_it_must_not() -> None:
+    class Faulty(MemoryChannel):
+        async def send(self, data: bytes) -> None:
+            raise LookupError
+
+    outlet = Outlet(Faulty(), 1000)
+    outlet.put(b"a")
+    with pytest.raises(ChannelFailed) as raised:
+        await outlet.flush()
+    assert isinstance(raised.value.__cause__, LookupError)
+    assert (outlet.broken, outlet.cut_short) == (True, False)
+    with pytest.raises(PeerGone):
+        await outlet.finish(b"b")
 
 
 async def test_a_peer_that_is_gone_ends_the_task() -> None:

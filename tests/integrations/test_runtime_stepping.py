@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import types
-from collections.abc import AsyncIterator, Awaitable, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Generator
 from typing import Any, cast
 
 import anyio
 import anyio.lowlevel
 import pytest
 
-from poeproto_runtime.stepping import as_events, close_events, has_ended, noticing_suspensions
+from poeproto_runtime.stepping import as_events, close_events, has_ended, is_cancelled, noticing_suspensions
 
 pytestmark = pytest.mark.anyio
 
@@ -231,3 +231,33 @@ async def test_only_a_generator_that_ran_to_its_end_has_ended() -> None:
     assert [event async for event in events] == []
     assert has_ended(events)
     assert not has_ended(object())
+
+
+async def test_a_task_is_cancelled_as_long_as_what_surrounds_it_is() -> None:
+    assert not is_cancelled()
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        try:
+            await anyio.lowlevel.checkpoint()
+        finally:
+            assert is_cancelled()
+            with anyio.CancelScope(shield=True):
+                await anyio.lowlevel.checkpoint()
+            assert is_cancelled()
+    assert not is_cancelled()
+
+
+async def test_a_cancellation_whose_scope_was_left_meanwhile() -> None:
+    async def holds_a_scope() -> AsyncGenerator[anyio.CancelScope]:
+        with anyio.CancelScope() as scope:
+            yield scope
+
+    events = holds_a_scope()
+    scope = await anext(events)
+    with pytest.raises(anyio.get_cancelled_exc_class()):
+        try:
+            scope.cancel()
+            await anyio.lowlevel.checkpoint()
+        finally:
+            await events.aclose()
+    assert not is_cancelled()

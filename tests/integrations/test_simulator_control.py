@@ -97,8 +97,9 @@ async def test_faults_and_expiries(simulator: Simulator) -> None:
         ("POST", "bots/more", {}, 404, "no such path"),
         ("PUT", "bots", {}, 404, "no such path"),
         ("POST", "bots", [], 400, "expected a JSON object, got an array"),
-        ("POST", "bots", {"name": "Cat"}, 400, "KeyError('url')"),
+        ("POST", "bots", {"name": "Cat"}, 400, "url: missing"),
         ("POST", "bots", {"name": "", "url": "http://x/"}, 400, "a bot needs a name"),
+        ("POST", "bots", {"name": "x", "url": "GPT-5"}, 400, "not an http or https URL"),
         ("POST", "bots", {"name": 5, "url": "http://x/"}, 400, "name: not of the type str"),
         (
             "POST",
@@ -108,9 +109,9 @@ async def test_faults_and_expiries(simulator: Simulator) -> None:
             "no field 'bot'; it has name, url, events, access_key",
         ),
         ("POST", "bots", {"name": "x", "events": [{"event": "text", "data": {"text": 5}}]}, 400, "text"),
-        ("POST", "bots", {"name": "x", "events": [5]}, 400, "not what this call takes"),
+        ("POST", "bots", {"name": "x", "events": [5]}, 400, "an object with event and data, and not 5"),
         ("POST", "users", {"balance": True}, 400, "balance: not of the type int"),
-        ("POST", "messages", {"bot": "Cat"}, 400, "KeyError('text')"),
+        ("POST", "messages", {"bot": "Cat"}, 400, "text: missing"),
         ("POST", "messages", {"bot": "Cat", "text": "x", "options": {"colour": 1}}, 400, "colour"),
         ("POST", "messages", {"bot": "Cat", "text": "x", "attachments": [5]}, 400, "not what this call takes"),
         ("POST", "messages", {"bot": "Cat", "text": "x", "reply_to": "m-1"}, 404, "there is no message 'm-1'"),
@@ -118,7 +119,7 @@ async def test_faults_and_expiries(simulator: Simulator) -> None:
         ("POST", "faults", {"where": "*", "kind": "dance"}, 400, "there is no fault called 'dance'"),
         ("POST", "faults", {"where": "*", "kind": "reset", "seconds": 1}, 400, "does not take these arguments"),
         ("POST", "faults", {"where": "*", "kind": "reset", "times": 0}, 400, "times=0"),
-        ("POST", "expiries", {"url": "x"}, 400, "KeyError"),
+        ("POST", "expiries", {"url": "x"}, 404, "there is no such file"),
     ],
 )
 async def test_what_is_refused(

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from poeproto import CostItem, Data, Endpoints, Feedback, SettingsResponse, UploadRefused
 from poeproto_h11 import Client
 from poeproto_simulator import Canned, Simulator
+from poeproto_simulator.store import Database, Document
 
-from .bots import KEY
+from .bots import KEY, query_body
+from .scripted_asgi import body_messages, converse, http_scope
 
 pytestmark = pytest.mark.anyio
 
@@ -100,12 +106,23 @@ async def test_a_database_that_breaks_later(tmp_path: Path) -> None:
         assert len(after.engine.conversations) == 2, "what could not be saved is saved with the next"
 
 
-async def test_a_full_disk_is_told_in_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("number", "status", "said"),
+    [
+        (errno.ENOSPC, 507, "disk is full"),
+        (errno.EDQUOT, 507, "disk is full"),
+        (errno.EIO, 500, "its log says why"),
+        (errno.EACCES, 500, "its log says why"),
+    ],
+)
+async def test_storage_that_fails_is_told_in_one_line(
+    number: int, status: int, said: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     file = tmp_path / "simulator.db"
     simulator = Simulator(database=file)
 
     async def store(data: bytes, name: str, content_type: str | None) -> None:
-        raise OSError(28, "No space left on device")
+        raise OSError(number, os.strerror(number))
 
     async with simulator.serving() as address, Client(access_key=KEY, endpoints=Endpoints.at(address)) as client:
         with sqlite3.connect(file) as other:
@@ -114,10 +131,44 @@ async def test_a_full_disk_is_told_in_one_line(tmp_path: Path, caplog: pytest.Lo
         async with client.query("Cat", "hello") as reply:
             assert await reply.text() == "hello"  # which had been answered by then
         simulator.files.store = store  # type: ignore[method-assign, assignment]
-        with pytest.raises(UploadRefused, match="could not keep this") as caught:
+        with pytest.raises(UploadRefused, match=said) as caught:
             await client.upload(b"x", name="a.txt")
-        assert caught.value.status == 507
+        assert caught.value.status == status
     told = [record for record in caplog.records if record.levelname == "ERROR"]
     assert len(told) == 2
-    assert all("could not keep what it was told" in record.getMessage() for record in told)
+    assert any(os.strerror(number) in record.getMessage() for record in told)
+    assert all("could not use its storage" in record.getMessage() for record in told)
     assert not any(record.exc_info for record in told)
+
+
+async def test_a_database_without_room_is_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Small(sqlite3.Connection):
+        def __init__(self, *args: Any, **keywords: Any) -> None:
+            super().__init__(*args, **keywords)
+            self.execute("pragma max_page_count = 3")  # what a small disk does
+
+    database = Database(tmp_path / "simulator.db")
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Small))
+    with pytest.raises(OSError, match=r"simulator\.db cannot be used: database or disk is full") as caught:
+        await database.save([Document("user", "u", {"name": "x" * 100_000})])
+    assert caught.value.errno == errno.ENOSPC
+
+
+async def test_what_cannot_be_saved_at_the_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "simulator.db"
+    simulator = Simulator(database=file)
+    with pytest.raises(OSError, match="file is not a database"):
+        async with simulator.serving() as address:
+            file.write_text("a rose is a rose is a rose" * 1000)
+            client = Client(access_key=KEY, endpoints=Endpoints.at(address))
+            async with client, client.query("Cat", "hello") as reply:
+                assert await reply.text() == "hello"
+    assert not any(record.exc_info for record in caplog.records)
+
+
+async def test_a_caller_that_has_gone_is_no_fault_of_the_storage(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    gone = OSError("the client disconnected")  # as ASGI has it
+    answer = await converse(Simulator(), http_scope(path="/bot/Cat"), body_messages(query_body()), send_error=gone)
+    assert answer.status == 200
+    assert not caplog.records

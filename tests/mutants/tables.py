@@ -23,7 +23,15 @@ from poeproto._states import EXCUSED, IGNORED, KINDS, STREAMING, TRANSITIONS, Ki
 
 TESTS = ["tests/core/test_states.py", "tests/core/test_bot_exchange_order.py"]
 LOADED_ONCE = [hypothesis]  # and not in every process again, which pytest warns of
-ARGUMENTS = ["-x", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning", "--hypothesis-seed=0"]
+ARGUMENTS = [
+    "-x",
+    "-p",
+    "no:cacheprovider",
+    "-W",
+    "ignore::pytest.PytestAssertRewriteWarning",
+    "--hypothesis-seed=0",
+    "--hypothesis-profile=mutants",
+]
 SECONDS = 60
 HOLDERS_OF_STREAMING = ["poeproto._states", "poeproto.bot_exchange", "poeproto.poe_exchange"]
 
