@@ -23,7 +23,7 @@ _SECONDS_BETWEEN_LOOKS = 0.5
 _LONGEST_TIMEOUT = 2**31 - 1
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _CAN_MARK = sys.platform == "linux" and sys.maxsize > 2**32
-_NO_MARK = b""
+_NOT_MARKED = struct.pack("ll", 0, 0)
 
 
 def cut_unread_after(listener: socket.socket, seconds: float) -> None:
@@ -37,7 +37,7 @@ def cut_unread_after(listener: socket.socket, seconds: float) -> None:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
 
-def mark(listener: socket.socket) -> bytes:
+def _mark(listener: socket.socket) -> bytes:
     """Have each connection made to this socket from here on be told from those of others at the same address, which
     there are when several sockets listen there (``SO_REUSEPORT``), or one after the other.
 
@@ -46,7 +46,7 @@ def mark(listener: socket.socket) -> bytes:
         that is not known to be so (it is on 64-bit Linux, for TCP).
     """
     if not _CAN_MARK or listener.family not in (socket.AF_INET, socket.AF_INET6):
-        return _NO_MARK
+        return b""
     # The number of the socket itself, the same in all processes that share it.
     number = os.fstat(listener.fileno()).st_ino
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", number, 0))
@@ -54,7 +54,7 @@ def mark(listener: socket.socket) -> bytes:
 
 
 def _mark_of(connection: socket.socket) -> bytes:
-    return connection.getsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.calcsize("ll"))
+    return connection.getsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, len(_NOT_MARKED))
 
 
 class Accepted:
@@ -70,25 +70,21 @@ class Accepted:
     def __init__(self, listener: socket.socket) -> None:
         self._family = listener.family
         self._address = listener.getsockname()
-        self._mark = mark(listener)
+        self._mark = _mark(listener)
 
     def open(self) -> Generator[socket.socket]:
         """Those that are open: a duplicate of each, which is closed when the next is asked for.
 
         A duplicate stays what it is, should another thread close the file and open another in its place.
         """
-        for connection in self._at_the_address():
-            if not self._mark or _mark_of(connection) == self._mark:
+        if not self._mark:
+            yield from self._connections()
+            return
+        # Those without a mark were made before there was one; or they are another's, where one listens here now.
+        marks = {self._mark} if self._others_listen() else {self._mark, _NOT_MARKED}
+        for connection in self._connections():
+            if _mark_of(connection) in marks:
                 yield connection
-
-    def _at_the_address(self) -> Generator[socket.socket]:
-        for name in os.listdir(_OPEN_FILES) if _OPEN_FILES.exists() else ():
-            # What fails was closed meanwhile, or is not connected, like the listener itself.
-            with suppress(OSError):
-                if stat.S_ISSOCK(os.fstat(int(name)).st_mode):
-                    with socket.socket(fileno=os.dup(int(name))) as connection:
-                        if self._is_at_the_address(connection):
-                            yield connection
 
     def reset(self, peers: Container[object] | None = None) -> None:
         """Break those with these peers, or all, whatever waits to be written.
@@ -99,18 +95,38 @@ class Accepted:
         Args:
             peers: each a host and a port.
         """
-        # Of those at the address one has this peer, and it may have been made before there was a mark.
-        for connection in self.open() if peers is None else self._at_the_address():
+        # At one address a peer has one connection, so that no mark is needed to tell whose it is.
+        for connection in self.open() if peers is None else self._connections():
             with suppress(OSError):  # disconnected meanwhile
                 if peers is None or connection.getpeername()[:2] in peers:
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
                     connection.shutdown(socket.SHUT_RDWR)
 
-    def _is_at_the_address(self, connection: socket.socket) -> bool:
-        if connection.family != self._family or connection.type != socket.SOCK_STREAM:
+    def _others_listen(self) -> bool:
+        return any(
+            found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) and _mark_of(found) != self._mark
+            for found in self._sockets()
+        )
+
+    def _connections(self) -> Generator[socket.socket]:
+        for found in self._sockets():
+            with suppress(OSError):
+                found.getpeername()  # fails for what is not connected, or no more, like a listener
+                yield found
+
+    def _sockets(self) -> Generator[socket.socket]:
+        """All at the address that the listener has or had."""
+        for name in os.listdir(_OPEN_FILES) if _OPEN_FILES.exists() else ():
+            with suppress(OSError):  # closed meanwhile
+                if stat.S_ISSOCK(os.fstat(int(name)).st_mode):
+                    with socket.socket(fileno=os.dup(int(name))) as found:
+                        if self._is_at_the_address(found):
+                            yield found
+
+    def _is_at_the_address(self, found: socket.socket) -> bool:
+        if found.family != self._family or found.type != socket.SOCK_STREAM:
             return False
-        connection.getpeername()  # fails for what is not connected
-        address = connection.getsockname()
+        address = found.getsockname()
         if self._family not in (socket.AF_INET, socket.AF_INET6):
             return address == self._address
         # A peer's end in this process has a port of its own.

@@ -16,7 +16,6 @@ import anyio
 import anyio.abc
 
 from poeproto_asgi.app import BotApp
-from poeproto_asgi.connections import mark
 from poeproto_asgi.serving import WorkerClass, serve, unwrapped
 from poeproto_asgi.targets import AppOptions, load_app, refuse_for_application, refuse_unused, warn_of_unused_key
 from poeproto_runtime.binding import address_of, listen
@@ -73,9 +72,7 @@ def run(
     if workers == 1:
         _run_one(app, listen(bind), worker_class, ready)
     else:
-        listener = listen(bind)
-        mark(listener)  # before workers do, so that connections made while they start are known as well
-        _run_several(target, options, listener, worker_class, workers, ready, on_worker or _do_nothing)
+        _run_several(target, options, listen(bind), worker_class, workers, ready, on_worker or _do_nothing)
 
 
 def _say_nothing(address: str) -> None:

@@ -233,6 +233,20 @@ def test_connections_of_another_listener_at_the_same_address_are_not_reset(host:
             assert connection.recv(1) == b"a"
 
 
+def test_connections_from_before_the_server_began_are_reset() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        one = socket.create_connection(listener.getsockname())
+        accepted = Accepted(listener)
+        two = socket.create_connection(listener.getsockname())
+        ours = [listener.accept()[0] for _ in range(2)]
+        listener.close()
+        assert len(list(accepted.open())) == 2
+        accepted.reset()
+        for end in (one, two, *ours):
+            assert end.recv(1) == b""
+            end.close()
+
+
 async def test_a_server_that_stops_leaves_alone_who_listens_where_it_did() -> None:
     """Another server took over its address while it ended; the connections of that one go on."""
     first = socket.create_server(("127.0.0.1", 0), reuse_port=True)

@@ -26,6 +26,10 @@ def time_out(*_: object) -> None:
     raise TIMED_OUT
 
 
+def return_time_out(*_: object) -> int:
+    return errno.ETIMEDOUT
+
+
 def naming(monkeypatch: pytest.MonkeyPatch, *ports: int) -> None:
     """Give whatever is looked up these ports of the loopback interface as addresses."""
 
@@ -44,7 +48,7 @@ def free_port() -> int:
 @both_clients
 async def test_the_system_gives_up_connecting(ask: Query, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", time_out)
-    monkeypatch.setattr(socket.socket, "connect_ex", lambda *_: errno.ETIMEDOUT)
+    monkeypatch.setattr(socket.socket, "connect_ex", return_time_out)
     outcome = await ask("http://127.0.0.1:8080/", retry=ONCE)
     assert type(outcome.error) is ConnectFailed
     assert str(outcome.error) == "no connection to http://127.0.0.1:8080: Connection timed out"

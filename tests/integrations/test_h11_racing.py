@@ -83,7 +83,10 @@ def test_the_next_does_not_wait_for_one_that_failed_beside_another(host: str, mo
 
 
 def test_the_system_gives_up_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket.socket, "connect_ex", lambda *_: errno.ETIMEDOUT)
+    def connect_ex(*_: object) -> int:
+        return errno.ETIMEDOUT
+
+    monkeypatch.setattr(socket.socket, "connect_ex", connect_ex)
     with pytest.raises(TimeoutError, match=os.strerror(errno.ETIMEDOUT)) as caught:
         connect_first([at(1)], soon())
     assert not is_deadline(caught.value)

@@ -53,6 +53,7 @@ EQUIVALENT = {
         "if value is not None and (value.index is None and is_index(value.index)):",
         "if value is not None and (value.index is None or is_index(None)):",
         "value = None",
+        "record = None",
         "write = None",
         "write = _writers().get(None)",
         "write = _writers().get(type(None))",
