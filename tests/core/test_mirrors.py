@@ -12,7 +12,7 @@ import pytest
 
 from poeproto import Json, Message, UnknownRequest
 from poeproto._json import MAX_DEPTH
-from poeproto._mirrors import filler, reader
+from poeproto._mirrors import filler, reader, writer
 from poeproto._typecheck import NO_EXTRA
 from poeproto.codec import REQUEST_CLASSES
 from poeproto.events import EVENT_CLASSES
@@ -211,3 +211,25 @@ def test_what_is_read_so_has_no_rules_but_its_types() -> None:
             assert field.validator is None
             assert field.converter is None
             assert field.init
+
+
+@attrs.frozen
+class Note:
+    text: Any
+    index: int | None = None
+    label: str | None = None
+    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
+
+
+def test_what_is_unset_is_not_written() -> None:
+    write = writer(Note, b"<%b>")
+    assert write(Note("é")) == '<{"text":"é"}>'.encode()
+    assert write(Note(None, 7)) == b'<{"text":null,"index":7}>'
+    assert write(Note("a", label="")) == b'<{"text":"a","label":""}>'
+
+
+def test_what_is_unusual_is_written_the_long_way() -> None:
+    write, wrong = writer(Note, b"<%b>"), typing.cast("Any", "7")
+    for note in (Note("a", wrong), Note("a", 2**53), Note("a", label=wrong.encode())):
+        assert write(note) is None
+    assert write(Note("a", extra={"new": 1})) is None
