@@ -182,13 +182,25 @@ def test_an_event_that_is_kept_takes_more_than_its_payload() -> None:
     assert size_kept(Text("hello"), *[Text("")] * 50) > KEPT_OF_HELLO + 50 * len('{"text": ""}')
 
 
-@pytest.mark.parametrize("make", [lambda text: Text(text, 1), lambda text: Json({"a": text})], ids=["index", "json"])
+def with_index(text: str) -> Event:
+    return Text(text, 1)
+
+
+def in_json(text: str) -> Event:
+    return Json({"a": text})
+
+
+def with_unknown_keys(extra: dict[str, Any]) -> Event:
+    return Text("a", extra=extra)
+
+
+@pytest.mark.parametrize("make", [with_index, in_json])
 def test_what_takes_more_than_a_plain_text_takes_its_payload_besides(make: Callable[[str], Event]) -> None:
     assert size_kept(make("x")) > size_kept(Text("x"))
     assert size_kept(make("x" * 101)) == size_kept(make("x")) + 100
 
 
-@pytest.mark.parametrize("make", [Json, lambda wire: Text("a", extra=wire)], ids=["json", "unknown keys"])
+@pytest.mark.parametrize("make", [Json, with_unknown_keys])
 def test_values_count_as_what_they_take_in_memory(make: Callable[[dict[str, Any]], Event]) -> None:
     few, many = (size_kept(make({"a": [{}] * number})) for number in (10, 30))
     assert many - few >= 20 * sys.getsizeof({})
