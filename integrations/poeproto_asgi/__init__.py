@@ -2,7 +2,7 @@
 
 from poeproto_asgi.app import BotApp
 from poeproto_asgi.running import run
-from poeproto_asgi.serving import serve
+from poeproto_asgi.serving import LifespanFailed, serve
 from poeproto_asgi.targets import AppOptions, TargetError, TargetFailed, load_app
 from poeproto_runtime import FetchPolicy, Observation, Route
 
@@ -10,6 +10,7 @@ __all__ = [
     "AppOptions",
     "BotApp",
     "FetchPolicy",
+    "LifespanFailed",
     "Observation",
     "Route",
     "TargetError",

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 WorkerClass = Literal["asyncio", "uvloop", "trio"]
 
 
+class LifespanFailed(OSError):
+    """The application's lifespan raised an `OSError`, of which this has the message."""
+
+
 class _HypercornServe(Protocol):
     async def __call__(
         self,
@@ -58,7 +62,7 @@ async def serve(
 
     Raises:
         ValueError, OSError: when the address is malformed or cannot be bound.
-        OSError: also what the application's lifespan raises, `poeproto_simulator.Simulator.aclose` for one.
+        LifespanFailed: for an OSError of the application's lifespan, of `poeproto_simulator.Simulator.aclose` for one.
         RuntimeError: when `worker_class` is of another event loop than the running one.
         Exception: what Hypercorn raises about its configuration, certificates that are not there for instance.
     """
@@ -101,7 +105,7 @@ async def serve(
     async def noting_failure(send: Send, message: Message) -> None:
         nonlocal of_lifespan
         if message["type"].endswith(".failed"):
-            of_lifespan = OSError(message["message"])  # Hypercorn does not always pass it on
+            of_lifespan = LifespanFailed(message["message"])  # Hypercorn does not always pass it on
         await send(message)
 
     async def stop_when_told() -> None:
@@ -122,7 +126,7 @@ async def serve(
             accepted.reset()
 
     failure: BaseException | None = None
-    of_lifespan: OSError | None = None
+    of_lifespan: LifespanFailed | None = None
 
     async def run_hypercorn() -> None:
         nonlocal failure

@@ -23,7 +23,7 @@ from poeproto import (
     SettingsResponse,
     UploadedFile,
 )
-from poeproto_asgi import BotApp, Route, serve
+from poeproto_asgi import BotApp, LifespanFailed, Route, serve
 from poeproto_h11 import Client
 from poeproto_simulator.asgi import Receive, Scope, Send, root_of
 from poeproto_simulator.bot_servers import Report
@@ -128,26 +128,26 @@ class Simulator(BotApp):
         """Serve on Hypercorn, in the running event loop, as long as the block lasts; gives the address.
 
         Raises:
-            ValueError, OSError: when the address is malformed or cannot be bound.
+            ValueError, OSError: when the address cannot be used. A server that dies ends the block with its exception.
         """
         failure: BaseException | None = None
-        started = False
         async with self, anyio.create_task_group() as tasks:
 
             async def run(*, task_status: anyio.abc.TaskStatus[str]) -> None:
+                nonlocal failure
                 try:
                     await serve(self, bind=bind, task_status=task_status)
-                except OSError:
-                    if not started:
-                        raise
-                    # What could not be saved will be tried again when the block ends, which raises if that fails, too.
+                except Exception as exc:  # noqa: BLE001 - carried past the task group, which would wrap it
+                    # What could not be saved at the end is tried again below, which raises if that fails, too.
+                    if not (isinstance(exc, LifespanFailed) and tasks.cancel_scope.cancel_called):
+                        failure = exc
+                    tasks.cancel_scope.cancel()
 
             try:
                 self.address = await tasks.start(run)
-                started = True
                 yield self.address
-            except Exception as exc:  # noqa: BLE001 - carried past the task group, which would wrap it
-                failure = exc
+            except Exception as exc:  # noqa: BLE001 - as above
+                failure = failure or exc
             tasks.cancel_scope.cancel()
         if failure is not None:
             raise failure
