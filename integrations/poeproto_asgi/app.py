@@ -115,8 +115,8 @@ class BotApp:
 
         For hosts that wait for open replies before they stop, and do not tell the application that they want to, which
         is all of them; `serve` and `run` do this by themselves. A query that is complete only afterwards is answered
-        so at once, until a lifespan begins anew. May be called from any thread and any event loop, and in a signal
-        handler.
+        so at once, until a lifespan begins anew: for a host that runs none, this is final. May be called from any
+        thread and any event loop, and in a signal handler.
         """
         self.service.stop_streams()
 

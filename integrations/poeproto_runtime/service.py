@@ -128,8 +128,9 @@ class BotService:
     def stop_streams(self) -> None:
         """End the replies under way with an `error` that allows a retry, whichever server's: all are about to stop.
 
-        So end the replies to queries that are complete only afterwards, until the serving begins anew. May be called
-        from any thread and in any event loop; what has to be done in another is done there, soon.
+        So end the replies to queries that are complete only afterwards, until `running` begins anew: without that, this
+        is final. May be called from any thread and in any event loop; what has to be done in another is done there,
+        soon.
         """
         self._streams.stop_soon()
 

@@ -88,9 +88,9 @@ class Simulator(BotApp):
         fetch_origins: Iterable[str] = (),
         address: str | None = None,
     ) -> None:
-        # Nothing comes to this route; there has to be one.
+        nowhere = {"/": Route(Echo(), allow_without_key=True)}  # nothing comes to this route; there has to be one
         policy = OwnFiles(endpoints=self.own_endpoints)
-        super().__init__({"/": Route(Echo(), allow_without_key=True)}, limits=limits, fetch_policy=policy)
+        super().__init__(nowhere, limits=limits, fetch_policy=policy, sync_settings=False)
         self.limits = limits or Limits()
         self.engine = Poe(strict=strict, balance=balance, api_key=api_key, limits=self.limits)
         self.faults = Faults()
@@ -386,7 +386,7 @@ class Simulator(BotApp):
     @asynccontextmanager
     async def lifespan(self, app: object = None) -> AsyncGenerator[None]:
         """Read what was saved, and in the end `aclose`."""
-        async with self:
+        async with self, self.service.running():
             yield
 
     async def __aenter__(self) -> Self:

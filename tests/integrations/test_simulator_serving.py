@@ -1,4 +1,4 @@
-"""The simulator as a server that dies."""
+"""The simulator as a server that stops, begins anew, or dies."""
 
 from __future__ import annotations
 
@@ -8,12 +8,32 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
+from poeproto import Done, Error, Text
 from poeproto_asgi import serving
-from poeproto_simulator import Simulator
+from poeproto_simulator import Canned, Simulator
+
+from .bots import KEY
+from .scripted_asgi import request
 
 pytestmark = pytest.mark.anyio
+
+
+async def test_it_serves_again_after_it_was_told_to_stop(caplog: pytest.LogCaptureFixture) -> None:
+    simulator = Simulator()
+    simulator.register("Cat", Canned("Meow"), access_key=KEY)
+    for _ in range(2):
+        async with simulator.lifespan():
+            assert (await request(simulator, path="/bot/Cat")).events == [Text("Meow"), Done()]
+            simulator.stop_streams()
+            await anyio.lowlevel.checkpoint()
+            error, done = (await request(simulator, path="/bot/Cat")).events
+            assert isinstance(error, Error)
+            assert error.allow_retry
+            assert done == Done()
+    assert not caplog.records, "nobody is to be told the settings of its bots but itself, which asks for them"
 
 
 @pytest.mark.parametrize("at_once", [True, False])
