@@ -189,8 +189,17 @@ def _bots_in(module: ModuleType) -> list[str]:
         name
         for name, value in vars(module).items()
         if isinstance(value, Bot | BotApp)
-        or (isinstance(value, type) and issubclass(value, Bot) and value.__module__ == module.__name__)
+        or (_is_bot_class(value) and value.__module__ == module.__name__)
+        or (isinstance(value, Mapping) and _are_bots(cast("Mapping[object, object]", value)))
     ]
+
+
+def _are_bots(found: Mapping[object, object]) -> bool:
+    return bool(found) and all(isinstance(each, Bot | Route) or _is_bot_class(each) for each in found.values())
+
+
+def _is_bot_class(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, Bot)
 
 
 def _load_module(name: str) -> ModuleType:

@@ -72,6 +72,24 @@ def test_a_bot_or_its_class(where: str, attribute: str) -> None:
     assert list(app.service.routes) == ["/"]
 
 
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        ('bots = {"/": Hello(), "/class": Hello, "/own": Route(Hello(), access_key="its-own-key")}', "some_bots:bots?"),
+        ('bot = Hello()\nempty = {}\nnumbers = {"/": 5}\nmixed = {"/": bot, "/x": 5}', "some_bots:bot?"),
+        ("number = 5", "there is no bot in it by another name"),
+    ],
+)
+def test_what_may_have_been_meant(source: str, hint: str, folder: Path) -> None:
+    (folder / "hello.py").write_text("from poeproto import Bot\n\nclass Hello(Bot): ...\n")
+    lines = ["from poeproto_asgi import Route", "from hello import Hello", source]
+    (folder / "some_bots.py").write_text("\n".join(lines))
+    with pytest.raises(TargetError) as caught:
+        load_app("some_bots:missing", allow_without_key=True)
+    assert str(caught.value).endswith(hint)
+    assert str(caught.value).count("some_bots:") <= 1
+
+
 def test_an_absolute_path(folder: Path) -> None:
     assert load_app(f"{folder / 'some_bots.py'}:bot", allow_without_key=True).service.routes["/"].access_key is None
 
