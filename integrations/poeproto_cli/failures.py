@@ -21,7 +21,7 @@ def as_failure(failure: PoeprotoError) -> click.ClickException:
 def _advice(failure: PoeprotoError) -> str:
     match failure:
         case RequestRefused() if failure.status == _UNAUTHORIZED:
-            return "; give the key with --access-key or in POE_ACCESS_KEY"
+            return "; give the right key with --access-key or in POE_ACCESS_KEY"
         case RequestRefused() if failure.status in _NO_BOT:
             return "; is that the URL of a bot?"
         case ConnectFailed() if not isinstance(failure.__cause__, ssl.SSLError):

@@ -215,7 +215,7 @@ def test_the_key_may_be_an_option(address: str) -> None:
 def test_a_wrong_key(address: str, command: list[str], backend: str) -> None:
     for key in ("wrong", None, ""):
         result = invoke(command[0], address, *command[1:], "--backend", backend, key=key)
-        refuses(result, "status 401: the access key is missing or wrong; give the key with --access-key or in POE_AC")
+        refuses(result, "status 401: the access key is missing or wrong; give the right key with --access-key or in")
 
 
 @pytest.mark.parametrize("command", [["query", "hello"], ["settings"]], ids=lambda command: command[0])

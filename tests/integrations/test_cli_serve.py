@@ -84,7 +84,7 @@ def test_serve_and_query(bots: Path, worker_class: str, number: signal.Signals) 
         assert (refusal.returncode, refusal.stdout) == (1, "")
         said, _, advice = refusal.stderr.partition("; ")
         assert said == "Error: the bot answered with status 401: the access key is missing or wrong"
-        assert advice == "give the key with --access-key or in POE_ACCESS_KEY\n"
+        assert advice == "give the right key with --access-key or in POE_ACCESS_KEY\n"
 
         server.signal(number)
         status, output, errors = server.wait()
