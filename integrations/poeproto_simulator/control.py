@@ -45,6 +45,17 @@ _FIELDS: dict[str, dict[str, type]] = {
     "faults": {"where": str, "kind": str, "times": int},  # Faults.add, Fault.of
     "expiries": {"url": str, "status": int},  # Files.expire
 }
+# Those of them that have to be there.
+_REQUIRED: dict[str, tuple[str, ...]] = {
+    "bots": ("name",),  # and a URL or events
+    "users": (),
+    "messages": ("bot", "text"),
+    "feedback": ("message_id", "feedback_type"),
+    "reactions": ("message_id", "reaction"),
+    "errors": ("bot", "message"),
+    "faults": ("where", "kind"),
+    "expiries": ("url",),
+}
 
 
 async def answer(
@@ -67,8 +78,6 @@ async def answer(
         _check(call, wire)
         try:
             result = await _CALLS[call](simulator, wire)
-        except KeyError as exc:
-            raise Refused(400, f"{exc.args[0]}: missing") from exc
         except (TypeError, ValueError) as exc:
             raise Refused(400, f"the body is not what this call takes: {exc}") from exc
     elif (method, path) == ("GET", ("state",)):
@@ -93,11 +102,21 @@ def _check(call: str, wire: dict[str, Any]) -> None:
             raise Refused(400, f"this call has no field {name!r}; it has {', '.join(fields)}")
         if expected is not None and type(value) is not expected:
             raise Refused(400, f"{name}: not of the type {expected.__name__}")
+    _need(wire, *_REQUIRED[call])
+
+
+def _need(wire: dict[str, Any], *names: str) -> None:
+    for name in names:
+        if name not in wire:
+            raise Refused(400, f"{name}: missing")
 
 
 async def _bots(simulator: Simulator, wire: dict[str, Any]) -> dict[str, Any]:
-    events = wire.pop("events", None)
-    bot = wire.pop("url") if events is None else Canned(map(_event, events))
+    if "events" in wire:
+        bot = Canned(map(_event, wire.pop("events")))
+    else:
+        _need(wire, "url")
+        bot = wire.pop("url")
     return {"name": simulator.register(wire.pop("name"), bot, **wire).name}
 
 
@@ -106,6 +125,7 @@ def _event(wire: Any) -> Event:
         raise TypeError(f"each of the events is an object with event and data, and not {json.dumps(wire)}")
     try:
         record = cast("dict[str, Any]", wire)
+        _need(record, "event")
         return decode_event(record["event"], json.dumps(record.get("data", {})))
     except RemoteProtocolError as exc:
         raise ValueError(str(exc)) from exc

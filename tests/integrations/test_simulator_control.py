@@ -13,6 +13,7 @@ from poeproto_simulator import Canned, Simulator
 
 from .bots import KEY, query_body
 from .raw_http import fetch, http_request
+from .scripted_asgi import body_messages, converse, http_scope
 
 pytestmark = pytest.mark.anyio
 
@@ -98,6 +99,8 @@ async def test_faults_and_expiries(simulator: Simulator) -> None:
         ("PUT", "bots", {}, 404, "no such path"),
         ("POST", "bots", [], 400, "expected a JSON object, got an array"),
         ("POST", "bots", {"name": "Cat"}, 400, "url: missing"),
+        ("POST", "bots", {"url": "http://x/"}, 400, "name: missing"),
+        ("POST", "bots", {"name": "x", "events": [{"data": {}}]}, 400, "event: missing"),
         ("POST", "bots", {"name": "", "url": "http://x/"}, 400, "a bot needs a name"),
         ("POST", "bots", {"name": "x", "url": "GPT-5"}, 400, "not an http or https URL"),
         ("POST", "bots", {"name": 5, "url": "http://x/"}, 400, "name: not of the type str"),
@@ -112,6 +115,11 @@ async def test_faults_and_expiries(simulator: Simulator) -> None:
         ("POST", "bots", {"name": "x", "events": [5]}, 400, "an object with event and data, and not 5"),
         ("POST", "users", {"balance": True}, 400, "balance: not of the type int"),
         ("POST", "messages", {"bot": "Cat"}, 400, "text: missing"),
+        ("POST", "feedback", {"message_id": "m-1"}, 400, "feedback_type: missing"),
+        ("POST", "reactions", {"message_id": "m-1"}, 400, "reaction: missing"),
+        ("POST", "errors", {"bot": "Cat"}, 400, "message: missing"),
+        ("POST", "faults", {"where": "*"}, 400, "kind: missing"),
+        ("POST", "expiries", {"status": 410}, 400, "url: missing"),
         ("POST", "messages", {"bot": "Cat", "text": "x", "options": {"colour": 1}}, 400, "colour"),
         ("POST", "messages", {"bot": "Cat", "text": "x", "attachments": [5]}, 400, "not what this call takes"),
         ("POST", "messages", {"bot": "Cat", "text": "x", "reply_to": "m-1"}, 404, "there is no message 'm-1'"),
@@ -128,6 +136,19 @@ async def test_what_is_refused(
     got, answer = await call(simulator, method, path, wire)
     assert got == status
     assert said in answer["error"]
+
+
+async def test_a_fault_within_a_call_is_not_the_callers() -> None:
+    simulator = Simulator()
+
+    async def say(*args: object, **keywords: object) -> Any:
+        raise KeyError("text")
+
+    simulator.say = say  # type: ignore[method-assign]
+    body = json.dumps({"bot": "Cat", "text": "hello"}).encode()
+    scope = http_scope(path="/simulator/messages", headers=[("content-type", "application/json")])
+    with pytest.raises(KeyError, match="text"):
+        await converse(simulator, scope, body_messages(body))
 
 
 async def test_a_body_that_nests_too_deeply(simulator: Simulator) -> None:
