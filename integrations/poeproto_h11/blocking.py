@@ -174,7 +174,8 @@ class BlockingClient:
 class BlockingReply:
     """One reply as it arrives: a context manager, and within it an iterator of events, through `Done` or `Error`.
 
-    It is read by one thread at a time; two are found out where both wait for more of it. An interruption of a read, by `KeyboardInterrupt` for instance, ends it.
+    It is read by one thread at a time; two are found out where both wait for more of it. An interruption of a read, by
+    `KeyboardInterrupt` for instance, ends it.
     """
 
     def __init__(self, reply: Reply) -> None:
