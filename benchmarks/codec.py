@@ -157,17 +157,18 @@ def _httpx_sse(chunks: list[bytes]) -> float:
 
 def _other_events() -> None:
     reply = {type(event).__name__: event for event in sample_reply()}
-    reply |= {"Text": Text(TEXT), "Text, an index": Text(TEXT, 1), "Error": Error(raw_response={"code": 500})}
+    reply |= {"Text": Text(TEXT), "Text, an index": Text(TEXT, 1), "Text, an unknown key": Text(TEXT, extra={"new": 1})}
+    reply["Error"] = Error(raw_response={"code": 500})
     payloads = {
         name: record.decode().removeprefix("event: ").rstrip("\n").split("\ndata: ")
         for name, record in ((name, encode_event(event)) for name, event in reply.items())
     }
     cases = {
-        name: repeated(lambda event=event, data=data: decode_event(event, data), 5_000)
+        name: repeated(lambda event=event, data=data: decode_event(event, data), 20_000)
         for name, (event, data) in payloads.items()
     }
     report("decode_event, by the kind of event", in_turn(cases, ROUNDS), "µs", 1e6)
-    cases = {name: repeated(lambda event=event: encode_event(event), 5_000) for name, event in reply.items()}
+    cases = {name: repeated(lambda event=event: encode_event(event), 20_000) for name, event in reply.items()}
     report("encode_event, by the kind of event", in_turn(cases, ROUNDS), "µs", 1e6)
 
 
@@ -247,6 +248,7 @@ def _query() -> None:
     ours = msgspec.json.Decoder(QueryRequest)
     unknown = body.replace(b'{"version"', b'{"new in 1.3":1,"version"', 1)
     unknown_in_each = body.replace(b'{"role"', b'{"new in 1.3":1,"role"')
+    null_in_each = body.replace(b'"parameters":{}', b'"parameters":null')
     request = decode_request(body)
     parsed = json.loads(body)
     theirs = fp.QueryRequest.model_validate(parsed)
@@ -257,6 +259,7 @@ def _query() -> None:
             "decode_request": repeated(lambda: decode_request(body), 100),
             "decode_request, an unknown key": repeated(lambda: decode_request(unknown), 100),
             "decode_request, an unknown key in each message": repeated(lambda: decode_request(unknown_in_each), 100),
+            "decode_request, a null in each message": repeated(lambda: decode_request(null_in_each), 100),
             "msgspec to a dict": repeated(lambda: msgspec.json.decode(body), 100),
             "fastapi_poe (json and pydantic)": repeated(lambda: fp.QueryRequest.model_validate(json.loads(body)), 100),
             "fastapi_poe, the parsing of JSON left out": repeated(lambda: fp.QueryRequest.model_validate(parsed), 100),

@@ -153,7 +153,7 @@ def _thawed(cls: type[Any]) -> type[Any]:
     To fill a frozen instance takes a call for each field, which is ten times as slow.
     """
     plain = {name: getattr(object, name) for name in ("__init__", "__setattr__", "__delattr__")}
-    return type(cls.__name__, (cls,), {"__slots__": (), **plain})
+    return type(f"_Thawed{cls.__name__}", (cls,), {"__slots__": (), **plain})
 
 
 # --- writing

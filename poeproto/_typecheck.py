@@ -26,6 +26,9 @@ class _NoExtra(dict[str, Any]):
 
     __setitem__ = setdefault = update = __ior__ = _refuse  # pyright: ignore[reportAssignmentType]
 
+    def __reduce__(self) -> str:
+        return "NO_EXTRA"  # copied or unpickled it stays the one, which the quick ways know by its identity
+
 
 # A shared default instead of a factory: a dict for each event would double the time to make one.
 NO_EXTRA: Mapping[str, Any] = _NoExtra()

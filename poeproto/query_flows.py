@@ -106,6 +106,7 @@ class _Output:
     def __init__(self, fold: ReplyFold | None) -> None:
         self.fold = ReplyFold() if fold is None else fold
         self._started = False
+        self.held: list[Event] = []  # what a reply that broke off leaves; another try does without
         self.begin_call()
 
     def begin_call(self) -> None:
@@ -126,10 +127,15 @@ class _Output:
         yield effect
         self.fold.add_rest()
 
+    def give_up(self, exc: PoeprotoError) -> Flow[None]:
+        yield from self.deliver(self.held)
+        exc.partial = self.fold
+
     def can_restart(self, policy: RetryPolicy) -> bool:
         return not self._final and (policy.restart or self.fold.texts == self._before)
 
     def restart(self) -> Flow[None]:
+        self.held = []
         yield from self.deliver(
             [
                 ReplaceResponse(before, index)
@@ -262,14 +268,10 @@ def tool_rounds_flow(
         new = yield from _query(asked, url, output, access_key, limits, retry or RetryPolicy(), rounds_left)
         if not new:
             return output.fold
-        results += yield from _run(new)
+        answers: list[ToolResult] = yield RunTools(new)
+        results += answers
         calls += new
         rounds_left -= 1
-
-
-def _run(calls: list[ToolCall]) -> Flow[list[ToolResult]]:
-    results: list[ToolResult] = yield RunTools(calls)
-    return results
 
 
 def _query(
@@ -308,11 +310,11 @@ def _query(
                 if isinstance(exc, BotError):  # an event like others; raising is for those who ask for text
                     yield from output.deliver([exc.event])
                     return []
-                exc.partial = output.fold
+                yield from output.give_up(exc)
                 raise
             yield from output.restart()
         except PoeprotoError as exc:
-            exc.partial = output.fold
+            yield from output.give_up(exc)
             raise
         else:
             return calls
@@ -347,6 +349,9 @@ def _receive(attempts: Attempts, exchange: PoeExchange, output: _Output, chunks:
                 events += chunks.take_end(ending if failure is None else None)
         if isinstance(ending, Done) and failure is None and not (chunks is not None and chunks.aggregator.calls):
             events.append(ending)
+        if failure is not None and data is None:
+            output.held = events  # halves of characters, whose rest cannot come any more
+            raise failure
         yield from output.deliver(events)
         if failure is not None:
             raise failure

@@ -58,7 +58,6 @@ class AcceptedConnection:
         self._body_deadline = 0.0
         self._last = False  # whether no request may follow this one
         self._answering = False  # whether an answer has begun that is not yet complete
-        self._in_parts = False  # whether a piece of it has been sent in part, and the rest has not
         self._stopping = False
         self._waiting: anyio.CancelScope | None = None  # for the peer's bytes, while there is no answer under way
 
@@ -159,17 +158,12 @@ class AcceptedConnection:
     async def send(self, data: bytes) -> None:
         # Under the old name, since a slow peer would have us hold both.
         data = self._h11.send(h11.Data(data=data))
-        # What there is room for, which is nearly always all, is sent without waiting: a cancellation finds it done.
-        self._in_parts = True
         await self._socket.send(data)
-        self._in_parts = False
 
     async def finish(self, data: bytes) -> None:
-        if self._in_parts:
+        if self._socket.in_parts:
             raise PeerGone("a part of the answer before its end is missing")
-        # h11 would write a chunk of no bytes as such, which is the end of the body.
-        parts = [self._h11.send(h11.Data(data=data))] if data else []
-        await self._write(*parts, self._h11.send(h11.EndOfMessage()))
+        await self._write(self._h11.send(h11.Data(data=data)), self._h11.send(h11.EndOfMessage()))
         self._answering = False
 
     # --- what they are made of
@@ -182,7 +176,8 @@ class AcceptedConnection:
         waits = self._used and not size
         deadline = began + (limits.idle_seconds if waits else limits.head_seconds)
         while (event := self._h11.next_event()) is h11.NEED_DATA:
-            data = await self._read_by(deadline)
+            # It may have been told to stop while there was nothing to cancel.
+            data = None if self._stopping else await self._read_by(deadline)
             if data is None:
                 if size and not self._stopping:
                     await self._refuse(408, _TOO_LATE)

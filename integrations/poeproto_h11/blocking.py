@@ -96,7 +96,8 @@ class BlockingClient:
     ) -> BlockingReply:
         """Ask a model that may call tools, run what it calls, and go on until it has no more calls.
 
-        Each tool of a round runs in a thread of its own, all of them at once.
+        Each tool of a round runs in a thread of its own, all of them at once. One that nobody waits for any more, after
+        an interruption for instance, goes on, and is cut off when the program ends.
 
         Raises:
             TypeError: for an asynchronous function.
@@ -173,7 +174,8 @@ class BlockingClient:
 class BlockingReply:
     """One reply as it arrives: a context manager, and within it an iterator of events, through `Done` or `Error`.
 
-    It is read by one thread at a time. An interruption of a read, by `KeyboardInterrupt` for instance, ends it.
+    It is read by one thread at a time; two are found out where both wait for more of it. An interruption of a read, by
+    `KeyboardInterrupt` for instance, ends it.
     """
 
     def __init__(self, reply: Reply) -> None:

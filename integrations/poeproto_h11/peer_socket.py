@@ -18,11 +18,16 @@ _READ_SIZE = 64 * 1024
 
 
 class PeerSocket:
-    """A connected socket, which this takes over."""
+    """A connected socket, which this takes over.
+
+    Attributes:
+        in_parts: whether of what was sent last the system took a part, and not yet the rest.
+    """
 
     def __init__(self, connection: socket.socket) -> None:
         connection.setblocking(False)
         self._socket = connection
+        self.in_parts = False
 
     async def receive(self) -> bytes:
         """Some bytes, after a turn of the event loop at least; none at the end, or where the connection is broken."""
@@ -36,7 +41,7 @@ class PeerSocket:
                 return b""
 
     async def send(self, data: bytes) -> None:
-        """Send all of them; this waits for room, and for nothing else.
+        """Send all of them; this waits for room, and for nothing else, so a cancellation mostly finds it done.
 
         Raises:
             PeerGone: when the connection is broken.
@@ -46,6 +51,7 @@ class PeerSocket:
             while left:
                 try:
                     left = left[self._socket.send(left) :]
+                    self.in_parts = len(left) > 0
                 except BlockingIOError:
                     await anyio.wait_writable(self._socket)
         except OSError as exc:

@@ -86,6 +86,8 @@ class _Race:
         self.latest = connection
         self.trying.add(connection)
         connection.setblocking(False)
+        # Before it is connected: after that, some systems refuse where the peer has gone already.
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         code = connection.connect_ex(where)
         if code in _UNDER_WAY:
             self._selector.register(connection, selectors.EVENT_WRITE)
@@ -101,7 +103,6 @@ class _Race:
             if code:
                 self._lose(connection, code)
             else:
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self.trying.remove(connection)
                 return connection
         return None

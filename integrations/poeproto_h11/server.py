@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
@@ -9,6 +10,7 @@ from typing import Protocol
 
 import anyio
 import anyio.abc
+from anyio.lowlevel import current_token
 
 from poeproto import Bot, Endpoints, Limits
 from poeproto_h11.accepting import Acceptor
@@ -68,7 +70,9 @@ async def serve(
     Raises:
         TypeError, ValueError: when the arguments do not make a service; see `Route`.
         OSError: when the address cannot be bound.
+        RuntimeError: in asyncio's default event loop on Windows, which does not tell when a socket is ready.
     """
+    _refuse_proactor()
     hooks = Hooks(on_start=on_start, on_first_event=on_first_event, on_end=on_end)
     if isinstance(app, Bot):
         route = Route(app, access_key=access_key, allow_without_key=allow_without_key, bot_name=bot_name)
@@ -98,3 +102,9 @@ async def serve(
                 acceptor.stop()
     if acceptor.failure is not None:
         raise acceptor.failure
+
+
+def _refuse_proactor() -> None:
+    # anyio asks a thread there instead, which ends for good, and all that waits with it, when a socket is closed in it.
+    if isinstance(current_token().native_token, getattr(asyncio, "ProactorEventLoop", ())):
+        raise RuntimeError("this server runs on trio or in asyncio.SelectorEventLoop, not in asyncio.ProactorEventLoop")

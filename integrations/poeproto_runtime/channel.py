@@ -12,8 +12,8 @@ class PeerGone(TransportError):
 
 
 class ChannelFailed(Exception):
-    """A write raised what no `Channel` may raise: a fault of the integration, or of the server beneath, as its cause
-    tells. It is told apart from the failures of bots, in whose task writes are made.
+    """A `send` raised what no `Channel` may raise: a fault of the integration, or of the server beneath, as its cause
+    tells. It is told apart from the failures of bots, from within whose answer events are sent.
     """
 
 

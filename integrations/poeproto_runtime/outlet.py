@@ -11,6 +11,7 @@ from poeproto import ResponseHead
 from poeproto_runtime.channel import Channel, ChannelFailed, PeerGone
 
 _NOT_READING = "the peer does not read what it is sent"
+_BROKEN = "a write failed or was cut short, so the stream cannot go on"
 
 
 @contextmanager
@@ -129,13 +130,15 @@ class Outlet:
         it will find what was put here when it is done.
 
         Raises:
-            PeerGone: as the channel does.
+            PeerGone: as the channel does; and when an earlier write failed, or was cut short and not passed over.
             ChannelFailed: when the channel raises another exception.
         """
         while self.writing:
             if self._size < self._limit:
                 return
             await self._until_written()
+        if self.broken:  # by the other task: behind what it lost nothing can be sent
+            raise PeerGone(_BROKEN)
         if not self._gathered:
             return
         self.writing = True
@@ -170,7 +173,7 @@ class Outlet:
         while self.writing:
             await self._until_written()
         if self.broken:
-            raise PeerGone("a write failed or was cut short, so the stream cannot go on")
+            raise PeerGone(_BROKEN)
         self.closed = self.writing = True
         self.writes += 1
         self.put(tail)

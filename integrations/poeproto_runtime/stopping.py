@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
@@ -32,11 +33,8 @@ class Streams:
         self.watch = watch
         self._streams: set[Stoppable] = set()
         self._stopped = False
-        token: Any = current_token().native_token
-        # Both take a function and may be called from any thread, and from a signal handler.
-        self._call_soon: Callable[[Callable[[], None]], object] = (
-            token.run_sync_soon if hasattr(token, "run_sync_soon") else token.call_soon_threadsafe
-        )
+        # Weakly, since this is kept for as long as what it belongs to, the loop or trio's run, which is the token.
+        self._token: weakref.ref[Any] = weakref.ref(current_token().native_token)
 
     def add(self, stream: Stoppable) -> None:
         """Stop it with the others, or at once, if that was asked for before."""
@@ -56,8 +54,13 @@ class Streams:
 
     def stop_soon(self) -> None:
         """The same from anywhere: another thread, another event loop, a signal handler."""
+        token = self._token()
+        if token is None:
+            return
+        # Both take a function and may be called from any thread, and from a signal handler.
+        call_soon = token.run_sync_soon if hasattr(token, "run_sync_soon") else token.call_soon_threadsafe
         with suppress(RuntimeError):  # the loop has ended, and with it all that was under way there
-            self._call_soon(self.stop)
+            call_soon(self.stop)
 
     def begin(self) -> None:
         """Take streams again, where a server begins anew."""
@@ -74,7 +77,7 @@ class AllStreams:
     def __init__(self, make: Callable[[], Streams]) -> None:
         self._make = make
         self._known: WeakSet[Streams] = WeakSet()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may run within it
         self._here: RunVar[Streams | None] = RunVar("streams", None)
 
     def here(self) -> Streams:

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -149,7 +150,8 @@ class ReplyStream:
         self._tasks.cancel_scope.cancel()
 
     async def _leave_with_peer(self) -> None:
-        await self._channel.departed()
+        with suppress(PeerGone):
+            await self._channel.departed()
         # Servers report the end of an exchange as a departure, too, from within the call that ends it: cancelling that
         # would catch them halfway through closing the connection, or making it ready for the next request.
         if not self._outlet.closed:
@@ -187,10 +189,10 @@ class ReplyStream:
             self._mend()
             return self._error_meant_by(exc) or self._apology("the bot failed", cause=exc)
         except BaseExceptionGroup as group:
-            # On trio, what a bot's tasks raise while they are cancelled comes together with the cancellation. The peer
-            # has gone, so nobody else is left to be told.
+            # On trio, what a bot's tasks raise while they are cancelled comes together with the cancellation. Who
+            # cancels all has given up on the peer, so nobody else is left to be told.
             failures, rest = group.split(Exception)
-            if failures is None or rest is None:
+            if failures is None or rest is None or not is_cancelled():
                 raise
             logger.error("the bot failed while it was cancelled (error id %s)", self._progress.id, exc_info=failures)
             raise rest from None

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+import pickle
 import typing
 from typing import Any
 
@@ -106,3 +108,4 @@ def test_events_without_extra_keys_share_one_empty_mapping() -> None:
     read = decode_event("text", '{"text": "a"}')
     assert isinstance(read, Text)
     assert Text("a").extra is Text("b", index=1).extra is Done().extra is read.extra
+    assert copy.deepcopy(read).extra is pickle.loads(pickle.dumps(read)).extra is read.extra

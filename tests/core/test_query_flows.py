@@ -346,6 +346,13 @@ def test_half_a_character_is_in_what_a_reply_that_breaks_off_leaves(failure: Poe
     assert caught.value.partial.texts == {None: "a\ufffd", 1: "\ufffd"}
 
 
+@pytest.mark.parametrize("said", [[Text("\ud83d"), ConnectionLost("cut")], [Text("\ud83d")]], ids=["cut", "ended"])
+def test_half_a_character_does_not_stand_in_the_way_of_another_try(said: list[Any], cut: Cut) -> None:
+    driver = FlowDriver([said, [Text("\U0001f408"), Done()]], cut)
+    driver.run(query_flow(HELLO, URL, retry=RetryPolicy(attempts=2, failures=True, delay=0.0)))
+    assert driver.events == [Text("\U0001f408"), Done()]
+
+
 # --- settings and reports
 
 

@@ -42,6 +42,24 @@ async def test_departure_cancels_a_bot_that_waits() -> None:
     assert not channel.ended
 
 
+async def test_a_channel_may_raise_when_the_peer_departs() -> None:
+    class Raising(MemoryChannel):
+        async def departed(self) -> None:
+            await self.gone.wait()
+            raise PeerGone("reset")
+
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        yield "hello"
+        await anyio.sleep_forever()
+
+    channel = Raising()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(answer, bot, channel)
+        await channel.until(lambda: channel.events == [Text("hello")])
+        channel.gone.set()
+    assert not channel.ended
+
+
 async def test_departure_cancels_a_bot_that_is_stuck_in_a_write() -> None:
     channel = MemoryChannel()
     channel.open = anyio.Event()

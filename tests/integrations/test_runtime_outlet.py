@@ -195,6 +195,20 @@ async def test_a_channel_that_raises_what_it_must_not() -> None:
         await outlet.finish(b"b")
 
 
+async def test_nothing_is_written_behind_a_write_that_failed() -> None:
+    channel = await a_channel()
+    outlet = Outlet(channel, 1000)
+    channel.break_writes = True
+    outlet.put(b"a")
+    with pytest.raises(PeerGone):
+        await outlet.flush()
+    channel.break_writes = False
+    outlet.put(b"b")
+    with pytest.raises(PeerGone):
+        await outlet.flush()
+    assert channel.writes == []
+
+
 async def test_a_peer_that_is_gone_ends_the_task() -> None:
     channel = await a_channel()
     channel.break_writes = True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 
@@ -9,6 +11,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
+from anyio.lowlevel import current_token
 
 from poeproto import Context, Done, Error, QueryRequest, RequestHead, Text
 from poeproto_runtime import BotService
@@ -23,6 +26,10 @@ HEAD = RequestHead("POST", "/")
 async def waits(request: QueryRequest, context: Context) -> AsyncIterator[str]:
     yield "hello"
     await anyio.sleep_forever()
+
+
+async def answers(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+    yield "hello"
 
 
 def assert_ended(channel: MemoryChannel) -> None:
@@ -74,6 +81,24 @@ def test_replies_in_several_event_loops() -> None:
             reply.wait()
             assert_ended(reply.channel)
     service.stop_streams()  # of loops that are over, nothing is left to stop
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_an_event_loop_that_is_over_is_not_kept(backend: str) -> None:
+    service = service_of(answers)
+    loops: list[weakref.ref[object]] = []
+
+    async def answer() -> None:
+        loops.append(weakref.ref(current_token().native_token))
+        channel = MemoryChannel()
+        await service.handle(HEAD, "/", channel)
+        assert channel.ended
+
+    for _ in range(2):
+        anyio.run(answer, backend=backend)
+    gc.collect()
+    assert [loop() for loop in loops] == [None, None]
+    service.stop_streams()
 
 
 async def test_the_replies_of_one_server_and_no_others() -> None:
