@@ -138,13 +138,13 @@ async def test_what_is_refused(
     assert said in answer["error"]
 
 
-async def test_a_fault_within_a_call_is_not_the_callers() -> None:
+async def test_a_fault_within_a_call_is_not_the_callers(monkeypatch: pytest.MonkeyPatch) -> None:
     simulator = Simulator()
 
     async def say(*args: object, **keywords: object) -> Any:
         raise KeyError("text")
 
-    simulator.say = say  # type: ignore[method-assign]
+    monkeypatch.setattr(simulator, "say", say)
     body = json.dumps({"bot": "Cat", "text": "hello"}).encode()
     scope = http_scope(path="/simulator/messages", headers=[("content-type", "application/json")])
     with pytest.raises(KeyError, match="text"):
