@@ -96,7 +96,7 @@ class Stuck(Bot):
                 tasks.start_soon(think)
                 while True:
                     await anyio.lowlevel.checkpoint()
-                    yield "a" * 1000
+                    yield "a" * 1_000_000  # more than the system takes, so that a part is sent
                     self.said += 1
         finally:
             self.ended.set()
