@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from benchmarks.checking import TIMEOUT, Expected
-from benchmarks.measure import Figure, cost, goal, in_turn, named, note, report
+from benchmarks.measure import Figure, cost, goal, in_turn, named, note, report, report_servers
 from benchmarks.processes import serving
 from benchmarks.sizes import Sizes
 from poeproto_cli.load import Load, LoadConnection, Received
@@ -79,15 +79,7 @@ def main(sizes: Sizes) -> None:
 
 
 def _throughput(figures: list[Figure], events: int, connections: int) -> None:
-    title = f"server, an event in replies of {events}, c={connections}"
-    servers = [figure for figure in figures if figure.name != GENERATOR]
-    report(title, servers, "µs", 1e6, rate="events a second")
-    fastest = min(servers, key=lambda figure: figure.seconds)
-    alone = named(figures, GENERATOR).seconds
-    note(
-        f"c={connections}: given bytes that are ready, the load generator takes {1 / alone:,.0f} events a second, "
-        f"{fastest.seconds / alone:.1f} x those of the fastest server, {fastest.name}."
-    )
+    report_servers(f"server, an event in replies of {events}, c={connections}", figures, "events", GENERATOR)
     for name, wanted in AT_LEAST.items():
         goal(f"server burst, c={connections}", named(figures, name), named(figures, THEIRS), at_least=wanted)
     ours = named(figures, "poeproto on Hypercorn, asyncio")

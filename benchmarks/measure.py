@@ -92,6 +92,24 @@ def report(title: str, figures: list[Figure], unit: str, scale: float, *, rate: 
         )
 
 
+def report_servers(title: str, figures: list[Figure], what: str, generator: str) -> None:
+    """Report servers by how many of something they answer a second, and how many the load generator could ask for.
+
+    Args:
+        title: what the cases have in common.
+        figures: of the servers, and of the generator against what has its bytes ready.
+        what: that something, in the plural.
+        generator: the name of the latter case.
+    """
+    servers = [figure for figure in figures if figure.name != generator]
+    report(title, servers, "µs", 1e6, rate=f"{what} a second")
+    fastest, limit = min(servers, key=lambda figure: figure.seconds), named(figures, generator)
+    note(
+        f"{title}: given bytes that are ready, the load generator takes {1 / limit.seconds:,.0f} {what} a second, "
+        f"{fastest.seconds / limit.seconds:.1f} x those of the fastest server, {fastest.name}."
+    )
+
+
 def named(figures: list[Figure], name: str) -> Figure:
     """The figure of a case."""
     return next(figure for figure in figures if figure.name == name)

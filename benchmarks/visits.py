@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from benchmarks.checking import TIMEOUT, Expected
-from benchmarks.measure import in_turn, named, note, report
+from benchmarks.measure import in_turn, report_servers
 from benchmarks.processes import allow_files, serving
 from benchmarks.sizes import Sizes
 from poeproto_cli.load import Load
@@ -39,14 +39,7 @@ def main(sizes: Sizes) -> None:
             cases[name] = _visiting(expected, sizes.visits)
         figures = in_turn(cases, ROUNDS)
     title = f"{sizes.visits} connections at once, each for a reply of {EVENTS} events"
-    servers = [figure for figure in figures if figure.name != GENERATOR]
-    report(title, servers, "µs", 1e6, rate="connections a second")
-    fastest = min(servers, key=lambda figure: figure.seconds)
-    alone = named(figures, GENERATOR).seconds
-    note(
-        f"From a server that has the bytes ready, the load generator gets {1 / alone:,.0f} replies a second so, "
-        f"{fastest.seconds / alone:.1f} x those of the fastest server, {fastest.name}."
-    )
+    report_servers(title, figures, "connections", GENERATOR)
 
 
 def _visiting(expected: Expected, connections: int) -> Callable[[], float]:

@@ -9,6 +9,7 @@ import pytest
 from poeproto import (
     Done,
     Event,
+    HttpRequest,
     Limits,
     Meta,
     PoeExchange,
@@ -30,6 +31,12 @@ REPLY = b"".join(map(encode_event, sample_reply()))
 HELLO = encode_event(Text("hello"))
 DONE = encode_event(Done())
 META = encode_event(Meta())
+
+
+def body_of(request: HttpRequest) -> bytes:
+    """The body of what is sent, which all but uploads have at hand."""
+    assert isinstance(request.body, bytes)
+    return request.body
 
 
 def asked(

@@ -20,7 +20,6 @@ from poeproto import (
     Event,
     File,
     Flow,
-    HttpRequest,
     HttpResponse,
     IncompleteReply,
     Json,
@@ -35,13 +34,10 @@ from poeproto import (
     ReplaceResponse,
     ReplyFold,
     ReplyStarted,
-    ReportErrorRequest,
-    ReportReactionRequest,
     RequestRefused,
     ResponseHead,
     RetryPolicy,
     SendRequest,
-    SettingsRequest,
     SuggestedReply,
     Text,
     UnknownEvent,
@@ -49,11 +45,12 @@ from poeproto import (
     encode_event,
     encode_settings,
     query_flow,
-    report_flow,
     settings_flow,
     tool_rounds_flow,
 )
 from poeproto.testing import TEST_ACCESS_KEY, FlowDriver, ResponseInParts, bytewise, sample_settings
+
+from .calling import body_of
 
 URL = "http://bot.invalid/"
 HELLO = QueryRequest([Message("user", "hello")])
@@ -79,7 +76,7 @@ def test_a_reply_is_delivered_as_it_comes(cut: Cut) -> None:
     assert fold.texts == {None: "hello", 1: "two"}
     assert fold.done
     (sent,) = driver.requests
-    assert decode_request(_body(sent)) == HELLO
+    assert decode_request(body_of(sent)) == HELLO
     assert sent.get("authorization") == f"Bearer {TEST_ACCESS_KEY}"
     assert (driver.waits, driver.started, driver.closed) == ([], 1, 0)
 
@@ -119,11 +116,6 @@ def test_what_was_not_taken_when_a_flow_is_given_up_is_not_in_the_reply() -> Non
     assert next(iter(effect)) == Text("a")
     flow.close()
     assert fold.text == "a"
-
-
-def _body(request: HttpRequest) -> bytes:
-    assert isinstance(request.body, bytes)
-    return request.body
 
 
 @pytest.mark.parametrize("failure", [ConnectFailed("no"), BUSY, HttpResponse(429, [], b"")])
@@ -351,51 +343,3 @@ def test_half_a_character_does_not_stand_in_the_way_of_another_try(said: list[An
     driver = FlowDriver([said, [Text("\U0001f408"), Done()]], cut)
     driver.run(query_flow(HELLO, URL, retry=RetryPolicy(attempts=2, failures=True, delay=0.0)))
     assert driver.events == [Text("\U0001f408"), Done()]
-
-
-# --- settings and reports
-
-
-def test_settings_are_asked_for() -> None:
-    response = HttpResponse(200, [], encode_settings(sample_settings()))
-    driver = FlowDriver([BUSY, response], bytewise)
-    assert driver.run(settings_flow(URL, access_key=TEST_ACCESS_KEY)) == sample_settings()
-    assert [decode_request(_body(request)) for request in driver.requests] == [SettingsRequest()] * 2
-    assert driver.requests[0].get("authorization") == f"Bearer {TEST_ACCESS_KEY}"
-
-
-def test_a_report_is_delivered() -> None:
-    report = ReportReactionRequest("m", "u", "c", "heart")
-    driver = FlowDriver([HttpResponse(200, [], b"whatever")])
-    driver.run(report_flow(report, URL))
-    assert [decode_request(_body(request)) for request in driver.requests] == [report]
-
-
-each_call = pytest.mark.parametrize(
-    "make", [settings_flow, partial(report_flow, ReportErrorRequest("oh"))], ids=["settings", "report"]
-)
-
-
-@each_call
-@pytest.mark.parametrize("size", [1024, 10])
-def test_a_refusal_is_raised(make: Callable[..., Flow[object]], size: int) -> None:
-    with pytest.raises(RequestRefused) as caught:
-        FlowDriver([HttpResponse(404, [], b"x" * 5000)]).run(make(URL, limits=Limits(refusal_body=size)))
-    assert (caught.value.status, len(caught.value.body_start)) == (404, size)
-
-
-@each_call
-def test_a_call_is_made_with_the_key_the_limits_and_the_tries_it_is_given(make: Callable[..., Flow[object]]) -> None:
-    driver = FlowDriver([BUSY])
-    with pytest.raises(RequestRefused):
-        driver.run(make(URL, access_key=TEST_ACCESS_KEY, retry=RetryPolicy(attempts=1)))
-    assert [request.get("authorization") for request in driver.requests] == [f"Bearer {TEST_ACCESS_KEY}"]
-    parts = iter([b"{}", b" " * 9, b"not read"])
-    with pytest.raises(LimitExceeded) as caught:
-        FlowDriver([ResponseInParts(ResponseHead(200), parts)]).run(make(URL, limits=Limits(answer_size=10)))
-    assert (caught.value.limit, list(parts)) == ("answer_size", [b"not read"])
-
-
-def test_settings_that_are_none_are_told_apart() -> None:
-    with pytest.raises(RemoteProtocolError, match="not valid JSON"):
-        FlowDriver([HttpResponse(200, [], b"<html>")]).run(settings_flow(URL))

@@ -2,17 +2,48 @@
 
 from __future__ import annotations
 
+import importlib.util
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import anyio
+import pytest
 from hypercorn.config import Config
 
 from poeproto import Limits
 from poeproto_asgi import BotApp, serve
 
 from .bots import KEY, FunctionBot, Respond
+
+# For a module's `pytestmark`: each of its tests on all that Hypercorn runs on here.
+on_each_event_loop = pytest.mark.parametrize(
+    "anyio_backend",
+    [
+        "asyncio",
+        pytest.param(
+            ("asyncio", {"use_uvloop": True}),
+            marks=pytest.mark.skipif(importlib.util.find_spec("uvloop") is None, reason="uvloop is not installed"),
+            id="uvloop",
+        ),
+        "trio",
+    ],
+)
+
+
+class RefusedApp(BotApp):
+    """An application whose lifespan meets, at its "startup" or its "shutdown", what the machine refuses."""
+
+    def __init__(self, respond: Respond, stage: str) -> None:
+        super().__init__(FunctionBot(respond), access_key=KEY)
+        self._stage = stage
+
+    @asynccontextmanager
+    async def lifespan(self, app: object = None) -> AsyncGenerator[None]:
+        if self._stage == "startup":
+            raise OSError("no room")
+        yield
+        raise OSError("no room")
 
 
 def app_of(respond: Respond, limits: Limits | None = None) -> BotApp:

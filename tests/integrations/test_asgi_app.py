@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
@@ -27,6 +26,7 @@ from poeproto_asgi import BotApp
 
 from .bots import BEARER, KEY, SECRET, FunctionBot, query_body
 from .scripted_asgi import DISCONNECT, body_messages, converse, http_scope, request
+from .serving import RefusedApp
 
 pytestmark = pytest.mark.anyio
 
@@ -361,17 +361,8 @@ async def test_lifespan() -> None:
 
 @pytest.mark.parametrize("stage", ["startup", "shutdown"])
 async def test_a_lifespan_that_the_machine_refuses(stage: str) -> None:
-    class Refused(BotApp):
-        @asynccontextmanager
-        async def lifespan(self, app: object = None) -> AsyncGenerator[None]:
-            if stage == "startup":
-                raise OSError("no room")
-            yield
-            raise OSError("no room")
-
-    app = Refused(FunctionBot(echo), allow_without_key=True)
     messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
-    answer = await converse(app, {"type": "lifespan", "asgi": {"version": "3.0"}}, messages)
+    answer = await converse(RefusedApp(echo, stage), {"type": "lifespan", "asgi": {"version": "3.0"}}, messages)
     assert answer.messages[-1] == {"type": f"lifespan.{stage}.failed", "message": "no room"}
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
@@ -14,19 +13,11 @@ import pytest
 from poeproto import Context, Done, Error, Limits, QueryRequest, Text
 from poeproto_asgi import BotApp, serve
 
-from .bots import KEY, FunctionBot
+from .bots import FunctionBot
 from .raw_http import chunk, connect, fetch, http_request
-from .serving import app_of, quick_config, serving
+from .serving import RefusedApp, app_of, on_each_event_loop, quick_config, serving
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=["asyncio", "uvloop", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
-    if request.param == "uvloop":
-        pytest.importorskip("uvloop")
-        return "asyncio", {"use_uvloop": True}
-    return request.param, {}
+pytestmark = [pytest.mark.anyio, on_each_event_loop]
 
 
 async def echo(request: QueryRequest, context: Context) -> AsyncIterator[str]:
@@ -340,15 +331,7 @@ async def test_nothing_listens_afterwards() -> None:
 
 @pytest.mark.parametrize("stage", ["startup", "shutdown"])
 async def test_a_lifespan_that_the_machine_refuses(stage: str, caplog: pytest.LogCaptureFixture) -> None:
-    class Refused(BotApp):
-        @asynccontextmanager
-        async def lifespan(self, app: object = None) -> AsyncGenerator[None]:
-            if stage == "startup":
-                raise OSError("no room")
-            yield
-            raise OSError("no room")
-
-    app = Refused(FunctionBot(echo), access_key=KEY)
+    app = RefusedApp(echo, stage)
     told: list[str] = []
 
     async def run(*, task_status: anyio.abc.TaskStatus[str]) -> None:

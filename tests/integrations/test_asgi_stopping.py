@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import anyio
 import anyio.abc
@@ -14,17 +13,9 @@ from poeproto import Context, Done, Error, Event, QueryRequest, Text
 from poeproto_asgi import BotApp, serve
 
 from .raw_http import Connection, connect, http_request
-from .serving import app_of, quick_config
+from .serving import app_of, on_each_event_loop, quick_config
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=["asyncio", "uvloop", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
-    if request.param == "uvloop":
-        pytest.importorskip("uvloop")
-        return "asyncio", {"use_uvloop": True}
-    return request.param, {}
+pytestmark = [pytest.mark.anyio, on_each_event_loop]
 
 
 async def waits(request: QueryRequest, context: Context) -> AsyncIterator[str]:

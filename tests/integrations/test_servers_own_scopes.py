@@ -10,7 +10,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from poeproto import Bot, Context, Done, Error, Event, Limits, QueryRequest, Text
+from poeproto import Context, Done, Error, Event, Limits, QueryRequest, Text
 from poeproto_asgi import BotApp
 
 from . import embedded, serving
@@ -78,13 +78,14 @@ async def test_a_task_of_asyncio_that_fails_when_it_has_said_all(host: Any) -> N
     assert_is_a_beginning_and_an_error(response.events, [Text("one"), Text("two")])
 
 
-class Stuck(Bot):
-    """A bot with a task of its own, which fails when the bot is held back by a peer that does not read."""
+class Stuck(embedded.TalkingBot):
+    """Has a task of its own, which fails when the bot is held back by a peer that does not read."""
+
+    WORDS = "a" * 1_000_000  # more than the system takes, so that a part is sent
 
     def __init__(self) -> None:
-        self.said = 0
+        super().__init__()
         self.fail = anyio.Event()
-        self.ended = anyio.Event()
 
     async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[str]:
         async def think() -> None:
@@ -96,17 +97,9 @@ class Stuck(Bot):
                 tasks.start_soon(think)
                 while True:
                     await anyio.lowlevel.checkpoint()
-                    yield "a" * 1_000_000  # more than the system takes, so that a part is sent
-                    self.said += 1
+                    yield self.WORDS
         finally:
             self.ended.set()
-
-    async def until_held_back(self) -> None:
-        before, times = -1, 0
-        while times < 10:
-            times = times + 1 if before == self.said else 0
-            before = self.said
-            await anyio.wait_all_tasks_blocked()
 
 
 async def test_an_event_of_which_a_part_is_sent_is_the_last_of_the_embedded_server() -> None:
