@@ -33,7 +33,7 @@ test-core: $(READY)
 	@# The vectors are cut in ten thousand ways each, which would take many times as long while coverage looks on.
 	RANDOM_CUTS=0 $(RUN) coverage run -m pytest -q tests/core
 	$(RUN) coverage report
-	$(RUN) pytest -q tests/core/test_vectors_*.py
+	$(RUN) pytest -q tests/core/*/test_vectors_*.py
 
 test-rest: $(READY)
 	$(RUN) pytest -q tests --ignore tests/core
@@ -54,7 +54,7 @@ test-stopping-on-%:
 	@if .ci/find-python $* >/dev/null; then \
 		$(MAKE) --no-print-directory .venv-$*/.ready && \
 		echo "How servers stop, on Python $*:" && \
-		.venv-$*/bin/python -m pytest -q tests/docs/test_deployment.py tests/integrations/test_asgi_shutdown.py; \
+		.venv-$*/bin/python -m pytest -q tests/docs/test_deployment.py tests/integrations/asgi/test_shutdown.py; \
 	else \
 		echo "Python $* is not installed here: how servers stop is not tested on it."; \
 	fi

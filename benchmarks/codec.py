@@ -18,8 +18,8 @@ from httpx_sse import EventSource
 from benchmarks.measure import cost, goal, in_turn, named, repeated, report
 from benchmarks.sizes import Sizes
 from poeproto import BotExchange, Error, Limits, Message, PoeExchange, QueryRequest, RequestHead, ResponseHead, Text
-from poeproto.codec import decode_event, decode_request, encode_event, encode_request
 from poeproto.testing import sample_reply
+from poeproto.wire.codec import decode_event, decode_request, encode_event, encode_request
 
 ROUNDS = 9
 TEXT = "hello world "

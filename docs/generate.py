@@ -16,7 +16,7 @@ from typing import Any
 
 import poeproto
 from poeproto import State, event_schema, request_schema, settings_schema
-from poeproto._states import EXCUSED, IGNORED, TRANSITIONS
+from poeproto.exchange.states import EXCUSED, IGNORED, TRANSITIONS
 
 DOCS = Path(__file__).parent
 
@@ -24,8 +24,8 @@ STATES = """\
 # The states of an exchange
 
 `our_state` and `their_state` of `BotExchange` and `PoeExchange` are two of these, one for each side. Both classes obey
-the one table in `poeproto/_states.py`, from which `make generated` draws this page. A side that may send something has
-an arrow with its name; where there is none, the one that sends is refused with a `LocalProtocolError`.
+the one table in `poeproto/exchange/states.py`, from which `make generated` draws this page. A side that may send
+something has an arrow with its name; where there is none, the one that sends is refused with a `LocalProtocolError`.
 
 - CONTENT is `text`, `replace_response`, `file` and `json`: a reply needs one of them, or an `error`.
 - ASIDE is `suggested_reply` and `data`.

@@ -10,39 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from poeproto._states import State
     from poeproto.bot import Bot, BotReply, Context, ToolFunctions, UploadSource
-    from poeproto.bot_exchange import BotExchange
-    from poeproto.codec import (
-        decode_event,
-        decode_object,
-        decode_request,
-        decode_settings,
-        encode_event,
-        encode_request,
-        encode_settings,
-        event_payload,
-    )
-    from poeproto.controls import (
-        AspectRatio,
-        AspectRatioOption,
-        Comparison,
-        Control,
-        Divider,
-        DropDown,
-        DropDownOption,
-        LiteralValue,
-        Operand,
-        ParameterValue,
-        Slider,
-        TextArea,
-        TextField,
-        ToggleSwitch,
-        UnknownControl,
-    )
     from poeproto.conversation import AttachmentTemplates, alternate_roles, insert_attachments
-    from poeproto.costs import CostExchange, CostItem, authorize_cost_request, capture_cost_request
-    from poeproto.departures import Departure, Severity
     from poeproto.errors import (
         AttachmentExpired,
         BotError,
@@ -71,20 +40,12 @@ if TYPE_CHECKING:
         UnknownTool,
         UploadRefused,
     )
-    from poeproto.events import (
-        Data,
-        Done,
-        Error,
-        Event,
-        File,
-        Json,
-        Meta,
-        ReplaceResponse,
-        SuggestedReply,
-        Text,
-        UnknownEvent,
-    )
-    from poeproto.flows import (
+    from poeproto.exchange.bot_exchange import BotExchange
+    from poeproto.exchange.poe_exchange import PoeExchange
+    from poeproto.exchange.rate_limits import RateLimit, rate_limit, retry_after_seconds
+    from poeproto.exchange.reply import Answer, ReplyFold
+    from poeproto.exchange.states import State
+    from poeproto.flows.calls import (
         CloseResponse,
         Deliver,
         Effect,
@@ -99,33 +60,10 @@ if TYPE_CHECKING:
         cost_flow,
         upload_flow,
     )
-    from poeproto.http import BodyWriter, Endpoints, HttpRequest, HttpResponse, RequestHead, ResponseHead, StreamedBody
-    from poeproto.identifiers import check_identifier, is_identifier, make_identifier
-    from poeproto.limits import Limits
-    from poeproto.lint import ReplyLint, lint_event, lint_request, lint_settings
-    from poeproto.markdown import create_bot_url, inline_reference, make_inline_ref, markdown_image, markdown_link
-    from poeproto.messages import Attachment, Feedback, Message, Reaction, Sender, User
-    from poeproto.parameter_controls import ConditionalControls, ParameterControls, Section, Tab
-    from poeproto.poe_exchange import PoeExchange
-    from poeproto.query_flows import CallBudget, query_flow, report_flow, settings_flow, tool_rounds_flow
-    from poeproto.rate_limits import RateLimit, rate_limit, retry_after_seconds
-    from poeproto.reactions import ReactionChange, normalise_reaction, reaction_change
-    from poeproto.reply import Answer, ReplyFold
-    from poeproto.requests import (
-        PROTOCOL_VERSION,
-        QueryRequest,
-        ReportErrorRequest,
-        ReportFeedbackRequest,
-        ReportReactionRequest,
-        Request,
-        SettingsRequest,
-        UnknownRequest,
-    )
-    from poeproto.schemas import event_schema, request_schema, settings_schema
-    from poeproto.settings import SettingsResponse
-    from poeproto.settings_sync import fetch_settings_request, read_settings_sync, update_settings_request
-    from poeproto.sse import ServerSentEvent, SSEDecoder, encode_comment, encode_sse
-    from poeproto.tool_calls import (
+    from poeproto.flows.costs import CostExchange, CostItem, authorize_cost_request, capture_cost_request
+    from poeproto.flows.queries import CallBudget, query_flow, report_flow, settings_flow, tool_rounds_flow
+    from poeproto.flows.settings_sync import fetch_settings_request, read_settings_sync, update_settings_request
+    from poeproto.flows.tools import (
         ToolCallAggregator,
         delta_text,
         parse_arguments,
@@ -136,7 +74,67 @@ if TYPE_CHECKING:
         tool_result,
         tools_by_name,
     )
-    from poeproto.tools import (
+    from poeproto.flows.uploads import UploadedFile, read_upload, upload_by_url_request, upload_request
+    from poeproto.limits import Limits
+    from poeproto.lint.lint import ReplyLint, lint_event, lint_request, lint_settings
+    from poeproto.lint.rules import Finding, Severity
+    from poeproto.markdown import create_bot_url, inline_reference, make_inline_ref, markdown_image, markdown_link
+    from poeproto.reactions import ReactionChange, normalise_reaction, reaction_change
+    from poeproto.schemas import event_schema, request_schema, settings_schema
+    from poeproto.vocabulary.controls import (
+        AspectRatio,
+        AspectRatioOption,
+        Comparison,
+        Control,
+        Divider,
+        DropDown,
+        DropDownOption,
+        LiteralValue,
+        Operand,
+        ParameterValue,
+        Slider,
+        TextArea,
+        TextField,
+        ToggleSwitch,
+        UnknownControl,
+    )
+    from poeproto.vocabulary.events import (
+        Data,
+        Done,
+        Error,
+        Event,
+        File,
+        Json,
+        Meta,
+        ReplaceResponse,
+        SuggestedReply,
+        Text,
+        UnknownEvent,
+    )
+    from poeproto.vocabulary.http import (
+        BodyWriter,
+        Endpoints,
+        HttpRequest,
+        HttpResponse,
+        RequestHead,
+        ResponseHead,
+        StreamedBody,
+    )
+    from poeproto.vocabulary.identifiers import check_identifier, is_identifier, make_identifier
+    from poeproto.vocabulary.messages import Attachment, Feedback, Message, Reaction, Sender, User
+    from poeproto.vocabulary.parameter_controls import ConditionalControls, ParameterControls, Section, Tab
+    from poeproto.vocabulary.requests import (
+        PROTOCOL_VERSION,
+        QueryRequest,
+        ReportErrorRequest,
+        ReportFeedbackRequest,
+        ReportReactionRequest,
+        Request,
+        SettingsRequest,
+        UnknownRequest,
+    )
+    from poeproto.vocabulary.settings import SettingsResponse
+    from poeproto.vocabulary.tools import (
         FunctionCall,
         FunctionCallDelta,
         FunctionDefinition,
@@ -145,7 +143,17 @@ if TYPE_CHECKING:
         ToolDefinition,
         ToolResult,
     )
-    from poeproto.uploads import UploadedFile, read_upload, upload_by_url_request, upload_request
+    from poeproto.wire.codec import (
+        decode_event,
+        decode_object,
+        decode_request,
+        decode_settings,
+        encode_event,
+        encode_request,
+        encode_settings,
+        event_payload,
+    )
+    from poeproto.wire.sse import ServerSentEvent, SSEDecoder, encode_comment, encode_sse
 
 __all__ = [
     "PROTOCOL_VERSION",
@@ -174,7 +182,6 @@ __all__ = [
     "Data",
     "DeadlineExceeded",
     "Deliver",
-    "Departure",
     "Divider",
     "Done",
     "DropDown",
@@ -187,6 +194,7 @@ __all__ = [
     "FetchForbidden",
     "File",
     "FileTooLarge",
+    "Finding",
     "Flow",
     "FunctionCall",
     "FunctionCallDelta",
@@ -324,20 +332,20 @@ __all__ = [
 
 # Where each name is defined.
 _HOMES = {
-    "_states": "State",
+    "exchange.states": "State",
     "bot": "Bot BotReply Context ToolFunctions UploadSource",
-    "bot_exchange": "BotExchange",
-    "codec": (
+    "exchange.bot_exchange": "BotExchange",
+    "wire.codec": (
         "decode_event decode_object decode_request decode_settings encode_event encode_request encode_settings "
         "event_payload"
     ),
-    "controls": (
+    "vocabulary.controls": (
         "AspectRatio AspectRatioOption Comparison Control Divider DropDown DropDownOption LiteralValue Operand "
         "ParameterValue Slider TextArea TextField ToggleSwitch UnknownControl"
     ),
     "conversation": "AttachmentTemplates alternate_roles insert_attachments",
-    "costs": "CostExchange CostItem authorize_cost_request capture_cost_request",
-    "departures": "Departure Severity",
+    "flows.costs": "CostExchange CostItem authorize_cost_request capture_cost_request",
+    "lint.rules": "Finding Severity",
     "errors": (
         "AttachmentExpired BotError CallBudgetSpent ConnectFailed ConnectionLost DeadlineExceeded FetchForbidden "
         "FileTooLarge IncompleteChunkedBody IncompleteReply IncompleteSizedBody InsufficientFunds InvalidValue "
@@ -345,37 +353,39 @@ _HOMES = {
         "PoeprotoError ProtocolError RemoteProtocolError RequestRefused TooManyFiles ToolError ToolFailed "
         "TransportError UndeclaredDependency UnknownTool UploadRefused"
     ),
-    "events": "Data Done Error Event File Json Meta ReplaceResponse SuggestedReply Text UnknownEvent",
-    "flows": (
+    "vocabulary.events": "Data Done Error Event File Json Meta ReplaceResponse SuggestedReply Text UnknownEvent",
+    "flows.calls": (
         "CloseResponse Deliver Effect Flow ReceiveData ReplyStarted RetryPolicy RunTools SendRequest Wait "
         "call_flow cost_flow upload_flow"
     ),
-    "http": "BodyWriter Endpoints HttpRequest HttpResponse RequestHead ResponseHead StreamedBody",
-    "identifiers": "check_identifier is_identifier make_identifier",
+    "vocabulary.http": "BodyWriter Endpoints HttpRequest HttpResponse RequestHead ResponseHead StreamedBody",
+    "vocabulary.identifiers": "check_identifier is_identifier make_identifier",
     "limits": "Limits",
-    "lint": "ReplyLint lint_event lint_request lint_settings",
+    "lint.lint": "ReplyLint lint_event lint_request lint_settings",
     "markdown": "create_bot_url inline_reference make_inline_ref markdown_image markdown_link",
-    "messages": "Attachment Feedback Message Reaction Sender User",
-    "parameter_controls": "ConditionalControls ParameterControls Section Tab",
-    "poe_exchange": "PoeExchange",
-    "query_flows": "CallBudget query_flow report_flow settings_flow tool_rounds_flow",
-    "rate_limits": "RateLimit rate_limit retry_after_seconds",
+    "vocabulary.messages": "Attachment Feedback Message Reaction Sender User",
+    "vocabulary.parameter_controls": "ConditionalControls ParameterControls Section Tab",
+    "exchange.poe_exchange": "PoeExchange",
+    "flows.queries": "CallBudget query_flow report_flow settings_flow tool_rounds_flow",
+    "exchange.rate_limits": "RateLimit rate_limit retry_after_seconds",
     "reactions": "ReactionChange normalise_reaction reaction_change",
-    "reply": "Answer ReplyFold",
-    "requests": (
+    "exchange.reply": "Answer ReplyFold",
+    "vocabulary.requests": (
         "PROTOCOL_VERSION QueryRequest ReportErrorRequest ReportFeedbackRequest ReportReactionRequest Request "
         "SettingsRequest UnknownRequest"
     ),
     "schemas": "event_schema request_schema settings_schema",
-    "settings": "SettingsResponse",
-    "settings_sync": "fetch_settings_request read_settings_sync update_settings_request",
-    "sse": "SSEDecoder ServerSentEvent encode_comment encode_sse",
-    "tool_calls": (
+    "vocabulary.settings": "SettingsResponse",
+    "flows.settings_sync": "fetch_settings_request read_settings_sync update_settings_request",
+    "wire.sse": "SSEDecoder ServerSentEvent encode_comment encode_sse",
+    "flows.tools": (
         "ToolCallAggregator delta_text parse_arguments prepare_call tool_call_deltas tool_content tool_error "
         "tool_result tools_by_name"
     ),
-    "tools": "FunctionCall FunctionCallDelta FunctionDefinition ToolCall ToolCallDelta ToolDefinition ToolResult",
-    "uploads": "UploadedFile read_upload upload_by_url_request upload_request",
+    "vocabulary.tools": (
+        "FunctionCall FunctionCallDelta FunctionDefinition ToolCall ToolCallDelta ToolDefinition ToolResult"
+    ),
+    "flows.uploads": "UploadedFile read_upload upload_by_url_request upload_request",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 

@@ -10,21 +10,21 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, I
 from typing import IO, Any, Protocol, Self
 
 from poeproto.conversation import AttachmentTemplates
-from poeproto.costs import CostItem
-from poeproto.events import Error, Event, File
-from poeproto.http import RequestHead
+from poeproto.exchange.reply import ReplyFold
+from poeproto.flows.costs import CostItem
 from poeproto.limits import Limits
-from poeproto.messages import Attachment
-from poeproto.reply import ReplyFold
-from poeproto.requests import (
+from poeproto.vocabulary.events import Error, Event, File
+from poeproto.vocabulary.http import RequestHead
+from poeproto.vocabulary.messages import Attachment
+from poeproto.vocabulary.requests import (
     QueryRequest,
     ReportErrorRequest,
     ReportFeedbackRequest,
     ReportReactionRequest,
     SettingsRequest,
 )
-from poeproto.settings import SettingsResponse
-from poeproto.tools import ToolDefinition
+from poeproto.vocabulary.settings import SettingsResponse
+from poeproto.vocabulary.tools import ToolDefinition
 
 # What can be uploaded: text, bytes, a path, an open binary file (read from where it stands), or a stream of bytes.
 UploadSource = (

@@ -14,10 +14,10 @@ from typing import TypeVar
 
 import attrs
 
-from poeproto._typecheck import checked
 from poeproto.errors import InvalidValue
-from poeproto.messages import Attachment, Message
-from poeproto.requests import QueryRequest
+from poeproto.vocabulary.messages import Attachment, Message
+from poeproto.vocabulary.requests import QueryRequest
+from poeproto.vocabulary.validation import checked
 
 T = TypeVar("T")
 

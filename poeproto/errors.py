@@ -12,11 +12,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from poeproto.events import Error
-    from poeproto.http import HttpResponse
-    from poeproto.rate_limits import RateLimit
-    from poeproto.reply import ReplyFold
-    from poeproto.tools import ToolCall
+    from poeproto.exchange.rate_limits import RateLimit
+    from poeproto.exchange.reply import ReplyFold
+    from poeproto.vocabulary.events import Error
+    from poeproto.vocabulary.http import HttpResponse
+    from poeproto.vocabulary.tools import ToolCall
 
 
 class PoeprotoError(Exception):

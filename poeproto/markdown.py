@@ -7,8 +7,8 @@ from base64 import b32encode
 from urllib.parse import quote, urlencode
 
 from poeproto.errors import InvalidValue
-from poeproto.events import File
-from poeproto.messages import Attachment
+from poeproto.vocabulary.events import File
+from poeproto.vocabulary.messages import Attachment
 
 _CREATE_BOT = "https://poe.com/create_bot"
 _SPECIAL = re.compile(r"([\\\[\]`*_<>!])")

@@ -9,8 +9,8 @@ import re
 
 import attrs
 
-from poeproto._typecheck import checked
-from poeproto.requests import ReportReactionRequest
+from poeproto.vocabulary.requests import ReportReactionRequest
+from poeproto.vocabulary.validation import checked
 
 _NAMES = {
     "like": "👍",

@@ -18,10 +18,7 @@ from typing import Any
 
 import attrs
 
-from poeproto._structure import CONTROL_CLASSES
-from poeproto._typecheck import options
-from poeproto.codec import REQUEST_CLASSES
-from poeproto.controls import (
+from poeproto.vocabulary.controls import (
     COMPARATORS,
     PARAMETER_NAME,
     RESERVED_PREFIX,
@@ -35,9 +32,18 @@ from poeproto.controls import (
     ParameterValue,
     Slider,
 )
-from poeproto.events import EVENT_CLASSES, Json
-from poeproto.parameter_controls import CONTROLS_API_VERSION, ConditionalControls, ParameterControls, Section, Tab
-from poeproto.settings import SettingsResponse
+from poeproto.vocabulary.events import EVENT_CLASSES, Json
+from poeproto.vocabulary.parameter_controls import (
+    CONTROLS_API_VERSION,
+    ConditionalControls,
+    ParameterControls,
+    Section,
+    Tab,
+)
+from poeproto.vocabulary.settings import SettingsResponse
+from poeproto.vocabulary.validation import options
+from poeproto.wire.codec import REQUEST_CLASSES
+from poeproto.wire.structure import CONTROL_CLASSES
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TYPES: dict[Any, str] = {str: "string", bool: "boolean", int: "integer", float: "number"}

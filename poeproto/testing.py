@@ -13,9 +13,13 @@ from typing import TypeVar
 
 import attrs
 
-from poeproto.bot_exchange import BotExchange
-from poeproto.codec import encode_event
-from poeproto.controls import (
+from poeproto.errors import DeadlineExceeded, PoeprotoError
+from poeproto.exchange.bot_exchange import BotExchange
+from poeproto.exchange.poe_exchange import PoeExchange
+from poeproto.flows.calls import CloseResponse, Deliver, Effect, Flow, ReceiveData, ReplyStarted, SendRequest, Wait
+from poeproto.flows.tools import tool_result
+from poeproto.limits import Limits
+from poeproto.vocabulary.controls import (
     AspectRatio,
     AspectRatioOption,
     Comparison,
@@ -30,18 +34,14 @@ from poeproto.controls import (
     TextField,
     ToggleSwitch,
 )
-from poeproto.errors import DeadlineExceeded, PoeprotoError
-from poeproto.events import Data, Done, Event, File, Json, Meta, ReplaceResponse, SuggestedReply, Text
-from poeproto.flows import CloseResponse, Deliver, Effect, Flow, ReceiveData, ReplyStarted, SendRequest, Wait
-from poeproto.http import HttpRequest, HttpResponse, RequestHead, ResponseHead
-from poeproto.limits import Limits
-from poeproto.messages import Attachment, Feedback, Message, Reaction, Sender, User
-from poeproto.parameter_controls import ConditionalControls, ParameterControls, Section, Tab
-from poeproto.poe_exchange import PoeExchange
-from poeproto.requests import QueryRequest, Request
-from poeproto.settings import SettingsResponse
-from poeproto.tool_calls import tool_result
-from poeproto.tools import ToolCall, ToolResult
+from poeproto.vocabulary.events import Data, Done, Event, File, Json, Meta, ReplaceResponse, SuggestedReply, Text
+from poeproto.vocabulary.http import HttpRequest, HttpResponse, RequestHead, ResponseHead
+from poeproto.vocabulary.messages import Attachment, Feedback, Message, Reaction, Sender, User
+from poeproto.vocabulary.parameter_controls import ConditionalControls, ParameterControls, Section, Tab
+from poeproto.vocabulary.requests import QueryRequest, Request
+from poeproto.vocabulary.settings import SettingsResponse
+from poeproto.vocabulary.tools import ToolCall, ToolResult
+from poeproto.wire.codec import encode_event
 
 R = TypeVar("R")
 

@@ -14,9 +14,9 @@ from benchmarks.soak.client_peers import STREAM_HEAD, Peer, chunk, deaf, full, s
 from benchmarks.soak.findings import Finding, Findings
 from poeproto import DeadlineExceeded
 from poeproto_h11 import BlockingClient, Client, Timeouts
-from poeproto_h11.origins import Origin
-from poeproto_h11.sockets import SocketConnector
-from poeproto_h11.streams import AnyioConnector, ByteStream, Connector
+from poeproto_h11.client.streams import AnyioConnector, ByteStream, Connector
+from poeproto_h11.client.sync_backend import SocketConnector
+from poeproto_h11.client.urls import Origin
 
 _TOLERANCE = 1.10
 _ASKED = 0.5

@@ -9,8 +9,8 @@ from typing import Any
 import anyio
 
 from poeproto import Bot, Endpoints, HttpResponse, Limits, RequestHead, ResponseHead
-from poeproto_h11.outside import make_outside
-from poeproto_runtime import BotService, FetchPolicy, Hook, Hooks, PeerGone, Route
+from poeproto_h11.client.outbound import make_outbound
+from poeproto_runtime import BotService, ClientDisconnected, FetchPolicy, Hook, Hooks, Route
 
 # The types of the ASGI specification; its messages are open dictionaries.
 Scope = MutableMapping[str, Any]
@@ -22,7 +22,7 @@ Send = Callable[[Message], Awaitable[None]]
 # Closing it, which is what servers do then, may wait for ever behind what the peer does not read.
 RESET = "poeproto.reset"
 
-# The name of another: the server's own `Streams`, which it stops when it is about to stop itself.
+# The name of another: the server's own `ActiveReplies`, which it stops when it is about to stop itself.
 STREAMS = "poeproto.streams"
 
 # The most that is handed to the server at once, and at the end, where a short reply should be one write. What it cannot
@@ -78,9 +78,9 @@ class BotApp:
             route = Route(bot, access_key=access_key, allow_without_key=allow_without_key, bot_name=bot_name)
             routes = {"/": route}
         limits = limits or Limits()
-        outside = make_outside(limits, endpoints, fetch_policy=fetch_policy)
+        outbound = make_outbound(limits, endpoints, fetch_policy=fetch_policy)
         hooks = Hooks(on_start=on_start, on_first_event=on_first_event, on_end=on_end)
-        self.service = BotService(routes, limits, outside, hooks, sync_settings=sync_settings)
+        self.service = BotService(routes, limits, outbound, hooks, sync_settings=sync_settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection of the ASGI server."""
@@ -176,11 +176,11 @@ class _AsgiChannel:
             return None
         message = await self._receive()
         if message["type"] == "http.disconnect":
-            raise PeerGone("the client disconnected before its request was complete")
+            raise ClientDisconnected("the client disconnected before its request was complete")
         self._more_body = message.get("more_body", False)
         return message.get("body", b"")
 
-    async def departed(self) -> None:
+    async def wait_disconnected(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self.broke_off = False
@@ -194,8 +194,8 @@ class _AsgiChannel:
         # connection there: with the rest of the body in its way, that would be never.
         await self.send(response.body)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self.departed)
-            with suppress(PeerGone):  # it has had its answer
+            tasks.start_soon(self.wait_disconnected)
+            with suppress(ClientDisconnected):  # it has had its answer
                 await self.finish(b"")
             tasks.cancel_scope.cancel()
 
@@ -206,7 +206,7 @@ class _AsgiChannel:
         try:
             await self._send({"type": "http.response.start", "status": head.status, "headers": list(head.headers)})
         except OSError as exc:
-            raise PeerGone(_GONE) from exc
+            raise ClientDisconnected(_GONE) from exc
 
     async def send(self, data: bytes) -> None:
         rest: list[bytes] = []
@@ -221,17 +221,17 @@ class _AsgiChannel:
             while rest:
                 await self._send({"type": "http.response.body", "body": rest.pop(), "more_body": True})
         except OSError as exc:
-            raise PeerGone(_GONE) from exc
+            raise ClientDisconnected(_GONE) from exc
         self._in_parts = False
 
     async def finish(self, data: bytes) -> None:
         if self._in_parts:
-            raise PeerGone("a part of the answer before its end is missing")
+            raise ClientDisconnected("a part of the answer before its end is missing")
         if len(data) > _LAST_PART:
             await self.send(data)
             data = b""
         try:
             await self._send({"type": "http.response.body", "body": data, "more_body": False})
         except OSError as exc:
-            raise PeerGone(_GONE) from exc
+            raise ClientDisconnected(_GONE) from exc
         self.broke_off = False

@@ -18,7 +18,7 @@ import anyio.abc
 from poeproto_asgi.app import BotApp
 from poeproto_asgi.serving import WorkerClass, serve, unwrapped
 from poeproto_asgi.targets import AppOptions, load_app, refuse_for_application, refuse_unused, warn_of_unused_key
-from poeproto_runtime.binding import address_of, listen
+from poeproto_runtime.listen import address_of, listen
 
 
 def run(

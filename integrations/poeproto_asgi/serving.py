@@ -16,7 +16,7 @@ import anyio.abc
 
 from poeproto_asgi.app import RESET, STREAMS, BotApp, Message, Receive, Scope, Send
 from poeproto_asgi.connections import Accepted, Resets, cut_unread_after
-from poeproto_runtime.binding import address_of, listen
+from poeproto_runtime.listen import address_of, listen
 
 # Hypercorn is an extra of its own: the application runs on other servers without it.
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from poeproto_cli.asking import query, settings
 from poeproto_cli.bench import bench
 from poeproto_cli.options import access_key_option, bind_option, worker_class_option
 from poeproto_cli.simulation import simulate
-from poeproto_h11.origins import split_url
+from poeproto_h11.client.urls import split_url
 from poeproto_runtime import AccessKeyMissing
 
 logger = logging.getLogger("poeproto")

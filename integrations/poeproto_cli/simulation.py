@@ -147,10 +147,10 @@ def _loaded(target: str) -> tuple[Bot, str | None]:
 
 def _unused(service: BotService, route: Route) -> Iterator[str]:
     """What an application says of a bot that is for the simulator to say here."""
-    outside = service.outside
-    if route.endpoints is not None or (outside is not None and outside.endpoints != Endpoints()):
+    outbound = service.outbound
+    if route.endpoints is not None or (outbound is not None and outbound.endpoints != Endpoints()):
         yield "its endpoints"
-    if outside is not None and outside.fetch_policy is not None:
+    if outbound is not None and outbound.fetch_policy is not None:
         yield "its fetch policy"
     if service.limits != Limits():
         yield "its limits"

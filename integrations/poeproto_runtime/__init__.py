@@ -3,9 +3,9 @@
 An integration gives `BotService.handle` the head of a request and a `Channel` to read the rest from and answer on.
 """
 
-from poeproto_runtime.channel import Channel, PeerGone
+from poeproto_runtime.channel import Channel, ClientDisconnected
 from poeproto_runtime.fetch_policy import FetchPolicy
-from poeproto_runtime.observing import Hook, Hooks, Observation
+from poeproto_runtime.hooks import Hook, Hooks, Observation
 from poeproto_runtime.routes import AccessKeyMissing, Route
 from poeproto_runtime.service import BotService
 
@@ -17,6 +17,6 @@ __all__ = [
     "Hook",
     "Hooks",
     "Observation",
-    "PeerGone",
+    "ClientDisconnected",
     "Route",
 ]

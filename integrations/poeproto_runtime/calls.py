@@ -29,14 +29,14 @@ from poeproto import (
     make_inline_ref,
     tools_by_name,
 )
-from poeproto_runtime.driving import FlowRun
-from poeproto_runtime.fetching import fetch
-from poeproto_runtime.other_bots import OtherBotsReply
-from poeproto_runtime.outgoing import Outgoing
-from poeproto_runtime.outside import Outside
-from poeproto_runtime.passing_on import MetaPassedOn, passed_on
+from poeproto_runtime.client.api import ApiCalls
+from poeproto_runtime.client.bot_reply import BotReplyStream
+from poeproto_runtime.client.flow_runner import FlowRunner
+from poeproto_runtime.client.tools import ToolRunner
+from poeproto_runtime.fetch import fetch
+from poeproto_runtime.forwarding import ForwardedMeta, passed_on
+from poeproto_runtime.outbound import Outbound
 from poeproto_runtime.routes import Route
-from poeproto_runtime.tool_running import ToolRunner
 
 logger = logging.getLogger("poeproto")
 
@@ -61,29 +61,29 @@ class RequestCalls:
         self,
         route: Route,
         limits: Limits,
-        outside: Outside | None,
+        outbound: Outbound | None,
         request: QueryRequest | None,
         exchange: BotExchange | None,
     ) -> None:
         self.posted: list[File] = []
         self._route = route
         self._limits = limits
-        self._outside = outside
+        self._outbound = outbound
         self._request = request
         self._exchange = exchange
-        self._outgoing: Outgoing | None = None
+        self._api: ApiCalls | None = None
         self._budget: CallBudget | None = None
         self._asked_again = False
         self._asking: anyio.Lock | None = None  # like the next, made when there is a call: most replies make none
-        self._runs: set[FlowRun[ReplyFold]] | None = None
+        self._runs: set[FlowRunner[ReplyFold]] | None = None
         self._uploading = 0
-        self._meta: MetaPassedOn | None = None
+        self._meta: ForwardedMeta | None = None
         self._closed = False
 
     def end(self) -> bool:
         """Let nothing begin from here on; returns whether there is something to close."""
         self._closed = True
-        return self._outgoing is not None
+        return self._api is not None
 
     async def aclose(self) -> None:
         """Give up what is under way."""
@@ -91,9 +91,9 @@ class RequestCalls:
             while self._runs:
                 await self._runs.pop().aclose()
         finally:
-            if self._outgoing is not None and self._outside is not None:
-                self._outgoing = None
-                await self._outside.transport.release()
+            if self._api is not None and self._outbound is not None:
+                self._api = None
+                await self._outbound.transport.release()
 
     # --- other bots
 
@@ -112,16 +112,16 @@ class RequestCalls:
                     "%s: get_settings failed before a query, which goes on", type(self._route.bot).__name__
                 )
 
-    def query(self, bot_name: str, request: QueryRequest | str, context: Context) -> OtherBotsReply:
+    def query(self, bot_name: str, request: QueryRequest | str, context: Context) -> BotReplyStream:
         """Ask another bot."""
 
-        async def begin(fold: ReplyFold) -> FlowRun[ReplyFold]:
-            outgoing = self._out()
-            url = outgoing.bot_url(bot_name)
+        async def begin(fold: ReplyFold) -> FlowRunner[ReplyFold]:
+            api = self._out()
+            url = api.bot_url(bot_name)
             (await self._budget_for(bot_name, context)).spend(bot_name)
-            return self._keep(outgoing.query_run(url, passed_on(request, self._request), self._route.access_key, fold))
+            return self._keep(api.query_run(url, passed_on(request, self._request), self._route.access_key, fold))
 
-        return OtherBotsReply(begin, self._forget, self._takes_meta)
+        return BotReplyStream(begin, self._forget, self._takes_meta)
 
     def run_tools(
         self,
@@ -132,20 +132,20 @@ class RequestCalls:
         context: Context,
         *,
         raise_errors: bool,
-    ) -> OtherBotsReply:
+    ) -> BotReplyStream:
         """Ask a model, and run the tools it calls."""
         offered, runner = list(tools), ToolRunner(tools_by_name(functions), raise_errors=raise_errors)
 
-        async def begin(fold: ReplyFold) -> FlowRun[ReplyFold]:
-            outgoing = self._out()
-            url = outgoing.bot_url(bot_name)
+        async def begin(fold: ReplyFold) -> FlowRunner[ReplyFold]:
+            api = self._out()
+            url = api.bot_url(bot_name)
             budget = await self._budget_for(bot_name, context)
             asked, key = passed_on(request, self._request), self._route.access_key
             return self._keep(
-                outgoing.tool_rounds_run(url, asked, offered, runner, key, fold, bot_name=bot_name, budget=budget)
+                api.tool_rounds_run(url, asked, offered, runner, key, fold, bot_name=bot_name, budget=budget)
             )
 
-        return OtherBotsReply(begin, self._forget, self._takes_meta)
+        return BotReplyStream(begin, self._forget, self._takes_meta)
 
     async def _budget_for(self, bot_name: str, context: Context) -> CallBudget:
         declared = self._route.declared
@@ -166,12 +166,12 @@ class RequestCalls:
     def _takes_meta(self, meta: Meta) -> bool:
         if self._meta is not None:
             return False  # only the first that comes is taken
-        self._meta = MetaPassedOn(self._exchange, meta)
+        self._meta = ForwardedMeta(self._exchange, meta)
         return self._meta.is_taken
 
-    def was_overtaken(self, event: object) -> bool:
+    def is_stale(self, event: object) -> bool:
         """Whether that `Meta` was taken from another bot, and the reply has begun since without it."""
-        return self._meta is not None and self._meta.was_overtaken(event)
+        return self._meta is not None and self._meta.is_stale(event)
 
     # --- files
 
@@ -190,14 +190,14 @@ class RequestCalls:
         exchange = self._reply_under_way()
         if exchange.files + len(self.posted) + self._uploading >= self._limits.files:
             raise TooManyFiles(f"the reply would have more than {self._limits.files} files")
-        outgoing, key = self._out(), self._route.access_key
+        api, key = self._out(), self._route.access_key
         self._uploading += 1
         try:
             if url is None:
                 assert source is not None
-                uploaded = await outgoing.upload(source, key, name, content_type)
+                uploaded = await api.upload(source, key, name, content_type)
             else:
-                uploaded = await outgoing.upload_by_url(url, key, name)
+                uploaded = await api.upload_by_url(url, key, name)
         finally:
             self._uploading -= 1
         self._reply_under_way()  # it may have ended meanwhile, where the bot posts from a task of its own
@@ -215,9 +215,9 @@ class RequestCalls:
     async def fetch(self, attachment: Attachment | str, max_size: int | None) -> bytes:
         """The content of an attachment."""
         self._out()
-        assert self._outside is not None
+        assert self._outbound is not None
         url = attachment if isinstance(attachment, str) else attachment.url
-        return (await fetch(url, self._outside, self._limits, max_size)).body
+        return (await fetch(url, self._outbound, self._limits, max_size)).body
 
     # --- costs
 
@@ -236,23 +236,23 @@ class RequestCalls:
 
     # --- within
 
-    def _out(self) -> Outgoing:
+    def _out(self) -> ApiCalls:
         if self._closed:
             raise LocalProtocolError("the request is over, and its calls with it")
-        if self._outside is None:
+        if self._outbound is None:
             raise LocalProtocolError("this server offers its bots no calls")
-        if self._outgoing is None:
-            outside = self._outside
-            endpoints = self._route.poe(outside.endpoints)
-            outside.transport.hold()
-            self._outgoing = Outgoing(outside.transport, outside.in_thread, endpoints, self._limits, outside.retry)
-        return self._outgoing
+        if self._api is None:
+            outbound = self._outbound
+            endpoints = self._route.poe(outbound.endpoints)
+            outbound.transport.hold()
+            self._api = ApiCalls(outbound.transport, outbound.in_thread, endpoints, self._limits, outbound.retry)
+        return self._api
 
-    def _forget(self, run: FlowRun[ReplyFold]) -> None:
+    def _forget(self, run: FlowRunner[ReplyFold]) -> None:
         if self._runs is not None:
             self._runs.discard(run)
 
-    def _keep(self, run: FlowRun[ReplyFold]) -> FlowRun[ReplyFold]:
+    def _keep(self, run: FlowRunner[ReplyFold]) -> FlowRunner[ReplyFold]:
         if self._closed:
             raise LocalProtocolError("the request is over, and its calls with it")
         if self._runs is None:

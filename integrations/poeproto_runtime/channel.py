@@ -7,7 +7,7 @@ from typing import Protocol
 from poeproto import HttpResponse, ResponseHead, TransportError
 
 
-class PeerGone(TransportError):
+class ClientDisconnected(TransportError):
     """The peer has gone while the request was being read or answered. Nobody is left to be told."""
 
 
@@ -20,19 +20,19 @@ class ChannelFailed(Exception):
 class Channel(Protocol):
     """One HTTP request and its response, as an integration hands them over.
 
-    All but `receive` and `departed` write; the runtime never calls two of them at once. Any of them may raise
-    `PeerGone`, and none may raise another library's exception.
+    All but `receive` and `wait_disconnected` write; the runtime never calls two of them at once. Any of them may raise
+    `ClientDisconnected`, and none may raise another library's exception.
 
     A `send` may be cancelled by a scope of the bot's own, from within which it yields, and be followed by `finish`. If
     by then it has taken all of its data, or nothing, the reply can still end in order; where it may have taken a part,
-    `finish` raises `PeerGone`.
+    `finish` raises `ClientDisconnected`.
     """
 
     async def receive(self) -> bytes | None:
         """The next part of the request's body; None at its end."""
         ...
 
-    async def departed(self) -> None:
+    async def wait_disconnected(self) -> None:
         """Return when the peer has gone; called once, after the body's end. Stays blocked until then."""
         ...
 

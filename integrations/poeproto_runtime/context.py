@@ -22,9 +22,9 @@ from poeproto import (
     UploadSource,
 )
 from poeproto_runtime.calls import RequestCalls
-from poeproto_runtime.outside import Outside
+from poeproto_runtime.outbound import Outbound
+from poeproto_runtime.reply.suspension import cancellation_is_ours
 from poeproto_runtime.routes import Route
-from poeproto_runtime.stepping import cancellation_is_ours
 
 logger = logging.getLogger("poeproto")
 
@@ -40,7 +40,7 @@ class RequestContext:
         http_request: RequestHead,
         route: Route,
         limits: Limits,
-        outside: Outside | None = None,
+        outbound: Outbound | None = None,
         request: QueryRequest | None = None,
         exchange: BotExchange | None = None,
     ) -> None:
@@ -48,7 +48,7 @@ class RequestContext:
         self.access_key = route.access_key
         self.bot_name = route.bot_name
         self.limits = limits
-        self._calls = RequestCalls(route, limits, outside, request, exchange)
+        self._calls = RequestCalls(route, limits, outbound, request, exchange)
         self._closers: list[Callable[[], Awaitable[object]]] = []
 
     @property
@@ -61,9 +61,9 @@ class RequestContext:
         """How often each bot may still be called for this message."""
         return self._calls.calls_left
 
-    def was_overtaken(self, event: object) -> bool:
+    def is_stale(self, event: object) -> bool:
         """Whether this `Meta` is another bot's, and other events of the reply went out since it was passed on."""
-        return self._calls.was_overtaken(event)
+        return self._calls.is_stale(event)
 
     async def prepare(self) -> None:
         """Make ready what a bot reads of this without waiting."""

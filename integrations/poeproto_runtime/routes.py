@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from poeproto import Bot, Endpoints
 from poeproto.auth import access_key_set
-from poeproto_runtime.outside import DeclaredCalls
+from poeproto_runtime.outbound import DeclaredCalls
 
 logger = logging.getLogger("poeproto")
 

@@ -25,18 +25,18 @@ from poeproto import (
     SettingsResponse,
     insert_attachments,
 )
-from poeproto.http import without_key
-from poeproto_runtime.channel import Channel, PeerGone
+from poeproto.vocabulary.http import without_key
+from poeproto_runtime.channel import Channel, ClientDisconnected
 from poeproto_runtime.context import RequestContext
-from poeproto_runtime.observing import Hooks, Progress
-from poeproto_runtime.outlet import within_send_seconds
-from poeproto_runtime.outside import Outside
+from poeproto_runtime.hooks import Hooks, Progress
+from poeproto_runtime.outbound import Outbound
+from poeproto_runtime.reply.shutdown import ActiveReplies, AllActiveReplies
+from poeproto_runtime.reply.suspension import cancellation_is_ours
+from poeproto_runtime.reply.task import ReplyStream
+from poeproto_runtime.reply.timers import LoopTimers
+from poeproto_runtime.reply.writer import within_send_seconds
 from poeproto_runtime.routes import Route, checked_routes
-from poeproto_runtime.stepping import cancellation_is_ours
-from poeproto_runtime.stopping import AllStreams, Streams
-from poeproto_runtime.streaming import ReplyStream
-from poeproto_runtime.syncing import syncing_settings
-from poeproto_runtime.watching import Watches
+from poeproto_runtime.settings_sync import syncing_settings
 
 logger = logging.getLogger("poeproto")
 
@@ -83,18 +83,18 @@ class BotService:
         self,
         routes: Mapping[str, Route],
         limits: Limits | None = None,
-        outside: Outside | None = None,
+        outbound: Outbound | None = None,
         hooks: Hooks | None = None,
         *,
         sync_settings: bool = True,
     ) -> None:
         self.routes = checked_routes(routes)
         self.limits = limits or Limits()
-        self.outside = outside
+        self.outbound = outbound
         self._hooks = hooks or Hooks()
         self._sync_settings = sync_settings
-        self._watches = Watches(min(self.limits.heartbeat_seconds, self.limits.send_seconds))
-        self._streams = AllStreams(lambda: Streams(self._watches.here()))
+        self._watches = LoopTimers(min(self.limits.heartbeat_seconds, self.limits.send_seconds))
+        self._streams = AllActiveReplies(lambda: ActiveReplies(self._watches.here()))
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -104,21 +104,21 @@ class BotService:
         ends, they would stay open for ever.
         """
         self._streams.here().begin()
-        if self.outside is None:
+        if self.outbound is None:
             async with self._watches.here().hosted():
                 yield
             return
-        self.outside.transport.hold()
-        self.outside.fetching.hold()
+        self.outbound.transport.hold()
+        self.outbound.fetching.hold()
         try:
             routes = self.routes if self._sync_settings else {}
-            async with self._watches.here().hosted(), syncing_settings(routes, self.outside, self.limits):
+            async with self._watches.here().hosted(), syncing_settings(routes, self.outbound, self.limits):
                 yield
         finally:
-            await self.outside.transport.release()
-            await self.outside.fetching.release()
+            await self.outbound.transport.release()
+            await self.outbound.fetching.release()
 
-    def streams(self) -> Streams:
+    def streams(self) -> ActiveReplies:
         """For a server that begins to serve in the running event loop: what it stops its own replies with.
 
         It passes it with each request, and keeps it until it has ended.
@@ -134,7 +134,9 @@ class BotService:
         """
         self._streams.stop_soon()
 
-    async def handle(self, head: RequestHead, path: str, channel: Channel, streams: Streams | None = None) -> None:
+    async def handle(
+        self, head: RequestHead, path: str, channel: Channel, streams: ActiveReplies | None = None
+    ) -> None:
         """Answer one request. Returns when the answer has been sent, or the peer has gone.
 
         Args:
@@ -158,13 +160,13 @@ class BotService:
                 await self._respond(channel, _INDEX, progress)
             else:
                 await self._exchange(head, path, route, channel, progress, streams or self._streams.here())
-        except PeerGone:
+        except ClientDisconnected:
             logger.debug("the peer went away before its answer")
         finally:
             progress.end()
 
     async def _exchange(
-        self, head: RequestHead, path: str, route: Route, channel: Channel, progress: Progress, streams: Streams
+        self, head: RequestHead, path: str, route: Route, channel: Channel, progress: Progress, streams: ActiveReplies
     ) -> None:
         exchange = BotExchange(route.accepted_keys, self.limits)
         try:
@@ -180,7 +182,7 @@ class BotService:
             return
         progress.type = _TYPES.get(type(request))
         if isinstance(request, QueryRequest):
-            context = RequestContext(head, route, self.limits, self.outside, request, exchange)
+            context = RequestContext(head, route, self.limits, self.outbound, request, exchange)
             if route.bot.attachment_templates is not None:
                 request = insert_attachments(request, route.bot.attachment_templates)
             stream = ReplyStream(route.bot, exchange, channel, context, progress, streams.watch)
@@ -190,7 +192,7 @@ class BotService:
             finally:
                 streams.discard(stream)
         else:
-            context = RequestContext(head, route, self.limits, self.outside)
+            context = RequestContext(head, route, self.limits, self.outbound)
             try:
                 response = await self._answer(request, route, exchange, context, progress)
                 await self._respond(channel, response, progress)

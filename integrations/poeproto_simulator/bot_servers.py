@@ -132,7 +132,7 @@ class _MemoryChannel:
         body, self._body = self._body, None
         return body
 
-    async def departed(self) -> None:
+    async def wait_disconnected(self) -> None:
         await anyio.sleep_forever()
 
     async def respond(self, response: HttpResponse) -> None:

@@ -28,7 +28,7 @@ from poeproto import (
     User,
     make_identifier,
 )
-from poeproto_h11.origins import split_url
+from poeproto_h11.client.urls import split_url
 from poeproto_simulator.callers import Callers
 from poeproto_simulator.ledger import Ledger
 from poeproto_simulator.opinions import Opinions

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import attrs
 
 from poeproto import FetchForbidden, HttpResponse, Limits, PoeprotoError, RequestRefused, RetryPolicy
-from poeproto_h11.outside import make_outside
+from poeproto_h11.client.outbound import make_outbound
 from poeproto_runtime import FetchPolicy
-from poeproto_runtime.fetching import fetch
+from poeproto_runtime.fetch import fetch
 from poeproto_simulator.refusals import Refused
 
 
@@ -42,7 +42,7 @@ class Fetcher:
     def __init__(self, origins: Iterable[str] = (), limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
         policy, once = ListedAlone(origins=origins), RetryPolicy(attempts=1)
-        self._outside = make_outside(self._limits, fetch_policy=policy, retry=once)
+        self._outbound = make_outbound(self._limits, fetch_policy=policy, retry=once)
 
     async def fetch(self, url: str) -> HttpResponse:
         """The file: the body of the response, of the ``Content-Type`` it was sent with.
@@ -51,7 +51,7 @@ class Fetcher:
             Refused: with status 403 for a server that was not allowed, 400 when there is no file to be had.
         """
         try:
-            return await fetch(url, self._outside, self._limits)
+            return await fetch(url, self._outbound, self._limits)
         except FetchForbidden as exc:
             raise Refused(403, str(exc)) from exc
         except RequestRefused as exc:

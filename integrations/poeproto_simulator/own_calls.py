@@ -7,7 +7,7 @@ from collections.abc import Callable
 import attrs
 
 from poeproto import Endpoints, LocalProtocolError
-from poeproto_h11.origins import split_url
+from poeproto_h11.client.urls import split_url
 from poeproto_runtime import FetchPolicy
 
 

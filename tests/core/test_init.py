@@ -56,7 +56,8 @@ def test_all_is_sorted_by_family_and_has_no_name_twice() -> None:
 
 
 def test_every_class_of_a_request_an_event_and_an_error_is_public() -> None:
-    for name in "errors", "events", "messages", "requests", "settings", "tools", "http", "limits":
+    families = "events", "messages", "requests", "settings", "tools", "http"
+    for name in "errors", "limits", *(f"vocabulary.{family}" for family in families):
         module = importlib.import_module(f"poeproto.{name}")
         own = {
             name

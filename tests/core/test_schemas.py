@@ -26,12 +26,12 @@ from poeproto import (
     request_schema,
     settings_schema,
 )
-from poeproto.events import EVENT_CLASSES
 from poeproto.testing import sample_query, sample_reply, sample_settings
+from poeproto.vocabulary.events import EVENT_CLASSES
 
-from .test_codec import events, requests, settings_responses
-from .test_parameter_controls import attrs_to_wire, parameter_controls, without_unknown, without_unknown_keys
-from .vectors import Case, cases, name_of
+from ..support.vectors import Case, cases, name_of
+from .vocabulary.test_parameter_controls import attrs_to_wire, parameter_controls, without_unknown, without_unknown_keys
+from .wire.test_codec import events, requests, settings_responses
 
 REQUEST = Draft202012Validator(request_schema())
 EVENT = Draft202012Validator(event_schema())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .stopping import H11, PATIENCE, RUN, SECONDS, UVICORN, UVICORN_SERVER, Outcome, stopping
+from ..support.stopping import H11, PATIENCE, RUN, SECONDS, UVICORN, UVICORN_SERVER, Outcome, stopping
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 HYPERCORN = "hypercorn bots:app --bind fd://{fd} --graceful-timeout 1 --worker-class "

@@ -32,8 +32,8 @@ from poeproto import (
 from poeproto_asgi import BotApp, load_app
 from poeproto_h11 import Client
 
-from ..integrations.bots import KEY
-from ..integrations.serving import serving
+from ..support.bots import KEY
+from ..support.serving import serving
 
 pytestmark = pytest.mark.anyio
 

@@ -39,9 +39,9 @@ from poeproto import (
 )
 from poeproto_simulator import Canned, Scripted, Simulator, ToolCaller
 
-from ..integrations.bots import KEY, SECRET
-from .stage import NAME, Stage, playing_bot
-from .trying import Outcome, Respond, TryingBot, assert_neutral, outcome
+from ..support.bots import KEY, SECRET
+from ..support.stage import NAME, Stage, playing_bot
+from ..support.trying import Outcome, Respond, TryingBot, assert_neutral, outcome
 
 pytestmark = pytest.mark.anyio
 

@@ -18,13 +18,13 @@ from starlette.routing import Mount
 from poeproto import Done, Endpoints, RequestRefused, SettingsResponse, Text
 from poeproto_asgi import BotApp
 from poeproto_h11 import get_final_response_sync
-from poeproto_h11.outside import SharedH11Transport
+from poeproto_h11.client.outbound import SharedH11Transport
 from poeproto_simulator import LogEntry, Scripted, Simulator
 
-from ..integrations.bots import BEARER, KEY, events_in, query_body
-from ..integrations.serving import serving
-from .hosting import hosting
-from .loading import load_example
+from ..support.bots import BEARER, KEY, events_in, query_body
+from ..support.hosting import hosting
+from ..support.loading import load_example
+from ..support.serving import serving
 
 pytestmark = pytest.mark.anyio
 
@@ -83,12 +83,12 @@ class TestInFastapi:
         monkeypatch.setenv("POE_ACCESS_KEY", KEY)
         told = anyio.Event()
 
-        def look(entry: LogEntry) -> None:
+        def tick(entry: LogEntry) -> None:
             if entry.kind == "settings":
                 told.set()
 
         poe = Simulator()
-        poe.engine.on_log.append(look)
+        poe.engine.on_log.append(tick)
         model = Scripted(lambda request: f"Ahoy! ({request.query[-1].content})")
         async with poe.serving() as address:
             poe.register("GPT-4o-Mini", model)
@@ -104,10 +104,10 @@ class TestInFastapi:
                 assert (await browser.get(f"{url}docs")).status_code == 200
             [bots] = [route.app for route in app.routes if isinstance(route, Mount) and route.path == "/bots"]
             assert isinstance(bots, BotApp)
-            assert bots.service.outside is not None
-            assert isinstance(bots.service.outside.transport, SharedH11Transport)
+            assert bots.service.outbound is not None
+            assert isinstance(bots.service.outbound.transport, SharedH11Transport)
             # For the settings and both questions: connections are kept as long as the lifespan lasts.
-            assert bots.service.outside.transport.opened == 1
+            assert bots.service.outbound.transport.opened == 1
 
 
 def unchanged(function: Any) -> Any:

@@ -12,11 +12,11 @@ import pytest
 
 from poeproto import Context, Error, Event, Limits, QueryRequest, Text
 from poeproto_asgi import BotApp, Observation
-from poeproto_h11.outside import SharedH11Transport
+from poeproto_h11.client.outbound import SharedH11Transport
 from poeproto_simulator import Conversation, Reply, Scripted
 
-from ..integrations.calling_bots import CallingBot
-from .stage import NAME, Stage, playing_bot
+from ..support.calling_bots import CallingBot
+from ..support.stage import NAME, Stage, playing_bot
 
 pytestmark = pytest.mark.anyio
 
@@ -56,8 +56,8 @@ class Connections:
 
     @classmethod
     def of(cls, app: BotApp) -> Connections:
-        assert app.service.outside is not None
-        transport = app.service.outside.transport
+        assert app.service.outbound is not None
+        transport = app.service.outbound.transport
         assert isinstance(transport, SharedH11Transport)
         pool = transport._pool
         return cls(transport.opened, len(pool._idle) if pool is not None else 0, transport._users)

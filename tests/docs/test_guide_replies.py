@@ -8,7 +8,7 @@ import pytest
 
 from poeproto import BotError, CostItem, Done, Event, Meta, ReplaceResponse
 
-from .stage import playing, settings_of
+from ..support.stage import playing, settings_of
 
 pytestmark = pytest.mark.anyio
 
@@ -91,12 +91,12 @@ class TestProgress:
             assert seen.acquire(timeout=20), "the user has seen nothing yet"
             return len(numbers)
 
-        def look(event: Event) -> None:
+        def tick(event: Event) -> None:
             shown.append(event)
             seen.release()
 
         async with playing("progress") as stage:
             monkeypatch.setattr(stage.module, "primes_in", work)
-            reply = await stage.say("Count!", on_event=look)
+            reply = await stage.say("Count!", on_event=tick)
         assert reply.final_text() == "There are 10000 primes below 10000."
         assert shown == reply.events

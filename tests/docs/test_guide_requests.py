@@ -9,8 +9,8 @@ import pytest
 from poeproto import AspectRatio, ParameterControls, ToggleSwitch, encode_settings, lint_settings
 from poeproto_simulator import Canned
 
-from ..integrations.bots import KEY
-from .stage import NAME, playing, settings_of
+from ..support.bots import KEY
+from ..support.stage import NAME, playing, settings_of
 
 pytestmark = pytest.mark.anyio
 

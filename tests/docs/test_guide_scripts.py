@@ -14,8 +14,8 @@ import pytest
 from poeproto import BotError, Endpoints, Error, RequestRefused
 from poeproto_simulator import Canned, Scripted, Simulator
 
-from .loading import load_example
-from .stage import EXAMPLES
+from ..support.loading import load_example
+from ..support.stage import EXAMPLES
 
 pytestmark = pytest.mark.anyio
 

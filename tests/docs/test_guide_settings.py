@@ -12,8 +12,8 @@ import pytest
 from poeproto import SettingsResponse
 from poeproto_simulator import Canned, Fault, LogEntry, Simulator
 
-from ..integrations.bots import KEY
-from .stage import EXAMPLES, NAME, Stage, playing
+from ..support.bots import KEY
+from ..support.stage import EXAMPLES, NAME, Stage, playing
 
 pytestmark = pytest.mark.anyio
 
@@ -25,14 +25,14 @@ async def synced(poe: Simulator) -> None:
     """Wait until the bot's settings are there."""
     there = anyio.Event()
 
-    def look(_: LogEntry | None = None) -> None:
+    def tick(_: LogEntry | None = None) -> None:
         if NAME in poe.engine.bots and poe.settings_of(NAME) is not None:
             there.set()
 
-    poe.engine.on_log.append(look)
-    look()
+    poe.engine.on_log.append(tick)
+    tick()
     await there.wait()
-    poe.engine.on_log.remove(look)
+    poe.engine.on_log.remove(tick)
 
 
 async def test_syncing_settings_when_the_server_starts() -> None:

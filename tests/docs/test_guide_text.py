@@ -10,7 +10,7 @@ import pytest
 
 from poeproto import SettingsResponse
 
-from .stage import playing, settings_of
+from ..support.stage import playing, settings_of
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ from poeproto import FunctionCall, Json, QueryRequest
 from poeproto_simulator import Canned, Scripted, ToolCaller
 from poeproto_simulator.scripted import tool_call_chunks
 
-from .stage import playing
+from ..support.stage import playing
 
 pytestmark = pytest.mark.anyio
 

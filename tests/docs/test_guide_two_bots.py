@@ -10,7 +10,7 @@ import pytest
 from poeproto import BotError, Error, Event, File, Meta, QueryRequest, SuggestedReply, Text
 from poeproto_simulator import Canned, Scripted
 
-from .stage import playing
+from ..support.stage import playing
 
 pytestmark = pytest.mark.anyio
 
@@ -58,13 +58,13 @@ class TestInOneAnswer:
             await seen.wait()
             yield Error(allow_retry=False, text="No more.")
 
-        def look(event: Event) -> None:
+        def tick(event: Event) -> None:
             if failing == FIRST or event == Text("and so on"):
                 seen.set()
 
         others = {FIRST: Scripted(endless), SECOND: Scripted(endless), failing: Scripted(fails)}
         async with playing("two_bots", others) as stage:
-            reply = await stage.say("hello", on_event=look)
+            reply = await stage.say("hello", on_event=tick)
             assert isinstance(reply.failure, BotError)
             assert reply.error == Error(allow_retry=False, text="No more.")
             await ended.wait()

@@ -16,7 +16,7 @@ import pytest
 
 from poeproto_cli.commands import main
 
-from ..integrations.command import COMMAND, SECONDS, serving, simulating
+from ..support.command import COMMAND, SECONDS, serving, simulating
 
 # What has a place of its own: the first steps, `make demo`, and every event at once.
 ELSEWHERE = {"cat", "demo", "echo"}

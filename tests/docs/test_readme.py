@@ -13,7 +13,7 @@ import pytest
 
 from poeproto_cli.commands import main
 
-from ..integrations.command import SECONDS, serving
+from ..support.command import SECONDS, serving
 
 ADDRESS = "http://127.0.0.1:8080/"
 COMMAND = ".venv/bin/poeproto "

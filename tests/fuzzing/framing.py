@@ -20,8 +20,8 @@ from poeproto import (
     markdown_image,
     markdown_link,
 )
-from tests.core.naive_sse import bounded_reference
 from tests.fuzzing.inputs import chance_of, cuts
+from tests.support.naive_sse import bounded_reference
 
 
 def read(parts: list[bytes], max_event_size: int) -> tuple[list[ServerSentEvent], LimitExceeded | None]:

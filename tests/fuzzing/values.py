@@ -42,9 +42,9 @@ from poeproto import (
     read_upload,
 )
 from poeproto.auth import bearer_key
-from poeproto.codec import walk_values
-from poeproto.rate_limits import rate_limit, retry_after_seconds
-from poeproto.tool_calls import delta_text, prepare_call, says_nothing, tool_call_deltas
+from poeproto.exchange.rate_limits import rate_limit, retry_after_seconds
+from poeproto.flows.tools import delta_text, prepare_call, says_nothing, tool_call_deltas
+from poeproto.wire.codec import walk_values
 from tests.fuzzing.inputs import chance_of, cuts, parsed
 
 LIMITS = Limits(tool_calls=5, answer_size=2000, refusal_body=64, event_size=500)

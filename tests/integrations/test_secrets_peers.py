@@ -30,11 +30,11 @@ from poeproto import (
 )
 from poeproto_h11 import BlockingClient, Client, FetchPolicy
 
-from .calling_bots import CallingBot, calling
-from .canary import BEARER_CANARY, CANARY, all_logged, all_of, all_of_failure, assert_hidden, spellings
-from .memory_channel import MemoryChannel
-from .peers_in_thread import scripted_in_thread
-from .scripted_peer import LAST_CHUNK, STREAM_HEAD, answering, chunk, response, scripted
+from ..support.calling_bots import CallingBot, calling
+from ..support.canary import BEARER_CANARY, CANARY, all_logged, all_of, all_of_failure, assert_hidden, spellings
+from ..support.memory_channel import MemoryChannel
+from ..support.peers_in_thread import scripted_in_thread
+from ..support.scripted_peer import LAST_CHUNK, STREAM_HEAD, answering, chunk, response, scripted
 
 pytestmark = pytest.mark.anyio
 

@@ -21,11 +21,11 @@ from poeproto import Bot, BotExchange, Context, Error, Limits, QueryRequest, Req
 from poeproto_asgi import BotApp, TargetError, load_app, run
 from poeproto_runtime import AccessKeyMissing, BotService, Route
 
-from .bots import KEY, FunctionBot, query_body
-from .canary import BEARER_CANARY, CANARY, all_logged, assert_hidden
-from .memory_channel import MemoryChannel
-from .raw_http import Response, connect
-from .serving import quick_config, serving
+from ..support.bots import KEY, FunctionBot, query_body
+from ..support.canary import BEARER_CANARY, CANARY, all_logged, assert_hidden
+from ..support.memory_channel import MemoryChannel
+from ..support.raw_http import Response, connect
+from ..support.serving import quick_config, serving
 
 pytestmark = pytest.mark.anyio
 

@@ -45,14 +45,14 @@ from poeproto.testing import ExchangePair
 from poeproto_asgi import AppOptions, BotApp, FetchPolicy
 from poeproto_cli.load_query import write_query
 from poeproto_h11 import BlockingClient, Client
-from poeproto_h11.origins import split_url
+from poeproto_h11.client.urls import split_url
 from poeproto_runtime import BotService, Observation, Route
 from poeproto_runtime.context import RequestContext
 from poeproto_runtime.sync_claims import SyncClaim
 from poeproto_simulator import Account, RegisteredBot, Simulator
 
-from .calling_bots import QUERY
-from .canary import BEARER_CANARY, CANARY, all_of, all_of_failure, all_within, assert_hidden
+from ..support.calling_bots import QUERY
+from ..support.canary import BEARER_CANARY, CANARY, all_of, all_of_failure, all_within, assert_hidden
 
 PACKAGES = ("poeproto", "poeproto_runtime", "poeproto_h11", "poeproto_asgi", "poeproto_simulator", "poeproto_cli")
 # Fields named for a key that are none, by class.

@@ -19,11 +19,11 @@ import poeproto_h11
 from poeproto import Context, Limits, QueryRequest, Text, encode_event
 from poeproto_asgi import BotApp, serve
 from poeproto_asgi.connections import Accepted
-from poeproto_runtime.binding import address_of, listen
+from poeproto_runtime.listen import address_of, listen
 
-from .bots import query_body
-from .raw_http import Connection, connect, http_request
-from .serving import app_of, quick_config
+from ..support.bots import query_body
+from ..support.raw_http import Connection, connect, http_request
+from ..support.serving import app_of, quick_config
 
 pytestmark = pytest.mark.anyio
 

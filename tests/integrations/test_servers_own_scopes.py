@@ -13,10 +13,10 @@ import pytest
 from poeproto import Context, Done, Error, Event, Limits, QueryRequest, Text
 from poeproto_asgi import BotApp
 
-from . import embedded, serving
-from .bots import KEY, FunctionBot, query_body
-from .raw_http import connect, fetch, http_request
-from .scripted_asgi import body_messages, http_scope
+from ..support import embedded, serving
+from ..support.bots import KEY, FunctionBot, query_body
+from ..support.raw_http import connect, fetch, http_request
+from ..support.scripted_asgi import body_messages, http_scope
 
 pytestmark = pytest.mark.anyio
 

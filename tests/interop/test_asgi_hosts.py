@@ -19,11 +19,11 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 from poeproto import Context, Done, Limits, QueryRequest, Text
-from poeproto_runtime.binding import address_of, listen
+from poeproto_runtime.listen import address_of, listen
 
-from ..integrations.bots import BEARER, events_in, query_body
-from ..integrations.raw_http import chunk, connect, fetch, http_request
-from ..integrations.serving import app_of
+from ..support.bots import BEARER, events_in, query_body
+from ..support.raw_http import chunk, connect, fetch, http_request
+from ..support.serving import app_of
 
 pytestmark = pytest.mark.anyio
 
@@ -54,7 +54,7 @@ async def echo(request: QueryRequest, context: Context) -> AsyncIterator[str]:
     yield request.query[-1].content
 
 
-class Watched:
+class TimedReply:
     """A bot that says hello and waits to be cancelled."""
 
     def __init__(self) -> None:
@@ -107,7 +107,7 @@ class TestOnUvicorn:
             assert await connection.read_rest() == [Text("at last"), Done()]
 
     async def test_a_client_that_goes_ends_the_bot(self, http: str) -> None:
-        bot = Watched()
+        bot = TimedReply()
         async with on_uvicorn(app_of(bot.respond), http) as address:
             async with connect(address) as connection:
                 await connection.send(http_request())
@@ -204,7 +204,7 @@ async def test_mounted_in_starlette() -> None:
 
 
 async def test_mounted_in_starlette_on_uvicorn() -> None:
-    bot = Watched()
+    bot = TimedReply()
     async with on_uvicorn(mounted(app_of(bot.respond)), root_path="/outside") as address:
         async with connect(address) as connection:
             await connection.send(http_request(path="/bots/echo/"))

@@ -13,9 +13,9 @@ from starlette.routing import Mount
 from poeproto import Bot, Context, Done, Endpoints, QueryRequest, SettingsRequest, SettingsResponse, Text
 from poeproto_asgi import BotApp, Route
 
-from ..integrations.bots import KEY
-from ..integrations.raw_http import fetch, http_request
-from ..integrations.scripted_peer import HELLO, Peer, response, scripted
+from ..support.bots import KEY
+from ..support.raw_http import fetch, http_request
+from ..support.scripted_peer import HELLO, Peer, response, scripted
 from .test_asgi_hosts import on_uvicorn
 
 pytestmark = pytest.mark.anyio

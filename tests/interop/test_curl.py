@@ -13,8 +13,8 @@ import pytest
 
 from poeproto import Context, Done, Limits, QueryRequest, Text
 
-from ..integrations.bots import BEARER, events_in, query_body
-from ..integrations.serving import app_of, serving
+from ..support.bots import BEARER, events_in, query_body
+from ..support.serving import app_of, serving
 
 pytestmark = [
     pytest.mark.anyio,

@@ -34,8 +34,8 @@ from poeproto import (
 )
 from poeproto_asgi import BotApp
 
-from ..integrations.bots import KEY, SECRET
-from ..integrations.serving import app_of, serving
+from ..support.bots import KEY, SECRET
+from ..support.serving import app_of, serving
 
 pytestmark = pytest.mark.anyio
 

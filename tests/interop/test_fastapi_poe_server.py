@@ -35,7 +35,7 @@ from poeproto import (
 from poeproto.testing import sample_query
 from poeproto_h11 import BlockingClient, Client, get_bot_response_sync, get_final_response
 
-from ..integrations.bots import KEY, SECRET
+from ..support.bots import KEY, SECRET
 
 pytestmark = [
     pytest.mark.anyio,

@@ -14,7 +14,7 @@ from fastapi_poe.client import BotError, sync_bot_settings
 from poeproto import SettingsResponse, Text
 from poeproto_simulator import Canned, Echo, Fault, Simulator, ToolCaller
 
-from ..integrations.bots import KEY
+from ..support.bots import KEY
 from .test_fastapi_poe_client import a_request, put_up_with_it
 from .test_fastapi_poe_server import server_of
 

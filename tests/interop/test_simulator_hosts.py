@@ -17,7 +17,7 @@ from poeproto import CostItem, Endpoints, RequestRefused
 from poeproto_h11 import Client
 from poeproto_simulator import Canned, Simulator
 
-from ..integrations.bots import KEY
+from ..support.bots import KEY
 from .test_asgi_hosts import on_uvicorn
 
 pytestmark = pytest.mark.anyio

@@ -1,4 +1,4 @@
-"""Changes the tables of `poeproto._states` entry by entry, and prints the changes that no test notices.
+"""Changes the tables of `poeproto.exchange.states` entry by entry, and prints the changes that no test notices.
 
 The rules of an exchange are data, and mutmut changes only what stands in functions. So each table is changed in memory,
 in a process of its own, and the tests of those who obey it are run until one fails. `make mutants` runs both.
@@ -19,9 +19,9 @@ from importlib import import_module
 import hypothesis
 import pytest
 
-from poeproto._states import EXCUSED, IGNORED, KINDS, STREAMING, TRANSITIONS, Kind, Role, State
+from poeproto.exchange.states import EXCUSED, IGNORED, KINDS, STREAMING, TRANSITIONS, Kind, Role, State
 
-TESTS = ["tests/core/test_states.py", "tests/core/test_bot_exchange_order.py"]
+TESTS = ["tests/core/exchange/test_states.py", "tests/core/exchange/test_bot_exchange_order.py"]
 LOADED_ONCE = [hypothesis]  # and not in every process again, which pytest warns of
 ARGUMENTS = [
     "-x",
@@ -33,7 +33,7 @@ ARGUMENTS = [
     "--hypothesis-profile=mutants",
 ]
 SECONDS = 60
-HOLDERS_OF_STREAMING = ["poeproto._states", "poeproto.bot_exchange", "poeproto.poe_exchange"]
+HOLDERS_OF_STREAMING = ["poeproto.exchange.states", "poeproto.exchange.bot_exchange", "poeproto.exchange.poe_exchange"]
 
 # A reader asks its two tables about events alone, and about states in which there can be one.
 EVENTS = [kind for kind in Kind if kind in KINDS.values()]

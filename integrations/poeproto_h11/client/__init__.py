@@ -1,0 +1,1 @@
+"""The client over h11, on asyncio, trio and blocking sockets."""

@@ -1,0 +1,1 @@
+"""The embedded server over h11, on asyncio and trio."""

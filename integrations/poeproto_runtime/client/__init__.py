@@ -1,0 +1,1 @@
+"""Calls: drives the flows of the core over a transport."""

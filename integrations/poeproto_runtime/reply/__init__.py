@@ -1,0 +1,1 @@
+"""Answers: runs a bot for one query, and writes its events."""

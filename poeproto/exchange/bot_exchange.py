@@ -1,0 +1,355 @@
+"""One exchange as a bot server sees it: Poe's request comes in, our answer goes out.
+
+https://creator.poe.com/docs/server-bots/poe-protocol-specification
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NoReturn
+
+from poeproto.auth import access_key_set, bearer_key, key_matches
+from poeproto.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError, TooManyFiles
+from poeproto.exchange.states import BOT_TRANSITIONS, KINDS, STREAMING, ExchangeState, Kind, State
+from poeproto.limits import Limits
+from poeproto.vocabulary.events import Done, Error, Event, File, ReplaceResponse, Text
+from poeproto.vocabulary.http import HttpResponse, RequestHead, ResponseHead
+from poeproto.vocabulary.requests import QueryRequest, Request, SettingsRequest, UnknownRequest
+from poeproto.vocabulary.settings import SettingsResponse
+from poeproto.vocabulary.validation import NO_EXTRA
+from poeproto.wire.codec import decode_request, encode_event, encode_settings, encode_text, encode_texts
+from poeproto.wire.json import dumps
+from poeproto.wire.sse import encode_comment
+
+# https://html.spec.whatwg.org/multipage/server-sent-events.html#authoring-notes for the first two; the third is how
+# nginx is told not to hold the stream back.
+_STREAM_HEAD = ResponseHead(
+    200,
+    [
+        (b"content-type", b"text/event-stream; charset=utf-8"),
+        (b"cache-control", b"no-cache, no-transform"),
+        (b"x-accel-buffering", b"no"),
+    ],
+)
+_HEARTBEAT = encode_comment()
+
+_UNCOUNTED = frozenset({Kind.ERROR, Kind.DONE})  # the end must stay possible
+
+
+class BotExchange:
+    """The protocol's side of answering one HTTP request, without any I/O.
+
+    It owns everything HTTP says but routing by path. Feed it the request with `receive_head`, `receive_data` and
+    `receive_eof`; then `answer` a call, or `begin` a stream and `send` its events.
+
+    Args:
+        access_keys: the keys it accepts, or None to accept every request.
+        limits: the bounds it keeps.
+
+    Raises:
+        ValueError: when `access_keys` is empty or holds an unusable key.
+
+    A fault of the peer raises `RemoteProtocolError` whose `response` is to be sent; from then on every receiving call
+    raises the same error. A call out of order is ours, raises `LocalProtocolError`, and changes nothing.
+
+    Attributes:
+        error: the fault of the peer, once there is one.
+        events: how many events were sent, `error` and `done` apart.
+        files: how many of them were files.
+    """
+
+    def __init__(self, access_keys: str | Iterable[str | bytes] | None, limits: Limits | None = None) -> None:
+        self._access_keys = None if access_keys is None else access_key_set(access_keys)
+        self._limits = limits or Limits()
+        self._state = ExchangeState()
+        self.error: RemoteProtocolError | None = None
+        self._body = bytearray()  # not a list of parts: the peer chooses how small they are
+        self._settings_are_due = False
+        self.events: int = 0
+        self.files: int = 0
+        self._text_length = 0  # of the answer without an index, which in most replies is the only one
+        self._text_lengths: dict[int, int] = {}
+        self._texts_stay_in: State | None = None  # the state in which a text was sent and that it did not change
+
+    @property
+    def our_state(self) -> State:
+        """Where the bot server stands."""
+        return self._state.bot
+
+    @property
+    def their_state(self) -> State:
+        """Where the Poe server stands."""
+        return self._state.poe
+
+    @property
+    def events_left(self) -> int:
+        """How many events may still be sent, `error` and `done` apart."""
+        return self._limits.events - self.events
+
+    @property
+    def text_left(self) -> int:
+        """How many characters the answer without an index may still get."""
+        return self._limits.text_length - self._text_length
+
+    # --- the request
+
+    def receive_head(self, head: RequestHead) -> None:
+        """Take the head of the request; the body may be read only after this returns.
+
+        Raises:
+            RemoteProtocolError: with a response of 405 for a method other than POST, 401 for a missing or wrong key,
+                413 for a declared length over `Limits.request_body`, 400 for a length that is no number.
+        """
+        self._raise_if_failed()
+        if not self._state.poe_sends(Kind.REQUEST_HEAD):
+            raise LocalProtocolError("the head of the request was received already")
+        if head.method != "POST":
+            self._refuse(405, f"the method {head.method[:20]!r} is not allowed here", [("allow", "GET, HEAD, POST")])
+        if self._access_keys is not None and not self._has_key(head, self._access_keys):
+            self._refuse(401, "the access key is missing or wrong", [("www-authenticate", "Bearer")])
+        for declared in head.get_all("content-length"):
+            # int() would take signs, spaces, underscores and other scripts' digits, which RFC 9110 does not.
+            if not declared.isdigit():
+                self._refuse(400, "Content-Length is not a number")
+            # A number that is too long to be converted is too large whatever its digits.
+            if len(declared) > 20 or int(declared) > self._limits.request_body:
+                self._refuse_body()
+
+    def receive_data(self, data: bytes) -> None:
+        """Take the next part of the request's body.
+
+        Raises:
+            LimitExceeded: with a response of 413, as soon as the body is larger than `Limits.request_body`.
+        """
+        self._raise_if_failed()
+        if self._state.poe is not State.SEND_BODY:
+            raise LocalProtocolError("no part of a body is expected now")
+        if len(self._body) + len(data) > self._limits.request_body:
+            self._refuse_body()
+        self._body += data
+
+    def receive_eof(self) -> Request:
+        """Take the end of the body, and return the request; it is never an `UnknownRequest`.
+
+        Raises:
+            RemoteProtocolError: with a response of 400 for a body that is not what the protocol says (`path` names the
+                field), 501 for a type this version does not know.
+        """
+        self._raise_if_failed()
+        if self._state.poe is not State.SEND_BODY:
+            raise LocalProtocolError("no end of a body is expected now")
+        body = bytes(self._body)
+        self._body.clear()
+        try:
+            request = decode_request(body)
+        except RemoteProtocolError as exc:
+            self._refuse(400, exc.args[0], path=exc.path, cause=exc)
+        if isinstance(request, UnknownRequest):
+            self._refuse(501, f"requests of type {request.type[:100]!r} are not implemented", path="type")
+        self._settings_are_due = isinstance(request, SettingsRequest)
+        self._state.poe_sends(Kind.QUERY if isinstance(request, QueryRequest) else Kind.CALL)
+        return request
+
+    # --- the answer
+
+    def answer(self, settings: SettingsResponse | None) -> HttpResponse:
+        """The response to a settings request, or with None to a report, whose answer says nothing.
+
+        Raises:
+            LocalProtocolError: when the request was a query or has not been read; when it was the other kind of call;
+                when the settings cannot be written.
+        """
+        if self._state.bot is not State.SEND_ANSWER:
+            raise LocalProtocolError(f"no answer is due: {self._state.bot.value}")
+        # An empty object would be read as settings of the oldest version, so a forgotten value must not become one.
+        if self._settings_are_due != (settings is not None):
+            raise LocalProtocolError(
+                f"{'settings are' if self._settings_are_due else 'None is'} the answer to this call"
+            )
+        body = b"{}" if settings is None else encode_settings(settings)
+        self._state.bot_sends(Kind.RESPONSE)
+        return HttpResponse.of(200, "application/json", body)
+
+    def begin(self) -> ResponseHead:
+        """The head of the stream, to be sent at once: Poe expects a first sign within seconds.
+
+        Raises:
+            LocalProtocolError: when no query was read, or the stream was begun already.
+        """
+        if not self._state.bot_sends(Kind.STREAM_HEAD):
+            raise LocalProtocolError(f"no stream can begin: {self._state.bot.value}")
+        return _STREAM_HEAD
+
+    def send(self, event: Event) -> bytes:
+        """The bytes of the next event.
+
+        Raises:
+            LocalProtocolError: when the event is out of order, over a limit, of an unknown name, or cannot be written.
+                Nothing was written then, and another event may follow.
+        """
+        # Nearly every call: one more piece of text where there was one before. No rule is left out, but each is asked
+        # about in the shortest way, and whatever fails here is told why below.
+        if (
+            type(event) is Text
+            and self._state.bot is self._texts_stay_in
+            and event.index is None
+            and event.extra is NO_EXTRA
+            and type(event.text) is str
+        ):
+            length = self._text_length + len(event.text)
+            if length <= self._limits.text_length and self.events < self._limits.events:
+                data = encode_text(event.text)
+                self._text_length = length
+                self.events += 1
+                return data
+        return self._send(event)
+
+    def send_texts(self, texts: list[str]) -> bytes:
+        """The bytes of several pieces of text: what `send(Text(text))` makes of each, in a small part of the time.
+
+        Raises:
+            LocalProtocolError: when one of them cannot be sent, whichever it is. Nothing was written then, of any;
+                `send` lets out those before it.
+        """
+        target = self._state.bot
+        for _ in texts[:2]:  # the rest is where the second is
+            before, target = target, BOT_TRANSITIONS[target].get(Kind.CONTENT)
+            if target is None:
+                raise LocalProtocolError(f"Text is out of order: {before.value}")
+        try:
+            length = self._text_length + len("".join(texts))
+        except TypeError as exc:
+            raise LocalProtocolError(f"only strings can be sent as texts: {exc}") from exc
+        self._check_events(len(texts))
+        self._check_length(length)
+        data = encode_texts(texts)
+        self._text_length = length
+        self.events += len(texts)
+        self._state.bot = target
+        return data
+
+    def _send(self, event: Event) -> bytes:
+        cls = type(event)
+        kind = KINDS.get(cls)
+        if kind is None:
+            raise LocalProtocolError(f"{cls.__name__} is not an event that can be sent")
+        target = BOT_TRANSITIONS[self._state.bot].get(kind)
+        if target is None:
+            raise LocalProtocolError(f"{cls.__name__} is out of order: {self._state.bot.value}")
+        data = encode_event(event)
+        if kind not in _UNCOUNTED:
+            self._count(event)
+        if cls is Text and target is self._state.bot:
+            self._texts_stay_in = target
+        self._state.bot = target
+        return data
+
+    def heartbeat(self) -> bytes:
+        """A comment, to keep a silent stream open.
+
+        Raises:
+            LocalProtocolError: when no stream is open.
+        """
+        if self._state.bot not in STREAMING and self._state.bot is not State.FAILED:
+            raise LocalProtocolError(f"no stream is open: {self._state.bot.value}")
+        return _HEARTBEAT
+
+    def fail(
+        self,
+        error_id: str,
+        *,
+        allow_retry: bool = False,
+        error_type: str | None = None,
+        text: str | None = None,
+    ) -> HttpResponse | bytes:
+        """The apology in the form that is still possible; with it, the exchange is over.
+
+        Args:
+            error_id: what the operator finds the details under; it is the only detail the peer sees.
+            allow_retry: whether Poe may offer the user to try again.
+            error_type: one of the protocol's error types, if one fits.
+            text: what the user may read in place of the neutral words.
+
+        Returns:
+            A response of 500 when nothing was sent yet; otherwise the bytes that end the stream: `error` and `done`, or
+            what is missing of them, nothing at all after `done`.
+
+        Raises:
+            LocalProtocolError: when an argument cannot be written.
+        """
+        text = text or f"Something went wrong in this bot. Error id: {error_id}"
+        # Both are made before anything moves: an argument that cannot be written leaves a second chance.
+        response = _error_response(500, {"error": text, "error_id": error_id})
+        error = encode_event(Error(allow_retry=allow_retry, text=text, error_type=error_type))
+        if self._state.bot_sends(Kind.RESPONSE):
+            return response
+        data = error if self._state.bot_sends(Kind.ERROR) else b""
+        if self._state.bot_sends(Kind.DONE):
+            data += encode_event(Done())
+        return data
+
+    # --- within
+
+    def _count(self, event: Event) -> None:
+        self._check_events(1)
+        if isinstance(event, Text | ReplaceResponse):
+            index, length = event.index, len(event.text)
+            if isinstance(event, Text):
+                length += self._text_length if index is None else self._text_lengths.get(index, 0)
+            self._check_length(length)
+            if index is None:
+                self._text_length = length
+            else:
+                self._text_lengths[index] = length
+        elif isinstance(event, File):
+            if self.files >= self._limits.files:
+                raise TooManyFiles(f"the reply would have more than {self._limits.files} files")
+            self.files += 1
+        self.events += 1
+
+    def _check_events(self, more: int) -> None:
+        if more > self.events_left:
+            raise LocalProtocolError(f"the reply would have more than {self._limits.events} events")
+
+    def _check_length(self, length: int) -> None:
+        if length > self._limits.text_length:
+            raise LocalProtocolError(f"the answer would be longer than {self._limits.text_length} characters")
+
+    @staticmethod
+    def _has_key(head: RequestHead, accepted: frozenset[bytes]) -> bool:
+        values = head.get_all("authorization")
+        key = bearer_key(values[0]) if len(values) == 1 else None
+        return key is not None and key_matches(key, accepted)
+
+    def _raise_if_failed(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+    def _refuse(
+        self,
+        status: int,
+        message: str,
+        headers: Iterable[tuple[str, str]] = (),
+        *,
+        path: str = "",
+        cause: Exception | None = None,
+    ) -> NoReturn:
+        error = RemoteProtocolError(message, path=path)
+        body = {"error": str(error), "path": path} if path else {"error": message}
+        self._fail(error, _error_response(status, body, headers), cause)
+
+    def _refuse_body(self) -> NoReturn:
+        message = f"the request's body is larger than {self._limits.request_body} bytes"
+        self._fail(LimitExceeded(message, limit="request_body"), _error_response(413, {"error": message}), None)
+
+    def _fail(self, error: RemoteProtocolError, response: HttpResponse, cause: Exception | None) -> NoReturn:
+        self._body.clear()
+        self._state.poe = State.ERROR
+        if self._state.bot_sends(Kind.RESPONSE):
+            error.response = response
+        self.error = error
+        raise error from cause
+
+
+def _error_response(status: int, body: dict[str, str], headers: Iterable[tuple[str, str]] = ()) -> HttpResponse:
+    return HttpResponse.of(status, "application/json", dumps(body), headers)

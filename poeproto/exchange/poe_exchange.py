@@ -1,0 +1,341 @@
+"""One exchange as the caller of a bot sees it: our request goes out, the bot's events come in.
+
+https://creator.poe.com/docs/server-bots/poe-protocol-specification
+"""
+
+from __future__ import annotations
+
+from poeproto.auth import access_key_set
+from poeproto.errors import (
+    IncompleteReply,
+    LimitExceeded,
+    LocalProtocolError,
+    PoeprotoError,
+    RemoteProtocolError,
+    RequestRefused,
+)
+from poeproto.exchange.refusals import error_without_key, refusal, size_to_keep, why_refused
+from poeproto.exchange.reply import ReplyFold
+from poeproto.exchange.states import BOT_TRANSITIONS, EXCUSED, IGNORED, KINDS, STREAMING, ExchangeState, Kind, State
+from poeproto.limits import Limits
+from poeproto.vocabulary.events import (
+    EVENT_CLASSES,
+    Done,
+    Error,
+    Event,
+    Json,
+    ReplaceResponse,
+    Text,
+    UnknownEvent,
+    make_texts,
+)
+from poeproto.vocabulary.http import HttpRequest, ResponseHead
+from poeproto.vocabulary.requests import QueryRequest, Request, SettingsRequest, UnknownRequest
+from poeproto.vocabulary.settings import SettingsResponse
+from poeproto.wire.codec import decode_event, decode_settings, encode_request
+from poeproto.wire.fast_path import end_of_run, is_in_a_record, start_of_next_run, texts_of_run
+from poeproto.wire.sse import ServerSentEvent, SSEDecoder
+from poeproto.wire.surrogates import SurrogateJoiner
+
+# fastapi's own keep-alive; not part of the protocol, and not worth an UnknownEvent every few seconds.
+_PING = "ping"
+# What an event takes in memory besides its payload, roughly: a string and a place in a list.
+_EVENT_OVERHEAD = 64
+# Besides that, what is kept for an index, which each event that has one may be the first to name ...
+_INDEX_OVERHEAD = 256
+# ... and what an object, an array, a key or a value takes: `{},` is three bytes of JSON, and 72 of memory.
+_VALUE_OVERHEAD = 64
+_STRUCTURE = ("{", "[", ",", ":")
+
+
+class PoeExchange:
+    """The protocol's side of calling a bot once, without any I/O.
+
+    `send` gives the request for an HTTP client to carry; feed what comes back to `receive_head`, `receive_data` and
+    `receive_eof`, and take the events they return.
+
+    Args:
+        access_key: the bot's key, sent as a bearer token; None sends none.
+        limits: the bounds it keeps.
+
+    Raises:
+        ValueError: when the key cannot travel in a header.
+
+    Attributes:
+        error: the fault of the peer, once there is one. The call that meets it returns the events that were good
+            before it; every later receiving call raises it.
+        fold: the reply folded so far; also the `partial` of that error.
+        settings: the bot's settings, once the answer to a `SettingsRequest` has been read to its end.
+    """
+
+    def __init__(self, access_key: str | None = None, limits: Limits | None = None) -> None:
+        self.error: PoeprotoError | None = None
+        self.fold: ReplyFold = ReplyFold()
+        self.settings: SettingsResponse | None = None
+        self._authorization: list[tuple[bytes, bytes]] = []
+        self._key = b""
+        if access_key is not None:
+            (self._key,) = access_key_set(access_key)
+            self._authorization = [(b"authorization", b"Bearer " + self._key)]
+        self._limits = limits or Limits()
+        self._state = ExchangeState()
+        self._request: Request | None = None
+        self._refusal: ResponseHead | None = None
+        self._refusal_reason = ""
+        self._body = bytearray()
+        self._events = 0
+        self._kept = 0
+        self._kept_text: dict[int | None, int] = {}
+        self._decoder = SSEDecoder(max_event_size=self._limits.event_size, dispatch_without_data=frozenset({"done"}))
+        self._held_back = b""
+        self._surrogates = SurrogateJoiner()
+
+    @property
+    def our_state(self) -> State:
+        """Where the caller stands."""
+        return self._state.poe
+
+    @property
+    def their_state(self) -> State:
+        """Where the bot server stands."""
+        return self._state.bot
+
+    def send(self, request: Request, url: str) -> HttpRequest:
+        """The HTTP request that carries this request to the bot.
+
+        Raises:
+            LocalProtocolError: when a request was sent already, is of an unknown type, or cannot be written.
+        """
+        if self._state.poe is not State.IDLE:
+            raise LocalProtocolError("an exchange carries one request, and it was sent already")
+        if isinstance(request, UnknownRequest):
+            raise LocalProtocolError(f"a request of the unknown type {request.type!r} cannot be sent")
+        is_query = isinstance(request, QueryRequest)
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"accept", b"text/event-stream" if is_query else b"application/json"),
+            # A compressed stream arrives late, and unpacking what a stranger packed needs bounds of its own.
+            (b"accept-encoding", b"identity"),
+            *self._authorization,
+        ]
+        http_request = HttpRequest("POST", url, headers, encode_request(request))
+        self._request = request
+        self._state.poe_sends(Kind.REQUEST_HEAD)
+        self._state.poe_sends(Kind.QUERY if is_query else Kind.CALL)
+        return http_request
+
+    def receive_head(self, head: ResponseHead) -> None:
+        """Take the head of the response. A refusal is remembered, and raised when its body has been read.
+
+        Raises:
+            LocalProtocolError: when no response is due.
+        """
+        self._raise_if_failed()
+        if self._state.bot not in (State.SEND_STREAM, State.SEND_ANSWER):
+            raise LocalProtocolError(f"no response is due: {self._state.bot.value}")
+        content_type = "text/event-stream" if self._state.bot is State.SEND_STREAM else None
+        self._refusal_reason = why_refused(head, "the bot", "", content_type)
+        if self._refusal_reason:
+            self._refusal = head
+        if self._refusal or self._state.bot is State.SEND_ANSWER:
+            self._state.bot_sends(Kind.RESPONSE)
+        else:
+            self._state.bot_sends(Kind.STREAM_HEAD)
+
+    def receive_data(self, data: bytes) -> list[Event]:
+        """The events that these bytes complete, through `Done` or `Error`; what follows the end is passed over.
+
+        Raises:
+            RequestRefused: for another status or content type, once the start of the body has been read.
+            RemoteProtocolError: for an event that is not what the protocol says.
+            LimitExceeded: for more bytes than a limit allows.
+            LocalProtocolError: when no response has begun.
+        """
+        self._raise_if_failed()
+        if self._refusal is not None:
+            size = size_to_keep(self._limits, self._key)
+            self._body += data[: size - len(self._body)]
+            if len(self._body) >= size:
+                self._fail(self._refused(self._refusal))
+            return []
+        if self._request is None or self._state.bot in (State.SEND_STREAM, State.SEND_ANSWER):
+            raise LocalProtocolError("no response has begun")
+        events: list[Event] = []
+        if not isinstance(self._request, QueryRequest):
+            if len(self._body) + len(data) > self._limits.answer_size:
+                self._fail(self._too_large())
+            else:
+                self._body += data
+        elif self._state.bot in STREAMING:
+            self._receive_stream(data, events)
+        if self.error is not None:
+            self._flush_halves(events)
+        return events
+
+    def receive_eof(self) -> list[Event]:
+        """Take the end of the response's body. Usually nothing comes out; an answer to a call is in `settings` now.
+
+        Raises:
+            IncompleteReply: when the stream ended without `done` or `error`. If half a character was waiting for its
+                other half, this call returns it as U+FFFD, and the next one raises.
+            RequestRefused: for another status or content type.
+            RemoteProtocolError: when the settings are not what the protocol says.
+        """
+        self._raise_if_failed()
+        events: list[Event] = []
+        if self._refusal is not None:
+            self._fail(self._refused(self._refusal))
+        elif self._state.bot in STREAMING:
+            self._flush_halves(events)
+            self._fail(IncompleteReply("the stream ended without done or error"))
+        elif self._request is None or self._state.bot in (State.SEND_STREAM, State.SEND_ANSWER):
+            raise LocalProtocolError("no response has begun")
+        elif isinstance(self._request, SettingsRequest) and self.settings is None:
+            try:
+                self.settings = decode_settings(bytes(self._body))
+            except RemoteProtocolError as exc:
+                self._fail(exc)
+        if not events:
+            self._raise_if_failed()
+        return events
+
+    # --- within
+
+    def _receive_stream(self, data: bytes, events: list[Event]) -> None:
+        data, self._held_back = self._held_back + data, b""
+        if b"\r" in data:  # which ends a line, too, where it is used at all
+            self._take_records(data, events)
+            return
+        place = 0
+        while place < len(data) and self._state.bot in STREAMING:
+            end = end_of_run(data, place) if self._may_take_run() else place
+            if end > place:
+                if not self._take_run(data[place:end], events):
+                    self._take_records(data[place:end], events)
+            elif place and self._may_hold_back(data, place):
+                self._held_back = data[place:]
+                return
+            else:
+                end = start_of_next_run(data, place)
+                self._take_records(data[place:end], events)
+            place = end
+
+    def _may_take_run(self) -> bool:
+        """Whether one more text changes nothing but the reply, so that a run of them can be taken at once."""
+        state = self._state.bot
+        if self._surrogates.is_waiting or not self._decoder.between_records:
+            return False
+        return BOT_TRANSITIONS[state].get(KINDS[Text]) is state
+
+    def _may_hold_back(self, data: bytes, place: int) -> bool:
+        """Whether the data ends within a record that begins there, and breaks no rule yet.
+
+        A record that was cut costs as much as ten in a run, so its beginning waits for the rest. It waits once at most:
+        afterwards it stands at the start of the data, where nothing is held back.
+        """
+        size = len(data) - place
+        return self._decoder.between_records and size <= self._limits.event_size and is_in_a_record(data, place)
+
+    def _take_run(self, run: bytes, events: list[Event]) -> bool:
+        """Take all of its events; none, where one of them might be unacceptable or needs a closer look."""
+        if len(run) > self._limits.event_size:
+            return False
+        found = texts_of_run(run)
+        if found is None:
+            return False
+        texts, characters = found
+        size = characters + len(texts) * _EVENT_OVERHEAD
+        if self._kept + size > self._limits.answer_size or self._events + len(texts) > self._limits.answer_events:
+            return False
+        self._events += len(texts)
+        self._kept += size
+        self._kept_text[None] = self._kept_text.get(None, 0) + size
+        events += make_texts(texts)
+        self.fold.add_texts(texts)
+        return True
+
+    def _take_records(self, data: bytes, events: list[Event]) -> None:
+        for record in self._decoder.receive_data(data):
+            try:
+                self._take_record(record, events)
+            except RemoteProtocolError as exc:
+                self._fail(exc)
+            if self._state.bot not in STREAMING:
+                return
+        if self._decoder.error is not None:
+            self._fail(self._decoder.error)
+
+    def _take_record(self, record: ServerSentEvent, events: list[Event]) -> None:
+        cls = EVENT_CLASSES.get(record.event)
+        if cls is not Done and cls is not Error:  # the end is read whatever came before it
+            self._events += 1
+            if self._events > self._limits.answer_events:
+                limit = self._limits.answer_events
+                raise LimitExceeded(f"the answer has more than {limit} events", limit="answer_events")
+        if record.event == _PING:
+            return
+        if cls is None:
+            events.append(UnknownEvent(record.event, record.data))
+            return
+        kind = KINDS[cls]
+        state = self._state.bot
+        if kind in IGNORED.get(state, ()):
+            return
+        event: Event | None = decode_event(record.event, record.data)
+        if kind is not Kind.ERROR and kind is not Kind.DONE:
+            self._count(event, _size(event, record.data))
+        if not self._state.bot_sends(kind):
+            self._state.bot = EXCUSED[state][kind]
+        if isinstance(event, Text | ReplaceResponse):
+            # ASCII is free of surrogates, and knowing that costs nothing.
+            if self._surrogates.is_waiting or not event.text.isascii():
+                event = self._surrogates.join(event)
+        elif kind is Kind.DONE or kind is Kind.ERROR:
+            self._flush_halves(events)
+            if isinstance(event, Error):
+                event = error_without_key(event, self._key)
+        if event is not None:
+            events.append(event)
+            self.fold.add(event)
+
+    def _count(self, event: Event, size: int) -> None:
+        """Bound what the fold keeps, not what came over the wire: a bot may replace its text ten thousand times."""
+        if isinstance(event, Text):
+            self._kept_text[event.index] = self._kept_text.get(event.index, 0) + size
+        elif isinstance(event, ReplaceResponse):
+            self._kept -= self._kept_text.get(event.index, 0)
+            self._kept_text[event.index] = size
+        self._kept += size
+        if self._kept > self._limits.answer_size:
+            raise self._too_large()
+
+    def _flush_halves(self, events: list[Event]) -> None:
+        for event in self._surrogates.flush():
+            events.append(event)
+            self.fold.add(event)
+
+    def _refused(self, head: ResponseHead) -> RequestRefused:
+        body = bytes(self._body)
+        return refusal(RequestRefused, self._refusal_reason, head, body, self._key, self._limits)
+
+    def _too_large(self) -> LimitExceeded:
+        return LimitExceeded(f"the answer is larger than {self._limits.answer_size} bytes", limit="answer_size")
+
+    def _fail(self, error: PoeprotoError) -> None:
+        error.partial = self.fold
+        self.error = error
+        self._state.bot = State.ERROR
+
+    def _raise_if_failed(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+
+def _size(event: Event, data: str) -> int:
+    """What an event takes in memory, roughly: a peer may choose values that are many times as large as their JSON."""
+    size = len(data) + _EVENT_OVERHEAD
+    if event.index is not None:
+        size += _INDEX_OVERHEAD
+    if isinstance(event, Json | UnknownEvent) or event.extra:
+        size += _VALUE_OVERHEAD * sum(map(data.count, _STRUCTURE))
+    return size

@@ -1,0 +1,1 @@
+"""Calls of several steps, sans-IO: queries with retries, tool rounds, uploads, costs and the settings sync."""

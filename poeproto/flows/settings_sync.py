@@ -1,0 +1,72 @@
+"""Telling Poe a bot's settings: pushed, or by asking Poe to fetch them from the bot.
+
+https://creator.poe.com/docs/server-bots/updating-bot-settings
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from poeproto.errors import RemoteProtocolError, RequestRefused
+from poeproto.exchange.refusals import refusal
+from poeproto.limits import Limits
+from poeproto.vocabulary.http import ACCEPT_IDENTITY, Endpoints, HttpRequest, HttpResponse
+from poeproto.vocabulary.requests import PROTOCOL_VERSION
+from poeproto.vocabulary.settings import SettingsResponse
+from poeproto.vocabulary.validation import NO_EXTRA
+from poeproto.wire.codec import decode_settings, encode_settings
+
+_POE = Endpoints()
+
+
+def update_settings_request(
+    bot_name: str,
+    settings: SettingsResponse,
+    *,
+    access_key: str,
+    endpoints: Endpoints = _POE,
+    version: str = PROTOCOL_VERSION,
+) -> HttpRequest:
+    """The request that pushes these settings to Poe. Its URL holds the key.
+
+    Raises:
+        ValueError: when the bot's name or the key cannot stand in a URL.
+        LocalProtocolError: when the settings cannot be written.
+    """
+    url = endpoints.settings("update_settings", bot_name, access_key, version)
+    return HttpRequest("POST", url, [("content-type", "application/json"), ACCEPT_IDENTITY], encode_settings(settings))
+
+
+def fetch_settings_request(
+    bot_name: str, *, access_key: str, endpoints: Endpoints = _POE, version: str = PROTOCOL_VERSION
+) -> HttpRequest:
+    """The request that asks Poe to fetch the settings from the bot. Its URL holds the key.
+
+    Raises:
+        ValueError: when the bot's name or the key cannot stand in a URL.
+    """
+    return HttpRequest("POST", endpoints.settings("fetch_settings", bot_name, access_key, version), [ACCEPT_IDENTITY])
+
+
+def read_settings_sync(
+    response: HttpResponse, *, access_key: str, limits: Limits | None = None
+) -> SettingsResponse | None:
+    """The settings that Poe repeats, or None where it just says that all is well.
+
+    Args:
+        response: the answer to either request.
+        access_key: the key, to be hidden where the answer repeats it.
+        limits: the bounds of the error.
+
+    Raises:
+        RequestRefused: for another status than 200.
+    """
+    if response.status != 200:
+        message = f"Poe answered with status {response.status} to a change of settings"
+        raise refusal(RequestRefused, message, response, response.body, access_key.encode(), limits or Limits())
+    try:
+        settings = decode_settings(response.body)
+    except RemoteProtocolError:
+        return None  # success is in the status; the text beside it is for people
+    says_something = attrs.evolve(settings, extra=NO_EXTRA) != SettingsResponse(response_version=0)
+    return settings if says_something else None

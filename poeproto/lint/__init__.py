@@ -1,0 +1,1 @@
+"""The strict reading: rules of the protocol as data, and what applies them to requests, events and settings."""

@@ -1,0 +1,63 @@
+"""What a bot server answers to a settings request.
+
+https://creator.poe.com/docs/server-bots/poe-protocol-specification
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import attrs
+
+from poeproto.vocabulary.controls import Validated
+from poeproto.vocabulary.parameter_controls import ParameterControls
+from poeproto.vocabulary.validation import NO_EXTRA
+
+
+@attrs.frozen(kw_only=True)
+class SettingsResponse(Validated):
+    """How Poe is to treat the bot. What is None is left out on the wire, so that Poe's own default holds.
+
+    Attributes:
+        response_version: 2; read as 0 where absent, under which Poe drops `parameter_controls`.
+        server_bot_dependencies: bot name to the number of calls this bot makes to it for one message.
+        allow_attachments: whether users may attach files.
+        expand_text_attachments: whether Poe fills `Attachment.parsed_content` of text files.
+        enable_image_comprehension: whether Poe describes images there.
+        introduction_message: what the bot says before the user's first message.
+        enforce_author_role_alternation: whether Poe joins consecutive messages of one role.
+        enable_multi_entity_prompting: whether Poe explains a conversation with several bots and users.
+        rate_card: what the bot costs, in Markdown.
+        cost_label: the same in a few words.
+        parameter_controls: the user interface for `Message.parameters`.
+        context_clear_window_secs: deprecated.
+        allow_user_context_clear: deprecated.
+        custom_rate_card: deprecated.
+        extra: keys this version does not know; Poe refuses them, so a response that has any cannot be written.
+
+    Raises:
+        TypeError: for a field of another type.
+        InvalidValue: for a number of calls below zero.
+    """
+
+    response_version: int = 2
+    server_bot_dependencies: dict[str, int] = attrs.field(factory=dict[str, int], metadata={"omit_if_default": True})
+    allow_attachments: bool | None = None
+    expand_text_attachments: bool | None = None
+    enable_image_comprehension: bool | None = None
+    introduction_message: str | None = None
+    enforce_author_role_alternation: bool | None = None
+    enable_multi_entity_prompting: bool | None = None
+    rate_card: str | None = None
+    cost_label: str | None = None
+    parameter_controls: ParameterControls | None = None
+    context_clear_window_secs: int | None = None
+    allow_user_context_clear: bool | None = None
+    custom_rate_card: str | None = None
+    extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, hash=False)
+
+    def departures(self) -> Iterator[tuple[str, str]]:
+        for bot_name, calls in self.server_bot_dependencies.items():
+            if calls < 0:
+                yield f"server_bot_dependencies.{bot_name}", f"{calls} is below zero"

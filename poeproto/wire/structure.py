@@ -1,0 +1,225 @@
+"""JSON objects to attrs classes and back; the only place that knows msgspec.convert and cattrs.
+
+Before msgspec converts an object, it is brought into the form it should have had: a null where a default stands is
+dropped, unknown keys move to `extra`. cattrs does the writing, from the same attrs classes.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import typing
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import attrs
+import cattrs
+import msgspec
+from cattrs.gen import make_dict_unstructure_fn, override
+
+from poeproto.errors import InvalidValue, LocalProtocolError, RemoteProtocolError
+from poeproto.vocabulary.controls import (
+    AspectRatio,
+    Control,
+    Divider,
+    DropDown,
+    LiteralValue,
+    Operand,
+    ParameterValue,
+    Slider,
+    TextArea,
+    TextField,
+    ToggleSwitch,
+    UnknownControl,
+)
+from poeproto.vocabulary.parameter_controls import ConditionalControls
+from poeproto.vocabulary.validation import options
+from poeproto.wire.json import join_paths, json_type
+
+T = TypeVar("T")
+
+CONTROL_CLASSES: dict[str, type[Control]] = {
+    cls.control: cls
+    for cls in (
+        Divider, TextField, TextArea, DropDown, ToggleSwitch, Slider, AspectRatio, ConditionalControls,
+    )
+}  # fmt: skip
+
+
+@attrs.frozen
+class _Shape:
+    """What must be known of a class to bring an object into its form."""
+
+    known: frozenset[str]
+    defaulted: frozenset[str]
+    nested: tuple[tuple[str, type, bool], ...]  # field, class of its values, whether it is a list of them
+
+
+@functools.cache
+def _shape(cls: type) -> _Shape:
+    fields = [field for field in attrs.fields(cls) if field.name != "extra"]
+    hints = typing.get_type_hints(cls)
+    nested: list[tuple[str, type, bool]] = []
+    for field in fields:
+        for option in options(hints[field.name]):
+            many = typing.get_origin(option) is list
+            inner = typing.get_args(option)[0] if many else option
+            if attrs.has(inner):
+                nested.append((field.name, inner, many))
+    return _Shape(
+        known=frozenset(field.name for field in fields),
+        defaulted=frozenset(field.name for field in fields if field.default is not attrs.NOTHING),
+        nested=tuple(nested),
+    )
+
+
+def structure(wire: dict[str, Any], cls: type[T]) -> T:
+    """The value of that class in a JSON object.
+
+    Raises:
+        RemoteProtocolError: when a field is missing, of another type than annotated, or breaks a rule of its class;
+            `path` names it.
+    """
+    try:
+        return _convert(wire, cls)
+    except RecursionError as exc:
+        # Messages refer to messages, and walking them takes more of the stack than parsing them took.
+        raise RemoteProtocolError("nested too deeply") from exc
+
+
+def _convert(wire: dict[str, Any], cls: type[T]) -> T:
+    try:
+        return _convert_normalised(_normalised(wire, cls), cls)
+    except msgspec.ValidationError as exc:
+        raise _remote_error(exc) from exc
+
+
+def _convert_normalised(wire: dict[str, Any], cls: type[T]) -> T:
+    try:
+        return msgspec.convert(wire, cls, dec_hook=_structure_by_kind)
+    except UnicodeEncodeError:
+        # msgspec stumbles over half a surrogate pair where another type than a string is due, before it can say so.
+        return msgspec.convert(_without_surrogates(wire), cls, dec_hook=_structure_by_kind)
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {key: _without_surrogates(item) for key, item in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [_without_surrogates(item) for item in cast("list[Any]", value)]
+    return value
+
+
+def _structure_by_kind(cls: type, wire: Any) -> Any:
+    """What msgspec cannot tell by itself: which of several classes an object is of."""
+    if not isinstance(wire, dict):
+        raise InvalidValue(f"expected an object, got {json_type(wire)}")
+    given = cast("dict[str, Any]", wire)
+    try:
+        return _convert_control(given) if cls is Control else _convert_comparison_side(given)
+    except RemoteProtocolError as exc:
+        # msgspec adds the path so far to a ValueError, and to that alone.
+        raise InvalidValue(exc.args[0], path=exc.path) from exc
+
+
+def _convert_control(wire: dict[str, Any]) -> Control:
+    kind = wire.get("control")
+    if not isinstance(kind, str):
+        raise RemoteProtocolError("missing, or not a string", path="control")
+    cls = CONTROL_CLASSES.get(kind)
+    if cls is None:
+        return _convert(wire, UnknownControl)
+    return _convert({key: value for key, value in wire.items() if key != "control"}, cls)
+
+
+def _convert_comparison_side(wire: dict[str, Any]) -> Operand:
+    kinds = [cls for cls in (LiteralValue, ParameterValue) if attrs.fields(cls)[0].name in wire]
+    if len(kinds) != 1:
+        raise RemoteProtocolError("needs either literal or parameter_name")
+    return _convert(wire, kinds[0])
+
+
+def _normalised(wire: dict[str, Any], cls: type) -> dict[str, Any]:
+    """The object as msgspec takes it: nulls that mean a default left out, unknown keys under `extra`."""
+    shape = _shape(cls)
+    known = {
+        key: value
+        for key, value in wire.items()
+        if key in shape.known and not (value is None and key in shape.defaulted)
+    }
+    for name, inner, many in shape.nested:
+        value = known.get(name)
+        if many and isinstance(value, list):
+            known[name] = [_normalised_item(item, inner) for item in cast("list[Any]", value)]
+        elif not many and name in known:
+            known[name] = _normalised_item(value, inner)
+    extra = {key: value for key, value in wire.items() if key not in shape.known}
+    return {**known, "extra": extra} if extra else known
+
+
+def _normalised_item(item: Any, cls: type) -> Any:
+    return _normalised(cast("dict[str, Any]", item), cls) if isinstance(item, dict) else item
+
+
+# msgspec puts the place at the end: "Expected `str`, got `int` - at `$.query[0].role`".
+_PLACE = re.compile(r" - at `(?:key in )?\$\.?(.*)`$", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
+
+
+def _remote_error(exc: msgspec.ValidationError) -> RemoteProtocolError:
+    text = str(exc)
+    place = _PLACE.search(text)
+    # It does not say which key of a mapping; then the mapping is the place.
+    path = place[1].replace("[...]", "") if place else ""
+    if isinstance(exc.__cause__, InvalidValue):  # a rule of the value's own, with a path within it
+        return RemoteProtocolError(exc.__cause__.message, path=join_paths(path, exc.__cause__.path))
+    message = _PLACE.sub("", text).replace("`", "")
+    if missing := _MISSING.match(text):
+        path = join_paths(path, missing[1])
+        message = "missing"
+    return RemoteProtocolError(message[:1].lower() + message[1:], path=path)
+
+
+_converter = cattrs.Converter()
+
+
+def _unstructure_factory(cls: type[Any]) -> Callable[[Any], dict[str, Any]]:
+    # A field that is None by default says "unset", and the protocol wants the unset left out.
+    unset: dict[str, Any] = {
+        field.name: override(omit_if_default=True)
+        for field in attrs.fields(cls)
+        if field.default is None or field.metadata.get("omit_if_default")
+    }
+    known = make_dict_unstructure_fn(cls, _converter, **unset, extra=override(omit=True))
+
+    kind = {"control": cls.control} if cls in CONTROL_CLASSES.values() else {}
+
+    def to_wire(value: Any) -> dict[str, Any]:
+        wire = {**kind, **known(value)} if kind else known(value)
+        if value.extra:
+            for key, item in value.extra.items():
+                wire.setdefault(key, item)
+        return wire
+
+    return to_wire
+
+
+_converter.register_unstructure_hook_factory(attrs.has, _unstructure_factory)
+# Where a field is annotated with a base class, the value's own class says how it is written.
+_converter.register_unstructure_hook_func(
+    lambda cls: cls is Control or cls is Operand, lambda value: _converter.unstructure(value)
+)
+
+
+def unstructure(value: Any) -> dict[str, Any]:
+    """The JSON object of an attrs instance: fields that are None by default and unset left out, `extra` put back.
+
+    Raises:
+        LocalProtocolError: when it is nested too deeply.
+    """
+    try:
+        return _converter.unstructure(value)
+    except RecursionError as exc:
+        raise LocalProtocolError("cannot be written as JSON: nested too deeply") from exc

@@ -1,0 +1,271 @@
+"""Texts are read by the run; every rule must hold there as it does record by record."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from poeproto import (
+    Event,
+    Limits,
+    PoeExchange,
+    PoeprotoError,
+    QueryRequest,
+    RemoteProtocolError,
+    ResponseHead,
+    Text,
+    decode_event,
+    encode_event,
+)
+from poeproto.testing import bytewise, cut_at
+from poeproto.vocabulary.events import make_texts
+from poeproto.wire.fast_path import end_of_run, is_in_a_record, start_of_next_run, texts_of_run
+from poeproto.wire.json import load_texts, loads
+
+from ...support.vectors import Case, cases, name_of, wire_of
+
+STREAM = ResponseHead(200, [("content-type", "text/event-stream")])
+RECORD = b'event: text\ndata: {"text":"a"}\n\n'
+DONE = b"event: done\ndata: {}\n\n"
+
+
+class RecordByRecord(PoeExchange):
+    """Reads every record the long way."""
+
+    def _receive_stream(self, data: bytes, events: list[Event]) -> None:
+        self._take_records(data, events)
+
+
+class TimedReply(PoeExchange):
+    """Notes what is read the long way."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        super().__init__(limits=limits)
+        self.the_long_way: list[bytes] = []
+
+    def _take_records(self, data: bytes, events: list[Event]) -> None:
+        self.the_long_way.append(data)
+        super()._take_records(data, events)
+
+
+def opened(exchange: PoeExchange) -> PoeExchange:
+    exchange.send(QueryRequest([]), "http://bot.invalid/")
+    exchange.receive_head(STREAM)
+    return exchange
+
+
+def outcome(exchange: PoeExchange, parts: Iterable[bytes]) -> tuple[Any, ...]:
+    """All that can be seen of an exchange after these parts and an end, and what it counted."""
+    opened(exchange)
+    events: list[Event] = []
+    with contextlib.suppress(PoeprotoError):
+        for part in parts:
+            events += exchange.receive_data(part)
+        events += exchange.receive_eof()
+        exchange.receive_eof()
+    error: Any = exchange.error
+    return (
+        events,
+        type(error),
+        str(error),
+        getattr(error, "path", None),
+        exchange.their_state,
+        exchange.fold.texts,
+        exchange.fold.done,
+        exchange._kept,
+        exchange._kept_text,
+    )
+
+
+@pytest.mark.parametrize("case", [*cases("replies.json"), *cases("limits_reading.json")], ids=name_of)
+def test_every_vector_is_read_as_record_by_record(case: Case) -> None:
+    limits = Limits(**case.get("limits", {}))
+    wire = wire_of(case)
+    assert outcome(PoeExchange(limits=limits), [wire]) == outcome(RecordByRecord(limits=limits), [wire])
+    stream = RECORD * 2 + wire + RECORD * 2  # with a text before it, runs are taken from the start
+    for size in (len(stream), 1, 7, len(RECORD) - 1, len(RECORD), 100):
+        parts = [stream[place : place + size] for place in range(0, len(stream), size)]
+        assert outcome(PoeExchange(limits=limits), parts) == outcome(RecordByRecord(limits=limits), parts), parts
+
+
+PIECES = [
+    *[RECORD, b'event: text\ndata: {"text":"\\"b\\\\"}\n\n', 'event: text\ndata: { "text" : "é🐈" } \n\n'.encode()] * 3,
+    *(b'event: text\ndata: {"text":"a","index":%b}\n\n' % index for index in (b"null", b"0", b"1", b'"x"', b"true")),
+    b'event: text\ndata: {"text":"a","new":{"text":"b"}}\n\n',
+    b'event: text\ndata: {"text":"a","text":"b"}\n\n',
+    b'event: text\ndata: {"text":"a","extra":{}}\n\n',
+    b'event: text\ndata: {"text":"\\ud83d"}\n\n',
+    b'event: text\ndata: {"text":"\\udc08"}\n\n',
+    b'event: text\ndata: {"text":"\\ud83d\\udc08"}\n\n',
+    b'event: text\ndata: {"text":"\xff\xc3"}\n\n',
+    b'event: text\ndata: {"text":\ndata: "a"}\n\n',
+    b'event: text\r\ndata: {"text":"a"}\r\n\r\n',
+    b'event: text\ndata: {"text":"a"}\r\n\n',
+    b'event:text\ndata:{"text":"a"}\n\n',
+    b'event: text\nid: 1\ndata: {"text":"a"}\n\n',
+    b'data: {"text":"a"}\nevent: text\n\n',
+    b'event: replace_response\ndata: {"text":"r"}\n\n',
+    b'event: suggested_reply\ndata: {"text":"s"}\n\n',
+    b"event: ping\ndata: x\n\n",
+    b"event: later\ndata: x\n\n",
+    b"event: meta\ndata: {}\n\n",
+    *(b": \n\n", b"\n", b"\r", b"\xef\xbb\xbf", b"event: text\n", b"event: text\n\n", b"e", b"data: "),
+]
+FAULTS = [
+    *(b"event: text\ndata: %b\n\n" % payload for payload in (b"", b" ", b"{", b"}", b"[]", b'"a"', b'{"text":5}')),
+    *(b"event: text\ndata: %b\n\n" % payload for payload in (b'{"text":"a"}{"text":"b"}', b'{"text":', b'"a"}', b"\0")),
+    *(DONE, b"event: error\ndata: {}\n\n"),
+]
+pieces = st.lists(st.sampled_from(PIECES), max_size=30)
+streams = st.tuples(pieces, st.lists(st.sampled_from(FAULTS + PIECES), max_size=3)).map(
+    lambda both: RECORD + b"".join(both[0]) + b"".join(both[1])
+)
+places = st.lists(st.integers(0, 1500), max_size=10)
+limits = st.builds(
+    Limits,
+    event_size=st.sampled_from([30, 33, 45, 10_000]),
+    answer_size=st.sampled_from([76, 152, 500, 1000, 10_000]),
+)
+
+
+@settings(max_examples=300)
+@given(streams, places, limits)
+def test_any_stream_cut_anywhere_is_read_as_record_by_record(stream: bytes, cuts: list[int], limits: Limits) -> None:
+    expected = outcome(RecordByRecord(limits=limits), [stream])
+    for parts in ([stream], bytewise(stream), cut_at(stream, cuts)):
+        assert outcome(PoeExchange(limits=limits), parts) == expected
+        assert outcome(RecordByRecord(limits=limits), parts) == expected
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8"))), places)
+def test_texts_are_read_by_the_run_wherever_they_are_cut(texts: list[str], cuts: list[int]) -> None:
+    stream = b"".join(encode_event(Text(text)) for text in texts)
+    exchange = opened(TimedReply())
+    exchange.receive_data(RECORD)
+    events = [event for part in cut_at(stream, cuts) if part for event in exchange.receive_data(part)]
+    assert events == [Text(text) for text in texts]
+    assert exchange.fold.text == "a" + "".join(texts)
+
+
+def test_only_what_is_no_run_is_read_the_long_way() -> None:
+    exchange = opened(TimedReply())
+    assert isinstance(exchange, TimedReply)
+    odd = b'event: text\ndata: {"text":"a","index":1}\n\n'
+    ping = b": \n\n"
+    assert len(exchange.receive_data(RECORD * 50)) == 50
+    assert exchange.the_long_way == [RECORD]
+    assert len(exchange.receive_data(RECORD * 50 + RECORD[:20])) == 50
+    assert len(exchange.receive_data(RECORD[20:] + RECORD * 50)) == 51
+    assert exchange.the_long_way == [RECORD]
+    assert len(exchange.receive_data(RECORD * 9 + ping + RECORD * 9 + ping)) == 18
+    assert exchange.the_long_way == [RECORD, ping, ping]
+    assert len(exchange.receive_data(RECORD * 2 + odd + RECORD * 2 + DONE)) == 6
+    assert exchange.the_long_way == [RECORD, ping, ping, RECORD * 2 + odd + RECORD * 2, DONE]
+
+
+def test_a_beginning_is_held_back_only_once_and_within_the_bound() -> None:
+    exchange = opened(TimedReply(Limits(event_size=len(RECORD) + 10)))
+    assert isinstance(exchange, TimedReply)
+    exchange.receive_data(RECORD)
+    start = RECORD[:25]
+    assert exchange.receive_data(RECORD + start) == [Text("a")]
+    assert exchange.the_long_way == [RECORD]
+    assert exchange.receive_data(b"") == []
+    assert exchange.the_long_way == [RECORD, start]
+    assert exchange.receive_data(RECORD[25:] + RECORD + b"data: " + b"x" * len(RECORD)) == [Text("a")] * 2
+    assert exchange.error is None
+    assert exchange.receive_data(b"xxxxx") == []
+    assert exchange.error is not None
+
+
+# --- the parts
+
+
+def test_where_runs_begin_and_end() -> None:
+    assert end_of_run(RECORD * 3, 0) == end_of_run(RECORD * 3 + RECORD[:-1], 0) == len(RECORD) * 3
+    assert end_of_run(b"\n" + RECORD, 1) == len(RECORD) + 1
+    for data in (
+        b"",
+        RECORD[:-1],
+        b"\n" + RECORD,
+        RECORD.replace(b": ", b":"),
+        RECORD.replace(b"}\n", b"}\ndata: x\n"),
+    ):
+        assert end_of_run(data, 0) == 0
+    assert start_of_next_run(DONE + RECORD, 0) == len(DONE)
+    assert start_of_next_run(RECORD + DONE, 0) == len(RECORD + DONE)
+    assert start_of_next_run(RECORD + RECORD, 0) == len(RECORD)
+    assert start_of_next_run(b"\n\n" + RECORD, 0) == 2
+    assert start_of_next_run(RECORD * 2, len(RECORD)) == len(RECORD * 2)
+
+
+def test_where_a_record_is_under_way() -> None:
+    for part in (b"", b"event", RECORD[:-1]):
+        assert is_in_a_record(part, 0)
+        assert is_in_a_record(RECORD + part, len(RECORD))
+        assert not is_in_a_record(RECORD + part, 0)
+    assert not is_in_a_record(b"\n\n", 0)
+
+
+def test_the_texts_of_a_run() -> None:
+    assert texts_of_run(RECORD) == (["a"], 12)
+    cat = 'event: text\ndata: {"text":"🐈"}\n\n'.encode()
+    assert texts_of_run(RECORD + cat + RECORD) == (["a", "🐈", "a"], 36)
+    assert texts_of_run(RECORD + b"event: text\ndata: {}\n\n") is None
+
+
+LINES = [
+    *(b'{"text":"a"}', b'{"text":""}', '{"text":"é"}'.encode(), b'{"text":"}\\u00e9\\n{"}', b'{ "text" : "a" }'),
+    *(
+        b'{"text":"a","index":1}',
+        b'{"text":"a","text":"b"}',
+        b'{"text":"\\ud83d"}',
+        b'{"text":"\xff"}',
+        b'{"text":null}',
+    ),
+    *(b"", b" ", b"{", b"}", b'{"text":', b'"a"}', b'{"text"', b':"a"}', b"[", b"]", b",", b'{"text":"a"}{"text":"b"}'),
+    *(
+        b' {"text":"a"} ',
+        b'{"text":"a"} {"text":"b"}',
+        b'{"text":"a"},{"text":"b"}',
+        b"\t",
+        b"\x0b",
+        b"\x85",
+        b"\xef\xbb\xbf",
+        b"null",
+    ),
+]
+
+
+@settings(max_examples=1000)
+@given(st.lists(st.sampled_from(LINES), min_size=1, max_size=6) | st.lists(st.sampled_from(LINES[:5]), min_size=1))
+def test_lines_are_read_at_once_as_one_by_one(lines: list[bytes]) -> None:
+    one_by_one: list[str] | None = []
+    for line in lines:
+        try:
+            value = loads(line)
+        except RemoteProtocolError:
+            value = {}
+        if one_by_one is not None and value.keys() == {"text"} and isinstance(value["text"], str):
+            one_by_one.append(value["text"])
+        else:
+            one_by_one = None
+    at_once = load_texts(b"\n".join(lines))
+    assert at_once is None or at_once == one_by_one
+    if all(line in LINES[:5] for line in lines):
+        assert at_once == one_by_one
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 100])
+def test_many_texts_are_made_as_one_is(count: int) -> None:
+    strings = [str(number) for number in range(count)]
+    texts = make_texts(strings)
+    assert texts == [Text(text) for text in strings]
+    assert all(attrs.astuple(text) == (text.text, None, {}) for text in texts)
+    assert texts == [decode_event("text", f'{{"text":"{text}"}}') for text in strings]

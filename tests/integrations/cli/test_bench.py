@@ -1,0 +1,218 @@
+"""The command `poeproto bench`: what it prints, whom it asks, and the exit status; no test looks at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from poeproto_cli.commands import main
+
+from ...support.bots import KEY
+from ...support.command import SECONDS, serving, started
+
+BOTS = """
+import logging
+import os
+from pathlib import Path
+
+import anyio
+from poeproto import Bot, Error
+from poeproto_asgi import BotApp
+
+class Wishes(Bot):
+    def __init__(self):
+        self._asked = 0
+
+    async def get_response(self, request, context):
+        self._asked += 1
+        wish = request.query[-1].content
+        yield wish
+        if wish == "error":
+            yield Error(allow_retry=False, text="no\\ndogs  here")
+        elif wish == "raise later" and self._asked > 1:
+            raise RuntimeError("swordfish")
+        elif wish == "log and raise":
+            for number in range(200):
+                logging.getLogger("bot").warning("line %d", number)
+            raise RuntimeError("swordfish")
+        elif wish.startswith("tell "):
+            Path(wish.removeprefix("tell ")).write_text(str(os.getpid()))
+            await anyio.sleep_forever()
+        elif wish == "forever":
+            await anyio.sleep_forever()
+        elif wish == "many":
+            for _ in range(99):
+                yield "more"
+
+bot = Wishes()
+app = BotApp(bot, access_key="a-key-of-its-own")
+number = 3
+"""
+BROKEN = """
+raise RuntimeError("bad\\nbot")
+"""
+
+
+@pytest.fixture(scope="module")
+def bots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("bots") / "measured.py"
+    file.write_text(BOTS)
+    return file
+
+
+@pytest.fixture(scope="module")
+def address(bots: Path) -> Generator[str]:
+    with serving(f"{bots}:bot", "--access-key", KEY) as server:
+        yield server.address
+
+
+def bench(*arguments: str, key: str | None = KEY) -> Result:
+    return CliRunner(env={"POE_ACCESS_KEY": key}).invoke(main, ["bench", *arguments], prog_name="poeproto")
+
+
+def refuses(result: Result, message: str, status: int = 1) -> None:
+    assert (result.exit_code, result.stdout) == (status, "")
+    *before, line = result.stderr.splitlines()
+    assert line.startswith("Error: ")
+    assert message in line
+    assert not before if status == 1 else before[0].startswith("Usage: poeproto bench")
+    assert KEY not in result.output
+
+
+def test_a_bot_server(address: str) -> None:
+    result = bench(address, "many", "--connections", "1", "--connections", "3", "--replies", "7", "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(line["connections"], line["replies"], line["events"]) for line in lines] == [(1, 7, 700), (3, 7, 700)]
+    for line in lines:
+        assert line["bytes"] > 7 * 100 * len('event: text\ndata: {"text":"more"}\n\n')
+        assert line["events_per_second"] == pytest.approx(line["events"] / line["seconds"])
+        assert line["replies_per_second"] == pytest.approx(line["replies"] / line["seconds"])
+        for name in ("first_event", "reply"):
+            assert 0 < line[name]["median"] <= line[name]["ninth_decile"] <= line["seconds"]
+        assert line["first_event"]["median"] <= line["reply"]["median"]
+
+
+def test_what_people_read(address: str) -> None:
+    result = bench(address, "--replies", "1")
+    assert (result.exit_code, result.stderr) == (0, "")
+    number = r"[\d,.]+"
+    duration = rf"{number} ms \(nine of ten within {number} ms\)"
+    run = (
+        rf": 1 events and 0\.\d kB a reply\n  {number} events and {number} replies a second\n"
+        rf"  {duration} to the first event\n  {duration} for the whole reply\n"
+    )
+    assert re.fullmatch(f"1 connection, 1 reply{run}32 connections, 1 reply{run}", result.stdout)
+
+
+@pytest.mark.parametrize("worker_class", ["asyncio", "uvloop", "trio"])
+def test_a_bot_of_ones_own(bots: Path, worker_class: str) -> None:
+    if worker_class == "uvloop":
+        pytest.importorskip("uvloop")
+    result = bench(f"{bots}:bot", "--worker-class", worker_class, "--replies", "3", "--json", key=None)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert [json.loads(line)["events"] for line in result.stdout.splitlines()] == [3, 3]
+
+
+def test_a_bot_of_ones_own_with_a_key(bots: Path) -> None:
+    for target in (f"{bots}:bot", f"{bots}:app"):
+        assert bench(target, "--replies", "1", key="a-key-of-its-own").exit_code == 0
+    result = bench(f"{bots}:app", key="wrong")
+    *log, error = result.stderr.splitlines()
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert error.startswith("Error: the bot answered with status 401: the access key is missing or wrong")
+    assert "the key in the environment is not used" in log[0]
+
+
+def test_a_target_that_is_none(bots: Path, tmp_path: Path) -> None:
+    refuses(bench(f"{bots}:number"), "is not a bot, a class of bots", 2)
+    refuses(bench("no-target"), "is not of the form module:attribute", 2)
+    file = tmp_path / "broken.py"
+    file.write_text(BROKEN)
+    result = bench(f"{file}:bot")
+    assert (result.exit_code, result.stdout) == (1, "")
+    # The bot's author sees where it broke.
+    assert 'raise RuntimeError("bad\\nbot")' in result.stderr
+    assert result.stderr.splitlines()[-1].startswith("Error: ")
+
+
+def test_a_reply_that_fails(address: str) -> None:
+    refuses(bench(address, "error"), "the bot reported an error: no dogs here")
+
+
+def test_why_a_bot_of_ones_own_fails_is_shown(bots: Path) -> None:
+    result = bench(f"{bots}:bot", "raise later", "--connections", "1")
+    assert (result.exit_code, result.stdout) == (1, "")
+    *log, more, error = result.stderr.splitlines()
+    assert re.fullmatch(r"\(and \d+ more lines\)", more), "every reply but the first failed"
+    assert error.startswith("Error: the bot reported an error: Something went wrong")
+    error_id = error.rpartition(" ")[2]
+    assert f"the bot failed (error id {error_id})" in log[0]
+    assert log.count("RuntimeError: swordfish") == 1
+    assert f'  File "{bots}"' in "\n".join(log)
+
+
+def test_a_long_log_is_cut(bots: Path) -> None:
+    result = bench(f"{bots}:bot", "log and raise", "--connections", "1")
+    *log, more, error = result.stderr.splitlines()
+    assert [line.rpartition(": ")[2] for line in log] == [f"line {number}" for number in range(100)]
+    assert re.fullmatch(r"\(and \d+ more lines\)", more)
+    assert error.startswith("Error: the bot reported an error: ")
+
+
+def test_a_bot_that_takes_too_long(address: str) -> None:
+    refuses(bench(address, "forever", "--timeout", "0.05"), "the server sent nothing for 0.05 s")
+
+
+def test_nobody_there() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    refuses(bench(url), f"no connection to {url}: Connection refused; is the URL right")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["ftp://bot.example/"], "not an http or https URL"),
+        (["127.0.0.1:8080"], "'127.0.0.1:8080' is not a URL; did you mean http://127.0.0.1:8080?"),
+        (["localhost:8080/bot"], "did you mean http://localhost:8080/bot?"),
+        (["http:/bot.example/"], "did you mean http://bot.example/?"),
+        (["http:/swordfish@bot.example/"], "this is not a URL"),
+        (["http://swordfish@bot.example/"], "credentials"),
+        (["http://bot.example/", "--replies", "0"], "--replies"),
+        (["http://bot.example/", "--connections", "0"], "--connections"),
+        (["http://bot.example/", "--timeout", "0"], "--timeout"),
+        (["http://bot.example/", "--access-key", "two words"], "--access-key"),
+        ([], "TARGET"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], message: str) -> None:
+    result = bench(*arguments, key=None)
+    refuses(result, message, 2)
+    assert "swordfish" not in result.stderr
+
+
+def test_interrupted(bots: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with started("bench", f"{bots}:bot", f"tell {pipe}") as process:
+        server = int(pipe.read_text())
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=SECONDS)
+    assert (process.returncode, errors.split()) == (1, ["Aborted!"])
+    with pytest.raises(ProcessLookupError):
+        os.kill(server, 0)
+
+
+def test_help() -> None:
+    result = bench("--help")
+    assert result.exit_code == 0
+    assert "Every reply is asked for in earnest" in result.stdout

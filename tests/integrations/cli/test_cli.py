@@ -1,0 +1,401 @@
+"""The command `poeproto query` and `poeproto settings`: what is printed where, and the exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Generator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from anyio.from_thread import BlockingPortal
+from click.testing import CliRunner, Result
+
+from poeproto import Text, UnknownEvent
+from poeproto_cli.commands import main
+
+from ...support.bots import KEY
+from ...support.command import COMMAND, SECONDS, serving, started
+from ...support.peers_in_thread import scripted_in_thread
+from ...support.scripted_peer import answering, reply
+
+BOTS = """
+import anyio
+from poeproto import (
+    Bot, Data, Error, File, Meta, ReplaceResponse, SettingsResponse, SuggestedReply, Text
+)
+
+gate = anyio.Event()
+
+class Wishes(Bot):
+    async def get_response(self, request, context):
+        wish = request.query[-1].content
+        if wish == "everything":
+            yield Meta()
+            yield Text("naïve ")
+            yield Text("🐈")
+            yield ReplaceResponse("new", index=1)
+            yield File("https://files.invalid/a.png", "a.png", "image/png")
+            yield Data("kept")
+            yield SuggestedReply("more")
+        elif wish == "error":
+            yield "so far"
+            yield Error(allow_retry=False, text="no\\ndogs  here", error_type="user_caused_error")
+        elif wish == "raise":
+            raise RuntimeError("swordfish")
+        elif wish == "wait":
+            yield "first"
+            await gate.wait()
+            yield "last"
+        elif wish == "go":
+            gate.set()
+            yield "gone"
+        elif wish == "forever":
+            yield "first"
+            await anyio.sleep_forever()
+        elif wish == "endless":
+            while True:
+                yield "a"
+                await anyio.lowlevel.checkpoint()
+        else:
+            yield wish
+
+    async def get_settings(self, request, context):
+        return SettingsResponse(introduction_message="naïve 🐈", allow_attachments=True)
+
+bot = Wishes()
+"""
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
+    """A bot server for all tests here."""
+    file = tmp_path_factory.mktemp("bots") / "wishes.py"
+    file.write_text(BOTS)
+    with serving(f"{file}:bot", "--access-key", KEY) as server:
+        yield server.address
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def backend(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def invoke(*arguments: str, key: str | None = KEY) -> Result:
+    """Run the command in this process, with the key in its environment."""
+    return CliRunner(env={"POE_ACCESS_KEY": key}).invoke(main, arguments, prog_name="poeproto")
+
+
+def lines(text: str) -> list[object]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def refuses(result: Result, message: str, status: int = 1) -> None:
+    """Assert that the command failed with one line, or with what click says of wrong usage."""
+    assert (result.exit_code, result.stdout) == (status, "")
+    *usage, line = result.stderr.splitlines()
+    assert line.startswith("Error: ")
+    assert message in line
+    assert not usage if status == 1 else usage[0].startswith("Usage: poeproto")
+    assert KEY not in result.output
+
+
+# --- query
+
+
+def test_the_text_is_printed(address: str, backend: str) -> None:
+    result = invoke("query", address, "how are you?", "--backend", backend)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "how are you?\n", "")
+
+
+@pytest.mark.parametrize(
+    ("payload", "shown"),
+    [
+        ('{"a": [1]}', {"a": [1]}),
+        ("[1, 2]", [1, 2]),
+        ("no JSON", "no JSON"),
+        ('{"a": NaN}', '{"a": NaN}'),
+        ("[" * 100_000 + "]" * 100_000, "[" * 100_000 + "]" * 100_000),
+    ],
+    ids=["object", "list", "text", "NaN", "deep"],
+)
+def test_an_unknown_event_is_shown_as_json_where_it_is_json(
+    payload: str, shown: object, portal: BlockingPortal
+) -> None:
+    with scripted_in_thread(portal, answering(reply(UnknownEvent("later", payload), Text("over")))) as server:
+        result = invoke("query", server.address, "hello", "--json")
+    assert result.exit_code == 0, result.output
+    assert lines(result.stdout)[0] == {"event": "later", "data": shown}
+
+
+ESCAPES = "a\x1b[31mb\tc\x07\x9b2J\nd"
+
+
+def test_a_pipe_gets_what_the_bot_sent(address: str) -> None:
+    assert invoke("query", address, ESCAPES).stdout == f"{ESCAPES}\n"
+    command = [*COMMAND, "query", address, ESCAPES, "--access-key", KEY]
+    assert subprocess.check_output(command, timeout=SECONDS) == f"{ESCAPES}\n".encode()
+
+
+def test_a_terminal_does_not_obey_a_bot(address: str) -> None:
+    ours, theirs = os.openpty()
+    command = [*COMMAND, "query", address, ESCAPES, "--access-key", KEY]
+    try:
+        done = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, timeout=SECONDS, check=False)
+        shown = os.read(ours, 1000).decode()
+    finally:
+        os.close(theirs)
+        os.close(ours)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert shown == "a\ufffd[31mb\tc\ufffd\ufffd2J\r\nd\r\n"
+
+
+def test_what_is_no_text_goes_beside_it(address: str) -> None:
+    result = invoke("query", address, "everything")
+    assert (result.exit_code, result.stdout) == (0, "naïve 🐈\nnew\n")
+    assert result.stderr == "[file a.png: https://files.invalid/a.png]\n[suggested reply: more]\n"
+
+
+def test_events_are_printed_as_json_lines(address: str, backend: str) -> None:
+    result = invoke("query", address, "everything", "--json", "--backend", backend)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert lines(result.stdout) == [
+        {"event": "meta", "data": {"content_type": "text/markdown", "suggested_replies": False}},
+        {"event": "text", "data": {"text": "naïve "}},
+        {"event": "text", "data": {"text": "🐈"}},
+        {"event": "replace_response", "data": {"text": "new", "index": 1}},
+        {
+            "event": "file",
+            "data": {
+                "url": "https://files.invalid/a.png",
+                "name": "a.png",
+                "content_type": "image/png",
+            },
+        },
+        {"event": "data", "data": {"metadata": "kept"}},
+        {"event": "suggested_reply", "data": {"text": "more"}},
+        {"event": "done", "data": {}},
+    ]
+    assert "🐈" in result.stdout
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_an_error_event_is_a_failure(address: str, backend: str, as_json: bool) -> None:
+    result = invoke("query", address, "error", "--backend", backend, *["--json"] * as_json)
+    assert result.exit_code == 1
+    assert result.stderr == "Error: the bot reported an error (user_caused_error): no dogs here\n"
+    if as_json:
+        error = {"allow_retry": False, "text": "no\ndogs  here", "error_type": "user_caused_error"}
+        assert lines(result.stdout) == [
+            {"event": "text", "data": {"text": "so far"}},
+            {"event": "error", "data": error},
+        ]
+    else:
+        assert result.stdout == "so far\n"
+
+
+def test_a_bot_that_fails_is_a_failure(address: str) -> None:
+    result = invoke("query", address, "raise")
+    refuses(result, "the bot reported an error: Something went wrong in this bot. Error id: ")
+    assert "swordfish" not in result.stderr
+
+
+def test_the_key_may_be_an_option(address: str) -> None:
+    assert invoke("query", address, "a", "--access-key", KEY, key=None).stdout == "a\n"
+    assert invoke("query", address, "a", "--access-key", KEY, key="wrong").stdout == "a\n"
+
+
+@pytest.mark.parametrize("command", [["query", "hello"], ["settings"]], ids=lambda command: command[0])
+def test_a_wrong_key(address: str, command: list[str], backend: str) -> None:
+    for key in ("wrong", None, ""):
+        result = invoke(command[0], address, *command[1:], "--backend", backend, key=key)
+        refuses(result, "status 401: the access key is missing or wrong; give the right key with --access-key or in")
+
+
+@pytest.mark.parametrize("command", [["query", "hello"], ["settings"]], ids=lambda command: command[0])
+def test_nobody_there(command: list[str], backend: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    refuses(
+        invoke(command[0], address, *command[1:], "--backend", backend),
+        f"no connection to {address}: Connection refused; is the URL right, and the server running?",
+    )
+
+
+@pytest.mark.parametrize("command", [["query", "hello"], ["settings"]], ids=lambda command: command[0])
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("127.0.0.1:8080", "did you mean http://127.0.0.1:8080?"),
+        ("http:/127.0.0.1:8080/x", "did you mean http://127.0.0.1:8080/x?"),
+        ("https:bot.example", "did you mean https://bot.example?"),
+        ("", "the URL is empty"),
+        ("CatBot", "did you mean https://api.poe.com/bot/CatBot, with an API key as --access-key?"),
+        ("bot.example", "did you mean http://bot.example?"),
+        ("ftp://bot.example/", "not an http or https URL"),
+        ("http://bot.example:port/", "not a URL"),
+        ("http://swordfish@bot.example/", "credentials"),
+    ],
+)
+def test_what_is_no_url(command: list[str], url: str, message: str) -> None:
+    result = invoke(command[0], url, *command[1:])
+    refuses(result, message, 2)
+    assert "swordfish" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["query"],
+        ["query", "http://bot.example/"],
+        ["query", "http://bot.example/", "a", "b"],
+        ["query", "http://bot.example/", "a", "--backend", "uvloop"],
+        ["query", "http://bot.example/", "a", "--nonsense"],
+        ["query", "http://bot.example/", "a", "--access-key", "two words"],
+        ["query", "http://bot.example/", "a", "--access-key", ""],
+        ["settings"],
+        ["settings", "http://bot.example/", "--access-key", "kléf"],
+        ["nonsense"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage(arguments: list[str]) -> None:
+    refuses(invoke(*arguments, key=None), "", 2)
+
+
+def test_help_and_version() -> None:
+    for arguments in (["--help"], ["query", "--help"], ["settings", "--help"], ["serve", "--help"], ["--version"]):
+        result = invoke(*arguments)
+        assert result.exit_code == 0
+        assert "poeproto" in result.stdout
+    script = Path(sys.executable).with_name("poeproto")
+    for command in ([str(script)], COMMAND):
+        assert subprocess.check_output([*command, "--version"], text=True) == result.stdout
+
+
+# --- settings
+
+
+def test_settings(address: str, backend: str) -> None:
+    wire = {
+        "response_version": 2,
+        "allow_attachments": True,
+        "introduction_message": "naïve 🐈",
+    }
+    result = invoke("settings", address, "--json", "--backend", backend)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert lines(result.stdout) == [wire]
+    result = invoke("settings", address, "--backend", backend)
+    assert json.loads(result.stdout) == wire
+    assert '\n  "introduction_message": "naïve 🐈"' in result.stdout
+
+
+# --- as a process
+
+
+def test_events_are_printed_as_they_arrive(address: str) -> None:
+    with started("query", address, "wait", "--access-key", KEY, "--json") as process:
+        assert process.stdout is not None
+        assert lines(process.stdout.readline()) == [{"event": "text", "data": {"text": "first"}}]
+        assert invoke("query", address, "go").exit_code == 0
+        rest, _ = process.communicate(timeout=SECONDS)
+    assert lines(rest) == [{"event": "text", "data": {"text": "last"}}, {"event": "done", "data": {}}]
+    assert process.returncode == 0
+
+
+def test_an_interrupted_query(address: str, backend: str) -> None:
+    with started("query", address, "forever", "--access-key", KEY, "--json", "--backend", backend) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=SECONDS)
+    assert (process.returncode, errors.split()) == (130, ["Aborted!"])
+
+
+def test_nobody_reads_on(address: str) -> None:
+    with started("query", address, "endless", "--access-key", KEY, "--json") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(SECONDS) == 1
+
+
+# --- peers that are none of ours
+
+HALF = '"naive \\ud83d"'
+ANSWERS = {
+    "/half": f'event: text\ndata: {{"text": {HALF}}}\n\nevent: suggested_reply\ndata: {{"text": {HALF}}}\n\n'
+    f"event: novelty\ndata: not JSON\n\nevent: done\ndata: {{}}\n\n",
+    "/cut": 'event: text\ndata: {"text": "so far"}\n\n',
+    "/json": '{"error": ["not", "a", "string"]}',
+    "/page": "<html></html>",
+    "/settings": f'{{"novelty": [1], "introduction_message": {HALF}}}',
+}
+
+
+class OtherServer(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        body = ANSWERS[self.path].encode()
+        self.send_response({"/json": 500, "/page": 405}.get(self.path, 200))
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def other() -> Generator[str]:
+    """The address of a server that answers each path with something."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), OtherServer) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_half_a_character_is_printed_as_its_escape(other: str) -> None:
+    result = invoke("query", f"{other}/half", "hello", "--json")
+    assert result.exit_code == 0
+    assert lines(result.stdout) == [
+        {"event": "text", "data": {"text": "naive "}},
+        {"event": "suggested_reply", "data": {"text": "naive \ud83d"}},
+        {"event": "novelty", "data": "not JSON"},
+        {"event": "text", "data": {"text": "\ufffd"}},
+        {"event": "done", "data": {}},
+    ]
+    result = invoke("query", f"{other}/half", "hello")
+    assert (result.stdout, result.stderr) == ("naive \ufffd\n", "[suggested reply: naive \\ud83d]\n")
+
+
+def test_settings_of_a_later_version(other: str) -> None:
+    for arguments in ([], ["--json"]):
+        result = invoke("settings", f"{other}/settings", *arguments)
+        assert result.exit_code == 0
+        shown = json.loads(result.stdout)
+        assert (shown["novelty"], shown["introduction_message"]) == ([1], "naive \ud83d")
+
+
+def test_a_reply_cut_short(other: str) -> None:
+    result = invoke("query", f"{other}/cut", "hello")
+    assert (result.exit_code, result.stdout) == (1, "so far\n")
+    assert result.stderr == "Error: the stream ended without done or error\n"
+
+
+def test_a_refusal_in_other_words(other: str) -> None:
+    refuses(invoke("query", f"{other}/json", "hello"), "the bot answered with status 500")
+
+
+def test_what_is_no_bot(other: str) -> None:
+    refuses(invoke("query", f"{other}/page", "hello"), "the bot answered with status 405; is that the URL of a bot?")

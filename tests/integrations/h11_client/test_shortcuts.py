@@ -1,0 +1,164 @@
+"""One question and its answer: asynchronous and blocking, read to the end or left early."""
+
+from __future__ import annotations
+
+import anyio
+import anyio.lowlevel
+import pytest
+from anyio.from_thread import BlockingPortal
+
+from poeproto import (
+    BotError,
+    ConnectionLost,
+    Done,
+    Endpoints,
+    Error,
+    Message,
+    QueryRequest,
+    RequestRefused,
+    Text,
+    decode_request,
+)
+from poeproto_h11 import (
+    get_bot_response,
+    get_bot_response_sync,
+    get_final_response,
+    get_final_response_sync,
+)
+from poeproto_h11.client.shortcuts import Messages
+
+from ...support.peers_in_thread import scripted_in_thread
+from ...support.scripted_peer import HELLO, STREAM_HEAD, Peer, answering, reply, response, scripted, sent, starting
+
+API_KEY = "not-an-api-key-" + "1" * 17
+TWO = [Message("user", "one"), Message("bot", "two")]
+MESSAGES: list[tuple[Messages, list[str]]] = [
+    ("hello", ["hello"]),
+    (Message("user", "hello"), ["hello"]),
+    (TWO, ["one", "two"]),
+    (iter(TWO), ["one", "two"]),
+    (QueryRequest(TWO, temperature=0.5), ["one", "two"]),
+]
+
+
+async def breaking(peer: Peer) -> None:
+    await peer.answer(STREAM_HEAD + sent(Text("a")))
+
+
+def contents(body: bytes) -> list[str]:
+    query = decode_request(body)
+    assert isinstance(query, QueryRequest)
+    return [message.content for message in query.query]
+
+
+# --- asynchronous
+
+
+@pytest.mark.anyio
+async def test_a_bot_on_poe_is_asked() -> None:
+    async with scripted(answering(HELLO)) as server:
+        endpoints = Endpoints.at(server.address)
+        for number, (messages, expected) in enumerate(MESSAGES[:3], start=1):
+            events = [event async for event in get_bot_response(messages, "Cat", API_KEY, endpoints=endpoints)]
+            assert events == [Text("hello"), Done()]
+            assert contents(server.requests[-1].body) == expected
+            await server.until_closed(number)
+        assert await get_final_response("hello", bot_name="Cat", api_key=API_KEY, endpoints=endpoints) == "hello"
+        await server.until_closed(4)
+    assert {request.line for request in server.requests} == {"POST /bot/Cat HTTP/1.1"}
+    assert {request.all("authorization")[0] for request in server.requests} == {f"Bearer {API_KEY}"}
+
+
+@pytest.mark.anyio
+async def test_a_loop_that_is_left_early() -> None:
+    async with scripted(starting) as server:
+        async with get_bot_response("hello", server.address) as events:
+            async for event in events:
+                assert event == Text("a")
+                break
+            assert events.fold.text == "a"
+        await server.until_closed(1)
+        assert [event async for event in events] == []
+        assert "1 characters" in repr(events)
+
+
+@pytest.mark.anyio
+async def test_nothing_is_sent_before_the_first_event_is_asked_for() -> None:
+    async with scripted(starting) as server:
+        async with get_bot_response("hello", server.address):
+            await anyio.lowlevel.checkpoint()
+        assert server.connections == 0
+
+
+@pytest.mark.anyio
+async def test_a_cancelled_loop_closes_everything() -> None:
+    async with scripted(starting) as server:
+        with anyio.CancelScope() as scope:
+            async for _ in get_bot_response("hello", server.address):
+                scope.cancel()
+        assert scope.cancelled_caught
+        await server.until_closed(1)
+
+
+@pytest.mark.anyio
+async def test_errors_are_those_of_the_client() -> None:
+    async with scripted(breaking, answering(response(401)), answering(reply(Error(text="no dogs")))) as server:
+        events = get_bot_response("hello", server.address)
+        with pytest.raises(ConnectionLost):
+            [event async for event in events]
+        assert events.fold.text == "a"
+        with pytest.raises(RequestRefused):
+            [event async for event in get_bot_response("hello", server.address)]
+        with pytest.raises(BotError, match="no dogs"):
+            await get_final_response("hello", server.address)
+        await server.until_closed(3)
+
+
+# --- blocking
+
+
+def test_a_bot_on_poe_is_asked_and_waited_for(portal: BlockingPortal) -> None:
+    with scripted_in_thread(portal, answering(HELLO)) as server:
+        endpoints = Endpoints.at(server.address)
+        for number, (messages, expected) in enumerate(MESSAGES, start=1):
+            if not isinstance(messages, str | Message | list | QueryRequest):
+                messages = iter(TWO)  # of the two servers' runs, each needs its own
+            assert list(get_bot_response_sync(messages, "Cat", API_KEY, endpoints=endpoints)) == [Text("hello"), Done()]
+            assert contents(server.requests[-1].body) == expected
+            server.until_closed(number)
+        assert get_final_response_sync("hello", bot_name="Cat", api_key=API_KEY, endpoints=endpoints) == "hello"
+        server.until_closed(len(MESSAGES) + 1)
+    assert {request.all("authorization")[0] for request in server.requests} == {f"Bearer {API_KEY}"}
+
+
+def test_a_blocking_loop_that_is_left_early(portal: BlockingPortal) -> None:
+    with scripted_in_thread(portal, starting) as server:
+        for event in get_bot_response_sync("hello", server.address):
+            assert event == Text("a")
+            break
+        server.until_closed(1)
+        with pytest.raises(ZeroDivisionError):
+            for _ in get_bot_response_sync("hello", server.address):
+                raise ZeroDivisionError
+        server.until_closed(2)
+
+
+def test_blocking_errors_are_those_of_the_client(portal: BlockingPortal) -> None:
+    scripts = (breaking, answering(response(401)), answering(reply(Error(text="no dogs"))))
+    with scripted_in_thread(portal, *scripts) as server:
+        with pytest.raises(ConnectionLost):
+            list(get_bot_response_sync("hello", server.address))
+        with pytest.raises(RequestRefused):
+            list(get_bot_response_sync("hello", server.address))
+        with pytest.raises(BotError, match="no dogs"):
+            get_final_response_sync("hello", server.address)
+        server.until_closed(3)
+
+
+def test_blocking_within_a_running_loop(portal: BlockingPortal, anyio_backend: str) -> None:
+    async def main(address: str) -> str:
+        await anyio.lowlevel.checkpoint()
+        return get_final_response_sync("hello", address)
+
+    with scripted_in_thread(portal, answering(HELLO)) as server:
+        assert anyio.run(main, server.address, backend=anyio_backend) == "hello"

@@ -1,0 +1,206 @@
+"""Hooks: what they are told, and that they cannot do harm."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import anyio
+import anyio.abc
+import anyio.lowlevel
+import pytest
+
+from poeproto import Context, Done, Error, Event, QueryRequest, RequestHead, Text, encode_event
+from poeproto_asgi import BotApp, Observation
+from poeproto_h11 import Client
+from poeproto_h11 import serve as serve_h11
+from poeproto_runtime import BotService, Hooks, Route
+
+from ...support.bots import BEARER, KEY, FunctionBot, Respond
+from ...support.calling_bots import CallingBot, calling
+from ...support.memory_channel import MemoryChannel
+from ...support.scripted_asgi import request as ask
+from ...support.scripted_peer import answering, response
+from ...support.serving import serving
+
+pytestmark = pytest.mark.anyio
+
+HEAD = RequestHead("POST", "/")
+
+
+class Told:
+    """Remembers what the hooks were told, and what was written by then."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, Observation]] = []
+
+    def hook(self, name: str) -> Any:
+        def hook(seen: Observation) -> None:
+            self.calls.append((name, seen))
+
+        return hook
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        return {name: self.hook(name) for name in ("on_start", "on_first_event", "on_end")}
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name, _ in self.calls]
+
+    def __getitem__(self, name: str) -> Observation:
+        [seen] = [seen for called, seen in self.calls if called == name]
+        return seen
+
+
+async def hello(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+    yield "hel"
+    yield "lo"
+
+
+def app_of(respond: Respond, told: Told, **more: Any) -> BotApp:
+    return BotApp(FunctionBot(respond), access_key=KEY, **told.arguments, **more)
+
+
+async def test_a_reply() -> None:
+    told = Told()
+    answer = await ask(app_of(hello, told, bot_name="Hello"))
+    assert told.names == ["on_start", "on_first_event", "on_end"]
+    start, first, end = (seen for _, seen in told.calls)
+    assert (start.type, start.status, start.events, start.bytes, start.complete) == (None, None, 0, 0, False)
+    assert (start.bot, start.bot_name, start.http_request.method) == ("FunctionBot", "Hello", "POST")
+    assert (first.type, first.status) == ("query", 200)
+    assert (end.status, end.events, end.bytes, end.error_id, end.complete) == (200, 2, len(answer.body), None, True)
+    assert start.id == first.id == end.id
+    assert 0 <= start.seconds <= first.seconds <= end.seconds
+    assert KEY not in repr(end)
+
+
+async def test_the_first_event_is_out_when_it_is_told() -> None:
+    channel, written = MemoryChannel(), list[bytes]()
+
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        yield "one"
+        await anyio.lowlevel.checkpoint()
+        yield "two"
+
+    routes = {"/": Route(FunctionBot(bot), allow_without_key=True)}
+    service = BotService(routes, hooks=Hooks(on_first_event=lambda seen: written.append(channel.stream)))
+    await service.handle(HEAD, "/", channel)
+    assert written == [encode_event(Text("one"))]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "key", "status", "type_"),
+    [
+        ("GET", "/", b"", True, 200, None),
+        ("POST", "/nowhere", b"{}", True, 404, None),
+        ("POST", "http://[bad/", b"{}", True, 400, None),
+        ("POST", "/", b"{}", False, 401, None),
+        ("POST", "/", b"[", True, 400, None),
+        ("POST", "/", b'{"type": "settings"}', True, 200, "settings"),
+        ("POST", "/", b'{"type": "report_reaction"}', True, 200, "report_reaction"),
+        ("POST", "/", b'{"type": "report_error"}', True, 200, "report_error"),
+    ],
+)
+async def test_every_request(method: str, path: str, body: bytes, key: bool, status: int, type_: str | None) -> None:
+    told = Told()
+    answer = await ask(app_of(hello, told), body, method, path, key=BEARER if key else "Bearer wrong")
+    assert told.names == ["on_start", "on_end"]
+    end = told["on_end"]
+    assert (end.status, end.type, end.bytes, end.complete) == (status, type_, len(answer.body), True)
+    assert (end.bot is None) == (path != "/")
+
+
+async def test_a_failure_has_the_id_that_the_log_and_the_peer_have(caplog: pytest.LogCaptureFixture) -> None:
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        yield "a"
+        raise LookupError
+
+    told = Told()
+    answer = await ask(app_of(bot, told))
+    end = told["on_end"]
+    assert end.error_id == end.id
+    assert end.id.encode() in answer.body
+    assert end.id in caplog.text
+    assert (end.events, end.complete) == (1, True)
+
+
+async def test_a_bots_own_error_is_no_failure_and_no_first_event() -> None:
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[Event]:
+        yield Error(text="no")
+
+    told = Told()
+    await ask(app_of(bot, told))
+    assert told.names == ["on_start", "on_end"]
+    assert told["on_end"].error_id is None
+
+
+@pytest.mark.parametrize("last", [None, Error(text="no"), Done()])
+async def test_files_alone_are_a_first_event(last: Event | None) -> None:
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[Event]:
+        await context.post_attachment(b"x", name="a.txt")
+        if last is not None:
+            yield last
+
+    told = Told()
+    kept = b'{"attachment_url": "https://files.invalid/a", "mime_type": "text/plain"}'
+    async with calling(CallingBot(bot), answering(response(200, kept)), hooks=Hooks(**told.arguments)) as served:
+        assert len(await served.answer()) == (3 if isinstance(last, Error) else 2)
+    assert told.names == ["on_start", "on_first_event", "on_end"]
+    assert (told["on_end"].events, told["on_end"].complete) == (1, True)
+
+
+async def test_a_peer_that_goes() -> None:
+    told, channel = Told(), MemoryChannel()
+
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        yield "hello"
+        await anyio.sleep_forever()
+
+    service = BotService(
+        {"/": Route(FunctionBot(bot), allow_without_key=True)}, hooks=Hooks(on_end=told.hook("on_end"))
+    )
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(service.handle, HEAD, "/", channel)
+        await channel.until(lambda: channel.events == [Text("hello")])
+        channel.gone.set()
+    end = told["on_end"]
+    assert (end.status, end.events, end.bytes, end.complete) == (200, 1, len(channel.stream), False)
+
+
+async def test_hooks_that_raise_are_logged_and_do_no_harm(caplog: pytest.LogCaptureFixture) -> None:
+    def hook(seen: Observation) -> None:
+        raise LookupError("the hook is broken")
+
+    app = BotApp(FunctionBot(hello), access_key=KEY, on_start=hook, on_first_event=hook, on_end=hook)
+    answer = await ask(app)
+    assert answer.events == [Text("hel"), Text("lo"), Done()]
+    assert answer.complete
+    assert caplog.text.count("LookupError: the hook is broken") == 3
+
+
+async def text_of(client: Client, url: str) -> str:
+    async with client.query(url, "hi") as answer:
+        return await answer.text()
+
+
+async def test_on_real_servers() -> None:
+    told = Told()
+    async with serving(app_of(hello, told)) as address, Client(access_key=KEY) as client:
+        assert await text_of(client, address + "?a=1") == "hello"
+    end = told["on_end"]
+    assert (end.status, end.complete, end.http_request.target) == (200, True, "/?a=1")
+
+    told = Told()
+    async with anyio.create_task_group() as tasks:
+
+        async def run(*, task_status: anyio.abc.TaskStatus[str]) -> None:
+            bot = FunctionBot(hello)
+            await serve_h11(bot, bind="127.0.0.1:0", access_key=KEY, task_status=task_status, **told.arguments)
+
+        address = await tasks.start(run)
+        async with Client(access_key=KEY) as client:
+            assert await text_of(client, address) == "hello"
+        tasks.cancel_scope.cancel()
+    assert told.names == ["on_start", "on_first_event", "on_end"]

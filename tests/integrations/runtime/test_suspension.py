@@ -1,0 +1,263 @@
+"""Driving a bot's events one by one, and noticing when the bot waits."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Generator
+from typing import Any, cast
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from poeproto_runtime.reply.suspension import as_events, await_with_hook, close_events, has_ended, is_cancelled
+
+pytestmark = pytest.mark.anyio
+
+
+@types.coroutine
+def suspend(value: object) -> Generator[object, object, object]:
+    """A suspension by hand, to see what comes out of and goes into a coroutine as the loop does."""
+    return (yield value)
+
+
+class Noticed:
+    def __init__(self) -> None:
+        self.times = 0
+
+    def __call__(self) -> None:
+        self.times += 1
+
+
+def start(awaitable: Awaitable[object], noticed: Noticed) -> Generator[Any, Any, object]:
+    return cast("Generator[Any, Any, object]", await_with_hook(awaitable, noticed))
+
+
+async def test_a_result_without_waiting_is_not_noticed() -> None:
+    async def at_once() -> int:
+        return 5
+
+    noticed = Noticed()
+    assert await await_with_hook(at_once(), noticed) == 5
+    assert noticed.times == 0
+
+
+async def test_waiting_is_noticed_each_time_before_anyone_else_runs() -> None:
+    seen: list[str] = []
+
+    async def waits() -> str:
+        await anyio.lowlevel.checkpoint()
+        seen.append("went on")
+        await anyio.lowlevel.checkpoint()
+        return "done"
+
+    async def other() -> None:
+        seen.append("other")
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(other)
+        assert await await_with_hook(waits(), lambda: seen.append("noticed")) == "done"
+    assert [sight for sight in seen if sight != "noticed"] in (["other", "went on"], ["went on", "other"])
+    assert seen[0] == "noticed"
+    assert seen[seen.index("went on") + 1] == "noticed"
+
+
+async def test_an_exception_comes_through() -> None:
+    async def fails(after: int) -> None:
+        for _ in range(after):
+            await anyio.lowlevel.checkpoint()
+        raise LookupError("no")
+
+    for after in (0, 2):
+        noticed = Noticed()
+        with pytest.raises(LookupError):
+            await await_with_hook(fails(after), noticed)
+        assert (noticed.times > 0) is (after > 0)
+
+
+async def test_the_end_of_a_generator_comes_through() -> None:
+    async def empty() -> AsyncIterator[str]:
+        return
+        yield ""
+
+    with pytest.raises(StopAsyncIteration):
+        await await_with_hook(anext(empty()), Noticed())
+
+
+def test_values_pass_both_ways() -> None:
+    async def echo() -> object:
+        return await suspend(await suspend("first"))
+
+    noticed = Noticed()
+    running = start(echo(), noticed)
+    assert running.send(None) == "first"
+    assert noticed.times == 1
+    assert running.send("second") == "second"
+    assert noticed.times == 2
+    with pytest.raises(StopIteration) as stop:
+        running.send("result")
+    assert stop.value.value == "result"
+    assert noticed.times == 2
+
+
+def test_exceptions_are_thrown_in_where_it_waits() -> None:
+    async def recovers() -> object:
+        try:
+            await suspend("waiting")
+        except LookupError:
+            return await suspend("recovered")
+
+    running = start(recovers(), Noticed())
+    running.send(None)
+    assert running.throw(LookupError()) == "recovered"
+    with pytest.raises(StopIteration) as stop:
+        running.send("fine")
+    assert stop.value.value == "fine"
+
+
+def test_closing_runs_finally() -> None:
+    seen: list[str] = []
+
+    async def waits() -> None:
+        try:
+            await suspend("waiting")
+        finally:
+            seen.append("finally")
+
+    running = start(waits(), Noticed())
+    running.send(None)
+    running.close()
+    assert seen == ["finally"]
+
+
+async def test_cancellation_passes() -> None:
+    seen: list[str] = []
+
+    async def waits() -> None:
+        try:
+            await anyio.sleep_forever()
+        except anyio.get_cancelled_exc_class():
+            seen.append("cancelled")
+            raise
+
+    with anyio.CancelScope() as scope:
+        await await_with_hook(waits(), scope.cancel)
+    assert scope.cancelled_caught
+    assert seen == ["cancelled"]
+
+
+async def test_scopes_within_keep_working() -> None:
+    async def gives_up() -> str:
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await anyio.sleep_forever()
+        await anyio.lowlevel.checkpoint()
+        return "went on"
+
+    assert await await_with_hook(gives_up(), Noticed()) == "went on"
+
+
+async def test_every_kind_of_answer_becomes_events() -> None:
+    async def generator() -> AsyncIterator[str]:
+        yield "a"
+        yield "b"
+
+    async def text() -> str:
+        return "text"
+
+    async def nothing() -> None: ...
+
+    async def a_generator() -> AsyncIterator[str]:
+        return generator()
+
+    class Iterable:
+        def __aiter__(self) -> AsyncIterator[str]:
+            return generator()
+
+    for given, expected in (
+        (generator(), ["a", "b"]),
+        (text(), ["text"]),
+        (nothing(), []),
+        (a_generator(), ["a", "b"]),
+        (Iterable(), ["a", "b"]),
+    ):
+        assert [event async for event in as_events(given)] == expected
+
+
+@pytest.mark.parametrize("answer", [None, "text", ["a"], 5])
+async def test_anything_else_is_an_error(answer: object) -> None:
+    with pytest.raises(TypeError, match="get_response"):
+        as_events(answer)
+
+
+async def test_closing_reaches_the_bots_own_generator() -> None:
+    closed: list[str] = []
+
+    async def generator() -> AsyncIterator[str]:
+        try:
+            yield "a"
+            yield "b"
+        finally:
+            closed.append("finally")
+
+    async def a_generator() -> AsyncIterator[str]:
+        return generator()
+
+    for events in (as_events(generator()), as_events(a_generator())):
+        await anext(events)
+        await close_events(events)
+    assert closed == ["finally", "finally"]
+
+
+async def test_an_iterator_without_a_close_is_left_alone() -> None:
+    class Iterator:
+        def __aiter__(self) -> AsyncIterator[str]:
+            return self
+
+        async def __anext__(self) -> str:
+            return "again"
+
+    await close_events(as_events(Iterator()))
+
+
+async def test_only_a_generator_that_ran_to_its_end_has_ended() -> None:
+    async def generator() -> AsyncIterator[str]:
+        yield "a"
+
+    events = as_events(generator())
+    assert not has_ended(events)
+    await anext(events)
+    assert not has_ended(events)
+    assert [event async for event in events] == []
+    assert has_ended(events)
+    assert not has_ended(object())
+
+
+async def test_a_task_is_cancelled_as_long_as_what_surrounds_it_is() -> None:
+    assert not is_cancelled()
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        try:
+            await anyio.lowlevel.checkpoint()
+        finally:
+            assert is_cancelled()
+            with anyio.CancelScope(shield=True):
+                await anyio.lowlevel.checkpoint()
+            assert is_cancelled()
+    assert not is_cancelled()
+
+
+async def test_a_cancellation_whose_scope_was_left_meanwhile() -> None:
+    async def holds_a_scope() -> AsyncGenerator[anyio.CancelScope]:
+        with anyio.CancelScope() as scope:
+            yield scope
+
+    events = holds_a_scope()
+    scope = await anext(events)
+    with pytest.raises(anyio.get_cancelled_exc_class()):
+        try:
+            scope.cancel()
+            await anyio.lowlevel.checkpoint()
+        finally:
+            await events.aclose()
+    assert not is_cancelled()
