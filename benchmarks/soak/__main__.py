@@ -1,4 +1,4 @@
-"""Runs the scenarios named on the command line, or all of them; fails when one finding breaks its bound."""
+"""Command: runs the scenarios named on the command line, or all; exits with 1 if a finding breaks its bound."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.soak import (
     client_cancellations,
     client_deadlines,
     client_truncations,
-    departures,
+    disconnects,
     embedded_server,
     hostile_input,
     request_memory,
@@ -22,9 +22,9 @@ from benchmarks.soak import (
 )
 from benchmarks.soak.findings import Findings
 
-# A scenario adds what it finds; with the second argument true it does everything once and small.
+# Each adds its findings to the first argument. If the second is true, it runs once with small sizes.
 SCENARIOS: dict[str, Callable[[Findings, bool], None]] = {
-    "departures": departures.main,
+    "disconnects": disconnects.main,
     "slow_readers": slow_readers.main,
     "shutdown": shutdown.main,
     "embedded_server": embedded_server.main,
@@ -34,15 +34,15 @@ SCENARIOS: dict[str, Callable[[Findings, bool], None]] = {
     "hostile_input": hostile_input.main,
     "request_memory": request_memory.main,
 }
-# For one that hangs, which shows where it does, and ends the run.
+# Timeout of a scenario: prints the traceback of a scenario that hangs, and ends the run.
 SECONDS = 1200
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
-    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"of {', '.join(SCENARIOS)}; by default all")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="keep the findings there")
-    parser.add_argument("--smallest", action="store_true", help="everything once and small, to see that it runs")
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"of {', '.join(SCENARIOS)}; all by default")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the findings to this file")
+    parser.add_argument("--smallest", action="store_true", help="run everything once with small sizes, as a test")
     arguments = parser.parse_args()
     unknown = set(arguments.scenarios) - set(SCENARIOS)
     if unknown:
