@@ -62,14 +62,14 @@ def main(sizes: Sizes) -> None:
         together = {name: _together(expected, sizes.connections, busy) for name, expected in bursts.items()}
         _throughput(in_turn(together, ROUNDS_TOGETHER), sizes.burst, sizes.connections)
         busiest = max(busy, key=busy.__getitem__)
-        note(f"The load generator is busy for at most {busy[busiest]:.0%} of the time, with {busiest}.")
+        note(f"The load generator is busy for at most {busy[busiest]:.0%} of the time, when it measures {busiest}.")
         cases = {name: _alone(expected, REPLIES, lambda reply: reply.first) for name, expected in bursts.items()}
         figures = in_turn(cases, ROUNDS_ALONE)
         figures = [figure for figure in figures if figure.name != GENERATOR]
-        report("the first event of such a reply after the request, one connection", figures, "ms", 1e3)
+        report("time to the first event of such a reply, one connection", figures, "ms", 1e3)
         for host in ("Hypercorn, asyncio", "Hypercorn, trio", "uvicorn"):
             ours, bare = named(figures, f"poeproto on {host}"), named(figures, f"bare ASGI on {host}")
-            goal("first event after the request, c=1", ours, bare, at_most=1.5)
+            goal("time to the first event, c=1", ours, bare, at_most=1.5)
         short = {name: Expected(name, server, "burst 1", 1) for name, server in servers.items()}
         cases = {name: _alone(expected, 5 * REPLIES, lambda reply: reply.whole) for name, expected in short.items()}
         figures = in_turn(cases, ROUNDS_ALONE)

@@ -57,7 +57,7 @@ def _json_libraries() -> None:
     report(f"JSON libraries, a query of 50 messages ({len(body)} bytes) to a dict", in_turn(cases, ROUNDS), "µs", 1e6)
     dumpers: dict[str, Any] = {"msgspec": msgspec.json.encode, "orjson": orjson.dumps, "json": json.dumps}
     cases = {name: repeated(lambda dump=dump: dump(TEXT), 50_000) for name, dump in dumpers.items()}
-    report("JSON libraries, writing a string", in_turn(cases, ROUNDS), "µs", 1e6)
+    report("JSON libraries, encoding a string", in_turn(cases, ROUNDS), "µs", 1e6)
 
 
 def _encode() -> None:
@@ -70,18 +70,18 @@ def _encode() -> None:
             ),
             "encode_event": repeated(lambda: encode_event(event), 50_000),
             "BotExchange.send": lambda: _sending(5_000),
-            "making a Text": repeated(lambda: Text(TEXT), 50_000),
+            "constructing a Text": repeated(lambda: Text(TEXT), 50_000),
             "fastapi_poe, encoding": repeated(lambda: fp.PoeBot.text_event(theirs.text).encode(), 5_000),
-            "fastapi_poe, making a PartialResponse": repeated(lambda: fp.PartialResponse(text=TEXT), 5_000),
+            "fastapi_poe, constructing a PartialResponse": repeated(lambda: fp.PartialResponse(text=TEXT), 5_000),
         },
         ROUNDS,
     )
-    report("writing a text event", figures, "µs", 1e6)
+    report("encoding a text event", figures, "µs", 1e6)
     ours = named(figures, "BotExchange.send")
-    goal("write a made text", ours, named(figures, "fastapi_poe, encoding"), at_least=8)
-    goal("write a made text", ours, named(figures, "template and msgspec's string"), at_most=4)
-    cost("an event written, the text made", ours, "µs", 1e6)
-    cost("a text made", named(figures, "making a Text"), "µs", 1e6)
+    goal("encode a text event", ours, named(figures, "fastapi_poe, encoding"), at_least=8)
+    goal("encode a text event", ours, named(figures, "template and msgspec's string"), at_most=4)
+    cost("a text event encoded (BotExchange.send)", ours, "µs", 1e6)
+    cost("a Text constructed", named(figures, "constructing a Text"), "µs", 1e6)
 
 
 def _decode() -> None:
@@ -95,7 +95,7 @@ def _decode() -> None:
         },
         ROUNDS,
     )
-    report("reading a text event's payload", figures, "µs", 1e6)
+    report("decoding a text event's payload", figures, "µs", 1e6)
 
 
 def _decode_stream(count: int) -> None:
@@ -108,11 +108,11 @@ def _decode_stream(count: int) -> None:
         },
         ROUNDS,
     )
-    report(f"reading a stream of {count} text events, in chunks of {CHUNK} bytes, for each event", figures, "µs", 1e6)
+    report(f"decoding a stream of {count} text events, in chunks of {CHUNK} bytes, for each event", figures, "µs", 1e6)
     ours = named(figures, "PoeExchange")
-    goal("read a stream of texts", ours, named(figures, "httpx-sse and json.loads"), at_least=4)
-    goal("read a stream of texts", ours, figures[0], at_most=2)
-    cost("an event read, in a stream of texts", ours, "µs", 1e6)
+    goal("decode a stream of text events", ours, named(figures, "httpx-sse and json.loads"), at_least=4)
+    goal("decode a stream of text events", ours, figures[0], at_most=2)
+    cost("an event decoded, in a stream of text events", ours, "µs", 1e6)
 
 
 def _splitting(chunks: list[bytes]) -> float:
@@ -183,7 +183,7 @@ def _sizes(many: int, few: int) -> None:
         ROUNDS,
     )
     report("cost against size: an event sent", figures, "µs", 1e6)
-    goal("cost of an event written, in a long reply against a short one", figures[1], figures[0], at_most=1.1)
+    goal("cost of an event sent, in a long reply against a short one", figures[1], figures[0], at_most=1.1)
     figures = in_turn(
         {
             f"PoeExchange, {few:,} events a reply": lambda: _mean(lambda: _reading(streams[few]) / few, many // few),
@@ -191,8 +191,8 @@ def _sizes(many: int, few: int) -> None:
         },
         ROUNDS,
     )
-    report("cost against size: an event read", figures, "µs", 1e6)
-    goal("cost of an event read, in a long reply against a short one", figures[1], figures[0], at_most=1.1)
+    report("cost against size: an event received", figures, "µs", 1e6)
+    goal("cost of an event received, in a long reply against a short one", figures[1], figures[0], at_most=1.1)
 
 
 def _bytewise(large: int, small: int) -> None:
@@ -204,8 +204,8 @@ def _bytewise(large: int, small: int) -> None:
         3,
         warm_up=False,  # each takes many seconds
     )
-    report("cost against size: a byte read by itself", figures, "µs", 1e6)
-    goal("cost of a byte that arrives alone, in a long event against a short one", figures[1], figures[0], at_most=1.25)
+    report("cost against size: a byte received alone", figures, "µs", 1e6)
+    goal("cost of a byte received alone, in a long event against a short one", figures[1], figures[0], at_most=1.25)
 
 
 def _mean(case: Callable[[], float], times: int) -> float:
@@ -262,16 +262,16 @@ def _query() -> None:
             "decode_request, a null in each message": repeated(lambda: decode_request(null_in_each), 100),
             "msgspec to a dict": repeated(lambda: msgspec.json.decode(body), 100),
             "fastapi_poe (json and pydantic)": repeated(lambda: fp.QueryRequest.model_validate(json.loads(body)), 100),
-            "fastapi_poe, the parsing of JSON left out": repeated(lambda: fp.QueryRequest.model_validate(parsed), 100),
+            "fastapi_poe, without parsing JSON": repeated(lambda: fp.QueryRequest.model_validate(parsed), 100),
         },
         ROUNDS,
     )
-    report(f"reading a query of 50 messages ({len(body)} bytes)", figures, "µs", 1e6)
+    report(f"decoding a query of 50 messages ({len(body)} bytes)", figures, "µs", 1e6)
     mine = named(figures, "decode_request")
-    goal("read a query of 50 messages", mine, named(figures, "fastapi_poe (json and pydantic)"), at_least=4)
-    goal("read a query of 50 messages", mine, figures[0], at_most=1.5)
-    goal("read a query of 50 messages", mine, figures[1], at_most=1.5)
-    cost(f"a query read, {len(body):,} bytes in 50 messages", mine, "µs", 1e6)
+    goal("decode a query of 50 messages", mine, named(figures, "fastapi_poe (json and pydantic)"), at_least=4)
+    goal("decode a query of 50 messages", mine, figures[0], at_most=1.5)
+    goal("decode a query of 50 messages", mine, figures[1], at_most=1.5)
+    cost(f"a query decoded, {len(body):,} bytes in 50 messages", mine, "µs", 1e6)
     figures = in_turn(
         {
             "encode_request": repeated(lambda: encode_request(request), 100),
@@ -279,7 +279,7 @@ def _query() -> None:
         },
         ROUNDS,
     )
-    report("writing that query", figures, "µs", 1e6)
+    report("encoding that query", figures, "µs", 1e6)
 
 
 def _long_query() -> bytes:

@@ -38,7 +38,7 @@ def main(sizes: Sizes) -> None:
 
 
 def _goal(figures: list[Figure]) -> None:
-    goal("cost an event of a long reply against a short one", figures[-1], figures[0], at_most=1.1)
+    goal("cost of an event in a long reply against a short one", figures[-1], figures[0], at_most=1.1)
 
 
 def _streaming(expected: Expected, replies: int) -> Callable[[], float]:

@@ -105,8 +105,8 @@ def report_servers(title: str, figures: list[Figure], what: str, generator: str)
     report(title, servers, "µs", 1e6, rate=f"{what} a second")
     fastest, limit = min(servers, key=lambda figure: figure.seconds), named(figures, generator)
     note(
-        f"{title}: given bytes that are ready, the load generator takes {1 / limit.seconds:,.0f} {what} a second, "
-        f"{fastest.seconds / limit.seconds:.1f} x those of the fastest server, {fastest.name}."
+        f"{title}: the load generator can receive {1 / limit.seconds:,.0f} {what} a second, "
+        f"{fastest.seconds / limit.seconds:.1f} x those of the fastest server ({fastest.name})."
     )
 
 

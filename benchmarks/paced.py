@@ -46,7 +46,7 @@ def main(sizes: Sizes) -> None:
     ours = named(figures, "poeproto on Hypercorn, asyncio")
     goal("paced, server CPU an event", ours, named(figures, "fastapi_poe on Hypercorn, asyncio"), at_most=0.7)
     goal("paced, server CPU an event", ours, named(figures, "bare ASGI on Hypercorn, asyncio"), at_most=1.3)
-    cost("a lone event, on Hypercorn with asyncio (processor time)", ours, "µs", 1e6)
+    cost("an event of a paced stream, on Hypercorn with asyncio (CPU time)", ours, "µs", 1e6)
 
 
 def _streaming(expected: Expected, query: Query, streams: int) -> Callable[[], float]:

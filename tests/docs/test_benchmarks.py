@@ -73,9 +73,9 @@ def test_every_goal_has_a_row_in_the_summary(record: Record, output: str) -> Non
         "client, a conversation of 1 message",
         "client, a conversation of 2 messages",
         "paced, server CPU an event",
-        "first event after the request, c=1",
+        "time to the first event, c=1",
         "memory of a silent stream",
-        "cost an event of a long reply against a short one",
+        "cost of an event in a long reply against a short one",
     }
     summary = [re.split(r"\s{2,}", line.strip()) for line in output.partition("\nSummary (")[2].splitlines()[1:]]
     assert summary[0] == ["work", "reference", "reached", "wanted", "reached?"]
