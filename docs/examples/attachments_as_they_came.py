@@ -1,4 +1,4 @@
-"""A bot that looks at attachments itself: the conversation reaches it as Poe sent it, with nothing put into it.
+"""A bot that reads attachments itself: it receives the conversation as Poe sent it, with no messages inserted.
 
 Serve it with: poeproto serve docs/examples/attachments_as_they_came.py:bot --allow-without-key
 """

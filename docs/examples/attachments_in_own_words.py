@@ -1,4 +1,4 @@
-"""A bot that puts files into the conversation in words of its own, for a model that wants roles to alternate.
+"""A bot that inserts files into the conversation with its own templates, for a model that requires alternating roles.
 
 Serve it with: poeproto serve docs/examples/attachments_in_own_words.py:bot --access-key ...
 """
@@ -28,7 +28,7 @@ class QuotingBot(Bot):
     )
 
     async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[Event]:
-        # Each file is a message of the user, and so is the question after them. Some models refuse two in a row.
+        # Each file is a message of the user, and so is the question after them. Some models reject two in a row.
         asked = attrs.evolve(request, query=alternate_roles(request.query))
         async for event in context.query_bot(MODEL, asked):
             yield event

@@ -1,4 +1,4 @@
-"""A bot that shows every event. What it does depends on the words in the message; "help" lists them.
+"""A bot that sends every kind of event. A word in the message selects what it does; "help" lists the words.
 
 Serve it with: poeproto serve docs/examples/cat.py:bot --allow-without-key
 """
@@ -40,7 +40,7 @@ HELP = """\
 class CatBot(Bot):
     async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[Event | str]:
         wish = request.query[-1].content.lower()
-        # Meta comes first or not at all.
+        # A `meta` event is valid only as the first event.
         yield Meta(content_type="text/plain" if "plain" in wish else "text/markdown")
 
         if "help" in wish:

@@ -1,4 +1,4 @@
-"""A bot that charges for its work: the most it can cost is authorised first, what it did cost is captured last.
+"""A bot that charges for its work: it authorises the highest possible cost first, and captures the actual cost last.
 
 Serve it with: poeproto serve docs/examples/charging.py:bot --access-key ...
 """
@@ -18,8 +18,8 @@ class SpellingBot(Bot):
         if not words:
             yield "Write something, and I spell it."
             return
-        # Where the user cannot pay this, it raises InsufficientFunds, and the reply ends with an `error` event of the
-        # type "insufficient_fund". Poe then offers to buy points, so there is nothing to catch.
+        # If the user cannot pay this, it raises InsufficientFunds, and the reply ends with an `error` event of the type
+        # "insufficient_fund". Do not catch it: Poe then offers to buy points.
         await context.authorize_cost(CostItem(PER_WORD * len(words), "up to that many words"))
         spelt = 0
         for word in words:

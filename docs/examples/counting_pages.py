@@ -1,4 +1,4 @@
-"""A bot that reads a file itself: it counts the pages of a PDF, with pypdf (pip install pypdf).
+"""A bot that fetches and reads a file: it counts the pages of a PDF, with pypdf (pip install pypdf).
 
 Serve it with: poeproto serve docs/examples/counting_pages.py:bot --access-key ... --allow-fetch
 """
@@ -25,24 +25,24 @@ LARGEST = 20_000_000
 
 
 def latest_pdf(messages: Iterable[Message]) -> Attachment | None:
-    """The PDF that was attached last, in this message or an earlier one."""
+    """The last attached PDF, of this message or an earlier one."""
     files = [file for message in messages for file in message.attachments]
     return next((file for file in reversed(files) if file.content_type == "application/pdf"), None)
 
 
 class Unreadable(Exception):
-    """It is no PDF, or a broken or locked one."""
+    """The file is not a PDF, or is damaged or encrypted."""
 
 
 def count_pages(pdf: bytes) -> int:
     """The number of pages.
 
     Raises:
-        Unreadable: when they cannot be counted.
+        Unreadable: the file cannot be parsed.
     """
     try:
         return PdfReader(BytesIO(pdf)).get_num_pages()
-    except Exception as exc:  # a broken file leads pypdf to TypeError and AttributeError as well as to its own errors
+    except Exception as exc:  # for a damaged file, pypdf also raises TypeError and AttributeError
         raise Unreadable from exc
 
 
@@ -55,9 +55,9 @@ class PageCountingBot(Bot):
             yield "Attach a PDF, and I count its pages."
             return
         try:
-            # Only from public addresses, since users choose them, and never more than this into memory.
+            # Users choose the URL: only public addresses are fetched, and at most this many bytes.
             content = await context.fetch_attachment(file, max_size=LARGEST)
-            # pypdf computes for a while, and everyone else would have to wait.
+            # pypdf takes CPU time, which would block the event loop.
             pages = await anyio.to_thread.run_sync(count_pages, content)
         except AttachmentExpired:
             yield f"The link to {file.name} has expired. Attach it once more, please."

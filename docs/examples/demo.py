@@ -1,6 +1,6 @@
-"""What `make demo` shows: the cat bot, served and queried on asyncio and on trio.
+"""The demo that `make demo` runs: the cat bot, served and queried on asyncio and on trio.
 
-Each server is a process of its own, started as a user would start it, on a free port of this machine.
+Each server is a process of its own, started with the command `poeproto serve`, at a free port of this machine.
 """
 
 import json
@@ -25,13 +25,13 @@ ROUNDS = 20
 
 @contextmanager
 def serving(worker_class: str) -> Generator[str]:
-    """The cat bot's address, while a process serves it."""
+    """Serve the cat bot in a process until the block exits; yields its address."""
     command = [sys.executable, "-m", "poeproto_cli", "serve", f"{HERE / 'cat.py'}:bot", "--bind", "127.0.0.1:0"]
     command += ["--worker-class", worker_class, "--access-key", KEY]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            line = process.stdout.readline()  # written once connections are accepted
+            line = process.stdout.readline()  # printed when the server accepts connections
             if not line:
                 sys.exit("the server did not start")
             yield line.split()[-1]
@@ -40,7 +40,7 @@ def serving(worker_class: str) -> Generator[str]:
 
 
 async def show(address: str) -> None:
-    """The answer as it streams, and the settings."""
+    """Print replies as they arrive, and the settings."""
     async with Client(access_key=KEY) as client:
         for wish in ("hello", "slow"):
             print(f"  you> {wish}\n  cat> ", end="", flush=True)
@@ -54,7 +54,7 @@ async def show(address: str) -> None:
 
 
 async def events_a_second(address: str) -> float:
-    """How fast replies of a thousand events arrive, one after the other on one connection."""
+    """Events received a second, in replies of a thousand events, one after the other on one connection."""
     events = 0
     start = time.perf_counter()
     async with Client(access_key=KEY) as client:

@@ -1,4 +1,4 @@
-"""A bot that says what it was told. Serve it with: poeproto serve docs/examples/echo.py:bot --allow-without-key."""
+"""A bot that repeats the message. Serve it with: poeproto serve docs/examples/echo.py:bot --allow-without-key."""
 
 from collections.abc import AsyncIterator
 

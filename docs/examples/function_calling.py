@@ -1,4 +1,4 @@
-"""A bot whose model calls functions: they run here, and the model reads what they return before it answers.
+"""A bot whose model calls functions: they run in this process, and the model reads their results before it answers.
 
 Serve it with: poeproto serve docs/examples/function_calling.py:bot --access-key ...
 """
@@ -23,18 +23,18 @@ FERRIES = {"Bremen": None, "Dover": "Calais, at 12:15"}
 
 
 def high_tide(harbour: str) -> dict[str, str]:
-    """When the water stands highest. It may block: a function that is not asynchronous runs in a thread."""
-    # Of a harbour that is not there this raises KeyError. The model reads that the tool failed, and makes do.
+    """The times of high tide. A function that is not `async` may block, because it runs in a thread."""
+    # An unknown harbour raises KeyError. The model then reads that the tool failed, and goes on.
     return {"harbour": harbour, "high_tide": HIGH_TIDES[harbour]}
 
 
 async def next_ferry(harbour: str) -> str:
-    """Where the next ferry goes. A string is handed to the model as it is, anything else as JSON."""
+    """The next ferry. The model receives a string unchanged, and any other result as JSON."""
     return FERRIES.get(harbour) or f"No ferry leaves {harbour} today."
 
 
 def about_a_harbour(name: str, description: str) -> ToolDefinition:
-    """What the model reads to choose and to call a function: a JSON Schema says what the arguments are."""
+    """A function's definition, which the model reads to choose and call it. A JSON Schema describes the arguments."""
     schema = {
         "type": "object",
         "properties": {"harbour": {"type": "string", "description": "A city, as in Dover"}},
@@ -51,12 +51,12 @@ TOOLS = [
 
 class HarbourBot(Bot):
     async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[Event]:
-        # All calls that the model makes at once run at once.
+        # The calls of one round run concurrently.
         async for event in context.run_tools(MODEL, request, TOOLS, [high_tide, next_ferry]):
             yield event
 
     async def get_settings(self, request: SettingsRequest, context: Context) -> SettingsResponse:
-        # One call in which the model asks for tools, one in which it answers; the third is for a second thought.
+        # One call that requests tools, one that answers, and a third for another round of tools.
         return SettingsResponse(server_bot_dependencies={MODEL: 3})
 
 

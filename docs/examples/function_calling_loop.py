@@ -1,6 +1,6 @@
-"""A bot that runs a model's functions in a loop of its own, and shows the user each of them.
+"""A bot that runs a model's function calls in its own loop, and shows each of them to the user.
 
-Where that is not needed, `Context.run_tools` is the loop; function_calling.py shows it.
+If you need no loop of your own, use `Context.run_tools`; see function_calling.py.
 
 Serve it with: poeproto serve docs/examples/function_calling_loop.py:bot --access-key ...
 """
@@ -54,14 +54,14 @@ TOOLS = [
 
 
 def run(call: ToolCall) -> ToolResult:
-    """The result of a call. Whatever goes wrong is told to the model, which can do better in the next round."""
+    """Run a call. A failure becomes its result, so the model can correct the call in the next round."""
     prepared = prepare_call(FUNCTIONS, call)
     if isinstance(prepared, ToolResult):
-        return prepared  # there is no such function, or the arguments are no JSON
+        return prepared  # an unknown function, or arguments that are not JSON
     function, arguments = prepared
     try:
         return tool_result(call, function(**arguments))
-    except (TypeError, ArithmeticError) as exc:  # a model writes what it likes
+    except (TypeError, ArithmeticError) as exc:  # a model can pass any arguments
         return tool_error(call, str(exc))
 
 
@@ -73,7 +73,7 @@ class CalculatingBot(Bot):
             asked = attrs.evolve(request, tools=TOOLS, tool_calls=calls or None, tool_results=results or None)
             new = ToolCallAggregator()
             async for event in context.query_bot(MODEL, asked):
-                if isinstance(event, Json):  # a model sends its calls in pieces, and sometimes its text here, too
+                if isinstance(event, Json):  # has parts of tool calls, and sometimes of the text
                     new.add(event)
                     if text := delta_text(event):
                         yield text

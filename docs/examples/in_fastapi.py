@@ -1,4 +1,4 @@
-"""A bot added to an application with FastAPI, which has a lifespan of its own.
+"""A bot in a FastAPI application that has a lifespan of its own.
 
 Serve it with: POE_ACCESS_KEY=... uvicorn --app-dir docs/examples --factory in_fastapi:make_app
 and give Poe the address that ends in /bots/guestbook.
@@ -24,7 +24,7 @@ async def guests(request: Request) -> list[str]:
 
 
 class GuestbookBot(Bot):
-    """Writes into the application's guestbook, and lets a model find the words of welcome."""
+    """Adds the user to the application's guestbook, and asks a model for words of welcome."""
 
     def __init__(self, guests: list[str]) -> None:
         self._guests = guests
@@ -39,16 +39,15 @@ class GuestbookBot(Bot):
 
 
 def make_app(endpoints: Endpoints | None = None) -> FastAPI:
-    """The application; `endpoints` is where Poe is, a simulator for instance."""
+    """The application. `endpoints` replaces Poe's servers, for example by a simulator."""
     book: list[str] = []
     route = Route(GuestbookBot(book), access_key=os.environ["POE_ACCESS_KEY"], bot_name="Guestbook")
     bots = BotApp({"/guestbook": route}, endpoints=endpoints)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        app.state.guests = book  # what the application sets up for itself
-        # While this is open, bots keep connections to Poe from one request to the next; on entering it, Poe is told the
-        # settings of those whose name is known.
+        app.state.guests = book  # the application's own set-up
+        # On entering, it sends the settings of bots with a name to Poe. Until it exits, bots reuse connections to Poe.
         async with bots.lifespan():
             yield
 

@@ -1,4 +1,4 @@
-"""A bot added to an application with Starlette, which has pages of its own.
+"""A bot in a Starlette application that has pages of its own.
 
 Serve it with: POE_ACCESS_KEY=... uvicorn --app-dir docs/examples --factory in_starlette:make_app
 and give Poe the address that ends in /bots/greeting.
@@ -27,7 +27,7 @@ async def home(request: Request) -> PlainTextResponse:
 
 
 def make_app() -> Starlette:
-    # A path below the mount, because the mount's own is reached only with a slash at the end.
+    # Use a path below the mount: the path of the mount itself matches only with a slash at the end.
     bots = BotApp({"/greeting": BotRoute(GreetingBot(), access_key=os.environ["POE_ACCESS_KEY"])})
-    # A mounted application is not told when the serving begins and ends, so this one is told by its host's lifespan.
+    # A mounted application receives no lifespan events, so the host's lifespan runs that of the bots.
     return Starlette(routes=[Route("/", home), Mount("/bots", bots)], lifespan=bots.lifespan)

@@ -1,4 +1,4 @@
-"""A bot that says what it is for before anybody has asked.
+"""A bot with an introduction message, which Poe shows before the first message.
 
 Serve it with: poeproto serve docs/examples/introducing_itself.py:bot --allow-without-key
 """

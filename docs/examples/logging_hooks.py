@@ -1,7 +1,7 @@
-"""A bot whose server writes a line of JSON for each request that ends.
+"""A bot whose server logs a line of JSON at the end of each request.
 
-It answers anyone, with a key or without. An application says itself which keys its bots take, so that `--access-key` is
-refused beside it; give it `access_key=...` in place of `allow_without_key=True` before others can reach it.
+It answers anyone, with a key or without. Replace `allow_without_key=True` by `access_key=...` before you publish it.
+`poeproto serve` rejects `--access-key` for this target, because an application sets the keys of its bots itself.
 
 Serve it with: poeproto serve docs/examples/logging_hooks.py:app
 """

@@ -1,4 +1,4 @@
-"""A bot that helps its users to make a prompt bot: its link opens Poe's form, with the fields filled in.
+"""A bot that helps its users to create a prompt bot: its link opens Poe's form with the fields filled in.
 
 Serve it with: poeproto serve docs/examples/making_prompt_bots.py:bot --allow-without-key
 """
@@ -14,7 +14,7 @@ class CastingBot(Bot):
     async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[str]:
         part = request.query[-1].content.strip()
         prompt = f"You play this part, and never step out of it: {part}"
-        # Nothing is made yet: the user sees the form, and may change it first.
+        # The link creates nothing: the user sees the form, and can change it first.
         link = markdown_link(create_bot_url(prompt=prompt, base_bot=BASE), "Make this bot")
         yield f"I have written a prompt for {BASE}. {link}"
 

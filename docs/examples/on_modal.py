@@ -1,7 +1,7 @@
-"""A bot on a serverless host, here Modal: the host is given an ASGI application, as any server would be.
+"""A bot on a serverless host, here Modal, which runs an ASGI application as any server does.
 
 Deploy it, from the root of a checkout, with: modal deploy docs/examples/on_modal.py
-after `modal secret create poe POE_ACCESS_KEY=...`. Without Modal it is a bot like others; serve it with:
+after `modal secret create poe POE_ACCESS_KEY=...`. Without Modal, serve it with:
 poeproto serve docs/examples/on_modal.py:bot --access-key ...
 """
 
@@ -15,7 +15,7 @@ from poeproto_asgi import BotApp
 
 
 class ParrotBot(Bot):
-    # Between two messages the host may have ended this process and begun another: nothing is to be kept in it.
+    # Keep no state in the process: the host may replace it between two messages.
     async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[str]:
         yield f"{request.query[-1].content} {request.query[-1].content}"
 
@@ -27,7 +27,7 @@ def make_app() -> BotApp:
     return BotApp(bot, access_key=os.environ["POE_ACCESS_KEY"])
 
 
-# In a file for Modal alone, `import modal` and the rest without the condition.
+# A file for Modal alone can `import modal` and needs no condition.
 if importlib.util.find_spec("modal") is not None:
     modal = importlib.import_module("modal")
     image = (
@@ -38,7 +38,7 @@ if importlib.util.find_spec("modal") is not None:
     app = modal.App("parrot", image=image, secrets=[modal.Secret.from_name("poe")])
 
     @app.function()
-    @modal.concurrent(max_inputs=100)  # a bot mostly waits, so that one process can answer many at once
+    @modal.concurrent(max_inputs=100)  # one process can answer many queries at once, because a bot mostly waits
     @modal.asgi_app()
     def serve() -> BotApp:
         return make_app()

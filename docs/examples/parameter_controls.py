@@ -1,4 +1,4 @@
-"""A bot with controls of every kind beside its input, and an answer that shows what they were set to.
+"""A bot with parameter controls of every kind, whose answer shows their values.
 
 Serve it with: poeproto serve docs/examples/parameter_controls.py:bot --access-key ...
 """
@@ -29,7 +29,7 @@ from poeproto import (
     ToggleSwitch,
 )
 
-# A mistake in them, a default outside its range for instance, raises here; Poe would drop the lot in silence.
+# Poe silently drops all controls if one is invalid. An invalid value, a default out of range for example, raises here.
 CARD = Section(
     name="Card",
     controls=[
@@ -63,7 +63,7 @@ SENDING = Section(
             name="Way",
             controls=[
                 ToggleSwitch(label="By air", parameter_name="by_air", default_value=False),
-                ConditionalControls(  # seen only while the switch is on
+                ConditionalControls(  # shown only while the switch is on
                     condition=Comparison(
                         comparator="eq", left=ParameterValue("by_air"), right=LiteralValue(literal=True)
                     ),
@@ -87,7 +87,7 @@ SENDING = Section(
 class PostcardBot(Bot):
     async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[str]:
         message = request.query[-1]
-        # A message that came in another way than through the controls may lack any of them, or have another type.
+        # A message that was not sent with the controls may lack a parameter, or have one of another type.
         chosen = message.parameters
         yield f"To {chosen.get('recipient') or 'whoever finds it'}:\n{message.content}\n"
         yield f"{chosen.get('closing', 'Love from the sea')}\n"

@@ -1,7 +1,7 @@
-"""A bot whose answers play: Poe has a player for audio, and one for videos. Say "film" for the latter.
+"""A bot that sends audio and video, for which Poe shows a player. Send "film" for the video.
 
 Serve it with: poeproto serve docs/examples/playing_media.py:bot --access-key ...
-A simulator has to be allowed to fetch them: poeproto simulate --fetch-from https://upload.wikimedia.org
+Allow a simulator to fetch the files: poeproto simulate --fetch-from https://upload.wikimedia.org
 --fetch-from https://interactive-examples.mdn.mozilla.net ...
 """
 
@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 from poeproto import Bot, Context, QueryRequest
 
-# Where these are, their addresses end in .mp3 and .mp4: what kind of file it is, Poe sees from the response.
+# Poe reads the type of a file from the response, not from the extension of the URL.
 SOUND = "https://upload.wikimedia.org/wikipedia/commons/transcoded/c/c8/Example.ogg/Example.ogg.mp3"
 FILM = "https://interactive-examples.mdn.mozilla.net/media/cc0-videos/flower.mp4"
 

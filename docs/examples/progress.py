@@ -1,4 +1,4 @@
-"""A bot that works for a while, and shows how far it has come: each line of progress takes the place of the one before.
+"""A bot that shows the progress of a long computation: each line replaces the one before.
 
 Serve it with: poeproto serve docs/examples/progress.py:bot --access-key ...
 """
@@ -22,10 +22,10 @@ class PrimesBot(Bot):
     async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[Event]:
         found = 0
         for portion in range(PORTIONS):
-            # The first sign of life is due within five seconds, whatever the work takes.
+            # Poe expects the first event within five seconds.
             yield ReplaceResponse(f"Counting … {100 * portion // PORTIONS} %")
             numbers = range(portion * NUMBERS_A_PORTION, (portion + 1) * NUMBERS_A_PORTION)
-            # In a thread: meanwhile the server answers others.
+            # In a thread, so that the event loop can serve other requests.
             found += await anyio.to_thread.run_sync(primes_in, numbers)
         yield ReplaceResponse(f"There are {found} primes below {PORTIONS * NUMBERS_A_PORTION}.")
 

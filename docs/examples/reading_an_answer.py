@@ -1,4 +1,4 @@
-"""A bot that reads the whole answer of another bot before it says anything: here it looks for a verdict in it.
+"""A bot that reads the whole answer of another bot before it answers: here, to find a verdict in it.
 
 Serve it with: poeproto serve docs/examples/reading_an_answer.py:bot --access-key ...
 """
@@ -10,14 +10,14 @@ QUESTION = "Is the following sentence polite? Begin your answer with yes or no.\
 
 
 class PolitenessBot(Bot):
-    # A bot that has one thing to say may return it.
+    # Instead of yielding events, a bot can return one string.
     async def get_response(self, request: QueryRequest, context: Context) -> str:
         sentence = request.query[-1].content
         try:
-            # A string asks about that alone; the request, or one made from it, would pass on the whole conversation.
+            # A string queries without the conversation. Pass the request to send the whole conversation.
             verdict = await context.final_text(MODEL, QUESTION + sentence)
         except BotError:
-            # Left alone, the error would end this bot's answer as well, in the model's words.
+            # If not caught, the error ends this bot's reply with the model's error text.
             return f"{MODEL} has no opinion today."
         return "How kind of you." if verdict.lower().startswith("yes") else "I beg your pardon?"
 

@@ -1,4 +1,4 @@
-"""A bot that asks a model about the files of its users, in the words that Poe finds in texts and for images.
+"""A bot that queries a model about attached files: Poe extracts the text of documents and describes images.
 
 Serve it with: poeproto serve docs/examples/reading_attachments.py:bot --access-key ...
 """
@@ -12,7 +12,7 @@ MODEL = "GPT-4o-Mini"
 
 class ReadingBot(Bot):
     async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[Event]:
-        # Nothing more to do: what Poe read of each file stands before the last message, in one of its own.
+        # The text of each file is already in the conversation, as a message of its own before the last message.
         async for event in context.query_bot(MODEL, request):
             yield event
 
@@ -20,7 +20,7 @@ class ReadingBot(Bot):
         return SettingsResponse(
             allow_attachments=True,
             expand_text_attachments=True,
-            enable_image_comprehension=True,  # and one image a message at most
+            enable_image_comprehension=True,  # Poe then accepts one image a message at most
             server_bot_dependencies={MODEL: 1},
         )
 

@@ -1,4 +1,4 @@
-"""A bot that reads out a recipe step by step: where it stands is stored with each reply, and the user never sees it.
+"""A bot that reads out a recipe step by step: each reply stores the current step, which the user does not see.
 
 Serve it with: poeproto serve docs/examples/remembering.py:bot --access-key ...
 """
@@ -16,10 +16,10 @@ STEPS = [
 
 
 def steps_read(request: QueryRequest) -> int:
-    """How far the last reply got."""
-    # Poe cuts what is long ago from a long conversation, so that each reply stores all there is to know.
+    """The number of steps read out so far."""
+    # Poe drops old messages of a long conversation, so each reply stores the whole state.
     for message in reversed(request.query):
-        # The metadata of other bots' replies is not shown to this one.
+        # Poe does not send the metadata of other bots' replies.
         if message.role == "bot" and message.metadata is not None:
             return json.loads(message.metadata)["steps_read"]
     return 0
@@ -30,7 +30,7 @@ class RecipeBot(Bot):
         done = steps_read(request)
         if done < len(STEPS):
             yield f"{done + 1}. {STEPS[done]}"
-            yield Data(json.dumps({"steps_read": done + 1}))  # of several in a reply the last one counts
+            yield Data(json.dumps({"steps_read": done + 1}))  # the last `data` event of a reply counts
         else:
             yield "That was all. Enjoy your meal!"
             yield Data(json.dumps({"steps_read": 0}))

@@ -1,7 +1,7 @@
-"""A bot that sends files with its answer: from memory, from the disk, from the web, and one within the text.
+"""A bot that sends files with its answer: from memory, from disk, from the web, and one inline in the text.
 
 Serve it with: poeproto serve docs/examples/sending_files.py:bot --access-key ...
-A simulator has to be allowed to fetch the file from the web: poeproto simulate --fetch-from https://www.apache.org ...
+Allow a simulator to fetch the file from the web: poeproto simulate --fetch-from https://www.apache.org ...
 """
 
 from base64 import b64decode
@@ -19,7 +19,7 @@ RED_DOT = b64decode(
 
 class FilingBot(Bot):
     async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[str]:
-        # Posting a file is all: it comes before whatever the bot yields next, and is not to be yielded itself.
+        # This sends the `file` event before the next yielded event. Do not yield the file itself.
         await context.post_attachment(request.query[-1].content.encode(), name="what-you-said.txt")
         yield "Here is what you said, "
 
@@ -29,7 +29,7 @@ class FilingBot(Bot):
         await context.post_attachment(url=LICENSE, name="license.txt")  # fetched by Poe, not by this server
         yield "and what you may do with it.\n\n"
 
-        # The others stand below the answer; this one has a place in it.
+        # Poe shows the other files below the answer, and an inline file where the text refers to it.
         dot = await context.post_attachment(RED_DOT, name="dot.png", inline=True)
         yield f"Signed: {inline_reference(dot, 'a red dot')}"
 

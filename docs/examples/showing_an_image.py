@@ -1,4 +1,4 @@
-"""A bot that shows an image which is on the web already. For one that is not, see sending_files.py.
+"""A bot that shows an image from the web. To show a file of your own, see sending_files.py.
 
 Serve it with: poeproto serve docs/examples/showing_an_image.py:bot --allow-without-key
 """
@@ -14,7 +14,7 @@ class PostcardBot(Bot):
     async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[str]:
         caption = request.query[-1].content
         yield "Greetings from the mountains!\n\n"
-        # Brackets and line ends in the caption would break the Markdown, so that it is escaped.
+        # It escapes brackets and line ends in the caption, which would break the Markdown.
         yield markdown_image(IMAGE, caption)
 
 

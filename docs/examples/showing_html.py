@@ -1,6 +1,6 @@
-"""A bot that answers in HTML: as a page beside its code, as part of the text, or as another site's page in a frame.
+"""A bot that answers in HTML: a code block with a preview, HTML in the text, or another site's page in a frame.
 
-Say "code", "frame" or anything else.
+Send "code", "frame" or anything else.
 Serve it with: poeproto serve docs/examples/showing_html.py:bot --allow-without-key
 """
 
@@ -13,10 +13,8 @@ MAP = "https://www.openstreetmap.org/export/embed.html?bbox=8.77,53.07,8.82,53.0
 
 
 def page(text: str) -> str:
-    """A page that says this. What a user wrote is text, and must not become tags or end the block."""
-    lines = [
-        line for line in text.splitlines() if line.strip()
-    ]  # Markdown takes a block of HTML to end at an empty line
+    """A page with this text. The text is escaped, so that it adds no tags and does not end the block."""
+    lines = [line for line in text.splitlines() if line.strip()]  # an empty line ends a block of HTML in Markdown
     return "\n".join(["<html>", "<h1>You said</h1>", *(f"<p>{escape(line)}</p>" for line in lines), "</html>"])
 
 
@@ -25,10 +23,10 @@ class PageBot(Bot):
         text = request.query[-1].content
         match text.strip().lower():
             case "code":
-                # Poe shows the code, and what it looks like, if the block begins with <html>.
+                # Poe shows the code with a preview if the block begins with <html>.
                 yield f"```html\n{page(text)}\n```\n"
             case "frame":
-                # Without a height, a frame is too low for most pages.
+                # The default height is too small for most pages.
                 yield f'<iframe height="400" src="{escape(MAP)}"></iframe>\n'
             case _:
                 yield f"{page(text)}\n"

@@ -1,4 +1,4 @@
-"""A bot whose answers come with buttons, each of which sends what is written on it.
+"""A bot that suggests replies: Poe shows each as a button that sends it.
 
 Serve it with: poeproto serve docs/examples/suggested_replies.py:bot --access-key ...
 """
@@ -17,7 +17,7 @@ WAYS = {
 
 class WalkingBot(Bot):
     async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[Event | str]:
-        # True would have Poe think of replies of its own. The event comes first or not at all.
+        # True makes Poe suggest replies of its own. A `meta` event is valid only as the first event.
         yield Meta(suggested_replies=False)
         wanted = request.query[-1].content.strip().lower()
         place = wanted if wanted in WAYS else "the shore"

@@ -1,7 +1,7 @@
-"""A script that has Poe fetch the settings of a bot anew, for a server that does not tell Poe when it starts.
+"""A script that makes Poe fetch the settings of a bot again, for a server that does not sync them when it starts.
 
 Run it with: POE_ACCESS_KEY=... python docs/examples/syncing_by_script.py BOT_NAME
-With the address of a simulator after the name, that takes the place of Poe.
+The address of a simulator after the name replaces Poe.
 """
 
 import os
@@ -14,9 +14,9 @@ from poeproto_h11 import Client
 
 
 async def sync(bot_name: str, access_key: str, endpoints: Endpoints) -> str:
-    """Have the settings fetched; gives the introduction that Poe shows from now on."""
+    """Make Poe fetch the settings; returns the new introduction message."""
     async with Client(access_key=access_key, endpoints=endpoints) as client:
-        # Poe asks the bot, which must be reachable. `sync_settings(bot_name, settings)` would hand them over instead.
+        # Poe queries the bot, which must be reachable. `sync_settings(bot_name, settings)` sends them instead.
         settings = await client.sync_settings(bot_name)
     return (settings and settings.introduction_message) or "none"
 
@@ -30,7 +30,7 @@ def main() -> None:
     try:
         introduction = anyio.run(sync, bot_name, access_key, Endpoints.at(address[0]) if address else Endpoints())
     except PoeprotoError as exc:
-        sys.exit(f"{bot_name} is not synced: {exc}")  # the message has no key in it
+        sys.exit(f"{bot_name} is not synced: {exc}")  # the message does not contain the key
     print(f"{bot_name} is synced. Its introduction: {introduction}")
 
 

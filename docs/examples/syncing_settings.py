@@ -1,8 +1,8 @@
-"""A bot whose settings reach Poe whenever its server starts. Without that, Poe keeps those it had first.
+"""A bot whose server sends its settings to Poe at every start. Without that, Poe keeps the first ones.
 
-It takes the bot's name on Poe and its key, which Poe shows where the bot is edited. `poeproto serve` takes them as
-options, an application of your own as arguments: `BotApp(bot, access_key=..., bot_name=...)`. Any ASGI server then
-syncs in its lifespan; a failure is logged, and the bot answers all the same. To do it by hand, see
+The server needs the bot's name on Poe and its key, which Poe shows where the bot is edited. Pass them as options of
+`poeproto serve`, or as arguments of an application: `BotApp(bot, access_key=..., bot_name=...)`. Any ASGI server then
+syncs the settings in the lifespan. If that fails, the server logs it, and the bot still answers. To sync by hand, see
 syncing_by_script.py.
 
 Serve it with: poeproto serve docs/examples/syncing_settings.py:bot --access-key ... --bot-name ...

@@ -1,4 +1,4 @@
-"""A bot that is called into a conversation of several people and bots, and sees for itself who said what.
+"""A bot in a conversation of several people and bots, which reads the sender of each message.
 
 Serve it with: poeproto serve docs/examples/taking_minutes.py:bot --allow-without-key
 """
@@ -9,7 +9,7 @@ from poeproto import Bot, Context, Message, QueryRequest, SettingsRequest, Setti
 
 
 def author(message: Message) -> str:
-    """The name of whoever wrote a message, as far as Poe tells it."""
+    """The name of a message's sender, or the role if Poe sends no name."""
     return (message.sender and message.sender.name) or message.role
 
 
@@ -21,7 +21,7 @@ class MinutesBot(Bot):
             yield f"- {author(message)}: {' '.join(message.content.split())}\n"
 
     async def get_settings(self, request: SettingsRequest, context: Context) -> SettingsResponse:
-        # Said aloud, because some versions of Poe take the absence for a yes; see talking_in_company.py.
+        # Set explicitly, because some versions of Poe default to true; see talking_in_company.py.
         return SettingsResponse(enable_multi_entity_prompting=False)
 
 

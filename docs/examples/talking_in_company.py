@@ -1,4 +1,4 @@
-"""A bot that is called into a conversation of several people and bots, and has a model take part in it.
+"""A bot in a conversation of several people and bots, which lets a model take part.
 
 Serve it with: poeproto serve docs/examples/talking_in_company.py:bot --access-key ...
 """
@@ -17,8 +17,8 @@ class GuestBot(Bot):
 
     async def get_settings(self, request: SettingsRequest, context: Context) -> SettingsResponse:
         return SettingsResponse(
-            # A model knows roles, not names, and takes what other bots said for its own words. With this, Poe puts
-            # what was said into one message that has the names in it.
+            # A model sees roles, not names, and mistakes the messages of other bots for its own. With this setting,
+            # Poe sends the conversation as one message that includes the names.
             enable_multi_entity_prompting=True,
             server_bot_dependencies={MODEL: 1},
         )

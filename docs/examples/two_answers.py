@@ -1,4 +1,4 @@
-"""A bot that asks two others, and shows two answers side by side: events go out as they come, each with its index.
+"""A bot that queries two others and shows both answers side by side: it sends each event at once, with its index.
 
 Serve it with: poeproto serve docs/examples/two_answers.py:bot --access-key ...
 """
@@ -25,25 +25,25 @@ from poeproto import (
 MODELS = ["GPT-4o-Mini", "Claude-Haiku-3.5"]
 
 
-async def pass_on(reply: BotReply, index: int, events: MemoryObjectSendStream[Event]) -> None:
-    """Send the events of a reply on, as those of the answer with that index."""
+async def forward(reply: BotReply, index: int, events: MemoryObjectSendStream[Event]) -> None:
+    """Forward the events of a reply, with the index of its answer."""
     async with events:
         try:
             async for event in reply:
-                if not isinstance(event, Meta):  # it would have to come before all events of both
+                if not isinstance(event, Meta):  # a `meta` event is valid only as the first event of the reply
                     await events.send(attrs.evolve(event, index=index))
-        except BotError:  # an `error` event would end both answers
+        except BotError:  # an `error` event ends both answers
             await events.send(Text("\n\n*(This bot has failed.)*", index))
 
 
 class SideBySideBot(Bot):
     async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[Event]:
-        # Without a buffer: the bots wait until this one's reader has taken what they said.
+        # The stream has no buffer: backpressure reaches both bots.
         sending, events = anyio.create_memory_object_stream[Event]()
         async with events, anyio.create_task_group() as tasks:
-            async with sending:  # there are no more events when the last clone is closed
+            async with sending:  # the stream ends when the last clone is closed
                 for index, model in enumerate(MODELS):
-                    tasks.start_soon(pass_on, context.query_bot(model, request), index, sending.clone())
+                    tasks.start_soon(forward, context.query_bot(model, request), index, sending.clone())
             async for event in events:
                 yield event
 

@@ -1,4 +1,4 @@
-"""A bot that asks two others, and makes one answer of theirs: both work at once, and are read one after the other.
+"""A bot that queries two others at once, and sends one answer after the other.
 
 Serve it with: poeproto serve docs/examples/two_bots.py:bot --access-key ...
 """
@@ -16,11 +16,11 @@ class ComparingBot(Bot):
     async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[Event | str]:
         first, second = context.query_bot(FIRST, request), context.query_bot(SECOND, request)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(second.text)  # gathered while the first is shown as it comes
+            tasks.start_soon(second.text)  # buffered while the first answer is sent
             yield f"**{FIRST}**\n\n"
             async for event in first:
                 yield event
-        # The group has waited for the second. Where either fails, it has ended the other, and so the answer.
+        # The task group has waited for the second. If one fails, the group cancels the other, and the reply ends.
         yield f"\n\n**{SECOND}**\n\n{second.fold.text}"
 
     async def get_settings(self, request: SettingsRequest, context: Context) -> SettingsResponse:
