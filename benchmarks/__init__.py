@@ -1,1 +1,1 @@
-"""What things cost, measured side by side: `python -m benchmarks`, or `make bench`."""
+"""Benchmarks, measured side by side: `python -m benchmarks`, or `make bench`."""

@@ -1,4 +1,4 @@
-"""Runs the benchmarks named on the command line, or all of them, and says at the end which goals are reached."""
+"""Command: runs the suites named on the command line, or all, and prints at the end which goals are reached."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ SUITES: dict[str, Callable[[Sizes], None]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"of {', '.join(SUITES)}; by default all")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="keep the figures there")
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"of {', '.join(SUITES)}; all by default")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
     parser.add_argument(
         "--smallest",
         action="store_true",
-        help="run everything once and small, to see that it runs: no figures to trust",
+        help="run everything once with small sizes, as a test; the figures mean nothing",
     )
     arguments = parser.parse_args()
     unknown = set(arguments.suites) - set(SUITES)
@@ -46,7 +46,7 @@ def main() -> None:
             SUITES[name](sizes)
             RECORD.close_suite(name, time.perf_counter() - start)
             if arguments.json:
-                RECORD.write(arguments.json)  # each time, so that a suite that fails costs only itself
+                RECORD.write(arguments.json)  # after each suite, so a failing suite loses only its own figures
     _print_summary()
 
 

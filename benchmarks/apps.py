@@ -1,7 +1,9 @@
-"""Our bot that is measured, and the same reply from what knows no bots; `benchmarks.peers` has the others.
+"""Applications under measurement: our bot, and the same reply without a protocol. `benchmarks.peers` has the others.
 
-Each answers what the last message asks for: "burst 1000" that many text events as fast as it can, "paced 100" that
-many with a pause of 20 ms before each but the first, "silent" one event and then nothing while the connection lasts.
+The last message of the query says what the reply is:
+    "burst 1000"  that many text events, as fast as possible
+    "paced 100"   that many text events, with a pause of 20 ms before each but the first
+    "silent"      one event, then nothing until the peer disconnects
 """
 
 from __future__ import annotations
@@ -15,10 +17,10 @@ from poeproto import Bot, Context, Limits, QueryRequest, Text, encode_event, enc
 from poeproto_asgi import BotApp
 
 PACE_SECONDS = 0.02
-# More than any case asks for: the default of 10,000 events is Poe's, and here 100,000 are measured.
+# More than any case needs. The default of 10,000 events is Poe's, and the longest reply here has 100,000.
 LIMITS = Limits(events=1_000_000, text_length=100_000_000)
 DONE = encode_sse("done", "{}")
-# As much as our own server writes at once.
+# The size of our own server's writes.
 BLOCK = 64 * 1024
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -26,31 +28,31 @@ Asgi = Callable[[MutableMapping[str, Any], Callable[[], Awaitable[Any]], Callabl
 
 
 def text_of(number: int) -> str:
-    """The text of an event."""
+    """The text of the event with that number."""
     return f"event {number} "
 
 
 @cache
 def encoded(count: int) -> list[bytes]:
-    """The first so many events on the wire: encoded once, for those that only send."""
+    """The first `count` events as bytes, encoded once, for applications that only send."""
     return [encode_event(Text(text_of(number))) for number in range(count)]
 
 
 @cache
 def blocks(count: int) -> list[bytes]:
-    """The same in blocks of 64 KiB."""
+    """The bytes of the first `count` events, in blocks of 64 KiB."""
     whole = b"".join(encoded(count))
     return [whole[start : start + BLOCK] for start in range(0, len(whole), BLOCK)]
 
 
 def wish_of(content: str) -> tuple[str, int]:
-    """What a message asks for: the manner, and how many events."""
+    """Parse a message into the kind of reply and the number of events."""
     manner, _, count = content.partition(" ")
     return manner, int(count or "1")
 
 
 class OurBot(Bot):
-    """Yields strings, as the README's bots do."""
+    """Yields strings, like the bots in the README."""
 
     def __init__(self, sleep: Sleep) -> None:
         self._sleep = sleep
@@ -71,7 +73,7 @@ class OurBot(Bot):
 
 
 class OurBotOfEvents(Bot):
-    """Makes an event of each text by itself; it knows bursts only."""
+    """Yields `Text` objects; answers only bursts."""
 
     async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[Text]:
         _, count = wish_of(request.query[-1].content)
@@ -84,12 +86,12 @@ def ours(bot: Bot) -> BotApp:
 
 
 def bare(sleep: Sleep) -> Asgi:
-    """No bot at all: the encoded events, one send each."""
+    """An ASGI application without a protocol: sends encoded events, one `send` for each."""
     return _bare(sleep, encoded)
 
 
 def bare_blocks(sleep: Sleep) -> Asgi:
-    """The same in blocks of 64 KiB: all that the server under it can do."""
+    """An ASGI application without a protocol: sends encoded events in blocks, which is the limit of the server."""
     return _bare(sleep, blocks)
 
 

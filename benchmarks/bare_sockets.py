@@ -1,6 +1,6 @@
-"""A server without HTTP beyond what it must: it answers each request with bytes that are ready, in one write.
+"""A server of precomputed bytes: it answers each request with one write, and parses as little HTTP as possible.
 
-It is what clients are measured against, and what shows how much load the load generator can make.
+Clients are measured with it, and it shows the rate that the load generator can receive.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A burst: replies of a thousand text events, as fast as the server can, on one connection and on many at once."""
+"""Suite: replies of a thousand text events, sent as fast as the server can, on one connection and on many."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.sizes import Sizes
 from poeproto_cli.load import Load, LoadConnection, Received
 
 THEIRS = "fastapi_poe on uvicorn"
-GENERATOR = "ready bytes on bare sockets"  # no server to speak of: what the load generator can take
+GENERATOR = "ready bytes on bare sockets"  # the rate that the load generator can receive
 SERVERS = {
     THEIRS: "fastapi_poe uvicorn",
     "fastapi_poe on uvicorn, httptools and uvloop": "fastapi_poe uvicorn-httptools",
@@ -46,7 +46,7 @@ AT_LEAST = {
 }
 ROUNDS_ALONE = 11
 ROUNDS_TOGETHER = 7
-REPLIES = 4  # in a row on one connection, for each sample
+REPLIES = 4  # one after the other on one connection, for each sample
 
 
 def main(sizes: Sizes) -> None:
@@ -87,11 +87,11 @@ def _throughput(figures: list[Figure], events: int, connections: int) -> None:
 
 
 def _alone(expected: Expected, count: int, seconds: Callable[[Received], float]) -> Callable[[], float]:
-    """The mean of something over so many replies, one after the other on one connection."""
+    """A case: the mean of `seconds` over `count` replies, one after the other on one connection."""
 
     def sample() -> float:
         connection = LoadConnection(expected.query, TIMEOUT)
-        connection.exchange()  # the server takes the connection while this one is on its way
+        connection.exchange()  # the server accepts the connection during this exchange
         replies = [connection.exchange() for _ in range(count)]
         connection.close()
         expected.confirm(*replies)
@@ -101,7 +101,7 @@ def _alone(expected: Expected, count: int, seconds: Callable[[Received], float])
 
 
 def _together(expected: Expected, connections: int, busy: dict[str, float]) -> Callable[[], float]:
-    """Seconds an event on many connections at once, each with one reply; and how busy we were meanwhile, at most."""
+    """A case: seconds an event on many connections at once. Keeps the load generator's highest CPU share in `busy`."""
 
     def sample() -> float:
         load = Load(expected.server.query("burst 1"), connections, TIMEOUT)

@@ -1,4 +1,4 @@
-"""No server is measured that does not send what it should, and no reply counts that is not the one it should be."""
+"""Checks that a server sends the expected events, once event by event, and then byte by byte for each reply."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ TIMEOUT = 60.0
 
 
 class Expected:
-    """One query to one server, and the reply it gets, which has been looked at event by event.
+    """One query to one server, and the body of its reply, checked event by event when this is made.
 
     Args:
         name: the case.
         server: the server.
-        wish: what is asked for; see `benchmarks.apps`.
-        count: how many events that is.
+        wish: the content of the last message; see `benchmarks.apps`.
+        count: the number of text events in the reply.
     """
 
     def __init__(self, name: str, server: Server, wish: str, count: int) -> None:
@@ -33,20 +33,20 @@ class Expected:
         connection.close()
         events = events_of(response)
         texts = [event.text for event in events if isinstance(event, Text)]
-        # fastapi_poe begins with an event that is empty.
+        # fastapi_poe sends an empty event first.
         if [text for text in texts if text] != [text_of(number) for number in range(count)] or events[-1] != Done():
             sys.exit(f"{name} does not send the events it should")
         self._body = unchunked(response)
 
     def confirm(self, *replies: Received) -> None:
-        """See that these replies are the same again, byte by byte but for how they were cut."""
+        """Check that these replies have the same body, byte by byte; their chunks may differ."""
         for reply in replies:
             if unchunked(reply.response) != self._body:
                 sys.exit(f"{self.name} did not send the same reply each time")
 
 
 def unchunked(response: bytes) -> bytes:
-    """The body of a response in chunks."""
+    """The body of a chunked response."""
     start = response.index(b"\r\n\r\n") + 4
     parts: list[bytes] = []
     while True:

@@ -1,4 +1,4 @@
-"""A client that reads a long reply, from a server that has it ready: what an event costs the one who reads it."""
+"""Suite: clients that read a long reply from a server of precomputed bytes; the time of an event in the client."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def main(sizes: Sizes) -> None:
 
 @contextmanager
 def _collecting_little() -> Generator[None]:
-    """Spare the garbage collector what is loaded: the packages of all clients, where a user has those of one."""
+    """Exclude loaded modules from garbage collection: here all clients are loaded, in a user's program only one."""
     gc.collect()
     gc.freeze()
     try:
@@ -71,7 +71,7 @@ def _measure(
 def _reading(
     name: str, reader: readers.Reader, backend: str, url: str, messages: list[Message], sizes: Sizes
 ) -> Callable[[], float]:
-    """Seconds an event, of one reply or as many as take long enough for a moment's disturbance to weigh little."""
+    """A case: seconds an event, over as many replies as take `sizes.client_seconds`."""
     expected = [text_of(number) for number in range(sizes.client)]
 
     async def read() -> float:

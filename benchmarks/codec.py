@@ -1,4 +1,4 @@
-"""The codec: JSON libraries beside each other, and what our own layers add to the one that was chosen."""
+"""Suite: JSON libraries, and what our codec adds to the one in use, without a network."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def _other_events() -> None:
 
 def _sizes(many: int, few: int) -> None:
     streams = {count: _cut(RECORD * count) for count in (few, many)}
-    # As much work in either case, so that a disturbance of the machine falls on both alike.
+    # Both cases do the same amount of work, so a disturbance of the machine affects both equally.
     figures = in_turn(
         {
             f"BotExchange.send, {few:,} events a reply": lambda: _mean(lambda: _sending(few), many // few),
@@ -213,7 +213,7 @@ def _mean(case: Callable[[], float], times: int) -> float:
 
 
 def _sending(count: int) -> float:
-    """The seconds that one event takes in a reply of so many."""
+    """Seconds to send an event, in a reply of `count` events."""
     exchange = _open_exchange()
     event = Text(TEXT)
     start = time.perf_counter()
@@ -223,7 +223,7 @@ def _sending(count: int) -> float:
 
 
 def _reading_bytewise(size: int) -> float:
-    """The seconds that an event of that size takes which arrives byte by byte."""
+    """Seconds to receive an event of `size` characters byte by byte."""
     record = encode_event(Text("x" * size))
     return _reading([record[place : place + 1] for place in range(len(record))])
 
@@ -233,7 +233,7 @@ def _cut(stream: bytes) -> list[bytes]:
 
 
 def _bare(cls: type[Any], **types: Any) -> type[Any]:
-    """A class with the same fields, as attrs alone makes it."""
+    """A plain attrs class with the same fields."""
     hints = {**typing.get_type_hints(cls), **types}
     fields = {
         field.name: attrs.field(type=hints[field.name], default=field.default, kw_only=True)

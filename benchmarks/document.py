@@ -1,7 +1,7 @@
-"""Fills docs/performance.md with the figures of a run, and draws its plots: python -m benchmarks.document FILE.json.
+"""Writes the figures of a run into docs/performance.md, and its plots: python -m benchmarks.document FILE.json.
 
-What is between `<!-- figures: NAME -->` and `<!-- end of figures -->` is replaced; NAME is a suite, or "machine",
-"goals" or "costs". No figure on that page is typed by hand.
+It replaces the text between `<!-- figures: NAME -->` and `<!-- end of figures -->`. NAME is a suite, or "machine",
+"goals" or "costs".
 """
 
 from __future__ import annotations
@@ -20,8 +20,15 @@ _NOTHING = "Not measured yet.\n"
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.document", description=__doc__)
-    parser.add_argument("json", type=Path, metavar="FILE.json", help="what python -m benchmarks --json FILE.json wrote")
-    parser.add_argument("--page", type=Path, default=PAGE, help=f"the page to fill; its plots go beside it ({PAGE})")
+    parser.add_argument(
+        "json", type=Path, metavar="FILE.json", help="the file that python -m benchmarks --json FILE.json wrote"
+    )
+    parser.add_argument(
+        "--page",
+        type=Path,
+        default=PAGE,
+        help=f"the page to write; its plots go into the folder beside it ({PAGE} by default)",
+    )
     arguments = parser.parse_args()
     record = read_record(arguments.json)
     page: Path = arguments.page
@@ -33,7 +40,7 @@ def main() -> None:
 
 
 def filled(text: str, record: Record, plots: str) -> str:
-    """The page with its figures; `plots` is where its plots are, as the page links to them."""
+    """The page with the figures of `record`; `plots` is the folder of the plots, relative to the page."""
     return _BLOCK.sub(lambda found: f"{found[1]}{_figures(found[2], record, plots)}{found[3]}", text)
 
 
@@ -66,7 +73,7 @@ def _suite(suite: str, record: Record, plots: str) -> str:
 
 def _table(table: Table) -> str:
     first = table.cases[0].median
-    # A rate is compared as a rate: more is better, and 25 says more than 0.04.
+    # Rates are compared as rates: 25 is easier to read than 0.04.
     heads = (table.title, table.unit, "±", *([table.rate] if table.rate else []), "x the first")
     rows = [
         (

@@ -1,4 +1,4 @@
-"""Replies of a thousand events and of a hundred thousand: an event should cost the same in both."""
+"""Suite: replies of 1,000 to 100,000 events; an event should cost the same in each."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def main(sizes: Sizes) -> None:
     with ExitStack() as stack:
         for name, server in SERVERS.items():
             running = stack.enter_context(serving(server))
-            # One sample of each length takes the same number of events, so that chance weighs the same in all.
+            # A sample of each length has the same number of events, so noise affects all lengths equally.
             cases = {
                 f"{name}, {events:,} events": _streaming(
                     Expected(name, running, f"burst {events}", events), max(1, sizes.replies[-1] // events // 2)
@@ -42,7 +42,7 @@ def _goal(figures: list[Figure]) -> None:
 
 
 def _streaming(expected: Expected, replies: int) -> Callable[[], float]:
-    """Seconds an event."""
+    """A case: seconds an event."""
 
     def sample() -> float:
         connection = LoadConnection(expected.query, TIMEOUT)

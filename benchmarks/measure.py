@@ -1,7 +1,7 @@
-"""Timing several ways to do the same work so that they can be compared: in turn, many times, medians.
+"""Comparative timing: runs cases in turn, several rounds, and takes medians.
 
-Absolute figures belong to one machine at one moment; what travels is the ratio between two of them. Whatever is
-reported or set as a goal here also goes into `RECORD`, which becomes the summary and the JSON at the end of a run.
+Figures belong to one machine at one time; the ratio of two figures applies to other machines too. Tables and goals that
+are reported here also go into `RECORD`, from which the summary and the JSON are written at the end of a run.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ import attrs
 from benchmarks.record import Case, Cost, Goal, Note, Record, Table
 
 RECORD = Record()
-# How often cases are run, and work within them repeated, whatever they ask for; None leaves it to them.
+# The upper bound of rounds and of repetitions within a case; None for no bound.
 _at_most: int | None = None
 
 
 @attrs.frozen
 class Figure:
-    """What one case took.
+    """The result of one case.
 
     Attributes:
         name: the case.
-        seconds: for one piece of work, the median of all rounds; bytes where memory is what is measured.
-        spread: the distance between the first and the third quartile, as a part of the median.
+        seconds: the median of all rounds, for one operation; bytes if the case measures memory.
+        spread: the interquartile range, divided by the median.
     """
 
     name: str
@@ -36,9 +36,13 @@ class Figure:
 
 
 def in_turn(cases: dict[str, Callable[[], float]], rounds: int, *, warm_up: bool = True) -> list[Figure]:
-    """Run the cases A B C A B C …; each returns the seconds that one piece of its work took.
+    """Run the cases in turn, A B C A B C …; each returns the seconds of one operation.
 
-    A first round does not count, except without `warm_up`: for cases that take long and make their own beginning.
+    Args:
+        cases: the cases by name.
+        rounds: how often each case runs.
+        warm_up: whether a first round runs that does not count. Set it to false for cases that take long and warm up
+            themselves.
     """
     samples: dict[str, list[float]] = {name: [] for name in cases}
     if warm_up and _at_most is None:
@@ -51,7 +55,7 @@ def in_turn(cases: dict[str, Callable[[], float]], rounds: int, *, warm_up: bool
 
 
 def repeated(work: Callable[[], object], times: int) -> Callable[[], float]:
-    """A case for `in_turn` that does something small so many times."""
+    """A case for `in_turn` that repeats a short operation; returns the seconds of one."""
     timer = timeit.Timer(work)
     times = _no_more_than(times)
     return lambda: timer.timeit(times) / times
@@ -59,7 +63,7 @@ def repeated(work: Callable[[], object], times: int) -> Callable[[], float]:
 
 @contextmanager
 def once() -> Generator[None]:
-    """Run each case once, and work within it once: to see that it runs, not to learn a figure."""
+    """Run each case once, and each operation in it once. For tests; the figures mean nothing."""
     global _at_most
     _at_most = 1
     try:
@@ -72,11 +76,11 @@ def report(title: str, figures: list[Figure], unit: str, scale: float, *, rate: 
     """Print the figures, and each one's ratio to the first.
 
     Args:
-        title: what the cases have in common.
-        figures: of the cases; the first is what the others are compared to.
-        unit: of a figure times the scale.
-        scale: from seconds to the unit.
-        rate: what there are so many of in a second, where one of them is the piece of work; shown beside the time.
+        title: the title of the table.
+        figures: the figures of the cases; the others are compared to the first.
+        unit: the unit of a figure multiplied by the scale.
+        scale: the number of units in a second.
+        rate: the unit of the rate to show beside the time, for example "events a second"; None for no rate.
     """
     RECORD.tables.append(
         Table(title, unit, scale, rate, [Case(figure.name, figure.seconds, figure.spread) for figure in figures])
@@ -93,13 +97,13 @@ def report(title: str, figures: list[Figure], unit: str, scale: float, *, rate: 
 
 
 def report_servers(title: str, figures: list[Figure], what: str, generator: str) -> None:
-    """Report servers by how many of something they answer a second, and how many the load generator could ask for.
+    """Report the rate of servers, and the highest rate that the load generator can receive.
 
     Args:
-        title: what the cases have in common.
-        figures: of the servers, and of the generator against what has its bytes ready.
-        what: that something, in the plural.
-        generator: the name of the latter case.
+        title: the title of the table.
+        figures: the figures of the servers, and of the server of precomputed bytes.
+        what: the things that are counted, in the plural, for example "events".
+        generator: the name of the case with precomputed bytes.
     """
     servers = [figure for figure in figures if figure.name != generator]
     report(title, servers, "µs", 1e6, rate=f"{what} a second")
@@ -118,14 +122,17 @@ def named(figures: list[Figure], name: str) -> Figure:
 def goal(
     work: str, ours: Figure, reference: Figure, *, at_least: float | None = None, at_most: float | None = None
 ) -> None:
-    """Record what a case should reach beside another; the summary at the end says whether it did.
+    """Record a goal: how a case should compare to another. The summary at the end of a run says whether it does.
 
     Args:
-        work: what is done.
-        ours: the case in question.
-        reference: what it is held against.
+        work: the operation.
+        ours: the figure of our case.
+        reference: the figure that it is compared to.
         at_least: how many times as fast as the reference it should be; or
-        at_most: which multiple of what the reference takes it may take.
+        at_most: how many times as long as the reference it may take.
+
+    Raises:
+        ValueError: unless exactly one of `at_least` and `at_most` is given.
     """
     if (at_least is None) == (at_most is None):
         raise ValueError("a goal is either at_least or at_most")
@@ -138,12 +145,12 @@ def goal(
 
 
 def cost(what: str, figure: Figure, unit: str, scale: float) -> None:
-    """Record a line of the cost model in docs/performance.md: what one piece of work costs, on this machine."""
+    """Record a line of the cost model in docs/performance.md: the cost of one operation on this machine."""
     RECORD.costs.append(Cost(what, figure.seconds * scale, unit))
 
 
 def note(text: str) -> None:
-    """Print and keep a sentence about the table before it."""
+    """Print and record a sentence about the last table."""
     RECORD.notes.append(Note(text))
     print(f"  {text}")
 

@@ -1,4 +1,4 @@
-"""Many streams at once with a pause after every event, as a model's words come: what a lone event costs."""
+"""Suite: many streams with a pause after every event, like a model's output; the server's CPU time of a lone event."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SERVERS = {
     "poeproto_h11, asyncio": "poeproto h11-asyncio",
 }
 ROUNDS = 3
-ATTEMPTS = 5  # for a machine that is too busy to see all streams at once
+ATTEMPTS = 5  # a busy machine may not get all streams open at the same time
 
 
 def main(sizes: Sizes) -> None:
@@ -37,7 +37,7 @@ def main(sizes: Sizes) -> None:
         cases: dict[str, Callable[[], float]] = {}
         for name, server in SERVERS.items():
             running = stack.enter_context(serving(server))
-            # What is sent is that of a burst, which takes less time to look at.
+            # The body is that of a burst, which is checked in less time.
             expected = Expected(name, running, f"burst {sizes.paced}", sizes.paced)
             cases[name] = _streaming(expected, running.query(f"paced {sizes.paced}"), sizes.paced_streams)
         figures = in_turn(cases, ROUNDS, warm_up=False)
@@ -50,7 +50,7 @@ def main(sizes: Sizes) -> None:
 
 
 def _streaming(expected: Expected, query: Query, streams: int) -> Callable[[], float]:
-    """Seconds of the server's processor an event, while all streams are under way."""
+    """A case: the server's CPU seconds an event, while all streams are open."""
 
     def sample() -> float:
         for _ in range(ATTEMPTS):
@@ -61,7 +61,9 @@ def _streaming(expected: Expected, query: Query, streams: int) -> Callable[[], f
                 load.close()
             if seconds is not None:
                 return seconds
-        sys.exit(f"{expected.name}: each time a stream is over before the last one has begun")
+        sys.exit(
+            f"{expected.name}: in each attempt, a stream ended before the last one had started; use a less busy machine"
+        )
 
     return sample
 
@@ -74,7 +76,7 @@ def _while_all_stream(expected: Expected, load: Load) -> float | None:
 
     for connection in load.connections:
         load.begin(connection)
-    # Requests and ends are no part of it: the clock is read when the last stream has begun, and when one ends.
+    # This excludes requests and ends: the time runs from the start of the last stream to the first end of a stream.
     load.run(lambda: bool(replies) or all(connection.first for connection in load.connections), ended)
     if replies:
         return None

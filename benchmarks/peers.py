@@ -1,4 +1,4 @@
-"""The same replies from what others build bots and event streams with; `benchmarks.apps` says what they are asked."""
+"""Applications under measurement: the replies of `benchmarks.apps`, from other libraries."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class TheirBot(fp.PoeBot):
 
 
 def theirs(sleep: Sleep) -> Asgi:
-    logging.disable(logging.WARNING)  # it warns that settings are not synced, which is as well
+    logging.disable(logging.WARNING)  # it warns that settings are not synced, which is intended here
     app: Any = fp.make_app(TheirBot(), allow_without_key=True)
     logging.disable(logging.NOTSET)
     return app

@@ -1,5 +1,6 @@
-"""Bar charts as SVG, written by hand: a page of rectangles and text needs no plotting library of a hundred megabytes,
-and a change of one figure is a change of one line.
+"""Bar charts as SVG, without a plotting library.
+
+A library would add a hundred megabytes to the environment. Here, a change of one figure changes one line of the file.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from xml.sax.saxutils import escape
 from benchmarks.record import Case, Record, Table
 
 _WIDTH = 1050
-_LABELS = 420  # where the bars begin
-_BARS = 400  # the length of the longest
+_LABELS = 420  # the x of the bars
+_BARS = 400  # the length of the longest bar
 _ROW = 22
 _HEAD = 64
 _MARGIN = 16
@@ -20,7 +21,7 @@ _LIMITS = ("bare", "raw", "template", "msgspec", "orjson", "json", "split")
 
 
 def chart(suite: str, record: Record) -> str:
-    """One suite's tables as an SVG page, one below the other."""
+    """The tables of one suite as an SVG page, one below the other."""
     tables = [table for table in record.tables if table.suite == suite]
     parts: list[str] = []
     top = _MARGIN
@@ -68,7 +69,7 @@ def _panel(table: Table, top: int) -> list[str]:
 
 
 def _row(table: Table, case: Case) -> tuple[float, float, float]:
-    """What is drawn of a case: the median, and about the quartiles around it."""
+    """The median of a case, and approximately its quartiles, in the unit of the bars."""
     edges = (case.median, case.median * (1 - case.spread / 2), case.median * (1 + case.spread / 2))
     if table.rate:
         median, high, low = (1 / max(edge, case.median / 10) for edge in edges)
@@ -103,7 +104,7 @@ def _kind(name: str) -> str:
 
 
 def amount(value: float) -> str:
-    """A number with three digits that mean something."""
+    """A number with three significant digits."""
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"

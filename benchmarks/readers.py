@@ -1,7 +1,7 @@
-"""The clients that are measured: each reads replies as its users would, and the last two show what is left to gain.
+"""Clients under measurement: each reads replies as its users would. The last two show the limit.
 
-A reader is an async context manager that is given the URL and the conversation, and gives a function that asks for one
-reply and returns what it read. Its connection stays open from one reply to the next.
+A reader is an async context manager over the URL and the conversation. It yields a function that requests one reply and
+returns the texts, or the parts of the body. Its connection stays open between replies.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ async def ours(url: str, messages: list[Message]) -> AsyncGenerator[Read]:
 
 @asynccontextmanager
 async def ours_blocking(url: str, messages: list[Message]) -> AsyncGenerator[Read]:
-    """The client that blocks, which may be used where a loop is running, too."""
+    """The blocking client, which also works inside a running event loop."""
     request = QueryRequest(messages)
     with BlockingClient(access_key=ACCESS_KEY) as client:
 
@@ -103,7 +103,7 @@ async def with_httpx_sse(url: str, messages: list[Message]) -> AsyncGenerator[Re
 
 @asynccontextmanager
 async def with_aiohttp(url: str, messages: list[Message]) -> AsyncGenerator[Read]:
-    """Line by line, by hand, as most do who use it."""
+    """aiohttp with a parser by hand, line by line, as is common."""
     body = encode_request(QueryRequest(messages))
     async with aiohttp.ClientSession(headers=_HEADERS) as session:
 
@@ -125,7 +125,7 @@ async def with_aiohttp(url: str, messages: list[Message]) -> AsyncGenerator[Read
 
 @asynccontextmanager
 async def raw(url: str, messages: list[Message]) -> AsyncGenerator[Read]:
-    """The bytes of the body, and nothing done with them."""
+    """The limit of an h11 client: the bytes of the body, not parsed."""
     origin, target = split_url(url)
     body = encode_request(QueryRequest(messages))
     async with await anyio.connect_tcp(origin.host, origin.port) as stream:
@@ -147,12 +147,12 @@ async def raw(url: str, messages: list[Message]) -> AsyncGenerator[Read]:
 
 @asynccontextmanager
 async def raw_typed(url: str, messages: list[Message]) -> AsyncGenerator[Read]:
-    """The same, split on blank lines and decoded straight into a class: the limit of the parser in use."""
+    """The limit of the JSON parser in use: the body split on blank lines, and decoded into a plain class."""
     decode = msgspec.json.Decoder(BareText).decode
     async with raw(url, messages) as read_bytes:
 
         async def read() -> list[Any]:
-            # Joined first, which a client that hands on events as they come cannot do.
+            # It joins the whole body first, which a client that delivers events as they arrive cannot do.
             records = b"".join(await read_bytes()).split(b"\n\n")
             return [decode(record[18:]).text for record in records if record.startswith(b"event: text\ndata: ")]
 
@@ -160,7 +160,7 @@ async def raw_typed(url: str, messages: list[Message]) -> AsyncGenerator[Read]:
 
 
 def texts_in(read: list[Any]) -> list[str]:
-    """The texts in what a reader returned."""
+    """The texts in a reader's result."""
     if read and isinstance(read[0], bytes):
         records = SSEDecoder().receive_data(b"".join(read))
         return [json.loads(record.data)["text"] for record in records if record.event == "text"]

@@ -1,4 +1,4 @@
-"""What a run of the benchmarks found, as data: printed as a summary, kept as JSON, drawn and tabled from there."""
+"""The results of a run, as data that is written as JSON. The summary, the tables and the plots are made from it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 import cattrs
 
-# What the figures depend on, beside ourselves.
+# The packages whose versions are recorded with the figures.
 PACKAGES = (
     "poeproto", "msgspec", "cattrs", "attrs", "anyio", "trio", "h11", "Hypercorn", "uvloop",
     "fastapi_poe", "uvicorn", "starlette", "sse-starlette", "httpx", "httpx-sse", "aiohttp", "orjson",
@@ -22,7 +22,7 @@ PACKAGES = (
 
 @attrs.frozen
 class Case:
-    """One case of a table: its name, the median in seconds (or bytes), and the quartiles' distance as a part of it."""
+    """One case of a table: its name, the median in seconds (or bytes), and the interquartile range divided by it."""
 
     name: str
     median: float
@@ -31,7 +31,7 @@ class Case:
 
 @attrs.frozen
 class Table:
-    """Cases that do the same work; `scale` turns a median into the unit, and `rate` says what there are many of."""
+    """Cases that do the same work. `scale` converts a median to the unit; `rate` is the unit of the rate, if any."""
 
     title: str
     unit: str
@@ -43,7 +43,7 @@ class Table:
 
 @attrs.frozen
 class Goal:
-    """What a case should reach beside another: `ratio` is to be "at least" or "at most" the `wanted` one."""
+    """How a case should compare to another: `ratio` should be "at least" or "at most" `wanted`."""
 
     work: str
     case: str
@@ -76,7 +76,7 @@ class Note:
 
 @attrs.define
 class Record:
-    """All of one run."""
+    """The results of one run."""
 
     made: str = ""
     machine: str = ""
@@ -88,32 +88,32 @@ class Record:
     seconds: dict[str, float] = attrs.Factory(dict[str, float])
 
     def stamp(self) -> None:
-        """Say when and where this was measured, and with what."""
+        """Record the date, the machine and the versions of packages."""
         system = f"{platform.system()}, Python {platform.python_version()}"
         self.made = datetime.datetime.now(datetime.UTC).date().isoformat()
         self.machine = f"{_processor()}, {os.cpu_count()} cores, {system}"
         self.packages = {name: metadata.version(name) for name in PACKAGES}
 
     def close_suite(self, suite: str, seconds: float) -> None:
-        """Say which suite has made what was added since this was last called, and what that took."""
+        """Assign the tables and notes added since the last call to a suite, with the seconds that the suite took."""
         self.tables = [table if table.suite else attrs.evolve(table, suite=suite) for table in self.tables]
         self.notes = [note if note.suite else attrs.evolve(note, suite=suite) for note in self.notes]
         self.seconds[suite] = seconds
 
     def write(self, file: Path) -> None:
-        """Write it as JSON, in a folder that is made if it is not there."""
+        """Write the record as JSON, and create the folder if needed."""
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(cattrs.unstructure(self), indent=1, ensure_ascii=False) + "\n")
 
 
 def read_record(file: Path) -> Record:
-    """What `Record.write` wrote."""
+    """Read a record that `Record.write` wrote."""
     loaded: Any = json.loads(file.read_text())
     return cattrs.structure(loaded, Record)
 
 
 def goal_rows(goals: list[Goal]) -> list[tuple[str, str, str, str, str]]:
-    """The summary: work and case, reference, ratio reached, ratio wanted, whether it is reached."""
+    """The rows of the summary: work and case, reference, ratio reached, ratio wanted, whether it is reached."""
     return [
         (
             f"{goal.work}: {goal.case}",

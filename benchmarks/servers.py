@@ -1,7 +1,7 @@
-"""The servers that are measured, each in a process of its own: python -m benchmarks.servers APP HOST.
+"""Command: runs one server under measurement, `python -m benchmarks.servers APP HOST`.
 
-APP is what answers, HOST what runs it; `_app` and `_serve` have their names. The port is the system's choice, and is
-printed. The process ends when its standard input does, so that none is left behind whatever becomes of its parent.
+APP is the application, HOST the server that runs it; `_app` and `_serve` have their names. The kernel chooses the port,
+and the command prints it. The process exits when its standard input closes, so it never outlives its parent.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ import anyio
 from benchmarks import apps
 from benchmarks.processes import end_with_standard_input
 
-# Enough for all connections of a case to wait at once. asyncio's servers set it anew, each to a default of its own.
+# Long enough for all connections of a case. asyncio's servers set the backlog again, each to a default of its own.
 BACKLOG = 2048
 
 
 def main(app: str, host: str) -> None:
     end_with_standard_input()
-    # asyncio turns off Nagle's algorithm only where a socket says by itself that it is TCP's.
+    # asyncio turns off Nagle's algorithm only for a socket whose protocol is set to TCP.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     listener.listen(BACKLOG)
@@ -39,7 +39,7 @@ def main(app: str, host: str) -> None:
     _serve(_app(app, sleep), host, listener)
 
 
-# What is not served is not imported: it would take time, and have a say in what memory a stream takes.
+# Imports are local: an unused package would take time, and change the memory of a stream.
 
 
 def _app(name: str, sleep: apps.Sleep) -> Any:
@@ -74,7 +74,7 @@ def _serve(app: Any, host: str, listener: socket.socket) -> None:
         case "uvicorn" | "uvicorn-httptools":
             import uvicorn
 
-            # What `pip install fastapi_poe` runs on, and what `pip install uvicorn[standard]` does.
+            # `pip install fastapi_poe` brings h11 and asyncio; `uvicorn[standard]` brings httptools and uvloop.
             quick = host == "uvicorn-httptools"
             config = uvicorn.Config(
                 app,
@@ -88,7 +88,7 @@ def _serve(app: Any, host: str, listener: socket.socket) -> None:
         case "h11-asyncio" | "h11-trio":
             from poeproto_h11 import serve as serve_h11
 
-            _until_told(lambda: serve_h11(app, bind=listener), host.removeprefix("h11-"))
+            _until_sigterm(lambda: serve_h11(app, bind=listener), host.removeprefix("h11-"))
         case "aiohttp":
             from aiohttp import web
 
@@ -102,7 +102,7 @@ def _serve(app: Any, host: str, listener: socket.socket) -> None:
 
 
 def _hypercorn(app: Any, worker_class: str, listener: socket.socket) -> None:
-    """Hypercorn, for our application as `poeproto serve` runs it."""
+    """Run an application on Hypercorn; a `BotApp` as `poeproto serve` does."""
     from hypercorn.config import Config
 
     from poeproto_asgi import BotApp, serve
@@ -117,15 +117,15 @@ def _hypercorn(app: Any, worker_class: str, listener: socket.socket) -> None:
     config.backlog = BACKLOG
     backend = "trio" if worker_class == "trio" else "asyncio"
     if isinstance(app, BotApp):
-        _until_told(lambda: serve(app, bind=listener, config=config), backend, **options)
+        _until_sigterm(lambda: serve(app, bind=listener, config=config), backend, **options)
         return
     config.bind = [f"fd://{listener.fileno()}"]
     hypercorn = importlib.import_module(f"hypercorn.{backend}")
-    _until_told(lambda: hypercorn.serve(app, config, shutdown_trigger=anyio.sleep_forever), backend, **options)
+    _until_sigterm(lambda: hypercorn.serve(app, config, shutdown_trigger=anyio.sleep_forever), backend, **options)
 
 
-def _until_told(serve: Callable[[], Coroutine[Any, Any, None]], backend: str, **options: Any) -> None:
-    """Serve until the process is sent SIGTERM; then let it end as it does."""
+def _until_sigterm(serve: Callable[[], Coroutine[Any, Any, None]], backend: str, **options: Any) -> None:
+    """Serve until the process receives SIGTERM, then cancel the server and wait for it."""
 
     async def main() -> None:
         async with anyio.create_task_group() as tasks:

@@ -1,4 +1,4 @@
-"""Many streams that are open and say nothing: the memory of each."""
+"""Suite: many open streams without events; the memory of each."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def main(sizes: Sizes) -> None:
 
 
 def _open(name: str, server: str, streams: int) -> Callable[[], float]:
-    """Bytes a stream. The server is a new one for each sample: what has been freed is not given back."""
+    """A case: bytes a stream. Each sample starts a new server, because freed memory is not returned to the system."""
 
     def sample() -> float:
         with serving(server) as running:
-            # What is loaded or made once, on the first request, is no part of a stream.
+            # The first request loads modules and fills caches, which are not part of a stream.
             Expected(name, running, "burst 10", 10)
             before = running.memory()
             load = Load(running.query("silent"), streams, TIMEOUT)

@@ -1,4 +1,4 @@
-"""How much of everything is measured."""
+"""The sizes of the cases."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import attrs
 
 @attrs.frozen(kw_only=True)
 class Sizes:
-    """The sizes of all cases; the defaults are those that figures are quoted for.
+    """The sizes of all cases. docs/performance.md quotes figures for the defaults.
 
     Attributes:
-        burst: events of a reply that comes as fast as it can.
+        burst: events of a reply that is sent as fast as possible.
         connections: connections of the concurrent bursts.
-        paced_streams: streams at once that have a pause after each event.
-        paced: events of each of them.
-        silent: streams that are open at once and say nothing.
-        visits: connections that are made for one short reply each.
-        replies: events of replies whose cost is compared; the first is what the others are compared to.
+        paced_streams: concurrent streams with a pause after each event.
+        paced: events of each paced stream.
+        silent: concurrent streams without events.
+        visits: connections that are opened for one short reply each.
+        replies: events of the replies whose cost is compared; the others are compared to the first.
         client: events of a reply that a client reads.
-        client_seconds: seconds that a client reads such replies for, if one does not take as long.
+        client_seconds: the least time that a client reads such replies for, in seconds.
         messages: messages of the longer conversation that a client sends.
-        codec: events of a stream that the codec reads.
-        lengths: events of a long reply, and of a short one, that are compared without a server.
-        bytewise: bytes of a long event, and of a short one, that arrive one by one.
+        codec: events of a stream that the codec decodes.
+        lengths: events of a long reply and of a short one, which are compared without a server.
+        bytewise: bytes of a long event and of a short one, which are received one at a time.
     """
 
     burst: int = 1000
@@ -40,7 +40,7 @@ class Sizes:
     bytewise: tuple[int, int] = (8 << 20, 1 << 20)
 
 
-# To see that every case runs; the figures mean nothing.
+# For tests: every case runs, and the figures mean nothing.
 SMALLEST = Sizes(
     burst=3, connections=2, paced_streams=2, paced=25, silent=20, visits=2, replies=(2, 3), client=3,
     client_seconds=0.0, messages=2, codec=3, lengths=(4, 2), bytewise=(8, 1),

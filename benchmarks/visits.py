@@ -1,4 +1,4 @@
-"""Many connections, each made for one short reply and closed after it."""
+"""Suite: many connections, each opened for one short reply and closed after it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def main(sizes: Sizes) -> None:
 
 
 def _visiting(expected: Expected, connections: int) -> Callable[[], float]:
-    """Seconds a connection, from before the first is made until the last reply is there."""
+    """A case: seconds a connection, from before the first is opened until the last reply is complete."""
 
     def sample() -> float:
         start = time.perf_counter()

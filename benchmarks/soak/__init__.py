@@ -1,1 +1,1 @@
-"""What becomes of servers and clients under faults and floods, in figures: `make soak`."""
+"""Soak runs: servers and clients under faults and load, with bounds for each finding: `make soak`."""

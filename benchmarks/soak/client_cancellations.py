@@ -1,4 +1,4 @@
-"""A thousand calls of each client, each cancelled or interrupted somewhere: what is left, and what the server saw."""
+"""Scenario: a thousand calls of each client, each cancelled or interrupted at a random point, and what leaks."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from poeproto_h11 import BlockingClient, Client
 _KEY = "k" * 32
 _PIECES = 4
 _PAUSE = 0.0005
-# How many calls are made at most for each that is to be cancelled: some are over before, but not most.
-_TRIES = 20
-# For what the server's threads notice soon; they tell nobody when they do.
+# The highest number of calls for each cancelled one: some calls end before they are cancelled.
+_CALLS_EACH = 20
+# How long to poll for what the server's threads do; they notify nobody.
 _SECONDS = 5.0
 
 
 class _Server:
-    """Answers each query with its own text, and everything else with what it asks for, slowly.
+    """Answers each query with the query's own text, and each other call with a success, slowly.
 
     Attributes:
-        half_read: how many connections were used again before their last response had been sent whole.
+        half_read: how many connections were reused before their last response was complete.
         open: how many connections are open.
     """
 
@@ -109,21 +109,21 @@ def _report(findings: Findings, scenario: str, run: _Run, server: _Server, befor
     _until(lambda: not server.open and _descriptors() <= before)
     findings.exactly(scenario, "cancelled", run.cancelled, "calls", run.wanted)
     findings.exactly(scenario, "wrong or missing answers to the call after each", run.wrong, "answers", 0)
-    findings.exactly(scenario, "connections used again while half read", server.half_read, "connections", 0)
+    findings.exactly(scenario, "connections reused while half read", server.half_read, "connections", 0)
     findings.add(Finding(scenario, "connections kept", run.kept, "connections", at_most=run.at_once))
-    findings.exactly(scenario, "connections left to the server", server.open, "connections", 0)
+    findings.exactly(scenario, "connections still open on the server", server.open, "connections", 0)
     findings.exactly(scenario, "descriptors more than before", max(0, _descriptors() - before), "descriptors", 0)
 
 
 class _Run:
-    """What one client was put through.
+    """One run over one client.
 
     Attributes:
-        at_once: how many calls are made at a time.
-        wanted: how many calls are to be cancelled.
-        cancelled: how many were.
-        wrong: how often the call after one came to something else than its answer.
-        kept: how many connections were open before the client was closed; no more than it ever needed at once.
+        at_once: how many calls run concurrently.
+        wanted: how many calls to cancel.
+        cancelled: how many calls were cancelled.
+        wrong: how often the call after a cancelled one did not get its own answer.
+        kept: how many connections were open before the client was closed; at most `at_once`.
     """
 
     at_once = 1
@@ -137,12 +137,12 @@ class _Run:
         self._server = server
         self._random = random.Random(6)
         self._number = 0
-        self._tries = 0
+        self._calls = 0
         self._armed = False
 
     def _goes_on(self) -> bool:
-        self._tries += 1
-        return self.cancelled < self.wanted and self._tries <= _TRIES * self.wanted
+        self._calls += 1
+        return self.cancelled < self.wanted and self._calls <= _CALLS_EACH * self.wanted
 
     def _count_kept(self) -> None:
         _until(lambda: self._server.open <= self.at_once)
@@ -157,7 +157,7 @@ class _Cancelled(_Run):
     at_once = 8
 
     async def run(self) -> None:
-        """Cancel calls until as many were cancelled as are wanted or may be tried, several at a time on one client."""
+        """Make and cancel calls, several at a time, until enough were cancelled or the calls are used up."""
         endpoints = Endpoints.at(self.url)
         async with Client(access_key=_KEY, endpoints=endpoints, retry=RetryPolicy(attempts=1)) as client:
             async with anyio.create_task_group() as tasks:
@@ -199,7 +199,7 @@ class _Cancelled(_Run):
 
 class _Interrupted(_Run):
     def run(self) -> None:
-        """Interrupt calls by a signal until as many were interrupted as are wanted or may be tried."""
+        """Make calls and interrupt them by a signal, until enough were interrupted or the calls are used up."""
         calls: list[Callable[[BlockingClient], object]] = [
             self._ask,
             lambda client: client.settings(self.url),
@@ -214,7 +214,7 @@ class _Interrupted(_Run):
                     if self._is_interrupted(self._random.choice(calls), client):
                         self.cancelled += 1
                         self._ask(client)
-                gc.collect()  # what nobody had a name for when it was interrupted
+                gc.collect()  # closes what was unreferenced when it was interrupted
                 self._count_kept()
         finally:
             signal.signal(signal.SIGALRM, handler)
@@ -235,7 +235,7 @@ class _Interrupted(_Run):
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         if self._armed:
-            self._armed = False  # one is enough: a second would strike what cleans up
+            self._armed = False  # only once: a second interrupt would hit the cleanup
             raise KeyboardInterrupt
 
     def _ask(self, client: BlockingClient) -> None:

@@ -1,4 +1,4 @@
-"""The deadlines of the clients: what passes until each of them strikes, against what was asked for."""
+"""Scenario: the timeouts of the clients: the time until each of them raises, against the time that was set."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _TIMES = 3
 
 @attrs.frozen
 class _Case:
-    """A deadline, and who makes it pass.
+    """A timeout, and a server that makes it pass.
 
     Attributes:
-        name: of the deadline.
-        where: it strikes.
-        server: makes it pass.
-        scheme: of the URL.
-        said: what the client asks.
-        events: how many events come before the wait; time counts from the last.
-        writes: whether the time counts from the last write that was begun.
+        name: the field of `Timeouts`.
+        where: what the client waits for.
+        server: the server that makes it pass.
+        scheme: the scheme of the URL.
+        said: the text of the query.
+        events: how many events arrive before the wait; the time starts at the last.
+        writes: whether the time starts at the start of the last write.
     """
 
     name: str
@@ -48,13 +48,13 @@ class _Case:
 
 
 def _silent(peer: Peer) -> None:
-    peer.until_left()
+    peer.until_disconnected()
 
 
 def _begin(peer: Peer) -> None:
     peer.read_request()
     peer.send(STREAM_HEAD + chunk(text("a")))
-    peer.until_left()
+    peer.until_disconnected()
 
 
 def _drip_head(peer: Peer) -> None:
@@ -78,7 +78,7 @@ def _busy_once(peer: Peer) -> None:
     time.sleep(_BRIEF / 2)
     peer.send(b"HTTP/1.1 503 Busy\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n")
     peer.read_request()
-    peer.until_left()
+    peer.until_disconnected()
 
 
 _CASES = [
@@ -101,12 +101,12 @@ def main(findings: Findings, smallest: bool) -> None:
             ratios = [measured(case, asked) / asked for _ in range(1 if smallest else _TIMES)]
             worst = max(ratios, key=lambda ratio: abs(ratio - 1))
             scenario = f"client deadlines, {kind}"
-            what = f"{case.name} ({case.where}), of what was asked for"
+            what = f"{case.name} ({case.where}), of what was set"
             findings.add(Finding(scenario, what, worst, "x", at_most=_TOLERANCE, at_least=1.0))
 
 
 class _NotingStream:
-    """A stream that notes when it is written to."""
+    """A stream that records the time of the last write."""
 
     def __init__(self, stream: ByteStream, connector: _NotingConnector) -> None:
         self._connector = connector
@@ -173,7 +173,7 @@ async def _measured(case: _Case, asked: float) -> float:
 
 def _check(case: _Case, exc: DeadlineExceeded) -> None:
     if f"the {case.name} timeout" not in str(exc):
-        raise AssertionError(f"another deadline struck: {exc}")
+        raise AssertionError(f"another timeout passed: {exc}")
 
 
 _KINDS: dict[str, Callable[[_Case, float], float]] = {

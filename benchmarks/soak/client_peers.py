@@ -1,4 +1,4 @@
-"""Servers of bare sockets and threads for the soak runs of the clients, and the ways to ask them."""
+"""Scripted servers on plain sockets and threads, for the scenarios of the clients."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Script = Callable[["Peer"], None]
 
 
 def chunk(data: bytes) -> bytes:
-    """A part of a chunked body."""
+    """A chunk of a chunked body."""
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
@@ -33,7 +33,7 @@ class Peer:
         self._buffer = b""
 
     def read_request(self) -> tuple[bytes, bytes] | None:
-        """The head and the body of the next request; None when the client has left."""
+        """Read the head and the body of the next request; None if the client has disconnected."""
         while b"\r\n\r\n" not in self._buffer:
             if not self._read():
                 return None
@@ -50,14 +50,14 @@ class Peer:
         self.connection.sendall(data)
 
     def has_said_more(self) -> bool:
-        """Whether the client has sent something that nobody asked for; an end is nothing."""
+        """Whether the client has sent data before it had the response; end of input does not count."""
         if self._buffer:
             return True
         with contextlib.suppress(BlockingIOError):
             return bool(self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
         return False
 
-    def until_left(self) -> None:
+    def until_disconnected(self) -> None:
         """Return when the client has closed the connection."""
         while self.connection.recv(65536):
             pass
@@ -70,7 +70,7 @@ class Peer:
 
 @contextmanager
 def serving(script: Script) -> Generator[str]:
-    """A server each of whose connections runs the script in a thread; gives its address."""
+    """Serve, and run the script in a thread for each connection; yields the address."""
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
 
         def accept() -> None:
@@ -83,7 +83,7 @@ def serving(script: Script) -> Generator[str]:
         try:
             yield f"127.0.0.1:{listener.getsockname()[1]}/"
         finally:
-            listener.shutdown(socket.SHUT_RDWR)  # which wakes the thread up; closing does not
+            listener.shutdown(socket.SHUT_RDWR)  # closing would not wake the thread
             thread.join()
 
 
@@ -95,7 +95,7 @@ def _run(connection: socket.socket, script: Script) -> None:
 
 @contextmanager
 def deaf() -> Generator[str]:
-    """A server that takes connections and reads nothing; gives its address."""
+    """Accept connections, and read nothing; yields the address."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
         listener.bind(("127.0.0.1", 0))
@@ -105,7 +105,7 @@ def deaf() -> Generator[str]:
 
 @contextmanager
 def full() -> Generator[str]:
-    """A listening socket whose queue is full, so that the system drops who would connect; gives its address."""
+    """Listen with a full queue, so the kernel drops new connections; yields the address."""
     with socket.socket() as listener, contextlib.ExitStack() as waiting:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)

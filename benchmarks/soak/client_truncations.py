@@ -1,4 +1,4 @@
-"""Replies cut off at each of their bytes, in each framing of HTTP: what each client takes them for."""
+"""Scenario: replies truncated at each of their bytes, in each framing of HTTP; which error each client raises."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _DONE = "done"
 
 
 class _Cuts:
-    """Answers each request with the start of the reply.
+    """Answers each request with the first bytes of the reply.
 
     Attributes:
-        size: how much that is.
+        size: the number of bytes.
     """
 
     def __init__(self, reply: bytes) -> None:
@@ -57,7 +57,7 @@ def main(findings: Findings, smallest: bool) -> None:
             with serving(cuts.script) as address:
                 for cuts.size in range(0, len(reply), step):
                     came = outcome(f"http://{address}")
-                    # `done` ends the reply, with the blank line after it; what HTTP adds to that tells nothing new.
+                    # `done` and its blank line end the reply, whatever HTTP adds.
                     whole = DONE in reply[: cuts.size]
                     within_head = cuts.size < reply.index(b"\r\n\r\n") + 4
                     expected = _DONE if whole else (ConnectionLost if within_head else error).__name__

@@ -1,4 +1,4 @@
-"""A bot that counts what becomes of its replies, and clients that misbehave towards it."""
+"""A bot that counts how its replies end, and clients that disconnect or do not read."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ HOSTS = ("hypercorn-asyncio", "hypercorn-trio", "h11-asyncio", "h11-trio")
 SEND_SECONDS = 5.0
 IMPATIENT_SECONDS = 1.0
 TALK_SECONDS = 0.1
-# For what never comes.
+# For what never happens.
 TIMEOUT = 60.0
-# Far more than a server may hold whose bots are held back.
+# Far more memory than a server needs if backpressure works.
 MOST_MEMORY = 1 << 30
 _RESET = struct.pack("ii", 1, 0)
 
@@ -33,14 +33,14 @@ Sleep = Callable[[float], object]
 
 @attrs.frozen
 class Counts:
-    """What has become of replies so far.
+    """The counts of replies so far.
 
     Attributes:
-        started: the bot's, those that ask for counts apart.
+        started: replies that started, without those that return counts.
         ended: `finally` blocks that ran.
         closed: `on_close` functions that ran.
-        made: events of those that flood.
-        tasks: of the whole process, those of the event loop's own apart.
+        made: events of replies that flood.
+        tasks: tasks of the process, without the event loop's own.
     """
 
     started: int
@@ -51,7 +51,7 @@ class Counts:
 
 
 class CountingBot(Bot):
-    """Answers "counts" with them, and otherwise talks, is silent or floods, as the message says, without end."""
+    """Answers "counts" with the counts. For "talk", "silent" and "flood", it answers without end."""
 
     def __init__(self, sleep: Sleep) -> None:
         self._sleep = sleep
@@ -98,12 +98,12 @@ def counting(sleep: Sleep, send_seconds: float) -> BotApp:
 
 
 def hosts(smallest: bool) -> tuple[str, ...]:
-    """All hosts, or one of each event loop."""
+    """All hosts, or one for each event loop."""
     return ("hypercorn-asyncio", "h11-trio") if smallest else HOSTS
 
 
 def counts_of(server: Server) -> Counts:
-    """Ask the server's bot for its counts."""
+    """Query the server's bot for its counts."""
     with closing(connect(server)) as connection:
         connection.sendall(server.query("counts").data.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n", 1))
         response = b"".join(iter(lambda: connection.recv(65536), b""))
@@ -113,7 +113,7 @@ def counts_of(server: Server) -> Counts:
 
 
 def until(server: Server, condition: Callable[[Counts], bool], seconds: float = TIMEOUT) -> Counts:
-    """Ask for the counts until they are as wanted, or for so long."""
+    """Poll the counts until the condition holds or the time has passed."""
     deadline = time.perf_counter() + seconds
     while not condition(counts := counts_of(server)) and time.perf_counter() < deadline:
         time.sleep(0.02)
@@ -121,13 +121,13 @@ def until(server: Server, condition: Callable[[Counts], bool], seconds: float = 
 
 
 def standstill(server: Server) -> Counts:
-    """Wait until bots that flood are held back, because all buffers are full, the system's too."""
+    """Wait until backpressure stops the bots that flood: all buffers are full, the kernel's included."""
     counts = counts_of(server)
     same = 0
     deadline = time.perf_counter() + TIMEOUT
     while same < 3:
         if server.memory() > MOST_MEMORY or time.perf_counter() > deadline:
-            raise RuntimeError("bots that flood are not held back")
+            raise RuntimeError("bots that flood are not stopped by backpressure")
         time.sleep(0.1)
         later = counts_of(server)
         same = same + 1 if later.made == counts.made else 0
@@ -136,7 +136,7 @@ def standstill(server: Server) -> Counts:
 
 
 def open_files(server: Server) -> int:
-    """The files that the server has open, when the connections that were closed last are not among them any more."""
+    """The number of open files of the server, once it no longer changes."""
     files = server.open_files()
     while (later := _a_little_later(server)) != files:
         files = later
@@ -149,7 +149,7 @@ def _a_little_later(server: Server) -> int:
 
 
 def connect(server: Server, receive_buffer: int | None = None) -> socket.socket:
-    """A connection to the server."""
+    """Connect to the server."""
     connection = socket.socket()
     if receive_buffer is not None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -159,13 +159,18 @@ def connect(server: Server, receive_buffer: int | None = None) -> socket.socket:
 
 
 def reset(connection: socket.socket) -> None:
-    """Leave at once, with a reset, whatever was on its way."""
+    """Close the connection with a reset, whatever is in flight."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
     connection.close()
 
 
 class Stream:
-    """A stream that was begun: what has been read of it, and the connection that brings the rest."""
+    """A stream whose first event has been read, or is being waited for.
+
+    Attributes:
+        connection: its connection.
+        received: what has been read.
+    """
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
@@ -175,7 +180,7 @@ class Stream:
         """Read its first event."""
         while b"hello" not in self.received:
             data = self.connection.recv(1000)
-            assert data, "the server closed a stream that had hardly begun"
+            assert data, "the server closed a stream before its first event"
             self.received += data
 
     def read_to_end(self) -> None:
@@ -189,7 +194,7 @@ class Stream:
 
 @contextmanager
 def streams(server: Server, manner: str, count: int, receive_buffer: int | None = None) -> Generator[list[Stream]]:
-    """So many streams, each of which has brought its first event."""
+    """Open `count` streams, and wait for the first event of each."""
     opened = [Stream(connect(server, receive_buffer)) for _ in range(count)]
     try:
         for stream in opened:

@@ -1,4 +1,4 @@
-"""The embedded server and clients that are slow, or too many: when they are cut, and that others are answered."""
+"""Scenario: the embedded server with slow or too many clients: when it disconnects them, and that it answers others."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from poeproto.testing import TEST_ACCESS_KEY
 from poeproto_h11 import ServerLimits, serve
 
 BACKENDS = ("asyncio", "trio")
-# Too short for the answers of a browser's user, and long enough for a tenth of it to be more than a busy system takes.
+# Short for a fast run, and long enough that a busy system is late by less than a tenth of it.
 SECONDS = 3.0
-FILES = 64  # what the server may open, its own few included
-TIMEOUT = 30.0  # for what never comes
-NEVER = 3600.0  # for deadlines of the server's that are to help nobody
+FILES = 64  # the limit of open files of the server, its own included
+TIMEOUT = 30.0  # for what never happens
+NEVER = 3600.0  # for timeouts of the server that must not pass
 
 PAGE = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 _QUERY = encode_request(QueryRequest([Message("user", "hello")]))
 _QUERY_HEAD = (
     f"POST / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TEST_ACCESS_KEY}\r\nContent-Length: {len(_QUERY)}\r\n\r\n"
 ).encode()
-# What each client sends at once, and what one byte at a time, until it is cut.
+# What each client sends at once, and what it then sends one byte at a time until it is disconnected.
 SLOW = {
     "connections without a request": (b"", b""),
     "heads, a byte each tenth of a second": (b"", b"POST / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 1000),
@@ -41,7 +41,7 @@ SLOW = {
 
 
 class OpenBot(Bot):
-    """Says hello, and no more until its peer goes."""
+    """Sends one event, then nothing until its peer disconnects."""
 
     async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[str]:
         yield "hello"
@@ -61,24 +61,28 @@ def main(findings: Findings, smallest: bool) -> None:
             with ExitStack() as stack:
                 for _ in range(flood):
                     stack.enter_context(connect(port))
-                findings.exactly(scenario, "others answered meanwhile", pages_answered(port, answers), "", answers)
+                findings.exactly(
+                    scenario, "other requests answered meanwhile", pages_answered(port, answers), "", answers
+                )
             findings.exactly(scenario, "answered afterwards", pages_answered(port, answers), "", answers)
         with serving(backend, NEVER) as port:
-            scenario = f"embedded, {backend}: {FILES} descriptors, {flood} streams are asked for"
+            scenario = f"embedded, {backend}: {FILES} descriptors, {flood} streams are requested"
             with ExitStack() as stack:
                 streams = [stack.enter_context(connect(port)) for _ in range(flood)]
                 for stream in streams:
                     stream.sendall(_QUERY_HEAD + _QUERY)
                 half = FILES // 2
                 findings.add(Finding(scenario, "opened", opened(streams, half), "streams", at_least=half))
-            findings.exactly(scenario, "answered after they left", pages_answered(port, answers), "", answers)
+            findings.exactly(scenario, "answered after they disconnected", pages_answered(port, answers), "", answers)
 
 
 def _add_deadlines(findings: Findings, scenario: str, times: list[float], deadline: float, smallest: bool) -> None:
-    # A small run is made among tests, where nothing is in time.
+    # A small run is part of the tests, on a busy machine, and has no bounds of time.
     low, high = (None, None) if smallest else (0.9 * deadline, 1.1 * deadline)
-    findings.add(Finding(scenario, f"first of {len(times)} cut, of {deadline:g} s", min(times), "s", at_least=low))
-    findings.add(Finding(scenario, f"last of {len(times)} cut", max(times), "s", at_most=high))
+    findings.add(
+        Finding(scenario, f"first of {len(times)} disconnected, of {deadline:g} s", min(times), "s", at_least=low)
+    )
+    findings.add(Finding(scenario, f"last of {len(times)} disconnected", max(times), "s", at_most=high))
 
 
 # --- clients
@@ -91,7 +95,7 @@ def connect(port: int) -> Generator[socket.socket]:
 
 
 def clients_cut(port: int, count: int, first: bytes, trickle: bytes, seconds: float) -> list[float]:
-    """After how long each of so many clients, which send slowly, hears from the server or is cut."""
+    """Seconds until the server answers or disconnects each of `count` clients, which send slowly."""
     times: list[float] = []
     with ExitStack() as stack:
         began: dict[socket.socket, float] = {}
@@ -109,13 +113,13 @@ def clients_cut(port: int, count: int, first: bytes, trickle: bytes, seconds: fl
             while (left := again - time.perf_counter()) > 0 and began:
                 for connection in select.select(list(began), [], [], left)[0]:
                     times.append(time.perf_counter() - began.pop(connection))
-        # One that is never cut shows as what it waited.
+        # A client that is never disconnected counts with the time that it waited.
         times += [time.perf_counter() - start for start in began.values()]
     return times
 
 
 def pages_answered(port: int, count: int) -> int:
-    """How many requests for a page, each on a connection of its own, are answered until one is not."""
+    """How many requests for a page are answered, each on a connection of its own, until one is not."""
     answered = 0
     for _ in range(count):
         try:
@@ -128,7 +132,7 @@ def pages_answered(port: int, count: int) -> int:
 
 
 def opened(streams: list[socket.socket], enough: int) -> int:
-    """How many streams have begun when that is enough, or when it never will be."""
+    """How many streams have started, once that is enough or `TIMEOUT` has passed."""
     waiting, count = list(streams), 0
     end = time.perf_counter() + TIMEOUT
     while count < enough and (left := end - time.perf_counter()) > 0:
@@ -143,7 +147,7 @@ def _begins_with_ok(stream: socket.socket) -> bool:
     try:
         return stream.recv(100).startswith(b"HTTP/1.1 200")
     except ConnectionResetError:
-        return False  # it was let go to make room for another
+        return False  # the server closed it to accept another
 
 
 # --- the server
@@ -151,10 +155,10 @@ def _begins_with_ok(stream: socket.socket) -> bool:
 
 @contextmanager
 def serving(backend: str, seconds: float) -> Generator[int]:
-    """Run the server in a process of its own until the block is left; gives its port."""
-    # Its log is expected to say that connections must wait.
+    """Run the server in a process of its own until the block exits; yields its port."""
+    # The log is expected to say that connections wait.
     with running("benchmarks.soak.embedded_server", backend, str(seconds), log=subprocess.DEVNULL) as server:
-        pages_answered(server.port, 1)  # it listens before all of it is loaded
+        pages_answered(server.port, 1)  # it listens before all modules are loaded
         yield server.port
 
 

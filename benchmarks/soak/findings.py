@@ -1,4 +1,4 @@
-"""What a soak run finds, each with the bound it is held to."""
+"""The findings of a soak run, each with its bounds."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import attrs
 
 @attrs.frozen
 class Finding:
-    """One outcome.
+    """One finding: a value, and the bounds that it should keep.
 
     Attributes:
-        scenario: what was done, to whom.
+        scenario: the scenario, and its host or client.
         what: what was measured or counted.
-        value: how much of it.
-        unit: of the value: "s", "KiB", "streams" …
-        at_most: the bound, where it is an upper one; in the same unit.
-        at_least: the bound, where it is a lower one.
+        value: the value.
+        unit: the unit of the value: "s", "KiB", "streams" …
+        at_most: the upper bound, in the same unit; None for no bound.
+        at_least: the lower bound.
     """
 
     scenario: str
@@ -32,7 +32,7 @@ class Finding:
 
     @property
     def holds(self) -> bool:
-        """Whether the value keeps to its bounds."""
+        """Whether the value is within its bounds."""
         return (self.at_most is None or self.value <= self.at_most) and (
             self.at_least is None or self.value >= self.at_least
         )
@@ -50,7 +50,7 @@ class Finding:
 
 
 class Findings:
-    """Those of one run; each is printed as it is added."""
+    """The findings of one run; each is printed when it is added."""
 
     def __init__(self) -> None:
         self.all: list[Finding] = []
@@ -60,11 +60,11 @@ class Findings:
         print(finding, flush=True)
 
     def exactly(self, scenario: str, what: str, value: float, unit: str, wanted: float) -> None:
-        """Add a count that must be met."""
+        """Add a count that must be exactly `wanted`."""
         self.add(Finding(scenario, what, value, unit, at_most=wanted, at_least=wanted))
 
     def write(self, path: Path) -> None:
-        """Keep them as JSON."""
+        """Write the findings as JSON."""
         about = {
             "date": datetime.now(UTC).date().isoformat(),
             "python": platform.python_version(),

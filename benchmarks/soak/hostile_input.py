@@ -1,4 +1,4 @@
-"""Input that is made to cost much: what it takes of memory and time, beside what its size allows."""
+"""Scenario: input that is designed to cost much: its memory and time, with bounds that depend on its size."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from poeproto import (
 
 KIB = 1024
 CAP = 1024 * KIB
-PART = 64 * KIB  # what a transport reads at a time, and so may be held beside the cap
+PART = 64 * KIB  # what a transport reads at a time, which may be buffered in addition to the cap
 SLACK = 512 * KIB
 _STREAM = ResponseHead(200, [("content-type", "text/event-stream")])
 
 
 def main(findings: Findings, smallest: bool) -> None:
-    """Floods of what never ends, then what grows eightfold."""
+    """Measure the memory of endless input, then the time of input that grows eightfold."""
     size = 200_000 if smallest else 6_000_000
     for name, unit in LINES.items():
         _memory(findings, f"{size // len(unit):,} lines of {name}", lambda unit=unit: _decode(unit, size))
     for name, make in EVENTS.items():
         _memory(findings, f"a reply of {name} without an end", lambda make=make: _receive(make, size))
-    base, tries = (2_000, 1) if smallest else (40_000, 3)
+    base, rounds = (2_000, 1) if smallest else (40_000, 3)
     for name, run in GROWING.items():
-        _growth(findings, name, run, base, tries, held=not smallest)
+        _growth(findings, name, run, base, rounds, held=not smallest)
 
 
 # --- memory
@@ -124,16 +124,16 @@ def _read_body(data: bytes, part: int) -> None:
             exchange.receive_data(piece)
         exchange.receive_eof()
     except PoeprotoError:
-        pass  # a refusal must not take long either
+        pass  # rejecting it must not take long either
 
 
 def _reply(make: Callable[[int], bytes], size: int) -> bytes:
     return b"".join(make(number) for number in range(size // len(make(0))))
 
 
-# A hash of Python's integers is the rest modulo this.
+# The hash of a Python integer is its remainder modulo this.
 _SHARED = 2**61 - 1
-# How each makes an input of about so many bytes, and what is done to it.
+# Each makes an input of about `size` bytes, and processes it.
 GROWING: dict[str, tuple[Callable[[int], bytes], Callable[[bytes], object]]] = {
     "'data:' lines": (lambda size: b"data:\n" * (size // 6) + b"\n", lambda data: _decode_parts(data, PART)),
     "a line, bytewise": (lambda size: b"data:" + b"x" * size, lambda data: _decode_parts(data, 1)),
@@ -168,16 +168,16 @@ def _growth(
     name: str,
     run: tuple[Callable[[int], bytes], Callable[[bytes], object]],
     base: int,
-    tries: int,
+    rounds: int,
     *,
     held: bool,
 ) -> None:
-    """The time a byte takes in an input eight times as large; taken in turn, as the machine may change its mind."""
+    """Compare the time a byte in an input and in one eight times as large, in turn, since the speed varies."""
     make, call = run
     small, large = make(base), make(base * 8)
     ratios: list[float] = []
-    for _ in range(tries):
-        # The small one as often as it fits into the large one, so that both take about as long.
+    for _ in range(rounds):
+        # The small input runs eight times, so that both take about as long.
         once = _seconds(call, [small] * 8) / 8 / len(small)
         ratios.append(_seconds(call, [large]) / len(large) / once)
     findings.add(

@@ -1,4 +1,4 @@
-"""What a request takes of memory while it is read, in sizes of its body: Python's values are larger than JSON's."""
+"""Scenario: the memory of a request while it is read, as a multiple of its body: Python values are larger than JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from poeproto import BotExchange, Message, QueryRequest, RequestHead, encode_req
 
 _DEEP = 190
 
-# What a body is made of, over and over, and how often its size may be needed for it.
+# What a body repeats, and the highest multiple of its size that it may take.
 _UNITS: dict[str, tuple[bytes, float]] = {
     "numbers": (b"1000", 12),
     "empty objects": (b"{}", 30),
@@ -20,7 +20,7 @@ _UNITS: dict[str, tuple[bytes, float]] = {
 
 
 def main(findings: Findings, smallest: bool) -> None:
-    """Queries of one size, of what takes little in memory and of what takes much."""
+    """Measure queries of one size with different contents."""
     size = 100_000 if smallest else 1_000_000
     messages = [Message("user", "x" * 1000) for _ in range(size // 1000)]
     _add(findings, "a conversation of texts", encode_request(QueryRequest(messages)), 4)
@@ -31,14 +31,14 @@ def main(findings: Findings, smallest: bool) -> None:
 
 
 def _add(findings: Findings, name: str, body: bytes, at_most: float) -> None:
-    _read(body)  # what is loaded once is not counted
+    _read(body)  # modules and caches are not counted
     gc.collect()
     tracemalloc.start()
     request = _read(body)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     del request
-    findings.add(Finding(name, "peak of memory, in its sizes", peak / len(body), "times", at_most=at_most))
+    findings.add(Finding(name, "peak of memory, as a multiple of its size", peak / len(body), "times", at_most=at_most))
 
 
 def _read(body: bytes) -> object:

@@ -1,4 +1,4 @@
-"""Servers that are told to stop while streams are open and somebody does not read."""
+"""Scenario: graceful shutdown of servers with open streams, while one peer does not read."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from benchmarks.soak.findings import Finding, Findings
 from poeproto import Error, IncompleteReply
 from poeproto_cli.load_query import events_of
 
-# Hypercorn's and the embedded server's.
+# The graceful timeout of Hypercorn and of the embedded server.
 GRACE_SECONDS = 3.0
-# A connection that is read is told within this.
+# A stream whose peer reads must end within this.
 SOON_SECONDS = 1.0
 
 
@@ -30,14 +30,14 @@ def _stop(findings: Findings, server: Server, host: str, count: int) -> None:
     with streams(server, "flood", 1), streams(server, "silent", count) as opened:
         standstill(server)
         server.process.send_signal(signal.SIGTERM)
-        told = time.perf_counter()
+        signalled = time.perf_counter()
         endings = [_ending(stream) for stream in opened]
-        seconds = time.perf_counter() - told
+        seconds = time.perf_counter() - signalled
         findings.add(Finding(scenario, "until all streams had ended", seconds, "s", at_most=SOON_SECONDS))
         findings.exactly(scenario, "ended with an error that allows a retry", endings.count("error"), "streams", count)
         findings.exactly(scenario, "clean ends without `done`", endings.count("incomplete"), "streams", 0)
         findings.exactly(scenario, "exit status", server.process.wait(TIMEOUT), "", 0)
-        seconds = time.perf_counter() - told
+        seconds = time.perf_counter() - signalled
         findings.add(Finding(scenario, "until the process had ended", seconds, "s", at_most=GRACE_SECONDS + 1))
 
 
@@ -49,6 +49,6 @@ def _ending(stream: Stream) -> str:
         last = events_of(stream.received)[-1]
     except IncompleteReply:
         return "incomplete"
-    # A reader stops at the error, so the end of the protocol's own is looked for in the bytes.
+    # A reader stops at `error`, so this searches the bytes for `done`.
     done = b"event: done\ndata: {}\n\n" in stream.received
     return "error" if isinstance(last, Error) and last.allow_retry and done else "incomplete"

@@ -1,4 +1,4 @@
-"""Clients that do not read: what is held for them, how far their bots get, and when they are cut off."""
+"""Scenario: clients that do not read: the memory for them, backpressure on their bots, and their disconnect."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmarks.soak.counting import (
 )
 from benchmarks.soak.findings import Finding, Findings
 
-# What the clients' own side of the system takes.
+# The receive buffer of the clients' sockets.
 RECEIVE_BUFFER = 64 * 1024
 HELD_KIB = 256
 
@@ -31,7 +31,7 @@ def main(findings: Findings, smallest: bool) -> None:
 
 
 def _not_reading(findings: Findings, server: Server, scenario: str, count: int, send_seconds: float) -> None:
-    # What the first brings about in the process is not held for any.
+    # The first client loads modules and fills caches, which do not count.
     with streams(server, "flood", 1, RECEIVE_BUFFER):
         standstill(server)
     until(server, lambda counts: counts.closed == counts.started)
@@ -40,20 +40,20 @@ def _not_reading(findings: Findings, server: Server, scenario: str, count: int, 
     with streams(server, "flood", count, RECEIVE_BUFFER):
         begun = time.perf_counter()
         counts = standstill(server)
-        stuck = time.perf_counter()
+        blocked = time.perf_counter()
         held = (server.memory() - memory) / count / 1024
-        findings.add(Finding(scenario, "held in the process for each", held, "KiB", at_most=HELD_KIB))
+        findings.add(Finding(scenario, "memory of the process for each", held, "KiB", at_most=HELD_KIB))
         time.sleep(send_seconds / 5)
         more = counts_of(server).made - counts.made
-        findings.exactly(scenario, "events made by bots that are held back", more, "events", 0)
+        findings.exactly(scenario, "events made by bots under backpressure", more, "events", 0)
         until(server, lambda counts: counts.closed == counts.started)
-        # The first may have been stuck long before the last was.
-        seconds = time.perf_counter() - stuck
-        bounds = (send_seconds - (stuck - begun) - 0.5, send_seconds + 1)
-        findings.add(Finding(scenario, "until all bots were over", seconds, "s", at_least=bounds[0], at_most=bounds[1]))
-        while server.open_files() > files and time.perf_counter() < stuck + 3 * send_seconds:
+        # The first write may have been blocked long before the last was.
+        seconds = time.perf_counter() - blocked
+        bounds = (send_seconds - (blocked - begun) - 0.5, send_seconds + 1)
+        findings.add(Finding(scenario, "until all bots had ended", seconds, "s", at_least=bounds[0], at_most=bounds[1]))
+        while server.open_files() > files and time.perf_counter() < blocked + 3 * send_seconds:
             time.sleep(0.02)
-        seconds = time.perf_counter() - stuck
+        seconds = time.perf_counter() - blocked
         findings.add(Finding(scenario, "until all connections were closed", seconds, "s", at_most=send_seconds + 2))
         counts = counts_of(server)
         findings.exactly(scenario, "finally blocks that ran", counts.ended, "blocks", 1 + count)

@@ -1,8 +1,8 @@
 """Several bots in one process, each at its own path and with its own key and name.
 
 Serve it with: SHOUT_KEY=... WHISPER_KEY=... poeproto serve docs/examples/several_bots.py:app
-and give Poe the addresses that end in /shout and /whisper. If all bots share one key, a dict of bots by path is enough
-instead of the application, with `--access-key`.
+and give Poe the addresses that end in /shout and /whisper. If all bots share one key, serve a
+dict of bots by path with `--access-key`; you then need no application.
 """
 
 import os
