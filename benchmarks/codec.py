@@ -26,7 +26,7 @@ TEXT = "hello world "
 RECORD = encode_event(Text(TEXT))
 CHUNK = 4096
 STREAM_HEAD = ResponseHead(200, [("content-type", "text/event-stream")])
-# Far more than any of the cases needs.
+# The limits are higher than any case needs.
 NO_LIMITS = Limits(events=10**9, text_length=10**9, answer_size=10**9)
 
 
