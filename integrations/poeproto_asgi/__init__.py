@@ -1,9 +1,9 @@
 """Bots as an ASGI application, and ways to serve it with Hypercorn."""
 
 from poeproto_asgi.app import BotApp
-from poeproto_asgi.running import run
-from poeproto_asgi.serving import LifespanFailed, serve
+from poeproto_asgi.server import LifespanFailed, serve
 from poeproto_asgi.targets import AppOptions, TargetError, TargetFailed, load_app
+from poeproto_asgi.workers import run
 from poeproto_runtime import FetchPolicy, Observation, Route
 
 __all__ = [

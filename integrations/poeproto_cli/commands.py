@@ -14,7 +14,7 @@ from click.core import ParameterSource
 
 from poeproto import Endpoints, LocalProtocolError
 from poeproto_asgi import AppOptions, FetchPolicy, TargetError, TargetFailed, run
-from poeproto_asgi.serving import WorkerClass
+from poeproto_asgi.server import WorkerClass
 from poeproto_cli.asking import query, settings
 from poeproto_cli.bench import bench
 from poeproto_cli.options import access_key_option, bind_option, worker_class_option

@@ -12,7 +12,7 @@ import click
 
 from poeproto import Bot, Endpoints, InvalidValue, Limits, LocalProtocolError
 from poeproto_asgi import AppOptions, FetchPolicy, Route, TargetError, TargetFailed, run
-from poeproto_asgi.serving import WorkerClass
+from poeproto_asgi.server import WorkerClass
 from poeproto_asgi.targets import found_app
 from poeproto_cli.options import access_key_option, bind_option, checked_key, worker_class_option
 from poeproto_cli.urls import refuse_address

@@ -18,7 +18,7 @@ import pytest
 import poeproto_h11
 from poeproto import Context, Limits, QueryRequest, Text, encode_event
 from poeproto_asgi import BotApp, serve
-from poeproto_asgi.connections import Accepted
+from poeproto_asgi.descriptor_scan import ScannedConnections
 from poeproto_runtime.listen import address_of, listen
 
 from ..support.bots import query_body
@@ -95,9 +95,9 @@ def reset(connection: Connection) -> None:
     raw(connection).setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-async def closed(accepted: Accepted) -> None:
+async def closed(scanned: ScannedConnections) -> None:
     """Until the server has no connection left."""
-    while list(accepted.open()):  # noqa: ASYNC110 - neither server tells when
+    while list(scanned.open()):  # noqa: ASYNC110 - neither server tells when
         await anyio.sleep(0.01)
 
 
@@ -116,7 +116,7 @@ async def test_peers_that_reset_their_streams_leave_nothing_behind(host: str, ma
             reset(connection)
 
     listener = listen("127.0.0.1:0")
-    accepted = Accepted(listener)
+    scanned = ScannedConnections(listener)
     async with serving_on(host, app_of(bot.respond), listener) as address:
         async with anyio.create_task_group() as tasks:
             for _ in range(count):
@@ -127,7 +127,7 @@ async def test_peers_that_reset_their_streams_leave_nothing_behind(host: str, ma
             leave.set()
         await bot.until(lambda: bot.closed == count)
         assert bot.ended == count
-        await closed(accepted)
+        await closed(scanned)
 
 
 async def test_peers_that_go_before_the_first_byte_leave_nothing_behind(host: str) -> None:
@@ -135,14 +135,14 @@ async def test_peers_that_go_before_the_first_byte_leave_nothing_behind(host: st
     request = http_request(query_body("be silent"))
     head = request.index(b"\r\n\r\n") + 4
     listener = listen("127.0.0.1:0")
-    accepted = Accepted(listener)
+    scanned = ScannedConnections(listener)
     async with serving_on(host, app_of(bot.respond), listener) as address:
         for length in (0, head // 2, head, (head + len(request)) // 2, len(request)) * 5:
             async with connect(address) as connection:
                 if length:
                     await connection.send(request[:length])
                 reset(connection)
-        await closed(accepted)
+        await closed(scanned)
         await bot.until(lambda: bot.started == bot.ended == bot.closed)
 
 
@@ -150,7 +150,7 @@ async def test_peers_that_go_before_the_first_byte_leave_nothing_behind(host: st
 async def test_little_is_held_for_a_peer_that_does_not_read(host: str) -> None:
     bot = Masses()
     listener = listen("127.0.0.1:0")
-    accepted = Accepted(listener)
+    scanned = ScannedConnections(listener)
     limits = Limits(events=10**9, text_length=10**12)
     async with serving_on(host, app_of(bot.respond, limits), listener) as address:
         async with connect(address) as connection:
@@ -162,7 +162,7 @@ async def test_little_is_held_for_a_peer_that_does_not_read(host: str) -> None:
                 # The system's buffers fill in steps: only a bot that made nothing for a while is held back.
                 await anyio.sleep(0.1)
             # Sent and not yet taken, by the peer's system or by the peer.
-            in_system = [_pending(end, termios.TIOCOUTQ) for end in accepted.open()]
+            in_system = [_pending(end, termios.TIOCOUTQ) for end in scanned.open()]
             in_system.append(_pending(raw(connection), termios.FIONREAD))
             assert bot.made * EVENT - sum(in_system) <= HELD
             assert bot.ended == 0

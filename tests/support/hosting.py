@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 
-from poeproto_asgi.serving import _hypercorn_serve, _in_trio_task
+from poeproto_asgi.server import in_trio_task, load_hypercorn_serve
 from poeproto_runtime.listen import address_of, listen
 
 from .serving import quick_config
@@ -21,7 +21,7 @@ async def hosting(app: Any) -> AsyncGenerator[str]:
     address = address_of(listener)
     config = quick_config()
     config.bind = [f"fd://{listener.detach()}"]
-    serve = _hypercorn_serve(_in_trio_task())
+    serve = load_hypercorn_serve(in_trio_task())
     stop = anyio.Event()
     async with anyio.create_task_group() as tasks:
 

@@ -56,8 +56,8 @@ listener = socket.socket(fileno=int(sys.argv[1]))
 
 RUN = f"""
 {PROGRAM}
-import poeproto_asgi.running
-poeproto_asgi.running.listen = lambda bind: listener
+import poeproto_asgi.workers
+poeproto_asgi.workers.listen = lambda bind: listener
 poeproto_asgi.run(bots.app, worker_class=sys.argv[2])
 """
 

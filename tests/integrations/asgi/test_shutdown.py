@@ -16,7 +16,7 @@ import pytest
 
 from poeproto import Bot, Context, Done, Error, Limits, QueryRequest, Text
 from poeproto_asgi import BotApp, serve
-from poeproto_asgi.connections import Accepted
+from poeproto_asgi.descriptor_scan import ScannedConnections
 from poeproto_runtime.listen import listen
 
 from ...support.raw_http import Connection, connect, fetch, http_request
@@ -99,12 +99,12 @@ async def test_a_peer_that_does_not_read_in_time_is_cut_off(caplog: pytest.LogCa
     bot = Talking()
     limits = Limits(events=10**9, text_length=10**12, send_seconds=0.2)
     listener = listen("127.0.0.1:0")
-    accepted = Accepted(listener)
+    scanned = ScannedConnections(listener)
     async with serving(app_of(bot.respond, limits), bind=listener) as address, unread(address) as connection:
-        assert len(list(accepted.open())) == 1
+        assert len(list(scanned.open())) == 1
         await bot.until_over()
         # The connection goes as well, with all that was held for it.
-        while list(accepted.open()):  # noqa: ASYNC110 - Hypercorn does not tell when
+        while list(scanned.open()):  # noqa: ASYNC110 - Hypercorn does not tell when
             await anyio.sleep(0.01)
         assert not (await connection.read_to_end()).endswith(END_OF_BODY)
     assert caplog.records == []

@@ -16,8 +16,9 @@ import anyio
 import anyio.abc
 
 from poeproto_asgi.app import BotApp
-from poeproto_asgi.serving import WorkerClass, serve, unwrapped
+from poeproto_asgi.server import WorkerClass, serve
 from poeproto_asgi.targets import AppOptions, load_app, refuse_for_application, refuse_unused, warn_of_unused_key
+from poeproto_runtime.exception_groups import sole_exception
 from poeproto_runtime.listen import address_of, listen
 
 
@@ -111,7 +112,7 @@ def _run_one(
     try:
         anyio.run(main, backend="trio" if worker_class == "trio" else "asyncio", backend_options=backend_options)
     except BaseExceptionGroup as group:
-        raise unwrapped(group) from None
+        raise sole_exception(group) from None
 
 
 async def _serve(
