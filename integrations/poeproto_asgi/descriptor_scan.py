@@ -9,13 +9,17 @@ What it leans on: ``/dev/fd`` (Linux, macOS, BSD); elsewhere nothing is found. T
 at one address apart, it also leans on `SO_SNDTIMEO`, which accepted sockets inherit, and which has no effect on sockets
 that do not block (64-bit Linux, TCP); elsewhere all connections at the address are taken for the listener's.
 
-What breaks without it, on uvloop and trio, and which test notices (`tests/integrations/asgi/`):
+What breaks without it, on uvloop and trio, and which test notices (`tests/integrations/asgi/test_shutdown.py`):
 
-- Without the scan, a client that does not read keeps `serve` from returning, on trio for ever:
-  `test_shutdown.py::test_a_peer_that_does_not_read_does_not_keep_the_server`. One that is cut off keeps its connection:
-  `test_shutdown.py::test_a_peer_that_does_not_read_in_time_is_cut_off`.
+- Without `reset_all`, a client that does not read keeps `serve` on trio from returning, for `Limits.send_seconds` on
+  Linux and for ever elsewhere: `test_a_peer_that_does_not_read_does_not_keep_the_server`. On uvloop, Hypercorn's own
+  timeout ends it, and logs failures: `test_a_half_sent_request_does_not_keep_the_server`.
+- Without `reset`, a reply that is cut off on uvloop leaves its connection open, with all that is buffered for it:
+  `test_a_peer_that_does_not_read_in_time_is_cut_off`.
 - Without the mark, a server that stops resets the connections of the next one at its address:
-  `test_shutdown.py::test_a_server_that_stops_leaves_alone_who_listens_where_it_did`.
+  `test_a_server_that_stops_leaves_alone_who_listens_where_it_did`.
+
+`test_hypercorn_connections.py` fails when uvloop or trio begins to call a listener's `accept`: this file can go then.
 
 What it costs: a scan takes a few system calls for each descriptor of the process, so resets asked for within half a
 second share one. Nothing is paid before the first reset.

@@ -1,1 +1,65 @@
-"""The embedded server over h11, on asyncio and trio."""
+"""The embedded server: bots over h11 on plain sockets, on asyncio and on trio.
+
+Theory of operation
+===================
+
+Tasks
+-----
+
+`serve` runs in its caller's task. It enters `BotService.running`, whose tasks send heartbeats and settings, and starts
+one task, `Acceptor.run`. That starts the accept loop, and one task for each connection:
+
+    serve (the caller's)
+      Acceptor.run             shielded from cancellation: only `Acceptor.stop` ends it
+        Acceptor._accept       accepts within the bound of connections
+        Acceptor._serve        one a connection: reads a request, handles it, reads the next one
+          the reply's tasks    started by the runtime, when the bot suspends for the first time
+
+A request is handled in its connection's task, and so is the bot: `BotService.handle` calls it, and `ServerConnection`
+is the `Channel` that it writes to. A bot that never suspends takes no other task. When it suspends for the first time,
+the runtime starts a task that waits in `ServerConnection.wait_disconnected`; it may start another that writes. See
+`poeproto_runtime.reply` for these.
+
+At any time one task at most reads the socket: the connection's, until the body of the request is complete; then the one
+that waits for a disconnect, until the response is complete. One task at most writes; the runtime sees to that.
+
+What suspends
+-------------
+
+`PeerSocket.send` suspends only while the kernel's buffer is full. This matters: to the runtime a suspension of the
+bot's task is the end of a burst, and the first one costs a task. `PeerSocket.receive` always suspends. The accept loop
+suspends after each connection, and a connection before a pipelined request, so that neither starves the others.
+
+A write that was cut short
+--------------------------
+
+A `send` may be cancelled after the kernel has accepted a part of it (`PeerSocket.partly_sent`). Nothing may follow such
+a part, so `finish` then raises `ClientDisconnected`, and the connection is reset. It is reset whenever it closes during
+a response: the client sees an error, never a response that looks complete.
+
+A disconnect
+------------
+
+While a reply is suspended, `wait_disconnected` reads. A client may pipeline its next request, so what arrives is
+buffered, up to `ServerLimits.head_size`. Beyond that the kernel is polled once a second. Either way the runtime then
+cancels the bot. A write to a broken connection raises `ClientDisconnected`, with the same outcome.
+
+At the bound
+------------
+
+At `ServerLimits.connections`, and where descriptors or memory have run out, the accept loop closes the connection that
+has been idle for longest, and waits until one has closed, or for a second. The rest waits in the system's queue.
+
+Shutdown
+--------
+
+A cancellation of `serve` calls `Acceptor.stop`. `Acceptor.run` then, in this order:
+
+1. cancels the accept loop and closes the listener;
+2. stops the active replies: each ends with an `error` that allows a retry, and `done`;
+3. calls `ServerConnection.stop` for each connection, which ends a read of a request: an idle connection closes, and an
+   incomplete request is answered with 503;
+4. waits until all connections have closed, for `ServerLimits.grace_seconds` at most;
+5. cancels the connections that are left. A bot then has `Limits.cleanup_seconds` for its cleanup, and the connection is
+   reset.
+"""

@@ -1,12 +1,13 @@
 """A client's socket, as the embedded server uses it.
 
-There is no stream of anyio's between, since each of its writes takes a turn of the event loop even where there is room.
-To the runtime a write that takes a turn is a wait, for which it starts a task beside the bot's.
+It is not an anyio stream, because each write of those takes an iteration of the event loop, even where the kernel has
+capacity. The runtime would see such a write as a suspension, and start a second task for the reply.
 """
 
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import struct
 
@@ -15,56 +16,70 @@ import anyio
 from poeproto_runtime import ClientDisconnected
 
 _READ_SIZE = 64 * 1024
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+# Linux reports the peer's end of stream even behind bytes that nobody has read. Elsewhere only a reset is reported.
+_HANG_UP: int = getattr(select, "POLLRDHUP", 0)
 
 
 class PeerSocket:
     """A connected socket, which this takes over.
 
     Attributes:
-        in_parts: whether of what was sent last the system took a part, and not yet the rest.
+        partly_sent: whether the kernel has accepted a part of the last `send`, and not the rest.
     """
 
     def __init__(self, connection: socket.socket) -> None:
         connection.setblocking(False)
         self._socket = connection
-        self.in_parts = False
+        self.partly_sent = False
 
     async def receive(self) -> bytes:
-        """Some bytes, after a turn of the event loop at least; none at the end, or where the connection is broken."""
+        """Some bytes; empty at the end of the stream and where the connection is broken.
+
+        Takes at least one iteration of the event loop.
+        """
         while True:
             await anyio.wait_readable(self._socket)
             try:
                 return self._socket.recv(_READ_SIZE)
             except BlockingIOError:
-                pass  # a false alarm
+                pass  # a spurious wakeup
             except OSError:
                 return b""
 
     async def send(self, data: bytes) -> None:
-        """Send all of them; this waits for room, and for nothing else, so a cancellation mostly finds it done.
+        """Send all bytes; waits only while the kernel's buffer is full, so it cannot be cancelled otherwise.
 
         Raises:
-            PeerGone: when the connection is broken.
+            ClientDisconnected: when the connection is broken.
         """
         left = memoryview(data)
         try:
             while left:
                 try:
                     left = left[self._socket.send(left) :]
-                    self.in_parts = len(left) > 0
+                    self.partly_sent = len(left) > 0
                 except BlockingIOError:
                     await anyio.wait_writable(self._socket)
         except OSError as exc:
-            raise ClientDisconnected("the connection broke while the answer was written") from exc
+            raise ClientDisconnected("the connection broke while the response was written") from exc
 
     def send_eof(self) -> None:
-        """Say that no more will be sent."""
+        """End our side of the stream."""
         with contextlib.suppress(OSError):  # broken already
             self._socket.shutdown(socket.SHUT_WR)
 
+    def has_hung_up(self) -> bool:
+        """Whether the peer has disconnected, as far as the kernel can tell without a read."""
+        if not hasattr(select, "poll"):  # on Windows, the next write fails instead
+            return False
+        poll = select.poll()
+        poll.register(self._socket, _HANG_UP)
+        return bool(poll.poll(0))
+
     def close(self, *, reset: bool) -> None:
-        """Close it, with a reset if need be, which nobody takes for an end."""
+        """Close the connection; with a reset, which no client mistakes for the end of a response."""
         if reset:
             with contextlib.suppress(OSError):  # broken already
-                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self._socket.close()

@@ -1,4 +1,4 @@
-"""A small embedded server: h11 on sockets, in front of the same runtime as the ASGI application."""
+"""Serving bots on h11, in a task of the caller's."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from poeproto_runtime.listen import address_of, listen
 
 
 class HasService(Protocol):
-    """What carries a service: `poeproto_asgi.BotApp` does."""
+    """An application that has a `BotService`, as `poeproto_asgi.BotApp` has."""
 
     @property
     def service(self) -> BotService:
-        """The service that answers."""
+        """The service that answers the requests."""
         ...
 
 
@@ -46,65 +46,76 @@ async def serve(
     on_end: Hook | None = None,
     task_status: anyio.abc.TaskStatus[str] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve bots until cancelled; then open replies end with an `error` that allows a retry.
+    """Serve bots until cancelled; then active replies end with an `error` that allows a retry.
 
-    What has not ended after `ServerLimits.grace_seconds` is cut off, in a way that no client takes for an end; a bot
-    that cleans up then has `Limits.cleanup_seconds` for that.
+    A connection that is still open after `ServerLimits.grace_seconds` is reset, so that no client takes its response
+    for complete. A bot then has `Limits.cleanup_seconds` for its cleanup.
 
     Args:
-        app: a bot, routes by path, or an application that has been made already.
-        bind: ``HOST:PORT``, or a socket that listens already, which this call takes over when the serving begins.
-        server_limits: what connections may take.
-        access_key: the bot's key, or several; for a single bot only.
+        app: a bot, routes by path, or an application such as `poeproto_asgi.BotApp`.
+        bind: ``HOST:PORT``, or a listening socket, which this call takes over when it starts to serve.
+        server_limits: the bounds of connections.
+        access_key: the bot's key, or several that are valid at once; for a single bot only.
         allow_without_key: accept requests without a key; for a single bot only.
         bot_name: the bot's name on Poe; for a single bot only.
-        limits: the bounds of every exchange; like the following, not for an application, which has its own.
-        endpoints: where Poe is, for calls of the bots.
+        limits: the bounds of every exchange; this and the following are not for an application, which has its own.
+        endpoints: where Poe is, for API calls of the bots.
         fetch_policy: which URLs `Context.fetch_attachment` may fetch; None for none.
-        sync_settings: whether Poe is told the settings of bots whose name and key are known, when the serving begins.
-        on_start: called when the head of a request has been read; this and the next two must be quick.
-        on_first_event: called when the first event of a reply is out.
-        on_end: called when a request is over, however it ended.
+        sync_settings: whether to push the settings to Poe at startup, for each bot whose name and key are known.
+        on_start: called when the head of a request has been read; this and the next two must return quickly.
+        on_first_event: called when the first event of a reply has been written.
+        on_end: called when a request has ended, whatever its outcome.
         task_status: for `anyio.abc.TaskGroup.start`; given the address as a URL once connections are accepted.
 
     Raises:
         TypeError, ValueError: when the arguments do not make a service; see `Route`.
         OSError: when the address cannot be bound.
-        RuntimeError: in asyncio's default event loop on Windows, which does not tell when a socket is ready.
+        RuntimeError: in asyncio's default event loop on Windows, which does not report when a socket is ready.
     """
-    _refuse_proactor()
+    _check_event_loop()
     hooks = Hooks(on_start=on_start, on_first_event=on_first_event, on_end=on_end)
     if isinstance(app, Bot):
         route = Route(app, access_key=access_key, allow_without_key=allow_without_key, bot_name=bot_name)
-        routes: Mapping[str, Route] = {"/": route}
+        app = {"/": route}
     elif access_key is not None or allow_without_key or bot_name is not None:
-        raise TypeError("each Route has its own key and name; pass them there")
-    else:
-        routes = app if isinstance(app, Mapping) else {}
-    if isinstance(app, Bot | Mapping):
+        raise TypeError(
+            "access_key, allow_without_key and bot_name are for a single bot; pass them to each Route instead"
+        )
+    if isinstance(app, Mapping):
         limits = limits or Limits()
         outbound = make_outbound(limits, endpoints, fetch_policy=fetch_policy)
-        service = BotService(routes, limits, outbound, hooks, sync_settings=sync_settings)
+        service = BotService(app, limits, outbound, hooks, sync_settings=sync_settings)
     elif limits or endpoints or fetch_policy or hooks != Hooks() or not sync_settings:
-        raise TypeError("an application has its own limits, endpoints, policy and hooks, and syncs as it was told")
+        raise TypeError(
+            "an application has its own limits, endpoints, fetch_policy, sync_settings and hooks; pass them there"
+        )
     else:
         service = app.service
-    # The acceptor closes it; but first it must come to that.
-    with nullcontext(bind) if isinstance(bind, socket.socket) else listen(bind) as listening:
-        address = address_of(listening)
-        acceptor = Acceptor(listening, service, server_limits or ServerLimits())
+    await _serve(service, bind, server_limits or ServerLimits(), task_status)
+
+
+async def _serve(
+    service: BotService, bind: str | socket.socket, limits: ServerLimits, task_status: anyio.abc.TaskStatus[str]
+) -> None:
+    # The acceptor closes the listener. A socket of the caller's stays open where serving does not even start.
+    with nullcontext(bind) if isinstance(bind, socket.socket) else listen(bind) as listener:
+        address = address_of(listener)
+        acceptor = Acceptor(listener, service, limits)
         async with service.running(), anyio.create_task_group() as tasks:
             tasks.start_soon(acceptor.run)
             try:
                 task_status.started(address)
-                await acceptor.over.wait()
+                await acceptor.ended.wait()
             finally:
                 acceptor.stop()
     if acceptor.failure is not None:
         raise acceptor.failure
 
 
-def _refuse_proactor() -> None:
-    # anyio asks a thread there instead, which ends for good, and all that waits with it, when a socket is closed in it.
+def _check_event_loop() -> None:
+    # There, anyio waits for a socket in a thread of its own, which ends for good when a socket closes meanwhile; all
+    # other waits end with it.
     if isinstance(current_token().native_token, getattr(asyncio, "ProactorEventLoop", ())):
-        raise RuntimeError("this server runs on trio or in asyncio.SelectorEventLoop, not in asyncio.ProactorEventLoop")
+        raise RuntimeError(
+            "this server cannot run in asyncio.ProactorEventLoop; use asyncio.SelectorEventLoop, or trio"
+        )

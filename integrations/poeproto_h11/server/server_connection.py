@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import select
+import re
 import socket
 import time
 from email.utils import formatdate
@@ -13,30 +13,30 @@ import anyio
 import anyio.lowlevel
 import h11
 
-from poeproto import HttpResponse, RequestHead, ResponseHead
+from poeproto import HttpResponse, RemoteProtocolError, RequestHead, ResponseHead
 from poeproto.vocabulary.http import Headers
 from poeproto_h11.server.limits import ServerLimits
 from poeproto_h11.server.peer_socket import PeerSocket
-from poeproto_h11.server.refusals import has_body, refusal, refusal_of, refused
 from poeproto_runtime import ClientDisconnected
 from poeproto_runtime.reply.writer import within_send_seconds
 
-# How often to look whether a peer is still there whose bytes are not read.
-_LOOK_SECONDS = 1.0
-# Linux tells a peer's end even behind bytes that nobody has read. Elsewhere only a reset is seen so.
-_HANG_UP: int = getattr(select, "POLLRDHUP", 0)
+# How often a connection is polled whose bytes are no longer read.
+_POLL_SECONDS = 1.0
 _NOT_HTTP = "the request is not acceptable HTTP"
-_TOO_LATE = "the request took too long to arrive"
+_TIMED_OUT = "the request took too long to arrive"
 _STOPPING = "the server is about to stop"
+# The characters of a host and port, or nothing (RFC 3986, 3.2.2; RFC 9112, 3.2 asks for 400 otherwise).
+_HOST = re.compile(rb"[A-Za-z0-9._~%!$&'()*+,;=:\[\]-]*")
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
 
-class AcceptedConnection:
+class ServerConnection:
     """A client's connection, and the `Channel` of the requests on it, one after the other.
 
     Args:
         raw: its socket, which this takes over.
         client: the client's address and port.
-        limits: what the connection may take.
+        limits: the bounds of the connection.
         send_seconds: how long a write may take.
     """
 
@@ -48,51 +48,50 @@ class AcceptedConnection:
         send_seconds: float,
     ) -> None:
         self._socket = PeerSocket(raw)
-        self._raw = raw
         self._client = client
         self._limits = limits
         self._send_seconds = send_seconds
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.head_size)
         self._method = ""
-        self._used = False
+        self._had_request = False
         self._body_deadline = 0.0
-        self._last = False  # whether no request may follow this one
-        self._answering = False  # whether an answer has begun that is not yet complete
+        self._is_last = False  # whether no request may follow the current one
+        self._responding = False  # whether a response has begun and is not complete
         self._stopping = False
-        self._waiting: anyio.CancelScope | None = None  # for the peer's bytes, while there is no answer under way
+        self._reading: anyio.CancelScope | None = None  # around a read of a request
 
     def stop(self) -> None:
-        """Take no other request, and leave or refuse one that is still arriving."""
+        """Accept no further request, and end the read of one that is still incomplete: it is answered with 503."""
         self._stopping = True
-        if self._waiting is not None:
-            self._waiting.cancel()
+        if self._reading is not None:
+            self._reading.cancel()
 
     async def next_head(self) -> RequestHead | None:
-        """The head of the next request; None when there is none, or none that can be answered."""
+        """The head of the next request; None when there is none, or it was answered with an error here."""
         try:
             event = await self._next_request()
         except h11.RemoteProtocolError as exc:
-            await self._refuse(exc.error_status_hint, _NOT_HTTP)
+            await self._respond_error(exc.error_status_hint, _NOT_HTTP)
             return None
         if event is None:
             return None
-        self._used = True
+        self._had_request = True
         self._method = event.method.decode("ascii")
-        headers = tuple(event.headers)  # once, since h11 makes each pair anew
-        status = refusal_of(event.http_version, headers)
+        headers = tuple(event.headers)  # once: h11 makes each pair anew at every access
+        status = _error_status(event.http_version, headers)
         if status is not None:
-            await self._refuse(status, _NOT_HTTP)
+            await self._respond_error(status, _NOT_HTTP)
             return None
-        if not has_body(headers):
-            # Read its end now: nothing is left unread then, and the connection can stay open.
+        if not any(name in _FRAMING for name, _ in headers):
+            # There is no body (RFC 9112, 6.3). Read its end now: with nothing unread, the connection can stay open.
             self._h11.next_event()
         self._body_deadline = anyio.current_time() + self._limits.body_seconds
         target = event.target.decode("latin-1")
         return RequestHead(self._method, target, headers, client=self._client)
 
     async def ready_for_next(self) -> bool:
-        """Whether another request may come on this connection; waits for the peer to close it otherwise."""
-        if self._answering:
+        """Whether another request may follow on this connection; if not, wait for the client to close it."""
+        if self._responding:
             return False
         ours, theirs = self._h11.our_state, self._h11.their_state
         if ours is h11.DONE and theirs is h11.DONE and not self._stopping:
@@ -105,9 +104,9 @@ class AcceptedConnection:
 
     def close(self) -> None:
         """Close the connection at once."""
-        # Within an answer by a reset: it says, to HTTP/1.0 too, that the answer is not complete, and frees what nobody
-        # reads.
-        self._socket.close(reset=self._answering)
+        # During a response, by a reset. It shows that the response is incomplete, in HTTP/1.0 too, and it frees what
+        # the client has not read.
+        self._socket.close(reset=self._responding)
 
     # --- the Channel
 
@@ -121,28 +120,28 @@ class AcceptedConnection:
             while (event := self._h11.next_event()) is h11.NEED_DATA:
                 data = await self._read_by(self._body_deadline)
                 if data is None:
-                    raise refused(503, _STOPPING) if self._stopping else refused(408, _TOO_LATE)
+                    raise _rejected(503, _STOPPING) if self._stopping else _rejected(408, _TIMED_OUT)
                 if not data:
-                    raise ClientDisconnected("the peer closed the connection within its request")
+                    raise ClientDisconnected("the client disconnected before its request was complete")
                 self._h11.receive_data(data)
         except h11.RemoteProtocolError as exc:
-            raise refused(400, _NOT_HTTP) from exc
+            raise _rejected(400, _NOT_HTTP) from exc
         if not isinstance(event, h11.Data):
             return None
         self._body_deadline += len(event.data) / self._limits.body_rate
         return bytes(event.data)
 
     async def wait_disconnected(self) -> None:
-        # A peer that sends its next request early stays; what it sends waits, within a bound.
-        waiting = len(self._h11.trailing_data[0])
-        while waiting < self._limits.head_size:
+        # A client may pipeline its next request. It is buffered up to a bound; beyond that, only polling is left.
+        buffered = len(self._h11.trailing_data[0])
+        while buffered < self._limits.head_size:
             data = await self._socket.receive()
             if not data:
                 return
-            waiting += len(data)
+            buffered += len(data)
             self._h11.receive_data(data)
-        while not _has_hung_up(self._raw):  # noqa: ASYNC110 - no event tells
-            await anyio.sleep(_LOOK_SECONDS)
+        while not self._socket.has_hung_up():  # noqa: ASYNC110 - no event reports it
+            await anyio.sleep(_POLL_SECONDS)
 
     async def respond(self, response: HttpResponse) -> None:
         parts = [self._head(response.status, response.headers)]
@@ -150,75 +149,75 @@ class AcceptedConnection:
             parts.append(self._h11.send(h11.Data(data=response.body)))
         parts.append(self._h11.send(h11.EndOfMessage()))
         await self._write(*parts)
-        self._answering = False
+        self._responding = False
 
     async def start(self, head: ResponseHead) -> None:
         await self._write(self._head(head.status, head.headers))
 
     async def send(self, data: bytes) -> None:
-        # Under the old name, since a slow peer would have us hold both.
+        # The same name again: with another, both would be held while a slow client reads.
         data = self._h11.send(h11.Data(data=data))
         await self._socket.send(data)
 
     async def finish(self, data: bytes) -> None:
-        if self._socket.in_parts:
-            raise ClientDisconnected("a part of the answer before its end is missing")
+        if self._socket.partly_sent:
+            raise ClientDisconnected("an earlier write was cut short, so the response cannot end in order")
         await self._write(self._h11.send(h11.Data(data=data)), self._h11.send(h11.EndOfMessage()))
-        self._answering = False
+        self._responding = False
 
-    # --- what they are made of
+    # --- parts of the above
 
     async def _next_request(self) -> h11.Request | None:
         limits, began = self._limits, anyio.current_time()
-        size = len(self._h11.trailing_data[0])  # it came with the request before
+        size = len(self._h11.trailing_data[0])  # of a request that was pipelined
         if size:
-            await anyio.lowlevel.checkpoint()  # no answer need wait for anything, and others are to have their turn
-        waits = self._used and not size
-        deadline = began + (limits.idle_seconds if waits else limits.head_seconds)
+            await anyio.lowlevel.checkpoint()  # nothing else need suspend this task, and other connections wait
+        idle = self._had_request and not size
+        deadline = began + (limits.idle_seconds if idle else limits.head_seconds)
         while (event := self._h11.next_event()) is h11.NEED_DATA:
-            # It may have been told to stop while there was nothing to cancel.
+            # `stop` may have come when there was no read to cancel.
             data = None if self._stopping else await self._read_by(deadline)
             if data is None:
                 if size and not self._stopping:
-                    await self._refuse(408, _TOO_LATE)
+                    await self._respond_error(408, _TIMED_OUT)
                 return None
-            if waits:
-                waits, deadline = False, anyio.current_time() + limits.head_seconds
+            if idle:
+                idle, deadline = False, anyio.current_time() + limits.head_seconds
             size += len(data)
             self._h11.receive_data(data)
         if not isinstance(event, h11.Request):
             return None
-        # h11 bounds what is not complete, which leaves out a head that comes whole.
+        # h11 bounds an incomplete head, but not one that arrives whole.
         if size - len(self._h11.trailing_data[0]) > limits.head_size:
             raise h11.RemoteProtocolError("the head is too large", error_status_hint=431)
         return event
 
     def _head(self, status: int, headers: Headers) -> bytes | None:
-        self._answering = True
-        # What is left of the request will not be read, so no other can follow it.
-        closes = self._last or self._stopping or self._h11.their_state in (h11.SEND_BODY, h11.ERROR)
+        self._responding = True
+        # The rest of the request will not be read, so no other can follow it.
+        closes = self._is_last or self._stopping or self._h11.their_state in (h11.SEND_BODY, h11.ERROR)
         return self._h11.send(_response(status, headers, closes, int(time.time())))
 
-    async def _refuse(self, status: int, why: str) -> None:
-        self._last = True
+    async def _respond_error(self, status: int, why: str) -> None:
+        self._is_last = True
         with within_send_seconds(self._send_seconds):
-            await self.respond(refusal(status, why))
+            await self.respond(_error_response(status, why))
         await self._linger()
 
     async def _linger(self) -> None:
-        # Our end first: a peer may read until there (RFC 9112, 9.6). If the connection broke, reading ends at once.
+        # End our side first: the client may read until then (RFC 9112, 9.6). On a broken connection, reads end at once.
         self._socket.send_eof()
         left, deadline = self._limits.linger_size, anyio.current_time() + self._limits.linger_seconds
         while left > 0 and (data := await self._read_by(deadline)):
             left -= len(data)
 
     async def _read_by(self, deadline: float) -> bytes | None:
-        """What comes next, nothing at the end; None when it is too late, or the server stops while it waits."""
+        """The next bytes, empty at the end of the stream; None at the deadline, and when `stop` ends the read."""
         try:
-            with anyio.CancelScope(deadline=deadline) as self._waiting:
+            with anyio.CancelScope(deadline=deadline) as self._reading:
                 return await self._socket.receive()
         finally:
-            self._waiting = None
+            self._reading = None
         return None
 
     async def _write(self, *parts: bytes | None) -> None:
@@ -227,16 +226,31 @@ class AcceptedConnection:
 
 @functools.lru_cache(maxsize=16)
 def _response(status: int, headers: Headers, closes: bool, now: int) -> h11.Response:
-    # A server that has a clock must send Date (RFC 9110, 6.6.1).
+    # A server with a clock must send Date (RFC 9110, 6.6.1).
     sent = [*headers, (b"date", formatdate(now, usegmt=True).encode())]
     if closes:
         sent.append((b"connection", b"close"))
     return h11.Response(status_code=status, headers=sent, reason=HTTPStatus(status).phrase.encode())
 
 
-def _has_hung_up(connection: socket.socket) -> bool:
-    if not hasattr(select, "poll"):  # Windows: the next write tells
-        return False
-    poll = select.poll()
-    poll.register(connection, _HANG_UP)
-    return bool(poll.poll(0))
+def _error_status(version: bytes, headers: Headers) -> int | None:
+    """The status of the error response for a head that h11 accepts and we do not; header names are in lower case."""
+    if version not in (b"1.0", b"1.1"):
+        return 505
+    framing = {name for name, _ in headers if name in _FRAMING}
+    # A proxy may see another end of the body than we do; then the rest would pass for a request. RFC 9112, 6.1 calls
+    # the second case faulty framing.
+    if len(framing) > 1 or (b"transfer-encoding" in framing and version == b"1.0"):
+        return 400
+    if not all(_HOST.fullmatch(value) for name, value in headers if name == b"host"):
+        return 400
+    return None
+
+
+def _error_response(status: int, why: str) -> HttpResponse:
+    return HttpResponse.of(status, "application/json", b'{"error": "%s"}' % why.encode())
+
+
+def _rejected(status: int, why: str) -> RemoteProtocolError:
+    """What the `Channel` raises where the service is to send the error response."""
+    return RemoteProtocolError(why, response=_error_response(status, why))

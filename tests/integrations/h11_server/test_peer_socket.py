@@ -12,7 +12,7 @@ import pytest
 from poeproto import ResponseHead
 from poeproto_h11 import ServerLimits, serve
 from poeproto_h11.server.peer_socket import PeerSocket
-from poeproto_h11.server.server_connection import AcceptedConnection
+from poeproto_h11.server.server_connection import ServerConnection
 
 from ...support.bots import query_body
 from ...support.raw_http import http_request
@@ -37,7 +37,7 @@ def fill(connection: socket.socket) -> None:
             connection.send(MANY)
 
 
-async def test_what_is_cancelled_before_its_first_byte_is_not_in_parts(
+async def test_what_is_cancelled_before_its_first_byte_is_not_partly_sent(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:
     ours, _ = pair
@@ -45,16 +45,16 @@ async def test_what_is_cancelled_before_its_first_byte_is_not_in_parts(
     connection = PeerSocket(ours)
     with anyio.move_on_after(SOON):
         await connection.send(b"hello")
-    assert not connection.in_parts
+    assert not connection.partly_sent
 
 
-async def test_what_is_cancelled_after_its_first_byte_is_in_parts(pair: tuple[socket.socket, socket.socket]) -> None:
+async def test_what_is_cancelled_after_its_first_byte_is_partly_sent(pair: tuple[socket.socket, socket.socket]) -> None:
     connection = PeerSocket(pair[0])
     await connection.send(b"hello")
-    assert not connection.in_parts
+    assert not connection.partly_sent
     with anyio.move_on_after(SOON):
         await connection.send(MANY)
-    assert connection.in_parts
+    assert connection.partly_sent
 
 
 async def test_one_that_is_told_to_stop_between_two_requests_does_not_wait_for_the_second(
@@ -62,7 +62,7 @@ async def test_one_that_is_told_to_stop_between_two_requests_does_not_wait_for_t
 ) -> None:
     ours, theirs = pair
     theirs.sendall(http_request(query_body()) + b"POST / HT")
-    connection = AcceptedConnection(ours, None, ServerLimits(), 5)
+    connection = ServerConnection(ours, None, ServerLimits(), 5)
     assert await connection.next_head() is not None
     while await connection.receive() is not None:
         pass

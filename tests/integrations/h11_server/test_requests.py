@@ -208,7 +208,7 @@ async def test_no_answer_is_made_out_of_an_unread_body(data: bytes, status: int)
 
 
 async def test_large_requests_that_come_early_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_connection, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(server_connection, "_POLL_SECONDS", 0.01)
     gates = [anyio.Event() for _ in range(5)]
 
     async def respond(request: QueryRequest, context: Context) -> AsyncIterator[str]:
@@ -234,7 +234,7 @@ async def test_large_requests_that_come_early_wait(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("early", [10_000, 150_000], ids=["read", "left in the kernel"])
 async def test_departure_is_seen_behind_a_large_request(early: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_connection, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(server_connection, "_POLL_SECONDS", 0.01)
     bot = WaitingBot()
     async with serving(bot, access_key=KEY) as address:
         async with connect(address) as connection:

@@ -22,7 +22,7 @@ from poeproto import (
     encode_request,
     encode_settings,
 )
-from poeproto_h11.server.server_connection import AcceptedConnection
+from poeproto_h11.server.server_connection import ServerConnection
 
 from ...support.bots import BEARER, KEY, FunctionBot, query_body
 from ...support.embedded import SETTINGS, serving
@@ -313,10 +313,10 @@ async def test_the_head_is_sent_before_the_first_event() -> None:
 
 @pytest.mark.parametrize("waits", [False, True])
 async def test_only_what_waits_is_watched_for_the_peers_departure(waits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    watched: list[AcceptedConnection] = []
-    wait_disconnected = AcceptedConnection.wait_disconnected
+    watched: list[ServerConnection] = []
+    wait_disconnected = ServerConnection.wait_disconnected
 
-    async def noted(connection: AcceptedConnection) -> None:
+    async def noted(connection: ServerConnection) -> None:
         watched.append(connection)
         await wait_disconnected(connection)
 
@@ -326,7 +326,7 @@ async def test_only_what_waits_is_watched_for_the_peers_departure(waits: bool, m
             await anyio.lowlevel.checkpoint()
         yield "b"
 
-    monkeypatch.setattr(AcceptedConnection, "wait_disconnected", noted)
+    monkeypatch.setattr(ServerConnection, "wait_disconnected", noted)
     async with serving(FunctionBot(respond), access_key=KEY) as address, connect(address) as connection:
         for _ in range(3):
             assert await ask(connection, "") == [Text("a"), Text("b"), Done()]

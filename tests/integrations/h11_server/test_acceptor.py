@@ -1,4 +1,4 @@
-"""The embedded server's accept loop: what does not end it, and how it finds room."""
+"""The embedded server's accept loop: errors that it survives, and what it does at the bound of connections."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class FailingListener(socket.socket):
 
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(acceptor, "_SHORT_SECONDS", 0.01)
+    monkeypatch.setattr(acceptor, "_RETRY_SECONDS", 0.01)
 
 
 def errors_in(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -58,7 +58,7 @@ async def test_running_short_of_something_is_no_end(number: int, caplog: pytest.
     async with serving(bind=listener) as address:
         assert (await fetch(address, REQUEST)).status == 200
         assert not listener.errors
-        assert errors_in(caplog) == [f"new connections must wait: {os.strerror(number)}"]
+        assert errors_in(caplog) == [f"new connections must wait until one closes: {os.strerror(number)}"]
         listener.errors = [number] * 5
         assert (await fetch(address, REQUEST)).status == 200
         assert len(errors_in(caplog)) == 1
@@ -120,7 +120,9 @@ async def test_a_connection_without_a_request_makes_room(first: bytes, caplog: p
         if first == REQUEST:
             await third.send(REQUEST)
             assert (await third.read_response()).status == 200
-    assert errors_in(caplog) == ["new connections must wait: 3 are open already"]
+    assert errors_in(caplog) == [
+        "new connections must wait until one closes: 3 are open, as many as ServerLimits.connections allows"
+    ]
 
 
 async def test_a_connection_waits_until_a_request_is_over() -> None:
