@@ -1,4 +1,4 @@
-"""Applications by name, as they are given on a command line and to worker processes."""
+"""Load an application by its name, as a command line and worker processes give it."""
 
 from __future__ import annotations
 
@@ -32,16 +32,17 @@ class TargetFailed(TargetError):
 
 @attrs.frozen(kw_only=True)
 class AppOptions:
-    """What an application is made with whose target brings only bots. It can travel to another process.
+    """How to make the application where a target names bots; picklable, for worker processes.
 
     Attributes:
-        access_key: the key of every bot that brings none. There must be one that takes it.
-        environment_key: stands in for it. It may be meant for others, so that nothing is refused where no bot takes it.
-        allow_without_key: whether bots that bring no key answer anyone.
-        bot_name: the name on Poe of a single bot that brings none.
-        endpoints: where Poe is, for calls of the bots.
+        access_key: the key of every bot that has none. It is an error if no bot uses it.
+        environment_key: the same from the environment, used without an `access_key`. It may be meant for another
+            program, so it is no error if no bot uses it.
+        allow_without_key: whether bots without a key accept every request. It is an error if there are none.
+        bot_name: the name on Poe of a single bot that has none.
+        endpoints: where Poe is, for API calls of the bots.
         fetch_policy: which URLs `Context.fetch_attachment` may fetch; None for none.
-        sync_settings: whether Poe is told the settings of bots whose name and key are known.
+        sync_settings: whether to push the settings to Poe at startup, for each bot whose name and key are known.
     """
 
     access_key: str | None = attrs.field(default=None, repr=False)
@@ -65,38 +66,34 @@ def load_app(
     Args:
         target: ``module:attribute`` or ``path/file.py:attribute``. The attribute is a `BotApp`, a `Bot`, a class of
             bots that needs no arguments, or a dict of these two or of `Route`s by path.
-        access_key: the key of every bot that brings none.
-        allow_without_key: whether bots that bring no key answer anyone.
-        options: the same and more, in place of both.
+        access_key: the key of every bot that has none.
+        allow_without_key: whether bots without a key accept every request.
+        options: these two and more; the two are ignored then.
 
     Raises:
-        TargetError: when there is no such thing, or it is none of these; when an option is for it to say, as the key is
-            where no bot takes it, and the permission where none answers anyone.
-        TargetFailed: when its own code raises an exception.
-        ValueError: when a bot has neither a key nor the permission to answer anyone.
+        TargetError: when the target does not exist or is something else, and when an option would have no effect.
+        TargetFailed: when the target's own code raises an exception.
+        ValueError: when a bot has neither a key nor the permission to accept requests without one.
     """
     options = options or AppOptions(access_key=access_key, allow_without_key=allow_without_key)
-    app = found_app(target, options)
-    refuse_unused(target, app, options)
+    app = load_app_unchecked(target, options)
+    check_keys_used(target, app, options)
     return app
 
 
-def found_app(target: str, options: AppOptions) -> BotApp:
-    """As `load_app`, whether or not the key and the permission are used."""
+def load_app_unchecked(target: str, options: AppOptions) -> BotApp:
+    """As `load_app`, but the key and the permission may have no effect."""
     found = _load(target)
     if isinstance(found, BotApp):
-        refuse_for_application(target, options)
+        check_options_of_application(target, options)
         return found
-    if isinstance(found, Mapping):
-        bots = cast("Mapping[str, object]", found)
-    else:
-        bots = {"/": found}
+    bots = cast("Mapping[str, object]", found) if isinstance(found, Mapping) else {"/": found}
     if options.bot_name is not None and len(bots) > 1:
         raise TargetError(f"{target} has {len(bots)} bots, and they cannot all be called {options.bot_name!r}")
     routes: dict[str, Route] = {}
     for path, bot in bots.items():
         if isinstance(bot, type) and issubclass(bot, Bot):
-            bot = _made(bot, target)
+            bot = _instantiate(bot, target)
         if isinstance(bot, Bot):
             bot = Route(
                 bot,
@@ -115,26 +112,31 @@ def found_app(target: str, options: AppOptions) -> BotApp:
     )
 
 
-def refuse_for_application(target: str, options: AppOptions) -> None:
-    """Refuse what a `BotApp` says itself."""
+def check_options_of_application(target: str, options: AppOptions) -> None:
+    """Raise a `TargetError` for options that a `BotApp` has already."""
     if options.bot_name or options.endpoints or options.fetch_policy or not options.sync_settings:
-        raise TargetError(f"{target} is a BotApp, which says itself what its bots are called and whom they may call")
+        raise TargetError(
+            f"{target} is a BotApp, which has its own bot names, endpoints, fetch_policy and sync_settings;"
+            " pass them to it instead"
+        )
 
 
-def refuse_unused(target: str, app: BotApp, options: AppOptions) -> None:
-    """Refuse a key that no bot takes, and the permission to answer anyone where none does."""
-    if options.access_key is not None and not _takes(app, options.access_key):
-        raise TargetError(f"the key given would not be used: the bots of {target} say themselves which keys they take")
+def check_keys_used(target: str, app: BotApp, options: AppOptions) -> None:
+    """Raise a `TargetError` for a key that no bot uses, and for a permission where every bot has keys."""
+    if options.access_key is not None and not _uses(app, options.access_key):
+        raise TargetError(f"the key given would not be used: {target} says which keys its bots use; omit this key")
     if options.allow_without_key and not _open_paths(app):
-        raise TargetError(f"nobody is answered without a key: the bots of {target} say themselves which keys they take")
+        raise TargetError(
+            f"nobody is answered without a key: {target} says which keys its bots use; omit this permission"
+        )
 
 
 def warn_of_unused_key(target: str, app: BotApp, options: AppOptions) -> None:
-    """Say in the log that the key in the environment is nobody's here, and who answers anyone."""
-    if options.access_key is None and options.environment_key is not None and not _takes(app, options.environment_key):
+    """Log a warning where no bot uses the key in the environment, with the paths that need no key."""
+    if options.access_key is None and options.environment_key is not None and not _uses(app, options.environment_key):
         anyone = _open_paths(app)
         logger.warning(
-            "the key in the environment is not used: the bots of %s say themselves which keys they take%s",
+            "the key in the environment is not used: %s says which keys its bots use%s",
             target,
             f", and anyone is answered at {', '.join(anyone)}" if anyone else "",
         )
@@ -144,21 +146,21 @@ def _open_paths(app: BotApp) -> list[str]:
     return sorted(path for path, route in app.service.routes.items() if route.accepted_keys is None)
 
 
-def _takes(app: BotApp, key: str) -> bool:
+def _uses(app: BotApp, key: str) -> bool:
     return any(key.encode() in (route.accepted_keys or ()) for route in app.service.routes.values())
 
 
-def _made(cls: type[Bot], target: str) -> Bot:
+def _instantiate(cls: type[Bot], target: str) -> Bot:
     try:
         inspect.signature(cls).bind()
     except TypeError as exc:
-        raise TargetError(f"{target}: {cls.__name__} cannot be made without arguments: {exc}") from None
-    with _foreign_code(target):
+        raise TargetError(f"{target}: {cls.__name__} cannot be instantiated without arguments: {exc}") from None
+    with _target_code(target):
         return cls()
 
 
 @contextmanager
-def _foreign_code(target: str) -> Generator[None]:
+def _target_code(target: str) -> Generator[None]:
     try:
         yield
     except TargetError:
@@ -170,7 +172,7 @@ def _foreign_code(target: str) -> Generator[None]:
 def _load(target: str) -> object:
     where, _, attribute = target.rpartition(":")
     is_file = where.endswith(".py")
-    # A relative name would begin with a dot, and there is nothing here it could be relative to.
+    # No relative name, which would begin with a dot: there is no package here that it could be relative to.
     is_module = all(part.isidentifier() for part in where.split("."))
     if not attribute.isidentifier() or not (is_file or is_module):
         raise TargetError(f"{target!r} is not of the form module:attribute or path/file.py:attribute")
@@ -184,7 +186,7 @@ def _load(target: str) -> object:
 
 
 def _bots_in(module: ModuleType) -> list[str]:
-    """The names of what a module makes that can be served."""
+    """The names in a module that could be served."""
     return [
         name
         for name, value in vars(module).items()
@@ -203,10 +205,10 @@ def _is_bot_class(value: object) -> bool:
 
 
 def _load_module(name: str) -> ModuleType:
-    # As `python -m` has it: the current folder counts.
+    # As with `python -m`, the current folder is searched.
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
-    with _foreign_code(name):
+    with _target_code(name):
         try:
             return importlib.import_module(name)
         except ModuleNotFoundError as exc:
@@ -218,14 +220,14 @@ def _load_module(name: str) -> ModuleType:
 def _load_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise TargetError(f"there is no file {path}")
-    # Under a name of its own: a bot in random.py must not become the module of that name.
+    # Under another name: a bot in random.py must not replace the standard module.
     name = f"poeproto_target_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None, "a name that ends in .py has a loader"
-    assert spec.loader is not None, "a name that ends in .py has a loader"
+    assert spec is not None, "a file name that ends in .py has a loader"
+    assert spec.loader is not None, "a file name that ends in .py has a loader"
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # where dataclasses and pickling look for it
-    sys.path.insert(0, str(path.parent.resolve()))  # as `python path/file.py` has it
-    with _foreign_code(str(path)):
+    sys.path.insert(0, str(path.parent.resolve()))  # as with `python path/file.py`
+    with _target_code(str(path)):
         spec.loader.exec_module(module)
     return module

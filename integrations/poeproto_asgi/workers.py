@@ -1,4 +1,4 @@
-"""Serving as a program: one process, or several that share a listening socket."""
+"""Serving as a program: one process, or several worker processes that share a listening socket."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ import anyio.abc
 
 from poeproto_asgi.app import BotApp
 from poeproto_asgi.server import WorkerClass, serve
-from poeproto_asgi.targets import AppOptions, load_app, refuse_for_application, refuse_unused, warn_of_unused_key
+from poeproto_asgi.targets import (
+    AppOptions,
+    check_keys_used,
+    check_options_of_application,
+    load_app,
+    warn_of_unused_key,
+)
 from poeproto_runtime.exception_groups import sole_exception
 from poeproto_runtime.listen import address_of, listen
 
@@ -40,34 +46,34 @@ def run(
         target: an application, or its name as `load_app` takes it.
         bind: ``HOST:PORT``; port 0 takes a free one.
         worker_class: the event loop: "asyncio", "uvloop" or "trio".
-        workers: how many processes. More than one needs a name as target, since an instance cannot travel.
-        access_key: the key of every bot that brings none. There must be one that takes it.
-        allow_without_key: whether bots that bring no key answer anyone. There must be one that does.
-        options: the same and more, in place of both.
+        workers: how many processes. More than one needs a name as target, since an instance cannot be pickled.
+        access_key: the key of every bot that has none. It is an error if no bot uses it.
+        allow_without_key: whether bots without a key accept every request. It is an error if there are none.
+        options: these two and more; the two are ignored then.
         on_ready: called with the address once connections are accepted.
-        on_worker: called first in each process of several, which knows nothing of the logging that this one has set
-            up, for instance. A function of a module, since its name is what travels.
+        on_worker: called first in each of several worker processes, to configure logging for instance: they inherit
+            nothing from this one. It must be a module's function, since it is pickled by its name.
 
     Raises:
-        TypeError: for an application where a name is needed.
+        TypeError: for an application where several workers need a name.
         TargetError, ValueError, OSError: when the target or the address is not usable.
-        OSError: also what the application's lifespan raises, `poeproto_simulator.Simulator.aclose` for one.
-        RuntimeError: when a worker process ended by itself.
+        OSError: also what the application's lifespan raises, as `poeproto_simulator.Simulator.aclose` does.
+        RuntimeError: when a worker process ends before a signal.
     """
-    ready = on_ready or _say_nothing
+    ready = on_ready or _ignore_address
     if workers < 1:
-        raise ValueError(f"at least one worker is needed, got {workers}")
+        raise ValueError(f"workers must be at least 1, got {workers}")
     if worker_class == "uvloop" and find_spec("uvloop") is None:
-        raise ValueError("uvloop is not installed; the worker classes asyncio and trio need nothing more")
+        raise ValueError("uvloop is not installed; install it, or use the worker class asyncio or trio")
     options = options or AppOptions(access_key=access_key, allow_without_key=allow_without_key)
     if isinstance(target, BotApp):
         if workers > 1:
-            raise TypeError("several workers need the application's name, as in 'module:attribute'")
-        refuse_for_application("the target", options)
-        refuse_unused("the target", target, options)
+            raise TypeError("several workers need the target's name, such as 'module:attribute', not an application")
+        check_options_of_application("the target", options)
+        check_keys_used("the target", target, options)
         _run_one(target, listen(bind), worker_class, ready)
         return
-    # Loaded here even if it is served elsewhere: a mistake is reported once, before anything listens.
+    # Loaded here even if other processes serve it: a mistake is reported once, before anything listens.
     app = load_app(target, options=options)
     warn_of_unused_key(target, app, options)
     if workers == 1:
@@ -76,7 +82,7 @@ def run(
         _run_several(target, options, listen(bind), worker_class, workers, ready, on_worker or _do_nothing)
 
 
-def _say_nothing(address: str) -> None:
+def _ignore_address(address: str) -> None:
     pass
 
 
@@ -93,20 +99,20 @@ def _run_one(
     is_worker: bool = False,
 ) -> None:
     async def main() -> None:
-        with ExitStack() as heard:
-            told = (signal.SIGTERM,) if is_worker else (signal.SIGINT, signal.SIGTERM)
-            signals = heard.enter_context(anyio.open_signal_receiver(*told))
+        with ExitStack() as handlers:
+            numbers = (signal.SIGTERM,) if is_worker else (signal.SIGINT, signal.SIGTERM)
+            signals = handlers.enter_context(anyio.open_signal_receiver(*numbers))
             async with anyio.create_task_group() as tasks:
                 ready(await tasks.start(_serve, app, listener, worker_class))
                 await anext(signals)
                 if not is_worker:
-                    # From here a second signal does what it does in any program: it ends this one at once.
-                    heard.close()
+                    # From here on, a second signal has its usual effect: it ends the process at once.
+                    handlers.close()
                 tasks.cancel_scope.cancel()
 
     backend_options: dict[str, Any] = {}
     if worker_class == "uvloop":
-        import uvloop  # which others need not have
+        import uvloop  # optional
 
         backend_options["loop_factory"] = uvloop.new_event_loop
     try:
@@ -130,7 +136,7 @@ def _run_several(
     ready: Callable[[str], None],
     on_worker: Callable[[], None],
 ) -> None:
-    spawning = multiprocessing.get_context("spawn")  # forking would copy whatever threads and locks there are
+    context = multiprocessing.get_context("spawn")  # a fork would copy threads and locks in any state
     address = address_of(listener)
     processes: list[SpawnProcess] = []
     pipes: list[Connection] = []
@@ -141,22 +147,20 @@ def _run_several(
     }
     try:
         for _ in range(workers):
-            ours, theirs = spawning.Pipe(duplex=False)
-            process = spawning.Process(
-                target=_worker, args=(target, options, listener, worker_class, theirs, on_worker)
-            )
+            ours, theirs = context.Pipe(duplex=False)
+            process = context.Process(target=_worker, args=(target, options, listener, worker_class, theirs, on_worker))
             process.start()
             theirs.close()
             processes.append(process)
             pipes.append(ours)
             if received:
-                process.terminate()  # told to stop before this one was there to be told
+                process.terminate()  # a signal came before this process was in the list
         listener.close()
         for pipe in pipes:
             try:
                 pipe.recv()
             except EOFError:
-                break  # that worker is dead, which its sentinel tells below
+                break  # that worker has ended; its sentinel shows it below
         else:
             ready(address)
         wait([process.sentinel for process in processes])
@@ -170,7 +174,9 @@ def _run_several(
             signal.signal(number, handler)
     failed = [process.exitcode for process in processes if process.exitcode not in (0, -signal.SIGTERM)]
     if not received:
-        raise RuntimeError(f"a worker process ended by itself (exit codes {failed or 0})")
+        raise RuntimeError(
+            f"a worker process ended before a signal (exit codes {failed or 0}); its own output says why"
+        )
 
 
 def _stop(processes: list[SpawnProcess], received: list[int], number: int) -> None:
@@ -190,8 +196,8 @@ def _worker(
     pipe: Connection,
     on_worker: Callable[[], None],
 ) -> None:
-    # A terminal sends Ctrl-C to every process, and systemd SIGTERM. This one is told by its parent, too, and must not
-    # take that for a second signal: what that is to do, the parent does.
+    # A terminal sends Ctrl-C to every process of the group; so does systemd with SIGTERM. The parent sends SIGTERM as
+    # well, which must not count as a second signal here. A second signal is the parent's to act on.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     on_worker()
     _run_one(load_app(target, options=options), listener, worker_class, pipe.send, is_worker=True)

@@ -13,7 +13,7 @@ import click
 from poeproto import Bot, Endpoints, InvalidValue, Limits, LocalProtocolError
 from poeproto_asgi import AppOptions, FetchPolicy, Route, TargetError, TargetFailed, run
 from poeproto_asgi.server import WorkerClass
-from poeproto_asgi.targets import found_app
+from poeproto_asgi.targets import load_app_unchecked
 from poeproto_cli.options import access_key_option, bind_option, checked_key, worker_class_option
 from poeproto_cli.urls import refuse_address
 from poeproto_runtime import BotService
@@ -135,7 +135,7 @@ def _register(simulator: Simulator, described: str, access_key: str | None) -> N
 
 def _loaded(target: str) -> tuple[Bot, str | None]:
     # Who may ask its server is of no interest here: it is asked by nobody but the simulator.
-    service = found_app(target, AppOptions(allow_without_key=True)).service
+    service = load_app_unchecked(target, AppOptions(allow_without_key=True)).service
     routes = list(service.routes.values())
     if len(routes) != 1:
         raise click.UsageError(f"{target} has {len(routes)} bots; one is needed")

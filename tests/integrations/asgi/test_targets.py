@@ -168,7 +168,7 @@ def test_options() -> None:
     ],
 )
 def test_options_that_an_application_has_itself(options: AppOptions) -> None:
-    with pytest.raises(TargetError, match="says itself"):
+    with pytest.raises(TargetError, match="has its own"):
         load_app("some_bots:app", options=options)
 
 

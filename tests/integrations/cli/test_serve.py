@@ -379,4 +379,4 @@ def test_an_endpoint_is_an_address_that_paths_can_follow(bots: Path, url: str) -
 def test_an_application_has_its_own_endpoint(bots: Path) -> None:
     done = run("serve", f"{bots}:app", "--endpoint", "http://127.0.0.1:8000")
     assert done.returncode == 2
-    assert "says itself" in done.stderr
+    assert "has its own" in done.stderr

@@ -250,7 +250,7 @@ def test_a_worker_that_dies_ends_the_others_and_is_reported(tmp_path: Path) -> N
         os.kill(first_pid(response), signal.SIGKILL)
         status, errors = server.wait()
         assert status == 1
-        assert "RuntimeError: a worker process ended by itself" in errors
+        assert "RuntimeError: a worker process ended before a signal" in errors
         assert "-9" in errors
 
 
@@ -259,7 +259,7 @@ def test_workers_that_cannot_start_are_reported(tmp_path: Path) -> None:
         assert server.address == "", "it never was ready"
         status, errors = server.wait()
         assert status == 1
-        assert "RuntimeError: a worker process ended by itself" in errors
+        assert "RuntimeError: a worker process ended before a signal" in errors
         assert "no attribute 'only_in_the_parent'" in errors
 
 
@@ -273,7 +273,7 @@ def test_several_workers_need_a_name() -> None:
     [
         ({"access_key": "another"}, "the key given would not be used"),
         ({"allow_without_key": True}, "nobody is answered without a key"),
-        ({"options": AppOptions(bot_name="Hello")}, "says itself"),
+        ({"options": AppOptions(bot_name="Hello")}, "has its own"),
     ],
 )
 def test_what_an_application_says_itself(arguments: dict[str, Any], message: str) -> None:
