@@ -17,7 +17,7 @@ What breaks without it, on uvloop and trio, and which test notices (`tests/integ
 - Without `reset`, a reply that is cut off on uvloop leaves its connection open, with all that is buffered for it:
   `test_a_peer_that_does_not_read_in_time_is_cut_off`.
 - Without the mark, a server that stops resets the connections of the next one at its address:
-  `test_a_server_that_stops_leaves_alone_who_listens_where_it_did`.
+  `test_a_server_that_stops_does_not_reset_the_next_one_at_its_address`.
 
 `test_hypercorn_connections.py` fails when uvloop or trio begins to call a listener's `accept`: this file can go then.
 

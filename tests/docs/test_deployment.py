@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ..support.stopping import H11, PATIENCE, RUN, SECONDS, UVICORN, UVICORN_SERVER, Outcome, stopping
+from ..support.stopping import H11, RUN, SECONDS, UVICORN, UVICORN_SERVER, WAITING_SECONDS, Outcome, stopping
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 HYPERCORN = "hypercorn bots:app --bind fd://{fd} --graceful-timeout 1 --worker-class "
@@ -55,7 +55,7 @@ def observed(page: str, table: dict[str, Outcome], tmp_path_factory: pytest.Temp
 
     def observe(number: int, name: str) -> Outcome:
         with stopping(folder / str(number), *hosts[name]) as server:
-            return server.stop(PATIENCE if table[name].unread == "waited for" else SECONDS)
+            return server.stop(WAITING_SECONDS if table[name].unread == "waited for" else SECONDS)
 
     with ThreadPoolExecutor(len(hosts)) as threads:
         outcomes = threads.map(observe, range(len(hosts)), hosts)

@@ -1,4 +1,4 @@
-"""A process that is out of descriptors: what its log holds, and that it answers when they are free again."""
+"""A process without descriptors left: its log stays short, and it answers when some are free again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 _FILES = 40
-_SECONDS = 60  # for what never comes
+_SECONDS = 60  # a deadline for failures
 # Each retry logs a traceback, of which there are a few a second; it was tens of thousands.
 _TRACEBACKS = 1000
 

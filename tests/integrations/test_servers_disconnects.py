@@ -1,4 +1,4 @@
-"""Peers that go in masses, and peers that do not read: what both servers keep of them, which is nothing, or little."""
+"""Many clients that disconnect, and clients that do not read: what either server holds of them afterwards."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def host(request: pytest.FixtureRequest) -> str:
 
 
 class Masses:
-    """A bot that talks, is silent or floods, as it is asked to, and counts what becomes of its replies."""
+    """A bot that talks, is silent or floods, as the query says, and counts its replies."""
 
     def __init__(self) -> None:
         self.started = self.ended = self.closed = self.made = 0
@@ -97,12 +97,12 @@ def reset(connection: Connection) -> None:
 
 async def closed(scanned: ScannedConnections) -> None:
     """Until the server has no connection left."""
-    while list(scanned.open()):  # noqa: ASYNC110 - neither server tells when
+    while list(scanned.open()):  # noqa: ASYNC110 - no event reports it
         await anyio.sleep(0.01)
 
 
 @pytest.mark.parametrize("manner", ["talk", "be silent"])
-async def test_peers_that_reset_their_streams_leave_nothing_behind(host: str, manner: str) -> None:
+async def test_connections_that_clients_reset_are_released(host: str, manner: str) -> None:
     bot, count = Masses(), 50
     present, leave = anyio.Semaphore(0), anyio.Event()
 
@@ -130,7 +130,7 @@ async def test_peers_that_reset_their_streams_leave_nothing_behind(host: str, ma
         await closed(scanned)
 
 
-async def test_peers_that_go_before_the_first_byte_leave_nothing_behind(host: str) -> None:
+async def test_connections_that_end_before_the_first_byte_are_released(host: str) -> None:
     bot = Masses()
     request = http_request(query_body("be silent"))
     head = request.index(b"\r\n\r\n") + 4

@@ -21,13 +21,13 @@ from .raw_http import Connection
 
 _SMALL = 8 * 1024
 
-PATIENT = ServerLimits(grace_seconds=3600.0)
+LONG_GRACE = ServerLimits(grace_seconds=3600.0)
 
 SETTINGS = SettingsResponse(introduction_message="hello")
 
 
 class EchoBot(Bot):
-    """Says what it is told."""
+    """Replies with the last message."""
 
     async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[str]:
         yield request.query[-1].content
@@ -37,7 +37,7 @@ class EchoBot(Bot):
 
 
 class WaitingBot(Bot):
-    """Says hello and waits; tells what becomes of it."""
+    """Says hello and waits; has an event for its end and for its cleanup."""
 
     def __init__(self) -> None:
         self.ended = anyio.Event()
@@ -57,7 +57,7 @@ class WaitingBot(Bot):
 
 
 class TalkingBot(Bot):
-    """Talks for ever; tells how much it got rid of, and when it is over."""
+    """Talks for ever; counts what was sent, and has an event for its end."""
 
     WORDS = "a" * 1000
 
@@ -74,7 +74,7 @@ class TalkingBot(Bot):
             self.ended.set()
 
     async def until_held_back(self) -> None:
-        """Wait until it has come to a standstill, which the kernel's own pauses are not."""
+        """Wait until backpressure stops it; the kernel's own pauses are shorter."""
         before, times = -1, 0
         while times < 10:
             times = times + 1 if before == self.said else 0
@@ -83,7 +83,7 @@ class TalkingBot(Bot):
 
 
 def small_listener() -> socket.socket:
-    """A listening socket whose connections keep little in the kernel."""
+    """A listening socket whose connections have small kernel buffers."""
     listener = socket.create_server(("127.0.0.1", 0))
     for which in (socket.SO_RCVBUF, socket.SO_SNDBUF):
         listener.setsockopt(socket.SOL_SOCKET, which, _SMALL)
@@ -91,7 +91,7 @@ def small_listener() -> socket.socket:
 
 
 def take_little(connection: Connection) -> None:
-    """Let the kernel keep little of what the client does not read."""
+    """Have the kernel buffer little that the client does not read."""
     raw = connection.stream.extra(anyio.abc.SocketAttribute.raw_socket)
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL)
 
@@ -113,25 +113,25 @@ async def serving(app: Any = None, **options: Any) -> AsyncGenerator[str]:
 
 @attrs.frozen
 class AppOf:
-    """What carries a service."""
+    """An application that has a service."""
 
     service: BotService
 
 
 class Stopping:
-    """A server that can be told to stop while its clients are still there."""
+    """A server that can be stopped while its clients are still connected."""
 
     def __init__(self) -> None:
         self.address = ""
         self.scope = anyio.CancelScope()
         self.over = anyio.Event()
 
-    def tell(self) -> None:
+    def stop(self) -> None:
         self.scope.cancel()
 
 
 @asynccontextmanager
-async def stopping(app: Any, server_limits: ServerLimits = PATIENT, **options: Any) -> AsyncGenerator[Stopping]:
+async def stopping(app: Any, server_limits: ServerLimits = LONG_GRACE, **options: Any) -> AsyncGenerator[Stopping]:
     server = Stopping()
     options = {"bind": "127.0.0.1:0", "access_key": KEY, **options}
 
@@ -143,4 +143,4 @@ async def stopping(app: Any, server_limits: ServerLimits = PATIENT, **options: A
     async with anyio.create_task_group() as tasks:
         server.address = await tasks.start(run)
         yield server
-        server.tell()
+        server.stop()

@@ -32,7 +32,7 @@ on_each_event_loop = pytest.mark.parametrize(
 
 
 class RefusedApp(BotApp):
-    """An application whose lifespan meets, at its "startup" or its "shutdown", what the machine refuses."""
+    """An application whose lifespan raises an OSError at "startup" or at "shutdown"."""
 
     def __init__(self, respond: Respond, stage: str) -> None:
         super().__init__(FunctionBot(respond), access_key=KEY)
@@ -41,9 +41,9 @@ class RefusedApp(BotApp):
     @asynccontextmanager
     async def lifespan(self, app: object = None) -> AsyncGenerator[None]:
         if self._stage == "startup":
-            raise OSError("no room")
+            raise OSError("no space")
         yield
-        raise OSError("no room")
+        raise OSError("no space")
 
 
 def app_of(respond: Respond, limits: Limits | None = None) -> BotApp:
@@ -52,7 +52,7 @@ def app_of(respond: Respond, limits: Limits | None = None) -> BotApp:
 
 
 def quick_config() -> Config:
-    """Hypercorn's configuration, with little patience for connections that do not end."""
+    """Hypercorn's configuration, with a short graceful timeout."""
     config = Config()
     config.loglevel = "WARNING"
     config.graceful_timeout = 0.2

@@ -1,4 +1,4 @@
-"""Servers in processes of their own, and what becomes of their connections when they are told to stop."""
+"""Servers in processes of their own, and how their connections end when they are stopped."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from poeproto import Done, Error, Message, QueryRequest, SSEDecoder, Text, decod
 
 SECONDS = 60  # for a process that hangs
 # How long a server is watched that is said to wait; longer than the timeouts that such servers are given.
-PATIENCE = 3
+WAITING_SECONDS = 3
 
 BOTS = """
 import anyio
@@ -133,17 +133,17 @@ class Stopping:
             connection.request("POST", "/", _body("how far?"))
             return str(_events(connection.getresponse().read())[0])
 
-    def stop(self, patience: float = SECONDS) -> Outcome:
-        """Tell the server to stop, and see what it does.
+    def stop(self, seconds: float = SECONDS) -> Outcome:
+        """Stop the server, and observe what it does.
 
         Args:
-            patience: how long to look before it counts as waiting for the peer that does not read.
+            seconds: how long until it counts as waiting for the client that does not read.
         """
         self._process.send_signal(signal.SIGTERM)
         with closing(self._reply):
             open_reply = self._end_of_reply()
         try:
-            self._process.wait(patience)
+            self._process.wait(seconds)
             unread = "cut off"
         except subprocess.TimeoutExpired:
             unread = "waited for"

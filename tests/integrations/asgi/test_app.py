@@ -51,7 +51,7 @@ async def test_a_query_is_answered_with_a_stream() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 3, 20])
-async def test_a_large_event_is_handed_over_in_parts(count: int) -> None:
+async def test_a_large_event_is_sent_in_parts(count: int) -> None:
     # A server holds what it is handed several times over, for as long as the peer does not read it.
     text = "a" * 20_000
 
@@ -346,7 +346,7 @@ async def test_a_client_that_goes_during_its_reply() -> None:
 
 @pytest.mark.parametrize("body", [query_body(), b"[]", b'{"type": "settings"}'])
 async def test_a_send_that_finds_nobody(body: bytes) -> None:
-    answer = await converse(an_app(), http_scope(), body_messages(body), send_error=ConnectionResetError("gone"))
+    answer = await converse(an_app(), http_scope(), body_messages(body), send_error=ConnectionResetError("closed"))
     assert len(answer.messages) == 1
 
 
@@ -363,7 +363,7 @@ async def test_lifespan() -> None:
 async def test_a_lifespan_that_the_machine_refuses(stage: str) -> None:
     messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
     answer = await converse(RefusedApp(echo, stage), {"type": "lifespan", "asgi": {"version": "3.0"}}, messages)
-    assert answer.messages[-1] == {"type": f"lifespan.{stage}.failed", "message": "no room"}
+    assert answer.messages[-1] == {"type": f"lifespan.{stage}.failed", "message": "no space"}
 
 
 async def test_the_lifespan_for_hosts_that_have_their_own() -> None:

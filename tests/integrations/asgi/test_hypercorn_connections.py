@@ -68,7 +68,7 @@ def test_connections_of_a_unix_socket(tmp_path: Path) -> None:
 def test_the_queue_keeps_its_length_whatever_asyncio_asks_for() -> None:
     with recording_listener(queue_size=3) as listener:
         listener.listen(1)
-        # Linux has room for one more than was asked for; with a queue of one, the third would wait.
+        # Linux queues one more than was asked for; with a queue of one, the third would wait.
         peers = [socket.create_connection(listener.getsockname(), 5) for _ in range(4)]
         accepted = [listener.accept()[0] for _ in range(3)]
         for end in (*peers, *accepted):

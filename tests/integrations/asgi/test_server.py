@@ -24,8 +24,8 @@ async def echo(request: QueryRequest, context: Context) -> AsyncIterator[str]:
     yield request.query[-1].content
 
 
-class TimedReply:
-    """A bot that says hello and waits to be cancelled, and tells what happened to it."""
+class WaitingBot:
+    """A bot that says hello and waits to be cancelled; records its end and its cleanup."""
 
     def __init__(self) -> None:
         self.ended: list[str] = []
@@ -164,8 +164,8 @@ async def test_the_index_page_and_its_head() -> None:
         assert (refusal.status, refusal.headers["allow"]) == (405, "GET, HEAD, POST")
 
 
-async def test_a_client_that_goes_mid_stream_ends_the_bot() -> None:
-    bot = TimedReply()
+async def test_a_disconnect_mid_stream_cancels_the_bot() -> None:
+    bot = WaitingBot()
     async with serving(app_of(bot.respond)) as address:
         async with connect(address) as connection:
             await connection.send(http_request())
@@ -174,8 +174,8 @@ async def test_a_client_that_goes_mid_stream_ends_the_bot() -> None:
         await bot.until_over()
 
 
-async def test_many_clients_that_go_at_once() -> None:
-    bot = TimedReply()
+async def test_many_clients_that_disconnect_at_once() -> None:
+    bot = WaitingBot()
 
     async def come_and_go(address: str) -> None:
         async with connect(address) as connection:
@@ -269,7 +269,7 @@ async def test_a_chunked_body_is_read_to_its_end() -> None:
         assert (await connection.read_response()).events == [Text("hello"), Done()]
 
 
-async def test_a_client_that_waits_to_be_told_to_go_on_is_told() -> None:
+async def test_a_client_that_expects_100_continue_gets_it() -> None:
     request = http_request(headers=["Expect: 100-continue"])
     head, _, body = request.partition(b"\r\n\r\n")
     async with serving(app_of(echo)) as address, connect(address) as connection:
@@ -280,7 +280,7 @@ async def test_a_client_that_waits_to_be_told_to_go_on_is_told() -> None:
 
 
 async def test_stopping_ends_open_streams_with_an_error_that_allows_a_retry() -> None:
-    bot = TimedReply()
+    bot = WaitingBot()
     replies: list[list[Any]] = []
     async with anyio.create_task_group() as clients:
 
@@ -330,22 +330,22 @@ async def test_nothing_listens_afterwards() -> None:
 
 
 @pytest.mark.parametrize("stage", ["startup", "shutdown"])
-async def test_a_lifespan_that_the_machine_refuses(stage: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_lifespan_that_raises_an_os_error(stage: str, caplog: pytest.LogCaptureFixture) -> None:
     app = RefusedApp(echo, stage)
-    told: list[str] = []
+    messages: list[str] = []
 
     async def run(*, task_status: anyio.abc.TaskStatus[str]) -> None:
         try:
             await serve(app, bind="127.0.0.1:0", task_status=task_status)
         except OSError as exc:
-            told.append(str(exc))
+            messages.append(str(exc))
 
     async with anyio.create_task_group() as tasks:
         address = await tasks.start(run)
         if stage == "shutdown":
             assert (await fetch(address, http_request())).status == 200
             tasks.cancel_scope.cancel()
-    assert told == ["no room"]
+    assert messages == ["no space"]
     assert not caplog.records
 
 

@@ -1,6 +1,4 @@
-"""Hypercorn's sockets: how connections end against their peers' will, at the server's end and when nobody reads
-them, and what workers share.
-"""
+"""Hypercorn's sockets: which connections are reset, at shutdown and when the client does not read; shared listeners."""
 
 from __future__ import annotations
 
@@ -29,7 +27,7 @@ END_OF_BODY = b"\r\n0\r\n\r\n"
 
 
 class Talking:
-    """A bot that talks until it is cancelled, or waits if it is asked to, and tells what became of it."""
+    """A bot that talks until it is cancelled; has an event for its end and for its cleanup."""
 
     def __init__(self) -> None:
         self.made = 0
@@ -50,7 +48,7 @@ class Talking:
             self.ended.set()
 
     async def until_held_back(self) -> None:
-        """Until what it says has filled all buffers."""
+        """Until backpressure stops it."""
         seen = -1
         while seen != self.made:
             seen = self.made
@@ -68,7 +66,7 @@ async def waits(request: QueryRequest, context: Context) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def unread(address: str) -> AsyncGenerator[Connection]:
-    """A connection whose answer has begun, and which is not read from then on."""
+    """A connection whose response has begun, and which is not read from then on."""
     async with connect(address) as connection:
         await connection.send(http_request())
         await connection.read_head()
@@ -103,8 +101,8 @@ async def test_a_peer_that_does_not_read_in_time_is_cut_off(caplog: pytest.LogCa
     async with serving(app_of(bot.respond, limits), bind=listener) as address, unread(address) as connection:
         assert len(list(scanned.open())) == 1
         await bot.until_over()
-        # The connection goes as well, with all that was held for it.
-        while list(scanned.open()):  # noqa: ASYNC110 - Hypercorn does not tell when
+        # The connection closes as well, with all that was buffered for it.
+        while list(scanned.open()):  # noqa: ASYNC110 - no event reports it
             await anyio.sleep(0.01)
         assert not (await connection.read_to_end()).endswith(END_OF_BODY)
     assert caplog.records == []
@@ -165,8 +163,8 @@ async def test_the_task_that_serves_can_go_on() -> None:
     assert scope.cancelled_caught
 
 
-async def test_a_server_that_stops_leaves_alone_who_listens_where_it_did() -> None:
-    """Another server took over its address while it ended; the connections of that one go on."""
+async def test_a_server_that_stops_does_not_reset_the_next_one_at_its_address() -> None:
+    """Another server listens at its address while it shuts down; the connections of that one stay open."""
     first = socket.create_server(("127.0.0.1", 0), reuse_port=True)
     bind = first.getsockname()
     async with anyio.create_task_group() as tasks:

@@ -1,4 +1,4 @@
-"""Hypercorn is told to stop: what becomes of queries that are not complete yet, and of another server's replies."""
+"""Hypercorn shuts down: queries that are incomplete then, and another server's replies."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ async def waits(request: QueryRequest, context: Context) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def patiently(app: BotApp) -> AsyncGenerator[tuple[str, anyio.CancelScope]]:
-    """The address of a server, and what tells it to stop; it waits for whoever is still there then."""
+async def with_long_grace(app: BotApp) -> AsyncGenerator[tuple[str, anyio.CancelScope]]:
+    """The address of a server, and the scope that stops it; its graceful timeout is long."""
     scope = anyio.CancelScope()
     config = quick_config()
     config.graceful_timeout = 3600.0
@@ -55,7 +55,7 @@ def assert_retryable(events: list[Event]) -> None:
 async def test_a_query_that_is_complete_only_after_the_stop_began() -> None:
     request = http_request(headers=["Connection: close"])
     async with (
-        patiently(app_of(waits)) as (address, scope),
+        with_long_grace(app_of(waits)) as (address, scope),
         connect(address) as late,
         connect(address) as open_reply,
     ):
@@ -68,11 +68,11 @@ async def test_a_query_that_is_complete_only_after_the_stop_began() -> None:
 
 
 async def test_one_of_two_servers_of_an_application() -> None:
-    """What the other has under way goes on, and so does what comes to it later."""
+    """The other keeps its active replies, and accepts new queries."""
     app = app_of(waits)
     async with (
-        patiently(app) as (one, stop_one),
-        patiently(app) as (two, stop_two),
+        with_long_grace(app) as (one, stop_one),
+        with_long_grace(app) as (two, stop_two),
         connect(one) as of_one,
         connect(two) as of_two,
         connect(two) as later,
@@ -87,11 +87,11 @@ async def test_one_of_two_servers_of_an_application() -> None:
             assert_retryable(await connection.read_rest())
 
 
-async def test_all_servers_of_an_application_are_told_at_once_from_another_thread() -> None:
+async def test_all_servers_of_an_application_are_stopped_from_another_thread() -> None:
     app = app_of(waits)
     async with (
-        patiently(app) as (one, _),
-        patiently(app) as (two, _),
+        with_long_grace(app) as (one, _),
+        with_long_grace(app) as (two, _),
         connect(one) as of_one,
         connect(two) as of_two,
     ):

@@ -27,7 +27,7 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 class FailingListener(socket.socket):
-    """A listening socket that fails as the system makes it, so many times."""
+    """A listening socket whose `accept` raises these errors first."""
 
     def __init__(self, *errors: int) -> None:
         super().__init__(fileno=socket.create_server(("127.0.0.1", 0)).detach())
@@ -41,7 +41,7 @@ class FailingListener(socket.socket):
 
 
 @pytest.fixture(autouse=True)
-def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(acceptor, "_RETRY_SECONDS", 0.01)
 
 
@@ -53,7 +53,7 @@ def errors_in(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
-async def test_running_short_of_something_is_no_end(number: int, caplog: pytest.LogCaptureFixture) -> None:
+async def test_exhaustion_does_not_end_the_server(number: int, caplog: pytest.LogCaptureFixture) -> None:
     listener = FailingListener(*[number] * 5)
     async with serving(bind=listener) as address:
         assert (await fetch(address, REQUEST)).status == 200
@@ -65,7 +65,7 @@ async def test_running_short_of_something_is_no_end(number: int, caplog: pytest.
 
 
 @pytest.mark.parametrize("number", [errno.ECONNABORTED, errno.EPROTO, errno.EPERM, errno.ENETDOWN])
-async def test_a_connection_that_ended_before_it_was_taken(number: int, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_connection_that_ended_before_it_was_accepted(number: int, caplog: pytest.LogCaptureFixture) -> None:
     listener = FailingListener(*[number] * 5)
     async with serving(bind=listener) as address:
         assert (await fetch(address, REQUEST)).status == 200
@@ -92,18 +92,18 @@ async def test_a_connection_that_ended_before_it_was_served(caplog: pytest.LogCa
 
 
 @pytest.mark.parametrize("number", [errno.EBADF, errno.EINVAL, errno.ENOTSOCK, errno.EOPNOTSUPP])
-async def test_a_listener_that_is_none_is_the_end(number: int) -> None:
+async def test_an_unusable_listener_ends_the_server(number: int) -> None:
     listener = FailingListener(number)
     with pytest.raises(OSError, match=os.strerror(number)):
         await serve(EchoBot(), bind=listener, access_key=KEY)
     assert listener.fileno() == -1
 
 
-# --- room
+# --- at the bound
 
 
 @pytest.mark.parametrize("first", [b"", b"POST / HTTP/1.1\r\nHo", REQUEST], ids=["idle", "within a head", "kept"])
-async def test_a_connection_without_a_request_makes_room(first: bytes, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_idle_connection_is_closed_for_a_new_one(first: bytes, caplog: pytest.LogCaptureFixture) -> None:
     async with (
         serving(server_limits=ServerLimits(connections=3)) as address,
         connect(address) as oldest,
@@ -137,13 +137,13 @@ async def test_a_connection_waits_until_a_request_is_over() -> None:
             third = await stack.enter_async_context(connect(address))
             await third.send(http_request())
             await anyio.wait_all_tasks_blocked()
-            # Neither is given up for this one.
+            # Neither is closed for this one.
             assert not bot.ended.is_set()
         assert (await third.read_head())[0] == 200
         assert await third.read_events() == [Text("hello")]
 
 
-async def test_an_idle_connection_makes_room_for_a_descriptor() -> None:
+async def test_an_idle_connection_is_closed_for_a_descriptor() -> None:
     listener = FailingListener()
     async with serving(bind=listener) as address, connect(address) as idle:
         await idle.send(REQUEST)
@@ -153,7 +153,7 @@ async def test_an_idle_connection_makes_room_for_a_descriptor() -> None:
         assert await idle.read_to_end() == b""
 
 
-async def test_a_handler_that_fails_is_the_end_of_its_connection_alone(
+async def test_a_handler_that_fails_ends_its_connection_alone(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handle = BotService.handle
@@ -168,7 +168,7 @@ async def test_a_handler_that_fails_is_the_end_of_its_connection_alone(
 
     monkeypatch.setattr(BotService, "handle", faulty)
     async with serving(server_limits=ServerLimits(connections=2)) as address:
-        for _ in range(5):  # more than there is room for, were one not given back
+        for _ in range(5):  # more than the bound, if one were not released
             async with connect(address) as connection:
                 await connection.send(REQUEST.replace(b" / ", b" /fault "))
                 assert await connection.read_to_end() == b""

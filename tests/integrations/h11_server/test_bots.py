@@ -136,7 +136,7 @@ async def test_an_address_in_use() -> None:
 
 
 @pytest.mark.parametrize("reset", [False, True])
-async def test_departure_cancels_the_bot(reset: bool) -> None:
+async def test_a_disconnect_cancels_the_bot(reset: bool) -> None:
     bot = WaitingBot()
     async with serving(bot, access_key=KEY) as address:
         async with connect(address) as connection:
@@ -150,7 +150,7 @@ async def test_departure_cancels_the_bot(reset: bool) -> None:
         await bot.closed.wait()
 
 
-async def test_departure_before_the_first_event_cancels_the_bot() -> None:
+async def test_a_disconnect_before_the_first_event_cancels_the_bot() -> None:
     started, ended = anyio.Event(), anyio.Event()
 
     async def respond(request: QueryRequest, context: Context) -> None:
@@ -167,7 +167,7 @@ async def test_departure_before_the_first_event_cancels_the_bot() -> None:
         await ended.wait()
 
 
-async def test_departure_is_seen_behind_an_early_request() -> None:
+async def test_a_disconnect_is_noticed_behind_a_pipelined_request() -> None:
     bot = WaitingBot()
     async with serving(bot, access_key=KEY) as address:
         async with connect(address) as connection:

@@ -26,8 +26,8 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 def limits(**others: Any) -> ServerLimits:
     """The limits of which only those that are named can be the cause of anything."""
-    patient: dict[str, Any] = {"head_seconds": LONG, "body_seconds": LONG, "idle_seconds": LONG, "linger_seconds": LONG}
-    return ServerLimits(**{**patient, **others})
+    long: dict[str, Any] = {"head_seconds": LONG, "body_seconds": LONG, "idle_seconds": LONG, "linger_seconds": LONG}
+    return ServerLimits(**{**long, **others})
 
 
 @pytest.mark.parametrize("name", ["connections", "head_size", "head_seconds", "body_rate", "grace_seconds"])
@@ -73,7 +73,7 @@ async def _after_a_pause(connection: Connection) -> bytes:
 @pytest.mark.parametrize("before", [b"", REQUEST], ids=["at first", "after another"])
 @pytest.mark.parametrize("sent", [b"P", b"POST / HTTP/1.1\r\nHost: x\r\nX: "], ids=["one byte", "a part"])
 async def test_a_slow_head(sent: bytes, before: bytes) -> None:
-    # What is sent at once has to be read by then: who has sent nothing is told nothing.
+    # The part must have been read by then: a client that has sent nothing gets no response.
     server_limits = limits(head_seconds=5 * SHORT)
     async with serving(server_limits=server_limits) as address, connect(address) as connection:
         if before:
@@ -175,9 +175,9 @@ async def test_a_client_that_does_not_read_is_left(version: str) -> None:
 
 async def test_little_is_held_for_a_client_that_does_not_read() -> None:
     bot = TalkingBot()
-    patient = Limits(events=10**9, text_length=10**12)
+    endless = Limits(events=10**9, text_length=10**12)
     async with (
-        serving(bot, bind=small_listener(), access_key=KEY, limits=patient) as address,
+        serving(bot, bind=small_listener(), access_key=KEY, limits=endless) as address,
         connect(address) as connection,
     ):
         take_little(connection)

@@ -57,7 +57,7 @@ async def test_the_end_of_everything() -> None:
     async with stopping(bot) as server:
         async with Client(access_key=KEY) as client, client.query(server.address, "hello") as answer:
             assert await anext(answer) == Text("hello")
-            server.tell()
+            server.stop()
             await server.over.wait()
             assert bot.ended.is_set()
             assert bot.closed.is_set()
@@ -86,7 +86,7 @@ async def test_many_streams_and_one_that_is_not_read(version: bytes) -> None:
         await unread.read_head()
         readers = [await greeted(await stack.enter_async_context(connect(server.address))) for _ in range(20)]
         await talking.until_held_back()
-        server.tell()
+        server.stop()
         for reader in readers:
             assert is_retryable_end(await reader.read_rest())
         await server.over.wait()
@@ -108,7 +108,7 @@ async def test_a_call_that_outlives_the_grace_is_cut_off() -> None:
     async with stopping(StuckBot(), QUICK) as server, connect(server.address) as connection:
         await connection.send(http_request(encode_request(SettingsRequest())))
         await asked.wait()
-        server.tell()
+        server.stop()
         await server.over.wait()
         assert await connection.read_to_end() == b""
 
@@ -124,7 +124,7 @@ async def test_connections_without_a_request_are_closed_at_once() -> None:
         await kept.send(REQUEST)
         await kept.read_response()
         await anyio.wait_all_tasks_blocked()
-        server.tell()
+        server.stop()
         await server.over.wait()
         for connection in (new, partial, kept):
             assert await connection.read_to_end() == b""
@@ -135,7 +135,7 @@ async def test_a_request_that_is_still_arriving_is_refused() -> None:
         body = query_body()
         await connection.send(http_request(body, headers=["Expect: 100-continue"])[: -len(body)])
         assert (await connection.read_head())[0] == 100
-        server.tell()
+        server.stop()
         response = await connection.read_response()
         assert (response.status, response.headers["connection"]) == (503, "close")
         assert await connection.read_to_end() == b""
@@ -155,7 +155,7 @@ async def test_a_call_under_way_is_answered_and_no_other() -> None:
     async with stopping(SlowBot()) as server, connect(server.address) as connection:
         await connection.send(request + request)
         await asked.wait()
-        server.tell()
+        server.stop()
         await anyio.wait_all_tasks_blocked()
         go.set()
         response = await connection.read_response()
@@ -171,7 +171,7 @@ async def test_a_client_that_does_not_leave_is_not_waited_for() -> None:
         assert (await connection.read_response()).status == 401
         with pytest.raises(anyio.EndOfStream):
             await connection.stream.receive()
-        server.tell()
+        server.stop()
         await server.over.wait()
 
 
@@ -209,11 +209,11 @@ async def test_one_of_two_servers_of_an_application() -> None:
     ):
         await greeted(of_one)
         await greeted(of_two)
-        one.tell()
+        one.stop()
         assert is_retryable_end(await of_one.read_rest())
         await one.over.wait()
         await greeted(later)
-        two.tell()
+        two.stop()
         for connection in (of_two, later):
             assert is_retryable_end(await connection.read_rest())
 
@@ -233,7 +233,7 @@ async def test_a_query_that_has_arrived_and_is_not_yet_answered() -> None:
     async with stopping(app, access_key=None) as server, connect(server.address) as connection:
         await connection.send(http_request())
         await heard.wait()
-        server.tell()
+        server.stop()
         await anyio.wait_all_tasks_blocked()
         go.set()
         assert is_retryable_end((await connection.read_response()).events)

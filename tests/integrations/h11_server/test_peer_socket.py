@@ -1,4 +1,4 @@
-"""The socket of a client of the embedded server, at its edges."""
+"""A client's socket: sends that are cancelled, a stop between requests, an event loop without readiness."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ...support.raw_http import http_request
 pytestmark = pytest.mark.anyio
 
 SOON = 0.002
-MANY = bytes(10_000_000)  # more than the system takes at once
+MANY = bytes(10_000_000)  # more than the kernel buffers
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def fill(connection: socket.socket) -> None:
             connection.send(MANY)
 
 
-async def test_what_is_cancelled_before_its_first_byte_is_not_partly_sent(
+async def test_a_send_cancelled_before_its_first_byte_is_not_partly_sent(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:
     ours, _ = pair
@@ -48,7 +48,7 @@ async def test_what_is_cancelled_before_its_first_byte_is_not_partly_sent(
     assert not connection.partly_sent
 
 
-async def test_what_is_cancelled_after_its_first_byte_is_partly_sent(pair: tuple[socket.socket, socket.socket]) -> None:
+async def test_a_send_cancelled_after_its_first_byte_is_partly_sent(pair: tuple[socket.socket, socket.socket]) -> None:
     connection = PeerSocket(pair[0])
     await connection.send(b"hello")
     assert not connection.partly_sent
@@ -57,7 +57,7 @@ async def test_what_is_cancelled_after_its_first_byte_is_partly_sent(pair: tuple
     assert connection.partly_sent
 
 
-async def test_one_that_is_told_to_stop_between_two_requests_does_not_wait_for_the_second(
+async def test_a_connection_stopped_between_two_requests_does_not_wait_for_the_second(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:
     ours, theirs = pair
@@ -74,9 +74,9 @@ async def test_one_that_is_told_to_stop_between_two_requests_does_not_wait_for_t
         assert await connection.next_head() is None
 
 
-def test_an_event_loop_that_does_not_tell_when_a_socket_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_event_loop_that_does_not_report_when_a_socket_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     class Proactor(asyncio.SelectorEventLoop):
-        """Stands for the one that only Windows has."""
+        """Stands in for the loop that only Windows has."""
 
     monkeypatch.setattr(asyncio, "ProactorEventLoop", Proactor, raising=False)
     with asyncio.Runner(loop_factory=Proactor) as runner, pytest.raises(RuntimeError, match="ProactorEventLoop"):

@@ -1,4 +1,4 @@
-"""What the embedded server makes of requests that are wrong, or made to look like what they are not."""
+"""How the embedded server responds to invalid requests, and to attempts at request smuggling."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ async def test_large_requests_that_come_early_wait(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("early", [10_000, 150_000], ids=["read", "left in the kernel"])
-async def test_departure_is_seen_behind_a_large_request(early: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_disconnect_is_noticed_behind_a_large_request(early: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_connection, "_POLL_SECONDS", 0.01)
     bot = WaitingBot()
     async with serving(bot, access_key=KEY) as address:

@@ -312,7 +312,7 @@ async def test_the_head_is_sent_before_the_first_event() -> None:
 
 
 @pytest.mark.parametrize("waits", [False, True])
-async def test_only_what_waits_is_watched_for_the_peers_departure(waits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_a_suspended_reply_waits_for_a_disconnect(waits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     watched: list[ServerConnection] = []
     wait_disconnected = ServerConnection.wait_disconnected
 
@@ -333,7 +333,7 @@ async def test_only_what_waits_is_watched_for_the_peers_departure(waits: bool, m
     assert bool(watched) == waits
 
 
-async def test_an_event_that_the_system_does_not_take_at_once() -> None:
+async def test_an_event_larger_than_the_kernels_buffer() -> None:
     text = "a" * 5_000_000
 
     async def respond(request: QueryRequest, context: Context) -> str:
