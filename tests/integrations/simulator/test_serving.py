@@ -13,7 +13,7 @@ import anyio.lowlevel
 import pytest
 
 from poeproto import Done, Error, Text
-from poeproto_asgi import LifespanFailed, serving
+from poeproto_asgi import LifespanFailed, server
 from poeproto_simulator import Canned, Simulator, app
 
 from ...support.bots import KEY
@@ -54,7 +54,7 @@ async def test_a_server_that_dies(at_once: bool, monkeypatch: pytest.MonkeyPatch
     def hypercorn_serve(on_trio: bool) -> object:
         return serve
 
-    monkeypatch.setattr(serving, "_hypercorn_serve", hypercorn_serve)
+    monkeypatch.setattr(server, "load_hypercorn_serve", hypercorn_serve)
     ended = False
     with pytest.raises(OSError, match=os.strerror(errno.EMFILE)) as caught:
         async with Simulator().serving():
