@@ -1,28 +1,31 @@
-"""The little of ASGI that the simulator needs besides what `poeproto_asgi.BotApp` does."""
+"""Reading requests and sending responses over ASGI, for what `poeproto_asgi.BotApp` does not answer itself."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import quote, unquote
 
 from poeproto import HttpResponse
 from poeproto.auth import bearer_key
-from poeproto_simulator.refusals import Refused
+from poeproto_simulator.responses import HTTPError
 
 # The types of the ASGI specification; its messages are open dictionaries.
 Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+AsgiMessage = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[AsgiMessage]]
+Send = Callable[[AsgiMessage], Awaitable[None]]
 
 
-class CallerGone(OSError):
-    """The caller has closed the connection; or it is to be closed under the caller, which looks the same from here."""
+class AsgiDisconnected(OSError):
+    """The client has disconnected. A `send` raises an `OSError` then, by the ASGI specification.
+
+    A fault that cuts a response short raises it as well: the application sees the same as after a disconnect.
+    """
 
 
 def raw_path_of(scope: Scope) -> str:
-    """The path as the caller wrote it, still percent-encoded, below the mount."""
+    """The path as the client wrote it, still percent-encoded, below the mount."""
     # raw_path is optional in ASGI, and is without the query when present.
     raw = scope.get("raw_path")
     path = raw.decode("latin-1") if raw is not None else quote(scope["path"])
@@ -31,17 +34,17 @@ def raw_path_of(scope: Scope) -> str:
 
 
 def segments_of(scope: Scope) -> tuple[str, ...]:
-    """The parts of the path, each decoded by itself, so that a name may hold a slash."""
+    """The segments of the path, each decoded by itself: a bot's name may contain a slash."""
     return tuple(unquote(part) for part in raw_path_of(scope).removeprefix("/").split("/"))
 
 
 def header_of(scope: Scope, name: bytes) -> str:
-    """The first value of that header, empty where there is none."""
+    """The first value of a header; empty if there is none."""
     return next((value.decode("latin-1") for key, value in scope["headers"] if key.lower() == name), "")
 
 
 def key_of(scope: Scope, *, bare: bool = False) -> str:
-    """The key in ``Authorization: Bearer <key>``, empty where there is none; `bare`: also one without "Bearer"."""
+    """The key in ``Authorization: Bearer <key>``; empty if there is none. `bare` also accepts one without "Bearer"."""
     value = header_of(scope, b"authorization")
     key = bearer_key(value.encode("latin-1"))
     if key is None:
@@ -55,7 +58,7 @@ def media_type_of(scope: Scope) -> str:
 
 
 def root_of(scope: Scope) -> str:
-    """The address under which the caller reached this application, without a slash at its end."""
+    """The URL under which the client reached this application, without a trailing slash."""
     host = header_of(scope, b"host") or "localhost"
     return f"{scope.get('scheme', 'http')}://{host}{scope.get('root_path', '').rstrip('/')}"
 
@@ -64,11 +67,11 @@ async def receive_part(receive: Receive) -> tuple[bytes, bool]:
     """The next part of the body, and whether more will come.
 
     Raises:
-        CallerGone: when the caller has left.
+        AsgiDisconnected: when the client has disconnected.
     """
     message = await receive()
     if message["type"] == "http.disconnect":
-        raise CallerGone("the caller left before its request was complete")
+        raise AsgiDisconnected("the client disconnected before its request was complete")
     return message.get("body", b""), message.get("more_body", False)
 
 
@@ -76,9 +79,9 @@ async def read_body(receive: Receive, largest: int) -> bytes:
     """The whole body.
 
     Raises:
-        Refused: with status 413, for one that is larger. What is too much of it has been read and thrown away by then:
-            a server that still has parts of a body to hand over may not take the answer.
-        CallerGone: when the caller has left.
+        HTTPError: with status 413, for a body of more than `largest` bytes. The excess is read and discarded first: a
+            server that still holds parts of a body may not accept the response.
+        AsgiDisconnected: when the client has disconnected.
     """
     body = bytearray()
     size, more = 0, True
@@ -88,25 +91,31 @@ async def read_body(receive: Receive, largest: int) -> bytes:
         if size <= largest:
             body += data
     if size > largest:
-        raise Refused(413, f"the body has {size} bytes, and {largest} are allowed")
+        raise HTTPError(413, f"the body has {size} bytes, and {largest} are allowed")
     return bytes(body)
 
 
-async def read_until_end(receive: Receive) -> None:
-    """Read the body and throw it away.
+async def discard_body(receive: Receive) -> None:
+    """Read the body and discard it.
 
     Raises:
-        CallerGone: when the caller has left.
+        AsgiDisconnected: when the client has disconnected.
     """
     while (await receive_part(receive))[1]:
         pass
 
 
-def replaying(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that brings this body first, and then what the real one brings."""
+async def wait_disconnected(receive: Receive) -> None:
+    """Return when the client has disconnected."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def with_body(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that returns this body first, and then what the given one returns."""
     pending = [body]
 
-    async def receive_again() -> Message:
+    async def receive_again() -> AsgiMessage:
         if pending:
             return {"type": "http.request", "body": pending.pop(), "more_body": False}
         return await receive()
@@ -114,10 +123,16 @@ def replaying(body: bytes, receive: Receive) -> Receive:
     return receive_again
 
 
-async def until_gone(receive: Receive) -> None:
-    """Return when the caller has left."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
+def with_headers(send: Send, headers: Mapping[str, str]) -> Send:
+    """A `send` that adds headers to the response."""
+    added = [(name.encode(), value.encode()) for name, value in headers.items()]
+
+    async def send_with_headers(message: AsgiMessage) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], *added]}
+        await send(message)
+
+    return send_with_headers
 
 
 async def start(send: Send, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:

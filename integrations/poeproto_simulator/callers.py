@@ -1,155 +1,181 @@
-"""Who calls a bot by the simulator, and whether that is allowed: keys, dependencies, and calls that are counted."""
+"""Who calls a bot: API keys, the calls that a bot's settings declare, and the rate limit."""
 
 from __future__ import annotations
 
 from collections import Counter
-from hmac import compare_digest
-from typing import TYPE_CHECKING
 
 import attrs
 
 from poeproto import QueryRequest
-from poeproto_simulator.records import Account, BotQuery, RegisteredBot
-from poeproto_simulator.refusals import Refused
+from poeproto_simulator.records import Account, BotQuery, RegisteredBot, same_key
+from poeproto_simulator.responses import HTTPError
+from poeproto_simulator.state import State
 
-if TYPE_CHECKING:
-    from poeproto_simulator.engine import Poe
-
-
-_STRAYS_KEPT = 1000
+POE_REQUESTS_PER_MINUTE = 500
+_WINDOW_SECONDS = 60.0
+_FOREIGN_MESSAGES_KEPT = 1000
 
 
 @attrs.define
-class _MessageUnderWay:
-    """A user's message while it is answered: the calls for it are counted by caller and called."""
+class _ActiveMessage:
+    """A user's message that is being answered: calls are counted for it, by caller and called bot."""
 
     user_id: str
-    opened_by: str  # the bot_query_id
-    bots: set[str] = attrs.field(factory=set[str])  # those that were asked for its sake
+    bot_query_id: str  # of the query that opened it
+    bots: set[str] = attrs.field(factory=set[str])  # the bots that were asked for this message
     calls: Counter[tuple[str, str]] = attrs.field(factory=Counter[tuple[str, str]])
 
 
 class Callers:
-    """Tells by its key who calls, and keeps the bots among them to what their settings declare.
+    """Authenticates callers by their keys, and limits a bot's calls to what its settings declare.
 
     A bot's call belongs to the message whose `metadata` it echoes, or whose `message_id` it repeats.
+
+    Args:
+        state: the users and bots.
+
+    Attributes:
+        rate_limit: the requests of each key are counted here.
     """
 
-    def __init__(self, engine: Poe) -> None:
-        self._engine = engine
-        self._under_way: dict[str, _MessageUnderWay] = {}
-        self._strays: dict[str, _MessageUnderWay] = {}
+    def __init__(self, state: State) -> None:
+        self.rate_limit = RateLimit(POE_REQUESTS_PER_MINUTE if state.strict else None)
+        self._state = state
+        self._active: dict[str, _ActiveMessage] = {}
+        self._foreign: dict[str, _ActiveMessage] = {}
 
-    def bot_of_key(self, key: str) -> RegisteredBot | None:
-        """The bot that this access key belongs to."""
-        bots = self._engine.bots.values()
-        return next((bot for bot in bots if same_key(bot.access_key, key)), None)
-
-    def user_of_key(self, key: str) -> Account | None:
-        """The user that this API key belongs to."""
-        if same_key(self._engine.api_key, key):
-            return self._engine.first_user
-        users = self._engine.users.values()
-        return next((user for user in users if same_key(user.api_key, key)), None)
-
-    def known(
+    def authenticate(
         self, key: str, request: QueryRequest | None = None, bot_name: str = ""
     ) -> Account | RegisteredBot | None:
-        """The owner of a key; where the simulator is not strict, the first user owns what nobody else does.
+        """The owner of a key; None for an unknown key, which is accepted unless the simulator is strict.
 
         Args:
             key: the key.
-            request: the query it came with, if any; it tells bots apart that share a key, as they do in many a test.
-            bot_name: the bot that is asked.
+            request: the query it came with, if any. It tells apart bots that share a key, as they do in many a test.
+            bot_name: the bot that is called.
 
         Raises:
-            Refused: with status 401, for a key that is nobody's (strict only).
+            HTTPError: with status 401, for an unknown key (strict only).
         """
-        owner = self._likely_bot(key, request, bot_name) or self.user_of_key(key)
-        if owner is None and self._engine.strict:
-            self._engine.note("refusal", reason="unknown key")
-            raise Refused(401, "the key is unknown", [("www-authenticate", "Bearer")])
+        owner = self._likely_bot(key, request, bot_name) or self._user_of_key(key)
+        if owner is None and self._state.strict:
+            self._state.add_log_entry("refusal", reason="unknown key")
+            raise HTTPError(401, "the key is unknown", [("www-authenticate", "Bearer")])
         return owner
 
+    def _user_of_key(self, key: str) -> Account | None:
+        if same_key(self._state.api_key, key):
+            return self._state.first_user
+        return next((user for user in self._state.users.values() if same_key(user.api_key, key)), None)
+
     def _likely_bot(self, key: str, request: QueryRequest | None, bot_name: str) -> RegisteredBot | None:
-        owners = [bot for bot in self._engine.bots.values() if same_key(bot.access_key, key)]
-        message = self._found(request) if request and len(owners) > 1 else None
-        at_work: set[str] = message.bots if message else set()
-        owners.sort(key=lambda bot: (bot.name not in at_work, _declared(bot, bot_name) < 1))
+        owners = [bot for bot in self._state.bots.values() if same_key(bot.access_key, key)]
+        message = self._find_active(request) if request and len(owners) > 1 else None
+        answering: set[str] = message.bots if message else set()
+        owners.sort(key=lambda bot: (bot.name not in answering, bot.declared_calls(bot_name) < 1))
         return owners[0] if owners else None
 
     def admit(self, caller: RegisteredBot, bot_name: str, request: QueryRequest) -> Account:
-        """Count one bot's call to another; gives the user for whose message it is.
+        """Count one bot's call to another; returns the user whose message it belongs to.
 
         Args:
             caller: the calling bot.
-            bot_name: the called one.
-            request: its query.
+            bot_name: the called bot.
+            request: the query of the call.
 
         Raises:
-            Refused: when the caller's settings do not declare the call, or all that they declare have been made, or
-                there is no such message (strict only). Poe lets callers try again.
+            HTTPError: when the caller's settings do not declare the call, or declare fewer calls than were made, or the
+                call belongs to no message (strict only). It allows a retry, as Poe's does.
         """
-        if not self._engine.strict and caller.name == bot_name and self._found(request) is None:
-            return self._engine.first_user  # somebody tries the bot out, and has no other key
+        if not self._state.strict and caller.name == bot_name and self._find_active(request) is None:
+            return self._state.first_user  # somebody tests the bot with the bot's own key
         message = self._message_of(request)
-        if message is None and self._engine.strict:
+        if message is None and self._state.strict:
             self._refuse(caller, bot_name, f"{caller.name} called without a message to answer")
-        declared = _declared(caller, bot_name)
+        declared = caller.declared_calls(bot_name)
         what = f"message {request.message_id or '(none)'}: the settings of {caller.name} declare"
         if declared < 1:
             self._refuse(caller, bot_name, f"{what} no call to {bot_name}")
         if message is None:
-            return self._engine.first_user  # nothing to count by
+            return self._state.first_user  # there is nothing to count by
         pair = caller.name, bot_name
         if message.calls[pair] >= declared:
             self._refuse(caller, bot_name, f"{what} {declared} calls to {bot_name}, which have been made")
         message.calls[pair] += 1
-        self._engine.note("call", caller=caller.name, bot=bot_name, number=message.calls[pair], declared=declared)
-        return self._engine.users.get(message.user_id) or self._engine.first_user
+        number = message.calls[pair]
+        self._state.add_log_entry("call", caller=caller.name, bot=bot_name, number=number, declared=declared)
+        return self._state.users.get(message.user_id) or self._state.first_user
 
     def open(self, query: BotQuery) -> None:
-        """Take note of a message that is being answered from now on."""
+        """Begin to count calls for the message of this query."""
         request = query.request
-        message = self._found(request) or _MessageUnderWay(query.user_id, request.bot_query_id)
+        message = self._find_active(request) or _ActiveMessage(query.user_id, request.bot_query_id)
         message.bots.add(query.bot_name)
         for key in (request.metadata, request.message_id):
-            self._under_way.setdefault(key, message)
+            self._active.setdefault(key, message)
 
-    def forget(self, query: BotQuery) -> None:
-        """Its reply is over. The calls of other bots, which belong to the same message, do not end it."""
+    def close(self, query: BotQuery) -> None:
+        """Stop counting, if this query opened the message. A bot's call for the same message does not end it."""
         request = query.request
         for key in (request.metadata, request.message_id):
-            message = self._under_way.get(key)
-            if message is not None and message.opened_by == request.bot_query_id:
-                del self._under_way[key]
+            message = self._active.get(key)
+            if message is not None and message.bot_query_id == request.bot_query_id:
+                del self._active[key]
 
-    def _message_of(self, request: QueryRequest) -> _MessageUnderWay | None:
-        found = self._found(request)
+    def _message_of(self, request: QueryRequest) -> _ActiveMessage | None:
+        found = self._find_active(request)
         if found is not None:
             return found
         key = request.metadata or request.message_id
-        if not key or self._engine.strict:
+        if not key or self._state.strict:
             return None
-        # A query that somebody else has sent to the bot, a test for instance. Nobody says when its reply is over.
-        if len(self._strays) >= _STRAYS_KEPT:
-            del self._strays[next(iter(self._strays))]
-        return self._strays.setdefault(key, _MessageUnderWay(self._engine.first_user.id, ""))
+        # The query was sent to the bot by another program, a test for instance. Nothing reports the end of its reply.
+        if len(self._foreign) >= _FOREIGN_MESSAGES_KEPT:
+            del self._foreign[next(iter(self._foreign))]
+        return self._foreign.setdefault(key, _ActiveMessage(self._state.first_user.id, ""))
 
-    def _found(self, request: QueryRequest) -> _MessageUnderWay | None:
-        return self._under_way.get(request.metadata) or self._under_way.get(request.message_id)
+    def _find_active(self, request: QueryRequest) -> _ActiveMessage | None:
+        return self._active.get(request.metadata) or self._active.get(request.message_id)
 
-    def _refuse(self, caller: RegisteredBot, bot_name: str, why: str) -> None:
-        self._engine.note("refusal", reason=why, caller=caller.name, bot=bot_name)
-        raise Refused(400, why, allow_retry=True)
-
-
-def _declared(caller: RegisteredBot, bot_name: str) -> int:
-    return caller.settings.server_bot_dependencies.get(bot_name, 0) if caller.settings else 0
+    def _refuse(self, caller: RegisteredBot, bot_name: str, reason: str) -> None:
+        self._state.add_log_entry("refusal", reason=reason, caller=caller.name, bot=bot_name)
+        raise HTTPError(400, reason, allow_retry=True)
 
 
-def same_key(key: str | None, other: str) -> bool:
-    """Whether these are the same, and a key at all."""
-    if not key:
-        return False
-    return compare_digest(key.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass"))
+class RateLimit:
+    """Counts the requests of each key in windows of one minute, which begin and end for all keys at once.
+
+    Args:
+        limit: how many requests a window allows; None counts against Poe's limit of 500, and refuses none.
+    """
+
+    def __init__(self, limit: int | None) -> None:
+        self._refuses = limit is not None
+        self._limit = POE_REQUESTS_PER_MINUTE if limit is None else limit
+        self._window_end = 0.0
+        self._counts: Counter[str] = Counter()
+
+    def count(self, key: str, now: float) -> dict[str, str]:
+        """Count a request; returns the ``x-ratelimit-*`` headers of its response.
+
+        Args:
+            key: the caller's key.
+            now: the time in seconds.
+
+        Raises:
+            HTTPError: with status 429, when the limit is exceeded.
+        """
+        if now >= self._window_end:
+            self._counts.clear()
+            self._window_end = now + _WINDOW_SECONDS
+        self._counts[key] += 1
+        left = max(self._limit - self._counts[key], 0)
+        headers = {
+            "x-ratelimit-limit-requests": str(self._limit),
+            "x-ratelimit-remaining-requests": str(left),
+            "x-ratelimit-reset-requests": f"{self._window_end - now:.3f}s",
+        }
+        if self._refuses and self._counts[key] > self._limit:
+            retry_after = {"retry-after": f"{self._window_end - now:.0f}", **headers}
+            raise HTTPError(429, "too many requests", retry_after.items(), allow_retry=True)
+        return headers

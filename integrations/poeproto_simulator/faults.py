@@ -1,6 +1,6 @@
-"""Misbehaviour on demand: what a client of Poe must survive, made to happen when a test wants it.
+"""Fault injection: errors, delays and broken responses that a client of Poe must survive, when a test asks for them.
 
-A fault meets a request to the simulator, not what the simulator sends to bots.
+A fault applies to a request to the simulator, not to a request from the simulator to a bot.
 """
 
 from __future__ import annotations
@@ -13,31 +13,35 @@ import anyio
 import attrs
 
 from poeproto import HttpResponse
-from poeproto_simulator.asgi import CallerGone, Message, Receive, Send, respond, start, until_gone
-from poeproto_simulator.refusals import STREAM_HEADERS
+from poeproto_simulator.asgi import AsgiDisconnected, AsgiMessage, Receive, Send, respond, start, wait_disconnected
+from poeproto_simulator.responses import EVENT_STREAM, STREAM_HEADERS
 
-_STREAM = (
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    *((k.encode(), v.encode()) for k, v in STREAM_HEADERS),
+_STREAM_HEAD = (
+    (b"content-type", EVENT_STREAM.encode()),
+    *((name.encode(), value.encode()) for name, value in STREAM_HEADERS),
 )
-# A payload that is not JSON, an event without a payload, and bytes that are not UTF-8.
+# Invalid JSON, an event without data, and invalid UTF-8.
 _GARBAGE = b'event: text\ndata: {"text": \n\nevent: json\n\n\xff\xfe<html>\x00\n\n'
 
 
 class Fault:
-    """One way to misbehave; made by the class methods.
+    """One kind of fault; its methods make the instances.
 
-    A fault either answers in the application's place (`instead`), or bends what the application sends (`through`).
+    A fault either responds in place of the application (`respond`), or changes what the application sends (`wrap`).
+
+    Attributes:
+        kind: the name of the method that made it.
+        responds: whether it responds in place of the application.
     """
 
     kind: str = ""
-    answers: bool = False
+    responds: bool = False
 
-    async def instead(self, receive: Receive, send: Send) -> None:
-        """Answer the request, whose body has been read; called where `answers` says so."""
+    async def respond(self, receive: Receive, send: Send) -> None:
+        """Respond to a request whose body has been read. Called if `responds` is set."""
 
-    def through(self, send: Send) -> Send:
-        """A `send` that misbehaves on the way to this one."""
+    def wrap(self, send: Send) -> Send:
+        """A `send` that applies the fault to what it passes to the given one."""
         return send
 
     def __repr__(self) -> str:
@@ -47,7 +51,7 @@ class Fault:
     def status(
         status: int, *, retry_after: float | str | None = None, body: str = "", headers: Iterable[tuple[str, str]] = ()
     ) -> Fault:
-        """Answer with this status.
+        """Respond with this status.
 
         Args:
             status: the status code.
@@ -55,40 +59,49 @@ class Fault:
             body: the body, as plain text.
             headers: further headers.
         """
-        waiting = () if retry_after is None else (("retry-after", _number(retry_after)),)
-        return _Instead("status", HttpResponse.of(status, "text/plain", body.encode(), (*waiting, *headers)))
+        retry = () if retry_after is None else (("retry-after", _seconds(retry_after)),)
+        return _Response("status", HttpResponse.of(status, "text/plain", body.encode(), (*retry, *headers)))
 
     @staticmethod
     def rate_limited(*, retry_after: float = 1, limit: int = 500) -> Fault:
-        """Answer as Poe does to a caller that has made too many requests."""
+        """Respond with 429, as Poe does after too many requests.
+
+        Args:
+            retry_after: the value of ``Retry-After``, in seconds.
+            limit: the rate limit that the headers state.
+        """
         headers = [
-            ("retry-after", _number(retry_after)),
+            ("retry-after", _seconds(retry_after)),
             ("x-ratelimit-limit-requests", str(limit)),
             ("x-ratelimit-remaining-requests", "0"),
-            ("x-ratelimit-reset-requests", f"{_number(retry_after)}s"),
+            ("x-ratelimit-reset-requests", f"{_seconds(retry_after)}s"),
         ]
         body = json.dumps({"error": "too many requests"}).encode()
-        return _Instead("rate_limited", HttpResponse.of(429, "application/json", body, headers))
+        return _Response("rate_limited", HttpResponse.of(429, "application/json", body, headers))
 
     @staticmethod
     def silent(*, after_head: bool = False) -> Fault:
-        """Read the request and never answer, or send no more than the head of a stream, until the caller leaves."""
+        """Read the request, and send nothing until the client disconnects.
+
+        Args:
+            after_head: send the head of a stream first.
+        """
         return _Silent(after_head)
 
     @staticmethod
     def truncate(after_bytes: int = 0) -> Fault:
-        """Send this many bytes of the body, and close the connection. A shorter body arrives whole."""
-        return _Bent("truncate", lambda send: _CutAfterBytes(send, after_bytes))
+        """Send this many bytes of the body, then close the connection. A shorter body is sent whole."""
+        return _SendFault("truncate", lambda send: _CutAfterBytes(send, after_bytes))
 
     @staticmethod
     def truncate_events(count: int) -> Fault:
-        """Send this many events of the stream, and close the connection. Comments do not count."""
-        return _Bent("truncate_events", lambda send: _CutAfterEvents(send, count))
+        """Send this many events of the stream, then close the connection. Comments do not count."""
+        return _SendFault("truncate_events", lambda send: _CutAfterEvents(send, count))
 
     @staticmethod
     def reset() -> Fault:
-        """Close the connection after the head of the response. An ASGI application cannot do so any earlier."""
-        return _Bent("reset", lambda send: _CutAfterBytes(send, 0))
+        """Close the connection after the head of the response, which is the earliest an ASGI application can."""
+        return _SendFault("reset", lambda send: _CutAfterBytes(send, 0))
 
     @staticmethod
     def slow(seconds: float = 0, *, until: anyio.Event | None = None, hold_head: bool = False) -> Fault:
@@ -96,27 +109,27 @@ class Fault:
 
         Args:
             seconds: how long.
-            until: wait for this as well; once it is set, nothing waits for it.
-            hold_head: wait before the head, too.
+            until: also wait until this is set.
+            hold_head: also wait before the head.
         """
-        return _Bent("slow", lambda send: _Slow(send, seconds, until, hold_head))
+        return _SendFault("slow", lambda send: _Slow(send, seconds, until, hold_head))
 
     @staticmethod
     def garbage(data: bytes | str = _GARBAGE) -> Fault:
-        """Send this in place of the body, with the head that the real answer has."""
+        """Send this in place of the body, after the head of the real response."""
         raw = data.encode() if isinstance(data, str) else data
-        return _Bent("garbage", lambda send: _Garbage(send, raw))
+        return _SendFault("garbage", lambda send: _Garbage(send, raw))
 
     @classmethod
     def of(cls, kind: str, arguments: dict[str, Any]) -> Fault:
-        """The fault of that kind: the name of one of the methods above.
+        """The fault that the method called `kind` makes from these arguments.
 
         Raises:
-            ValueError: when there is none, or the arguments do not fit.
+            ValueError: for an unknown kind, or when the arguments do not fit.
         """
         make = _KINDS.get(kind)
         if make is None:
-            raise ValueError(f"there is no fault called {kind!r}; there are {', '.join(sorted(_KINDS))}")
+            raise ValueError(f"there is no fault called {kind!r}; expected one of {', '.join(sorted(_KINDS))}")
         try:
             return make(**arguments)
         except (TypeError, AttributeError) as exc:
@@ -135,43 +148,43 @@ _KINDS: dict[str, Callable[..., Fault]] = {
 }
 
 
-def _number(value: float | str) -> str:
+def _seconds(value: float | str) -> str:
     return value if isinstance(value, str) else f"{value:g}"
 
 
-class _Instead(Fault):
-    answers = True
+class _Response(Fault):
+    responds = True
 
     def __init__(self, kind: str, response: HttpResponse) -> None:
         self.kind = kind
         self._response = response
 
-    async def instead(self, receive: Receive, send: Send) -> None:
+    async def respond(self, receive: Receive, send: Send) -> None:
         await respond(send, self._response)
 
 
 class _Silent(Fault):
     kind = "silent"
-    answers = True
+    responds = True
 
     def __init__(self, after_head: bool) -> None:
         self._after_head = after_head
 
-    async def instead(self, receive: Receive, send: Send) -> None:
+    async def respond(self, receive: Receive, send: Send) -> None:
         if self._after_head:
-            await start(send, 200, _STREAM)
-            # Servers hold a head back until there is a body; a comment is none to a reader.
+            await start(send, 200, _STREAM_HEAD)
+            # Servers send the head together with the first body part. A comment is a part without an event.
             await send({"type": "http.response.body", "body": b":\n\n", "more_body": True})
-        await until_gone(receive)
+        await wait_disconnected(receive)
 
 
-class _Bent(Fault):
-    def __init__(self, kind: str, bend: Callable[[Send], Send]) -> None:
+class _SendFault(Fault):
+    def __init__(self, kind: str, wrap: Callable[[Send], Send]) -> None:
         self.kind = kind
-        self._bend = bend
+        self._wrap = wrap
 
-    def through(self, send: Send) -> Send:
-        return self._bend(send)
+    def wrap(self, send: Send) -> Send:
+        return self._wrap(send)
 
 
 class _CutAfterBytes:
@@ -179,11 +192,11 @@ class _CutAfterBytes:
         self._send = send
         self._left = count
 
-    async def __call__(self, message: Message) -> None:
+    async def __call__(self, message: AsgiMessage) -> None:
         body = message.get("body", b"")
         if len(body) > self._left:
             await self._send({**message, "body": body[: self._left], "more_body": True})
-            raise CallerGone("cut short by a fault")
+            raise AsgiDisconnected("a fault cut the response short")
         self._left -= len(body)
         await self._send(message)
 
@@ -194,7 +207,7 @@ class _CutAfterEvents:
         self._left = count
         self._unfinished = b""
 
-    async def __call__(self, message: Message) -> None:
+    async def __call__(self, message: AsgiMessage) -> None:
         if message["type"] != "http.response.body":
             await self._send(message)
             return
@@ -204,7 +217,7 @@ class _CutAfterEvents:
             is_event = not record.startswith(b":")
             if is_event and self._left == 0:
                 await self._send({**message, "body": sent, "more_body": True})
-                raise CallerGone("cut short by a fault")
+                raise AsgiDisconnected("a fault cut the response short")
             self._left -= is_event
             sent += record + b"\n\n"
         last = not message.get("more_body", False)
@@ -218,7 +231,7 @@ class _Slow:
         self._until = until
         self._hold_head = hold_head
 
-    async def __call__(self, message: Message) -> None:
+    async def __call__(self, message: AsgiMessage) -> None:
         if self._hold_head or message["type"] == "http.response.body":
             if self._until is not None:
                 await self._until.wait()
@@ -232,7 +245,7 @@ class _Garbage:
         self._data = data
         self._sent = False
 
-    async def __call__(self, message: Message) -> None:
+    async def __call__(self, message: AsgiMessage) -> None:
         if message["type"] == "http.response.start":
             headers = [(name, value) for name, value in message["headers"] if name.lower() != b"content-length"]
             await self._send({**message, "headers": headers})
@@ -243,7 +256,7 @@ class _Garbage:
 
 @attrs.define
 class _Planned:
-    """A fault that waits for its request."""
+    """A fault for requests to come; `times` is None for all of them."""
 
     where: str
     fault: Fault
@@ -251,33 +264,33 @@ class _Planned:
 
 
 class Faults:
-    """The faults that are planned, in the order they were added."""
+    """The planned faults, in the order in which they were added."""
 
     def __init__(self) -> None:
         self._planned: list[_Planned] = []
 
     def add(self, where: str, fault: Fault, *, times: int | None = 1) -> None:
-        """Let requests meet a fault.
+        """Plan a fault for requests to come.
 
         Args:
-            where: a path (it also stands for all that begins with it and a slash), the name of a bot, whose queries are
-                meant, or ``*`` for every request.
+            where: a path, which includes all paths below it; the name of a bot, for requests to ``/bot/{name}``; or
+                ``*`` for every request.
             fault: the fault.
-            times: how many requests meet it; None for all.
+            times: how many requests it applies to; None for all.
 
         Raises:
             ValueError: when `times` is below one.
         """
         if times is not None and times < 1:
-            raise ValueError(f"a fault happens at least once, got times={times}")
+            raise ValueError(f"times: expected at least 1, got times={times}")
         self._planned.append(_Planned(where, fault, times))
 
     def clear(self) -> None:
-        """Plan no more faults; those under way take their course."""
+        """Remove all planned faults. Responses that have begun keep theirs."""
         self._planned.clear()
 
-    def take(self, path: str, bot_name: str | None) -> Fault | None:
-        """The fault that a request meets, if any: the first that was planned for it."""
+    def next_for(self, path: str, bot_name: str | None) -> Fault | None:
+        """The fault for a request, if any: the first one that was planned for it. It counts as used."""
         for planned in self._planned:
             if planned.where in ("*", path, bot_name) or path.startswith(f"{planned.where.rstrip('/')}/"):
                 if planned.times is not None:
@@ -288,7 +301,7 @@ class Faults:
         return None
 
     def as_json(self) -> list[dict[str, Any]]:
-        """What is planned, for people."""
+        """The planned faults as JSON values."""
         return [
             {"where": planned.where, "kind": planned.fault.kind, "times": planned.times} for planned in self._planned
         ]

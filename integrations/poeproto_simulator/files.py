@@ -1,4 +1,4 @@
-"""Files that were uploaded: in a temporary folder that is deleted at the end, and served from there for a while."""
+"""Uploaded files: stored in a temporary folder, and served from there until they expire or the simulator closes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import attrs
 
 from poeproto import HttpResponse, Limits
 from poeproto_simulator.asgi import Send, respond, start
-from poeproto_simulator.refusals import Refused
+from poeproto_simulator.responses import HTTPError
 
 _CHUNK = 64 * 1024
 _UNKNOWN_TYPE = "application/octet-stream"
@@ -21,15 +21,15 @@ _UNKNOWN_TYPE = "application/octet-stream"
 
 @attrs.define
 class StoredFile:
-    """A file in the folder.
+    """A stored file.
 
     Attributes:
-        id: what its URL has.
+        id: its identifier, which is part of its URL.
         name: its name, as uploaded.
         content_type: its media type.
         size: in bytes.
-        path: where it is.
-        expired: the status that is answered instead of the file, once it has expired.
+        path: the file on disk.
+        expired: the status of the response once the file has expired; None before.
     """
 
     id: str
@@ -40,15 +40,15 @@ class StoredFile:
     expired: int | None = None
 
     def url(self, root: str) -> str:
-        """Where the file is served, below this address of the simulator."""
+        """The URL of the file, where `root` is the simulator's address."""
         return f"{root}/files/{self.id}/{quote(self.name, safe='')}"
 
 
 class Files:
-    """The files of one simulator. The folder is made when the first file comes.
+    """The files of one simulator. The folder is created with the first file.
 
     Args:
-        limits: `Limits.file_size` is kept.
+        limits: `Limits.file_size` bounds each file.
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
@@ -60,15 +60,15 @@ class Files:
         """Store a file.
 
         Args:
-            data: what is in it.
-            name: its name; what looks like a folder in it is left out.
-            content_type: its media type; by default what its name suggests.
+            data: its content.
+            name: its name; a path before it is dropped.
+            content_type: its media type; by default guessed from its name.
 
         Raises:
-            Refused: with status 413, when it is too large.
+            HTTPError: with status 413, when it is too large.
         """
         if len(data) > self._largest:
-            raise Refused(413, f"the file has {len(data)} bytes, and {self._largest} are allowed")
+            raise HTTPError(413, f"the file has {len(data)} bytes, and {self._largest} are allowed")
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="poeproto-simulator-")
         name = name.replace("\\", "/").rpartition("/")[2] or "file"
@@ -81,25 +81,25 @@ class Files:
         return stored
 
     def find(self, url_or_id: str) -> StoredFile | None:
-        """The file at this URL, wherever it says the simulator is, or of this identifier.
+        """The file with that URL, whatever its host, or with that identifier.
 
-        An identifier is 32 random hexadecimal digits, so no other server's URL is taken for one of ours.
+        An identifier is 32 random hexadecimal digits, so the URL of another server's file matches none.
         """
         try:
             parts = urlsplit(url_or_id).path.split("/")
         except ValueError:
-            return None  # not even a URL, as bots and users may send them
+            return None  # bots and users may send any string as a URL
         if len(parts) >= 3 and parts[-3] == "files":
             stored = self._files.get(parts[-2])
             return stored if stored and stored.name == unquote(parts[-1]) else None
         return self._files.get(url_or_id)
 
     def expire(self, url_or_id: str, status: int = 403) -> None:
-        """Serve a file no longer, as Poe does ten minutes after a query.
+        """Let a file expire, as Poe's files do ten minutes after a query.
 
         Args:
-            url_or_id: which file.
-            status: what is answered from now on: 403 as storage services have it, 410 as others do.
+            url_or_id: the file.
+            status: the status of further responses: 403 as storage services send it, 410 as others do.
 
         Raises:
             KeyError: when there is no such file.
@@ -110,25 +110,25 @@ class Files:
         stored.expired = status
 
     async def read(self, stored: StoredFile) -> bytes:
-        """The whole file."""
+        """The content of the file."""
         return await anyio.Path(stored.path).read_bytes()
 
     async def serve(self, method: str, file_id: str, name: str, send: Send) -> None:
-        """Answer a GET or HEAD request for a file.
+        """Respond to a GET or HEAD request for a file.
 
         Raises:
-            Refused: with status 404.
+            HTTPError: with status 404, for an unknown file.
         """
         stored = self._files.get(file_id)
         if stored is None or stored.name != name:
-            raise Refused(404, "there is no such file")
+            raise HTTPError(404, "there is no such file")
         if stored.expired is not None:
             await respond(send, HttpResponse.of(stored.expired, "text/plain", b"this link has expired"))
             return
         headers = {
             "content-type": stored.content_type,
             "content-length": str(stored.size),
-            # Whatever was uploaded must not act in the name of the simulator's own pages.
+            # An uploaded page or script must not run with the origin of the simulator.
             "x-content-type-options": "nosniff",
             "content-security-policy": "sandbox; default-src 'none'",
         }
@@ -140,7 +140,7 @@ class Files:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def aclose(self) -> None:
-        """Delete the folder and all that is in it. More files may be stored after that."""
+        """Delete the folder and all files. New files may be stored after that."""
         folder, self._folder = self._folder, None
         self._files.clear()
         if folder is not None:

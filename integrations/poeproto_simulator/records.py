@@ -1,10 +1,11 @@
-"""What the engine keeps: users, bots, conversations, queries, and what happened."""
+"""The records of the simulated Poe: users, bots, conversations, queries, charges and log entries, and their JSON."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from hmac import compare_digest
+from typing import Any, Self
 
 import attrs
 
@@ -31,9 +32,9 @@ class Account:
     """A user of the simulated Poe.
 
     Attributes:
-        id: the engine's own identifier. Bots see others, one for each bot.
-        name: the name to show.
-        api_key: the key by which this user calls bots without a user interface.
+        id: the simulator's own identifier. Each bot knows the user by another one.
+        name: the name that bots see.
+        api_key: the key of the user's API calls.
         balance: what is left to spend, in thousandths of a US cent.
     """
 
@@ -43,29 +44,29 @@ class Account:
     balance: int = DEFAULT_BALANCE
 
 
-def _shown(url: str | None) -> str:
+def _url_for_repr(url: str | None) -> str:
     return "None" if url is None else without_path(url)
 
 
 @attrs.frozen(kw_only=True)
 class RegisteredBot:
-    """A bot that the simulated Poe knows: run in this process, or called by its URL.
+    """A bot that the simulated Poe knows: run in this process, or called at its URL.
 
     Attributes:
         name: its name on Poe.
         access_key: the key that Poe and the bot's server share.
-        url: where its server is.
-        bot: the bot itself, where it has no URL.
-        settings: as they were last pushed or fetched; None as long as neither has happened.
-        made_up: whether nobody has registered it, and somebody has called it all the same.
+        url: the URL of its server; None for a bot in this process.
+        bot: the bot itself; None for a bot with a URL.
+        settings: as they were last pushed or fetched; None before the first time.
+        placeholder: whether the simulator made it up, because a bot of this name was called and none was registered.
     """
 
     name: str
     access_key: str | None = attrs.field(default=None, repr=False)
-    url: str | None = attrs.field(default=None, repr=_shown)
+    url: str | None = attrs.field(default=None, repr=_url_for_repr)
     bot: Bot | None = None
     settings: SettingsResponse | None = None
-    made_up: bool = False
+    placeholder: bool = False
 
     def __attrs_post_init__(self) -> None:
         if (self.url is None) == (self.bot is None):
@@ -75,17 +76,28 @@ class RegisteredBot:
         if self.access_key is not None:
             access_key_set(self.access_key)
 
+    def declared_calls(self, bot_name: str) -> int:
+        """How often its settings let it call that bot for one message of a user."""
+        return self.settings.server_bot_dependencies.get(bot_name, 0) if self.settings else 0
+
+
+def same_key(key: str | None, given: str) -> bool:
+    """Whether there is a key, and the given one equals it. Compares in constant time."""
+    if not key:
+        return False
+    return compare_digest(key.encode("utf-8", "surrogatepass"), given.encode("utf-8", "surrogatepass"))
+
 
 @attrs.define
 class Conversation:
-    """Messages of a user and of the bots that answered, oldest first.
+    """The messages of users and of the bots that answered them, oldest first.
 
     A bot's message has the bot's name in its `sender`, and what the bot stored with it in its `metadata`.
 
     Attributes:
         id: its identifier.
-        user_id: the `Account.id` of its user.
-        messages: all of them; a query has the last 1,000.
+        user_id: the `Account.id` of the user who began it.
+        messages: all messages; a query contains the last 1,000.
     """
 
     id: str
@@ -93,31 +105,29 @@ class Conversation:
     messages: list[Message] = attrs.field(factory=list[Message])
 
     def find(self, message_id: str) -> Message | None:
-        """The message of that identifier."""
+        """The message with that identifier."""
         return next((message for message in reversed(self.messages) if message.message_id == message_id), None)
 
     def replace(self, message: Message) -> None:
-        """Put this message in the place of the one with its identifier."""
+        """Replace the message that has the same identifier."""
         self.messages[:] = [message if old.message_id == message.message_id else old for old in self.messages]
 
 
 @attrs.define
 class BotQuery:
-    """One query that Poe has sent to a bot: what costs are charged under, and what the bot's own calls belong to.
+    """A query that Poe has sent to a bot. Costs are charged, and the bot's own calls are counted, under it.
 
     Attributes:
-        bot_name: which bot answers.
+        bot_name: the bot that answers.
         user_id: the `Account.id` of the user who pays.
-        request: as the bot gets it.
-        authorized: what the bot has been granted and not yet charged, in thousandths of a US cent.
-        captured: what it has charged.
+        request: the query as the bot gets it.
+        authorized: what the bot has authorised and not yet captured, in thousandths of a US cent.
     """
 
     bot_name: str
     user_id: str
     request: QueryRequest
     authorized: int = 0
-    captured: int = 0
 
 
 @attrs.frozen
@@ -126,9 +136,9 @@ class Charge:
 
     Attributes:
         bot_query_id: the query it belongs to.
-        bot_name: the bot that charged it, where that is known.
+        bot_name: the bot that captured it, if known.
         user_id: the `Account.id` of the user who paid.
-        items: what for.
+        items: what was paid for.
     """
 
     bot_query_id: str
@@ -144,16 +154,22 @@ class Charge:
     def as_json(self) -> dict[str, Any]:
         return {**attrs.asdict(self), "amount_usd_milli_cents": self.amount}
 
+    @classmethod
+    def from_json(cls, wire: dict[str, Any]) -> Self:
+        """The inverse of `as_json`."""
+        known = {name: wire[name] for name in attrs.fields_dict(cls) if name != "items"}
+        return cls(**known, items=[CostItem(**item) for item in wire["items"]])
+
 
 @attrs.frozen
 class LogEntry:
-    """Something that happened.
+    """An event in the log of the simulated Poe.
 
     Attributes:
         number: counts from 1.
         time: seconds since the epoch.
         kind: "query", "reply", "call", "refusal", "settings", "cost", "upload", "report" or "fault".
-        details: what depends on the kind; JSON without keys.
+        details: depends on the kind; JSON values, no keys.
     """
 
     number: int
@@ -163,12 +179,12 @@ class LogEntry:
 
 
 def author_of(message: Message) -> str | None:
-    """The name of the bot that wrote a message; of a user's message the user's name."""
+    """The name of the bot or the user who wrote a message."""
     return message.sender.name if message.sender else None
 
 
 def messages_to_json(messages: Iterable[Message]) -> list[dict[str, Any]]:
-    """Messages as a query has them."""
+    """Messages as a query contains them."""
     return json.loads(encode_request(QueryRequest(list(messages))))["query"]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from poeproto import FunctionCall, Json, QueryRequest
 from poeproto_simulator import Canned, Scripted, ToolCaller
-from poeproto_simulator.scripted import tool_call_chunks
+from poeproto_simulator.scripted_bots import tool_call_chunks
 
 from ..support.stage import playing
 

@@ -23,8 +23,8 @@ from poeproto import (
     RetryPolicy,
 )
 from poeproto_runtime import FetchPolicy
-from poeproto_simulator.fetching import Fetcher
-from poeproto_simulator.refusals import Refused
+from poeproto_simulator.responses import HTTPError
+from poeproto_simulator.uploads import Fetcher
 
 from ...support.bots import BEARER, FunctionBot
 from ...support.calling_bots import service_of
@@ -233,7 +233,7 @@ async def test_no_redirect_is_followed_wherever_it_leads(location: str, status: 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1/", "https://good.example/", "http://localhost:81/"])
 async def test_a_simulator_fetches_from_what_is_listed_alone_and_says_how(url: str, network: Network) -> None:
-    with pytest.raises(Refused, match=r"--fetch-from http") as caught:
+    with pytest.raises(HTTPError, match=r"--fetch-from http") as caught:
         await Fetcher(["http://localhost"], Limits()).fetch(url)
     assert caught.value.status == 403
     assert network.asked == network.connected == []
@@ -241,7 +241,7 @@ async def test_a_simulator_fetches_from_what_is_listed_alone_and_says_how(url: s
 
 @pytest.mark.parametrize("url", NO_URLS)
 async def test_a_simulator_does_not_make_more_of_what_is_no_url(url: str, network: Network) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(HTTPError) as caught:
         await Fetcher(["https://good.example", "http://127.0.0.1", "http://localhost"]).fetch(url)
     assert caught.value.status == 400
     assert network.asked == network.connected == []

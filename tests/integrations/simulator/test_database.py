@@ -14,7 +14,7 @@ import pytest
 from poeproto import CostItem, Data, Endpoints, Feedback, SettingsResponse, UploadRefused
 from poeproto_h11 import Client
 from poeproto_simulator import Canned, Simulator
-from poeproto_simulator.store import Database, Document
+from poeproto_simulator.database import Database, Document
 
 from ...support.bots import KEY, query_body
 from ...support.scripted_asgi import body_messages, converse, http_scope

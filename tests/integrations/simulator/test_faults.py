@@ -181,7 +181,7 @@ async def test_the_head_comes_before_the_cut(simulator: Simulator) -> None:
 def test_faults_by_name() -> None:
     assert Fault.of("truncate_events", {"count": 1}).kind == "truncate_events"
     assert repr(Fault.of("reset", {})) == "<Fault reset>"
-    with pytest.raises(ValueError, match="there is no fault called 'dance'; there are garbage, rate_limited"):
+    with pytest.raises(ValueError, match="there is no fault called 'dance'; expected one of garbage, rate_limited"):
         Fault.of("dance", {})
     with pytest.raises(ValueError, match="does not take these arguments"):
         Fault.of("truncate", {"events": 1})

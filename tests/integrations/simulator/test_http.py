@@ -159,9 +159,9 @@ async def test_a_caller_that_leaves_in_the_middle(lenient: tuple[Simulator, str]
 
 async def test_rates_are_limited_when_strict(strict: tuple[Simulator, str]) -> None:
     simulator, address = strict
-    simulator.rate.take("mine", simulator.engine.now())
+    simulator.engine.callers.rate_limit.count("mine", simulator.engine.now())
     for _ in range(498):
-        simulator.rate.take("mine", simulator.engine.now())
+        simulator.engine.callers.rate_limit.count("mine", simulator.engine.now())
     last = await post(address, "/bot/Cat", query_body(), key="Bearer mine")
     assert (last.status, last.headers["x-ratelimit-remaining-requests"]) == (200, "0")
     refused = await post(address, "/bot/Cat", query_body(), key="Bearer mine")
@@ -232,7 +232,7 @@ async def test_settings_without_and_with_a_version(strict: tuple[Simulator, str]
 async def test_settings_that_poe_refuses(lenient: tuple[Simulator, str], body: bytes, said: str) -> None:
     response = await post(lenient[1], "/bot/update_settings/Cat/some-key/1.2", body, key=None)
     assert response.status == 400
-    assert error_in(response).startswith("these settings are not acceptable:")
+    assert error_in(response).startswith("the settings are invalid:")
     assert said in error_in(response)
 
 
@@ -240,7 +240,10 @@ async def test_what_cannot_be_a_key(lenient: tuple[Simulator, str]) -> None:
     simulator, address = lenient
     for key in ("", "%C3%A9", "a%20b"):
         response = await post(address, f"/bot/update_settings/Cat/{key}/1.2", b"{}", key=None)
-        assert (response.status, error_in(response)) == (400, "this cannot be an access key")
+        assert (response.status, error_in(response)) == (
+            400,
+            "this is not a valid access key: expected visible ASCII characters",
+        )
     with pytest.raises(ValueError, match="ASCII"):
         simulator.register("Cat", Echo(), access_key="é")
     with pytest.raises(ValueError, match="a bot needs a name"):
@@ -332,7 +335,7 @@ async def test_the_type_of_a_file_without_one(lenient: tuple[Simulator, str]) ->
 @pytest.mark.parametrize(
     ("header", "body", "status", "said"),
     [
-        (FORM, a_part("file", b"x", filename="a"), 400, "it ends in the middle"),
+        (FORM, a_part("file", b"x", filename="a"), 400, "it is incomplete"),
         (FORM, b"no form", 400, "the form cannot be read"),
         (FORM, a_part("file", b"x", filename="a") * 2 + b"--x--\r\n", 400, "there are two files"),
         (FORM, a_part("note", b"x") + b"--x--\r\n", 400, "neither a file nor a download_url"),

@@ -17,7 +17,7 @@ from poeproto import (
 )
 from poeproto_asgi import BotApp
 from poeproto_h11 import Client
-from poeproto_simulator import Echo, Refused, Simulator
+from poeproto_simulator import Echo, HTTPError, Simulator
 
 from ...support.bots import KEY
 from ...support.serving import serving
@@ -98,7 +98,7 @@ async def test_opinions_of_messages_that_are_not_there() -> None:
     async with Simulator() as simulator:
         reply = await simulator.say("Cat", "hello")
         for message_id in ("m-1", reply.conversation.messages[0].message_id):
-            with pytest.raises(Refused, match="no bot has written a message") as caught:
+            with pytest.raises(HTTPError, match="no bot has written a message") as caught:
                 await simulator.report_feedback(message_id, "like")
             assert caught.value.status == 404
 

@@ -14,7 +14,7 @@ import pytest
 
 from poeproto import Done, Error, Text
 from poeproto_asgi import LifespanFailed, server
-from poeproto_simulator import Canned, Simulator, app
+from poeproto_simulator import Canned, Simulator, simulator
 
 from ...support.bots import KEY
 from ...support.scripted_asgi import request
@@ -72,7 +72,7 @@ async def test_a_lifespan_that_fails_before_the_end(monkeypatch: pytest.MonkeyPa
         await anyio.lowlevel.checkpoint()
         raise LifespanFailed("the database cannot be used")
 
-    monkeypatch.setattr(app, "serve", serve)
+    monkeypatch.setattr(simulator, "serve", serve)
     with pytest.raises(LifespanFailed, match="the database cannot be used"):
         async with Simulator().serving():
             with anyio.fail_after(30):

@@ -31,7 +31,7 @@ from poeproto import (
     is_identifier,
 )
 from poeproto_asgi import BotApp
-from poeproto_simulator import Canned, Echo, Fault, Refused, Scripted, Simulator
+from poeproto_simulator import Canned, Echo, Fault, HTTPError, Scripted, Simulator
 
 from ...support.bots import KEY, FunctionBot
 from ...support.serving import app_of, serving
@@ -74,7 +74,7 @@ async def test_a_bot_at_a_url() -> None:
 async def test_an_unknown_bot_is_made_up_unless_strict() -> None:
     async with Simulator() as lenient, Simulator(strict=True) as strict:
         assert (await lenient.say("Whoever", "hello")).text == "hello"
-        with pytest.raises(Refused, match="there is no bot called 'Whoever'") as caught:
+        with pytest.raises(HTTPError, match="there is no bot called 'Whoever'") as caught:
             await strict.say("Whoever", "hello")
     assert caught.value.status == 404
 
@@ -138,7 +138,7 @@ async def test_what_else_a_user_sends() -> None:
             parameters={"size": "big"},
             reply_to=first.conversation.messages[0].message_id,
         )
-        with pytest.raises(Refused, match="there is no message 'm-1'"):
+        with pytest.raises(HTTPError, match="there is no message 'm-1'"):
             await simulator.say("Cat", "again", reply_to="m-1")
         with pytest.raises(TypeError, match="conversation_id"):
             await simulator.say("Cat", "again", options={"conversation_id": "c-1"})
@@ -161,7 +161,7 @@ async def test_attachments_with_what_is_in_them() -> None:
         assert (text.content_type, image.content_type) == ("text/plain", "image/png")
         await simulator.say("Reader", "what is this?", attachments=[text, image])
         simulator.register("Deaf", Canned("no"))
-        with pytest.raises(Refused, match="the settings of Deaf do not allow attachments"):
+        with pytest.raises(HTTPError, match="the settings of Deaf do not allow attachments"):
             await simulator.say("Deaf", "what is this?", attachments=[text])
     first, second = bot.requests[0].query[-1].attachments
     assert (first.name, first.url, first.parsed_content) == ("weather.txt", text.url, "it is warm")

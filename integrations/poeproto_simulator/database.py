@@ -1,7 +1,7 @@
-"""An SQLite file in which the engine's records outlive the process.
+"""An SQLite file that keeps the records of the simulated Poe between runs.
 
-Files that were uploaded are not kept, and neither are bots that run in this process: the program that registered them
-will do so again. The records hold the keys of users and bots as they are.
+Uploaded files are not saved. Neither are bots that run in this process: the program that registers them does so in each
+run. The keys of users and bots are saved in plain text.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ import anyio
 import anyio.to_thread
 import attrs
 
-from poeproto_simulator.engine import Poe
-from poeproto_simulator.ledger import charge_from_json
 from poeproto_simulator.records import (
     Account,
+    Charge,
     Conversation,
     RegisteredBot,
     messages_from_json,
@@ -29,6 +28,7 @@ from poeproto_simulator.records import (
     settings_from_json,
     settings_to_json,
 )
+from poeproto_simulator.state import State
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ class Document:
 
     Attributes:
         kind: "user", "bot", "conversation", "charge" or "report".
-        key: which one.
+        key: identifies it among its kind.
         content: the record.
     """
 
@@ -52,37 +52,37 @@ class Database:
     """Documents in an SQLite file, which one process uses at a time.
 
     Args:
-        path: the file; it is made if there is none. It is looked at here and now, so that a mistake shows before
+        path: the file; created if it does not exist. The constructor opens it once, so that an error shows before
             anything is served.
 
-    Every method, and the constructor, raises `OSError` when the file is no database, or cannot be read or written; its
+    The constructor and every method raise `OSError` when the file is not a database, or cannot be read or written. Its
     `errno` is ``ENOSPC`` when the disk is full.
     """
 
     def __init__(self, path: str | Path) -> None:
         self._path = path
         self._connection: sqlite3.Connection | None = None
-        # One thread at a time, so that the connection may be handed from one to another.
-        self._turn = anyio.CapacityLimiter(1)
+        # SQLite allows a connection to be used by several threads, one at a time.
+        self._one_thread = anyio.CapacityLimiter(1)
         self._call(self._open)
         self._close()
 
     async def load(self) -> list[Document]:
         """All documents, in the order in which they were first saved."""
-        return await self._in_thread(self._load)
+        return await self._run_in_thread(self._load)
 
     async def save(self, documents: Iterable[Document]) -> None:
-        """Keep these, in the place of what was kept under the same kinds and keys."""
+        """Save documents; they replace those of the same kind and key."""
         rows = [(each.kind, each.key, json.dumps(each.content)) for each in documents]
-        await self._in_thread(partial(self._save, rows))
+        await self._run_in_thread(partial(self._save, rows))
 
     async def aclose(self) -> None:
-        """Close the file; it is opened again when it is needed."""
+        """Close the file. The next call opens it again."""
         with anyio.CancelScope(shield=True):
-            await self._in_thread(self._close)
+            await self._run_in_thread(self._close)
 
-    async def _in_thread(self, function: Callable[[], T]) -> T:
-        return await anyio.to_thread.run_sync(self._call, function, limiter=self._turn)
+    async def _run_in_thread(self, function: Callable[[], T]) -> T:
+        return await anyio.to_thread.run_sync(self._call, function, limiter=self._one_thread)
 
     def _call(self, function: Callable[[], T]) -> T:
         try:
@@ -90,7 +90,7 @@ class Database:
         except sqlite3.Error as exc:
             self._close()
             failure = OSError(f"the database {self._path} cannot be used: {exc}")
-            if getattr(exc, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:  # not all errors come from SQLite
+            if getattr(exc, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:  # some errors have no code
                 failure.errno = errno.ENOSPC
             raise failure from exc
 
@@ -122,35 +122,35 @@ class Database:
             self._connection = None
 
 
-def changed_documents(engine: Poe) -> list[Document]:
-    """The records that have changed since this was last called."""
-    changed = list(engine.changed)
-    engine.changed.clear()
-    return [Document(kind, key, content) for kind, key in changed if (content := _content(engine, kind, key))]
+def changed_documents(state: State) -> list[Document]:
+    """The records that have changed since the last call."""
+    changed = list(state.changed)
+    state.changed.clear()
+    return [Document(kind, key, content) for kind, key in changed if (content := _content(state, kind, key))]
 
 
-def _content(engine: Poe, kind: str, key: str) -> dict[str, Any] | None:
+def _content(state: State, kind: str, key: str) -> dict[str, Any] | None:
     match kind:
         case "user":
-            return attrs.asdict(engine.users[key])
+            return attrs.asdict(state.users[key])
         case "bot":
-            bot = engine.bots[key]
+            bot = state.bots[key]
             if bot.url is None:
                 return None
             settings = settings_to_json(bot.settings)
             return {"name": bot.name, "access_key": bot.access_key, "url": bot.url, "settings": settings}
         case "conversation":
-            conversation = engine.conversations[key]
+            conversation = state.conversations[key]
             messages = messages_to_json(conversation.messages)
             return {"id": conversation.id, "user_id": conversation.user_id, "messages": messages}
         case "charge":
-            return engine.charges[int(key)].as_json()
+            return state.charges[int(key)].as_json()
         case _:
-            return engine.reports[int(key)]
+            return state.reports[int(key)]
 
 
-def restore(engine: Poe, documents: Iterable[Document]) -> None:
-    """Put saved records into an engine. Users come before those it has, and of bots it keeps those it has."""
+def restore(state: State, documents: Iterable[Document]) -> None:
+    """Add saved records to the state. Saved users come first; a bot that is registered already replaces a saved one."""
     users: dict[str, Account] = {}
     for document in documents:
         content = document.content
@@ -159,12 +159,12 @@ def restore(engine: Poe, documents: Iterable[Document]) -> None:
                 users[document.key] = Account(**content)
             case "bot":
                 settings = settings_from_json(content.pop("settings"))
-                engine.bots.setdefault(document.key, RegisteredBot(**content, settings=settings))
+                state.bots.setdefault(document.key, RegisteredBot(**content, settings=settings))
             case "conversation":
                 messages = messages_from_json(content["messages"])
-                engine.conversations[document.key] = Conversation(content["id"], content["user_id"], messages)
+                state.conversations[document.key] = Conversation(content["id"], content["user_id"], messages)
             case "charge":
-                engine.charges.append(charge_from_json(content))
+                state.charges.append(Charge.from_json(content))
             case _:
-                engine.reports.append(content)
-    engine.users = {**users, **engine.users}
+                state.reports.append(content)
+    state.users = {**users, **state.users}

@@ -1,4 +1,4 @@
-"""Bots without a model behind them, whose answers are known beforehand."""
+"""Scripted bots: their replies are known in advance, and no model is involved."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from poeproto import (
     ToolResult,
 )
 
-# So that there are several, whatever the arguments.
+# Short, so that the arguments of any call are sent in several pieces.
 _PIECE_LENGTH = 7
 
 Script = Callable[[QueryRequest], Any] | Callable[[QueryRequest, Context], Any]
 
 
 class _WithSettings(Bot):
-    attachment_templates = None  # a test wants to see what was sent, not what a bot makes of it
+    attachment_templates = None  # a test checks the messages as they were sent
 
     def __init__(self, settings: SettingsResponse | None) -> None:
         self.settings = settings or SettingsResponse()
@@ -36,7 +36,7 @@ class _WithSettings(Bot):
 
 
 class Echo(_WithSettings):
-    """Repeats the last message."""
+    """A bot that repeats the last message."""
 
     def __init__(self, settings: SettingsResponse | None = None) -> None:
         super().__init__(settings or SettingsResponse(allow_attachments=True))
@@ -46,7 +46,7 @@ class Echo(_WithSettings):
 
 
 class Canned(_WithSettings):
-    """Answers everything with the same events.
+    """A bot that answers every query with the same events.
 
     Args:
         events: the events; a string is short for `Text`.
@@ -63,15 +63,15 @@ class Canned(_WithSettings):
 
 
 class Scripted(_WithSettings):
-    """Answers what a function says, and keeps the queries it got.
+    """A bot whose reply is what a function returns. It records its queries.
 
     Args:
-        script: given the query, or the query and the context. It returns a string, events, an awaitable of either, or
-            an asynchronous iterator of events.
+        script: called with the query, or with the query and the context. It returns a string, events, an awaitable of
+            either, or an asynchronous iterator of events.
         settings: its settings.
 
     Attributes:
-        requests: every query so far.
+        requests: all queries so far.
     """
 
     def __init__(self, script: Script, settings: SettingsResponse | None = None) -> None:
@@ -99,14 +99,16 @@ class Scripted(_WithSettings):
 
 
 class ToolCaller(_WithSettings):
-    """A model that calls tools, in the dialect of OpenAI's chat completion chunks; the same query, the same answer.
+    """A deterministic model that calls tools, in the format of OpenAI's chat completion chunks.
 
-    Offered tools, it calls them: `json` events whose arguments come in pieces. Given the results, it answers with a
-    text that quotes them. Without tools it repeats the last message.
+    - A query that offers tools: it calls them, in `json` events that split the arguments into pieces.
+    - A query with tool results: it replies with a text that quotes them.
+    - Any other query: it repeats the last message.
 
     Args:
-        calls: the functions to call and their arguments, in this order, of those that are offered; by default all of
-            them, with arguments made up from their schemas. The same function may be called several times.
+        calls: the functions to call and their arguments, in this order; functions that the query does not offer are
+            left out, and one may be called several times. By default every offered function is called once, with sample
+            arguments that fit its schema.
         settings: its settings.
     """
 
@@ -121,33 +123,33 @@ class ToolCaller(_WithSettings):
 
     async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[Event | str]:
         if request.tool_results:
-            for piece in _quoted(request.tool_results):
+            for piece in _quotes(request.tool_results):
                 yield piece
-        elif calls := self._chosen(request):
+        elif calls := self._calls_for(request):
             for chunk in tool_call_chunks(calls):
                 yield chunk
         else:
             yield last_text(request) or "(nothing was said)"
 
-    def _chosen(self, request: QueryRequest) -> list[tuple[str, dict[str, Any]]]:
+    def _calls_for(self, request: QueryRequest) -> list[tuple[str, dict[str, Any]]]:
         offered = {tool.function.name: tool for tool in request.tools or [] if tool.function is not None}
         if self._calls is None:
-            return [(name, arguments_for(tool, last_text(request))) for name, tool in offered.items()]
+            return [(name, sample_arguments(tool, last_text(request))) for name, tool in offered.items()]
         return [(name, arguments) for name, arguments in self._calls if name in offered]
 
 
 def tool_call_chunks(calls: Iterable[tuple[str, dict[str, Any]]]) -> list[Json]:
-    """The events in which a model calls these functions with these arguments, several at once by their index."""
-    # OpenAI has a null `content` in this one, which not every client bears.
+    """The events in which a model calls functions with arguments; several calls at once are told apart by index."""
+    # OpenAI sends a null `content` here as well, which some clients do not accept.
     chunks = [_chunk({"role": "assistant"})]
     for index, (name, arguments) in enumerate(calls):
-        written = json.dumps(arguments, ensure_ascii=False)
+        encoded = json.dumps(arguments, ensure_ascii=False)
         first = {"name": name, "arguments": ""}
         chunks.append(
             _tool_chunk({"index": index, "id": f"call_{index}_{name}", "type": "function", "function": first})
         )
-        for start in range(0, len(written), _PIECE_LENGTH):
-            piece = {"arguments": written[start : start + _PIECE_LENGTH]}
+        for start in range(0, len(encoded), _PIECE_LENGTH):
+            piece = {"arguments": encoded[start : start + _PIECE_LENGTH]}
             chunks.append(_tool_chunk({"index": index, "function": piece}))
     return [*chunks, _chunk({}, "tool_calls")]
 
@@ -161,15 +163,15 @@ def _chunk(delta: dict[str, Any], finish_reason: str | None = None) -> Json:
     return Json({"id": "chatcmpl-simulated", "object": "chat.completion.chunk", "choices": [choice]})
 
 
-def _quoted(results: Iterable[ToolResult]) -> Iterable[str]:
+def _quotes(results: Iterable[ToolResult]) -> Iterable[str]:
     return [f"{result.name} says: {result.content}\n" for result in results]
 
 
 _SAMPLES: dict[str, Any] = {"integer": 1, "number": 1.5, "boolean": True, "array": [], "object": {}, "null": None}
 
 
-def arguments_for(tool: ToolDefinition, text: str) -> dict[str, Any]:
-    """Arguments that fit a tool's schema as far as it is simple: the text for strings, small values for the rest."""
+def sample_arguments(tool: ToolDefinition, text: str) -> dict[str, Any]:
+    """Arguments that fit a tool's schema, if it is simple: the text for strings, small values for other types."""
     schema = (tool.function.parameters if tool.function else None) or {}
     properties: dict[str, Any] = schema.get("properties") or {}
     return {name: _sample(rule, text) for name, rule in properties.items()}
@@ -178,12 +180,12 @@ def arguments_for(tool: ToolDefinition, text: str) -> dict[str, Any]:
 def _sample(rule: Any, text: str) -> Any:
     if not isinstance(rule, dict):
         return text
-    described = cast("dict[str, Any]", rule)
-    if described.get("enum"):
-        return described["enum"][0]
-    return _SAMPLES.get(str(described.get("type")), text)
+    schema = cast("dict[str, Any]", rule)
+    if schema.get("enum"):
+        return schema["enum"][0]
+    return _SAMPLES.get(str(schema.get("type")), text)
 
 
 def last_text(request: QueryRequest) -> str:
-    """The text of the last message, empty where there is none."""
+    """The text of the last message; empty if there is no message."""
     return request.query[-1].content if request.query else ""
