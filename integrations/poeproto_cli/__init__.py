@@ -4,12 +4,12 @@ import sys
 
 
 def main() -> None:
-    """Run the command; without its extra installed, say so."""
+    """Run the command. If its extra is not installed, say so and exit."""
     try:
         from poeproto_cli.commands import main as command
     except ModuleNotFoundError as exc:
-        # The command is installed with the package, what it needs only with the extra.
-        sys.exit(f"{exc}; the command needs more than the core: pip install 'poeproto[cli]'")
+        # The package installs the command, but only the extra installs its dependencies.
+        sys.exit(f"{exc}; the command needs an extra: pip install 'poeproto[cli]'")
     command(prog_name="poeproto")
 
 

@@ -1,4 +1,4 @@
-"""Lets `python -m poeproto_cli` do what `poeproto` does."""
+"""`python -m poeproto_cli` runs the `poeproto` command."""
 
 from poeproto_cli import main
 

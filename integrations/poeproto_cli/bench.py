@@ -1,4 +1,4 @@
-"""`poeproto bench`: how fast a bot answers, and how much at once."""
+"""`poeproto bench`: latency and throughput of a bot."""
 
 from __future__ import annotations
 
@@ -17,39 +17,49 @@ from typing import IO
 import attrs
 import click
 
-from poeproto import BotError, Error, LocalProtocolError, Message, PoeprotoError, QueryRequest
-from poeproto_cli.failures import as_failure
+from poeproto import BotError, Error, Message, PoeprotoError, QueryRequest
+from poeproto_cli.failures import client_failures
 from poeproto_cli.load import Load, LoadConnection, Received
 from poeproto_cli.load_query import Query, events_of, write_query
-from poeproto_cli.options import access_key_option, worker_class_option
+from poeproto_cli.options import access_key_option, json_option, worker_class_option
 from poeproto_cli.urls import refuse_address
 
-# What a server that was started here may take to end.
-_END_SECONDS = 10
-# Of its log, so many lines are shown, and one error: the others are the same in other replies.
+# How long a server that was started here may take to exit before it is killed.
+_EXIT_SECONDS = 10
+# Its log is shown up to so many lines, and up to the second error: other replies fail in the same way.
 _LOG_LINES = 100
 _ERROR = re.compile(r"[\d-]+ [\d:,]+ ERROR ")
 
 
 @attrs.frozen
-class Duration:
-    """What so many replies took, in seconds: the half of them at most `median`, nine of ten at most `ninth_decile`."""
+class Latency:
+    """The latency of many replies, in seconds: the median and the 90th percentile."""
 
     median: float
-    ninth_decile: float
+    p90: float
 
 
 @attrs.frozen
-class Measured:
-    """One run of a number of replies over a number of connections; `seconds` from first to last, `bytes` of all."""
+class Measurement:
+    """One measurement.
+
+    Attributes:
+        connections: how many were used at once.
+        replies: how many replies were received.
+        events: the sum of their events, without `done`.
+        bytes: the sum of their sizes, with the framing of HTTP.
+        seconds: from the first request to the end of the last reply.
+        first_event: from a request to the first event of its reply.
+        reply: from a request to the end of its reply.
+    """
 
     connections: int
     replies: int
     events: int
     bytes: int
     seconds: float
-    first_event: Duration
-    reply: Duration
+    first_event: Latency
+    reply: Latency
 
     @property
     def events_per_second(self) -> float:
@@ -69,10 +79,14 @@ class Measured:
     multiple=True,
     default=(1, 32),
     show_default=True,
-    help="How many at once; given more than once, each number is measured.",
+    help="Number of concurrent connections. May be repeated: each number is measured.",
 )
 @click.option(
-    "--replies", type=click.IntRange(min=1), default=100, show_default=True, help="How many for each measurement."
+    "--replies",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    help="Number of replies in each measurement.",
 )
 @click.option(
     "--timeout",
@@ -84,7 +98,7 @@ class Measured:
 )
 @worker_class_option
 @access_key_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+@json_option
 def bench(
     target: str,
     text: str,
@@ -95,49 +109,46 @@ def bench(
     access_key: str | None,
     as_json: bool,
 ) -> None:
-    """Ask a bot for TEXT again and again, and measure its replies.
+    """Measure the latency and throughput of a bot.
 
-    TARGET is the URL of a bot server; or a bot as `poeproto serve` takes it, which is served for the time of the
-    measurement, with the worker class given. Every reply is asked for in earnest, with all that it costs. A reply that
-    fails or is not complete ends the measurement; of a bot that was served here, what it logged is shown then.
+    TARGET is the URL of a bot server, or a TARGET as for serve: that bot is served for the measurement, with the given
+    worker class. TEXT is sent in every query.
+
+    Each request is a real one: the bot may be charged. A reply that fails or is incomplete ends the measurement. If the
+    bot was served here, its log is shown then.
     """
     if "://" in target:
-        serving = nullcontext(target)
+        server = nullcontext(target)
     else:
         refuse_address(target)
-        serving = _serving(target, worker_class, access_key)
-    try:
-        with serving as url:
-            query = write_query(url, QueryRequest([Message("user", text)]), access_key)
-            with closing(LoadConnection(query, timeout)) as connection:
-                _read([connection.exchange()], access_key)  # the first reply may wait for what is loaded once
-            for number in connections:
-                measured = _measure(query, number, replies, timeout, access_key)
-                click.echo(json.dumps(_as_json(measured)) if as_json else _as_text(measured))
-    except LocalProtocolError as exc:
-        raise click.UsageError(str(exc)) from exc  # the URL cannot be used
-    except PoeprotoError as exc:
-        raise as_failure(exc) from exc
+        server = _server(target, worker_class, access_key)
+    with client_failures(), server as url:
+        query = write_query(url, QueryRequest([Message("user", text)]), access_key)
+        with closing(LoadConnection(query, timeout)) as connection:
+            _count_events([connection.exchange()], access_key)  # warm-up: the first reply may wait for imports
+        for number in connections:
+            measurement = _measure(query, number, replies, timeout, access_key)
+            click.echo(json.dumps(_as_json(measurement)) if as_json else _as_text(measurement))
 
 
-def _measure(query: Query, connections: int, replies: int, timeout: float, access_key: str | None) -> Measured:
+def _measure(query: Query, connections: int, replies: int, timeout: float, access_key: str | None) -> Measurement:
     with closing(Load(query, min(connections, replies), timeout)) as load:
         start = time.perf_counter()
         received = load.replies(replies)
         seconds = time.perf_counter() - start
-    return Measured(
+    return Measurement(
         connections,
         replies,
-        _read(received, access_key),
+        _count_events(received, access_key),
         sum(len(reply.response) for reply in received),
         seconds,
-        _duration([reply.first for reply in received]),
-        _duration([reply.whole for reply in received]),
+        _latency([reply.first for reply in received]),
+        _latency([reply.whole for reply in received]),
     )
 
 
-def _read(received: list[Received], access_key: str | None) -> int:
-    """How many events there are in complete replies, `done` not counted."""
+def _count_events(received: list[Received], access_key: str | None) -> int:
+    """The number of events in replies, without `done`. Raises for a reply that failed or is incomplete."""
     count = 0
     for reply in received:
         events = events_of(reply.response, access_key)
@@ -147,78 +158,78 @@ def _read(received: list[Received], access_key: str | None) -> int:
     return count
 
 
-def _duration(seconds: list[float]) -> Duration:
+def _latency(seconds: list[float]) -> Latency:
     if len(seconds) == 1:
-        return Duration(seconds[0], seconds[0])
-    return Duration(statistics.median(seconds), statistics.quantiles(seconds, n=10, method="inclusive")[-1])
+        return Latency(seconds[0], seconds[0])
+    return Latency(statistics.median(seconds), statistics.quantiles(seconds, n=10, method="inclusive")[-1])
 
 
-def _as_json(measured: Measured) -> dict[str, object]:
+def _as_json(measurement: Measurement) -> dict[str, object]:
     return {
-        **attrs.asdict(measured),
-        "events_per_second": measured.events_per_second,
-        "replies_per_second": measured.replies_per_second,
+        **attrs.asdict(measurement),
+        "events_per_second": measurement.events_per_second,
+        "replies_per_second": measurement.replies_per_second,
     }
 
 
-def _as_text(measured: Measured) -> str:
-    connections = "1 connection" if measured.connections == 1 else f"{measured.connections} connections"
-    replies = "1 reply" if measured.replies == 1 else f"{measured.replies} replies"
+def _as_text(measurement: Measurement) -> str:
+    connections = "1 connection" if measurement.connections == 1 else f"{measurement.connections} connections"
+    replies = "1 reply" if measurement.replies == 1 else f"{measurement.replies} replies"
     return (
-        f"{connections}, {replies}: {measured.events / measured.replies:,.0f} events and"
-        f" {measured.bytes / measured.replies / 1e3:,.1f} kB a reply\n"
-        f"  {measured.events_per_second:,.0f} events and {measured.replies_per_second:,.1f} replies a second\n"
-        f"  {_milliseconds(measured.first_event)} to the first event\n"
-        f"  {_milliseconds(measured.reply)} for the whole reply"
+        f"{connections}, {replies}: {measurement.events / measurement.replies:,.0f} events and"
+        f" {measurement.bytes / measurement.replies / 1e3:,.1f} kB a reply\n"
+        f"  {measurement.events_per_second:,.0f} events and {measurement.replies_per_second:,.1f} replies a second\n"
+        f"  time to the first event: {_milliseconds(measurement.first_event)}\n"
+        f"  time to the end of the reply: {_milliseconds(measurement.reply)}"
     )
 
 
-def _milliseconds(duration: Duration) -> str:
-    return f"{duration.median * 1e3:,.2f} ms (nine of ten within {duration.ninth_decile * 1e3:,.2f} ms)"
+def _milliseconds(latency: Latency) -> str:
+    return f"median {latency.median * 1e3:,.2f} ms, 90th percentile {latency.p90 * 1e3:,.2f} ms"
 
 
 @contextmanager
-def _serving(target: str, worker_class: str, access_key: str | None) -> Generator[str]:
-    """Run `poeproto serve` in a process of its own, so that neither of us waits for the other; the URL."""
+def _server(target: str, worker_class: str, access_key: str | None) -> Generator[str]:
+    """Run `poeproto serve` in a process of its own, so that server and load do not share a core; yields the URL."""
     command = [sys.executable, "-m", "poeproto_cli", "serve", target, "--bind", "127.0.0.1:0"]
     command += ["--worker-class", worker_class]
     environment = dict(os.environ)
     if access_key is None:
         command += ["--allow-without-key"]
     else:
-        environment["POE_ACCESS_KEY"] = access_key  # where no list of processes shows it
+        environment["POE_ACCESS_KEY"] = access_key  # no list of processes shows the environment
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=environment, text=True
         )
         try:
-            with _ended(process):
+            with _terminating(process):
                 assert process.stdout is not None
                 address = process.stdout.readline().rpartition(" ")[2].strip()
                 if address:
                     yield address
         except PoeprotoError:
-            _show(_lines_of(log))
+            _show_log(_lines_of(log))
             raise
         if not address:
             *before, message = _lines_of(log) or ["the server did not start"]
             message = message.removeprefix("Error: ")
             if process.returncode == click.UsageError.exit_code:
-                raise click.UsageError(message)  # how `serve` is to be used is of no interest here
-            _show(before)
+                raise click.UsageError(message)  # without the usage of `serve` before it
+            _show_log(before)
             raise click.ClickException(message)
 
 
 @contextmanager
-def _ended(process: subprocess.Popen[str]) -> Generator[None]:
-    """See to it that the process has ended after the block."""
+def _terminating(process: subprocess.Popen[str]) -> Generator[None]:
+    """Terminate the process after the block, and kill it if it does not exit."""
     with process:
         try:
             yield
         finally:
             process.terminate()
             try:
-                process.wait(_END_SECONDS)
+                process.wait(_EXIT_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
 
@@ -228,8 +239,8 @@ def _lines_of(log: IO[bytes]) -> list[str]:
     return log.read().decode(errors="replace").splitlines()
 
 
-def _show(log: list[str]) -> None:
-    """For the bot's author, what its server logged."""
+def _show_log(log: list[str]) -> None:
+    """Show the server's log, for the author of the bot."""
     errors = [number for number, line in enumerate(log) if _ERROR.match(line)]
     shown = log[: min([_LOG_LINES, *errors[1:2]])]
     for line in shown:

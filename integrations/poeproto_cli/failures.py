@@ -1,28 +1,69 @@
-"""What a bot or a peer did not do, in one line, and what to do about it."""
+"""How a failed command ends: the exit code, and one line that says what failed and what to do about it."""
 
 from __future__ import annotations
 
 import ssl
+import traceback
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from typing import TypeVar
 
+import anyio
 import click
 
-from poeproto import ConnectFailed, PoeprotoError, RequestRefused
+from poeproto import ConnectFailed, LocalProtocolError, PoeprotoError, RequestRefused
+from poeproto_asgi import TargetError, TargetFailed
+
+T = TypeVar("T")
+
+# The exit code that shells report for a command that SIGINT ended.
+_INTERRUPTED = 130
 
 _UNAUTHORIZED = 401
-_NO_BOT = frozenset({404, 405, 501})  # what other servers say to a POST
+_NOT_A_BOT = frozenset({404, 405, 501})  # how other servers respond to a POST
 
 
-def as_failure(failure: PoeprotoError) -> click.ClickException:
-    """The failure as the command ends with it."""
-    # A bot's words may run over several lines; ours is one.
-    return click.ClickException(" ".join(str(failure).split()) + _advice(failure))
+def run_call(call: Callable[[], Awaitable[T]], backend: str) -> T:
+    """Run a client's call in an event loop of its own. Failures as in `client_failures`; SIGINT exits with 130."""
+    try:
+        with client_failures():
+            return anyio.run(call, backend=backend)
+    except KeyboardInterrupt as exc:
+        click.echo("Aborted!", err=True)
+        raise click.exceptions.Exit(_INTERRUPTED) from exc
+
+
+@contextmanager
+def client_failures() -> Generator[None]:
+    """Within the block, a failed call ends the command with 1, and an invalid URL with 2."""
+    try:
+        yield
+    except LocalProtocolError as exc:
+        raise click.UsageError(str(exc)) from exc
+    except PoeprotoError as exc:
+        # The message may contain the bot's words, which may have several lines.
+        raise click.ClickException(" ".join(str(exc).split()) + _advice(exc)) from exc
+
+
+@contextmanager
+def server_failures() -> Generator[None]:
+    """Within the block, a server that fails ends the command with 1, and an invalid target or option with 2."""
+    try:
+        yield
+    except TargetFailed as exc:
+        traceback.print_exception(exc.__cause__)  # for the author of the code that failed
+        raise click.ClickException(str(exc)) from exc
+    except (TargetError, LocalProtocolError, ValueError) as exc:
+        raise click.UsageError(str(exc)) from exc
+    except OSError as exc:
+        raise click.ClickException(f"{exc.strerror or exc}") from exc
 
 
 def _advice(failure: PoeprotoError) -> str:
     match failure:
         case RequestRefused() if failure.status == _UNAUTHORIZED:
             return "; give the right key with --access-key or in POE_ACCESS_KEY"
-        case RequestRefused() if failure.status in _NO_BOT:
+        case RequestRefused() if failure.status in _NOT_A_BOT:
             return "; is that the URL of a bot?"
         case ConnectFailed() if not isinstance(failure.__cause__, ssl.SSLError):
             return "; is the URL right, and the server running?"

@@ -1,7 +1,7 @@
-"""Load for one bot server: many connections from one thread, over plain sockets.
+"""Load generator for a bot server: many connections from one thread, over plain sockets.
 
-It looks for nothing but the first event and the end of each response, so that it costs a fraction of what the server
-does. What the responses hold is read afterwards, with `poeproto_cli.load_query.events_of`.
+While it measures, it only finds the first event and the end of each response, so that it uses a fraction of the CPU
+time of the server. Responses are parsed afterwards, by `poeproto_cli.load_query.events_of`.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _LAST_CHUNK = b"\r\n0\r\n\r\n"
 
 @attrs.frozen
 class Received:
-    """One reply, as far as load is concerned.
+    """One reply, with its timing and not parsed.
 
     Attributes:
         first: seconds from the request to the first event; 0 if there was none.
-        whole: seconds from the request to the end.
-        response: all bytes of the response.
+        whole: seconds from the request to the end of the response.
+        response: the bytes of the response.
     """
 
     first: float
@@ -38,15 +38,15 @@ class Received:
 
 
 class LoadConnection:
-    """One connection, used for one reply after the other.
+    """One connection, which is used for one reply after another.
 
     Args:
-        query: what to send; as an attribute, it may be changed between replies, to another query to the same server.
-        timeout: seconds that the server may take to accept the connection and the query, and be silent.
+        query: the query to send. The attribute may be set to another query to the same server between replies.
+        timeout: seconds that the server may take to accept the connection and the query, and may send nothing.
         ssl_context: for https.
 
     Raises:
-        ConnectFailed: when nobody answers there.
+        ConnectFailed: when the connection cannot be made.
     """
 
     def __init__(self, query: Query, timeout: float, ssl_context: ssl.SSLContext | None = None) -> None:
@@ -55,27 +55,27 @@ class LoadConnection:
         self._ssl_context = ssl_context
         self._response = _Response()
         self._start = 0.0
-        self.socket = self._opened()
+        self.socket = self._connect()
 
     @property
     def first(self) -> float:
-        """Seconds from the request to the first event; 0 before it came."""
+        """Seconds from the request to the first event; 0 before it has arrived."""
         return self._response.first - self._start if self._response.first else 0.0
 
     @property
     def received(self) -> bytes:
-        """What has come of the response."""
+        """The bytes of the response so far."""
         return b"".join(self._response.parts)
 
     def begin(self) -> None:
         """Send the query.
 
         Raises:
-            ConnectionLost, ConnectFailed: when the server is no longer there.
+            ConnectionLost, ConnectFailed: when the server has disconnected.
         """
         if self._response.closes:
             self.socket.close()
-            self.socket = self._opened()
+            self.socket = self._connect()
         self._response = _Response()
         self.socket.settimeout(self._timeout)
         self._start = time.perf_counter()
@@ -85,16 +85,16 @@ class LoadConnection:
             raise ConnectionLost(f"the query could not be sent: {exc.strerror or exc}") from exc
 
     def receive(self) -> Received | None:
-        """Read once; the reply if this was its end.
+        """Read once; returns the reply if that completed it.
 
         Raises:
-            ConnectionLost, RemoteProtocolError: when it breaks off, or is not HTTP.
-            DeadlineExceeded: when nothing comes.
+            ConnectionLost, RemoteProtocolError: when the response is incomplete, or is not HTTP.
+            DeadlineExceeded: when nothing arrives within the timeout.
         """
         try:
             data = self.socket.recv(_READ_SIZE)
         except (ssl.SSLWantReadError, BlockingIOError):
-            return None  # a part of a TLS record
+            return None  # an incomplete TLS record
         except TimeoutError as exc:
             raise DeadlineExceeded(f"the server sent nothing for {self._timeout:g} s") from exc
         except OSError as exc:
@@ -104,20 +104,20 @@ class LoadConnection:
         return Received(self.first, time.perf_counter() - self._start, self.received)
 
     def exchange(self) -> Received:
-        """Send the query, and read the whole reply. Raises what `begin` and `receive` do."""
+        """Send the query, and read the whole reply. Raises as `begin` and `receive` do."""
         self.begin()
         while (received := self.receive()) is None:
             pass
         return received
 
     def pending(self) -> bool:
-        """Whether there is something to read that a selector does not see."""
+        """Whether there is decrypted data to read, which a selector does not see."""
         return isinstance(self.socket, ssl.SSLSocket) and self.socket.pending() > 0
 
     def close(self) -> None:
         self.socket.close()
 
-    def _opened(self) -> socket.socket:
+    def _connect(self) -> socket.socket:
         origin = self.query.origin
         try:
             plain = socket.create_connection((origin.host, origin.port), self._timeout)
@@ -130,23 +130,23 @@ class LoadConnection:
 
     def _tls(self) -> ssl.SSLContext:
         if self._ssl_context is None:
-            import truststore  # only those who use TLS wait for it
+            import truststore  # imported here, so that plain HTTP starts faster
 
             self._ssl_context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         return self._ssl_context
 
 
 class Load:
-    """Many connections at once, from this thread. Close it when done.
+    """Many concurrent connections from this thread. Call `close` at the end.
 
     Args:
-        query: what each of them sends.
-        connections: how many.
-        timeout: seconds without any byte on any of them, after which the server counts as hung.
+        query: the query that each of them sends.
+        connections: their number.
+        timeout: seconds without a byte on any connection, after which `DeadlineExceeded` is raised.
         ssl_context: for https.
 
     Raises:
-        ConnectFailed: when the server does not accept them.
+        ConnectFailed: when a connection cannot be made.
     """
 
     def __init__(
@@ -163,7 +163,7 @@ class Load:
             raise
 
     def replies(self, count: int) -> list[Received]:
-        """Ask for so many replies in all, each connection for the next as soon as it has one."""
+        """Receive so many replies in all. A connection sends the next query as soon as its reply is complete."""
         received: list[Received] = []
         left = count
 
@@ -181,17 +181,17 @@ class Load:
         return received
 
     def begin(self, connection: LoadConnection) -> None:
-        """Send a query on one of the connections, and watch it for the reply."""
+        """Send a query on one of the connections, and register it for the reply."""
         connection.begin()
         connection.socket.setblocking(False)
         self._selector.register(connection.socket, selectors.EVENT_READ, connection)
 
     def run(self, over: Callable[[], bool], ended: Callable[[LoadConnection, Received], None]) -> None:
-        """Read until something is the case. Errors as in `LoadConnection.receive`.
+        """Read replies until a condition is true. Raises as `LoadConnection.receive` does.
 
         Args:
-            over: whether it is.
-            ended: called with each reply that has come to its end.
+            over: the condition.
+            ended: called with each complete reply.
         """
         while not over():
             ready = self._selector.select(self._timeout)
@@ -207,14 +207,14 @@ class Load:
                     ended(connection, reply)
 
     def close(self) -> None:
-        """Close every connection, whatever is under way."""
+        """Close all connections, without waiting for replies."""
         for connection in self.connections:
             connection.close()
         self._selector.close()
 
 
 class _Response:
-    """One response as it comes. What is done for each read is kept small."""
+    """One response while it is received. Little is done for each read."""
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []
@@ -227,11 +227,11 @@ class _Response:
         self._tail = b""
 
     def receive(self, data: bytes) -> bool:
-        """Take what one read gave; whether the response is at its end."""
+        """Add the data of one read; returns whether the response is complete."""
         self.parts.append(data)
         self._size += len(data)
         if not self.first:
-            self._look_for_first()
+            self._find_first_event()
         if not data:
             if self._chunked or self._whole_size is not None or not self._head_read:
                 raise ConnectionLost("the server closed the connection within a reply")
@@ -241,7 +241,7 @@ class _Response:
             return self._tail == _LAST_CHUNK
         return self._whole_size is not None and self._size >= self._whole_size
 
-    def _look_for_first(self) -> None:
+    def _find_first_event(self) -> None:
         start = b"".join(self.parts)
         if not self._head_read:
             head, found, _ = start.partition(b"\r\n\r\n")
@@ -259,6 +259,6 @@ class _Response:
         try:
             self._whole_size = size + int(length) if length is not None else None
         except ValueError as exc:
-            raise RemoteProtocolError("the peer's HTTP is not acceptable: its content-length is no number") from exc
-        endless = not self._chunked and length is None
-        self.closes = endless or b"close" in fields.get(b"connection", b"") or head.startswith(b"http/1.0")
+            raise RemoteProtocolError("the peer's HTTP is invalid: its content-length is not a number") from exc
+        until_close = not self._chunked and length is None
+        self.closes = until_close or b"close" in fields.get(b"connection", b"") or head.startswith(b"http/1.0")

@@ -1,4 +1,4 @@
-"""A query written once to be sent many times, and the events in what came back."""
+"""A query that is encoded once and sent many times, and the events of the responses."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from poeproto_h11.client.urls import Origin, split_url
 
 @attrs.frozen
 class Query:
-    """A query in the form it is sent, and where it is sent to.
+    """An encoded query and its destination.
 
     Attributes:
         origin: the server.
-        data: the whole HTTP request. It holds the access key.
+        data: the whole HTTP request. It contains the access key.
     """
 
     origin: Origin
@@ -24,10 +24,10 @@ class Query:
 
 
 def write_query(url: str, request: QueryRequest, access_key: str | None = None) -> Query:
-    """Write a query once, to be sent many times.
+    """Encode a query as an HTTP request.
 
     Raises:
-        LocalProtocolError: when the URL, the key or the request cannot be used.
+        LocalProtocolError: when the URL, the key or the request is invalid.
     """
     origin, target = split_url(url)
     sent = PoeExchange(access_key).send(request, url)
@@ -43,10 +43,10 @@ def events_of(response: bytes, access_key: str | None = None) -> list[Event]:
 
     Args:
         response: its bytes.
-        access_key: what it was asked with, to be hidden where a refusal repeats it.
+        access_key: the key of the query; it is removed from the error if the response repeats it.
 
     Raises:
-        PoeprotoError: when it is not a complete reply: a refusal, or one that breaks the protocol or breaks off.
+        PoeprotoError: for an error response, an incomplete reply, or one that breaks the protocol.
     """
     reader = h11.Connection(h11.CLIENT)
     reader.send(h11.Request(method="POST", target="/", headers=[("host", "bot.invalid"), ("content-length", "0")]))
@@ -66,7 +66,7 @@ def events_of(response: bytes, access_key: str | None = None) -> list[Event]:
     except h11.RemoteProtocolError as exc:
         failure = h11_reason(exc)
     if failure is not None:
-        raise RemoteProtocolError(f"the peer's HTTP is not acceptable: {failure}")
+        raise RemoteProtocolError(f"the peer's HTTP is invalid: {failure}")
     events += exchange.receive_eof()
     if exchange.error is not None:
         raise exchange.error

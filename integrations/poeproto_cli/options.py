@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ C = TypeVar("C", bound=Callable[..., Any])
 
 
 def checked_key(context: click.Context, parameter: click.Parameter, key: str | None) -> str | None:
-    """A key that can be sent, for the callback of an option."""
+    """The callback of an option for a key, which refuses an invalid key."""
     if key is not None:
         try:
             access_key_set(key)
@@ -26,14 +26,19 @@ access_key_option = click.option(
     "--access-key",
     callback=checked_key,
     envvar="POE_ACCESS_KEY",
-    help="The bot's access key. The variable POE_ACCESS_KEY stands in for it, and keeps it out of process lists.",
+    metavar="KEY",
+    help="The bot's access key. Prefer the variable POE_ACCESS_KEY: no process list shows it.",
 )
 
 
 def bind_option(default: str) -> Callable[[C], C]:
-    """The option for the address, which each command has a default of its own for: they are used side by side."""
+    """The option for the address to listen on. Each command has its own default, so that they can run side by side."""
     return click.option(
-        "--bind", default=default, show_default=True, metavar="HOST:PORT", help="Port 0 takes a free one."
+        "--bind",
+        default=default,
+        show_default=True,
+        metavar="HOST:PORT",
+        help="The address to listen on. Port 0 takes a free port.",
     )
 
 
@@ -42,5 +47,15 @@ worker_class_option = click.option(
     type=click.Choice(["asyncio", "uvloop", "trio"]),
     default="asyncio",
     show_default=True,
-    help="The event loop.",
+    help="The event loop of the server.",
 )
+
+backend_option = click.option(
+    "--backend",
+    type=click.Choice(["asyncio", "trio"]),
+    default="asyncio",
+    show_default=True,
+    help="The event loop of the client.",
+)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")

@@ -1,9 +1,10 @@
-"""What a reply looks like to those who asked for it in a terminal."""
+"""Terminal output: replies as text or as JSON lines, and the log."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import re
 import sys
 from typing import NoReturn
@@ -12,35 +13,35 @@ import click
 
 from poeproto import Event, File, ReplaceResponse, SuggestedReply, Text, UnknownEvent, event_payload
 
-# What a terminal obeys: the control characters of ASCII and Latin-1, but for tab and newline.
+# Control characters of ASCII and Latin-1, which terminals interpret, except tab and newline.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class Terminal:
-    """Prints a reply as people read it: its text on standard output, and the rest on standard error after it."""
+    """Prints a reply for people: its text on standard output, then files and suggested replies on standard error."""
 
     def __init__(self) -> None:
-        self._within_line = False
+        self._in_line = False
         self._notes: list[str] = []
 
     def show(self, event: Event) -> None:
-        """Print the event's text, and keep what goes after it."""
+        """Print the text of an event, or note the event for the end."""
         match event:
             case Text():
                 self._print(event.text)
             case ReplaceResponse():
-                # What is printed stays printed, so the new text begins on a line of its own.
-                self._print(f"\n{event.text}" if self._within_line else event.text)
+                # Printed text cannot be replaced, so the new text begins on a new line.
+                self._print(f"\n{event.text}" if self._in_line else event.text)
             case File():
                 self._notes.append(f"[file {event.name}: {event.url}]")
             case SuggestedReply():
                 self._notes.append(f"[suggested reply: {event.text}]")
             case _:
-                pass  # nothing to see in a terminal; --json shows all
+                pass  # --json shows all events
 
     def end(self) -> None:
-        """End the last line, so that an error has one of its own."""
-        if self._within_line:
+        """End the last line, and print the notes. An error that follows begins on a new line."""
+        if self._in_line:
             echo("")
         for note in self._notes:
             echo(note, err=True)
@@ -48,15 +49,15 @@ class Terminal:
     def _print(self, text: str) -> None:
         echo(text, nl=False)
         if text:
-            self._within_line = not text.endswith("\n")
+            self._in_line = not text.endswith("\n")
 
 
 def show_json(event: Event) -> None:
-    """Print an event as a line of JSON, in the wire's terms."""
+    """Print an event as a line of JSON, with the names of the wire format."""
     name, data = event_payload(event)
     line = json.dumps({"event": name, "data": data}, ensure_ascii=False)
     if isinstance(event, UnknownEvent):
-        # Its payload need not be JSON, or nest no deeper than can be read; it is shown as it came then.
+        # A payload that is not JSON, or is nested too deeply to parse, is shown as a string.
         with contextlib.suppress(ValueError, RecursionError):
             parsed = json.loads(data, parse_constant=_refuse_constant)
             line = json.dumps({"event": name, "data": parsed}, ensure_ascii=False, allow_nan=False)
@@ -68,12 +69,17 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def echo(text: str, *, nl: bool = True, err: bool = False) -> None:
-    """Print what a peer sent."""
-    # Half of a character, as JavaScript peers send them, cannot be printed. Its escape is also JSON's.
+    """Print text from a peer."""
+    # A lone surrogate, as JavaScript peers send it, cannot be encoded. The escape printed for it is also valid in JSON.
     text = text.encode("utf-8", "backslashreplace").decode()
     stream = sys.stderr if err else sys.stdout
     if stream.isatty():
-        # A bot must not have the terminal do things.
+        # A bot must not control the terminal.
         text = _CONTROL.sub("\ufffd", text)
-    # With color=True click leaves escape sequences as they are; a pipe or file gets what the bot sent.
+    # With color=True, click does not strip escape sequences: a pipe or file gets what the bot sent.
     click.echo(text, nl=nl, err=err, color=True)
+
+
+def log_to_stderr() -> None:
+    """Log to standard error, from INFO on, each line with date and level."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -1,4 +1,4 @@
-"""URLs as people type them."""
+"""URLs as people type them, and what they may have meant."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import re
 
 import click
 
-# A scheme after which a slash or two were forgotten.
+# A scheme without all of its slashes.
 _SCHEME = re.compile(r"https?:/?(?=[^/\d])|https?:/(?=\d)")
-# An address whose scheme was: no attribute of a module is called by a number.
+# An address without a scheme. It is no target: no attribute of a module has a number for a name.
 _ADDRESS = re.compile(r"[^/:]+:\d+(/.*)?", re.DOTALL)
 
 
 def checked_url(url: str) -> str:
-    """The URL, if it is one as far as can be seen here.
+    """The URL, if it has a scheme. The client checks the rest.
 
     Raises:
-        click.UsageError: when it is none; the message says what may be meant.
+        click.UsageError: when it has none; the message suggests a URL.
     """
     if "://" not in url:
         raise _not_a_url(url)
@@ -24,10 +24,10 @@ def checked_url(url: str) -> str:
 
 
 def refuse_address(target: str) -> None:
-    """Refuse a target that was to be a URL. It would be looked for as a module.
+    """Refuse a target that looks like an incomplete URL, before it is imported as a module.
 
     Raises:
-        click.UsageError: which says what may be meant.
+        click.UsageError: with a message that suggests a URL.
     """
     if _SCHEME.match(target) or _ADDRESS.fullmatch(target):
         raise _not_a_url(target)
@@ -35,7 +35,8 @@ def refuse_address(target: str) -> None:
 
 def _not_a_url(text: str) -> click.UsageError:
     if set(text) & set("@?#"):
-        return click.UsageError("this is not a URL")  # without it: there may be a key in it
+        # The message does not repeat the text, which may contain a key.
+        return click.UsageError("this is not a URL; expected one as http://127.0.0.1:8080/")
     if not text:
         return click.UsageError("the URL is empty")
     if not set(text) & set(".:/"):

@@ -163,7 +163,9 @@ def test_a_name_is_of_no_use_without_a_key(bots: Path) -> None:
         server.signal(signal.SIGTERM)
         status, _, errors = server.wait()
     assert status == 0
-    assert errors.endswith("WARNING poeproto: Poe is not told the settings of Echo: that takes the bot's key\n")
+    assert errors.endswith(
+        "WARNING poeproto: the settings of Echo are not synced with Poe: syncing needs the bot's key\n"
+    )
 
 
 def test_an_application_has_its_own_key(bots: Path) -> None:
@@ -234,7 +236,7 @@ WRONG = [
     pytest.param(["serve", "{file}:number", OPEN], "is not a bot", id="a number"),
     pytest.param(
         ["serve", "{file}:bot"],
-        "answer anyone with --allow-without-key",
+        "without a key with --allow-without-key",
         id="neither key nor permission",
     ),
     pytest.param(["serve", "{file}:bot", "--access-key", "two words"], "visible ASCII", id="a key that cannot be"),

@@ -212,7 +212,7 @@ def test_wrong_usage(bots: Path, tmp_path: Path) -> None:
     result = run("--bot", "Cat=127.0.0.1:8080")
     assert (result.exit_code, "did you mean http://127.0.0.1:8080?" in result.output) == (2, True)
     result = run("--bot", f"Cat={bots}:both")
-    assert (result.exit_code, f"{bots}:both has 2 bots; one is needed" in result.output) == (2, True)
+    assert (result.exit_code, f"{bots}:both has 2 bots; expected one" in result.output) == (2, True)
     assert run("--bot", f"Cat={bots}:broken").exit_code == 2
     assert run("--bot", "Cat=nowhere:cat").exit_code == 2
     assert run("--balance", "-1").exit_code == 2

@@ -1,0 +1,37 @@
+"""`poeproto settings`: the settings of a bot server."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+
+import attrs
+import click
+
+from poeproto import SettingsResponse, encode_settings
+from poeproto_cli.failures import run_call
+from poeproto_cli.options import access_key_option, backend_option, json_option
+from poeproto_cli.terminal import echo
+from poeproto_cli.urls import checked_url
+from poeproto_h11 import Client
+
+
+@click.command()
+@click.argument("url")
+@access_key_option
+@backend_option
+@json_option
+def settings(url: str, access_key: str | None, backend: str, as_json: bool) -> None:
+    """Fetch the settings of a bot server, and print them as JSON.
+
+    With --json, they are printed on one line.
+    """
+    response = run_call(partial(_settings, checked_url(url), access_key), backend)
+    # Keys that this version does not know cannot be sent, but they can be shown.
+    wire = {**json.loads(encode_settings(attrs.evolve(response, extra={}))), **response.extra}
+    echo(json.dumps(wire, ensure_ascii=False, indent=None if as_json else 2))
+
+
+async def _settings(url: str, access_key: str | None) -> SettingsResponse:
+    async with Client() as client:
+        return await client.settings(url, access_key=access_key)
