@@ -1,4 +1,4 @@
-"""The command and keys: what it prints, and what a list of processes shows."""
+"""The command shows no key: neither in its output, nor in a process list."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
 
 
 def once(answer: str) -> Script:
-    """A peer that answers one request with that, and leaves."""
+    """A peer that answers one request, and disconnects."""
 
     async def script(peer: Peer) -> None:
         await peer.answer(RESPONSES[answer])
@@ -62,16 +62,16 @@ def once(answer: str) -> Script:
     return script
 
 
-# --- what is printed
+# --- output
 
-# Of these some are printed as they came, by those who ask for it: unknown events, and settings with unknown keys.
+# Parts of these are content that the command prints unchanged: unknown events, and settings with unknown keys.
 CONTENT = ("upload", "result", "no result", "event name")
 
 
 @pytest.mark.parametrize("more", [[], ["--json", "--backend", "trio"]], ids=["text", "json"])
 @pytest.mark.parametrize("command", [["query", "hello"], ["settings"]], ids=lambda command: command[0])
 @pytest.mark.parametrize("answer", RESPONSES)
-def test_what_a_peer_repeats_is_not_printed(
+def test_a_key_that_a_peer_repeats_is_not_printed(
     command: list[str], answer: str, more: list[str], portal: BlockingPortal
 ) -> None:
     with scripted_in_thread(portal, once(answer)) as server:
@@ -81,7 +81,7 @@ def test_what_a_peer_repeats_is_not_printed(
     assert result.exit_code in (0, 1)
 
 
-def test_a_measurement_does_not_print_it(portal: BlockingPortal) -> None:
+def test_bench_does_not_print_a_repeated_key(portal: BlockingPortal) -> None:
     for answer in ("body 0", "error in JSON, escaped", "header line", "status line", "error event", "content type"):
         with scripted_in_thread(portal, once(answer)) as server:
             result = CliRunner(env={"POE_ACCESS_KEY": CANARY}).invoke(main, ["bench", server.address, "--replies", "1"])
@@ -110,14 +110,14 @@ UNUSABLE = {
 
 
 @pytest.mark.parametrize("name", UNUSABLE)
-def test_what_cannot_be_used_is_not_printed(name: str) -> None:
+def test_invalid_arguments_are_not_printed(name: str) -> None:
     result = CliRunner(env={"POE_ACCESS_KEY": None}).invoke(main, UNUSABLE[name])
     assert result.exit_code == 2, result.output
     assert_hidden(result.stdout, result.stderr, result.exception)
 
 
 @pytest.mark.parametrize("key", ["", " ", "two words", "clé"])
-def test_a_key_that_is_none_is_wrong_usage(bots: Path, key: str) -> None:
+def test_an_invalid_key_is_wrong_usage(bots: Path, key: str) -> None:
     assert run("serve", f"{bots}:bot", "--access-key", key).returncode == 2
     assert run("serve", f"{bots}:bot", POE_ACCESS_KEY=key).returncode == 2
 
@@ -138,7 +138,7 @@ def test_without_a_key_nothing_is_served(bots: Path) -> None:
         (["--allow-without-key", "--workers", "2"], "nobody is answered without a key"),
     ],
 )
-def test_what_an_application_says_itself_is_wrong_usage(bots: Path, options: list[str], words: str) -> None:
+def test_options_that_an_application_sets_itself_are_wrong_usage(bots: Path, options: list[str], words: str) -> None:
     done = run("serve", f"{bots}:app", "--bind", "127.0.0.1:0", *options)
     assert (done.returncode, done.stdout) == (2, "")
     assert words in done.stderr
@@ -146,37 +146,37 @@ def test_what_an_application_says_itself_is_wrong_usage(bots: Path, options: lis
     assert "a-key-of-its-own" not in done.stderr
 
 
-# --- what a list of processes shows
+# --- process lists
 
 
 def process_list(group: int) -> dict[int, str]:
-    """The command lines of a process and of those that it started."""
+    """The command lines of a process and its children."""
     found: dict[int, str] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             if os.getpgid(int(folder.name)) == group:
                 found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
         except (ProcessLookupError, FileNotFoundError):
-            continue  # it has just ended
+            continue  # it has exited meanwhile
     return found
 
 
-def leader_of(address: str) -> int:
-    """The group of the process that listens there, from its own command line: each test's is in a group of its own."""
+def group_of(argument: str) -> int:
+    """The process group of the process with that argument: each test starts a group of its own."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             command = (folder / "cmdline").read_bytes().split(b"\0")
         except (ProcessLookupError, FileNotFoundError):
             continue
-        if address.encode() in command:
+        if argument.encode() in command:
             return os.getpgid(int(folder.name))
     raise AssertionError("no such process")
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_no_list_of_processes_shows_the_key(bots: Path, workers: str) -> None:
+def test_no_process_list_shows_the_key(bots: Path, workers: str) -> None:
     with serving(f"{bots}:bot", "--workers", workers, env={"POE_ACCESS_KEY": CANARY}) as server:
-        processes = process_list(leader_of(f"{bots}:bot"))
+        processes = process_list(group_of(f"{bots}:bot"))
         assert len(processes) >= int(workers), "the workers are among them"
         assert_hidden(*processes.values())
         answer = run("query", server.address, "hello", POE_ACCESS_KEY=CANARY)
@@ -187,9 +187,9 @@ def test_no_list_of_processes_shows_the_key(bots: Path, workers: str) -> None:
     assert_hidden(output, errors)
 
 
-def test_a_key_on_the_command_line_goes_no_further_than_that(bots: Path) -> None:
+def test_a_key_on_the_command_line_is_not_passed_to_workers(bots: Path) -> None:
     with serving(f"{bots}:bot", "--workers", "2", "--access-key", CANARY) as server:
-        processes = process_list(leader_of(f"{bots}:bot"))
+        processes = process_list(group_of(f"{bots}:bot"))
         [shown] = [number for number, command in processes.items() if CANARY in command]
         assert len(processes) > 2
         assert_hidden(*(command for number, command in processes.items() if number != shown))
@@ -198,7 +198,7 @@ def test_a_key_on_the_command_line_goes_no_further_than_that(bots: Path) -> None
     assert_hidden(output, errors)
 
 
-def test_a_measured_bot_gets_its_key_where_no_list_shows_it(bots: Path) -> None:
+def test_bench_passes_the_key_to_its_server_out_of_sight(bots: Path) -> None:
     arguments = ["bench", f"{bots}:bot", "--replies", "1000000", "--timeout", "30"]
     with started(*arguments, env={**os.environ, "POE_ACCESS_KEY": CANARY}) as process:
         end = time.monotonic() + SECONDS
@@ -234,7 +234,7 @@ def test_the_simulator_shows_no_key(bots: Path, bot: str, api_key: str, access_k
 
 
 def _get(url: str, body: bytes | None = None) -> str:
-    """What is answered, whatever the status."""
+    """The response, whatever its status."""
     import urllib.error
     import urllib.request
 

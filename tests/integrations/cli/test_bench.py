@@ -1,4 +1,4 @@
-"""The command `poeproto bench`: what it prints, whom it asks, and the exit status; no test looks at a time."""
+"""`poeproto bench`: output and exit code. No test depends on a measured time."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def bench(*arguments: str, key: str | None = KEY) -> Result:
     return CliRunner(env={"POE_ACCESS_KEY": key}).invoke(main, ["bench", *arguments], prog_name="poeproto")
 
 
-def refuses(result: Result, message: str, status: int = 1) -> None:
+def fails(result: Result, message: str, status: int = 1) -> None:
     assert (result.exit_code, result.stdout) == (status, "")
     *before, line = result.stderr.splitlines()
     assert line.startswith("Error: ")
@@ -101,7 +101,7 @@ def test_a_bot_server(address: str) -> None:
         assert line["first_event"]["median"] <= line["reply"]["median"]
 
 
-def test_what_people_read(address: str) -> None:
+def test_text_output(address: str) -> None:
     result = bench(address, "--replies", "1")
     assert (result.exit_code, result.stderr) == (0, "")
     number = r"[\d,.]+"
@@ -114,7 +114,7 @@ def test_what_people_read(address: str) -> None:
 
 
 @pytest.mark.parametrize("worker_class", ["asyncio", "uvloop", "trio"])
-def test_a_bot_of_ones_own(bots: Path, worker_class: str) -> None:
+def test_a_target(bots: Path, worker_class: str) -> None:
     if worker_class == "uvloop":
         pytest.importorskip("uvloop")
     result = bench(f"{bots}:bot", "--worker-class", worker_class, "--replies", "3", "--json", key=None)
@@ -122,7 +122,7 @@ def test_a_bot_of_ones_own(bots: Path, worker_class: str) -> None:
     assert [json.loads(line)["events"] for line in result.stdout.splitlines()] == [3, 3]
 
 
-def test_a_bot_of_ones_own_with_a_key(bots: Path) -> None:
+def test_a_target_with_a_key(bots: Path) -> None:
     for target in (f"{bots}:bot", f"{bots}:app"):
         assert bench(target, "--replies", "1", key="a-key-of-its-own").exit_code == 0
     result = bench(f"{bots}:app", key="wrong")
@@ -132,23 +132,23 @@ def test_a_bot_of_ones_own_with_a_key(bots: Path) -> None:
     assert "the key in the environment is not used" in log[0]
 
 
-def test_a_target_that_is_none(bots: Path, tmp_path: Path) -> None:
-    refuses(bench(f"{bots}:number"), "is not a bot, a class of bots", 2)
-    refuses(bench("no-target"), "is not of the form module:attribute", 2)
+def test_an_invalid_target(bots: Path, tmp_path: Path) -> None:
+    fails(bench(f"{bots}:number"), "is not a bot, a class of bots", 2)
+    fails(bench("no-target"), "is not of the form module:attribute", 2)
     file = tmp_path / "broken.py"
     file.write_text(BROKEN)
     result = bench(f"{file}:bot")
     assert (result.exit_code, result.stdout) == (1, "")
-    # The bot's author sees where it broke.
+    # The traceback is for the author of the bot.
     assert 'raise RuntimeError("bad\\nbot")' in result.stderr
     assert result.stderr.splitlines()[-1].startswith("Error: ")
 
 
 def test_a_reply_that_fails(address: str) -> None:
-    refuses(bench(address, "error"), "the bot reported an error: no dogs here")
+    fails(bench(address, "error"), "the bot reported an error: no dogs here")
 
 
-def test_why_a_bot_of_ones_own_fails_is_shown(bots: Path) -> None:
+def test_the_log_of_a_failing_target_is_shown(bots: Path) -> None:
     result = bench(f"{bots}:bot", "raise later", "--connections", "1")
     assert (result.exit_code, result.stdout) == (1, "")
     *log, more, error = result.stderr.splitlines()
@@ -169,13 +169,13 @@ def test_a_long_log_is_cut(bots: Path) -> None:
 
 
 def test_a_bot_that_takes_too_long(address: str) -> None:
-    refuses(bench(address, "forever", "--timeout", "0.05"), "the server sent nothing for 0.05 s")
+    fails(bench(address, "forever", "--timeout", "0.05"), "the server sent nothing for 0.05 s")
 
 
-def test_nobody_there() -> None:
+def test_no_server() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    refuses(bench(url), f"no connection to {url}: Connection refused; is the URL right")
+    fails(bench(url), f"no connection to {url}: Connection refused; is the URL right")
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_nobody_there() -> None:
 )
 def test_wrong_usage(arguments: list[str], message: str) -> None:
     result = bench(*arguments, key=None)
-    refuses(result, message, 2)
+    fails(result, message, 2)
     assert "swordfish" not in result.stderr
 
 

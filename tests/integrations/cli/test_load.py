@@ -1,4 +1,4 @@
-"""The load generator: what it takes for the end of a response, what it measures, and how it fails."""
+"""The load generator: where a response ends, what is measured, and its errors."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def in_thread(function: Callable[..., T], *arguments: object) -> T:
 
 
 def exchange(url: str, times: int = 1, timeout: float = TIMEOUT) -> list[Received]:
-    """So many replies on one connection."""
+    """Several replies on one connection."""
     connection = LoadConnection(query(url), timeout)
     try:
         return [connection.exchange() for _ in range(times)]
@@ -69,7 +69,7 @@ def load(url: str, connections: int, replies: int, timeout: float = TIMEOUT) -> 
 
 
 async def bytewise(data: bytes, peer: Peer) -> None:
-    """Answer every request, in single bytes."""
+    """Answer every request byte by byte."""
     while True:
         await peer.read_request()
         for place in range(len(data)):
@@ -86,7 +86,7 @@ async def once(data: bytes, peer: Peer) -> None:
     [HELLO, STREAM_HEAD + chunk(STREAM) + LAST_CHUNK, response(200, STREAM, TYPE)],
     ids=["chunks", "a chunk", "a length"],
 )
-async def test_a_reply_after_the_other(data: bytes) -> None:
+async def test_replies_one_after_another(data: bytes) -> None:
     for script in (answering(data), partial(bytewise, data)):
         async with scripted(script) as server:
             for received in await in_thread(exchange, server.address, 3):
@@ -136,7 +136,7 @@ async def test_a_reply_without_events_has_no_first() -> None:
         (STREAM_HEAD + sent(Text("a")), RemoteProtocolError),
     ],
 )
-def test_what_is_no_reply(data: bytes, error: type[PoeprotoError]) -> None:
+def test_invalid_replies(data: bytes, error: type[PoeprotoError]) -> None:
     with pytest.raises(error):
         events_of(data)
 
@@ -147,7 +147,7 @@ def test_an_error_event_is_an_event() -> None:
 
 
 @pytest.mark.parametrize("data", [b"HTTP/1.1 200", STREAM_HEAD + sent(Text("a")), response(200, STREAM, TYPE)[:-1]])
-async def test_a_connection_that_breaks_off(data: bytes) -> None:
+async def test_a_lost_connection(data: bytes) -> None:
     async with scripted(partial(once, data)) as server:
         with pytest.raises(ConnectionLost):
             await in_thread(exchange, server.address)
@@ -155,13 +155,13 @@ async def test_a_connection_that_breaks_off(data: bytes) -> None:
             await in_thread(load, server.address, 2, 4)
 
 
-async def test_a_length_that_is_no_number() -> None:
+async def test_an_invalid_content_length() -> None:
     async with scripted(partial(once, b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n")) as server:
         with pytest.raises(RemoteProtocolError, match="content-length"):
             await in_thread(exchange, server.address)
 
 
-async def test_a_server_that_says_nothing() -> None:
+async def test_a_server_that_sends_nothing() -> None:
     async def silent(peer: Peer) -> None:
         await peer.until_left()
 
@@ -171,7 +171,7 @@ async def test_a_server_that_says_nothing() -> None:
                 await in_thread(ask)
 
 
-async def test_nobody_there() -> None:
+async def test_no_server() -> None:
     async with scripted(answering(HELLO)) as server:
         address = server.address
     with pytest.raises(ConnectFailed, match="no connection to "):

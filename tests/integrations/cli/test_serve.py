@@ -1,4 +1,4 @@
-"""The command `poeproto serve`: served and queried as a user would, wrong usage, and how it ends."""
+"""`poeproto serve`: serving, wrong usage, and how it ends."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_several_workers(bots: Path, worker_class: str, number: signal.Signals) 
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_what_a_worker_logs_is_dated(workers: str, tmp_path: Path) -> None:
+def test_worker_logs_have_dates(workers: str, tmp_path: Path) -> None:
     (tmp_path / "failing.py").write_text("from poeproto import Bot\n\nbot = Bot()\n")
     with serving(f"{tmp_path / 'failing.py'}:bot", "--workers", workers, "--allow-without-key") as server:
         url = f"{server.address}nothing-here"
@@ -134,7 +134,7 @@ app = EndingBadly(Bot(), allow_without_key=True)
 """
 
 
-def test_what_hypercorn_logs_is_dated_and_said_once(tmp_path: Path) -> None:
+def test_hypercorn_logs_have_dates_and_appear_once(tmp_path: Path) -> None:
     (tmp_path / "ending.py").write_text(ENDING_BADLY)
     with serving(f"{tmp_path / 'ending.py'}:app") as server:
         server.signal(signal.SIGTERM)
@@ -152,13 +152,13 @@ def test_the_key_from_the_environment(bots: Path) -> None:
 
 
 def test_without_a_key(bots: Path) -> None:
-    # The permission is given on the command line, so it counts more than a variable left over.
+    # An option on the command line overrides the environment.
     with serving(f"{bots}:bot", "--allow-without-key", env={"POE_ACCESS_KEY": KEY}) as server:
         assert query(server.address, "hello").stdout == "hello\n"
         assert query(server.address, "hello", "--access-key", "any").stdout == "hello\n"
 
 
-def test_a_name_is_of_no_use_without_a_key(bots: Path) -> None:
+def test_a_name_without_a_key_is_logged(bots: Path) -> None:
     with serving(f"{bots}:bot", "--allow-without-key", "--bot-name", "Echo") as server:
         server.signal(signal.SIGTERM)
         status, _, errors = server.wait()
@@ -183,7 +183,7 @@ def test_an_application_is_not_given_a_key(bots: Path, attribute: str) -> None:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_that_a_key_of_the_environment_is_not_used_is_logged(bots: Path, workers: str) -> None:
+def test_an_unused_key_of_the_environment_is_logged(bots: Path, workers: str) -> None:
     with serving(f"{bots}:anyones", "--workers", workers, env={"POE_ACCESS_KEY": KEY}) as server:
         assert query(server.address, "hello").stdout == "hello\n"
         server.signal(signal.SIGTERM)
@@ -214,7 +214,7 @@ def test_a_module_of_the_current_folder(bots: Path) -> None:
         assert process.wait(SECONDS) == 0
 
 
-# --- what cannot be served
+# --- wrong usage
 
 
 OPEN = "--allow-without-key"
@@ -250,7 +250,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("arguments", "message"), WRONG)
 def test_wrong_usage(bots: Path, arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    # What loading a target leaves behind must not outlive the test.
+    # Loading a target changes sys.path and sys.modules; undo both.
     monkeypatch.setattr(sys, "path", [*sys.path])
     before = set(sys.modules)
     arguments = [argument.format(file=bots, folder=bots.parent) for argument in arguments]
@@ -319,7 +319,7 @@ caller = Caller()
 
 
 class Poe(http.server.BaseHTTPRequestHandler):
-    """Poe, as far as the test goes: takes settings, answers for the cat, keeps a file."""
+    """A minimal Poe: accepts settings, answers for the bot Cat, and serves a file."""
 
     asked: ClassVar[list[str]] = []
 
@@ -364,14 +364,14 @@ def test_a_bot_is_pointed_at_a_simulator(tmp_path: Path, mount: str) -> None:
     assert status == 0
     assert KEY not in errors
     assert sorted(set(Poe.asked)) == [f"{mount}/bot/Cat", f"{mount}/bot/update_settings/Caller/{KEY}/1.2"]
-    assert len(Poe.asked) == 2  # the settings once, though two workers started with them
+    assert len(Poe.asked) == 2  # settings are synced once, although two workers started
 
 
 @pytest.mark.parametrize(
     "url",
     ["127.0.0.1:8000", "http://127.0.0.1:8000/?a", "http://h/#a", "http://[bad", "http://u:secret@h", "ftp://h", ""],
 )
-def test_an_endpoint_is_an_address_that_paths_can_follow(bots: Path, url: str) -> None:
+def test_an_invalid_endpoint(bots: Path, url: str) -> None:
     done = run("serve", f"{bots}:bot", "--allow-without-key", "--endpoint", url)
     assert done.returncode == 2
     assert "is not the address of a server" in " ".join(done.stderr.split())

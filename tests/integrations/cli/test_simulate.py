@@ -1,4 +1,4 @@
-"""The command `poeproto simulate`: as a process that other processes use, wrong usage, and how it ends."""
+"""`poeproto simulate`: as a process that other processes use, wrong usage, and how it ends."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def simulator_call(address: str, path: str, wire: object = None) -> object:
 
 
 @pytest.mark.parametrize("worker_class", ["asyncio", "uvloop", "trio"])
-def test_any_client_by_the_address_alone(bots: Path, worker_class: str) -> None:
+def test_a_client_needs_only_the_address(bots: Path, worker_class: str) -> None:
     if worker_class == "uvloop":
         pytest.importorskip("uvloop")
     with simulating("--worker-class", worker_class, "--bot", f"Cat={bots}:Cat", "--balance", "100") as simulator:
@@ -103,7 +103,7 @@ def test_any_client_by_the_address_alone(bots: Path, worker_class: str) -> None:
     assert (status, output, errors) == (0, "", hint)
 
 
-def test_it_says_how_a_bot_is_asked(bots: Path) -> None:
+def test_it_prints_how_to_query_a_bot(bots: Path) -> None:
     with simulating("--bot", f"Cat={bots}:Cat") as simulator:
         url = f"{simulator.address}bot/Cat"
         assert CliRunner(env={"POE_ACCESS_KEY": None}).invoke(main, ["query", url, "hello"]).stdout == "Meow\n"
@@ -128,7 +128,7 @@ def test_strict(bots: Path) -> None:
 
 
 @pytest.mark.parametrize("worker_class", ["asyncio", "trio"])
-def test_a_bot_that_calls_another_asks_the_simulator(bots: Path, worker_class: str) -> None:
+def test_a_bot_that_calls_another_through_the_simulator(bots: Path, worker_class: str) -> None:
     options = ["--worker-class", worker_class, "--bot", f"Calling={bots}:Calling"]
     with simulating(*options, env={"POE_ACCESS_KEY": KEY}) as simulator:
         assert calling(simulator.address, "any", functools.partial(asked, "Calling")) == "Woof"
@@ -137,7 +137,7 @@ def test_a_bot_that_calls_another_asks_the_simulator(bots: Path, worker_class: s
     assert reply["text"] == "Woof"
 
 
-def test_what_of_a_target_does_not_count_here_is_said(bots: Path) -> None:
+def test_unused_options_of_a_target_are_logged(bots: Path) -> None:
     options = ["--bot", f"A={bots}:elsewhere", "--bot", f"B={bots}:route", "--bot", f"C={bots}:app"]
     with simulating(*options) as simulator:
         for bot in ("A", "B"):
@@ -177,7 +177,7 @@ def test_a_database(bots: Path, tmp_path: Path) -> None:
 def test_a_database_that_cannot_be_written_at_the_end(bots: Path, tmp_path: Path, worker_class: str) -> None:
     file = tmp_path / "simulator.db"
     with simulating("--database", str(file), "--worker-class", worker_class) as simulator:
-        simulator_call(simulator.address, "state")  # it has read what was saved by now
+        simulator_call(simulator.address, "state")  # it has loaded the database by now
         file.write_text("a rose is a rose" * 1000)
         assert calling(simulator.address, "any", functools.partial(asked, "Cat")) == "hello"
         simulator.signal(signal.SIGTERM)
@@ -190,7 +190,7 @@ def test_a_database_that_cannot_be_written_at_the_end(bots: Path, tmp_path: Path
     assert error == f"Error: {why}"
 
 
-def test_it_has_a_default_address_beside_that_of_serve() -> None:
+def test_its_default_address_differs_from_that_of_serve() -> None:
     defaults = {
         name: option.default
         for name in ("serve", "simulate")

@@ -1,4 +1,4 @@
-"""The simulator's own calls, for tests in other processes."""
+"""The control API under /simulator/, for tests in other processes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def call(
     return response.status, json.loads(response.body)
 
 
-async def test_a_users_doings(simulator: Simulator) -> None:
+async def test_messages_and_reports(simulator: Simulator) -> None:
     stored = await simulator.store_file(b"warm", "weather.txt")
     attachment = {"url": stored.url, "content_type": "text/plain", "name": "weather.txt"}
     said = {
@@ -50,9 +50,9 @@ async def test_a_users_doings(simulator: Simulator) -> None:
     status, reply = await call(simulator, "POST", "messages", said)
     assert status == 200
     assert (reply["text"], reply["failure"], reply["files"], reply["suggested_replies"]) == ("Meow", None, [], [])
-    opinion = {"message_id": reply["message_id"]}
-    assert await call(simulator, "POST", "feedback", {**opinion, "feedback_type": "like"}) == (200, {})
-    assert await call(simulator, "POST", "reactions", {**opinion, "reaction": "heart"}) == (200, {})
+    report = {"message_id": reply["message_id"]}
+    assert await call(simulator, "POST", "feedback", {**report, "feedback_type": "like"}) == (200, {})
+    assert await call(simulator, "POST", "reactions", {**report, "reaction": "heart"}) == (200, {})
     assert await call(simulator, "POST", "errors", {"bot": "Cat", "message": "no"}) == (200, {})
     status, state = await call(simulator, "GET", "state")
     assert [report["type"] for report in state["reports"]] == ["report_feedback", "report_reaction", "report_error"]
@@ -130,7 +130,7 @@ async def test_faults_and_expiries(simulator: Simulator) -> None:
         ("POST", "expiries", {"url": "x"}, 404, "there is no such file"),
     ],
 )
-async def test_what_is_refused(
+async def test_invalid_calls(
     simulator: Simulator, method: str, path: str, wire: object, status: int, said: str
 ) -> None:
     got, answer = await call(simulator, method, path, wire)
@@ -138,7 +138,7 @@ async def test_what_is_refused(
     assert said in answer["error"]
 
 
-async def test_a_fault_within_a_call_is_not_the_callers(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_internal_error_is_not_a_client_error(monkeypatch: pytest.MonkeyPatch) -> None:
     simulator = Simulator()
 
     async def say(*args: object, **keywords: object) -> Any:
@@ -151,14 +151,14 @@ async def test_a_fault_within_a_call_is_not_the_callers(monkeypatch: pytest.Monk
         await converse(simulator, scope, body_messages(body))
 
 
-async def test_a_body_that_nests_too_deeply(simulator: Simulator) -> None:
+async def test_a_body_that_is_nested_too_deeply(simulator: Simulator) -> None:
     body = b'{"name": ' + b"[" * 200_000 + b"]" * 200_000 + b"}"
     response = await fetch(simulator.address, http_request(body, path="/simulator/users", key=None, headers=[JSON]))
     assert response.status == 400
     assert b"nested too deeply" in response.body
 
 
-async def test_a_web_page_of_somebody_else(simulator: Simulator) -> None:
+async def test_a_cross_origin_page_cannot_make_calls(simulator: Simulator) -> None:
     status, answer = await call(simulator, "POST", "users", {}, "Content-Type: text/plain")
     assert (status, answer["error"]) == (415, "the body must be application/json")
     assert not simulator.engine.users

@@ -41,7 +41,7 @@ async def test_costs_are_paid() -> None:
     assert isinstance(third.failure, BotError), "the bot did not catch it"
 
 
-async def test_insufficient_funds_have_their_name() -> None:
+async def test_insufficient_funds_are_a_status_of_their_own() -> None:
     caught: list[InsufficientFunds] = []
 
     async def charging(request: QueryRequest, client: Client) -> AsyncIterator[Event | str]:
@@ -57,7 +57,7 @@ async def test_insufficient_funds_have_their_name() -> None:
     assert caught[0].status == "insufficient_fund"
 
 
-async def test_what_is_authorized_is_set_aside_until_the_reply_is_over() -> None:
+async def test_an_authorized_amount_is_reserved_until_the_reply_is_over() -> None:
     authorized, go_on = anyio.Event(), anyio.Event()
 
     async def holding(request: QueryRequest, client: Client) -> AsyncIterator[Event | str]:

@@ -1,4 +1,4 @@
-"""What the simulator remembers after it was started again."""
+"""The state that the simulator keeps between runs."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ async def test_state_survives_a_restart(tmp_path: Path) -> None:
         assert len(third.engine.conversations[reply.conversation.id].messages) == 4
 
 
-async def test_what_was_said_is_saved_at_once(tmp_path: Path) -> None:
+async def test_messages_are_saved_at_once(tmp_path: Path) -> None:
     async with Simulator(database=tmp_path / "simulator.db") as first:
         reply = await first.say("Cat", "hello")
         async with Simulator(database=tmp_path / "simulator.db") as second:
             assert len(second.engine.conversations[reply.conversation.id].messages) == 2
 
 
-async def test_bots_that_were_registered_before_the_start_win(tmp_path: Path) -> None:
+async def test_a_bot_registered_before_the_start_replaces_a_saved_one(tmp_path: Path) -> None:
     async with Simulator(database=tmp_path / "simulator.db") as first:
         first.register("Cat", "http://127.0.0.1:9/")
         await first.save()
@@ -83,7 +83,7 @@ async def test_it_may_be_used_again(tmp_path: Path) -> None:
             assert len(reply.conversation.messages) == count
 
 
-def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database(tmp_path: Path) -> None:
     file = tmp_path / "poem.txt"
     file.write_text("a rose is a rose is a rose" * 100)
     with pytest.raises(OSError, match=r"poem\.txt cannot be used: file is not a database"):
@@ -115,7 +115,7 @@ async def test_a_database_that_breaks_later(tmp_path: Path) -> None:
         (errno.EACCES, 500, "its log says why"),
     ],
 )
-async def test_storage_that_fails_is_told_in_one_line(
+async def test_a_storage_failure_is_logged_in_one_line(
     number: int, status: int, said: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = tmp_path / "simulator.db"
@@ -129,23 +129,23 @@ async def test_storage_that_fails_is_told_in_one_line(
             other.execute("drop table documents")
         other.close()
         async with client.query("Cat", "hello") as reply:
-            assert await reply.text() == "hello"  # which had been answered by then
+            assert await reply.text() == "hello"  # it was answered before the failure
         simulator.files.store = store  # type: ignore[method-assign, assignment]
         with pytest.raises(UploadRefused, match=said) as caught:
             await client.upload(b"x", name="a.txt")
         assert caught.value.status == status
-    told = [record for record in caplog.records if record.levelname == "ERROR"]
-    assert len(told) == 2
-    assert any(os.strerror(number) in record.getMessage() for record in told)
-    assert all("could not use its storage" in record.getMessage() for record in told)
-    assert not any(record.exc_info for record in told)
+    logged = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert len(logged) == 2
+    assert any(os.strerror(number) in record.getMessage() for record in logged)
+    assert all("could not use its storage" in record.getMessage() for record in logged)
+    assert not any(record.exc_info for record in logged)
 
 
-async def test_a_database_without_room_is_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_database_at_its_maximum_size_is_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Small(sqlite3.Connection):
         def __init__(self, *args: Any, **keywords: Any) -> None:
             super().__init__(*args, **keywords)
-            self.execute("pragma max_page_count = 3")  # what a small disk does
+            self.execute("pragma max_page_count = 3")  # as on a small disk
 
     database = Database(tmp_path / "simulator.db")
     monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Small))
@@ -154,7 +154,7 @@ async def test_a_database_without_room_is_a_full_disk(tmp_path: Path, monkeypatc
     assert caught.value.errno == errno.ENOSPC
 
 
-async def test_what_cannot_be_saved_at_the_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_state_that_cannot_be_saved_at_the_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     file = tmp_path / "simulator.db"
     simulator = Simulator(database=file)
     with pytest.raises(OSError, match="file is not a database"):
@@ -166,9 +166,9 @@ async def test_what_cannot_be_saved_at_the_end(tmp_path: Path, caplog: pytest.Lo
     assert not any(record.exc_info for record in caplog.records)
 
 
-async def test_a_caller_that_has_gone_is_no_fault_of_the_storage(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_client_disconnect_is_not_a_storage_failure(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    gone = OSError("the client disconnected")  # as ASGI has it
-    answer = await converse(Simulator(), http_scope(path="/bot/Cat"), body_messages(query_body()), send_error=gone)
+    lost = OSError("the client disconnected")  # as ASGI servers raise it
+    answer = await converse(Simulator(), http_scope(path="/bot/Cat"), body_messages(query_body()), send_error=lost)
     assert answer.status == 200
     assert not caplog.records

@@ -1,4 +1,4 @@
-"""The simulator misbehaves when it is told to, as Poe may at any time."""
+"""Fault injection, and how the client reports each fault."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def test_a_status(simulator: Simulator, client: Client) -> None:
     ]
 
 
-async def test_a_rate_limit_after_which_the_client_waits(simulator: Simulator) -> None:
+async def test_a_rate_limit_that_the_client_waits_for(simulator: Simulator) -> None:
     simulator.faults.add("Cat", Fault.rate_limited(retry_after=0.01))
     async with Client("key", endpoints=Endpoints.at(simulator.address)) as client:
         assert await ask(client) == "MeowPurrHiss"
@@ -114,7 +114,7 @@ async def test_garbage(simulator: Simulator, client: Client) -> None:
 
 
 @pytest.mark.parametrize("after_head", [True, False])
-async def test_silence(simulator: Simulator, after_head: bool) -> None:
+async def test_no_response(simulator: Simulator, after_head: bool) -> None:
     simulator.faults.add("Cat", Fault.silent(after_head=after_head))
     short = Timeouts(header=0.05 if not after_head else 30, idle=0.05)
     async with Client("key", endpoints=Endpoints.at(simulator.address), timeouts=short) as client:
@@ -123,7 +123,7 @@ async def test_silence(simulator: Simulator, after_head: bool) -> None:
 
 
 @pytest.mark.parametrize("hold_head", [True, False])
-async def test_slowness(simulator: Simulator, client: Client, hold_head: bool) -> None:
+async def test_a_slow_response(simulator: Simulator, client: Client, hold_head: bool) -> None:
     go_on = anyio.Event()
     simulator.faults.add("Cat", Fault.slow(until=go_on, hold_head=hold_head))
     texts: list[str] = []
@@ -153,7 +153,7 @@ async def test_faults_of_the_other_calls(simulator: Simulator, client: Client) -
     assert (await fetch(simulator.address, request)).status == 200
 
 
-async def test_how_often(simulator: Simulator, client: Client) -> None:
+async def test_how_often_a_fault_applies(simulator: Simulator, client: Client) -> None:
     simulator.faults.add("Cat", Fault.status(500), times=2)
     simulator.faults.add("*", Fault.status(502), times=None)
     statuses: list[int] = []
@@ -168,7 +168,7 @@ async def test_how_often(simulator: Simulator, client: Client) -> None:
         simulator.faults.add("Cat", Fault.reset(), times=0)
 
 
-async def test_the_head_comes_before_the_cut(simulator: Simulator) -> None:
+async def test_the_head_is_sent_before_the_cut(simulator: Simulator) -> None:
     simulator.faults.add("Cat", Fault.truncate_events(1))
     async with connect(simulator.address) as connection:
         await connection.send(http_request(path="/bot/Cat"))
@@ -187,7 +187,7 @@ def test_faults_by_name() -> None:
         Fault.of("truncate", {"events": 1})
 
 
-async def test_a_fault_leaves_the_simulator_whole(simulator: Simulator, client: Client) -> None:
+async def test_the_simulator_works_after_faults(simulator: Simulator, client: Client) -> None:
     simulator.faults.add("Cat", Fault.truncate_events(1), times=20)
     for _ in range(20):
         with pytest.raises((IncompleteReply, ConnectionLost)):

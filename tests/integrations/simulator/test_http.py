@@ -1,4 +1,4 @@
-"""The simulator as any HTTP client sees it: its paths, its refusals, and files."""
+"""The simulator over HTTP: paths, error responses, and files."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ async def test_a_call_that_was_not_declared(strict: tuple[Simulator, str]) -> No
 
 
 @pytest.mark.parametrize(("body", "status"), [(b"{", 400), (b"[]", 400), (b'{"type": "dance"}', 501), (b"{}", 400)])
-async def test_what_is_no_request(lenient: tuple[Simulator, str], body: bytes, status: int) -> None:
+async def test_invalid_requests(lenient: tuple[Simulator, str], body: bytes, status: int) -> None:
     response = await post(lenient[1], "/bot/Cat", body)
     assert response.status == status
     assert error_in(response)
@@ -149,7 +149,7 @@ async def test_a_body_that_is_too_large() -> None:
     assert error_in(response) == "the body has 200000 bytes, and 1000 are allowed"
 
 
-async def test_a_caller_that_leaves_in_the_middle(lenient: tuple[Simulator, str]) -> None:
+async def test_a_client_that_disconnects_within_its_request(lenient: tuple[Simulator, str]) -> None:
     simulator, address = lenient
     async with connect(address) as connection:
         await connection.send(http_request(path="/bot/Cat", chunked=True) + chunk(b'{"type"'))
@@ -168,7 +168,7 @@ async def test_rates_are_limited_when_strict(strict: tuple[Simulator, str]) -> N
     assert refused.status == 429
     assert error_in(refused) == "too many requests"
     assert 0 < int(refused.headers["retry-after"]) <= 60
-    assert (await post(address, "/bot/Cat", query_body(), key=BEARER)).status == 200, "others may go on"
+    assert (await post(address, "/bot/Cat", query_body(), key=BEARER)).status == 200, "each key has its own limit"
 
 
 async def test_the_last_thousand_messages_arrive(lenient: tuple[Simulator, str]) -> None:
@@ -222,21 +222,21 @@ async def test_settings_without_and_with_a_version(strict: tuple[Simulator, str]
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "words"),
     [
         (b"{", "not"),
         (b'{"allow_attachments": "yes"}', "allow_attachments"),
         (b'{"response_version": 2, "colour": "red"}', "colour"),
     ],
 )
-async def test_settings_that_poe_refuses(lenient: tuple[Simulator, str], body: bytes, said: str) -> None:
+async def test_invalid_settings(lenient: tuple[Simulator, str], body: bytes, words: str) -> None:
     response = await post(lenient[1], "/bot/update_settings/Cat/some-key/1.2", body, key=None)
     assert response.status == 400
     assert error_in(response).startswith("the settings are invalid:")
-    assert said in error_in(response)
+    assert words in error_in(response)
 
 
-async def test_what_cannot_be_a_key(lenient: tuple[Simulator, str]) -> None:
+async def test_an_invalid_key(lenient: tuple[Simulator, str]) -> None:
     simulator, address = lenient
     for key in ("", "%C3%A9", "a%20b"):
         response = await post(address, f"/bot/update_settings/Cat/{key}/1.2", b"{}", key=None)
@@ -250,15 +250,15 @@ async def test_what_cannot_be_a_key(lenient: tuple[Simulator, str]) -> None:
         simulator.register("", Echo())
 
 
-async def test_settings_of_a_bot_that_does_not_answer(lenient: tuple[Simulator, str]) -> None:
+async def test_settings_of_a_bot_whose_server_is_down(lenient: tuple[Simulator, str]) -> None:
     simulator, address = lenient
-    simulator.register("Gone", "http://127.0.0.1:9/")
-    response = await post(address, "/bot/fetch_settings/Gone/some-key/1.2", b"", key=None)
+    simulator.register("Down", "http://127.0.0.1:9/")
+    response = await post(address, "/bot/fetch_settings/Down/some-key/1.2", b"", key=None)
     assert response.status == 502
-    assert error_in(response).startswith("the settings of Gone could not be fetched: no connection to")
+    assert error_in(response).startswith("the settings of Down could not be fetched: no connection to")
 
 
-async def test_old_settings_lose_their_controls(lenient: tuple[Simulator, str]) -> None:
+async def test_settings_of_version_1_lose_their_controls(lenient: tuple[Simulator, str]) -> None:
     simulator, address = lenient
     controls = {"api_version": "2", "sections": [{"controls": [{"control": "divider"}]}]}
     body = json.dumps({"parameter_controls": controls}).encode()
@@ -282,7 +282,7 @@ async def test_any_query_is_charged_unless_strict(lenient: tuple[Simulator, str]
     assert (response.status, response.body) == (200, b'event: result\ndata: {"status": "insufficient_fund"}\n\n')
 
 
-async def test_costs_that_are_refused(strict: tuple[Simulator, str]) -> None:
+async def test_invalid_costs(strict: tuple[Simulator, str]) -> None:
     simulator, address = strict
     reply = await simulator.say("Cat", "hello")
     path = f"/bot/cost/{quote(reply.query.request.bot_query_id)}/capture"
@@ -309,7 +309,7 @@ async def test_costs_that_are_refused(strict: tuple[Simulator, str]) -> None:
 
 async def test_an_upload_is_served_back(strict: tuple[Simulator, str]) -> None:
     _, address = strict
-    form = a_part("note", b"is passed over") + a_part("file", b"\x00warm", filename="a/b%22.txt", content_type="text/x")
+    form = a_part("note", b"is ignored") + a_part("file", b"\x00warm", filename="a/b%22.txt", content_type="text/x")
     response = await post(address, UPLOAD, form + b"--x--\r\n", FORM, key="mine")
     assert response.status == 200
     uploaded = json.loads(response.body)
@@ -333,7 +333,7 @@ async def test_the_type_of_a_file_without_one(lenient: tuple[Simulator, str]) ->
 
 
 @pytest.mark.parametrize(
-    ("header", "body", "status", "said"),
+    ("header", "body", "status", "words"),
     [
         (FORM, a_part("file", b"x", filename="a"), 400, "it is incomplete"),
         (FORM, b"no form", 400, "the form cannot be read"),
@@ -347,12 +347,12 @@ async def test_the_type_of_a_file_without_one(lenient: tuple[Simulator, str]) ->
         (URLENCODED, b"download_url=http%3A%2F%2F127.0.0.1%3A9%2F", 403, "has not been allowed"),
     ],
 )
-async def test_what_is_no_upload(
-    lenient: tuple[Simulator, str], header: str, body: bytes, status: int, said: str
+async def test_invalid_uploads(
+    lenient: tuple[Simulator, str], header: str, body: bytes, status: int, words: str
 ) -> None:
     response = await post(lenient[1], UPLOAD, body, header)
     assert response.status == status
-    assert said in error_in(response)
+    assert words in error_in(response)
 
 
 async def test_an_upload_with_a_wrong_key(strict: tuple[Simulator, str]) -> None:
@@ -383,7 +383,7 @@ async def test_a_file_expires(lenient: tuple[Simulator, str]) -> None:
         simulator.files.expire("nothing")
 
 
-async def test_no_file_is_left_behind() -> None:
+async def test_files_are_deleted_at_the_end() -> None:
     simulator = Simulator()
     async with simulator.serving():
         stored = simulator.files.find((await simulator.store_file(b"x", "x.txt")).url)
@@ -392,7 +392,7 @@ async def test_no_file_is_left_behind() -> None:
     assert not stored.path.parent.exists()
 
 
-async def test_a_query_of_the_specifications_own_sample(lenient: tuple[Simulator, str]) -> None:
+async def test_the_sample_query_of_the_specification(lenient: tuple[Simulator, str]) -> None:
     body = b'{"version":"1.0","type":"query","query":[{"role":"user","content":"hi"}],"user":"u","conversation":"c"}'
     assert (await post(lenient[1], "/bot/Cat", body)).events == [Text("hi"), Done()]
     assert isinstance(next(iter(lenient[0].engine.queries.values())).request, QueryRequest)

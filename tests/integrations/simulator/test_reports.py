@@ -1,4 +1,4 @@
-"""What users think of a bot's messages, and what is reported to bots."""
+"""Feedback and reactions of users, and reports to bots."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Listening(Echo):
-    """Keeps what is reported to it."""
+    """Records its reports."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ async def test_reports_reach_the_bot(remote: bool) -> None:
     assert all(report["bot"] == "Cat" and report["failure"] is None for report in simulator.reports)
 
 
-async def test_reports_are_passed_on_to_a_server() -> None:
+async def test_reports_are_forwarded_to_a_server() -> None:
     bot = Listening()
     feedback = ReportFeedbackRequest("m", "u", "c", "like")
     reaction = ReportReactionRequest("m", "u", "c", "heart")
@@ -86,15 +86,15 @@ async def test_reports_are_passed_on_to_a_server() -> None:
     assert bot.got == [feedback, reaction, error]
 
 
-async def test_a_bot_that_cannot_be_told() -> None:
+async def test_a_report_that_does_not_arrive() -> None:
     async with Simulator() as simulator:
-        simulator.register("Gone", "http://127.0.0.1:9/")
-        await simulator.report_error("Gone", "where are you?")
+        simulator.register("Down", "http://127.0.0.1:9/")
+        await simulator.report_error("Down", "where are you?")
     (report,) = simulator.reports
     assert report["failure"].startswith("no connection to")
 
 
-async def test_opinions_of_messages_that_are_not_there() -> None:
+async def test_feedback_on_unknown_messages() -> None:
     async with Simulator() as simulator:
         reply = await simulator.say("Cat", "hello")
         for message_id in ("m-1", reply.conversation.messages[0].message_id):
@@ -103,7 +103,7 @@ async def test_opinions_of_messages_that_are_not_there() -> None:
             assert caught.value.status == 404
 
 
-async def test_what_happens_is_told() -> None:
+async def test_log_listeners() -> None:
     entries: list[Any] = []
     async with Simulator() as simulator:
         simulator.engine.on_log.append(entries.append)

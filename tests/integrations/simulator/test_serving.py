@@ -1,4 +1,4 @@
-"""The simulator as a server that stops, begins anew, or dies."""
+"""The simulator as a server that stops, restarts, or fails."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ...support.scripted_asgi import request
 pytestmark = pytest.mark.anyio
 
 
-async def test_it_serves_again_after_it_was_told_to_stop(caplog: pytest.LogCaptureFixture) -> None:
+async def test_it_serves_again_after_a_stop(caplog: pytest.LogCaptureFixture) -> None:
     simulator = Simulator()
     simulator.register("Cat", Canned("Meow"), access_key=KEY)
     for _ in range(2):
@@ -34,11 +34,11 @@ async def test_it_serves_again_after_it_was_told_to_stop(caplog: pytest.LogCaptu
             assert isinstance(error, Error)
             assert error.allow_retry
             assert done == Done()
-    assert not caplog.records, "nobody is to be told the settings of its bots but itself, which asks for them"
+    assert not caplog.records, "it must not sync the settings of its bots: it fetches them itself"
 
 
 @pytest.mark.parametrize("at_once", [True, False])
-async def test_a_server_that_dies(at_once: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_fails(at_once: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     dying = anyio.Event()
 
     async def serve(

@@ -1,4 +1,4 @@
-"""Bots that run in the simulator, and call others, upload, fetch and charge by their contexts: all at the simulator."""
+"""Bots that run in the simulator: calls, uploads, fetches and costs of their contexts go to the simulator."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.anyio
 
 
 def a_simulator(balance: int = 1_000_000) -> Simulator:
-    # However busy the machine is: no test here is about time.
+    # A long deadline: no test here is about time.
     simulator = Simulator(strict=True, api_key="mine", balance=balance, limits=Limits(first_answer_seconds=30))
     simulator.register("Cat", Canned("Meow"))
     return simulator
@@ -54,7 +54,7 @@ async def test_all_calls_reach_the_simulator() -> None:
     assert simulator.balance == 130
 
 
-async def test_also_when_it_was_asked_over_http() -> None:
+async def test_all_calls_reach_the_simulator_for_a_query_over_http() -> None:
     simulator = a_simulator()
     simulator.register("Busy", CallingBot(busy, Cat=1), access_key=KEY)
     async with (
@@ -65,7 +65,7 @@ async def test_also_when_it_was_asked_over_http() -> None:
         assert await reply.text() == "Meow, it is warm"
 
 
-async def test_what_the_simulator_refuses_reaches_the_bot() -> None:
+async def test_insufficient_funds_reach_the_bot() -> None:
     seen: list[Any] = []
 
     async def greedy(request: QueryRequest, context: Context) -> AsyncIterator[str]:
@@ -83,7 +83,7 @@ async def test_what_the_simulator_refuses_reaches_the_bot() -> None:
 
 
 def failing(seen: list[str]) -> Any:
-    """A bot that notes what each of its calls comes to."""
+    """A bot that records the error of each of its calls."""
 
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         for call in (
@@ -101,7 +101,7 @@ def failing(seen: list[str]) -> Any:
     return bot
 
 
-async def test_without_an_address_no_call_goes_anywhere() -> None:
+async def test_without_an_address_every_call_fails() -> None:
     seen: list[str] = []
     simulator = a_simulator()
     simulator.register("Caller", CallingBot(failing(seen), Cat=1), access_key=KEY)
@@ -111,7 +111,7 @@ async def test_without_an_address_no_call_goes_anywhere() -> None:
     assert all("Simulator.serving()" in message and "address" in message for message in seen)
 
 
-async def test_a_host_header_does_not_say_where_calls_and_keys_go() -> None:
+async def test_a_host_header_does_not_redirect_calls_and_keys() -> None:
     simulator = a_simulator()
     simulator.register("Busy", CallingBot(busy, Cat=1), access_key=KEY)
     async with scripted(answering(response(200))) as elsewhere, simulator.serving() as address:
@@ -124,7 +124,7 @@ async def test_a_host_header_does_not_say_where_calls_and_keys_go() -> None:
         assert elsewhere.connections == 0
 
 
-async def test_files_of_other_servers_of_this_machine_are_not_fetched() -> None:
+async def test_files_of_other_local_servers_are_not_fetched() -> None:
     seen: list[Any] = []
 
     async def curious(request: QueryRequest, context: Context) -> AsyncIterator[str]:
@@ -142,7 +142,7 @@ async def test_files_of_other_servers_of_this_machine_are_not_fetched() -> None:
     assert len(seen) == 1
 
 
-async def test_what_fails_within_serving_is_raised_as_it_is() -> None:
+async def test_an_exception_within_serving_is_raised_unwrapped() -> None:
     with pytest.raises(ZeroDivisionError):
         async with Simulator().serving():
             raise ZeroDivisionError

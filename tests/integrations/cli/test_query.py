@@ -1,4 +1,4 @@
-"""The command `poeproto query` and `poeproto settings`: what is printed where, and the exit status."""
+"""`poeproto query` and `poeproto settings`: output and exit code."""
 
 from __future__ import annotations
 
@@ -96,8 +96,8 @@ def lines(text: str) -> list[object]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def refuses(result: Result, message: str, status: int = 1) -> None:
-    """Assert that the command failed with one line, or with what click says of wrong usage."""
+def fails(result: Result, message: str, status: int = 1) -> None:
+    """Assert that the command failed with one line on standard error, or with click's usage error."""
     assert (result.exit_code, result.stdout) == (status, "")
     *usage, line = result.stderr.splitlines()
     assert line.startswith("Error: ")
@@ -125,9 +125,7 @@ def test_the_text_is_printed(address: str, backend: str) -> None:
     ],
     ids=["object", "list", "text", "NaN", "deep"],
 )
-def test_an_unknown_event_is_shown_as_json_where_it_is_json(
-    payload: str, shown: object, portal: BlockingPortal
-) -> None:
+def test_an_unknown_event_is_shown_as_json_if_it_is_json(payload: str, shown: object, portal: BlockingPortal) -> None:
     with scripted_in_thread(portal, answering(reply(UnknownEvent("later", payload), Text("over")))) as server:
         result = invoke("query", server.address, "hello", "--json")
     assert result.exit_code == 0, result.output
@@ -143,7 +141,7 @@ def test_a_pipe_gets_what_the_bot_sent(address: str) -> None:
     assert subprocess.check_output(command, timeout=SECONDS) == f"{ESCAPES}\n".encode()
 
 
-def test_a_terminal_does_not_obey_a_bot(address: str) -> None:
+def test_a_bot_cannot_control_the_terminal(address: str) -> None:
     ours, theirs = os.openpty()
     command = [*COMMAND, "query", address, ESCAPES, "--access-key", KEY]
     try:
@@ -156,7 +154,7 @@ def test_a_terminal_does_not_obey_a_bot(address: str) -> None:
     assert shown == "a\ufffd[31mb\tc\ufffd\ufffd2J\r\nd\r\n"
 
 
-def test_what_is_no_text_goes_beside_it(address: str) -> None:
+def test_files_and_suggestions_go_to_standard_error(address: str) -> None:
     result = invoke("query", address, "everything")
     assert (result.exit_code, result.stdout) == (0, "naïve 🐈\nnew\n")
     assert result.stderr == "[file a.png: https://files.invalid/a.png]\n[suggested reply: more]\n"
@@ -202,7 +200,7 @@ def test_an_error_event_is_a_failure(address: str, backend: str, as_json: bool) 
 
 def test_a_bot_that_fails_is_a_failure(address: str) -> None:
     result = invoke("query", address, "raise")
-    refuses(result, "the bot reported an error: Something went wrong in this bot. Error id: ")
+    fails(result, "the bot reported an error: Something went wrong in this bot. Error id: ")
     assert "swordfish" not in result.stderr
 
 
@@ -215,14 +213,14 @@ def test_the_key_may_be_an_option(address: str) -> None:
 def test_a_wrong_key(address: str, command: list[str], backend: str) -> None:
     for key in ("wrong", None, ""):
         result = invoke(command[0], address, *command[1:], "--backend", backend, key=key)
-        refuses(result, "status 401: the access key is missing or wrong; give the right key with --access-key or in")
+        fails(result, "status 401: the access key is missing or wrong; give the right key with --access-key or in")
 
 
 @pytest.mark.parametrize("command", [["query", "hello"], ["settings"]], ids=lambda command: command[0])
-def test_nobody_there(command: list[str], backend: str) -> None:
+def test_no_server(command: list[str], backend: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    refuses(
+    fails(
         invoke(command[0], address, *command[1:], "--backend", backend),
         f"no connection to {address}: Connection refused; is the URL right, and the server running?",
     )
@@ -243,9 +241,9 @@ def test_nobody_there(command: list[str], backend: str) -> None:
         ("http://swordfish@bot.example/", "credentials"),
     ],
 )
-def test_what_is_no_url(command: list[str], url: str, message: str) -> None:
+def test_an_invalid_url(command: list[str], url: str, message: str) -> None:
     result = invoke(command[0], url, *command[1:])
-    refuses(result, message, 2)
+    fails(result, message, 2)
     assert "swordfish" not in result.stderr
 
 
@@ -266,7 +264,7 @@ def test_what_is_no_url(command: list[str], url: str, message: str) -> None:
     ids=" ".join,
 )
 def test_wrong_usage(arguments: list[str]) -> None:
-    refuses(invoke(*arguments, key=None), "", 2)
+    fails(invoke(*arguments, key=None), "", 2)
 
 
 def test_help_and_version() -> None:
@@ -318,7 +316,7 @@ def test_an_interrupted_query(address: str, backend: str) -> None:
     assert (process.returncode, errors.split()) == (130, ["Aborted!"])
 
 
-def test_nobody_reads_on(address: str) -> None:
+def test_a_reader_that_closes_the_pipe(address: str) -> None:
     with started("query", address, "endless", "--access-key", KEY, "--json") as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -328,7 +326,7 @@ def test_nobody_reads_on(address: str) -> None:
         assert process.wait(SECONDS) == 1
 
 
-# --- peers that are none of ours
+# --- other servers
 
 HALF = '"naive \\ud83d"'
 ANSWERS = {
@@ -356,7 +354,7 @@ class OtherServer(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def other() -> Generator[str]:
-    """The address of a server that answers each path with something."""
+    """The address of a server with a fixed response for each path."""
     with ThreadingHTTPServer(("127.0.0.1", 0), OtherServer) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
@@ -365,7 +363,7 @@ def other() -> Generator[str]:
         thread.join()
 
 
-def test_half_a_character_is_printed_as_its_escape(other: str) -> None:
+def test_a_lone_surrogate_is_printed_as_its_escape(other: str) -> None:
     result = invoke("query", f"{other}/half", "hello", "--json")
     assert result.exit_code == 0
     assert lines(result.stdout) == [
@@ -393,9 +391,9 @@ def test_a_reply_cut_short(other: str) -> None:
     assert result.stderr == "Error: the stream ended without done or error\n"
 
 
-def test_a_refusal_in_other_words(other: str) -> None:
-    refuses(invoke("query", f"{other}/json", "hello"), "the bot answered with status 500")
+def test_an_error_response_in_json(other: str) -> None:
+    fails(invoke("query", f"{other}/json", "hello"), "the bot answered with status 500")
 
 
-def test_what_is_no_bot(other: str) -> None:
-    refuses(invoke("query", f"{other}/page", "hello"), "the bot answered with status 405; is that the URL of a bot?")
+def test_a_server_that_is_no_bot(other: str) -> None:
+    fails(invoke("query", f"{other}/page", "hello"), "the bot answered with status 405; is that the URL of a bot?")

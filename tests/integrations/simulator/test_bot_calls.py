@@ -1,4 +1,4 @@
-"""Bots that call bots and upload files at the simulator, from servers of their own."""
+"""Bots with servers of their own that call the simulator: other bots, uploads, settings."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ from ...support.simulated_place import a_place
 pytestmark = pytest.mark.anyio
 
 
-async def passing_on(request: QueryRequest, client: Client) -> AsyncIterator[Event | str]:
-    """Asks Cat the same, and gives its answer."""
+async def forwarding(request: QueryRequest, client: Client) -> AsyncIterator[Event | str]:
+    """Forwards the query to Cat, and Cat's reply to the user."""
     async with client.query("Cat", request) as reply:
         async for event in reply:
             if isinstance(event, Text | Error):
@@ -51,7 +51,7 @@ async def test_one_bot_calls_another(strict: bool) -> None:
     cat = Scripted(lambda request: f"Meow, {request.query[-1].content}")
     async with a_place(strict=strict) as place:
         place.simulator.register("Cat", cat)
-        await place.add("Passer", passing_on, {"Cat": 1})
+        await place.add("Passer", forwarding, {"Cat": 1})
         reply = await place.simulator.say("Passer", "hello")
     assert reply.final_text() == "Meow, hello"
     (called,) = cat.requests
@@ -67,7 +67,7 @@ async def test_both_have_servers_and_the_same_key() -> None:
 
     async with a_place() as place:
         await place.add("Cat", answering)
-        await place.add("Passer", passing_on, {"Cat": 1})
+        await place.add("Passer", forwarding, {"Cat": 1})
         assert (await place.simulator.say("Passer", "hello")).final_text() == "Meow, hello"
 
 
@@ -75,7 +75,7 @@ async def test_both_have_servers_and_the_same_key() -> None:
 async def test_an_undeclared_call_is_refused(strict: bool) -> None:
     async with a_place(strict=strict) as place:
         place.simulator.register("Cat", Echo())
-        await place.add("Passer", passing_on)
+        await place.add("Passer", forwarding)
         reply = await place.simulator.say("Passer", "hello")
     assert reply.error is not None
     assert reply.error.text == f"message {reply.message_id}: the settings of Passer declare no call to Cat"
@@ -105,14 +105,14 @@ async def test_declared_calls_are_counted_for_each_message() -> None:
 async def test_a_call_without_a_message_is_refused_when_strict() -> None:
     async with a_place(strict=True) as place:
         place.simulator.register("Cat", Echo())
-        await place.add("Passer", passing_on, {"Cat": 1})
+        await place.add("Passer", forwarding, {"Cat": 1})
         client = await place.client(KEY)
         with pytest.raises(BotError, match="Passer called without a message to answer"):
             async with client.query("Cat", "hello") as reply:
                 await reply.text()
 
 
-async def test_calls_are_counted_for_a_message_that_somebody_else_sent() -> None:
+async def test_calls_are_counted_for_a_message_from_another_program() -> None:
     async def insisting(request: QueryRequest, client: Client) -> AsyncIterator[Event | str]:
         for _ in range(2):
             async with client.query("Cat", request) as reply:
@@ -131,12 +131,12 @@ async def test_calls_are_counted_for_a_message_that_somebody_else_sent() -> None
             assert reply.fold.text == "Meow"
 
 
-async def test_a_bot_whose_settings_cannot_be_had_may_call_nobody() -> None:
+async def test_a_bot_whose_settings_cannot_be_fetched_may_call_no_bot() -> None:
     async with a_place() as place:
         place.simulator.register("Cat", Echo())
-        place.simulator.register("Gone", "http://127.0.0.1:9/", access_key=KEY)
+        place.simulator.register("Down", "http://127.0.0.1:9/", access_key=KEY)
         client = await place.client(KEY)
-        with pytest.raises(BotError, match="the settings of Gone declare no call to Cat"):
+        with pytest.raises(BotError, match="the settings of Down declare no call to Cat"):
             async with client.query("Cat", QueryRequest([Message("user", "hello")], message_id="m-1")) as reply:
                 await reply.text()
 
@@ -176,7 +176,7 @@ async def test_a_user_stops_a_reply() -> None:
         assert [message.role for message in conversation.messages] == ["user"]
 
 
-async def test_a_bot_is_tried_out_with_its_own_key() -> None:
+async def test_a_bot_is_queried_with_its_own_key() -> None:
     async with a_place() as place:
         place.simulator.register("Cat", Echo(), access_key=KEY)
         async with (await place.client(KEY)).query("Cat", "hello") as reply:
@@ -199,12 +199,12 @@ async def test_a_bot_with_a_server_is_called_by_its_name() -> None:
     assert caught.value.status == 404
 
 
-async def test_a_bot_whose_server_is_gone() -> None:
+async def test_a_bot_whose_server_is_down() -> None:
     async with a_place() as place:
-        place.simulator.register("Gone", "http://127.0.0.1:9/")
+        place.simulator.register("Down", "http://127.0.0.1:9/")
         client = await place.client("mine")
-        with pytest.raises(BotError, match="Gone did not answer"):
-            async with client.query("Gone", "hello") as reply:
+        with pytest.raises(BotError, match="Down did not answer"):
+            async with client.query("Down", "hello") as reply:
                 await reply.text()
 
 
@@ -230,7 +230,7 @@ async def test_files_that_a_bot_uploads() -> None:
     assert first.url.startswith(f"{place.address}/files/")
 
 
-async def test_files_from_elsewhere() -> None:
+async def test_uploads_from_another_server() -> None:
     elsewhere = Simulator()
     async with elsewhere.serving() as origin, Simulator(fetch_origins=[origin]).serving() as address:
         other = await elsewhere.store_file(b"warm", "weather.txt")
@@ -270,10 +270,10 @@ async def test_settings_that_a_bot_pushes_before_it_is_registered() -> None:
         pushed = SettingsResponse(server_bot_dependencies={"Cat": 1})
         await (await place.client(KEY)).sync_settings("Passer", pushed)
         assert place.simulator.settings_of("Passer") == pushed
-        await place.add("Passer", passing_on)
+        await place.add("Passer", forwarding)
         assert place.simulator.settings_of("Passer") == pushed
         assert (await place.simulator.say("Passer", "hello")).final_text() == "hello"
-        await place.add("Passer", passing_on)
+        await place.add("Passer", forwarding)
         assert place.simulator.settings_of("Passer") is None, "another bot of that name"
 
 

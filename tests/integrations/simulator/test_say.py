@@ -1,4 +1,4 @@
-"""A user talks to bots in the simulator: what bots are sent, and what becomes of their replies."""
+"""`Simulator.say`: the queries that bots get, and the replies."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def test_a_bot_at_a_url() -> None:
     assert message.timestamp > 0
 
 
-async def test_an_unknown_bot_is_made_up_unless_strict() -> None:
+async def test_an_unknown_bot_is_an_echo_unless_strict() -> None:
     async with Simulator() as lenient, Simulator(strict=True) as strict:
         assert (await lenient.say("Whoever", "hello")).text == "hello"
         with pytest.raises(HTTPError, match="there is no bot called 'Whoever'") as caught:
@@ -99,7 +99,7 @@ async def test_a_conversation_goes_on() -> None:
     assert [message.content for message in other.query.request.query] == ["elsewhere"]
 
 
-async def test_what_a_bot_stored_is_nobody_elses() -> None:
+async def test_metadata_is_private_to_its_bot() -> None:
     cat, dog = Scripted(lambda _: ["Meow", Data("the cat's")]), Scripted(lambda _: "Woof")
     async with Simulator() as simulator:
         simulator.register("Cat", cat)
@@ -109,7 +109,7 @@ async def test_what_a_bot_stored_is_nobody_elses() -> None:
         await simulator.say("Cat", "again", conversation=reply)
     assert [message.metadata for message in dog.requests[0].query] == [None, None, None]
     assert [message.metadata for message in cat.requests[1].query] == [None, "the cat's", None, None, None]
-    assert cat.requests[0].user_id != dog.requests[0].user_id, "every bot knows a user by another identifier"
+    assert cat.requests[0].user_id != dog.requests[0].user_id, "each bot knows a user by a different identifier"
     assert cat.requests[0].user_id == cat.requests[1].user_id
 
 
@@ -124,13 +124,13 @@ async def test_a_query_is_cut_at_a_thousand_messages() -> None:
     assert bot.requests[1].query[-1].content == "last"
 
 
-async def test_what_else_a_user_sends() -> None:
+async def test_options_parameters_and_references() -> None:
     bot = Scripted(lambda _: "yes", SettingsResponse(enforce_author_role_alternation=True, allow_attachments=True))
     async with Simulator() as simulator:
         simulator.register("Cat", bot, settings=bot.settings)
         ann = simulator.engine.add_user("Ann")
         first = await simulator.say("Cat", "hello", user=ann, options={"language_code": "de", "temperature": 0.5})
-        first.conversation.messages.pop()  # as if it had not been answered
+        first.conversation.messages.pop()  # as after a failed reply
         await simulator.say(
             "Cat",
             "again",
@@ -152,7 +152,7 @@ async def test_what_else_a_user_sends() -> None:
     assert message.referenced_message.content == "hello"
 
 
-async def test_attachments_with_what_is_in_them() -> None:
+async def test_attachments_with_parsed_content() -> None:
     bot = Scripted(lambda _: "yes", SettingsResponse(allow_attachments=True, enable_image_comprehension=True))
     async with Simulator(strict=True) as simulator:
         simulator.register("Reader", bot)
@@ -169,7 +169,7 @@ async def test_attachments_with_what_is_in_them() -> None:
     assert second.parsed_content.startswith("cat.png***")
 
 
-async def test_files_of_a_reply_with_their_bytes() -> None:
+async def test_files_of_a_reply_with_their_content() -> None:
     async with Simulator() as simulator:
         stored = await simulator.store_file(b"warm", "weather.txt")
         elsewhere = File("https://files.example/x.png", "x.png", "image/png", "x")
@@ -185,7 +185,7 @@ async def test_files_of_a_reply_with_their_bytes() -> None:
     assert expired.files[0].data is None
 
 
-async def test_files_whose_urls_are_none() -> None:
+async def test_files_with_invalid_urls() -> None:
     bad = File("http://[bad", "x.png", "image/png", "x")
     async with Simulator() as simulator:
         simulator.register("Cat", Canned([bad]))
@@ -203,10 +203,10 @@ async def test_an_error_of_the_bot() -> None:
     assert repr(reply) == "<Reply of Cat: 'Me', failed: the bot reported an error (user_caused_error): no milk>"
     with pytest.raises(BotError, match="no milk"):
         reply.final_text()
-    assert [message.role for message in reply.conversation.messages] == ["user"], "nothing of it is kept"
+    assert [message.role for message in reply.conversation.messages] == ["user"], "a failed reply is not added"
 
 
-async def test_a_bot_that_lets_poe_wait() -> None:
+async def test_a_bot_that_exceeds_the_deadline() -> None:
     async def slow(request: QueryRequest, context: Context) -> AsyncIterator[Event | str]:
         await anyio.sleep_forever()
         yield "too late"
@@ -219,15 +219,15 @@ async def test_a_bot_that_lets_poe_wait() -> None:
     assert str(reply.failure) == "the first answer did not come within 0.05 s"
 
 
-async def test_a_server_that_refuses_and_one_that_is_gone() -> None:
+async def test_a_server_that_refuses_the_key_and_one_that_is_down() -> None:
     async with serving(BotApp(Echo(), access_key="other")) as url, Simulator() as simulator:
         simulator.register("Locked", url, access_key=KEY)
-        simulator.register("Gone", "http://127.0.0.1:9/")
-        refused = await simulator.say("Locked", "hello")
-        gone = await simulator.say("Gone", "hello")
-    assert isinstance(refused.failure, RequestRefused)
-    assert refused.failure.status == 401
-    assert isinstance(gone.failure, ConnectFailed)
+        simulator.register("Down", "http://127.0.0.1:9/")
+        unauthorised = await simulator.say("Locked", "hello")
+        down = await simulator.say("Down", "hello")
+    assert isinstance(unauthorised.failure, RequestRefused)
+    assert unauthorised.failure.status == 401
+    assert isinstance(down.failure, ConnectFailed)
 
 
 async def test_a_reply_that_breaks_the_protocol_is_reported_to_the_bot() -> None:
@@ -237,7 +237,7 @@ async def test_a_reply_that_breaks_the_protocol_is_reported_to_the_bot() -> None
         async def on_error(self, request: ReportErrorRequest, context: Context) -> None:
             reported.append(request)
 
-    # Another simulator stands for a bot's server that writes what it should not.
+    # Another simulator plays a bot server that breaks the protocol.
     elsewhere = Simulator()
     elsewhere.register("Cat", Sorry())
     elsewhere.faults.add("Cat", Fault.garbage("event: text\ndata: {}\n\n"))
@@ -266,7 +266,7 @@ async def test_a_bot_is_kept_to_the_limits(limits: Limits, events: list[Event], 
     assert getattr(reply.failure, "limit", None) == limit
 
 
-async def test_a_failing_bot_gets_no_reply_in() -> None:
+async def test_a_bot_that_raises() -> None:
     async def failing(request: QueryRequest, context: Context) -> AsyncIterator[Event | str]:
         yield "so far"
         raise RuntimeError("a secret")
@@ -279,7 +279,7 @@ async def test_a_failing_bot_gets_no_reply_in() -> None:
     assert reply.text == "so far"
 
 
-async def test_a_reply_asks_for_new_settings() -> None:
+async def test_a_reply_that_asks_to_refetch_settings() -> None:
     bot = Canned([Meta(refetch_settings=True), Text("yes")], SettingsResponse(introduction_message="hi"))
     async with Simulator() as simulator:
         simulator.register("Cat", bot)
@@ -290,7 +290,7 @@ async def test_a_reply_asks_for_new_settings() -> None:
     assert settings.introduction_message == "hi"
 
 
-async def test_settings_that_cannot_be_had_are_missed_by_nobody() -> None:
+async def test_settings_that_cannot_be_fetched_do_not_fail_the_reply() -> None:
     elsewhere = Simulator()
     elsewhere.register("Cat", Canned([Meta(refetch_settings=True), Text("yes")]))
     async with elsewhere.serving() as url, Simulator() as simulator:
@@ -352,7 +352,7 @@ async def test_several_people_and_bots_in_a_conversation() -> None:
     assert second_request.user_id == (second_request.users or [])[1].id != first_request.user_id
     senders = [message.sender and (message.sender.id, message.sender.name) for message in second_request.query]
     assert senders == [(first_request.user_id, "Ann"), (None, "Cat"), (second_request.user_id, "Bob")]
-    # One user and the bot itself are no company.
+    # One user and the bot itself: the messages are not merged.
     assert [message.content for message in told.requests[1].query] == ["hello", "I see.", "once more"]
     before, last = told.requests[2].query
     assert before.content.splitlines()[1:] == ["", "Ann: hello", "", "Cat: Meow", "", "Bob: and me?", "", "Cat: Meow"]
