@@ -333,17 +333,17 @@ async def test_many_at_once() -> None:
 
 async def test_several_people_and_bots_in_a_conversation() -> None:
     settings = SettingsResponse(enable_multi_entity_prompting=True)
-    cat, told = Scripted(lambda _: ["Meow", Data("the cat's")]), Scripted(lambda _: "I see.", settings)
+    cat, group = Scripted(lambda _: ["Meow", Data("the cat's")]), Scripted(lambda _: "I see.", settings)
     async with Simulator() as simulator:
         simulator.register("Cat", cat)
-        simulator.register("Told", told, settings=settings)
+        simulator.register("Group", group, settings=settings)
         bob = simulator.engine.add_user("Bob", balance=7)
         ann = simulator.engine.add_user("Ann")
-        alone = await simulator.say("Told", "hello", user=ann)
-        await simulator.say("Told", "once more", conversation=alone)
+        alone = await simulator.say("Group", "hello", user=ann)
+        await simulator.say("Group", "once more", conversation=alone)
         first = await simulator.say("Cat", "hello", user=ann)
         again = await simulator.say("Cat", "and me?", conversation=first, user=bob)
-        await simulator.say("Told", "what was that?", conversation=first)
+        await simulator.say("Group", "what was that?", conversation=first)
     assert again.query.user_id == bob.id
     assert first.conversation.user_id == ann.id
     first_request, second_request = cat.requests
@@ -353,8 +353,8 @@ async def test_several_people_and_bots_in_a_conversation() -> None:
     senders = [message.sender and (message.sender.id, message.sender.name) for message in second_request.query]
     assert senders == [(first_request.user_id, "Ann"), (None, "Cat"), (second_request.user_id, "Bob")]
     # One user and the bot itself: the messages are not merged.
-    assert [message.content for message in told.requests[1].query] == ["hello", "I see.", "once more"]
-    before, last = told.requests[2].query
+    assert [message.content for message in group.requests[1].query] == ["hello", "I see.", "once more"]
+    before, last = group.requests[2].query
     assert before.content.splitlines()[1:] == ["", "Ann: hello", "", "Cat: Meow", "", "Bob: and me?", "", "Cat: Meow"]
     assert (before.role, before.metadata, before.sender) == ("user", None, None)
     assert (last.role, last.content, last.sender and last.sender.name) == ("user", "what was that?", "Ann")
