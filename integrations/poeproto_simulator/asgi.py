@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 from urllib.parse import quote, unquote
 
 from poeproto import HttpResponse
 from poeproto.auth import bearer_key
+from poeproto_asgi.asgi import AsgiMessage, Receive, Scope, Send, receive_body
 from poeproto_simulator.responses import HTTPError
 
-# The types of the ASGI specification; its messages are open dictionaries.
-Scope = MutableMapping[str, Any]
-AsgiMessage = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[AsgiMessage]]
-Send = Callable[[AsgiMessage], Awaitable[None]]
 
+class SendFailed(OSError):
+    """A `send` failed: the client has disconnected, or a fault cuts the response short.
 
-class AsgiDisconnected(OSError):
-    """The client has disconnected. A `send` raises an `OSError` then, by the ASGI specification.
-
-    A fault that cuts a response short raises it as well: the application sees the same as after a disconnect.
+    It is an `OSError`, as the ASGI specification has it for a disconnect. So `BotApp` handles a fault as a disconnect.
     """
 
 
@@ -63,30 +57,18 @@ def root_of(scope: Scope) -> str:
     return f"{scope.get('scheme', 'http')}://{host}{scope.get('root_path', '').rstrip('/')}"
 
 
-async def receive_part(receive: Receive) -> tuple[bytes, bool]:
-    """The next part of the body, and whether more will come.
-
-    Raises:
-        AsgiDisconnected: when the client has disconnected.
-    """
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise AsgiDisconnected("the client disconnected before its request was complete")
-    return message.get("body", b""), message.get("more_body", False)
-
-
 async def read_body(receive: Receive, largest: int) -> bytes:
     """The whole body.
 
     Raises:
         HTTPError: with status 413, for a body of more than `largest` bytes. The excess is read and discarded first: a
             server that still holds parts of a body may not accept the response.
-        AsgiDisconnected: when the client has disconnected.
+        ClientDisconnected: when the client has disconnected.
     """
     body = bytearray()
     size, more = 0, True
     while more:
-        data, more = await receive_part(receive)
+        data, more = await receive_body(receive)
         size += len(data)
         if size <= largest:
             body += data
@@ -99,15 +81,9 @@ async def discard_body(receive: Receive) -> None:
     """Read the body and discard it.
 
     Raises:
-        AsgiDisconnected: when the client has disconnected.
+        ClientDisconnected: when the client has disconnected.
     """
-    while (await receive_part(receive))[1]:
-        pass
-
-
-async def wait_disconnected(receive: Receive) -> None:
-    """Return when the client has disconnected."""
-    while (await receive())["type"] != "http.disconnect":
+    while (await receive_body(receive))[1]:
         pass
 
 

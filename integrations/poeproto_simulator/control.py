@@ -16,7 +16,8 @@ from typing import Any, cast
 import attrs
 
 from poeproto import Attachment, Event, RemoteProtocolError, decode_event, decode_object
-from poeproto_simulator.asgi import Receive, Scope, Send, media_type_of, read_body, respond
+from poeproto_asgi.asgi import Receive, Scope, Send
+from poeproto_simulator.asgi import media_type_of, read_body, respond
 from poeproto_simulator.faults import Fault
 from poeproto_simulator.records import messages_to_json, settings_to_json
 from poeproto_simulator.responses import HTTPError, json_response

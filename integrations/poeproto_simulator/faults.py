@@ -13,7 +13,8 @@ import anyio
 import attrs
 
 from poeproto import HttpResponse
-from poeproto_simulator.asgi import AsgiDisconnected, AsgiMessage, Receive, Send, respond, start, wait_disconnected
+from poeproto_asgi.asgi import AsgiMessage, Receive, Send, wait_disconnected
+from poeproto_simulator.asgi import SendFailed, respond, start
 from poeproto_simulator.responses import EVENT_STREAM, STREAM_HEADERS
 
 _STREAM_HEAD = (
@@ -196,7 +197,7 @@ class _CutAfterBytes:
         body = message.get("body", b"")
         if len(body) > self._left:
             await self._send({**message, "body": body[: self._left], "more_body": True})
-            raise AsgiDisconnected("a fault cut the response short")
+            raise SendFailed("a fault cut the response short")
         self._left -= len(body)
         await self._send(message)
 
@@ -217,7 +218,7 @@ class _CutAfterEvents:
             is_event = not record.startswith(b":")
             if is_event and self._left == 0:
                 await self._send({**message, "body": sent, "more_body": True})
-                raise AsgiDisconnected("a fault cut the response short")
+                raise SendFailed("a fault cut the response short")
             self._left -= is_event
             sent += record + b"\n\n"
         last = not message.get("more_body", False)

@@ -12,7 +12,8 @@ import anyio
 import attrs
 
 from poeproto import HttpResponse, Limits
-from poeproto_simulator.asgi import Send, respond, start
+from poeproto_asgi.asgi import Send
+from poeproto_simulator.asgi import respond, start
 from poeproto_simulator.responses import HTTPError
 
 _CHUNK = 64 * 1024

@@ -22,13 +22,11 @@ from poeproto import (
     encode_settings,
     encode_sse,
 )
+from poeproto_asgi.asgi import AsgiMessage, Receive, Scope, Send
+from poeproto_runtime import ClientDisconnected
 from poeproto_simulator import control
 from poeproto_simulator.asgi import (
-    AsgiDisconnected,
-    AsgiMessage,
-    Receive,
-    Scope,
-    Send,
+    SendFailed,
     discard_body,
     key_of,
     raw_path_of,
@@ -68,23 +66,23 @@ class RequestHandler:
         """Answer a request. Also returns when the client has disconnected, or a fault has cut the response short."""
         began = False
 
-        async def send_or_disconnect(message: AsgiMessage) -> None:
+        async def tracked_send(message: AsgiMessage) -> None:
             nonlocal began
             began = True
             try:
                 await send(message)
             except OSError as exc:  # a disconnect, by the ASGI specification
-                raise AsgiDisconnected("the client disconnected before its response was complete") from exc
+                raise SendFailed("the client disconnected before its response was complete") from exc
 
         try:
-            await self._respond(scope, receive, send_or_disconnect)
-        except AsgiDisconnected:
+            await self._respond(scope, receive, tracked_send)
+        except (ClientDisconnected, SendFailed):
             logger.debug("the client disconnected")
         except OSError as exc:
-            # The simulator goes on. A client whose response has begun needs no error.
+            # The simulator keeps running. A client whose response has begun needs no error.
             logger.error("the simulator could not use its storage: %s", exc)
             if not began:
-                await respond(send_or_disconnect, _storage_error(exc).as_response())
+                await respond(tracked_send, _storage_error(exc).as_response())
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         fault = self._fault_for(scope)

@@ -12,9 +12,10 @@ import attrs
 
 from poeproto import Endpoints, Limits
 from poeproto_asgi import BotApp, LifespanFailed, Route, serve
+from poeproto_asgi.asgi import Receive, Scope, Send
 from poeproto_h11.client.urls import split_url
 from poeproto_runtime import FetchPolicy
-from poeproto_simulator.asgi import Receive, Scope, Send, root_of
+from poeproto_simulator.asgi import root_of
 from poeproto_simulator.records import DEFAULT_BALANCE
 from poeproto_simulator.request_handler import RequestHandler
 from poeproto_simulator.scripted_bots import Echo

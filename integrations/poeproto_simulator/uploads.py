@@ -13,10 +13,11 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import attrs
 
 from poeproto import FetchForbidden, HttpResponse, Limits, PoeprotoError, RequestRefused, RetryPolicy
+from poeproto_asgi.asgi import Receive, Scope
 from poeproto_h11.client.outbound import make_outbound
 from poeproto_runtime import FetchPolicy
 from poeproto_runtime.fetch import fetch
-from poeproto_simulator.asgi import Receive, Scope, header_of, read_body
+from poeproto_simulator.asgi import header_of, read_body
 from poeproto_simulator.files import Files, StoredFile
 from poeproto_simulator.responses import HTTPError
 
@@ -50,7 +51,7 @@ class Uploads:
 
         Raises:
             HTTPError: with status 415 for another content type, 413 for too large a body, 400 for a malformed form.
-            AsgiDisconnected: when the client has disconnected.
+            ClientDisconnected: when the client has disconnected.
         """
         body = await read_body(receive, self._limits.file_size + _FIELDS_SIZE)
         return parse_form(header_of(scope, b"content-type"), body)
