@@ -23,7 +23,7 @@ import msgspec
 from benchmarks.processes import ACCESS_KEY
 from poeproto import Message, QueryRequest, SSEDecoder, Text, encode_request
 from poeproto_h11 import BlockingClient, Client, Origin
-from poeproto_h11.client.urls import split_url
+from poeproto_runtime.client.urls import split_url
 
 Read = Callable[[], Awaitable[list[Any]]]
 Reader = Callable[[str, list[Message]], AbstractAsyncContextManager[Read]]

@@ -14,9 +14,10 @@ from benchmarks.soak.client_peers import STREAM_HEAD, Peer, chunk, deaf, full, s
 from benchmarks.soak.findings import Finding, Findings
 from poeproto import DeadlineExceeded
 from poeproto_h11 import BlockingClient, Client, Timeouts
-from poeproto_h11.client.streams import AnyioConnector, ByteStream, Connector
+from poeproto_h11.client.anyio_backend import AnyioConnector
+from poeproto_h11.client.backend import ByteStream, Connector
 from poeproto_h11.client.sync_backend import SocketConnector
-from poeproto_h11.client.urls import Origin
+from poeproto_runtime.client.urls import Origin
 
 _TOLERANCE = 1.10
 _ASKED = 0.5
@@ -112,7 +113,7 @@ class _NotingStream:
         self._connector = connector
         self.receive = stream.receive
         self.aclose = stream.aclose
-        self.is_quiet = stream.is_quiet
+        self.is_idle = stream.is_idle
         self.is_answering = stream.is_answering
         self._send = stream.send
 

@@ -10,7 +10,7 @@ import anyio
 
 from poeproto import Bot, Endpoints, HttpResponse, Limits, RequestHead, ResponseHead
 from poeproto_asgi.asgi import Receive, Scope, Send, client_of, path_of, receive_body, target_of, wait_disconnected
-from poeproto_h11.client.outbound import make_outbound
+from poeproto_h11 import make_outbound
 from poeproto_runtime import BotService, ClientDisconnected, FetchPolicy, Hook, Hooks, Route
 
 # Extensions of our own, which a server may put into a request's scope; `poeproto_asgi.serve` does.

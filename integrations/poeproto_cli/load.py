@@ -16,7 +16,7 @@ import attrs
 
 from poeproto import ConnectFailed, ConnectionLost, DeadlineExceeded, RemoteProtocolError
 from poeproto_cli.load_query import Query
-from poeproto_h11.client.streams import failure_reason
+from poeproto_h11 import failure_reason
 
 _READ_SIZE = 256 * 1024
 _LAST_CHUNK = b"\r\n0\r\n\r\n"

@@ -6,8 +6,7 @@ import attrs
 import h11
 
 from poeproto import Event, PoeExchange, QueryRequest, RemoteProtocolError, ResponseHead
-from poeproto_h11.client.connection import h11_reason
-from poeproto_h11.client.urls import Origin, split_url
+from poeproto_h11 import Origin, h11_reason, split_url
 
 
 @attrs.frozen

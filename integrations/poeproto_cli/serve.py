@@ -13,7 +13,7 @@ from poeproto_asgi.server import WorkerClass
 from poeproto_cli.failures import server_failures
 from poeproto_cli.options import access_key_option, bind_option, worker_class_option
 from poeproto_cli.terminal import log_to_stderr
-from poeproto_h11.client.urls import split_url
+from poeproto_h11 import split_url
 from poeproto_runtime import AccessKeyMissing
 
 logger = logging.getLogger("poeproto")

@@ -1,38 +1,69 @@
-"""What a bot is given besides the request: the runtime's `poeproto.Context`."""
+"""The context of a request: the runtime's `poeproto.Context`, with the calls that its bot makes."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import anyio
+import attrs
 
 from poeproto import (
     Attachment,
     BotExchange,
-    BotReply,
+    CallBudget,
     CostItem,
     File,
     Limits,
+    LocalProtocolError,
+    Message,
+    Meta,
     QueryRequest,
+    ReplyFold,
     RequestHead,
+    State,
     ToolDefinition,
     ToolFunctions,
+    TooManyFiles,
     UploadSource,
+    make_inline_ref,
+    tools_by_name,
 )
-from poeproto_runtime.calls import RequestCalls
+from poeproto_runtime.cancellation import cancellation_is_ours
+from poeproto_runtime.client.api import ApiCalls
+from poeproto_runtime.client.flow_runner import FlowRunner
+from poeproto_runtime.client.reply import BotReplyStream
+from poeproto_runtime.client.tools import ToolRunner
+from poeproto_runtime.fetch import fetch
 from poeproto_runtime.outbound import Outbound
-from poeproto_runtime.reply.suspension import cancellation_is_ours
 from poeproto_runtime.routes import Route
 
 logger = logging.getLogger("poeproto")
 
+_REPLY_ENDED = frozenset({State.FAILED, State.DONE})
+# The fields that a forwarded query takes from the request it is made for, where it leaves them empty.
+_IDENTIFIERS = ("user_id", "conversation_id", "message_id", "metadata")
+_SECRET_KEYS = frozenset({"access_key", "api_key"})
+
 
 class RequestContext:
-    """The surroundings of one request, and what is to be done when it is over.
+    """The context of one request: what surrounds it, the calls of its bot, and the cleanup at its end.
 
-    Attributes and methods are those of `poeproto.Context`.
+    Attributes and methods are those of `poeproto.Context`; its runner also uses the others. Everything that only calls
+    need is made at the first call, because most requests make none.
+
+    Args:
+        http_request: the head of the request.
+        route: the bot, its keys and its name.
+        limits: the bounds of every exchange.
+        outbound: how to make calls; None where the server offers none.
+        request: the query, where the request is one.
+        exchange: the exchange of that query.
+
+    Attributes:
+        posted: files whose events have not been sent yet; the sender of the reply empties it.
     """
 
     def __init__(
@@ -48,34 +79,52 @@ class RequestContext:
         self.access_key = route.access_key
         self.bot_name = route.bot_name
         self.limits = limits
-        self._calls = RequestCalls(route, limits, outbound, request, exchange)
+        self.posted: list[File] = []
+        self._route = route
+        self._outbound = outbound
+        self._request = request
+        self._exchange = exchange
         self._closers: list[Callable[[], Awaitable[object]]] = []
+        self._closed = False
+        # For calls.
+        self._api: ApiCalls | None = None
+        self._budget: _RequestBudget | None = None
+        self._runners: set[FlowRunner[ReplyFold]] | None = None
+        self._uploading = 0
+        self._forwarded_meta: ForwardedMeta | None = None
 
-    @property
-    def posted(self) -> list[File]:
-        """Files whose events have not been sent yet; whoever sends them empties it."""
-        return self._calls.posted
+    # --- other bots
 
     @property
     def calls_left(self) -> Mapping[str, int]:
         """How often each bot may still be called for this message."""
-        return self._calls.calls_left
-
-    def is_stale(self, event: object) -> bool:
-        """Whether this `Meta` is another bot's, and other events of the reply went out since it was passed on."""
-        return self._calls.is_stale(event)
+        if self._budget is not None and self._budget.is_known:
+            return self._budget.calls.remaining
+        return CallBudget(self._route.declared.known or {}).remaining
 
     async def prepare(self) -> None:
-        """Make ready what a bot reads of this without waiting."""
-        await self._calls.prepare(self)
+        """Ask the bot for its dependencies if it was never asked, so that `calls_left` is right from the start."""
+        if self._route.declared.known is None:
+            try:
+                await self._route.declared.ask(self)
+            except Exception:
+                logger.exception("%s: get_settings failed before a query, which continues", self._bot_class)
 
-    def query_bot(self, bot_name: str, request: QueryRequest | str) -> BotReply:
-        """Ask another bot on Poe."""
-        return self._calls.query(bot_name, request, self)
+    def query_bot(self, bot_name: str, request: QueryRequest | str) -> BotReplyStream:
+        """Query another bot on Poe."""
+        api, budget, fold = self._calls(), self._request_budget(), ReplyFold()
+        url, key = api.bot_url(bot_name), self.access_key
+
+        async def prepare() -> None:
+            self._check_open()
+            await budget.learn(bot_name)
+            budget.calls.spend(bot_name)
+
+        return self._stream(api.query(url, self._forwarded(request), key, fold, prepare), fold)
 
     async def final_text(self, bot_name: str, request: QueryRequest | str) -> str:
-        """Ask another bot on Poe, and return its whole answer."""
-        return await self._calls.query(bot_name, request, self).text()
+        """Query another bot on Poe, and return the text of its reply."""
+        return await self.query_bot(bot_name, request).text()
 
     def run_tools(
         self,
@@ -85,9 +134,62 @@ class RequestContext:
         functions: ToolFunctions,
         *,
         raise_errors: bool = False,
-    ) -> BotReply:
-        """Ask a model that may call tools, and run what it calls."""
-        return self._calls.run_tools(bot_name, request, tools, functions, self, raise_errors=raise_errors)
+    ) -> BotReplyStream:
+        """Query a model that may call tools, and run the tools that it calls."""
+        api, budget, fold = self._calls(), self._request_budget(), ReplyFold()
+        url, key = api.bot_url(bot_name), self.access_key
+        run_calls = ToolRunner(tools_by_name(functions), raise_errors=raise_errors)
+
+        async def prepare() -> None:
+            self._check_open()
+            await budget.learn(bot_name)  # the flow spends from it, for each round
+
+        forwarded = self._forwarded(request)
+        runner = api.run_tools(
+            url, forwarded, list(tools), run_calls, key, fold, prepare, bot_name=bot_name, budget=budget.calls
+        )
+        return self._stream(runner, fold)
+
+    def is_stale(self, event: object) -> bool:
+        """Whether the event is a forwarded `Meta` that comes too late, because the reply has begun without it."""
+        return self._forwarded_meta is not None and self._forwarded_meta.is_stale(event)
+
+    def _forwarded(self, request: QueryRequest | str) -> QueryRequest:
+        """The query as it is sent to another bot: with the identifiers of this request, and without keys."""
+        if isinstance(request, str):
+            request = QueryRequest([Message("user", request)])
+        changes: dict[str, object] = {}
+        own = self._request
+        if own is not None and own is not request:
+            empty = [name for name in _IDENTIFIERS if not getattr(request, name)]
+            changes = {name: getattr(own, name) for name in empty}
+        if _SECRET_KEYS & request.extra.keys():
+            changes["extra"] = {name: value for name, value in request.extra.items() if name not in _SECRET_KEYS}
+        return attrs.evolve(request, **changes) if changes else request
+
+    def _request_budget(self) -> _RequestBudget:
+        if self._budget is None:
+            self._budget = _RequestBudget(self, self._route)
+        return self._budget
+
+    def _stream(self, runner: FlowRunner[ReplyFold], fold: ReplyFold) -> BotReplyStream:
+        if self._runners is None:
+            self._runners = set()
+        runners = self._runners
+        runners.add(runner)
+
+        async def forget() -> None:
+            runners.discard(runner)
+
+        return BotReplyStream(runner, fold, forget, self._accepts_meta)
+
+    def _accepts_meta(self, meta: Meta) -> bool:
+        if self._forwarded_meta is not None:
+            return False  # only the first one of all bots is forwarded
+        self._forwarded_meta = ForwardedMeta(self._exchange, meta)
+        return self._forwarded_meta.is_accepted
+
+    # --- files
 
     async def post_attachment(
         self,
@@ -98,35 +200,73 @@ class RequestContext:
         content_type: str | None = None,
         inline: bool = False,
     ) -> File:
-        """Attach a file to the reply."""
-        return await self._calls.post(source, url, name, content_type, inline=inline)
+        """Attach a file to the reply: upload it, and send its event before the bot's next one."""
+        if (source is None) == (url is None):
+            raise TypeError("post_attachment takes either a source or a url")
+        exchange = self._open_reply()
+        if exchange.files + len(self.posted) + self._uploading >= self.limits.files:
+            raise TooManyFiles(f"the reply would have more than {self.limits.files} files (Limits.files)")
+        api = self._calls()
+        self._uploading += 1
+        try:
+            if url is None:
+                assert source is not None
+                uploaded = await api.upload(source, name, content_type, self.access_key)
+            else:
+                uploaded = await api.upload_by_url(url, name, self.access_key)
+        finally:
+            self._uploading -= 1
+        self._open_reply()  # it may have ended meanwhile, if the bot posts from a task of its own
+        file = uploaded.event(make_inline_ref(secrets.token_bytes(5)) if inline else None)
+        if url is not None and content_type is not None:
+            file = attrs.evolve(file, content_type=content_type)
+        self.posted.append(file)
+        return file
 
     async def fetch_attachment(self, attachment: Attachment | str, *, max_size: int | None = None) -> bytes:
         """The content of an attachment."""
-        return await self._calls.fetch(attachment, max_size)
+        self._calls()
+        assert self._outbound is not None
+        url = attachment if isinstance(attachment, str) else attachment.url
+        return (await fetch(url, self._outbound, self.limits, max_size)).body
+
+    def _open_reply(self) -> BotExchange:
+        if self._exchange is None or self._closed or self._exchange.our_state in _REPLY_ENDED:
+            raise LocalProtocolError("a file is attached to a reply, and there is none under way")
+        return self._exchange
+
+    # --- costs
 
     async def authorize_cost(self, *items: CostItem) -> None:
-        """Make sure that the user can pay this."""
-        await self._calls.authorize_cost(items)
+        """Make sure that the user can pay these costs."""
+        await self._calls().authorize_cost(items, self._bot_query_id(), self.access_key)
 
     async def capture_cost(self, *items: CostItem) -> None:
-        """Charge this."""
-        await self._calls.capture_cost(items)
+        """Charge the user these costs."""
+        await self._calls().capture_cost(items, self._bot_query_id(), self.access_key)
+
+    def _bot_query_id(self) -> str:
+        if self._request is None or not self._request.bot_query_id:
+            raise LocalProtocolError("costs belong to a query, and this request brought no bot_query_id")
+        return self._request.bot_query_id
+
+    # --- the end
 
     def on_close(self, async_fn: Callable[[], Awaitable[object]]) -> None:
         """Call this function when the request is over, however it ends; the last registered is called first."""
         self._closers.append(async_fn)
 
     async def close(self, error_id: str) -> None:
-        """Call what `on_close` was given, each function under a shield with a deadline of its own.
+        """Call the `on_close` functions, each under a shield with a deadline, and then close the calls.
 
-        What fails or hangs is logged, and the rest runs. Then the calls to others end, which those functions may make.
+        A function that fails or takes too long is logged, and the others still run. They may make calls themselves.
         """
         if self._closers:
             await self._call_closers(error_id)
-        if self._calls.end():
+        self._closed = True
+        if self._api is not None:
             with anyio.CancelScope(shield=True):
-                await self._calls.aclose()
+                await self._close_calls()
 
     async def _call_closers(self, error_id: str) -> None:
         seconds = self.limits.cleanup_seconds
@@ -140,16 +280,114 @@ class RequestContext:
                     if scope.cancel_called:
                         raise
                     if cancellation_is_ours():
-                        # Servers on asyncio cancel a task when their patience ends, and know no shield.
+                        # A server on asyncio cancelled our task at its graceful timeout; Task.cancel ignores shields.
                         cancelled = exc
                     logger.error("an on_close function was cancelled (error id %s)", error_id, exc_info=exc)
                 except Exception:
                     logger.exception("an on_close function failed (error id %s)", error_id)
             if scope.cancelled_caught:
-                what = "an on_close function took longer than %g s and was cut short (error id %s)"
-                logger.error(what, seconds, error_id)
+                message = "an on_close function took longer than %g s and was cancelled (error id %s)"
+                logger.error(message, seconds, error_id)
         if cancelled is not None:
             raise cancelled
 
+    async def _close_calls(self) -> None:
+        try:
+            while self._runners:
+                await self._runners.pop().aclose()
+        finally:
+            if self._outbound is not None:
+                self._api = None
+                await self._outbound.transport.release()
+
+    # --- within
+
+    def _calls(self) -> ApiCalls:
+        self._check_open()
+        if self._outbound is None:
+            raise LocalProtocolError("this server offers its bots no calls")
+        if self._api is None:
+            outbound = self._outbound
+            endpoints = self._route.poe(outbound.endpoints)
+            outbound.transport.hold()
+            self._api = ApiCalls(outbound.transport, outbound.in_thread, endpoints, self.limits, outbound.retry)
+        return self._api
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise LocalProtocolError("the request is over, and its context can make no more calls")
+
+    @property
+    def _bot_class(self) -> str:
+        return type(self._route.bot).__name__
+
     def __repr__(self) -> str:
         return f"<RequestContext of {self.http_request!r}>"
+
+
+class _RequestBudget:
+    """The calls of other bots that one request may make, as its bot declares them.
+
+    Args:
+        context: given to the bot when it is asked.
+        route: the bot, and what it has declared so far.
+
+    Attributes:
+        calls: what is left. All zero until `learn` was called.
+        is_known: whether `learn` was called.
+    """
+
+    def __init__(self, context: RequestContext, route: Route) -> None:
+        self.calls = CallBudget({})
+        self.is_known = False
+        self._context = context
+        self._declared = route.declared
+        self._asked_again = False
+        self._lock = anyio.Lock(fast_acquire=True)  # one task asks, and the others wait for the answer
+
+    async def learn(self, bot_name: str) -> None:
+        """Set the budget to what the bot declares, and ask the bot once more if that does not allow this call.
+
+        Raises:
+            LocalProtocolError: when the bot is just being asked, so that this would wait for itself.
+        """
+        declared = self._declared
+        declared.check_not_asking()
+        async with self._lock:
+            if not self.is_known:
+                self.calls.declare(declared.known if declared.known is not None else await declared.ask(self._context))
+                self.is_known = True
+            if not self.calls.left(bot_name) and not self._asked_again:
+                # The bot may declare more by now, and have told Poe so through another process.
+                self._asked_again = True
+                self.calls.declare(await declared.ask(self._context))
+
+
+class ForwardedMeta:
+    """The first `Meta` that another bot sent: the reply begins with it, unless it has begun before that is sent.
+
+    Args:
+        exchange: the exchange of the reply, if there is one.
+        meta: the event.
+
+    Attributes:
+        is_accepted: whether the reply could still begin with it when it arrived.
+    """
+
+    def __init__(self, exchange: BotExchange | None, meta: Meta) -> None:
+        self._exchange = exchange
+        self.is_accepted = self._can_begin()
+        self._pending = meta if self.is_accepted else None
+
+    def is_stale(self, event: object) -> bool:
+        """Whether the event is this one, and the reply has begun without it.
+
+        A bot that merges replies as they arrive may have sent a text of another reply before it.
+        """
+        if self._pending is None or event is not self._pending:
+            return False
+        self._pending = None  # if it is sent a second time, it is out of order like any other
+        return not self._can_begin()
+
+    def _can_begin(self) -> bool:
+        return self._exchange is not None and self._exchange.our_state is State.OPENED

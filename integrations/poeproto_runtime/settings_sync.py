@@ -88,7 +88,7 @@ async def _push(route: Route, settings: SettingsResponse, outbound: Outbound, li
         # To tell Poe twice does no harm, so that more than the usual failures are worth another try.
         retry = outbound.retry or RetryPolicy(failures=True)
         api = ApiCalls(outbound.transport, outbound.in_thread, endpoints, limits, retry)
-        await api.sync_settings(name, key, settings)
+        await api.sync_settings(name, settings, key)
         synced = True
         claim.keep()
     finally:

@@ -13,7 +13,7 @@ import attrs
 from poeproto import Endpoints, Limits
 from poeproto_asgi import BotApp, LifespanFailed, Route, serve
 from poeproto_asgi.asgi import Receive, Scope, Send
-from poeproto_h11.client.urls import split_url
+from poeproto_h11 import split_url
 from poeproto_runtime import FetchPolicy
 from poeproto_simulator.asgi import root_of
 from poeproto_simulator.records import DEFAULT_BALANCE

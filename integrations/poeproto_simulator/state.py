@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from poeproto import Bot, InvalidValue, Limits, LocalProtocolError, Message, SettingsResponse, make_identifier
-from poeproto_h11.client.urls import split_url
+from poeproto_h11 import split_url
 from poeproto_simulator.records import Account, BotQuery, Charge, Conversation, LogEntry, RegisteredBot
 from poeproto_simulator.responses import HTTPError
 from poeproto_simulator.scripted_bots import Echo

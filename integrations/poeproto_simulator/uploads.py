@@ -14,7 +14,7 @@ import attrs
 
 from poeproto import FetchForbidden, HttpResponse, Limits, PoeprotoError, RequestRefused, RetryPolicy
 from poeproto_asgi.asgi import Receive, Scope
-from poeproto_h11.client.outbound import make_outbound
+from poeproto_h11 import make_outbound
 from poeproto_runtime import FetchPolicy
 from poeproto_runtime.fetch import fetch
 from poeproto_simulator.asgi import header_of, read_body

@@ -45,8 +45,8 @@ from poeproto.testing import ExchangePair
 from poeproto_asgi import AppOptions, BotApp, FetchPolicy
 from poeproto_cli.load_query import write_query
 from poeproto_h11 import BlockingClient, Client
-from poeproto_h11.client.urls import split_url
 from poeproto_runtime import BotService, Observation, Route
+from poeproto_runtime.client.urls import split_url
 from poeproto_runtime.context import RequestContext
 from poeproto_runtime.sync_claims import SyncClaim
 from poeproto_simulator import Account, RegisteredBot, Simulator

@@ -14,7 +14,7 @@ import attrs
 from anyio.abc import SocketAttribute
 
 from poeproto import ConnectionLost, Done, Event, Text, encode_event
-from poeproto_h11.client.urls import Origin
+from poeproto_runtime.client.urls import Origin
 
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
@@ -210,7 +210,7 @@ class CannedStream:
     async def aclose(self) -> None:
         self.closed = True
 
-    def is_quiet(self) -> bool:
+    def is_idle(self) -> bool:
         return not self.closed
 
     async def is_answering(self) -> bool:

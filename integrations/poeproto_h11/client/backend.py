@@ -1,41 +1,89 @@
-"""What a client needs besides the protocols: connections, pauses, calls that may block, and tools that are run."""
+"""What a client needs of an event loop, or of a thread without one: connections, pauses, calls that block, tools.
+
+A backend is the only part of the client that knows how to wait. Every operation takes its own timeout instead of
+running in a scope around several, so no scope of ours spans the caller's code, and blocking sockets can stand in for
+streams of an event loop.
+"""
 
 from __future__ import annotations
 
+import os
+import select
+import socket
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, cast
 
-import anyio
-import anyio.to_thread
 import attrs
 
-from poeproto_h11.client.streams import AnyioConnector, Connector
+from poeproto import ConnectionLost
 from poeproto_runtime.client.flow_runner import RunToolCalls
-from poeproto_runtime.client.tools import ToolRunner
 from poeproto_runtime.client.uploads import InThread
+from poeproto_runtime.client.urls import Origin
 
-T = TypeVar("T")
+# What connecting raises. ConnectionLost is a peer that closes the connection during the TLS handshake.
+CONNECT_FAILURES = (OSError, UnicodeError, ConnectionLost)
+
+
+class ByteStream(Protocol):
+    """The bytes of one connection.
+
+    Operations raise `TimeoutError` when they take longer than `timeout` seconds, and `ConnectionLost` when the
+    connection breaks.
+    """
+
+    async def receive(self, timeout: float) -> bytes:
+        """The next bytes; empty at the end."""
+        ...
+
+    async def send(self, data: bytes, timeout: float) -> None:
+        """Send all of the data."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close at once, without a TLS closing handshake. Never fails."""
+        ...
+
+    def is_idle(self) -> bool:
+        """Whether there is nothing to read, not even the end: the state of a connection that can be used again."""
+        ...
+
+    async def is_answering(self) -> bool:
+        """Whether the peer has sent something, or disconnected, while we write to it. Does not wait."""
+        ...
+
+
+class Connector(Protocol):
+    """Opens streams."""
+
+    async def __call__(self, origin: Origin, timeout: float) -> ByteStream:
+        """A stream connected to that server.
+
+        Raises:
+            ConnectFailed: when no connection can be made.
+            TimeoutError: when it takes longer than `timeout` seconds.
+        """
+        ...
 
 
 class MakeToolRunner(Protocol):
-    """Makes what runs tools."""
+    """Makes a tool runner."""
 
     def __call__(self, functions: Mapping[str, Callable[..., Any]], *, raise_errors: bool) -> RunToolCalls:
-        """What runs these functions, by the names that the model knows."""
+        """A runner of these functions, keyed by the names that the model knows."""
         ...
 
 
 @attrs.frozen
 class Backend:
-    """How a client does what is not HTTP.
+    """How a client does everything that is not HTTP.
 
     Attributes:
         connect: opens connections.
-        sleep: waits so many seconds.
+        sleep: waits for a number of seconds.
         in_thread: calls a function that may block.
-        tool_runner: makes what runs these functions for a model; `raise_errors` as in `ToolRunner`.
+        tool_runner: makes the runner for the tools of a model; `raise_errors` as in `ToolRunner`.
     """
 
     connect: Connector
@@ -44,10 +92,50 @@ class Backend:
     tool_runner: MakeToolRunner
 
 
-async def _in_worker_thread(function: Callable[..., T], *args: Any) -> T:
-    return await anyio.to_thread.run_sync(partial(function, *args))
+# --- for all backends
 
 
-def anyio_backend(ssl_context: ssl.SSLContext | None = None, connector: Connector | None = None) -> Backend:
-    """The backend for asyncio and trio."""
-    return Backend(connector or AnyioConnector(ssl_context), anyio.sleep, _in_worker_thread, ToolRunner)
+def time_left(end: float) -> float:
+    """The seconds until that time of the monotonic clock.
+
+    Raises:
+        TimeoutError: when it has passed.
+    """
+    left = end - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+def is_deadline(exc: BaseException) -> bool:
+    """Whether it is a deadline of ours that passed. A timeout of the operating system is a failure like others."""
+    return isinstance(exc, TimeoutError) and exc.errno is None
+
+
+def readable_now(connection: socket.socket) -> bool:
+    """Whether a read would not block: there is data, or the end."""
+    if hasattr(select, "poll"):
+        poll = select.poll()  # select() takes no descriptor above 1,023
+        poll.register(connection, select.POLLIN)
+        return bool(poll.poll(0))
+    return bool(select.select([connection], [], [], 0)[0])
+
+
+def failure_reason(exc: BaseException) -> str:
+    """Why a connection attempt failed, in the system's words."""
+    # anyio raises "all attempts failed" from their errors: a single one, or a group in the order of failure.
+    cause = exc.__cause__ or exc
+    if isinstance(cause, BaseExceptionGroup):
+        cause = cast("BaseExceptionGroup[BaseException]", cause).exceptions[-1]
+    if isinstance(cause, ssl.SSLEOFError):
+        return "the peer closed the connection"
+    if isinstance(cause, ssl.SSLError):
+        if cause.reason == "WRONG_VERSION_NUMBER":
+            return "the peer does not speak TLS"
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not accepted: {cause.verify_message}"
+        return str(cause)
+    if isinstance(cause, OSError) and cause.errno:
+        # Negative numbers are errors of name resolution.
+        return os.strerror(cause.errno) if cause.errno > 0 else cause.strerror or str(cause)
+    return str(cause) or "the peer closed the connection"

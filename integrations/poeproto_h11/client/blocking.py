@@ -1,11 +1,10 @@
-"""The client without an event loop: the asynchronous one, run over sockets that block."""
+"""The client without an event loop: the same calls and flows, over sockets that block."""
 
 from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import Iterable
-from types import TracebackType
+from collections.abc import Generator, Iterable
 from typing import Self
 
 from poeproto import (
@@ -15,42 +14,113 @@ from poeproto import (
     Limits,
     LocalProtocolError,
     PoeprotoError,
-    QueryRequest,
     ReplyFold,
     ReportErrorRequest,
     ReportFeedbackRequest,
     ReportReactionRequest,
     RetryPolicy,
     SettingsResponse,
-    ToolDefinition,
-    ToolFunctions,
     UploadedFile,
 )
-from poeproto_h11.client.client import Client
-from poeproto_h11.client.run_sync import run_sync
-from poeproto_h11.client.streams import Connector
-from poeproto_h11.client.sync_backend import socket_backend
+from poeproto_h11.client.backend import Connector
+from poeproto_h11.client.client import ClientBase
+from poeproto_h11.client.sync_backend import run_sync, socket_backend
 from poeproto_h11.client.timeouts import Timeouts
-from poeproto_runtime.client.reply import Reply, run_of
+from poeproto_runtime.client.flow_runner import FlowRunner
+from poeproto_runtime.client.reply import ReplyBase, close_call
 from poeproto_runtime.client.uploads import BlockingSource
 
 
-class BlockingClient:
-    """Calls bots and Poe over HTTP/1.1 and blocks meanwhile; also where an event loop is running, a notebook's for one.
+class BlockingReply(ReplyBase):
+    """One reply as it arrives: an iterator of events, through `Done` or `Error`, and a context manager.
 
-    Methods, arguments and errors are those of `Client`. Threads may share a client: its connections are for all of
-    them, and each call is its own thread's. What else a loop runs stands still while a call in its thread blocks.
+    The rules are those of `Reply`; a reply that is dropped before its end is closed at once. One thread may read it at
+    a time: a second one that waits for an event, too, raises `LocalProtocolError`. A read that is interrupted, by
+    `KeyboardInterrupt` for instance, closes the reply.
+
+    Attributes:
+        fold: the reply so far, through the events that were read.
+    """
+
+    def __init__(self, runner: FlowRunner[ReplyFold], fold: ReplyFold) -> None:
+        super().__init__(runner, fold)
+        self._reading = threading.Lock()
+        self._guard: Generator[None] | None = None
+
+    def text(self) -> str:
+        """Read the reply to its end, and return its text. Errors as with `Reply.text`."""
+        for _ in self:
+            self._runner.skip_ready()
+        return self.fold.final_text()
+
+    def close(self) -> None:
+        """Close the reply: cancel what was not read, and release or close its connection."""
+        run_sync(self._close())
+
+    def __enter__(self) -> Self:
+        """Send the query, and wait for the head of the response. Errors as with `Reply`."""
+        run_sync(self._enter())
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Event:
+        try:
+            for event in self._runner.ready:  # the fast path: without a lock and a coroutine
+                return event
+            if self._is_new:
+                self._guard = _close_when_dropped(self._runner)
+                next(self._guard)
+            event = self._read_alone()
+        except PoeprotoError:
+            raise
+        except BaseException:
+            # An interruption may strike between any two instructions: bytes may have been read and lost.
+            self.close()
+            raise
+        if event is None:
+            raise StopIteration
+        return event
+
+    def _read_alone(self) -> Event | None:
+        if not self._reading.acquire(blocking=False):
+            raise LocalProtocolError("two threads read one reply")
+        try:
+            return run_sync(self._read())
+        finally:
+            self._reading.release()
+
+
+def _close_when_dropped(runner: FlowRunner[ReplyFold]) -> Generator[None]:
+    """Close the call of a reply that is dropped before its end: a suspended generator that only the reply refers to.
+
+    `BlockingReply.__del__` would run for every reply, and Python swallows a `KeyboardInterrupt` that strikes there.
+    """
+    try:
+        yield
+    finally:
+        run_sync(close_call(runner, None))
+
+
+class BlockingClient(ClientBase[BlockingReply]):
+    """Calls bots and Poe over HTTP/1.1, and blocks meanwhile; also in a thread with a running event loop (notebooks).
+
+    Methods, arguments and errors are those of `Client`. Threads may share a client: each call belongs to the thread
+    that makes it, and the connections to all. While a call blocks, an event loop in its thread stands still.
 
     Args:
-        api_key: the key for bots called by name; it goes to Poe's own origin only.
-        access_key: the key for bots called by URL, where a call does not bring another; and the bot's own key for
-            uploads, costs and changes of settings.
-        endpoints: where Poe is.
-        limits: the bounds of every exchange.
-        timeouts: the deadlines of every call.
-        retry: when a call is made again; by default once, and only where nothing can have been done.
-        ssl_context: for https; by default certificates are checked against the system's trust store.
-        connector: opens the connections, whose operations must block; for tests and tunnels.
+        api_key: as in `Client`, like the others.
+        access_key: as in `Client`.
+        endpoints: as in `Client`.
+        limits: as in `Client`.
+        timeouts: as in `Client`.
+        retry: as in `Client`.
+        ssl_context: as in `Client`.
+        connector: as in `Client`; its operations must block.
     """
 
     def __init__(
@@ -65,67 +135,30 @@ class BlockingClient:
         ssl_context: ssl.SSLContext | None = None,
         connector: Connector | None = None,
     ) -> None:
-        self._client = Client(
-            api_key,
-            access_key=access_key,
-            endpoints=endpoints,
-            limits=limits,
-            timeouts=timeouts,
-            retry=retry,
-            backend=socket_backend(ssl_context, connector),
-        )
-
-    @property
-    def connections_opened(self) -> int:
-        """How many connections were opened so far; requests beyond that number used one again."""
-        return self._client.connections_opened
-
-    def query(self, bot: str, request: QueryRequest | str, *, access_key: str | None = None) -> BlockingReply:
-        """Ask a bot; enter the result with ``with`` to get the reply as it streams."""
-        return BlockingReply(self._client.query(bot, request, access_key=access_key))
-
-    def run_tools(
-        self,
-        bot: str,
-        request: QueryRequest | str,
-        tools: Iterable[ToolDefinition],
-        functions: ToolFunctions,
-        *,
-        raise_errors: bool = False,
-        access_key: str | None = None,
-    ) -> BlockingReply:
-        """Ask a model that may call tools, run what it calls, and go on until it has no more calls.
-
-        Each tool of a round runs in a thread of its own, all of them at once. One that nobody waits for any more, after
-        an interruption for instance, goes on, and is cut off when the program ends.
-
-        Raises:
-            TypeError: for an asynchronous function.
-        """
-        reply = self._client.run_tools(bot, request, tools, functions, raise_errors=raise_errors, access_key=access_key)
-        return BlockingReply(reply)
+        backend = socket_backend(ssl_context, connector)
+        super().__init__(backend, api_key, access_key, endpoints, limits, timeouts, retry)
 
     def settings(self, bot: str, *, access_key: str | None = None) -> SettingsResponse:
-        """A bot's settings, asked for at its name or URL."""
-        return run_sync(self._client.settings(bot, access_key=access_key))
+        """A bot's settings. Errors as with `Client.settings`."""
+        return run_sync(self._calls.settings(*self._target(bot, access_key)))
 
     def report_feedback(self, bot: str, request: ReportFeedbackRequest, *, access_key: str | None = None) -> None:
-        """Tell a bot server what a user thinks of a reply (deprecated by Poe)."""
-        run_sync(self._client.report_feedback(bot, request, access_key=access_key))
+        """Send a bot server a user's feedback on a reply (deprecated by Poe)."""
+        self._report(bot, request, access_key)
 
     def report_reaction(self, bot: str, request: ReportReactionRequest, *, access_key: str | None = None) -> None:
-        """Tell a bot server how a user reacted to a reply."""
-        run_sync(self._client.report_reaction(bot, request, access_key=access_key))
+        """Send a bot server a user's reaction to a reply."""
+        self._report(bot, request, access_key)
 
     def report_error(self, bot: str, request: ReportErrorRequest, *, access_key: str | None = None) -> None:
-        """Tell a bot server what is wrong with an answer of its."""
-        run_sync(self._client.report_error(bot, request, access_key=access_key))
+        """Send a bot server an error that was found in one of its answers."""
+        self._report(bot, request, access_key)
 
     def sync_settings(
         self, bot_name: str, settings: SettingsResponse | None = None, *, access_key: str | None = None
     ) -> SettingsResponse | None:
-        """Tell Poe a bot's settings, or have Poe fetch them from the bot; what Poe has now, if it says so."""
-        return run_sync(self._client.sync_settings(bot_name, settings, access_key=access_key))
+        """Send a bot's settings to Poe, or have Poe fetch them from the bot. As `Client.sync_settings`."""
+        return run_sync(self._calls.sync_settings(bot_name, settings, self._own_key(access_key)))
 
     def upload(
         self,
@@ -135,105 +168,43 @@ class BlockingClient:
         content_type: str | None = None,
         access_key: str | None = None,
     ) -> UploadedFile:
-        """Have Poe keep a file: text, bytes, a path, an open binary file, or an iterable of bytes."""
-        upload = self._client.upload(source, name=name, content_type=content_type, access_key=access_key)
-        return run_sync(upload)
+        """Upload a file to Poe: text, bytes, a path, an open binary file, or an iterable of bytes."""
+        return run_sync(self._calls.upload(source, name, content_type, self._own_key(access_key)))
 
     def upload_by_url(self, url: str, *, name: str | None = None, access_key: str | None = None) -> UploadedFile:
-        """Have Poe fetch and keep a file."""
-        return run_sync(self._client.upload_by_url(url, name=name, access_key=access_key))
+        """Have Poe fetch a file and keep it."""
+        return run_sync(self._calls.upload_by_url(url, name, self._own_key(access_key)))
 
     def authorize_cost(
         self, items: CostItem | Iterable[CostItem], bot_query_id: str, *, access_key: str | None = None
     ) -> None:
-        """Ask whether a user can pay this; see `poeproto.authorize_cost_request`."""
-        run_sync(self._client.authorize_cost(items, bot_query_id, access_key=access_key))
+        """Ask Poe whether a user can pay these costs. As `Client.authorize_cost`."""
+        run_sync(self._calls.authorize_cost(items, bot_query_id, self._own_key(access_key)))
 
     def capture_cost(
         self, items: CostItem | Iterable[CostItem], bot_query_id: str, *, access_key: str | None = None
     ) -> None:
-        """Charge a user this. Errors as in `authorize_cost`."""
-        run_sync(self._client.capture_cost(items, bot_query_id, access_key=access_key))
+        """Charge a user these costs. As `Client.authorize_cost`."""
+        run_sync(self._calls.capture_cost(items, bot_query_id, self._own_key(access_key)))
 
     def close(self) -> None:
-        """Close the connections that are not in use; the others close with their replies."""
-        run_sync(self._client.aclose())
+        """Close the idle connections; those in use close with their replies."""
+        run_sync(self._pool.aclose())
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}, {self.connections_opened} connections opened>"
+    def _reply(self, runner: FlowRunner[ReplyFold], fold: ReplyFold) -> BlockingReply:
+        return BlockingReply(runner, fold)
 
-
-class BlockingReply:
-    """One reply as it arrives: a context manager, and within it an iterator of events, through `Done` or `Error`.
-
-    It is read by one thread at a time; two are found out where both wait for more of it. An interruption of a read, by
-    `KeyboardInterrupt` for instance, ends it.
-    """
-
-    def __init__(self, reply: Reply) -> None:
-        self._reply = reply
-        self._run = run_of(reply)
-        self._reading = threading.Lock()
-
-    @property
-    def fold(self) -> ReplyFold:
-        """The reply so far, through the events that have arrived."""
-        return self._reply.fold
-
-    def text(self) -> str:
-        """Read the reply to its end, and return its text.
-
-        Raises:
-            BotError: when the bot ended the reply with an error.
-            IncompleteReply: when the reply broke off, or had no answer in it.
-            RemoteProtocolError, TransportError: as iteration raises them.
-        """
-        for _ in self:
-            self._run.pass_over()
-        return self.fold.final_text()
-
-    def __enter__(self) -> Self:
-        """Send the query, and wait for the head of the answer. Errors as with `Reply`."""
-        run_sync(self._reply.__aenter__())
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    def _report(
+        self,
+        bot: str,
+        request: ReportFeedbackRequest | ReportReactionRequest | ReportErrorRequest,
+        access_key: str | None,
     ) -> None:
-        run_sync(self._reply.__aexit__(kind, value, trace))
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> Event:
-        try:
-            for event in self._run.ready:  # which spares it a lock and a coroutine
-                return event
-            return self._next_event()
-        except StopAsyncIteration:
-            raise StopIteration from None
-        except PoeprotoError:
-            raise
-        except BaseException:
-            # It may have struck anywhere: what was read and not yet made sense of is lost.
-            run_sync(self._reply.__aexit__(None, None, None))
-            raise
-
-    def _next_event(self) -> Event:
-        if not self._reading.acquire(blocking=False):
-            raise LocalProtocolError("two threads read one reply")
-        try:
-            return run_sync(self._reply.__anext__())
-        finally:
-            self._reading.release()
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {self.fold!r}>"
+        url, key = self._target(bot, access_key)
+        run_sync(self._calls.report(url, request, key))

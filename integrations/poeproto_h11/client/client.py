@@ -1,11 +1,11 @@
-"""The client on anyio: calls bots and Poe, and streams replies."""
+"""The clients' common part, and the client for event loops: calls bots and Poe, and streams replies."""
 
 from __future__ import annotations
 
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from types import TracebackType
-from typing import Self
+from typing import Generic, Self, TypeVar
 
 from poeproto import (
     CostItem,
@@ -13,6 +13,7 @@ from poeproto import (
     Limits,
     Message,
     QueryRequest,
+    ReplyFold,
     ReportErrorRequest,
     ReportFeedbackRequest,
     ReportReactionRequest,
@@ -23,35 +24,141 @@ from poeproto import (
     UploadedFile,
     tools_by_name,
 )
-from poeproto_h11.client.backend import Backend, anyio_backend
+from poeproto_h11.client.anyio_backend import anyio_backend
+from poeproto_h11.client.backend import Backend, Connector
 from poeproto_h11.client.pool import Pool
-from poeproto_h11.client.streams import Connector
 from poeproto_h11.client.timeouts import Timeouts
 from poeproto_h11.client.transport import H11Transport
-from poeproto_h11.client.urls import split_url
 from poeproto_runtime.client.api import ApiCalls
-from poeproto_runtime.client.reply import Reply
+from poeproto_runtime.client.flow_runner import FlowRunner
+from poeproto_runtime.client.reply import Reply, ReplyBase
 from poeproto_runtime.client.uploads import Source
+from poeproto_runtime.client.urls import split_url
+
+AnyReply = TypeVar("AnyReply", bound=ReplyBase)
 
 
-class Client:
+class ClientBase(ABC, Generic[AnyReply]):
+    """What all clients share: keys, connections, and the making of replies, which does no I/O.
+
+    Args:
+        backend: does the I/O.
+        api_key: as in `Client`, like the others.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        api_key: str | None = None,
+        access_key: str | None = None,
+        endpoints: Endpoints | None = None,
+        limits: Limits | None = None,
+        timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> None:
+        limits = limits or Limits()
+        self._api_key = api_key
+        self._access_key = access_key
+        self._tool_runner = backend.tool_runner
+        self._pool = Pool(backend.connect)
+        transport = H11Transport(self._pool, backend, limits, timeouts or Timeouts())
+        self._calls = ApiCalls(transport, backend.in_thread, endpoints, limits, retry)
+
+    @property
+    def connections_opened(self) -> int:
+        """How many connections were opened so far. Requests beyond that number reused one."""
+        return self._pool.opened
+
+    def query(self, bot: str, request: QueryRequest | str, *, access_key: str | None = None) -> AnyReply:
+        """Query a bot. Nothing is sent before the reply is entered or read.
+
+        Args:
+            bot: the bot's name on Poe, or the URL of a bot server. (`Context.query_bot` takes names only: a bot calls
+                others through Poe, with its own key.)
+            request: the query, or the text of one user message.
+            access_key: the bot server's key, for a URL.
+        """
+        url, key = self._target(bot, access_key)
+        fold = ReplyFold()
+        return self._reply(self._calls.query(url, _as_query(request), key, fold), fold)
+
+    def run_tools(
+        self,
+        bot: str,
+        request: QueryRequest | str,
+        tools: Iterable[ToolDefinition],
+        functions: ToolFunctions,
+        *,
+        raise_errors: bool = False,
+        access_key: str | None = None,
+    ) -> AnyReply:
+        """Query a model that may call tools, run the tools that it calls, and continue until it calls none.
+
+        The caller sees one reply. The tools of a round run at once, synchronous functions in threads; `BlockingClient`
+        runs each in a thread, and takes no asynchronous ones. A tool that fails gives the model an error result, and is
+        logged; only a lack of funds is raised. Reading the reply raises `LimitExceeded` after more than
+        `Limits.tool_rounds`. A cancellation while tools run closes the reply; a thread runs on until its function
+        returns.
+
+        Args:
+            bot: as in `query`.
+            request: as in `query`.
+            tools: the definitions that the model is given.
+            functions: the functions to call; each gets the arguments by name.
+            raise_errors: raise `UnknownTool` and `ToolFailed` instead of returning them to the model as results.
+            access_key: as in `query`.
+
+        Raises:
+            ValueError: for functions without a name, or with the same name.
+            TypeError: for an asynchronous function where there is no event loop.
+        """
+        url, key = self._target(bot, access_key)
+        runner = self._tool_runner(tools_by_name(functions), raise_errors=raise_errors)
+        fold = ReplyFold()
+        return self._reply(self._calls.run_tools(url, _as_query(request), list(tools), runner, key, fold), fold)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}, {self.connections_opened} connections opened>"
+
+    @abstractmethod
+    def _reply(self, runner: FlowRunner[ReplyFold], fold: ReplyFold) -> AnyReply:
+        """The reply of this kind of client over that runner."""
+
+    def _target(self, bot: str, access_key: str | None) -> tuple[str, str | None]:
+        """The URL of a bot, and the key for it."""
+        url = self._calls.url_of(bot)
+        at_poe = split_url(url)[0] == split_url(self._calls.endpoints.api)[0]
+        if access_key is not None:
+            return url, access_key
+        return url, self._api_key if at_poe else self._access_key
+
+    def _own_key(self, access_key: str | None) -> str | None:
+        """The key of the bot in whose name Poe is called."""
+        return access_key or (self._api_key if self._access_key is None else self._access_key)
+
+
+def _as_query(request: QueryRequest | str) -> QueryRequest:
+    return QueryRequest([Message("user", request)]) if isinstance(request, str) else request
+
+
+class Client(ClientBase[Reply]):
     """Calls bots and Poe over HTTP/1.1, on asyncio and trio. Use it as an async context manager, within one event loop.
 
     Args:
-        api_key: the key for bots called by name; it goes to Poe's own origin only.
-        access_key: the key for bots called by URL, where a call does not bring another; and the bot's own key for
-            uploads, costs and changes of settings.
-        endpoints: where Poe is.
+        api_key: the key for bots called by name. It is sent to Poe's own origin only.
+        access_key: the key for bots called by URL, unless a call has its own; also the bot's own key for uploads, costs
+            and changes of settings.
+        endpoints: the URLs of Poe.
         limits: the bounds of every exchange.
-        timeouts: the deadlines of every call.
-        retry: when a call is made again; by default once, and only where nothing can have been done.
-        ssl_context: for https; by default certificates are checked against the system's trust store.
+        timeouts: the timeouts of every call.
+        retry: when a call is retried; by default once, and only if nothing can have been done.
+        ssl_context: for https; by default certificates are verified against the system's trust store.
         connector: opens the connections; for tests and tunnels.
-        backend: what it does its I/O with; by default anyio, with that connector.
+        backend: does the I/O; by default anyio, with that connector.
 
-    No redirect is followed, and no cookie kept. Every method raises `LocalProtocolError` for a name, a URL, a key or a
+    No redirect is followed, and no cookie is kept. Every method raises `LocalProtocolError` for a name, URL, key or
     request that cannot be sent, and after the client was closed; `TransportError` when a connection fails, and
-    `RequestRefused` for an answer of another status than 200.
+    `RequestRefused` for an answer with another status than 200.
     """
 
     def __init__(
@@ -68,93 +175,42 @@ class Client:
         backend: Backend | None = None,
     ) -> None:
         backend = backend or anyio_backend(ssl_context, connector)
-        limits = limits or Limits()
-        self._api_key = api_key
-        self._access_key = access_key
-        self._tool_runner = backend.tool_runner
-        self._pool = Pool(backend.connect)
-        transport = H11Transport(self._pool, backend, limits, timeouts or Timeouts())
-        self._calls = ApiCalls(transport, backend.in_thread, endpoints, limits, retry)
-
-    @property
-    def connections_opened(self) -> int:
-        """How many connections were opened so far; requests beyond that number used one again."""
-        return self._pool.opened
-
-    def query(self, bot: str, request: QueryRequest | str, *, access_key: str | None = None) -> Reply:
-        """Ask a bot; enter the result with ``async with`` to get the reply as it streams.
-
-        Args:
-            bot: the bot's name on Poe, or the URL of a bot server.
-            request: the query, or the text of one user message.
-            access_key: the bot server's key, for a URL.
-        """
-        url = self._calls.url_of(bot)
-        return self._calls.query(url, _as_query(request), self._key_for(url, access_key))
-
-    def run_tools(
-        self,
-        bot: str,
-        request: QueryRequest | str,
-        tools: Iterable[ToolDefinition],
-        functions: ToolFunctions,
-        *,
-        raise_errors: bool = False,
-        access_key: str | None = None,
-    ) -> Reply:
-        """Ask a model that may call tools, run what it calls, and go on until it has no more calls.
-
-        To the caller it is one reply. The tools of a round run at once, synchronous functions in threads. What fails
-        becomes an error result, which the model reads, and is logged; only a lack of funds is raised. Reading the reply
-        raises `LimitExceeded` after more than `Limits.tool_rounds`. A cancellation while tools run ends the reply.
-
-        Args:
-            bot: as in `query`.
-            request: as in `query`.
-            tools: what the model is told that it may call.
-            functions: what is called; each is given the arguments by name.
-            raise_errors: raise `UnknownTool` and `ToolFailed` instead of telling the model.
-            access_key: as in `query`.
-
-        Raises:
-            ValueError: for functions without a name, or of the same name.
-        """
-        url = self._calls.url_of(bot)
-        runner = self._tool_runner(tools_by_name(functions), raise_errors=raise_errors)
-        return self._calls.tool_rounds(url, _as_query(request), tools, runner, self._key_for(url, access_key))
+        super().__init__(backend, api_key, access_key, endpoints, limits, timeouts, retry)
 
     async def settings(self, bot: str, *, access_key: str | None = None) -> SettingsResponse:
-        """A bot's settings, asked for at its name or URL.
+        """A bot's settings. Arguments as in `query`.
 
         Raises:
-            RemoteProtocolError: when its answer is not what the protocol says.
+            RemoteProtocolError: when its answer breaks the protocol.
         """
-        url = self._calls.url_of(bot)
-        return await self._calls.settings(url, self._key_for(url, access_key))
+        return await self._calls.settings(*self._target(bot, access_key))
 
     async def report_feedback(self, bot: str, request: ReportFeedbackRequest, *, access_key: str | None = None) -> None:
-        """Tell a bot server what a user thinks of a reply (deprecated by Poe)."""
+        """Send a bot server a user's feedback on a reply (deprecated by Poe)."""
         await self._report(bot, request, access_key)
 
     async def report_reaction(self, bot: str, request: ReportReactionRequest, *, access_key: str | None = None) -> None:
-        """Tell a bot server how a user reacted to a reply."""
+        """Send a bot server a user's reaction to a reply."""
         await self._report(bot, request, access_key)
 
     async def report_error(self, bot: str, request: ReportErrorRequest, *, access_key: str | None = None) -> None:
-        """Tell a bot server what is wrong with an answer of its."""
+        """Send a bot server an error that was found in one of its answers."""
         await self._report(bot, request, access_key)
 
     async def sync_settings(
         self, bot_name: str, settings: SettingsResponse | None = None, *, access_key: str | None = None
     ) -> SettingsResponse | None:
-        """Tell Poe a bot's settings, or have Poe fetch them from the bot; what Poe has now, if it says so.
+        """Send a bot's settings to Poe, or have Poe fetch them from the bot.
 
         Args:
             bot_name: the bot's name on Poe.
-            settings: what to tell; None has Poe fetch them.
+            settings: the settings; None has Poe fetch them.
             access_key: the bot's key, by default the client's.
+
+        Returns:
+            The settings in Poe's answer; None if there are none in it.
         """
-        return await self._calls.sync_settings(bot_name, access_key or self._own_key(), settings)
+        return await self._calls.sync_settings(bot_name, settings, self._own_key(access_key))
 
     async def upload(
         self,
@@ -164,13 +220,13 @@ class Client:
         content_type: str | None = None,
         access_key: str | None = None,
     ) -> UploadedFile:
-        """Have Poe keep a file.
+        """Upload a file to Poe. (`Context.post_attachment` also puts its event into the reply, and so returns that.)
 
         Args:
-            source: text, bytes, a path, an open binary file (read from where it stands), or an iterable of bytes, async
-                or not.
+            source: text, bytes, a path, an open binary file (read from its position), or an iterable of bytes, async or
+                not.
             name: the file name; a path and a file have one of their own.
-            content_type: the media type; by default what the name's suffix says.
+            content_type: the media type; by default guessed from the name.
             access_key: a bot's key, by default the client's.
 
         Raises:
@@ -178,43 +234,46 @@ class Client:
             LocalProtocolError: also when the file is larger than `Limits.file_size`.
             OSError: when the file cannot be read.
         """
-        return await self._calls.upload(source, access_key or self._own_key(), name, content_type)
+        return await self._calls.upload(source, name, content_type, self._own_key(access_key))
 
     async def upload_by_url(self, url: str, *, name: str | None = None, access_key: str | None = None) -> UploadedFile:
-        """Have Poe fetch and keep a file."""
-        return await self._calls.upload_by_url(url, access_key or self._own_key(), name)
+        """Have Poe fetch a file and keep it. Other arguments and errors as in `upload`."""
+        return await self._calls.upload_by_url(url, name, self._own_key(access_key))
 
     async def authorize_cost(
         self, items: CostItem | Iterable[CostItem], bot_query_id: str, *, access_key: str | None = None
     ) -> None:
-        """Ask whether a user can pay this; see `poeproto.authorize_cost_request`.
+        """Ask Poe whether a user can pay these costs; see `poeproto.authorize_cost_request`.
+
+        Args:
+            items: the costs, at least one.
+            bot_query_id: the query they belong to. (`Context.authorize_cost` knows its query, and takes items only.)
+            access_key: the bot's key, by default the client's.
 
         Raises:
             InsufficientFunds: when the user cannot.
-            IncompleteReply: when it is unknown.
+            IncompleteReply: when Poe's answer broke off before it said so.
         """
-        await self._calls.authorize_cost(items, bot_query_id, access_key or self._own_key())
+        await self._calls.authorize_cost(items, bot_query_id, self._own_key(access_key))
 
     async def capture_cost(
         self, items: CostItem | Iterable[CostItem], bot_query_id: str, *, access_key: str | None = None
     ) -> None:
-        """Charge a user this. Errors as in `authorize_cost`."""
-        await self._calls.capture_cost(items, bot_query_id, access_key or self._own_key())
+        """Charge a user these costs. Arguments and errors as in `authorize_cost`."""
+        await self._calls.capture_cost(items, bot_query_id, self._own_key(access_key))
 
     async def aclose(self) -> None:
-        """Close the connections that are not in use; the others close with their replies."""
+        """Close the idle connections; those in use close with their replies."""
         await self._pool.aclose()
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}, {self.connections_opened} connections opened>"
+    def _reply(self, runner: FlowRunner[ReplyFold], fold: ReplyFold) -> Reply:
+        return Reply(runner, fold)
 
     async def _report(
         self,
@@ -222,18 +281,5 @@ class Client:
         request: ReportFeedbackRequest | ReportReactionRequest | ReportErrorRequest,
         access_key: str | None,
     ) -> None:
-        url = self._calls.url_of(bot)
-        await self._calls.report(url, request, self._key_for(url, access_key))
-
-    def _key_for(self, url: str, access_key: str | None) -> str | None:
-        at_poe = split_url(url)[0] == split_url(self._calls.endpoints.api)[0]
-        if access_key is not None:
-            return access_key
-        return self._api_key if at_poe else self._access_key
-
-    def _own_key(self) -> str | None:
-        return self._api_key if self._access_key is None else self._access_key
-
-
-def _as_query(request: QueryRequest | str) -> QueryRequest:
-    return QueryRequest([Message("user", request)]) if isinstance(request, str) else request
+        url, key = self._target(bot, access_key)
+        await self._calls.report(url, request, key)

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection of a client: h11 says what the bytes mean, a stream moves them."""
+"""One HTTP/1.1 connection of a client: h11 interprets the bytes, a stream moves them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import h11
 from poeproto import (
     BodyWriter,
     ConnectionLost,
-    DeadlineExceeded,
     HttpRequest,
     IncompleteChunkedBody,
     IncompleteSizedBody,
@@ -20,67 +19,39 @@ from poeproto import (
     ResponseHead,
     StreamedBody,
 )
-from poeproto_h11.client.chunks import ChunkTaker
-from poeproto_h11.client.streams import ByteStream
-from poeproto_h11.client.timeouts import Timeouts
+from poeproto_h11.client.backend import ByteStream
+from poeproto_h11.client.chunks import ChunkReader
+from poeproto_h11.client.timeouts import Clock
 
 _MAX_HEAD = 32 * 1024
 _SLICE = 64 * 1024
 _END = h11.EndOfMessage()
-# How h11 finds the end of a head: some servers leave out the CR.
+# The end of a head as h11 finds it: some servers leave out the CR.
 _END_OF_HEAD = re.compile(rb"\n\r?\n")
-_END_OF_HEAD_CUT = 2  # bytes of it that may stand at the end of what has come
-# Where h11 quotes the bytes that it does not accept.
+_END_OF_HEAD_CUT = 2  # how many bytes of it one read may end with
+# Where the messages of h11 quote the bytes that it rejects.
 _QUOTED = re.compile(r":? (?:bytearray\()?b['\"].*", re.DOTALL)
 
 
 def h11_reason(exc: h11.ProtocolError) -> str:
-    """What h11 says of a fault, without the bytes that it quotes: a key may be in them, repeated by the peer."""
+    """The message of an h11 error without the bytes that it quotes: a peer may have repeated a key in them."""
     return _QUOTED.sub("", str(exc))
-
-
-class Clock:
-    """What is left of one call's time, which runs from here.
-
-    Args:
-        timeouts: the deadlines of the call.
-    """
-
-    def __init__(self, timeouts: Timeouts) -> None:
-        self.timeouts = timeouts
-        self._end = time.monotonic() + timeouts.total
-
-    def at_most(self, seconds: float) -> Clock:
-        """A clock that ends this early, if not earlier."""
-        clock = Clock(self.timeouts)
-        clock._end = min(self._end, time.monotonic() + seconds)
-        return clock
-
-    def left(self, seconds: float) -> float:
-        """These seconds, or less if the call's time is shorter; never negative."""
-        return max(0.0, min(seconds, self._end - time.monotonic()))
-
-    def exceeded(self, name: str) -> DeadlineExceeded:
-        """The error that says which deadline passed."""
-        if time.monotonic() >= self._end:
-            name = "total"
-        return DeadlineExceeded(f"the {name} timeout of {getattr(self.timeouts, name):g} s passed")
 
 
 class Connection:
     """A connection that carries one exchange after the other.
 
     Args:
-        stream: where the bytes go, already connected.
+        stream: a connected stream.
     """
 
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
         self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
         self._head: ResponseHead | None = None
-        self._unread = b""  # what came behind a head, and h11 has not seen
-        self._end_of_head = b""  # of the head that is coming, the last bytes
-        self._chunks: ChunkTaker | None = None
+        self._unread = b""  # bytes after a head, which h11 has not been given
+        self._end_of_head = b""  # the last bytes of an incomplete head
+        self._chunks: ChunkReader | None = None
         self._request_cut_short = False
         self._written = 0
         self._failure: ConnectionLost | RemoteProtocolError | None = None
@@ -90,8 +61,8 @@ class Connection:
 
         Raises:
             LocalProtocolError: when HTTP has no form for it.
-            ConnectionLost, DeadlineExceeded: the connection is of no further use then, but for reading an early answer
-                after the former.
+            ConnectionLost: the connection must be closed then, but an early response may still be read from it.
+            DeadlineExceeded: the connection must be closed then.
         """
         head = self._begin(request, len(body), target, host)
         await self._write(head + self._h11_send(h11.Data(data=body)) + self._h11_send(_END), clock)
@@ -105,10 +76,10 @@ class Connection:
         host: str,
         clock: Clock,
     ) -> None:
-        """Send a request whose file comes part by part.
+        """Send a request whose body is read from a file in parts.
 
         Raises:
-            LocalProtocolError: also when the file is not as large as was declared; the connection is of no further use.
+            LocalProtocolError: also when the file is not of the declared size; the connection must be closed then.
             ConnectionLost, DeadlineExceeded: as in `send`.
         """
         writer = BodyWriter(body)
@@ -128,7 +99,7 @@ class Connection:
             return self._h11_send(h11.Request(method=request.method, target=target, headers=headers))
         except h11.LocalProtocolError as exc:
             failure = LocalProtocolError(f"the request cannot be written: {h11_reason(exc)}")
-        raise failure  # here, so that what h11 quotes is not its context
+        raise failure  # outside of the except clause, so that h11's error, which quotes bytes, is not its __context__
 
     def _h11_send(self, event: h11.Event) -> bytes:
         return self._h11.send(event) or b""
@@ -136,11 +107,11 @@ class Connection:
     async def _write(self, data: bytes, clock: Clock) -> None:
         view = memoryview(data)
         try:
-            # In slices, since the timeout is for a peer that takes nothing, not for one that takes its time.
+            # In slices, because the timeout bounds the time without progress, not the time of a whole body.
             for start in range(0, len(view), _SLICE):
                 if self._written >= _SLICE and await self._stream.is_answering():
-                    # The peer answers already, with a refusal as a rule. Writing on into the connection that it is
-                    # about to close would cost us that answer.
+                    # The peer answers before it has read the request, usually with an error, and closes. If we wrote
+                    # on, its reset could destroy that answer before we read it.
                     self._request_cut_short = True
                     return
                 await self._stream.send(bytes(view[start : start + _SLICE]), clock.left(clock.timeouts.idle))
@@ -152,33 +123,33 @@ class Connection:
         """The head of the response.
 
         Raises:
-            ConnectionLost, DeadlineExceeded: the connection is of no further use then.
+            ConnectionLost, DeadlineExceeded: the connection must be closed then.
             RemoteProtocolError: when the peer does not speak HTTP.
         """
         end = time.monotonic() + clock.timeouts.header
         while True:
             data = await self._read(clock, end - time.monotonic(), "header")
-            self._h11.receive_data(self._up_to_body(data))  # of one head, before which others may come (RFC 9110, 15.2)
+            self._h11.receive_data(self._up_to_body(data))  # one head; interim ones may precede it (RFC 9110, 15.2)
             event = self._next_event()
             if isinstance(event, h11.Response):
                 self._head = head = ResponseHead(event.status_code, event.headers.raw_items())
                 if (b"transfer-encoding", b"chunked") in head.headers and head.status == 200:
-                    self._chunks = ChunkTaker()
+                    self._chunks = ChunkReader()
                 else:
-                    self._take_events([])  # a body of no bytes is at its end
+                    self._read_events([])  # an empty body ends here
                 return head
 
     async def receive_body(self, clock: Clock) -> bytes | None:
-        """What has come of the body, at least one byte; None at its end.
+        """The next bytes of the body, at least one; None at its end.
 
         Raises:
-            ConnectionLost, DeadlineExceeded: the connection is of no further use then.
+            ConnectionLost, DeadlineExceeded: the connection must be closed then.
             RemoteProtocolError: when the peer does not speak HTTP.
         """
-        # All that one read brought is handed on at once: most servers send each event as a chunk of its own.
+        # Everything that one read returned is passed on at once: most servers send each event in its own chunk.
         parts: list[bytes] = []
         while not parts:
-            if self._failure is not None:  # what was good before it has been returned
+            if self._failure is not None:  # the good data before it has been returned
                 raise self._failure
             if self._h11.their_state is not h11.SEND_BODY:
                 return None
@@ -186,23 +157,23 @@ class Connection:
         return b"".join(parts)
 
     def ready_for_next(self) -> bool:
-        """Whether the exchange is over and another may begin; prepares for it."""
+        """Whether the exchange is complete and another may begin; prepares h11 for it."""
         if not self._request_cut_short and self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE:
             self._h11.start_next_cycle()
             self._head = self._chunks = None
             return True
         return False
 
-    def is_quiet(self) -> bool:
-        """Whether nothing has come since the last exchange, not even an end."""
-        return not self._h11.trailing_data[0] and not self._unread and self._stream.is_quiet()
+    def is_idle(self) -> bool:
+        """Whether nothing has arrived since the last exchange, not even the end of the stream."""
+        return not self._h11.trailing_data[0] and not self._unread and self._stream.is_idle()
 
     async def aclose(self) -> None:
         """Close at once."""
         await self._stream.aclose()
 
     async def _read(self, clock: Clock, seconds: float, name: str) -> bytes:
-        """What comes next; none at the end."""
+        """The next bytes; empty at the end."""
         if self._unread:
             data, self._unread = self._unread, b""
             return data
@@ -214,7 +185,7 @@ class Connection:
             raise self._cut_short(str(exc)) from exc
 
     def _up_to_body(self, data: bytes) -> bytes:
-        """The data up to the end of the head, if that is in it. Whose the rest is depends on what the head says."""
+        """The data up to the end of the head, if it contains that; the rest is kept until the head was parsed."""
         seen = self._end_of_head + data
         end = _END_OF_HEAD.search(seen)
         if end is None:
@@ -225,19 +196,19 @@ class Connection:
         return data[:size]
 
     def _receive(self, data: bytes, parts: list[bytes]) -> None:
-        """Take the chunks in the data, and give h11 the rest of it, if there is any, or the end."""
+        """Read the chunks in the data, and pass the rest of it, or the end, to h11."""
         if self._chunks is not None and data:
-            taken, data = self._chunks.take(data)
-            parts += taken
+            read, data = self._chunks.read(data)
+            parts += read
             if self._chunks.fault:
-                self._failure = RemoteProtocolError(f"the peer's HTTP is not acceptable: {self._chunks.fault}")
+                self._failure = RemoteProtocolError(f"the peer's HTTP is invalid: {self._chunks.fault}")
             if not data:
                 return
         self._h11.receive_data(data)
-        self._take_events(parts)
+        self._read_events(parts)
 
-    def _take_events(self, parts: list[bytes]) -> None:
-        """Take what h11 makes of what it was given of the body."""
+    def _read_events(self, parts: list[bytes]) -> None:
+        """Read h11's events of the body."""
         while self._failure is None and self._h11.their_state is h11.SEND_BODY:
             try:
                 event = self._next_event()
@@ -257,11 +228,11 @@ class Connection:
                 where = "without an answer" if self._head is None else "within the response"
                 failure: Exception = self._cut_short(f"the peer closed the connection {where}")
             else:
-                failure = RemoteProtocolError(f"the peer's HTTP is not acceptable: {h11_reason(exc)}")
-        raise failure  # here, so that what h11 quotes is not its context
+                failure = RemoteProtocolError(f"the peer's HTTP is invalid: {h11_reason(exc)}")
+        raise failure  # outside of the except clause, so that h11's error, which quotes bytes, is not its __context__
 
     def _cut_short(self, message: str) -> ConnectionLost:
-        """What it is that the connection breaks off here. A body without a length ends with its connection, rightly."""
+        """The error for a connection that ends here. A body without a length rightly ends with its connection."""
         if self._head is not None and self._head.get_all("transfer-encoding"):
             return IncompleteChunkedBody(message)
         if self._head is not None and self._head.get_all("content-length"):

@@ -1,4 +1,4 @@
-"""Connecting to whichever address of a server answers first, without an event loop. anyio does the same with one.
+"""Happy eyeballs for blocking sockets: connects to whichever address of a server answers first, as anyio does.
 
 https://www.rfc-editor.org/rfc/rfc8305
 """
@@ -15,38 +15,41 @@ from collections.abc import Sequence
 from itertools import chain, zip_longest
 from typing import Any, cast
 
-from poeproto_h11.client.tls import time_left
+from poeproto_h11.client.backend import time_left
 
 Address = tuple[int, int, int, str, tuple[Any, ...]]
 
-# How long an address has before the next is tried as well (RFC 8305, 5: "a recommended value is 250 milliseconds").
-_HEAD_START = 0.25
-_UNDER_WAY = frozenset({0, errno.EINPROGRESS, errno.EWOULDBLOCK})
+# The delay before the next address is attempted too (RFC 8305, 5: "a recommended value is 250 milliseconds").
+_ATTEMPT_DELAY = 0.25
+_IN_PROGRESS = frozenset({0, errno.EINPROGRESS, errno.EWOULDBLOCK})
 
 
 def connect_first(addresses: Sequence[Address], end: float) -> socket.socket:
-    """A socket connected to the first of the addresses that takes it; each has a head start on the next until it fails.
+    """A socket connected to the first of the addresses that accepts it. They are attempted one after the other.
+
+    The next attempt starts when the one before has failed, or has taken 250 milliseconds; earlier ones go on.
 
     Args:
-        addresses: as `socket.getaddrinfo` gives them.
-        end: until when, on the monotonic clock.
+        addresses: as `socket.getaddrinfo` returns them.
+        end: the deadline, on the monotonic clock.
 
     Raises:
-        TimeoutError: when none has by then.
-        OSError: when none does; a `TimeoutError`, too, where the system has given up (see `is_deadline`).
+        TimeoutError: when the deadline has passed.
+        OSError: when all attempts failed, as the last of them did. That may also be a `TimeoutError`, the operating
+            system's (see `is_deadline`).
     """
     with _Race() as race:
         left = deque(alternating(addresses))
         next_start = 0.0
-        while left or race.trying:
+        while left or race.connecting:
             wait = time_left(end)
             if left:
-                head_start = next_start - time.monotonic() if race.latest in race.trying else 0.0
-                if head_start <= 0:
-                    next_start = time.monotonic() + _HEAD_START
-                    race.enter(left.popleft())
+                delay = next_start - time.monotonic() if race.latest in race.connecting else 0.0
+                if delay <= 0:
+                    next_start = time.monotonic() + _ATTEMPT_DELAY
+                    race.start(left.popleft())
                     continue
-                wait = min(wait, head_start)
+                wait = min(wait, delay)
             winner = race.winner(wait)
             if winner is not None:
                 return winner
@@ -54,62 +57,62 @@ def connect_first(addresses: Sequence[Address], end: float) -> socket.socket:
 
 
 def alternating(addresses: Sequence[Address]) -> list[Address]:
-    """The addresses in their order, but those of IPv4 and IPv6 in turn: a whole family may be cut off (RFC 8305, 4)."""
+    """The addresses in their order, alternating between IPv4 and IPv6: one family may be unreachable (RFC 8305, 4)."""
     first = [address for address in addresses if address[0] == addresses[0][0]]
     others = [address for address in addresses if address[0] != addresses[0][0]]
     return [address for address in chain.from_iterable(zip_longest(first, others)) if address is not None]
 
 
 class _Race:
-    """Sockets that are connecting. Leaving closes all but the winner.
+    """Sockets that are connecting. Exiting closes all but the winner.
 
     Attributes:
-        trying: the sockets.
-        latest: the one that entered last, whether or not it is still among them.
-        failure: why the last of those that failed did.
+        connecting: the sockets.
+        latest: the socket of the last attempt, whether or not it has failed since; None if there is none.
+        failure: the error of the last attempt that failed.
     """
 
     def __init__(self) -> None:
-        self.trying: set[socket.socket] = set()
+        self.connecting: set[socket.socket] = set()
         self.latest: socket.socket | None = None
         self.failure = OSError("the name has no address")
         self._selector = selectors.DefaultSelector()
 
-    def enter(self, address: Address) -> None:
+    def start(self, address: Address) -> None:
         family, kind, protocol, _, where = address
         self.latest = None
         try:
             connection = socket.socket(family, kind, protocol)
-        except OSError as exc:  # a family that this machine does not have
+        except OSError as exc:  # an address family that this machine lacks
             self.failure = exc
             return
         self.latest = connection
-        self.trying.add(connection)
+        self.connecting.add(connection)
         connection.setblocking(False)
-        # Before it is connected: after that, some systems refuse where the peer has gone already.
+        # Before it connects: afterwards, some systems raise an error if the peer has disconnected already.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         code = connection.connect_ex(where)
-        if code in _UNDER_WAY:
+        if code in _IN_PROGRESS:
             self._selector.register(connection, selectors.EVENT_WRITE)
         else:
-            self._lose(connection, code)
+            self._fail(connection, code)
 
     def winner(self, wait: float) -> socket.socket | None:
-        """The first socket that is connected, if there is one within so many seconds."""
+        """The first socket that is connected within so many seconds; None if none is, or an attempt failed."""
         for key, _ in self._selector.select(wait):
             connection = cast("socket.socket", key.fileobj)
             self._selector.unregister(connection)
             code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if code:
-                self._lose(connection, code)
+                self._fail(connection, code)
             else:
-                self.trying.remove(connection)
+                self.connecting.remove(connection)
                 return connection
         return None
 
-    def _lose(self, connection: socket.socket, code: int) -> None:
+    def _fail(self, connection: socket.socket, code: int) -> None:
         self.failure = OSError(code, os.strerror(code))
-        self.trying.remove(connection)
+        self.connecting.remove(connection)
         connection.close()
 
     def __enter__(self) -> _Race:
@@ -117,5 +120,5 @@ class _Race:
 
     def __exit__(self, *exc_info: object) -> None:
         self._selector.close()
-        for connection in self.trying:
+        for connection in self.connecting:
             connection.close()

@@ -1,4 +1,4 @@
-"""The ways out that a server offers its bots, over h11."""
+"""Outbound calls of a server's bots, over h11: the shared transports, and addresses checked before connecting."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ import ssl
 import anyio
 
 from poeproto import Endpoints, Limits, RetryPolicy
-from poeproto_h11.client.backend import Backend, anyio_backend
+from poeproto_h11.client.anyio_backend import AnyioConnector, anyio_backend
+from poeproto_h11.client.backend import Backend
 from poeproto_h11.client.pool import Pool
-from poeproto_h11.client.streams import AnyioConnector
 from poeproto_h11.client.timeouts import Timeouts
 from poeproto_h11.client.transport import H11Call, H11Transport
-from poeproto_h11.client.urls import Origin
+from poeproto_runtime.client.urls import Origin
 from poeproto_runtime.fetch_policy import FetchPolicy, check_address
 from poeproto_runtime.outbound import Outbound
 
 
 class SharedH11Transport:
-    """A `poeproto_runtime.SharedTransport`: its pool is made at the first call, and closed after the last user.
+    """A transport with several users: its pool is made at the first call, and closed when the last user releases it.
+
+    It is a `poeproto_runtime.client.transport.SharedTransport`.
 
     Args:
-        backend: how to connect, to wait, and to read files.
-        limits: of which `drain` matters here.
-        timeouts: the deadlines of each call.
+        backend: connects, waits, and reads files.
+        limits: `Limits.drain` bounds what is read after a reply.
+        timeouts: the timeouts of each call.
 
     Attributes:
         opened: how many connections were opened so far.
@@ -44,11 +46,11 @@ class SharedH11Transport:
         return self._opened + (self._pool.opened if self._pool is not None else 0)
 
     def hold(self) -> None:
-        """Count one user more."""
+        """Add a user."""
         self._users += 1
 
     async def release(self) -> None:
-        """Count one user less, and close the connections after the last."""
+        """Remove a user; after the last one, close the connections."""
         self._users -= 1
         if not self._users and self._pool is not None:
             pool, self._pool = self._pool, None
@@ -57,7 +59,7 @@ class SharedH11Transport:
                 await pool.aclose()
 
     def begin(self) -> H11Call:
-        """A call, whose time runs from here."""
+        """Start a call; its total timeout starts now."""
         if self._pool is None:
             self._pool = Pool(self._backend.connect)
         return H11Transport(self._pool, self._backend, self._limits, self._timeouts).begin()
@@ -72,15 +74,15 @@ def make_outbound(
     retry: RetryPolicy | None = None,
     ssl_context: ssl.SSLContext | None = None,
 ) -> Outbound:
-    """The ways out. Nothing is opened before a bot uses them.
+    """The configuration of a server's outbound calls. No connection is opened before a bot makes one.
 
     Args:
         limits: the bounds of every exchange.
         endpoints: where Poe is.
-        fetch_policy: which URLs may be fetched; None for none.
-        timeouts: the deadlines of each call.
-        retry: when a call is made again.
-        ssl_context: for https; by default certificates are checked against the system's trust store.
+        fetch_policy: which URLs may be fetched for bots; None for none.
+        timeouts: the timeouts of each call.
+        retry: when a call is retried.
+        ssl_context: for https; by default certificates are verified against the system's trust store.
     """
     timeouts = timeouts or Timeouts()
     backend = anyio_backend(ssl_context)
@@ -96,7 +98,7 @@ def make_outbound(
 
 
 class _CheckedAddresses:
-    """Resolves a name to addresses that the policy allows; all of them must be."""
+    """Resolves a name, and raises `FetchForbidden` unless the policy allows each of its addresses."""
 
     def __init__(self, policy: FetchPolicy) -> None:
         self._policy = policy

@@ -1,4 +1,4 @@
-"""Connections that wait to be used again."""
+"""The pool of idle connections."""
 
 from __future__ import annotations
 
@@ -6,22 +6,24 @@ import threading
 import time
 
 from poeproto import LocalProtocolError
-from poeproto_h11.client.connection import Clock, Connection
-from poeproto_h11.client.streams import Connector
-from poeproto_h11.client.urls import Origin
+from poeproto_h11.client.backend import Connector
+from poeproto_h11.client.connection import Connection
+from poeproto_h11.client.timeouts import Clock
+from poeproto_runtime.client.urls import Origin
 
-_MOST_IDLE = 64
-# How often connections are looked at that their peers may have closed.
+_MAX_IDLE = 64
+# How often the pool looks for connections that their peers have closed.
 _PRUNE_SECONDS = 5.0
 
 
 class Pool:
-    """Opens connections, and keeps those that are done with for the next request to the same origin.
+    """Opens connections, and keeps idle ones for the next request to the same origin.
 
-    Threads may share it: a connection is in the hands of one of them, or in the pool. No lock is held across an await.
+    Threads may share a pool: a connection belongs either to one of them or to the pool. No lock is held across an
+    await.
 
     Args:
-        connect: how connections are opened.
+        connect: opens a connection.
 
     Attributes:
         opened: how many connections were opened so far.
@@ -30,22 +32,22 @@ class Pool:
     def __init__(self, connect: Connector) -> None:
         self.opened = 0
         self._connect = connect
-        self._idle: list[tuple[Origin, Connection]] = []  # the last used comes last
+        self._idle: list[tuple[Origin, Connection]] = []  # the most recently used comes last
         self._pruned = time.monotonic()
         self._closed = False
-        self._lock = threading.RLock()  # a finaliser that gives back may run while it is held
+        self._lock = threading.RLock()  # reentrant: a finaliser that releases a connection may run while it is held
 
-    async def take(self, origin: Origin, clock: Clock) -> Connection:
-        """A connection for one exchange, an idle one if there is any that still stands.
+    async def acquire(self, origin: Origin, clock: Clock) -> Connection:
+        """A connection for one exchange: an idle one that is still open, else a new one.
 
         Raises:
-            ConnectFailed, DeadlineExceeded: when no connection comes about.
-            LocalProtocolError: when the pool is closed, so that there is no other try.
+            ConnectFailed, DeadlineExceeded: when no connection can be made.
+            LocalProtocolError: when the pool is closed; a call is not retried after that.
         """
         if self._closed:
             raise LocalProtocolError("the client is closed")
         while (connection := self._last_used(origin)) is not None:
-            if connection.is_quiet():
+            if connection.is_idle():
                 return connection
             await connection.aclose()
         try:
@@ -57,15 +59,15 @@ class Pool:
         return Connection(stream)
 
     def _last_used(self, origin: Origin) -> Connection | None:
-        """Out of the pool, the idle connection that is the least likely to have been closed by the peer."""
+        """Remove the most recently used idle connection, which the peer is the least likely to have closed."""
         with self._lock:
             for number in range(len(self._idle) - 1, -1, -1):
                 if self._idle[number][0] == origin:
                     return self._idle.pop(number)[1]
         return None
 
-    async def give_back(self, origin: Origin, connection: Connection) -> None:
-        """Keep the connection if its exchange is over and it may carry another; close it otherwise."""
+    async def release(self, origin: Origin, connection: Connection) -> None:
+        """Keep the connection if its exchange is complete and it can carry another; close it otherwise."""
         kept = False
         try:
             if connection.ready_for_next():
@@ -76,23 +78,23 @@ class Pool:
         finally:
             if not kept:
                 await connection.aclose()
-        for gone in self._let_go():
-            await gone.aclose()
+        for surplus in self._prune():
+            await surplus.aclose()
 
-    def _let_go(self) -> list[Connection]:
-        """Out of the pool, what is too much of it and, from time to time, what the peers have closed."""
+    def _prune(self) -> list[Connection]:
+        """Remove connections beyond the limit and, every few seconds, those that their peers have closed."""
         with self._lock:
-            excess = self._idle[:-_MOST_IDLE]
-            del self._idle[:-_MOST_IDLE]
+            surplus = self._idle[:-_MAX_IDLE]
+            del self._idle[:-_MAX_IDLE]
             if time.monotonic() - self._pruned > _PRUNE_SECONDS:
                 self._pruned = time.monotonic()
-                gone = [entry for entry in self._idle if not entry[1].is_quiet()]
-                self._idle = [entry for entry in self._idle if entry not in gone]
-                excess += gone
-        return [connection for _, connection in excess]
+                closed = [entry for entry in self._idle if not entry[1].is_idle()]
+                self._idle = [entry for entry in self._idle if entry not in closed]
+                surplus += closed
+        return [connection for _, connection in surplus]
 
     async def aclose(self) -> None:
-        """Close what is idle now, and from now on what is given back."""
+        """Close the idle connections, and from now on every connection that is released."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []

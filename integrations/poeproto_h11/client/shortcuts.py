@@ -1,93 +1,56 @@
-"""One question and its answer, for scripts and notebooks: no client to make, and none to close."""
+"""Shortcuts for scripts and notebooks: query a bot without making a client."""
 
 from __future__ import annotations
 
 import ssl
 from collections.abc import Generator, Iterable
-from types import TracebackType
-from typing import Self, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
-from poeproto import Endpoints, Event, Limits, LocalProtocolError, Message, QueryRequest, ReplyFold, RetryPolicy
+from poeproto import Endpoints, Event, Limits, Message, QueryRequest, ReplyFold, RetryPolicy
+from poeproto_h11.client.anyio_backend import anyio_backend
 from poeproto_h11.client.blocking import BlockingClient
-from poeproto_h11.client.client import Client
+from poeproto_h11.client.client import Client, ClientBase
 from poeproto_h11.client.timeouts import Timeouts
+from poeproto_runtime.client.flow_runner import FlowRunner
 from poeproto_runtime.client.reply import Reply
 
 Messages = str | Message | Iterable[Message] | QueryRequest
 
 
-class ClientOptions(TypedDict, total=False):
-    """What `Client` may be told besides."""
-
+class _OptionsOfCalls(TypedDict, total=False):
     access_key: str | None
     endpoints: Endpoints | None
     limits: Limits | None
     timeouts: Timeouts | None
     retry: RetryPolicy | None
+
+
+class ClientOptions(_OptionsOfCalls, total=False):
+    """The other arguments of `Client`."""
+
     ssl_context: ssl.SSLContext | None
 
 
-class BotResponse:
-    """The events of one reply, through `Done` or `Error`: an async iterator, with a client of its own.
+class BotResponse(Reply):
+    """The reply of `get_bot_response`: a `Reply` with a client of its own, which is closed with it."""
 
-    Nothing is sent before the first event is asked for. Everything is closed when the events end, and when a read fails
-    or is cancelled. Only a loop that is left earlier, by ``break`` or an exception of its own, leaves the connection
-    open: iterate within ``async with`` then, or call `aclose`.
-    """
 
-    def __init__(self, client: Client, reply: Reply) -> None:
-        self._client = client
-        self._reply = reply
-        self._entered = False
-        self._closed = False
+class _OneReplyClient(ClientBase[BotResponse]):
+    """A client for one reply, which closes it."""
 
-    @property
-    def fold(self) -> ReplyFold:
-        """The reply so far, through the events that have arrived."""
-        return self._reply.fold
-
-    async def aclose(self) -> None:
-        """Close the connection; there are no events any more."""
-        self._closed = True
-        try:
-            if self._entered:
-                await self._reply.__aexit__(None, None, None)
-        finally:
-            await self._client.aclose()
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Event:
-        if self._closed:
-            raise StopAsyncIteration
-        try:
-            if not self._entered:
-                self._entered = True
-                await self._reply.__aenter__()
-            return await anext(self._reply)
-        except LocalProtocolError:
-            raise  # of the caller: another task is reading, for one
-        except BaseException:
-            await self.aclose()
-            raise
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    def __init__(
+        self, api_key: str | None, ssl_context: ssl.SSLContext | None = None, **options: Unpack[_OptionsOfCalls]
     ) -> None:
-        await self.aclose()
+        super().__init__(anyio_backend(ssl_context), api_key, **options)
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {self.fold!r}>"
+    def _reply(self, runner: FlowRunner[ReplyFold], fold: ReplyFold) -> BotResponse:
+        return BotResponse(runner, fold, self._pool.aclose)
 
 
 def get_bot_response(
     messages: Messages, bot_name: str, api_key: str | None = None, **options: Unpack[ClientOptions]
 ) -> BotResponse:
-    """Ask a bot, on asyncio or trio; iterate over the result with ``async for`` to get the events as they arrive.
+    """Query a bot, on asyncio or trio; iterate over the reply with ``async for`` to get the events as they arrive.
 
     Args:
         messages: the text of one user message, a message, several, or a whole query.
@@ -95,16 +58,15 @@ def get_bot_response(
         api_key: the key for bots called by name; https://poe.com/api_key shows yours.
         options: as for `Client`; `access_key` is for a URL.
 
-    Errors are raised as by `Client.query`; an `Error` is an event.
+    Nothing is sent before the reply is read or entered. Errors are raised as by `Client.query`; an `Error` is an event.
     """
-    client = Client(api_key, **options)
-    return BotResponse(client, client.query(bot_name, _as_query(messages)))
+    return _OneReplyClient(api_key, **options).query(bot_name, _as_query(messages))
 
 
 async def get_final_response(
     messages: Messages, bot_name: str, api_key: str | None = None, **options: Unpack[ClientOptions]
 ) -> str:
-    """Ask a bot, on asyncio or trio, and return the text of its whole reply. Arguments as in `get_bot_response`.
+    """Query a bot, on asyncio or trio, and return the text of its reply. Arguments as in `get_bot_response`.
 
     Raises:
         BotError: when the bot ended the reply with an error.
@@ -117,10 +79,10 @@ async def get_final_response(
 def get_bot_response_sync(
     messages: Messages, bot_name: str, api_key: str | None = None, **options: Unpack[ClientOptions]
 ) -> Generator[Event]:
-    """Ask a bot, and block; iterate over the result with ``for`` to get the events as they arrive.
+    """Query a bot, and block; iterate over the result with ``for`` to get the events as they arrive.
 
-    This works where an event loop is running, too. Arguments as in `get_bot_response`. Everything is closed when the
-    loop over the events ends; after a ``break``, when the generator is closed or nobody holds it any more.
+    This also works while an event loop is running. Arguments as in `get_bot_response`. Everything is closed when the
+    events end, and when the generator is closed or dropped, after a ``break`` for instance.
     """
     with BlockingClient(api_key, **options) as client, client.query(bot_name, _as_query(messages)) as reply:
         yield from reply
@@ -129,9 +91,9 @@ def get_bot_response_sync(
 def get_final_response_sync(
     messages: Messages, bot_name: str, api_key: str | None = None, **options: Unpack[ClientOptions]
 ) -> str:
-    """Ask a bot, and block until its whole reply is there; return its text.
+    """Query a bot, block until its reply is complete, and return its text.
 
-    This works where an event loop is running, too. Arguments as in `get_bot_response`, errors as in
+    This also works while an event loop is running. Arguments as in `get_bot_response`, errors as in
     `get_final_response`.
     """
     with BlockingClient(api_key, **options) as client, client.query(bot_name, _as_query(messages)) as reply:

@@ -1,63 +1,98 @@
-"""The backend without an event loop: connecting, waiting and reading files in the caller's own thread."""
+"""The backend without an event loop: everything happens in the caller's thread, which blocks.
+
+The client's code is written once, as coroutines. Over this backend none of them suspends: `run_sync` runs one to its
+end with a single `send(None)`. Two things need threads of their own, because nothing else could bound or overlap them:
+the system's name resolution, which takes no deadline, and the tools of a round, which run at once.
+"""
 
 from __future__ import annotations
 
+import inspect
 import socket
 import ssl
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Future
 from functools import partial
 from typing import Any, TypeVar
 
-from poeproto import ConnectFailed, ConnectionLost
-from poeproto_h11.client.backend import Backend
-from poeproto_h11.client.blocking_tools import BlockingToolRunner
-from poeproto_h11.client.daemon_thread import in_daemon_thread
+from poeproto import ConnectFailed, ConnectionLost, ToolCall, ToolResult
+from poeproto_h11.client.backend import (
+    CONNECT_FAILURES,
+    Backend,
+    ByteStream,
+    Connector,
+    failure_reason,
+    is_deadline,
+    readable_now,
+    time_left,
+)
 from poeproto_h11.client.happy_eyeballs import Address, connect_first
-from poeproto_h11.client.streams import FAILURES, ByteStream, Connector, failure_reason, readable_now
-from poeproto_h11.client.timeouts import is_deadline
-from poeproto_h11.client.tls import secure, system_trust, time_left
-from poeproto_h11.client.urls import Origin
+from poeproto_h11.client.tls import secure, system_trust
+from poeproto_runtime.client.tools import ToolRunner, is_asynchronous
+from poeproto_runtime.client.urls import Origin
 
 T = TypeVar("T")
+
 _READ_SIZE = 64 * 1024
-# Seconds. The system's calls count milliseconds in 31 bits, and whoever sets no deadline waits for these 23 days.
+# Seconds. System calls count milliseconds in 31 bits; without a deadline we wait for these 23 days.
 _LONGEST_WAIT = 2_000_000.0
 
-Addresses = Sequence[Address]
+
+def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end in the caller's thread, whether or not an event loop is running there.
+
+    Raises:
+        RuntimeError: when it suspends. Nothing does over a backend that blocks, so something else was awaited, and
+            only an event loop could resume it.
+    """
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value
+    suspended = RuntimeError("a blocking call awaited something that does not block: it would need an event loop")
+    try:
+        coroutine.close()
+    except RuntimeError as exc:  # its cleanup suspends as well
+        raise suspended from exc
+    raise suspended
 
 
 def socket_backend(ssl_context: ssl.SSLContext | None = None, connector: Connector | None = None) -> Backend:
-    """The backend without an event loop: everything happens in the caller's thread."""
+    """The backend over blocking sockets."""
     return Backend(connector or SocketConnector(ssl_context), _sleep, _call, BlockingToolRunner)
 
 
 async def _sleep(seconds: float) -> None:
-    time.sleep(seconds)  # noqa: ASYNC251 - that is the point
+    time.sleep(seconds)  # noqa: ASYNC251 - blocking is the point
 
 
 async def _call(function: Callable[..., T], *args: Any) -> T:
     return function(*args)
 
 
+# --- connections
+
+
 class SocketConnector:
     """Opens TCP and TLS streams over blocking sockets.
 
     Args:
-        ssl_context: for https; by default certificates are checked against the system's trust store.
+        ssl_context: for https; by default certificates are verified against the system's trust store.
     """
 
     def __init__(self, ssl_context: ssl.SSLContext | None = None) -> None:
         self._ssl_context = ssl_context
 
     async def __call__(self, origin: Origin, timeout: float) -> ByteStream:
-        """A stream to that server."""
+        """A stream connected to that server."""
         end = time.monotonic() + min(timeout, _LONGEST_WAIT)
         context = self._tls() if origin.scheme == "https" else None
         try:
             stream = SocketStream(connect_first(_resolve(origin, end), end))
             return stream if context is None else await secure(stream, context, origin.host, end - time.monotonic())
-        except FAILURES as exc:
+        except CONNECT_FAILURES as exc:
             if is_deadline(exc):
                 raise
             raise ConnectFailed(f"no connection to {origin}: {failure_reason(exc)}") from exc
@@ -68,11 +103,10 @@ class SocketConnector:
         return self._ssl_context
 
 
-def _resolve(origin: Origin, end: float) -> Addresses:
+def _resolve(origin: Origin, end: float) -> Sequence[Address]:
     """The addresses of the server.
 
-    The system's resolver knows no deadline. A name that is not an address itself is looked up in a thread, which is
-    left behind when it takes too long.
+    The system's resolver takes no deadline, so a name is resolved in a thread, which is abandoned at the deadline.
     """
     try:
         return socket.getaddrinfo(
@@ -82,7 +116,7 @@ def _resolve(origin: Origin, end: float) -> Addresses:
         pass  # a name
     left = time_left(end)
     look_up = partial(socket.getaddrinfo, origin.host, origin.port, type=socket.SOCK_STREAM)
-    return in_daemon_thread(f"look up {origin.host}", look_up).result(left)
+    return _in_daemon_thread(f"look up {origin.host}", look_up).result(left)
 
 
 class SocketStream:
@@ -92,9 +126,9 @@ class SocketStream:
         self._socket = connection
 
     async def receive(self, timeout: float) -> bytes:
-        """Some bytes; none at the end."""
+        """The next bytes; empty at the end."""
         if timeout <= 0:
-            raise TimeoutError  # to a socket, no time means that it does not block
+            raise TimeoutError  # a socket with a timeout of 0 does not block, and raises another error
         try:
             self._socket.settimeout(min(timeout, _LONGEST_WAIT))
             return self._socket.recv(_READ_SIZE)
@@ -104,7 +138,7 @@ class SocketStream:
             raise ConnectionLost("the connection broke while it was read") from exc
 
     async def send(self, data: bytes, timeout: float) -> None:
-        """Send all of them."""
+        """Send all of the data."""
         if timeout <= 0:
             raise TimeoutError
         try:
@@ -119,10 +153,65 @@ class SocketStream:
         """Close at once."""
         self._socket.close()
 
-    def is_quiet(self) -> bool:
+    def is_idle(self) -> bool:
         """Whether there is nothing to read."""
         return self._socket.fileno() >= 0 and not readable_now(self._socket)
 
     async def is_answering(self) -> bool:
-        """Whether the peer has said something."""
-        return not self.is_quiet()
+        """Whether the peer has sent something, or disconnected. Does not wait."""
+        return not self.is_idle()
+
+
+# --- tools
+
+
+class BlockingToolRunner:
+    """Runs each tool in a thread, all tools of a round at once, and blocks until all have returned.
+
+    A thread cannot be stopped. When the wait is interrupted, its tools run on, and nothing waits for them: they end
+    with the interpreter at the latest.
+
+    Args:
+        functions: keyed by the names that the model knows.
+        raise_errors: raise `UnknownTool` and `ToolFailed` instead of returning them to the model as results.
+
+    Raises:
+        TypeError: for an asynchronous function.
+    """
+
+    def __init__(self, functions: Mapping[str, Callable[..., Any]], *, raise_errors: bool = False) -> None:
+        for name, function in functions.items():
+            if is_asynchronous(function):
+                raise TypeError(f"the tool {name!r} is asynchronous: it needs an event loop, so use Client for it")
+        self._runner = ToolRunner(functions, raise_errors=raise_errors, call=_call_tool)
+
+    async def __call__(self, calls: list[ToolCall]) -> list[ToolResult]:
+        """The result of each call, in their order. Raises what `ToolRunner` raises."""
+        futures = [_in_daemon_thread("tool", partial(run_sync, self._runner.run(call))) for call in calls]
+        return [future.result() for future in futures]
+
+
+async def _call_tool(function: Callable[..., Any], arguments: Mapping[str, Any]) -> object:
+    value = function(**arguments)
+    if not inspect.isawaitable(value):
+        return value
+    if isinstance(value, Coroutine):
+        value.close()
+    raise TypeError("the tool returned an awaitable, which needs an event loop: use Client for it")
+
+
+# --- threads
+
+
+def _in_daemon_thread(name: str, function: Callable[[], T]) -> Future[T]:
+    """Call the function in a thread of that name, which does not keep the interpreter from exiting."""
+    outcome: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(function())
+        except BaseException as exc:  # noqa: BLE001 - raised by the thread that waits
+            outcome.set_exception(exc)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return outcome

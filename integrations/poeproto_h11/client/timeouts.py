@@ -1,21 +1,25 @@
-"""How long a client waits for what."""
+"""The deadlines of a call: what a client is configured with, and the clock that one call runs on."""
 
 from __future__ import annotations
 
+import time
+
 import attrs
+
+from poeproto import DeadlineExceeded
 
 
 @attrs.frozen(kw_only=True)
 class Timeouts:
-    """The four deadlines of a call, in seconds.
+    """The four timeouts of a call, in seconds.
 
     Attributes:
         connect: for name resolution, TCP and TLS together.
-        header: from the request's last byte to the end of the response's head.
-        idle: for the longest silence within the response's body, and for a write to make progress. Bots that send
-            heartbeats do so every 15 seconds or so.
-        total: for the whole call, with the tries and rounds of tools that it takes. Poe's own bound on an answer is an
-            hour. Another try that it leaves no time to wait for is not made, and what failed before is raised.
+        header: from the last byte of the request to the end of the response's head.
+        idle: for each read of the response's body, and for a write to make progress. Bots that send heartbeats do so
+            about every 15 seconds.
+        total: for the whole call, with its retries and rounds of tools. Poe itself allows an answer one hour. A retry
+            whose delay would not end in time is not made; the previous failure is raised instead.
 
     Raises:
         ValueError: when one is zero or negative.
@@ -32,6 +36,29 @@ class Timeouts:
                 raise ValueError(f"Timeouts.{name} must be positive, got {value!r}")
 
 
-def is_deadline(exc: BaseException) -> bool:
-    """Whether a deadline of ours has passed. The system gives up by itself, too, which is a failure like others."""
-    return isinstance(exc, TimeoutError) and exc.errno is None
+class Clock:
+    """The time one call has left. It starts when it is made.
+
+    Args:
+        timeouts: the timeouts of the call.
+    """
+
+    def __init__(self, timeouts: Timeouts) -> None:
+        self.timeouts = timeouts
+        self._end = time.monotonic() + timeouts.total
+
+    def at_most(self, seconds: float) -> Clock:
+        """A clock that ends after so many seconds, if this one does not end before."""
+        clock = Clock(self.timeouts)
+        clock._end = min(self._end, time.monotonic() + seconds)
+        return clock
+
+    def left(self, seconds: float) -> float:
+        """So many seconds, or what is left of the call's time if that is less; never negative."""
+        return max(0.0, min(seconds, self._end - time.monotonic()))
+
+    def exceeded(self, name: str) -> DeadlineExceeded:
+        """The error for a timeout of that name that has passed; it names the total one if that has passed, too."""
+        if time.monotonic() >= self._end:
+            name = "total"
+        return DeadlineExceeded(f"the {name} timeout of {getattr(self.timeouts, name):g} s passed")

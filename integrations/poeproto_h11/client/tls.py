@@ -1,4 +1,4 @@
-"""TLS over a stream, the same for streams that block and for those of an event loop."""
+"""TLS over any byte stream, blocking or not: `ssl.SSLObject` does the cryptography, the stream moves the bytes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from poeproto import ConnectionLost
-
-if TYPE_CHECKING:
-    from poeproto_h11.client.streams import ByteStream
+from poeproto_h11.client.backend import ByteStream, time_left
 
 T = TypeVar("T")
 
@@ -20,39 +18,27 @@ _READ_SIZE = 64 * 1024
 
 
 def system_trust() -> ssl.SSLContext:
-    """TLS that checks certificates against the system's trust store."""
-    import truststore  # only those who use TLS wait for it
+    """A TLS context that verifies certificates against the system's trust store."""
+    import truststore  # here, because the import is slow, and only https needs it
 
     return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-def time_left(end: float) -> float:
-    """The seconds until then.
-
-    Raises:
-        TimeoutError: when there are none.
-    """
-    left = end - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left
-
-
 async def secure(stream: ByteStream, context: ssl.SSLContext, host: str, timeout: float) -> TlsStream:
-    """Agree on keys over that stream, and check the certificate; the stream is closed if that fails.
+    """Do the TLS handshake on a stream, and verify the certificate; the stream is closed if that fails.
 
     Args:
         stream: the connection.
-        context: whom to trust.
+        context: the trusted certificates and the settings of TLS.
         host: the name or address that the server's certificate must be for.
-        timeout: for all of that, in seconds.
+        timeout: for the whole handshake, in seconds.
 
     Raises:
         ssl.SSLError, ConnectionLost, TimeoutError: when that fails.
     """
     end = time.monotonic() + timeout
     try:
-        secured = TlsStream(stream, context, host)  # which may read the system's certificates first
+        secured = TlsStream(stream, context, host)  # this may read the system's certificates
         await secured.handshake(time_left(end))
     except BaseException:
         await stream.aclose()
@@ -61,48 +47,49 @@ async def secure(stream: ByteStream, context: ssl.SSLContext, host: str, timeout
 
 
 class TlsStream:
-    """A `ByteStream` that speaks TLS over another.
+    """A `ByteStream` that does TLS over another one. Make it with `secure`.
 
-    TLS is kept in memory and apart from the connection (`ssl.SSLObject`), so that a deadline is one for a whole
-    operation, and the connection can be closed wherever an operation is interrupted. Make one with `secure`.
+    TLS runs in memory (`ssl.SSLObject`), apart from the connection. So one timeout covers a whole operation, however
+    many reads and writes TLS needs for it, and the connection can be closed wherever an operation is interrupted.
     """
 
     def __init__(self, stream: ByteStream, context: ssl.SSLContext, host: str) -> None:
         self._stream = stream
         self._incoming = ssl.MemoryBIO()
-        self._api = ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._api, server_hostname=host)
-        self._early = b""  # what was decrypted to see whether there is anything
-        self._cut_off = False  # whether TLS was interrupted while it said something, so that the peer may lack some
+        self._outgoing = ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        self._early = b""  # data that was decrypted to find out whether there is any
+        self._cut_short = False  # whether a write of TLS records was interrupted, so the peer may have received a part
 
     async def handshake(self, timeout: float) -> None:
-        """Agree on keys, and check the certificate."""
+        """Do the handshake, and verify the certificate."""
         end = time.monotonic() + timeout
-        await self._do(self._tls.do_handshake, end)
+        await self._run(self._tls.do_handshake, end)
         await self._flush(end)
 
     async def receive(self, timeout: float) -> bytes:
-        """Some bytes; none at the end."""
+        """The next bytes; empty at the end."""
         if self._early:
             data, self._early = self._early, b""
             return data
         try:
-            # What TLS says to that goes out with the next operation: a flush here could fail, and lose what was read.
-            # https://www.rfc-editor.org/rfc/rfc8446#section-4.6.3 has new keys follow "prior to sending" more data.
-            return await self._do(partial(self._tls.read, _READ_SIZE), time.monotonic() + timeout)
+            # Records that TLS answers with (a key update, say) go out with the next operation: flushing them here could
+            # fail and lose what was read. They are due "prior to sending" more data:
+            # https://www.rfc-editor.org/rfc/rfc8446#section-4.6.3
+            return await self._run(partial(self._tls.read, _READ_SIZE), time.monotonic() + timeout)
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-            # HTTP says itself where a body ends, and many servers leave out the end of TLS.
+            # Many servers omit the close_notify alert. That is safe here: HTTP itself says where a body ends.
             return b""
         except ssl.SSLError as exc:
             raise ConnectionLost(f"the connection broke while it was read: {exc}") from exc
 
     async def send(self, data: bytes, timeout: float) -> None:
-        """Send all of them."""
+        """Send all of the data."""
         end = time.monotonic() + timeout
         view = memoryview(data)
         try:
-            while view:  # OpenSSL takes a record of it at a time
-                view = view[await self._do(partial(self._tls.write, view), end) :]
+            while view:  # OpenSSL takes one record at a time
+                view = view[await self._run(partial(self._tls.write, view), end) :]
             await self._flush(end)
         except ssl.SSLError as exc:
             raise ConnectionLost(f"the connection broke while it was written: {exc}") from exc
@@ -111,22 +98,22 @@ class TlsStream:
         """Close at once."""
         await self._stream.aclose()
 
-    def is_quiet(self) -> bool:
+    def is_idle(self) -> bool:
         """Whether there is nothing to read."""
-        return not self._cut_off and self._nothing_decrypted() and self._stream.is_quiet()
+        return not self._cut_short and self._has_no_data() and self._stream.is_idle()
 
     async def is_answering(self) -> bool:
-        """Whether the peer has something to say. What is TLS's own, new session tickets for one, is no answer."""
+        """Whether the peer has sent data, or disconnected. TLS's own records, such as session tickets, do not count."""
         try:
-            while self._nothing_decrypted():
-                if self._stream.is_quiet():
+            while self._has_no_data():
+                if self._stream.is_idle():
                     return False
-                await self._take_in(1.0)  # there is something, so this is over at once
+                await self._feed(1.0)  # there are bytes, so this does not wait
         except (ConnectionLost, TimeoutError):
             pass
         return True
 
-    def _nothing_decrypted(self) -> bool:
+    def _has_no_data(self) -> bool:
         if self._early:
             return False
         try:
@@ -135,22 +122,22 @@ class TlsStream:
             return True
         except ssl.SSLError:
             pass
-        return False  # bytes, an end, or a fault
+        return False  # data, the end, or an error
 
-    async def _do(self, operation: Callable[[], T], end: float) -> T:
-        """What the operation returns, once TLS has had what it needs of the peer for it."""
+    async def _run(self, operation: Callable[[], T], end: float) -> T:
+        """Run an operation of TLS, and exchange records with the peer until it returns."""
         while True:
             try:
                 return operation()
             except ssl.SSLWantReadError:
                 await self._flush(end)
-                await self._take_in(time_left(end))
+                await self._feed(time_left(end))
             except ssl.SSLError:
                 with suppress(ConnectionLost, TimeoutError):
-                    await self._flush(end)  # TLS tells the peer what is wrong
+                    await self._flush(end)  # the alert that tells the peer what is wrong
                 raise
 
-    async def _take_in(self, timeout: float) -> None:
+    async def _feed(self, timeout: float) -> None:
         data = await self._stream.receive(timeout)
         if data:
             self._incoming.write(data)
@@ -158,8 +145,8 @@ class TlsStream:
             self._incoming.write_eof()
 
     async def _flush(self, end: float) -> None:
-        if self._api.pending:
+        if self._outgoing.pending:
             left = time_left(end)
-            self._cut_off = True
-            await self._stream.send(self._api.read(), left)
-            self._cut_off = False
+            self._cut_short = True
+            await self._stream.send(self._outgoing.read(), left)
+            self._cut_short = False

@@ -1,4 +1,4 @@
-"""Requests on pooled connections: what `poeproto_runtime` drives flows over."""
+"""The transport over h11: sends the requests of calls on pooled connections."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from poeproto import (
     TransportError,
 )
 from poeproto_h11.client.backend import Backend
-from poeproto_h11.client.connection import Clock, Connection
+from poeproto_h11.client.connection import Connection
 from poeproto_h11.client.pool import Pool
-from poeproto_h11.client.timeouts import Timeouts
-from poeproto_h11.client.urls import Origin, split_url
+from poeproto_h11.client.timeouts import Clock, Timeouts
 from poeproto_runtime.client.uploads import read_source
+from poeproto_runtime.client.urls import Origin, split_url
 
-# What reading on after the end of a reply may take, in seconds.
+# How long reading to the end of a body may take once the reply in it is complete.
 _DRAIN_SECONDS = 1.0
 
 
 class H11Transport:
-    """Sends requests over HTTP/1.1; a `poeproto_runtime.Transport`.
+    """Sends requests over HTTP/1.1; a `poeproto_runtime.client.transport.Transport`.
 
     Args:
-        pool: where connections come from.
-        backend: how to wait, and to read files.
-        limits: of which `drain` matters here.
-        timeouts: the deadlines of each call.
+        pool: opens and keeps the connections.
+        backend: waits, and reads files.
+        limits: `Limits.drain` bounds what is read after a reply.
+        timeouts: the timeouts of each call.
     """
 
     def __init__(self, pool: Pool, backend: Backend, limits: Limits, timeouts: Timeouts) -> None:
@@ -42,18 +42,18 @@ class H11Transport:
         self._timeouts = timeouts
 
     def begin(self) -> H11Call:
-        """A call, whose time runs from here."""
+        """Start a call; its total timeout starts now."""
         return H11Call(self._pool, self._backend, self._limits, Clock(self._timeouts))
 
 
 class H11Call:
-    """The requests of one call; a `poeproto_runtime.TransportCall`.
+    """The requests of one call; a `poeproto_runtime.client.transport.TransportCall`.
 
     Args:
-        pool: where connections come from.
-        backend: how to wait, and to read files.
-        limits: of which `drain` matters here.
-        clock: what is left of the call's time.
+        pool: opens and keeps the connections.
+        backend: waits, and reads files.
+        limits: `Limits.drain` bounds what is read after a reply.
+        clock: the time the call has left.
     """
 
     def __init__(self, pool: Pool, backend: Backend, limits: Limits, clock: Clock) -> None:
@@ -66,22 +66,22 @@ class H11Call:
         """Send a request, and wait for the head of the response.
 
         Raises:
-            TransportError, RemoteProtocolError: when that fails; what was opened has been closed.
-            LocalProtocolError: when HTTP has no form for the request, or its file is not as large as was declared.
+            TransportError, RemoteProtocolError: when that fails; the connection has been closed.
+            LocalProtocolError: when the request cannot be written, or its file is not of the declared size.
         """
         origin, target = split_url(request.url)
-        connection = await self._pool.take(origin, self._clock)
+        connection = await self._pool.acquire(origin, self._clock)
         try:
             head = await self._exchange_heads(connection, request, target, origin.authority)
         except BaseException:
             await connection.aclose()
             raise
-        # A body that only explains a refusal is not worth more than one silence in a reply would take.
+        # The body of an error response only explains it: reading it may take no longer than one read of a reply.
         clock = self._clock if head.status == 200 else self._clock.at_most(self._clock.timeouts.idle)
         return H11Response(head, self._pool, origin, connection, clock, self._limits.drain)
 
     async def sleep(self, seconds: float) -> None:
-        """Wait before the next request."""
+        """Wait before the next request. Raises `DeadlineExceeded` at once if the call's time does not allow it."""
         if self._clock.left(seconds) < seconds:
             raise self._clock.exceeded("total")
         await self._backend.sleep(seconds)
@@ -98,7 +98,7 @@ class H11Call:
             else:
                 await connection.send(request, request.body, target, host, clock)
         except ConnectionLost as lost:
-            # A server that refuses a large request says so and closes, while we are still writing.
+            # A server that rejects a large request may answer and close while we are still writing.
             try:
                 return await connection.receive_head(clock)
             except (TransportError, RemoteProtocolError):
@@ -107,10 +107,10 @@ class H11Call:
 
 
 class H11Response:
-    """A response under way; a `poeproto_runtime.IncomingResponse`.
+    """A response that is being received; a `poeproto_runtime.client.transport.IncomingResponse`.
 
     Attributes:
-        head: its status and headers.
+        head: the status and headers.
     """
 
     def __init__(
@@ -126,28 +126,30 @@ class H11Response:
         self._interrupted = False
 
     async def receive(self) -> bytes | None:
-        """The next part of the body; None at its end, or when the response was left.
+        """The next part of the body; None at its end, or after the response was closed.
 
         Raises:
-            TransportError, RemoteProtocolError: but for a refusal, which ends where it breaks off.
+            TransportError, RemoteProtocolError: when the body of a response with status 200 breaks off. The body of an
+                error response just ends there.
         """
         if self._connection is None or self._broken:
             return None
-        # A cancellation takes nothing from the stream, but a KeyboardInterrupt may strike between any two steps.
+        # Set until the read has returned: an interrupted read may have taken bytes from the stream (a cancelled one has
+        # not, but KeyboardInterrupt strikes between any two instructions), so the connection is not used again.
         self._interrupted = True
         try:
             data = await self._connection.receive_body(self._clock)
         except PoeprotoError:
             if self.head.status == 200:
                 raise
-            # The status says more than the trouble with a body that only explains it.
+            # The status matters more than why its explanation broke off.
             self._broken = True
             return None
         self._interrupted = False
         return data
 
     async def finish(self) -> None:
-        """Give the connection back if the body is at its end, or about to be; close it otherwise."""
+        """Release the connection to the pool if the body ends within the drain limits; close it otherwise."""
         if self._interrupted:
             await self.aclose()
         connection, self._connection = self._connection, None
@@ -156,18 +158,18 @@ class H11Response:
         try:
             await self._drain(connection)
         except BaseException:
-            # Cancelled while it was half read: it must not be used again.
+            # Cancelled in the middle of a response: the connection must not be used again.
             await connection.aclose()
             raise
-        await self._pool.give_back(self._origin, connection)
+        await self._pool.release(self._origin, connection)
 
     async def aclose(self) -> None:
-        """Close the connection, unless the body has been read to its end."""
+        """Close the connection, or release it to the pool if the body has been read to its end."""
         connection, self._connection = self._connection, None
         if connection is not None and self._interrupted:
             await connection.aclose()
         elif connection is not None:
-            await self._pool.give_back(self._origin, connection)
+            await self._pool.release(self._origin, connection)
 
     async def _drain(self, connection: Connection) -> None:
         clock = self._clock.at_most(_DRAIN_SECONDS)
@@ -176,5 +178,4 @@ class H11Response:
             while left > 0 and (data := await connection.receive_body(clock)) is not None:
                 left -= len(data)
         except PoeprotoError:
-            # What matters has come. Only the connection is of no use any more, which give_back finds out.
-            pass
+            pass  # the reply is complete; release() finds that the connection cannot be used again, and closes it

@@ -1,4 +1,8 @@
-"""Calls of Poe and of bots: the core's flows over a transport, for clients and for bots that call others."""
+"""The calls of Poe and of bots: each flow of the core, made from its arguments and run over a transport.
+
+Clients (`poeproto_h11.Client`, `BlockingClient`) and the context of a request share this: a client decides which key a
+call takes, the context which bots may be called.
+"""
 
 from __future__ import annotations
 
@@ -41,23 +45,22 @@ from poeproto import (
     upload_request,
 )
 from poeproto.auth import access_key_set
-from poeproto_runtime.client.flow_runner import FlowRunner, R, RunToolCalls
-from poeproto_runtime.client.reply import Reply
+from poeproto_runtime.client.flow_runner import FlowRunner, Prepare, R, RunToolCalls
 from poeproto_runtime.client.transport import Transport
 from poeproto_runtime.client.uploads import InThread, Source, measure
 
 
 class ApiCalls:
-    """Everything that is called, over one transport.
+    """All calls of Poe and of bots, over one transport.
 
     Args:
         transport: sends the requests.
         in_thread: calls functions that may block.
-        endpoints: where Poe is.
+        endpoints: the URLs of Poe.
         limits: the bounds of every exchange.
-        retry: when a call is made again.
+        retry: when a call is retried.
 
-    Names, URLs and keys that cannot be used raise `LocalProtocolError`. What else a call raises is what its flow in the
+    Names, URLs and keys that cannot be used raise `LocalProtocolError`. Otherwise a call raises what its flow in the
     core raises.
     """
 
@@ -76,51 +79,43 @@ class ApiCalls:
         self._retry = retry or RetryPolicy()
 
     def url_of(self, bot: str) -> str:
-        """The URL of a bot that is given by its name on Poe, or by its URL."""
+        """The URL of a bot, given by its name on Poe or by its URL."""
         return bot if "://" in bot else self.bot_url(bot)
 
     def bot_url(self, bot_name: str) -> str:
-        """The URL of the bot of that name on Poe, whatever it looks like."""
-        with _as_ours():
+        """The URL of the bot of that name on Poe. The name is never read as a URL, whatever it looks like."""
+        with _raise_as_local_error():
             return self.endpoints.bot(bot_name)
 
-    def query(self, url: str, request: QueryRequest, access_key: str | None) -> Reply:
-        """Ask the bot at that URL."""
-        fold = ReplyFold()
-        return Reply(self.query_run(url, request, access_key, fold), fold)
+    # --- bots
 
-    def query_run(
-        self, url: str, request: QueryRequest, access_key: str | None, fold: ReplyFold
-    ) -> FlowRunner[ReplyFold]:
-        """Ask the bot at that URL, and gather its reply there."""
-        return self._run(
-            query_flow(request, url, access_key=_usable(access_key), limits=self.limits, retry=self._retry, fold=fold)
-        )
-
-    def tool_rounds(
+    def query(
         self,
         url: str,
         request: QueryRequest,
-        tools: Iterable[ToolDefinition],
-        run_tools: RunToolCalls,
-        access_key: str | None,
-    ) -> Reply:
-        """Ask the model at that URL, and run the tools it calls for."""
-        fold = ReplyFold()
-        return Reply(self.tool_rounds_run(url, request, list(tools), run_tools, access_key, fold), fold)
-
-    def tool_rounds_run(
-        self,
-        url: str,
-        request: QueryRequest,
-        tools: Iterable[ToolDefinition],
-        run_tools: RunToolCalls,
         access_key: str | None,
         fold: ReplyFold,
+        prepare: Prepare | None = None,
+    ) -> FlowRunner[ReplyFold]:
+        """Query the bot at that URL; its reply is folded into `fold`."""
+        flow = query_flow(
+            request, url, access_key=_usable(access_key), limits=self.limits, retry=self._retry, fold=fold
+        )
+        return FlowRunner(flow, self._transport, prepare=prepare)
+
+    def run_tools(
+        self,
+        url: str,
+        request: QueryRequest,
+        tools: Iterable[ToolDefinition],
+        run_calls: RunToolCalls,
+        access_key: str | None,
+        fold: ReplyFold,
+        prepare: Prepare | None = None,
         bot_name: str | None = None,
         budget: CallBudget | None = None,
     ) -> FlowRunner[ReplyFold]:
-        """Ask the model at that URL, run the tools it calls for, and gather its reply there."""
+        """Query the model at that URL, and run the tools that it calls; its reply is folded into `fold`."""
         flow = tool_rounds_flow(
             request,
             url,
@@ -132,12 +127,13 @@ class ApiCalls:
             budget=budget,
             fold=fold,
         )
-        return FlowRunner(flow, self._transport, run_tools)
+        return FlowRunner(flow, self._transport, run_calls, prepare)
 
     async def settings(self, url: str, access_key: str | None) -> SettingsResponse:
         """The settings of the bot at that URL."""
-        flow = settings_flow(url, access_key=_usable(access_key), limits=self.limits, retry=self._retry)
-        return await self._run(flow).run()
+        return await self._run(
+            settings_flow(url, access_key=_usable(access_key), limits=self.limits, retry=self._retry)
+        )
 
     async def report(
         self,
@@ -145,31 +141,34 @@ class ApiCalls:
         request: ReportFeedbackRequest | ReportReactionRequest | ReportErrorRequest,
         access_key: str | None,
     ) -> None:
-        """Report something to the bot at that URL."""
-        flow = report_flow(request, url, access_key=_usable(access_key), limits=self.limits, retry=self._retry)
-        await self._run(flow).run()
+        """Send a report to the bot at that URL."""
+        await self._run(
+            report_flow(request, url, access_key=_usable(access_key), limits=self.limits, retry=self._retry)
+        )
+
+    # --- Poe
 
     async def sync_settings(
-        self, bot_name: str, access_key: str | None, settings: SettingsResponse | None
+        self, bot_name: str, settings: SettingsResponse | None, access_key: str | None
     ) -> SettingsResponse | None:
-        """Push these settings to Poe, or with None have Poe fetch them; what Poe says it has now, if it says so."""
+        """Send these settings to Poe, or with None have Poe fetch them; returns those in Poe's answer, if any."""
         key = _required(access_key)
-        with _as_ours():
+        with _raise_as_local_error():
             if settings is None:
                 request = fetch_settings_request(bot_name, access_key=key, endpoints=self.endpoints)
             else:
                 request = update_settings_request(bot_name, settings, access_key=key, endpoints=self.endpoints)
-        response = await self._run(call_flow(request, limits=self.limits, retry=self._retry)).run()
+        response = await self._run(call_flow(request, limits=self.limits, retry=self._retry))
         return read_settings_sync(response, access_key=key, limits=self.limits)
 
     async def upload(
-        self, source: Source, access_key: str | None, name: str | None, content_type: str | None
+        self, source: Source, name: str | None, content_type: str | None, access_key: str | None
     ) -> UploadedFile:
         """Upload a file."""
         key = _required(access_key)
         measured = await measure(source, name, content_type, self.limits, self._in_thread)
         try:
-            with _as_ours():
+            with _raise_as_local_error():
                 request = upload_request(
                     measured,
                     size=measured.size,
@@ -185,28 +184,31 @@ class ApiCalls:
         finally:
             measured.close()
 
-    async def upload_by_url(self, url: str, access_key: str | None, name: str | None) -> UploadedFile:
+    async def upload_by_url(self, url: str, name: str | None, access_key: str | None) -> UploadedFile:
         """Have Poe fetch a file."""
         key = _required(access_key)
-        name_there = _name_in(url)
-        with _as_ours():
+        name_in_url = _name_in(url)
+        with _raise_as_local_error():
             request = upload_by_url_request(url, access_key=key, name=name, endpoints=self.endpoints)
-        return await self._upload(request, name or name_there or "file", key)
+        return await self._upload(request, name or name_in_url or "file", key)
 
-    async def authorize_cost(self, items: CostItem | Iterable[CostItem], bot_query_id: str, key: str | None) -> None:
-        """Ask whether the user can pay this."""
-        await self._cost(authorize_cost_request, items, bot_query_id, key)
+    async def authorize_cost(
+        self, items: CostItem | Iterable[CostItem], bot_query_id: str, access_key: str | None
+    ) -> None:
+        """Ask Poe whether the user can pay these costs."""
+        await self._cost(authorize_cost_request, items, bot_query_id, access_key)
 
-    async def capture_cost(self, items: CostItem | Iterable[CostItem], bot_query_id: str, key: str | None) -> None:
-        """Charge this."""
-        await self._cost(capture_cost_request, items, bot_query_id, key)
+    async def capture_cost(
+        self, items: CostItem | Iterable[CostItem], bot_query_id: str, access_key: str | None
+    ) -> None:
+        """Charge the user these costs."""
+        await self._cost(capture_cost_request, items, bot_query_id, access_key)
 
-    def _run(self, flow: Flow[R]) -> FlowRunner[R]:
-        return FlowRunner(flow, self._transport)
+    async def _run(self, flow: Flow[R]) -> R:
+        return await FlowRunner(flow, self._transport).run()
 
     async def _upload(self, request: HttpRequest, name: str, key: str) -> UploadedFile:
-        flow = upload_flow(request, name=name, access_key=key, limits=self.limits, retry=self._retry)
-        return await self._run(flow).run()
+        return await self._run(upload_flow(request, name=name, access_key=key, limits=self.limits, retry=self._retry))
 
     async def _cost(
         self,
@@ -216,14 +218,14 @@ class ApiCalls:
         access_key: str | None,
     ) -> None:
         key = _required(access_key)
-        with _as_ours():
+        with _raise_as_local_error():
             request = make(items, bot_query_id=bot_query_id, access_key=key, endpoints=self.endpoints)
-        await self._run(cost_flow(request, access_key=key, limits=self.limits, retry=self._retry)).run()
+        await self._run(cost_flow(request, access_key=key, limits=self.limits, retry=self._retry))
 
 
 @contextmanager
-def _as_ours() -> Generator[None]:
-    """What cannot be called is the caller's breach of a rule, like other things that cannot be sent."""
+def _raise_as_local_error() -> Generator[None]:
+    """Re-raise a `ValueError` as `LocalProtocolError`: the caller gave an argument that no request can be made of."""
     try:
         yield
     except LocalProtocolError:
@@ -236,18 +238,18 @@ def _name_in(url: str) -> str:
     try:
         return PurePosixPath(urlsplit(url).path).name
     except ValueError:
-        # What urlsplit says may quote what a URL holds before its host.
+        # urlsplit's message may quote credentials from before the host.
         raise LocalProtocolError("not a URL: its host is malformed") from None
 
 
 def _usable(access_key: str | None) -> str | None:
     if access_key is not None:
-        with _as_ours():
+        with _raise_as_local_error():
             access_key_set(access_key)
     return access_key
 
 
 def _required(access_key: str | None) -> str:
     if access_key is None:
-        raise LocalProtocolError("this call needs an access key, and there is none")
+        raise LocalProtocolError("this call needs an access key: pass one to the call or to the client (or server)")
     return access_key

@@ -1,4 +1,4 @@
-"""Driving a flow of the core over a transport: the one place where its effects become I/O."""
+"""The flow runner: drives a flow of the core over a transport. Only here do effects become I/O."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from operator import length_hint
 from typing import Any, Generic, TypeVar
+
+import attrs
 
 from poeproto import (
     CloseResponse,
@@ -29,34 +31,52 @@ from poeproto_runtime.client.transport import IncomingResponse, Transport, Trans
 
 R = TypeVar("R")
 
-_run_through = deque[Any](maxlen=0).extend
+_consume = deque[Any](maxlen=0).extend
 
+Prepare = Callable[[], Awaitable[None]]
 RunToolCalls = Callable[[list[ToolCall]], Awaitable[list[ToolResult]]]
 
 
+@attrs.frozen
+class _Prepare:
+    """The effect before a flow's first one: call this function."""
+
+    function: Prepare
+
+
 class FlowRunner(Generic[R]):
-    """A flow under way, one event at a time.
+    """Runs a flow, and hands out the events that it delivers one by one.
 
-    What one part of a response brought is taken from `ready` without resuming the flow, waiting or any step of ours.
+    The events of one read are taken from `ready` directly: that neither waits nor resumes the flow.
 
-    No task or scope of ours spans what the caller does between two events, and whoever stops early calls `aclose`.
+    The runner has no task and no cancel scope, so nothing of it spans what the caller does between two events. It runs
+    only while one of its methods is awaited. A caller that stops early must call `aclose`.
 
     Args:
-        flow: what is to be done.
-        transport: what does it.
-        run_tools: runs the tools that a model calls, where the flow has any.
+        flow: the steps of the call.
+        transport: sends its requests.
+        run_tools: runs the tools that a model calls, for flows that have tools.
+        prepare: called before the flow starts. If it raises, the flow never starts.
 
     Attributes:
-        ready: the events that can be taken without waiting, and go to whoever takes them; `next_event` has more.
+        ready: the events that can be read without waiting; each goes to whoever takes it.
         started: whether a reply has started; see `ReplyStarted`.
-        returned: whether the flow has come to its end by itself.
-        result: what it returned then.
+        returned: whether the flow has returned.
+        result: what it returned.
+        busy: whether a task is awaiting I/O of the flow.
     """
 
-    def __init__(self, flow: Flow[R], transport: Transport, run_tools: RunToolCalls | None = None) -> None:
+    def __init__(
+        self,
+        flow: Flow[R],
+        transport: Transport,
+        run_tools: RunToolCalls | None = None,
+        prepare: Prepare | None = None,
+    ) -> None:
         self.ready: Iterator[Event] = iter(())
         self.started = False
         self.returned = False
+        self.busy = False
         self.result: R | None = None
         self._flow = flow
         self._transport = transport
@@ -64,13 +84,12 @@ class FlowRunner(Generic[R]):
         self._run_tools = run_tools
         self._response: IncomingResponse | None = None
         self._resume: Callable[[], Effect] = flow.__next__
-        self._effect: Effect | None = None
+        self._effect: Effect | _Prepare | None = None if prepare is None else _Prepare(prepare)
         self._ended = False
         self._failure: BaseException | None = None
-        self._busy = False
 
     async def start(self) -> None:
-        """Go on until a reply has started, or an event is there without one.
+        """Run the flow until a reply has started, or until it delivers an event without one.
 
         Raises:
             PoeprotoError: as the flow raises it.
@@ -84,16 +103,16 @@ class FlowRunner(Generic[R]):
             await self._perform_effect()
 
     async def next_event(self) -> Event | None:
-        """The next event the flow delivers; None when it has returned.
+        """The next event that the flow delivers; None when it has returned.
 
         Raises:
-            PoeprotoError: as the flow raises it, and as often as this is called again.
-            LocalProtocolError: when another task is at it.
+            PoeprotoError: as the flow raises it; again on every later call.
+            LocalProtocolError: while another task awaits the flow's I/O.
         """
         while True:
             for event in self.ready:
                 return event
-            if self._busy:
+            if self.busy:
                 raise LocalProtocolError("two tasks read one reply")
             self._advance()
             if self._failure is not None:
@@ -101,22 +120,22 @@ class FlowRunner(Generic[R]):
             if self.returned:
                 return None
             if isinstance(self._effect, Deliver):
-                self._begin_taking(self._effect)
+                self._make_ready(self._effect)
             else:
                 await self._perform_effect()
 
-    def _begin_taking(self, effect: Deliver) -> None:
-        # In this order: where an interruption strikes in between, the effect is met again, and nothing comes twice.
+    def _make_ready(self, effect: Deliver) -> None:
+        # In this order: if KeyboardInterrupt strikes in between, the effect is handled again, and no event comes twice.
         self.ready = iter(effect)
         self._ended = isinstance(effect.events[-1], Done | Error)
         self._effect, self._resume = None, self._flow.__next__
 
-    def pass_over(self) -> None:
-        """Take all that is ready, for those who look at the fold alone."""
-        _run_through(self.ready)
+    def skip_ready(self) -> None:
+        """Take all events that are ready, for callers that need only the fold."""
+        _consume(self.ready)
 
     async def run(self) -> R:
-        """Drive the flow to its end, passing over what it delivers, and return what it returns.
+        """Run the flow to its end, ignoring the events, and return what it returns.
 
         Raises:
             PoeprotoError: as the flow raises it.
@@ -129,16 +148,18 @@ class FlowRunner(Generic[R]):
         return self.result  # type: ignore[return-value]  # it has returned
 
     async def aclose(self) -> None:
-        """Give up what is under way. After a flow that has returned, its last connection is kept if that can be."""
+        """Close the flow and its response. After a flow that has returned, the connection is kept if possible."""
         if self._ended and not length_hint(self.ready):
-            # The reply is complete, and only the flow has not been told that its last event was taken.
+            # The reply is complete. Only the flow does not know yet that its last event was taken.
             self._advance()
         self.ready = iter(())
         if self.returned:
             await self._finish_response()
             return
         self._flow.close()
-        self._failure = self._failure or LocalProtocolError("the call was given up")
+        self._failure = self._failure or LocalProtocolError(
+            "the reply was closed before its end, so there is no more to read"
+        )
         await self._drop_response()
 
     def _advance(self) -> None:
@@ -159,30 +180,34 @@ class FlowRunner(Generic[R]):
     async def _perform_effect(self) -> None:
         effect, self._effect = self._effect, None
         outcome: Any = None
-        self._busy = True
+        self.busy = True
         try:
             outcome = await self._perform(effect)
         except PoeprotoError as exc:
             failure = exc
             self._resume = lambda: self._flow.throw(failure)
         except BaseException as exc:
-            if isinstance(effect, ReceiveData | Wait) and not isinstance(exc, Exception):
-                self._effect = effect  # a read that was cancelled has taken nothing, and can be made again
+            if isinstance(effect, ReceiveData | Wait | _Prepare) and not isinstance(exc, Exception):
+                self._effect = effect  # a cancelled read has taken no bytes, so it can be repeated
                 raise
-            # Cancelled, or a fault of ours or of a tool's: what is half done cannot be gone on with.
-            self._failure = exc if isinstance(exc, Exception) else LocalProtocolError("the call was cancelled")
+            # Cancelled within a request or a tool, or a bug of ours or of a tool: the flow cannot continue.
+            self._failure = (
+                exc
+                if isinstance(exc, Exception)
+                else LocalProtocolError("the call was cancelled, so there is no more to read")
+            )
             self._flow.close()
             await self._drop_response()
             raise
         else:
             self._resume = lambda: self._flow.send(outcome)
         finally:
-            self._busy = False
+            self.busy = False
 
-    async def _perform(self, effect: Effect | None) -> object:
+    async def _perform(self, effect: Effect | _Prepare | None) -> object:
         match effect:
             case ReceiveData():
-                assert self._response is not None, "a flow reads after it has sent"
+                assert self._response is not None, "a flow reads a response after it has sent a request"
                 return await self._response.receive()
             case SendRequest():
                 await self._finish_response()
@@ -195,15 +220,17 @@ class FlowRunner(Generic[R]):
                 await self._drop_response()
             case Wait():
                 await self._finish_response()
-                assert self._call is not None, "a flow waits for the next time it sends"
+                assert self._call is not None, "a flow waits between two requests"
                 await self._call.sleep(effect.seconds)
             case RunTools():
                 if self._run_tools is None:
-                    raise LocalProtocolError("the flow has tools to run, and nobody here runs them")
+                    raise LocalProtocolError("the flow calls tools, but the runner was made without run_tools")
                 await self._finish_response()
                 return await self._run_tools(effect.calls)
+            case _Prepare():
+                await effect.function()
             case _:
-                raise AssertionError(f"{effect!r} is no effect to be performed")
+                raise AssertionError(f"{effect!r} is not an effect that does I/O")
         return None
 
     async def _finish_response(self) -> None:

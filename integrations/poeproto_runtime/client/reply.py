@@ -1,82 +1,217 @@
-"""A reply as it arrives, over whatever transport."""
+"""The replies of bots, as callers read them: one base for all of them, over the flow runner."""
 
 from __future__ import annotations
 
-from types import TracebackType
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from enum import Enum, auto
 from typing import Self
 
-from poeproto import Event, LocalProtocolError, ReplyFold
+from poeproto import BotError, Done, Error, Event, LocalProtocolError, Meta, ReplyFold, Text, UnknownEvent
 from poeproto_runtime.client.flow_runner import FlowRunner
 
+Close = Callable[[], Awaitable[object]]
 
-class Reply:
-    """One reply as it arrives: an async context manager, and within it an async iterator of events.
 
-    What comes is every event through `Done` or `Error`; an `Error` is an event here, and raised by `text` alone.
+class _State(Enum):
+    """Where a reply is in its life. It only moves downwards."""
+
+    NEW = auto()  # nothing has been sent
+    UNSCOPED = auto()  # read without `with`: closes itself at its end, and when a read fails or is cancelled
+    SCOPED = auto()  # within its `with` block, whose end closes it
+    CLOSED = auto()
+
+
+class ReplyBase:
+    """One reply as it arrives: what every reply of a bot has in common, whether it is read by await or by blocking.
+
+    A reply may be read within ``with`` or without. Entering it sends the query and waits for the head of the response;
+    without ``with``, the first read does. Leaving the block closes the reply. Without a block, the reply closes itself
+    at its end and when a read fails or is cancelled. After its end there are no more events; after an early close,
+    reading raises `LocalProtocolError`.
+
+    Args:
+        runner: runs the query. Nothing is sent before it is started.
+        fold: what the runner's flow folds the reply into.
+        on_close: called when the reply is closed.
 
     Attributes:
-        fold: the reply so far, through the events that have arrived.
+        fold: the reply so far, through the events that were read.
     """
 
-    def __init__(self, run: FlowRunner[ReplyFold], fold: ReplyFold) -> None:
+    def __init__(self, runner: FlowRunner[ReplyFold], fold: ReplyFold, on_close: Close | None = None) -> None:
         self.fold = fold
-        self._run = run
-        self._entered = False
-        self._left = False
+        self._runner = runner
+        self._on_close = on_close
+        self._state = _State.NEW
+
+    @property
+    def _is_new(self) -> bool:
+        return self._state is _State.NEW
+
+    async def _enter(self) -> None:
+        if self._state in (_State.SCOPED, _State.CLOSED):
+            raise LocalProtocolError("a reply is entered once: its query was sent already, so make another")
+        if self._runner.busy:
+            raise LocalProtocolError("two tasks read one reply")
+        self._state = _State.SCOPED
+        try:
+            await self._runner.start()
+        except BaseException:
+            await self._close()
+            raise
+
+    async def _read(self) -> Event | None:
+        """The next event; None after the last."""
+        runner = self._runner
+        if runner.busy:
+            raise LocalProtocolError("two tasks read one reply")
+        if self._state in (_State.SCOPED, _State.CLOSED):
+            return await runner.next_event()
+        self._state = _State.UNSCOPED
+        try:
+            event = await runner.next_event()
+        except BaseException:
+            await self._close()
+            raise
+        if event is None:
+            await self._close()
+        return event
+
+    async def _read_text(self) -> str:
+        while await self._read() is not None:
+            self._runner.skip_ready()
+        return self.fold.final_text()
+
+    async def _close(self) -> None:
+        self._state = _State.CLOSED
+        on_close, self._on_close = self._on_close, None
+        await close_call(self._runner, on_close)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.fold!r}>"
+
+
+class Reply(ReplyBase):
+    """One reply as it arrives: an async iterator of events, through `Done` or `Error`, and an async context manager.
+
+    An `Error` is an event here; only `text` raises it. Without ``async with``, leave the loop early only if you call
+    `aclose` afterwards, or drop the reply: the event loop then closes it soon (and trio warns of that).
+
+    Attributes:
+        fold: the reply so far, through the events that were read.
+    """
+
+    _guard: AsyncGenerator[None] | None = None
 
     async def text(self) -> str:
         """Read the reply to its end, and return its text.
 
         Raises:
             BotError: when the bot ended the reply with an error.
-            IncompleteReply: when the reply broke off, or had no answer in it.
+            IncompleteReply: when the reply broke off, or ended without any answer.
             RemoteProtocolError, TransportError: as iteration raises them.
         """
-        async for _ in self:
-            self._run.pass_over()
-        return self.fold.final_text()
+        return await self._read_text()
+
+    async def aclose(self) -> None:
+        """Close the reply: cancel what was not read, and release or close its connection."""
+        await self._close()
 
     async def __aenter__(self) -> Self:
-        """Send the query, and wait for the head of the answer.
+        """Send the query, and wait for the head of the response.
 
         Raises:
-            RequestRefused: when the bot answers with another status than 200 or not with a stream.
+            RequestRefused: when the bot answers with another status than 200, or not with an event stream.
             TransportError: when the connection fails.
-            LocalProtocolError: when it was entered before, or a budget does not cover the call.
+            LocalProtocolError: when the reply was entered or closed before.
         """
-        if self._entered:
-            raise LocalProtocolError("the query was sent already; make another for another reply")
-        self._entered = True
-        try:
-            await self._run.start()
-        except BaseException:
-            await self._run.aclose()
-            raise
+        await self._enter()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._left = True
-        await self._run.aclose()
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._close()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Event:
-        for event in self._run.ready:  # of which there are none before the block and after it
+        for event in self._runner.ready:  # the fast path: there are none before the call and after its close
             return event
-        if not self._entered or (self._left and not self._run.returned):
-            raise LocalProtocolError("the reply is not open: it can be read within its `with` block only")
-        event = await self._run.next_event()
+        if self._is_new:
+            self._guard = _close_when_dropped(self._runner, self._on_close)
+            await anext(self._guard)
+        # A scoped read calls the runner directly: every coroutine in between delays each event that arrives alone.
+        event = await (self._runner.next_event() if self._state is _State.SCOPED else self._read())
         if event is None:
             raise StopAsyncIteration
         return event
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {self.fold!r}>"
+    async def _close(self) -> None:
+        guard, self._guard = self._guard, None
+        if guard is None:
+            await super()._close()
+        else:
+            self._state, self._on_close = _State.CLOSED, None
+            await guard.aclose()
 
 
-def run_of(reply: Reply) -> FlowRunner[ReplyFold]:
-    """What is behind a reply, for those who give it another form."""
-    return reply._run  # pyright: ignore[reportPrivateUsage]  # theirs to use, and not the readers'
+async def _close_when_dropped(runner: FlowRunner[ReplyFold], on_close: Close | None) -> AsyncGenerator[None]:
+    """Close the call of a reply that is dropped before its end: a suspended generator that only the reply refers to.
+
+    `__del__` cannot await; event loops do await the `aclose` of an async generator that is garbage-collected.
+    """
+    try:
+        yield
+    finally:
+        await close_call(runner, on_close)
+
+
+async def close_call(runner: FlowRunner[ReplyFold], on_close: Close | None) -> None:
+    """Close the call of a reply."""
+    try:
+        await runner.aclose()
+    finally:
+        if on_close is not None:
+            await on_close()
+
+
+class BotReplyStream(Reply):
+    """The reply of another bot, as a bot reads it: a `poeproto.BotReply`, which says what iteration leaves out.
+
+    It differs from `Reply` in what a bot needs for forwarding. An `Error` is raised as `BotError`, so that a bot that
+    does not catch it ends its own reply with the same error. `Done`, unknown events and a `Meta` that comes too late
+    are left out, so that every event may be yielded. A reply that is dropped is closed with the request.
+
+    Args:
+        runner: as in `ReplyBase`.
+        fold: as in `ReplyBase`.
+        on_close: as in `ReplyBase`.
+        accepts_meta: whether the bot's own reply can still begin with that `Meta`.
+    """
+
+    def __init__(
+        self,
+        runner: FlowRunner[ReplyFold],
+        fold: ReplyFold,
+        on_close: Close,
+        accepts_meta: Callable[[Meta], bool],
+    ) -> None:
+        super().__init__(runner, fold, on_close)
+        self._accepts_meta = accepts_meta
+
+    async def __anext__(self) -> Event:
+        while True:
+            event = next(self._runner.ready, None) or await self._read()
+            if isinstance(event, Text):  # nearly all are
+                return event
+            if event is None:
+                raise StopAsyncIteration
+            if isinstance(event, Error):
+                if self._state is _State.UNSCOPED:
+                    await self._close()
+                error = BotError(event)
+                error.partial = self.fold
+                raise error
+            if isinstance(event, Done | UnknownEvent) or (isinstance(event, Meta) and not self._accepts_meta(event)):
+                continue
+            return event

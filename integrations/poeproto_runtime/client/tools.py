@@ -25,7 +25,7 @@ from poeproto import (
     tool_error,
 )
 from poeproto_runtime.bot_failures import lack_of_funds_in
-from poeproto_runtime.reply.suspension import cancellation_is_ours
+from poeproto_runtime.cancellation import cancellation_is_ours
 
 logger = logging.getLogger("poeproto")
 

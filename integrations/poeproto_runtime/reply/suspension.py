@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import math
 import types
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Generator
 from typing import Any, TypeVar, cast
-
-import anyio
 
 from poeproto import Event
 
@@ -62,30 +58,6 @@ async def _events_of_result(answer: Awaitable[object]) -> AsyncIterator[Event | 
             await close_events(events)
     elif result is not None:
         yield cast("str", result)
-
-
-def cancellation_is_ours() -> bool:
-    """Whether the `asyncio.CancelledError` at hand was meant for the task that caught it.
-
-    asyncio raises the same exception in a task that is cancelled and in one that awaits what was; only the former is
-    marked.
-    """
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:
-        return False  # raised by hand, under trio
-    return task is None or task.cancelling() > 0
-
-
-def is_cancelled() -> bool:
-    """Whether the running task is to end, by what surrounds the caller.
-
-    A cancellation that is at hand though it is not has lost its scope: a generator that held the scope open around a
-    `yield` was closed meanwhile.
-    """
-    if anyio.get_cancelled_exc_class() is asyncio.CancelledError:
-        return cancellation_is_ours()
-    return anyio.current_effective_deadline() == -math.inf
 
 
 def has_ended(events: object) -> bool:

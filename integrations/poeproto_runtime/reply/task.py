@@ -13,6 +13,7 @@ import anyio
 
 from poeproto import Bot, BotExchange, Done, Event, LocalProtocolError, QueryRequest, State
 from poeproto_runtime.bot_failures import error_meant_by
+from poeproto_runtime.cancellation import is_cancelled
 from poeproto_runtime.channel import Channel, ChannelFailed, ClientDisconnected
 from poeproto_runtime.context import RequestContext
 from poeproto_runtime.hooks import Progress
@@ -22,7 +23,6 @@ from poeproto_runtime.reply.suspension import (
     await_with_hook,
     close_events,
     has_ended,
-    is_cancelled,
 )
 from poeproto_runtime.reply.timers import ReplyTimers
 from poeproto_runtime.reply.writer import CoalescingWriter

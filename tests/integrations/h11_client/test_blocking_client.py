@@ -265,22 +265,20 @@ def test_closing(portal: BlockingPortal) -> None:
         server.until_closed(1)
         with pytest.raises(LocalProtocolError, match="the client is closed"):
             read(client, server.address)
-        with pytest.raises(LocalProtocolError, match="was sent already"), answer:
+        with pytest.raises(LocalProtocolError, match="sent already"), answer:
             pass
 
 
-def test_a_reply_is_read_within_its_with(portal: BlockingPortal) -> None:
+def test_a_reply_is_not_read_after_its_with(portal: BlockingPortal) -> None:
     async def script(peer: Peer) -> None:
         await peer.answer(STREAM_HEAD + sent(Text("hello")))
         await peer.until_left()
 
     with scripted_in_thread(portal, script) as server, BlockingClient() as client:
         answer = client.query(server.address, "hello")
-        with pytest.raises(LocalProtocolError, match="within its `with` block"):
-            next(answer)
         with answer:
             assert next(answer) == Text("hello")
-        with pytest.raises(LocalProtocolError, match="within its `with` block"):
+        with pytest.raises(LocalProtocolError, match="closed before its end"):
             next(answer)
 
 

@@ -306,8 +306,8 @@ def test_a_server_that_went_away_while_nobody_asked(portal: BlockingPortal, cert
     ):
         for number in (1, 2):
             assert read(client, url) == [Text("hello"), Done()]
-            [(_, connection)] = client._client._pool._idle
-            while connection.is_quiet():
+            [(_, connection)] = client._pool._idle
+            while connection.is_idle():
                 pass  # until its end has come
             assert client.connections_opened == number
 

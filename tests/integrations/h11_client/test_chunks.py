@@ -21,7 +21,8 @@ from poeproto import (
 )
 from poeproto.testing import bytewise, cut_at, two_way_splits
 from poeproto_h11 import Client, Timeouts
-from poeproto_h11.client.connection import Clock, Connection
+from poeproto_h11.client.connection import Connection
+from poeproto_h11.client.timeouts import Clock
 
 from ...support.scripted_peer import LAST_CHUNK, STREAM_HEAD, CannedConnector, CannedStream, chunk, reply, response
 
@@ -182,7 +183,7 @@ async def test_what_comes_behind_a_response_without_a_body_is_noticed(extra: byt
     await connection.receive_head(clock)
     assert await connection.receive_body(clock) is None
     assert connection.ready_for_next()
-    assert connection.is_quiet() == (not extra)
+    assert connection.is_idle() == (not extra)
 
 
 async def test_a_deadline_within_a_chunk_passes() -> None:

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from poeproto import ConnectFailed, ConnectionLost, RetryPolicy
-from poeproto_h11.client.run_sync import run_sync
-from poeproto_h11.client.sync_backend import SocketStream
+from poeproto_h11.client.sync_backend import SocketStream, run_sync
 
 from ...support.both_clients import Query, query, query_blocking
 

@@ -157,7 +157,7 @@ async def test_a_peer_that_does_not_end_after_done_is_left(monkeypatch: pytest.M
 
 
 async def test_many_queries_at_once() -> None:
-    count = pool._MOST_IDLE + 8
+    count = pool._MAX_IDLE + 8
     waiting, all_here = 0, anyio.Event()
     replies: list[str] = []
 
@@ -212,18 +212,16 @@ async def test_connections_that_were_closed_meanwhile_are_let_go(monkeypatch: py
 # --- misuse
 
 
-async def test_a_reply_is_read_within_its_with() -> None:
+async def test_a_reply_is_not_read_after_its_with() -> None:
     async def script(peer: Peer) -> None:
         await peer.answer(STREAM_HEAD + sent(Text("hello")))
         await peer.until_left()
 
     async with scripted(script) as server, Client() as client:
         answer: Reply = client.query(server.address, "hello")
-        with pytest.raises(LocalProtocolError, match="within its `with` block"):
-            await anext(answer)
         async with answer:
             assert await anext(answer) == Text("hello")
-        with pytest.raises(LocalProtocolError, match="within its `with` block"):
+        with pytest.raises(LocalProtocolError, match="closed before its end"):
             await anext(answer)
         assert answer.fold.text == "hello"
 
@@ -252,7 +250,7 @@ async def test_a_reply_is_entered_once() -> None:
         answer = client.query(server.address, "hello")
         async with answer:
             assert await answer.text() == "hello"
-        with pytest.raises(LocalProtocolError, match="was sent already"):
+        with pytest.raises(LocalProtocolError, match="sent already"):
             async with answer:
                 pass
         assert len(server.requests) == 1

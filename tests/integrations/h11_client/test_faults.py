@@ -161,14 +161,14 @@ async def test_what_is_no_http(data: bytes) -> None:
         await peer.until_left()
 
     async with scripted(script) as server, Client() as client:
-        with pytest.raises(RemoteProtocolError, match="HTTP is not acceptable") as caught:
+        with pytest.raises(RemoteProtocolError, match="HTTP is invalid") as caught:
             await read(client, server.address)
         assert not isinstance(caught.value, IncompleteReply)
         await server.until_closed(1)
 
 
 BAD_TAILS = [
-    pytest.param(b"zz\r\n", "HTTP is not acceptable", id="framing"),
+    pytest.param(b"zz\r\n", "HTTP is invalid", id="framing"),
     pytest.param(chunk(b"event: text\ndata: {\n\n"), "'text' event", id="no JSON"),
     pytest.param(chunk(b'event: text\ndata: {"text": 3}\n\n'), "text: ", id="wrong type"),
 ]

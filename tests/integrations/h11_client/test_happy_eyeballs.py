@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 from poeproto_h11.client import happy_eyeballs
+from poeproto_h11.client.backend import failure_reason, is_deadline
 from poeproto_h11.client.happy_eyeballs import Address, alternating, connect_first
-from poeproto_h11.client.streams import failure_reason
-from poeproto_h11.client.timeouts import is_deadline
 
 
 def at(port: int, host: str = "127.0.0.1", family: int = socket.AF_INET) -> Address:
@@ -51,7 +50,7 @@ def free_port() -> int:
 
 
 def test_an_address_that_swallows_everything_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(happy_eyeballs, "_HEAD_START", 0.01)
+    monkeypatch.setattr(happy_eyeballs, "_ATTEMPT_DELAY", 0.01)
     end = time.monotonic() + 1000  # one that was tried alone would keep the others waiting longer than a test may take
     with (
         swallowing() as silent,
@@ -62,7 +61,7 @@ def test_an_address_that_swallows_everything_holds_nobody_up(monkeypatch: pytest
 
 
 def test_a_refusal_makes_the_next_address_start_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(happy_eyeballs, "_HEAD_START", 1000.0)
+    monkeypatch.setattr(happy_eyeballs, "_ATTEMPT_DELAY", 1000.0)
     with listening() as port, connect_first([at(free_port()), at(port)], soon()) as connection:
         assert connection.getpeername()[1] == port
 
@@ -71,10 +70,10 @@ def test_a_refusal_makes_the_next_address_start_at_once(monkeypatch: pytest.Monk
 def test_the_next_does_not_wait_for_one_that_failed_beside_another(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     class Socket(socket.socket):
         def connect_ex(self, address: Any) -> int:
-            monkeypatch.setattr(happy_eyeballs, "_HEAD_START", 1000.0)  # of the second on the third
+            monkeypatch.setattr(happy_eyeballs, "_ATTEMPT_DELAY", 1000.0)  # of the second on the third
             return super().connect_ex(address)
 
-    monkeypatch.setattr(happy_eyeballs, "_HEAD_START", 0.0)
+    monkeypatch.setattr(happy_eyeballs, "_ATTEMPT_DELAY", 0.0)
     with swallowing() as silent, listening() as port:
         monkeypatch.setattr(socket, "socket", Socket)
         addresses = [at(silent), at(free_port(), host), at(port)]
@@ -93,7 +92,7 @@ def test_the_system_gives_up_an_address(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_the_first_that_answers_is_taken_and_no_other_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(happy_eyeballs, "_HEAD_START", 1000.0)
+    monkeypatch.setattr(happy_eyeballs, "_ATTEMPT_DELAY", 1000.0)
     with listening() as port, listening() as other, connect_first([at(port), at(other)], soon()) as connection:
         assert connection.getpeername()[1] == port
 

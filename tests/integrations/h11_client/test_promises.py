@@ -30,8 +30,8 @@ from poeproto import (
     encode_event,
 )
 from poeproto_h11 import Timeouts
-from poeproto_h11.client.streams import ByteStream
-from poeproto_h11.client.urls import Origin
+from poeproto_h11.client.backend import ByteStream
+from poeproto_runtime.client.urls import Origin
 
 from ...support.both_clients import Query, query, query_blocking, settings, settings_blocking
 from ...support.bots import KEY

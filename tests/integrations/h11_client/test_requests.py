@@ -24,7 +24,7 @@ from poeproto import (
 )
 from poeproto.testing import sample_query
 from poeproto_h11 import Client
-from poeproto_h11.client.urls import Origin
+from poeproto_runtime.client.urls import Origin
 
 from ...support.bots import KEY
 from ...support.scripted_peer import HELLO, CannedConnector, Received, answering, parse_request, response, scripted
@@ -217,7 +217,7 @@ async def test_no_key_is_in_a_repr() -> None:
         query = client.query(server.address, "hello")
         async with query as answer:
             await answer.text()
-            shown = f"{client!r} {query!r} {answer.fold!r} {query._run!r}"
+            shown = f"{client!r} {query!r} {answer.fold!r} {query._runner!r}"
     assert KEY not in shown
     assert API_KEY not in shown
 

@@ -13,6 +13,7 @@ from poeproto import (
     Done,
     Endpoints,
     Error,
+    LocalProtocolError,
     Message,
     QueryRequest,
     RequestRefused,
@@ -78,16 +79,29 @@ async def test_a_loop_that_is_left_early() -> None:
                 break
             assert events.fold.text == "a"
         await server.until_closed(1)
-        assert [event async for event in events] == []
+        with pytest.raises(LocalProtocolError, match="closed before its end"):
+            await anext(events)
         assert "1 characters" in repr(events)
 
 
 @pytest.mark.anyio
-async def test_nothing_is_sent_before_the_first_event_is_asked_for() -> None:
+async def test_nothing_is_sent_before_the_reply_is_read_or_entered() -> None:
     async with scripted(starting) as server:
-        async with get_bot_response("hello", server.address):
-            await anyio.lowlevel.checkpoint()
+        response = get_bot_response("hello", server.address)
+        await anyio.wait_all_tasks_blocked()
         assert server.connections == 0
+        async with response:
+            assert len(server.requests) == 1
+        await server.until_closed(1)
+
+
+@pytest.mark.anyio
+async def test_the_text_of_the_reply() -> None:
+    async with scripted(answering(HELLO)) as server:
+        response = get_bot_response("hello", server.address)
+        assert await response.text() == "hello"
+        await server.until_closed(1)
+        assert await response.text() == "hello"
 
 
 @pytest.mark.anyio

@@ -11,7 +11,7 @@ import anyio.abc
 import anyio.lowlevel
 import pytest
 
-from poeproto_h11.client.streams import AnyioStream
+from poeproto_h11.client.anyio_backend import AnyioStream
 
 pytestmark = pytest.mark.anyio
 
@@ -46,10 +46,10 @@ async def test_what_the_loop_has_read_ahead_is_not_quiet() -> None:
     here, there = socket.socketpair()
     with here, there:
         stream = AnyioStream(ReadAhead(bytes(100_000), here))
-        assert stream.is_quiet()
+        assert stream.is_idle()
         first = await stream.receive(5)
-        assert not stream.is_quiet()
+        assert not stream.is_idle()
         assert len(first + await stream.receive(5)) == 100_000
-        assert stream.is_quiet()
+        assert stream.is_idle()
         there.send(b"x")
-        assert not stream.is_quiet()
+        assert not stream.is_idle()

@@ -30,12 +30,12 @@ class TlsPeer:
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self.before_sending: Callable[[], object] = lambda: None
-        self._incoming, self._api = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = context.wrap_bio(self._incoming, self._api, server_side=True)
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
 
     async def receive(self, timeout: float) -> bytes:
         await anyio.lowlevel.checkpoint()
-        return self._api.read()
+        return self._outgoing.read()
 
     async def send(self, data: bytes, timeout: float) -> None:
         self.before_sending()
@@ -48,11 +48,11 @@ class TlsPeer:
     async def aclose(self) -> None:
         """There is nothing to close."""
 
-    def is_quiet(self) -> bool:
-        return not self._api.pending
+    def is_idle(self) -> bool:
+        return not self._outgoing.pending
 
     async def is_answering(self) -> bool:
-        return not self.is_quiet()
+        return not self.is_idle()
 
 
 def ask_for_certificate(peer: TlsPeer) -> None:
@@ -98,7 +98,7 @@ async def test_what_tls_answers_goes_out_with_what_is_sent_next(certificate: Cer
     ask_for_certificate(peer)
     peer.tls.write(b"hello")
     assert await stream.receive(5) == b"hello"
-    assert stream.is_quiet()
+    assert stream.is_idle()
     await stream.send(b"thanks", 5)
     assert peer.tls.read() == b"thanks"
 
@@ -124,4 +124,4 @@ async def test_a_connection_that_tls_was_cut_off_in_is_not_used_again(certificat
     peer.before_sending = lambda: None
     peer.tls.write(b"hello")
     assert await stream.receive(5) == b"hello"  # reading goes on
-    assert not stream.is_quiet()
+    assert not stream.is_idle()

@@ -30,7 +30,7 @@ async def test_a_reply_that_is_left_is_closed_at_once_with_async_with_and_with_t
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         async with context.query_bot("Cat", request) as answer:
             assert await anext(aiter(answer)) == Text("a")
-        with pytest.raises(LocalProtocolError, match="given up"):
+        with pytest.raises(LocalProtocolError, match="closed before its end"):
             await anext(aiter(answer))
         await left.wait()
         yield "left"

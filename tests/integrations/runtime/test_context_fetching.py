@@ -26,8 +26,8 @@ from poeproto import (
     Text,
 )
 from poeproto_h11 import Timeouts
-from poeproto_h11.client.urls import split_url
 from poeproto_runtime import FetchPolicy
+from poeproto_runtime.client.urls import split_url
 from poeproto_runtime.fetch_policy import check_address
 
 from ...support.bots import KEY

@@ -10,7 +10,8 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from poeproto_runtime.reply.suspension import as_events, await_with_hook, close_events, has_ended, is_cancelled
+from poeproto_runtime.cancellation import is_cancelled
+from poeproto_runtime.reply.suspension import as_events, await_with_hook, close_events, has_ended
 
 pytestmark = pytest.mark.anyio
 
