@@ -235,7 +235,7 @@ async def _call(route: Route, request: Request, context: RequestContext) -> Sett
     match request:
         case SettingsRequest():
             settings = await bot.get_settings(request, context)
-            route.declared.take(settings)
+            route.declared.update(settings)
             return settings
         case ReportFeedbackRequest():
             await bot.on_feedback(request, context)

@@ -69,7 +69,7 @@ async def _settings_of(path: str, route: Route, outbound: Outbound, limits: Limi
     context = RequestContext(RequestHead("POST", path), route, limits, outbound)
     try:
         settings = await route.bot.get_settings(SettingsRequest(), context)
-        route.declared.take(settings)
+        route.declared.update(settings)
         return settings
     finally:
         await context.close("none")

@@ -1,4 +1,4 @@
-"""Running the tools that a model calls: all of a round at once, and a failure is news for the model."""
+"""Runs the tools that a model calls, all of a round at once; a tool that fails gives the model an error result."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ from poeproto_runtime.cancellation import cancellation_is_ours
 
 logger = logging.getLogger("poeproto")
 
-# As many as anyio has for everything else, which must not wait for tools: names are looked up there, and files read.
-_MOST_THREADS = 40
+# Tools have threads of their own, as many as anyio has for the rest: name resolution and files must not wait for tools.
+_MAX_THREADS = 40
 _threads: RunVar[anyio.CapacityLimiter] = RunVar("threads of tools")
 Call = Callable[[Callable[..., Any], Mapping[str, Any]], Awaitable[object]]
 
 
 class ToolRunner:
-    """Runs tools, synchronous ones in threads: at most 40 at once in an event loop.
+    """Runs tools, synchronous ones in threads, of which an event loop has at most 40 for tools.
 
-    A thread cannot be stopped: when the request is over before it, it runs on, and nobody waits for it.
+    A thread cannot be stopped: when the request ends first, the thread runs on, and nothing waits for it.
 
     Args:
-        functions: by the names that the model knows.
-        raise_errors: raise `UnknownTool` and `ToolFailed` instead of telling the model.
-        call: calls a function with these arguments.
+        functions: keyed by the names that the model knows.
+        raise_errors: raise `UnknownTool` and `ToolFailed` instead of returning them to the model as results.
+        call: calls a function with its arguments; by default in the event loop or in a thread.
     """
 
     def __init__(
@@ -57,8 +57,8 @@ class ToolRunner:
         """The result of each call, in their order.
 
         Raises:
-            UnknownTool, ToolFailed: where they are wanted.
-            InsufficientFunds, BotError: for a lack of funds, as a tool raises it.
+            UnknownTool, ToolFailed: with `raise_errors`.
+            InsufficientFunds, BotError: when a tool raises it for a lack of funds. Nobody would pay for going on.
         """
         results: dict[int, ToolResult] = {}
         failures: list[Exception] = []
@@ -67,7 +67,7 @@ class ToolRunner:
             try:
                 results[number] = await self.run(call)
             except (UnknownTool, ToolFailed, InsufficientFunds, BotError) as exc:
-                # Carried past the task group, which would wrap it; the others need not go on.
+                # Raised after the task group, which would wrap it in a group; the other tools are cancelled.
                 failures.append(exc)
                 tasks.cancel_scope.cancel()
 
@@ -79,15 +79,15 @@ class ToolRunner:
         return [results[number] for number in range(len(calls))]
 
     async def run(self, call: ToolCall) -> ToolResult:
-        """The result of one call. Errors as with several."""
+        """The result of one call. Raises what the runner raises for a round."""
         prepared = prepare_call(self._functions, call)
         if isinstance(prepared, ToolResult):
-            return self._unknown(call, prepared)
+            return self._invalid(call, prepared)
         function, arguments = prepared
         try:
             _check_arguments(function, arguments)
         except TypeError as exc:
-            return self._unknown(call, tool_error(call, f"the arguments do not fit: {exc}"))
+            return self._invalid(call, tool_error(call, f"the arguments do not fit the function: {exc}"))
         try:
             value = await self._call(function, arguments)
             return ToolResult(call.id, _name(call), tool_content(value))
@@ -99,14 +99,14 @@ class ToolRunner:
                 raise missing from None
             if self._raise_errors:
                 raise ToolFailed(f"the tool {_name(call)!r} failed: {type(exc).__name__}", call=call) from exc
-            logger.warning("the tool %r failed, which the model is told", _name(call), exc_info=exc)
-            # The details are for our log alone: a model repeats what it reads.
+            logger.warning("the tool %r failed; the model gets an error result", _name(call), exc_info=exc)
+            # The details are only logged: a model may repeat what it reads to the user.
             return tool_error(call, f"the tool failed ({type(exc).__name__})")
 
-    def _unknown(self, call: ToolCall, error: ToolResult) -> ToolResult:
+    def _invalid(self, call: ToolCall, error: ToolResult) -> ToolResult:
         if self._raise_errors:
-            raise UnknownTool(f"the call of the tool {_name(call)!r} cannot be understood: {error.content}", call=call)
-        logger.info("a model's call of the tool %r cannot be understood: %s", _name(call), error.content)
+            raise UnknownTool(f"the model's call of the tool {_name(call)!r} is invalid: {error.content}", call=call)
+        logger.info("the model's call of the tool %r is invalid: %s", _name(call), error.content)
         return error
 
 
@@ -114,12 +114,12 @@ def _check_arguments(function: Callable[..., Any], arguments: Mapping[str, Any])
     try:
         signature = inspect.signature(function)
     except ValueError:
-        return  # some that are written in C have none
+        return  # some functions written in C have no signature
     signature.bind(**arguments)
 
 
 def is_asynchronous(function: Callable[..., Any]) -> bool:
-    """Whether calling it gives a coroutine. Of an object with a method __call__, that method decides."""
+    """Whether calling it returns a coroutine: it is a coroutine function, or an object whose `__call__` is one."""
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
 
@@ -127,7 +127,7 @@ async def _result_of(function: Callable[..., Any], arguments: Mapping[str, Any])
     call = partial(function, **arguments)
     if is_asynchronous(function):
         return await call()
-    # In a list, because trio takes a thread that returns an awaitable for a mistake.
+    # In a list, because trio raises an error when a thread returns an awaitable.
     [value] = await anyio.to_thread.run_sync(lambda: [call()], abandon_on_cancel=True, limiter=_limiter())
     return await cast("Awaitable[object]", value) if inspect.isawaitable(value) else value
 
@@ -136,7 +136,7 @@ def _limiter() -> anyio.CapacityLimiter:
     try:
         return _threads.get()
     except LookupError:
-        _threads.set(limiter := anyio.CapacityLimiter(_MOST_THREADS))
+        _threads.set(limiter := anyio.CapacityLimiter(_MAX_THREADS))
         return limiter
 
 

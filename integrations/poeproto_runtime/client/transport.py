@@ -1,4 +1,4 @@
-"""What calls to others need of an HTTP client, so that flows can be driven over it."""
+"""The transport: what calls need of an HTTP client, as protocols, so that flows run over any."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from poeproto import HttpRequest, ResponseHead
 
 
 class IncomingResponse(Protocol):
-    """A response under way: its head has come, its body follows in parts."""
+    """A response that is being received: its head has arrived, its body follows in parts."""
 
     @property
     def head(self) -> ResponseHead:
@@ -19,28 +19,28 @@ class IncomingResponse(Protocol):
         """The next part of the body; None at its end.
 
         Raises:
-            TransportError, RemoteProtocolError: as often as it is called again.
+            TransportError, RemoteProtocolError: also on every later call.
         """
         ...
 
     async def finish(self) -> None:
-        """Leave the response after all that matters has come: its connection is kept if the rest is short."""
+        """Close the response after its reply is complete: reads a short rest, so that the connection can be reused."""
         ...
 
     async def aclose(self) -> None:
-        """Leave the response wherever it is, at once, and without fail."""
+        """Close the response at once, wherever it is. Never fails."""
         ...
 
 
 class TransportCall(Protocol):
-    """One call of somebody's: a request, and what is sent again or after it."""
+    """The requests of one call: the first, its retries, and those of later rounds of tools. Its deadlines are here."""
 
     async def send(self, request: HttpRequest) -> IncomingResponse:
-        """Send a request, and wait for the head of the response. No redirect is followed, and nothing tried again.
+        """Send a request, and wait for the head of the response. Follows no redirect, and retries nothing.
 
         Raises:
             TransportError: when that fails.
-            LocalProtocolError: when HTTP has no form for the request.
+            LocalProtocolError: when the request cannot be written.
         """
         ...
 
@@ -48,26 +48,26 @@ class TransportCall(Protocol):
         """Wait before the next request.
 
         Raises:
-            DeadlineExceeded: at once, where the call's time would be over by then.
+            DeadlineExceeded: at once, if the call's time would be over by then.
         """
         ...
 
 
 class Transport(Protocol):
-    """Sends requests, on asyncio, on trio, or without either."""
+    """Sends requests: on asyncio, on trio, or by blocking."""
 
     def begin(self) -> TransportCall:
-        """A call, whose time runs from here."""
+        """Start a call; its total timeout starts now."""
         ...
 
 
 class SharedTransport(Transport, Protocol):
-    """A transport of several users, whose connections are kept as long as there is one."""
+    """A transport with several users, which keeps its connections while there is at least one."""
 
     def hold(self) -> None:
-        """Count one user more."""
+        """Add a user."""
         ...
 
     async def release(self) -> None:
-        """Count one user less. After the last, the connections are closed; a later user finds new ones."""
+        """Remove a user; after the last one, close the connections. A later user gets new ones."""
         ...

@@ -1,4 +1,4 @@
-"""Where the bytes of an upload come from: measured first, since an upload declares its length, then read in parts."""
+"""The sources of uploads: measured first, because an upload declares its length, then read in parts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from poeproto import FileTooLarge, Limits, LocalProtocolError, UploadSource
 T = TypeVar("T")
 
 _CHUNK = 64 * 1024
-# What is kept in memory of something whose length shows only when it has been read.
+# A source whose length is unknown is copied first: up to this size in memory, beyond that in a temporary file.
 _IN_MEMORY = 1024 * 1024
 
 BlockingSource = str | bytes | bytearray | memoryview | os.PathLike[str] | IO[bytes] | Iterable[bytes]
@@ -25,24 +25,24 @@ Source = UploadSource
 
 
 class InThread(Protocol):
-    """Calls a function that may block, without blocking the event loop where there is one."""
+    """Calls a function that may block, without blocking the event loop if there is one."""
 
     def __call__(self, function: Callable[..., T], *args: Any) -> Awaitable[T]:
-        """What the function returns."""
+        """The result of the function."""
         ...
 
 
 @attrs.frozen
 class MeasuredSource:
-    """A source whose length is known, and that can be read more than once.
+    """A source of known length, which can be read more than once.
 
     Attributes:
         content: bytes, a path, or a binary file.
-        start: where in the file the content starts.
+        start: the position in the file where the content starts.
         size: its length in bytes.
         name: a file name.
         content_type: its media type.
-        temporary: whether the file is ours, to be closed when the upload is over.
+        temporary: whether the file is our own copy, to be closed after the upload.
     """
 
     content: bytes | os.PathLike[str] | IO[bytes] = attrs.field(repr=False)
@@ -53,7 +53,7 @@ class MeasuredSource:
     temporary: bool = False
 
     def close(self) -> None:
-        """Close the file, if it is ours."""
+        """Close the file if it is our own copy."""
         if self.temporary and not isinstance(self.content, bytes | os.PathLike):
             self.content.close()
 
@@ -61,19 +61,20 @@ class MeasuredSource:
 async def measure(
     source: Source, name: str | None, content_type: str | None, limits: Limits, in_thread: InThread
 ) -> MeasuredSource:
-    """The source with all that an upload needs to know.
+    """Measure a source, and find its name and media type.
 
     Args:
-        source: text, bytes, a path, an open binary file (read from where it stands), or an iterable of bytes, async
-            or not.
+        source: text, bytes, a path, an open binary file (read from its position), or an iterable of bytes, async or
+            not.
         name: the file name; a path and a file have one of their own.
-        content_type: the media type; by default what the name's suffix says.
-        limits: `Limits.file_size` is kept where something must be read to be measured.
-        in_thread: calls what may block.
+        content_type: the media type; by default guessed from the name.
+        limits: `Limits.file_size` bounds a source that must be read to be measured.
+        in_thread: calls functions that may block.
 
     Raises:
-        LocalProtocolError: when there is no name; `FileTooLarge` when a stream is too long.
-        TypeError: for another source, or a file in text mode.
+        LocalProtocolError: when there is no name.
+        FileTooLarge: when a source that must be read is too large.
+        TypeError: for another kind of source, or a file in text mode.
         OSError: when a file cannot be read.
     """
     start, temporary = 0, False
@@ -103,20 +104,20 @@ async def measure(
         size = content.tell()
     else:
         raise TypeError(
-            f"text, bytes, a path, a binary file or an iterable of bytes is expected, got {type(source).__name__}"
+            f"a file is text, bytes, a path, a binary file or an iterable of bytes, but not {type(source).__name__}"
         )
     name = name or own_name
     if not name:
         if temporary and not isinstance(content, bytes | os.PathLike):
             content.close()
-        raise LocalProtocolError("a file needs a name: pass one")
+        raise LocalProtocolError("a file needs a name, and this source has none: pass name=")
     if content_type is None:
         content_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
     return MeasuredSource(content, start, size, name, content_type, temporary)
 
 
 async def read_source(source: MeasuredSource, in_thread: InThread) -> AsyncGenerator[bytes]:
-    """The bytes of the source from its start, part by part.
+    """The bytes of the source, in parts.
 
     Raises:
         OSError: when a file cannot be read.
@@ -133,7 +134,7 @@ async def read_source(source: MeasuredSource, in_thread: InThread) -> AsyncGener
                 async for chunk in chunks:
                     yield chunk
         finally:
-            file.close()  # of a file that was read, this does not block
+            file.close()  # does not block: nothing was written
     else:
         await in_thread(content.seek, source.start)
         async with aclosing(_read(content, in_thread)) as chunks:
@@ -159,7 +160,7 @@ async def _iterate(parts: Iterable[bytes], in_thread: InThread) -> AsyncGenerato
 
 
 async def _spool(chunks: AsyncIterable[bytes], limits: Limits, in_thread: InThread) -> IO[bytes]:
-    file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - MeasuredSource.temporary says who closes it
+    file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - MeasuredSource.close closes it
     try:
         size = 0
         async for chunk in chunks:
@@ -170,11 +171,11 @@ async def _spool(chunks: AsyncIterable[bytes], limits: Limits, in_thread: InThre
     except BaseException:
         file.close()
         if isinstance(chunks, AsyncGenerator):
-            await chunks.aclose()  # a loop does not close what it leaves
+            await chunks.aclose()  # a loop that is left does not close its iterator
         raise
     return cast("IO[bytes]", file)
 
 
 def _name_of(file: object) -> str | None:
-    name = getattr(file, "name", None)  # a file that was opened by its descriptor has a number for a name
+    name = getattr(file, "name", None)  # the name of a file opened by its descriptor is a number
     return Path(name).name if isinstance(name, str) else None

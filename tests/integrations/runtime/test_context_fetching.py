@@ -109,14 +109,14 @@ async def test_a_bound_on_the_size(more: dict[str, Any]) -> None:
     error = await fetched(answering(response(200, b"123456")), **more)
     assert isinstance(error, LimitExceeded)
     assert error.limit == "file_size"
-    assert "larger than 5 bytes" in str(error)
+    assert "larger than the 5 bytes" in str(error)
     assert await fetched(answering(response(200, b"12345")), **more) == b"12345"
 
 
 async def test_a_packed_attachment_is_no_attachment() -> None:
     error = await fetched(answering(response(200, b"\x1f\x8b", "Content-Encoding: gzip")))
     assert isinstance(error, RemoteProtocolError)
-    assert "packed as 'gzip'" in str(error)
+    assert "compressed ('gzip')" in str(error)
 
 
 async def test_nothing_is_fetched_without_a_policy() -> None:
@@ -279,7 +279,7 @@ def test_what_is_no_origin(origin: str) -> None:
 
 
 def test_origins_are_several() -> None:
-    with pytest.raises(TypeError, match="a list of origins is expected, got a string"):
+    with pytest.raises(TypeError, match="must be a list of origins, not a string"):
         FetchPolicy(origins="https://a")
 
 

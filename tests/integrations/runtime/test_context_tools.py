@@ -132,7 +132,7 @@ WRONG = [
     ("weather", '{"at": "secret"}', "the tool failed (LookupError)"),
     ("tides", "{}", "there is no tool called 'tides'"),
     ("weather", "{", "arguments: not valid JSON"),
-    ("weather", "{}", "the arguments do not fit: missing a required argument: 'at'"),
+    ("weather", "{}", "the arguments do not fit the function: missing a required argument: 'at'"),
     ("unwritable", "{}", "the tool failed (LocalProtocolError)"),
 ]
 
