@@ -157,9 +157,7 @@ class FlowRunner(Generic[R]):
             await self._finish_response()
             return
         self._flow.close()
-        self._failure = self._failure or LocalProtocolError(
-            "the reply was closed before its end, so there is no more to read"
-        )
+        self._failure = self._failure or LocalProtocolError("the call was closed before its end")
         await self._drop_response()
 
     def _advance(self) -> None:
@@ -191,11 +189,7 @@ class FlowRunner(Generic[R]):
                 self._effect = effect  # a cancelled read has taken no bytes, so it can be repeated
                 raise
             # Cancelled within a request or a tool, or a bug of ours or of a tool: the flow cannot continue.
-            self._failure = (
-                exc
-                if isinstance(exc, Exception)
-                else LocalProtocolError("the call was cancelled, so there is no more to read")
-            )
+            self._failure = exc if isinstance(exc, Exception) else LocalProtocolError("the call was cancelled")
             self._flow.close()
             await self._drop_response()
             raise
