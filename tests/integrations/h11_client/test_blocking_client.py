@@ -1,4 +1,4 @@
-"""The client that blocks: the same calls, errors and connections as the asynchronous one's, with or without a loop."""
+"""The blocking client: calls, errors and connections as those of the asynchronous one, also in a running event loop."""
 
 from __future__ import annotations
 
@@ -349,7 +349,7 @@ def test_two_threads_cannot_read_one_reply(portal: BlockingPortal) -> None:
             thread.start()
             arrived.wait()
             while thread.is_alive():
-                # Until the other has gone into its next read, this may take part in the reading; then it must not.
+                # While the other thread is not waiting in a read, this one may read, too; after that it must not.
                 if answer._reading.locked():
                     with pytest.raises(LocalProtocolError, match="two threads"):
                         next(answer)
@@ -363,7 +363,7 @@ def test_two_threads_cannot_read_one_reply(portal: BlockingPortal) -> None:
 
 
 class SuspendingConnector:
-    """It opens streams as an event loop would have it."""
+    """A connector that suspends, as one for an event loop does."""
 
     async def __call__(self, origin: object, timeout: float) -> Any:
         await anyio.lowlevel.checkpoint()

@@ -1,4 +1,4 @@
-"""Interrupting the client that blocks, anywhere: nothing half read stays in its pool, and the next query works."""
+"""Interrupting the blocking client anywhere: no half-read connection stays in its pool, and the next query works."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Use = Callable[[BlockingClient], object]
 
 
 class UnsuspendingStream(CannedStream):
-    """A stream in memory that waits for nothing; an interruption may strike before an operation, or just after."""
+    """A stream in memory that does not suspend. An interruption may strike before an operation, or just after it."""
 
     async def receive(self, timeout: float) -> bytes:
         self._hook("before receive")
@@ -92,11 +92,11 @@ USES = [
 
 
 def go_on(name: str) -> None:
-    """Interrupts nothing."""
+    """Do not interrupt."""
 
 
 class Interruption:
-    """Raises `KeyboardInterrupt` at one of the many times it is called."""
+    """Raises `KeyboardInterrupt` at the call of that number."""
 
     def __init__(self, at: int) -> None:
         self._left = at
@@ -110,7 +110,7 @@ class Interruption:
             raise KeyboardInterrupt
 
     def trace(self, frame: FrameType, event: str, _: Any) -> Any:
-        """For `sys.settrace`: it is called at each line of the integrations."""
+        """For `sys.settrace`: calls this at each line of the integrations."""
         if "/poeproto_" not in frame.f_code.co_filename:
             return None
         if event == "line":
@@ -119,7 +119,7 @@ class Interruption:
 
 
 def check_client(client: BlockingClient, connector: UnsuspendingConnector) -> None:
-    """It goes on with what follows the first answer on a connection it kept, or with a new connection."""
+    """Check that the client reads on at the right place of a connection that it kept, or opens a new one."""
     kept = [connection._stream for _, connection in client._pool._idle]
     assert all(isinstance(stream, CannedStream) for stream in kept)
     usable = [stream for stream in connector.streams if stream in kept and not stream.closed]
@@ -133,7 +133,7 @@ def test_interrupted_within_an_operation(use: Use, pieces: list[bytes]) -> None:
     at, struck = 0, True
     while struck:
         interruption = Interruption(at)
-        # A connection that is used again goes on with "second"; were it half read, with something else.
+        # A reused connection continues with "second"; if it were half read, with something else.
         connector = UnsuspendingConnector([*pieces, reply(Text("second"))], interruption)
         with BlockingClient(connector=connector) as client:
             try:
@@ -149,7 +149,7 @@ def test_interrupted_within_an_operation(use: Use, pieces: list[bytes]) -> None:
     assert at > 6, "that was not every operation"
 
 
-# A coroutine may have been made at that line, and not begun.
+# The line may have made a coroutine and not started it.
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
 @pytest.mark.parametrize(("use", "pieces"), USES)
 def test_interrupted_at_any_line(use: Use, pieces: list[bytes]) -> None:
@@ -167,7 +167,7 @@ def test_interrupted_at_any_line(use: Use, pieces: list[bytes]) -> None:
             finally:
                 sys.settrace(before)
             struck = interruption.struck
-            # What had nobody's name at that line is collected; the pool must hold nothing of it.
+            # Objects that no variable held at that line are collected; the pool must not hold any of them.
             check_client(client, connector)
         at += 1
     assert at > 200, "that was not every line"
@@ -184,7 +184,7 @@ def test_an_interrupted_reply_is_over() -> None:
         with pytest.raises(KeyboardInterrupt):
             next(answer)
         assert connector.streams[0].closed
-        # "b" is lost; to go on with "c" would be to hide that.
+        # "b" is lost, and reading on with "c" would hide that.
         with pytest.raises(LocalProtocolError, match="closed before its end"):
             next(answer)
         assert answer.fold.text == "a"

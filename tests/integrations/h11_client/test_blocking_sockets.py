@@ -1,4 +1,4 @@
-"""The sockets under the client that blocks: deadlines, names, and TLS."""
+"""The sockets of the blocking client: deadlines, name resolution, and TLS."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_reading_the_certificates_is_part_of_connecting(portal: BlockingPortal) 
 
 
 def naming(monkeypatch: pytest.MonkeyPatch, look_up: Callable[[], list[Any]]) -> None:
-    """Have the names of the tests looked up by this function, and leave addresses to the system."""
+    """Resolve the names of the tests with this function; addresses are left to the system."""
     real = socket.getaddrinfo
 
     def getaddrinfo(host: str, port: int, **options: Any) -> list[Any]:
@@ -217,7 +217,7 @@ def test_a_trusted_server(portal: BlockingPortal, certificate: Certificate, vers
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_large_query_over_tls(portal: BlockingPortal, certificate: Certificate, version: ssl.TLSVersion) -> None:
-    # TLS 1.3 sends tickets that nobody asked for: no answer before its time.
+    # TLS 1.3 servers send session tickets unasked: they are not an early answer.
     text = "a" * 3_000_000
     requests: list[bytes] = []
 
@@ -308,7 +308,7 @@ def test_a_server_that_went_away_while_nobody_asked(portal: BlockingPortal, cert
             assert read(client, url) == [Text("hello"), Done()]
             [(_, connection)] = client._pool._idle
             while connection.is_idle():
-                pass  # until its end has come
+                pass  # until its end has arrived
             assert client.connections_opened == number
 
 

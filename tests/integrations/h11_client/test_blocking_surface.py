@@ -11,7 +11,7 @@ NAMES = {"aclose": "close", "__aenter__": "__enter__", "__aexit__": "__exit__"}
 
 
 def surface_of(cls: type) -> dict[str, str]:
-    """Its public names, with signatures and types as the blocking client should have them."""
+    """The public names of a class with their signatures, spelled as in the blocking class."""
     named = [*(name for name in dir(cls) if not name.startswith("_")), "__init__"]
     surface: dict[str, str] = {}
     for name in named:

@@ -1,4 +1,4 @@
-"""Uploads of the client that blocks: every kind of source, streamed."""
+"""Uploads of the blocking client: every kind of source, streamed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ...support.bots import KEY
 from ...support.peers_in_thread import ScriptedServerInThread, scripted_in_thread
 from ...support.scripted_peer import Peer, Received, answering, refuse_early, response
 
-DATA = os.urandom(1 << 20) * 5  # some megabytes, and no boundary among them
+DATA = os.urandom(1 << 20) * 5  # some megabytes without a multipart boundary in them
 STORED = response(200, b'{"attachment_url": "https://files.invalid/1", "mime_type": "text/plain", "size": 3}')
 
 
@@ -39,7 +39,7 @@ def content_of(request: Received) -> bytes:
 
 
 def a_pipe(folder: Path) -> BlockingSource:
-    """A file that cannot be sought in."""
+    """A file that is not seekable."""
     reading, writing = os.pipe()
 
     def write() -> None:
@@ -134,7 +134,7 @@ def test_a_refusal_may_come_while_the_file_is_sent(portal: BlockingPortal) -> No
 
 
 def test_a_refusal_leaves_nothing_to_a_running_loop(portal: BlockingPortal, anyio_backend: str, tmp_path: Path) -> None:
-    # A loop is told of asynchronous generators, and trio warns of those that are not closed where they are left.
+    # Event loops track async generators, and trio warns of those that are left without being closed.
     path = tmp_path / "a.txt"
     path.write_bytes(DATA * 4)
 

@@ -1,4 +1,4 @@
-"""Cancelling the client at each of its awaits: nothing half used stays in its pool, and the next query works."""
+"""Cancelling the client at each of its awaits: no half-read connection stays in its pool, and the next query works."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ async def test_cancelled_at_any_await(use: Use, pieces: list[bytes]) -> None:
 
     cancelled = True
     while cancelled:
-        # A connection that is used again goes on with "second"; were it half read, with something else.
+        # A reused connection continues with "second"; if it were half read, with something else.
         connector = CannedConnector([*pieces, reply(Text("second"))], cancel_at_last)
         step = 0
         async with Client(connector=connector) as client:

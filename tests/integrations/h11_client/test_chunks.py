@@ -1,4 +1,4 @@
-"""Chunks that the client takes by itself: what comes of a body is what h11 makes of it, however it is cut."""
+"""The client's own reader of chunks: the body is the same as h11's, at every cut of the bytes."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ BAD = [
 
 
 def as_h11_has_it(data: bytes) -> tuple[bytes, type[Exception] | None]:
-    """The content of the body of that response, and what is wrong with it."""
+    """The content of the response's body, and the error in it."""
     connection = h11.Connection(h11.CLIENT)
     connection.send(h11.Request(method="GET", target="/", headers=[("host", "x")]))
     connection.send(h11.EndOfMessage())

@@ -1,4 +1,4 @@
-"""The client against scripted servers: events as they come."""
+"""The client against scripted servers: events as they arrive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why no connection comes about: both clients say the same, and where the system gives up, no deadline has passed."""
+"""Failed connects: both clients give the same reason, and a timeout of the system is not a deadline of ours."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def return_time_out(*_: object) -> int:
 
 
 def naming(monkeypatch: pytest.MonkeyPatch, *ports: int) -> None:
-    """Give whatever is looked up these ports of the loopback interface as addresses."""
+    """Resolve every name to these ports of the loopback interface."""
 
     def getaddrinfo(host: Any, port: Any, *more: Any, **options: Any) -> list[Any]:
         kind = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
@@ -56,7 +56,7 @@ async def test_the_system_gives_up_connecting(ask: Query, monkeypatch: pytest.Mo
 @both_clients
 async def test_the_system_gives_up_looking_up(ask: Query, monkeypatch: pytest.MonkeyPatch) -> None:
     def getaddrinfo(*_: object, flags: int = 0, **more: object) -> None:
-        raise socket.gaierror if flags else TIMED_OUT  # with flags it is asked for an address, not a name
+        raise socket.gaierror if flags else TIMED_OUT  # with flags, only numeric addresses are resolved
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     outcome = await ask("http://bot.example/", retry=ONCE)

@@ -1,4 +1,4 @@
-"""The connections of the client: when they are used again, and when they are not."""
+"""The connections of the client: when they are reused, and when they are not."""
 
 from __future__ import annotations
 
@@ -58,24 +58,24 @@ async def test_each_origin_has_its_own_connections() -> None:
 
 @pytest.mark.parametrize("then", [b"", b"HTTP/1.1 408 Request Timeout\r\n\r\n"], ids=["closed", "timed out"])
 async def test_a_stale_connection_is_not_used_again(then: bytes) -> None:
-    go, gone = anyio.Event(), anyio.Event()
+    go, closed = anyio.Event(), anyio.Event()
 
     async def script(peer: Peer) -> None:
         await peer.answer(HELLO)
         await go.wait()
         await (peer.send(then) if then else peer.stream.aclose())
-        gone.set()
+        closed.set()
 
     async with scripted(script, answering(HELLO)) as server, Client() as client:
         assert await read(client, server.address)
         go.set()
-        await gone.wait()
+        await closed.wait()
         assert await read(client, server.address)
         assert (client.connections_opened, server.connections) == (2, 2)
 
 
 async def test_bytes_after_a_response_are_no_answer_to_the_next_request() -> None:
-    # Sent in one write, so that they are in the client's hands before it is done with the response.
+    # Sent in one write, so that the client has received them before it finishes the response.
     async with scripted(lambda peer: peer.answer(HELLO + reply(Text("smuggled")))) as server, Client() as client:
         for _ in range(2):
             assert await read(client, server.address) == [Text("hello"), Done()]
@@ -128,7 +128,7 @@ async def test_the_end_of_the_body_is_awaited_after_done() -> None:
 
 
 async def test_a_peer_that_goes_on_after_done_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "_DRAIN_SECONDS", 1000.0)  # it is the amount that counts here
+    monkeypatch.setattr(transport, "_DRAIN_SECONDS", 1000.0)  # so that the number of bytes is what ends the drain
 
     async def script(peer: Peer) -> None:
         await peer.answer(STREAM_HEAD + sent(Text("a"), Done()))
@@ -182,7 +182,7 @@ async def test_many_queries_at_once() -> None:
 
         address = await tasks.start(run)
         async with Client(access_key=KEY) as client:
-            for opened in (count, count + 8):  # the second time, as many as were kept are used again
+            for opened in (count, count + 8):  # the second time, those that the pool kept are reused
                 replies.clear()
                 async with anyio.create_task_group() as queries:
                     for number in range(count):

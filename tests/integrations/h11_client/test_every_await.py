@@ -1,4 +1,4 @@
-"""Cancelling every call of the client wherever it suspends, over sockets: nothing leaks, and no answer goes astray."""
+"""Cancelling every call of the client wherever it suspends, over sockets: no leaks, and no answer to another call."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Call = Callable[[Client, str], Awaitable[object]]
 
 
 class Suspensions:
-    """Runs a coroutine, and calls a function whenever that is about to suspend."""
+    """Runs a coroutine, and calls a function whenever the coroutine is about to suspend."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, object], about_to: Callable[[], object]) -> None:
         self._coroutine = coroutine
@@ -195,7 +195,7 @@ CALLS: list[Call] = [
 
 
 async def was_cancelled(call: Call, client: Client, url: str, at: int) -> bool:
-    """Make the call, cancel it as it suspends for that time, and say whether it came to that."""
+    """Make the call, and cancel it at the suspension of that number; returns whether it got there."""
     number = 0
 
     def cancel_there() -> None:
@@ -213,7 +213,7 @@ async def was_cancelled(call: Call, client: Client, url: str, at: int) -> bool:
 
 
 async def only_idle_connections_are_open(client: Client, server: ScriptedServer) -> None:
-    """Return when the server has seen all others end."""
+    """Wait until the server has seen the end of all other connections."""
     idle = len(client._pool._idle)
     assert idle <= 1
     await server.until_closed(client.connections_opened - idle)

@@ -1,4 +1,4 @@
-"""What the client makes of refusals, of peers that break the rules, and of peers that take too long."""
+"""The client's errors: for error responses, peers that break the protocol, and peers that take too long."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ EVENT_STREAM = "Content-Type: text/event-stream"
 
 
 async def read(client: Client, url: str, events: list[Event] | None = None, text: str = "hello") -> list[Event]:
-    """The events of a reply; those before an error are in the list given."""
+    """The events of a reply; those before an error are in the given list."""
     events = [] if events is None else events
     async with client.query(url, text) as answer:
         async for event in answer:
@@ -70,7 +70,7 @@ def chain(exc: BaseException | None) -> Iterator[BaseException]:
 
 @pytest.mark.parametrize("status", [201, 204, 301, 302, 400, 401, 404, 413, 429, 500, 501, 503])
 async def test_another_status_is_a_refusal(status: int) -> None:
-    # An event stream it may be, and a redirect somewhere else.
+    # It is an event stream, but also a redirect to another URL.
     body = b"" if status == 204 else encode_event(Text("not an answer"))
     other = response(status, body, EVENT_STREAM, "Retry-After: 7", "Location: /elsewhere")
     async with scripted(answering(other)) as server, Client(access_key=KEY) as client:
@@ -188,7 +188,7 @@ async def test_what_was_good_before_a_fault_is_delivered(
         async with client.query("http://bot.example/", "hello") as answer:
             assert await anext(answer) == Text("a")
             assert await anext(answer) == Text("b")
-            for _ in range(2):  # a second attempt fares no better
+            for _ in range(2):  # a second attempt fails, too
                 with pytest.raises(RemoteProtocolError, match=message) as caught:
                     await anext(answer)
                 assert not isinstance(caught.value, IncompleteReply)
@@ -240,7 +240,7 @@ async def test_a_connection_refused() -> None:
 
 @pytest.mark.parametrize("host", ["a..example", "a" * 70 + ".example"])
 async def test_a_name_that_cannot_be_resolved(host: str) -> None:
-    # These fail before anything is asked of a name server.
+    # These fail before any name is resolved.
     async with Client() as client:
         with pytest.raises(ConnectFailed, match="no connection to http://"):
             await read(client, f"http://{host}/")
@@ -289,7 +289,7 @@ async def test_a_deadline_passes(name: str, timeouts: Timeouts, script: Script) 
 
 
 async def test_the_deadline_of_connecting_passes() -> None:
-    # A TLS handshake that nobody answers.
+    # A TLS handshake without an answer.
     async with scripted(silent) as server, Client(timeouts=Timeouts(connect=0.05)) as client:
         with pytest.raises(DeadlineExceeded, match="the connect timeout"):
             await read(client, server.address.replace("http:", "https:"))

@@ -1,4 +1,4 @@
-"""Connecting without a loop where a name has several addresses, some of which do not answer."""
+"""Happy eyeballs for blocking sockets: a name with several addresses, some of which do not answer."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def listening() -> Generator[int]:
 
 @contextmanager
 def swallowing() -> Generator[int]:
-    """A port whose queue is full, so that the system drops whoever would connect."""
+    """A port whose listen queue is full, so that the system drops further connects."""
     with socket.socket() as listener, ExitStack() as waiting:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -51,7 +51,7 @@ def free_port() -> int:
 
 def test_an_address_that_swallows_everything_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(happy_eyeballs, "_ATTEMPT_DELAY", 0.01)
-    end = time.monotonic() + 1000  # one that was tried alone would keep the others waiting longer than a test may take
+    end = time.monotonic() + 1000  # attempted alone, it would delay the others for longer than a test may take
     with (
         swallowing() as silent,
         listening() as port,
@@ -70,7 +70,7 @@ def test_a_refusal_makes_the_next_address_start_at_once(monkeypatch: pytest.Monk
 def test_the_next_does_not_wait_for_one_that_failed_beside_another(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     class Socket(socket.socket):
         def connect_ex(self, address: Any) -> int:
-            monkeypatch.setattr(happy_eyeballs, "_ATTEMPT_DELAY", 1000.0)  # of the second on the third
+            monkeypatch.setattr(happy_eyeballs, "_ATTEMPT_DELAY", 1000.0)  # between the second and the third
             return super().connect_ex(address)
 
     monkeypatch.setattr(happy_eyeballs, "_ATTEMPT_DELAY", 0.0)
@@ -119,7 +119,7 @@ def test_a_family_that_this_machine_does_not_have_is_passed_over() -> None:
 
 
 def test_an_address_that_cannot_be_reached_is_passed_over() -> None:
-    # To connect to everybody is refused by the system itself.
+    # The system itself rejects connecting to the broadcast address.
     nowhere = at(free_port(), "255.255.255.255")
     with listening() as port, connect_first([nowhere, at(port)], soon()) as connection:
         assert connection.getpeername()[1] == port

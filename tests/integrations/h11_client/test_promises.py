@@ -1,4 +1,4 @@
-"""What both clients promise of a peer that breaks off, misleads, or sends too much: each failure by its name."""
+"""Both clients: a peer that breaks off, misleads, or sends too much raises the error of that name."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ async def test_settings_cut_short(
 
 
 def each_in_turn(*answers: bytes) -> Script:
-    """A script that gives these answers, one a request, whatever the connection."""
+    """A script that answers each request with the next of these, on whatever connection."""
     left = list(answers)
 
     async def script(peer: Peer) -> None:
@@ -191,19 +191,19 @@ async def test_what_was_asked_for_is_asked_again_but_for_what_was_shown(query: Q
 
 @both
 async def test_where_there_is_no_connection_there_is_another_try(query: Query) -> None:
-    tries: list[Origin] = []
+    attempts: list[Origin] = []
 
     async def failing(origin: Origin, timeout: float) -> ByteStream:
-        tries.append(origin)
-        raise ConnectFailed("nobody listens")
+        attempts.append(origin)
+        raise ConnectFailed("nothing listens")
 
     outcome = await query("http://bot.example/", connector=failing, retry=RetryPolicy(delay=0))
     assert isinstance(outcome.error, ConnectFailed)
-    assert len(tries) == 2
+    assert len(attempts) == 2
 
 
 @both
-async def test_all_tries_share_the_time_of_the_call(query: Query) -> None:
+async def test_all_attempts_share_the_time_of_the_call(query: Query) -> None:
     busy = response(503, b"", "Retry-After: 30")
     async with scripted(answering(busy)) as server:
         outcome = await query(server.address, timeouts=Timeouts(total=20))

@@ -1,4 +1,4 @@
-"""Answers that come while the client still writes, or that a careless client would miss."""
+"""Responses that arrive while the client is still writing, or that are easily lost."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def test_a_large_query_that_is_refused_early_still_learns_why(server: str)
                     async with client.query(address, LARGE):
                         pass
                 assert caught.value.status == 401
-            # A connection whose request was cut short cannot carry another.
+            # A connection whose request was cut short cannot be reused.
             assert client.connections_opened == 2
         tasks.cancel_scope.cancel()
 

@@ -25,7 +25,7 @@ from ...support.scripted_peer import (
     starting,
 )
 
-# The warning is trio's, for a reply that is dropped; asyncio closes it in silence.
+# trio warns of a reply that is dropped; asyncio closes it without a warning.
 dropping = pytest.mark.filterwarnings("ignore:Async generator .* was garbage collected:ResourceWarning")
 
 

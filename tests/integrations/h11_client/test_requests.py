@@ -1,4 +1,4 @@
-"""What the client writes on the wire, to whom it gives which key, and what it makes of a settings answer."""
+"""Requests on the wire, which key goes to which origin, and settings responses."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SETTINGS = SettingsResponse(introduction_message="I am a café.", server_bot_dep
 
 
 async def request_of(client: Client, connector: CannedConnector, bot: str, access_key: str | None = None) -> Received:
-    """The request that a query for this bot becomes."""
+    """The HTTP request that a query of this bot becomes."""
     async with client.query(bot, "hello", access_key=access_key):
         pass
     return parse_request(connector.streams[-1].written)

@@ -1,4 +1,4 @@
-"""One question and its answer: asynchronous and blocking, read to the end or left early."""
+"""The shortcuts without a client: asynchronous and blocking, read to the end or left early."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_a_bot_on_poe_is_asked_and_waited_for(portal: BlockingPortal) -> None:
         endpoints = Endpoints.at(server.address)
         for number, (messages, expected) in enumerate(MESSAGES, start=1):
             if not isinstance(messages, str | Message | list | QueryRequest):
-                messages = iter(TWO)  # of the two servers' runs, each needs its own
+                messages = iter(TWO)  # an iterator of its own for each run of the test
             assert list(get_bot_response_sync(messages, "Cat", API_KEY, endpoints=endpoints)) == [Text("hello"), Done()]
             assert contents(server.requests[-1].body) == expected
             server.until_closed(number)

@@ -1,4 +1,4 @@
-"""The client's streams over those of anyio, whose event loop may read ahead."""
+"""The client's streams over anyio, whose event loop may read ahead."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 
 class ReadAhead(anyio.abc.ByteStream):
-    """A stream whose loop has taken all of this from the socket already, as asyncio does."""
+    """A stream whose event loop has read all of this from the socket already, as asyncio does."""
 
     def __init__(self, data: bytes, connection: socket.socket) -> None:
         self._data = data

@@ -54,7 +54,7 @@ async def test_a_trusted_server(certificate: Certificate, version: ssl.TLSVersio
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 async def test_a_large_query_is_sent_whole(certificate: Certificate, version: ssl.TLSVersion) -> None:
-    # TLS 1.3 sends tickets that nobody asked for: no answer before its time.
+    # TLS 1.3 servers send session tickets unasked: they are not an early answer.
     context = certificate.server()
     context.maximum_version = version
     trusting = certificate.trusting_client()
@@ -84,7 +84,7 @@ async def test_load(certificate: Certificate) -> None:
             Load(query, 1, 20.0)
         return [each.response for each in received]
 
-    # Longer than a TLS record, so that one read does not bring it all.
+    # Longer than a TLS record, so that one read does not return all of it.
     long = reply(*[Text("hello " * 1000)] * 20)
     async with serving_tls(certificate.server(), answering(long)) as url:
         assert await anyio.to_thread.run_sync(replies, url) == [long] * 7

@@ -1,4 +1,4 @@
-"""TLS over a stream in memory, whose peer asks for something while it sends: what was decrypted is never lost."""
+"""TLS over a stream in memory, whose peer sends TLS messages between the data: decrypted data is never lost."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class TlsPeer:
                 self.tls.do_handshake()
 
     async def aclose(self) -> None:
-        """There is nothing to close."""
+        """Nothing to close."""
 
     def is_idle(self) -> bool:
         return not self._outgoing.pending
@@ -56,7 +56,7 @@ class TlsPeer:
 
 
 def ask_for_certificate(peer: TlsPeer) -> None:
-    """Have the server's next write begin with a message that TLS must answer by itself."""
+    """Make the server's next write begin with a message that TLS itself must answer."""
     peer.tls.verify_client_post_handshake()
 
 
@@ -74,7 +74,7 @@ async def test_a_peer_that_wants_a_certificate_is_quoted(certificate: Certificat
     server = certificate.server()
     server.verify_mode = ssl.CERT_REQUIRED
     peer = TlsPeer(server)
-    # To TLS 1.3 the handshake is over for a client before the server has made up its mind.
+    # In TLS 1.3 the client completes the handshake before the server has accepted it.
     with pytest.raises(ConnectionLost, match=r"while it was read: .*certificate required"):
         await (await secure(peer, certificate.trusting_client(), "127.0.0.1", 5)).receive(5)
 
@@ -85,7 +85,7 @@ async def test_what_was_decrypted_is_handed_on_before_tls_answers(certificate: C
     peer.tls.write(b"hello")
 
     def break_off() -> None:
-        raise ConnectionLost("gone")
+        raise ConnectionLost("closed")
 
     peer.before_sending = break_off
     assert await stream.receive(5) == b"hello"
@@ -123,5 +123,5 @@ async def test_a_connection_that_tls_was_cut_off_in_is_not_used_again(certificat
     assert scope.cancelled_caught
     peer.before_sending = lambda: None
     peer.tls.write(b"hello")
-    assert await stream.receive(5) == b"hello"  # reading goes on
+    assert await stream.receive(5) == b"hello"  # reading still works
     assert not stream.is_idle()

@@ -1,4 +1,4 @@
-"""Models that call tools, asked by either client."""
+"""Models that call tools, queried by both clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a bot's context offers for calling other bots."""
+"""The context's calls of other bots."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def test_the_whole_text_of_another_bot() -> None:
     ) as served:
         assert await served.answer() == [Text("MEOW"), Done()]
         (request,) = served.poe.requests
-        # What was left empty is the request's own; the rest is the bot's to say.
+        # Empty identifiers are those of the request; the rest is up to the bot.
         assert decode_request(request.body) == attrs.evolve(QUERY, query=[Message("user", "and you?")], bot_query_id="")
 
 
@@ -99,7 +99,7 @@ async def test_two_answers_become_one() -> None:
         await peer.answer(reply(Meta(), Text("woof")))
 
     async with calling(CallingBot(bot, Cat=1, Dog=1), both) as served:
-        # The second `meta` comes too late to be passed on.
+        # The second `meta` comes too late to be forwarded.
         assert await served.answer() == [Meta("text/plain"), Text("meow"), Text(" and "), Text("woof"), Done()]
         assert served.opened == 1
 

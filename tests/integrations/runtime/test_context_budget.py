@@ -61,7 +61,7 @@ async def test_the_budget_is_spent() -> None:
             ]
         assert len(served.poe.requests) == 2
     assert left == [{"Cat": 1, "Dog": 2}, {"Cat": 0, "Dog": 2}] * 2
-    assert called.asked == 3  # at the first message, and where what was known did not suffice
+    assert called.asked == 3  # at the first message, and when the known dependencies did not suffice
 
 
 async def test_what_a_bot_declares_later_counts() -> None:
@@ -73,7 +73,7 @@ async def test_what_a_bot_declares_later_counts() -> None:
 
 
 class Hesitating(CallingBot):
-    """Others run while it makes up its mind about its settings, which at first it cannot do at all."""
+    """Other tasks run during its get_settings, which fails the first time."""
 
     async def get_settings(self, request: SettingsRequest, context: Context) -> SettingsResponse:
         settings = await super().get_settings(request, context)

@@ -1,4 +1,4 @@
-"""What a bot's context offers for charging its user."""
+"""The context's calls that charge the user."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.anyio
 
 
 def granted(status: str = "success") -> bytes:
-    """The answer about a cost."""
+    """Poe's response to a cost."""
     return STREAM_HEAD + chunk(b'event: result\ndata: {"status": "%b"}\n\n' % status.encode()) + LAST_CHUNK
 
 

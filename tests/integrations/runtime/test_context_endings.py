@@ -104,7 +104,7 @@ async def test_connections_are_used_again_within_the_serving_and_closed_with_the
         assert served.opened == 1
     async with calling(CallingBot(passes_on, Cat=1), answering(HELLO)) as served:
         assert served.service.outbound is not None
-        await served.service.outbound.transport.release()  # as if nobody had said that the serving began
+        await served.service.outbound.transport.release()  # as in a host without a lifespan
         for number in range(3):
             assert await served.answer() == [Text("hello"), Done()]
             await served.poe.until_closed(number + 1)

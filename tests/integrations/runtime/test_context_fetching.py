@@ -1,4 +1,4 @@
-"""What a bot's context fetches, and above all what it does not."""
+"""Files that the context fetches, and above all those that it does not."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def fetching(seen: list[Any], url: str, **more: Any) -> Any:
 async def fetched(
     *scripts: Script, path: str = "a.pdf", allowed: bool = True, limits: Limits | None = None, **more: Any
 ) -> Any:
-    """What comes of fetching from a server that follows these scripts."""
+    """The result of fetching from a server that follows these scripts."""
     seen: list[Any] = []
     async with scripted(*scripts) as files:
         policy = FetchPolicy(origins=[files.address.rstrip("/")]) if allowed else FetchPolicy()
@@ -182,7 +182,7 @@ def test_addresses_that_are(address: str) -> None:
 
 
 async def test_the_address_that_was_checked_is_the_one_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that means something else the next time it is asked for does not get through."""
+    """A name that resolves to another address the second time does not bypass the check."""
     connected: list[str] = []
     answers = [["93.184.215.14", "2606:2800::1"], ["127.0.0.1"]]
 
@@ -215,12 +215,12 @@ def resolving_to(*addresses: str) -> Any:
 
 @contextmanager
 def swallowing(address: str, port: int) -> Generator[None]:
-    """Let nobody in at that address, and answer nobody either: its queue is full."""
+    """An address that neither accepts connections nor rejects them: its listen queue is full."""
     with ExitStack() as stack:
         full = stack.enter_context(socket.socket())
         full.bind((address, port))
         full.listen(0)
-        for _ in range(2):  # Linux lets one more wait than was said
+        for _ in range(2):  # Linux queues one more than the backlog
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex((address, port))

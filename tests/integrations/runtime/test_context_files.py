@@ -1,4 +1,4 @@
-"""What a bot's context offers for files: posting them, and what becomes of their events."""
+"""The context's file uploads, and the events of the files."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ pytestmark = pytest.mark.anyio
 
 
 def kept(name: str = "a.txt", content_type: str = "text/plain") -> bytes:
-    """The answer of the file service."""
+    """The response of Poe's file service."""
     return response(
         200, json.dumps({"attachment_url": f"https://files.invalid/{name}", "mime_type": content_type}).encode()
     )
@@ -116,7 +116,7 @@ async def test_a_file_within_the_text() -> None:
 async def test_where_the_events_go() -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[Event]:
         await context.post_attachment(b"1", name="1")
-        yield Meta("text/plain")  # comes first or not at all, so it overtakes the file
+        yield Meta("text/plain")  # valid only as the first event, so it goes before the file
         yield Text("a")
         await context.post_attachment(b"2", name="2")
         await context.post_attachment(b"3", name="3")

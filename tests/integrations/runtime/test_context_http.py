@@ -1,4 +1,4 @@
-"""What a bot is told about the HTTP request, behind either kind of server."""
+"""The HTTP request as a bot sees it, behind both kinds of server."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def tells(request: QueryRequest, context: Context) -> AsyncIterator[str]:
 
 
 async def told(address: str) -> tuple[dict[str, object], int]:
-    """What the bot tells, and the port that it was asked from."""
+    """The bot's answer, and the client's port."""
     host, _, port = address.removeprefix("http://").rstrip("/").rpartition(":")
     async with await anyio.connect_tcp(host, int(port)) as stream:
         own_port = stream.extra(anyio.abc.SocketAttribute.local_port)

@@ -1,4 +1,4 @@
-"""What a bot's context offers for models that call tools."""
+"""The context's calls of models that call tools."""
 
 from __future__ import annotations
 
@@ -297,7 +297,7 @@ async def test_tools_are_cancelled_with_the_request_and_threads_are_left_behind(
 
 
 async def test_tools_leave_threads_to_everything_else() -> None:
-    """As many as there may be block at once, and names are looked up and files read all the same."""
+    """The maximum number of tools block at once; names are still resolved, and files read."""
     released, seen = threading.Event(), list[int]()
     running = threading.Semaphore(0)
 
@@ -308,7 +308,7 @@ async def test_tools_leave_threads_to_everything_else() -> None:
 
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[Event]:
         async def tick() -> None:
-            # In a thread of its own, which a limit shared with the tools would not leave.
+            # In a thread, of which a limit shared with the tools would leave none.
             await anyio.to_thread.run_sync(lambda: [running.acquire(timeout=10) for _ in range(40)])
             seen.append(await anyio.to_thread.run_sync(lambda: 5))
             released.set()

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.anyio
 
 PUBLIC = "93.184.215.14"
 
-# What names mean, each time they are asked for; the last answer stays.
+# The addresses that names resolve to, each time they are resolved; the last answer stays.
 NAMES = {
     "localhost": [["127.0.0.1", "::1"]],
     "good.example": [[PUBLIC]],
@@ -50,7 +50,7 @@ NAMES = {
 
 
 class Network:
-    """What was looked up, and what was connected to."""
+    """The names that were resolved, and the addresses that were connected to."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked: list[str] = []
@@ -82,7 +82,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Network:
 
 
 async def outcome(url: str, policy: FetchPolicy | None = None) -> Any:
-    """What `Context.fetch_attachment` brings or raises."""
+    """The result or the error of `Context.fetch_attachment`."""
     seen: list[Any] = []
 
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
@@ -105,7 +105,7 @@ NOT_PUBLIC = [
     "https://127.0.0.1/", "https://127.1/", "https://127.0.1/", "https://2130706433/", "https://0x7f000001/",
     "https://0x7f.0x0.0x0.0x1/", "https://0X7F.1/", "https://017700000001/", "https://0177.0.0.01/", "https://0/",
     "https://0.0.0.0/", "https://127.255.255.254/", "https://2852039166/", "https://0xA9FEA9FE/",
-    # the others that are nobody's, or not everybody's
+    # other addresses that are reserved or not public
     "https://10.0.0.1/", "https://172.16.0.1/", "https://172.31.255.254/", "https://192.168.0.1/",
     "https://169.254.169.254/latest/meta-data/", "https://100.64.0.1/", "https://100.127.255.254/",
     "https://198.18.0.1/", "https://192.0.0.170/", "https://192.0.2.1/", "https://198.51.100.1/",
@@ -123,13 +123,13 @@ NOT_PUBLIC = [
     # names
     "https://localhost/", "https://LOCALHOST/", "https://localhost./", "https://inside.example/",
     "https://inside6.example/", "https://metadata.example/", "https://127.0.0.1.sslip.example/",
-    # a name with several addresses is refused for the one that is not public
+    # a name with several addresses, of which one is not public
     "https://mixed.example/", "https://mixed6.example/",
-    # what a URL is read without (https://url.spec.whatwg.org/#url-parsing)
+    # characters that URL parsers remove (https://url.spec.whatwg.org/#url-parsing)
     "https://127.0.\t0.1/", "ht\ttps://localhost/",
 ]  # fmt: skip
 
-# Nothing is looked up for these.
+# No name is resolved for these.
 ELSEWHERE = [
     "http://good.example/", "HTTP://good.example/", "http://127.0.0.1/", "https://good.example:80/",
     "https://good.example:22/", "https://good.example:8443/", "https://good.example:0/", "https://127.0.0.1:6379/",
@@ -138,16 +138,16 @@ ELSEWHERE = [
 
 NO_URLS = [
     "https://127.0.0.1\n/", "https://local\r\nhost/",
-    # other schemes, and none
+    # other schemes, or no scheme
     "file:///etc/passwd", "ftp://good.example/", "gopher://127.0.0.1:6379/_PING", "data:text/plain,hello",
     "unix:///run/docker.sock", "javascript:alert(1)", "//127.0.0.1/", "127.0.0.1", "/etc/passwd", "",
-    # who is before the @, and who is after it
+    # credentials before an @, and hosts after it
     "https://good.example@127.0.0.1/", "https://127.0.0.1@good.example/", "https://good.example:80@127.0.0.1/",
     "https://@127.0.0.1/", "https://good.example%2f@127.0.0.1/", "https://127.0.0.1%2f@good.example/",
-    # backslashes, which browsers take for slashes
+    # backslashes, which browsers read as slashes
     "https://good.example\\@127.0.0.1/", "https://127.0.0.1\\@good.example/", "https:\\\\127.0.0.1\\",
     "https://127.0.0.1\\.good.example/", "https:/127.0.0.1/", "https:127.0.0.1", "https:///127.0.0.1/",
-    # characters that some turn into others
+    # characters that some parsers normalise into others
     "https://１２７.０.０.１/", "https://127。0。0。1/", "https://①②⑦.0.0.1/", "https://ⓛocalhost/",
     "https://loc\u00adalhost/", "https://localhost\u200b/", "https://127.0.0.1\0.good.example/",
     "https://127.0.0.1%00.good.example/", "https://%31%32%37.0.0.1/", "https://127.0.0.1 .good.example/",
@@ -156,7 +156,7 @@ NO_URLS = [
     "https://good.example:65536/", "https://good.example:port/", "https://good.example:-1/",
 ]  # fmt: skip
 
-# Addresses that this system cannot make anything of; another might.
+# Addresses that this system cannot parse; another might.
 NO_ADDRESS = [
     "https://127.0.0.1./", "https://0x7f.0.0.256/", "https://256.0.0.1/", "https://4294967296/",
     "https://nowhere.example/", "https://[fe80::1%25nosuchlink]/",
@@ -203,7 +203,7 @@ async def test_public_addresses_are_connected_to(url: str, network: Network) -> 
 
 
 async def test_what_was_checked_is_what_is_connected_to(network: Network) -> None:
-    """A name is asked for once, and connected to by the address that was checked."""
+    """A name is resolved once, and the connection goes to the address that was checked."""
     assert isinstance(await outcome("https://rebinding.example/"), ConnectFailed)
     assert (network.asked, network.connected) == (["rebinding.example"], [PUBLIC])
     error = await outcome("https://rebinding.example/")
