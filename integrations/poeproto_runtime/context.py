@@ -205,7 +205,7 @@ class RequestContext:
             raise TypeError("post_attachment takes either a source or a url")
         exchange = self._open_reply()
         if exchange.files + len(self.posted) + self._uploading >= self.limits.files:
-            raise TooManyFiles(f"the reply would have more than {self.limits.files} files (Limits.files)")
+            raise TooManyFiles(f"the reply would have more than {self.limits.files} files")
         api = self._calls()
         self._uploading += 1
         try:
