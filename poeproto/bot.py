@@ -65,6 +65,10 @@ class BotReply(Protocol):
         """Read the reply to its end, and return its text. Errors as above, and `IncompleteReply` for no answer."""
         ...
 
+    async def aclose(self) -> None:
+        """Close the reply; what was not read is dropped."""
+        ...
+
     async def __aenter__(self) -> Self: ...
 
     async def __aexit__(self, *exc_info: object) -> None: ...
@@ -99,7 +103,7 @@ class Context(Protocol):
         ...
 
     def query_bot(self, bot_name: str, request: QueryRequest | str) -> BotReply:
-        """Ask another bot on Poe, with the access key of this one. Nothing happens before the result is read.
+        """Ask another bot on Poe, with the access key of this one. Nothing is sent before the reply is entered or read.
 
         Args:
             bot_name: its name; the settings must declare it in `server_bot_dependencies`.
