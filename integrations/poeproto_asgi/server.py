@@ -18,8 +18,8 @@ from poeproto_asgi.app import ACTIVE_REPLIES, RESET, BotApp
 from poeproto_asgi.asgi import AsgiMessage, Receive, Scope, Send
 from poeproto_asgi.descriptor_scan import ScannedConnections
 from poeproto_asgi.hypercorn_connections import OpenConnections, RecordingListener, records_accepts, set_send_timeout
-from poeproto_runtime.exception_groups import sole_exception
 from poeproto_runtime.listen import address_of, listen
+from poeproto_runtime.task_groups import sole_exception
 
 # Hypercorn is an extra of its own: the application runs on other servers without it.
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class _HypercornServer:
         self._app = app
         self._hypercorn_serve = hypercorn_serve
         self._address = address_of(listener)
-        self._active_replies = app.service.streams()
+        self._active_replies = app.service.active_replies()
         self._grace = config.graceful_timeout
         self._config = copy.copy(config)
         # After the grace, connections are reset and bots clean up. Hypercorn's own timeout comes when they have: it

@@ -24,8 +24,8 @@ from poeproto_asgi.targets import (
     load_app,
     warn_of_unused_key,
 )
-from poeproto_runtime.exception_groups import sole_exception
 from poeproto_runtime.listen import address_of, listen
+from poeproto_runtime.task_groups import sole_exception
 
 
 def run(
@@ -146,9 +146,10 @@ def _run_several(
         for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
-        for _ in range(workers):
+        for number in range(workers):
             ours, theirs = context.Pipe(duplex=False)
-            process = context.Process(target=_worker, args=(target, options, listener, worker_class, theirs, on_worker))
+            arguments = (target, options, listener, worker_class, theirs, on_worker, number)
+            process = context.Process(target=_worker, args=arguments)
             process.start()
             theirs.close()
             processes.append(process)
@@ -195,9 +196,13 @@ def _worker(
     worker_class: WorkerClass,
     pipe: Connection,
     on_worker: Callable[[], None],
+    number: int,
 ) -> None:
     # A terminal sends Ctrl-C to every process of the group; so does systemd with SIGTERM. The parent sends SIGTERM as
     # well, which must not count as a second signal here. A second signal is the parent's to act on.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     on_worker()
-    _run_one(load_app(target, options=options), listener, worker_class, pipe.send, is_worker=True)
+    app = load_app(target, options=options)
+    if number > 0:
+        app.service.sync_settings = False  # the first worker pushes them for all
+    _run_one(app, listener, worker_class, pipe.send, is_worker=True)

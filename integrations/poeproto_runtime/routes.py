@@ -1,4 +1,4 @@
-"""Which bot answers under which path, and with which keys."""
+"""Routes: which bot answers at which path, and with which access keys."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ logger = logging.getLogger("poeproto")
 
 
 class AccessKeyMissing(ValueError):
-    """A bot has neither a key nor the permission to answer anyone."""
+    """A bot has neither an access key nor the permission to answer without one."""
 
 
 class Route:
-    """A bot and what the server must know to run it.
+    """A bot, and the server's configuration for it.
 
     Args:
         bot: the bot.
         access_key: the bot's key, or several while one is being rotated; the first is the one used for calls to Poe.
-        allow_without_key: accept requests from anyone; for tests and for servers that check keys elsewhere.
+        allow_without_key: accept requests without a key; for tests, and where keys are checked elsewhere.
         bot_name: the bot's name on Poe.
-        endpoints: where Poe is for this bot, if elsewhere than for the server's others; or what tells at each request's
-            first call, and raises a `PoeprotoError` where it cannot.
+        endpoints: Poe's hosts for this bot, if they are not the server's; or a function that returns them, called at
+            the first outbound call of each request. It may raise a `PoeprotoError`.
 
     Raises:
         TypeError: when `bot` is not a `Bot`.
-        AccessKeyMissing: when there is neither a key nor the permission to do without.
-        ValueError: when there are both, or a key is not usable.
+        AccessKeyMissing: when there is neither an access key nor `allow_without_key`.
+        ValueError: when there are both, or a key is malformed.
     """
 
     def __init__(
@@ -43,13 +43,15 @@ class Route:
         endpoints: Endpoints | Callable[[], Endpoints] | None = None,
     ) -> None:
         if not isinstance(bot, Bot):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"a Bot is expected, got {bot!r}")
+            raise TypeError(f"bot must be a Bot, got {bot!r}")
         if access_key is None and not allow_without_key:
             raise AccessKeyMissing("pass access_key, or allow_without_key=True to answer anyone")
         if access_key is not None and allow_without_key:
-            raise ValueError("access_key and allow_without_key=True contradict each other")
+            raise ValueError("access_key and allow_without_key=True exclude each other; pass one of them")
         if type(bot).get_response is Bot.get_response:
-            logger.warning("%s has no get_response: it answers every message with an error", type(bot).__name__)
+            logger.warning(
+                "%s does not override get_response, so it answers every message with an error", type(bot).__name__
+            )
         self.bot = bot
         self.bot_name = bot_name
         self.endpoints = endpoints
@@ -59,7 +61,7 @@ class Route:
         self.accepted_keys = None if access_key is None else access_key_set(listed)
 
     def poe(self, otherwise: Endpoints) -> Endpoints:
-        """Where Poe is for this bot; `otherwise` where the route does not say."""
+        """Poe's hosts for this bot; `otherwise` where the route has none."""
         if self.endpoints is None:
             return otherwise
         return self.endpoints if isinstance(self.endpoints, Endpoints) else self.endpoints()
@@ -74,13 +76,13 @@ def checked_routes(routes: Mapping[str, Route]) -> dict[str, Route]:
 
     Raises:
         TypeError: when a value is not a `Route`.
-        ValueError: when there is none, or a path does not start with a slash.
+        ValueError: when there are no routes, or a path does not start with a slash.
     """
     if not routes:
-        raise ValueError("no route was given")
+        raise ValueError("no routes: pass at least one path with its Route")
     for path, route in routes.items():
         if not path.startswith("/"):
-            raise ValueError(f"the path {path!r} does not start with a slash")
+            raise ValueError(f"the path of a route must start with a slash, got {path!r}")
         if not isinstance(route, Route):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"a Route is expected at {path!r}, got {route!r}")
+            raise TypeError(f"the bot at {path!r} must be given as a Route, got {route!r}")
     return dict(routes)

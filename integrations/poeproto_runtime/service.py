@@ -1,4 +1,4 @@
-"""From an HTTP request to a bot's answer: what every integration does alike."""
+"""The service: answers HTTP requests with bots, the same behind every server."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ Enter it as the server URL of a <a href="https://poe.com/create_bot?server=1">se
 </html>
 """,
 )
-# What hooks are told is asked, in the wire's words.
+# `Observation.type`, in the wire's words.
 _TYPES: dict[type[Request], str] = {
     QueryRequest: "query",
     SettingsRequest: "settings",
@@ -59,21 +59,27 @@ _TYPES: dict[type[Request], str] = {
     ReportReactionRequest: "report_reaction",
     ReportErrorRequest: "report_error",
 }
-_NO_URL = "the target of the request is no URL"
+_NO_URL = "the target of the request is not a URL"
 _NO_BOT = "there is no bot at this path"
 _NO_TARGET = HttpResponse.of(400, "application/json", b'{"error":"%s"}' % _NO_URL.encode())
 _NOT_FOUND = HttpResponse.of(404, "application/json", b'{"error":"%s"}' % _NO_BOT.encode())
 
 
 class BotService:
-    """Answers the requests to one or several bots, whatever server brings them.
+    """Answers the requests to one or several bots, behind any server.
 
     Args:
         routes: the bots by path.
         limits: the bounds of every exchange.
-        outside: the ways out for calls of the bots; None for none.
-        hooks: who is told about each request.
-        sync_settings: whether Poe is told the settings of bots whose name and key are known, when the serving begins.
+        outbound: the configuration of the bots' outbound calls; None for bots that make none.
+        hooks: functions that are called for each request.
+        sync_settings: whether the settings of bots whose name and key are known are pushed to Poe in `running`.
+
+    Attributes:
+        routes: the bots by path.
+        limits: the bounds of every exchange.
+        outbound: the configuration of the bots' outbound calls.
+        sync_settings: as above; may be changed until `running` is entered.
 
     Raises:
         TypeError, ValueError: when the routes are not usable; see `Route`.
@@ -92,58 +98,59 @@ class BotService:
         self.limits = limits or Limits()
         self.outbound = outbound
         self._hooks = hooks or Hooks()
-        self._sync_settings = sync_settings
-        self._watches = LoopTimers(min(self.limits.heartbeat_seconds, self.limits.send_seconds))
-        self._streams = AllActiveReplies(lambda: ActiveReplies(self._watches.here()))
+        self.sync_settings = sync_settings
+        self._timers = LoopTimers(min(self.limits.heartbeat_seconds, self.limits.send_seconds))
+        self._replies = AllActiveReplies(lambda: ActiveReplies(self._timers.here()))
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        """What surrounds the serving.
+        """Open while requests are served: runs the timers, syncs settings, and keeps connections for outbound calls.
 
-        Only within it, connections for calls are kept from one request to the next: where nobody says when the serving
-        ends, they would stay open for ever.
+        Without it, connections are not kept from one request to the next: nothing would say when to close them.
         """
-        self._streams.here().begin()
+        self._replies.here().restart()
         if self.outbound is None:
-            async with self._watches.here().hosted():
+            async with self._timers.here().running():
                 yield
             return
         self.outbound.transport.hold()
         self.outbound.fetching.hold()
         try:
-            routes = self.routes if self._sync_settings else {}
-            async with self._watches.here().hosted(), syncing_settings(routes, self.outbound, self.limits):
+            routes = self.routes if self.sync_settings else {}
+            async with self._timers.here().running(), syncing_settings(routes, self.outbound, self.limits):
                 yield
         finally:
             await self.outbound.transport.release()
             await self.outbound.fetching.release()
 
-    def streams(self) -> ActiveReplies:
-        """For a server that begins to serve in the running event loop: what it stops its own replies with.
+    def active_replies(self) -> ActiveReplies:
+        """The active replies of one more server, which starts to serve in the running event loop.
 
-        It passes it with each request, and keeps it until it has ended.
+        The server passes the object with each request, keeps it until it has ended, and calls its `stop` to end them.
         """
-        return self._streams.new()
+        return self._replies.new()
 
     def stop_streams(self) -> None:
-        """End the replies under way with an `error` that allows a retry, whichever server's: all are about to stop.
+        """End the replies under way of all servers with an `error` that allows a retry: the process is about to stop.
 
-        So end the replies to queries that are complete only afterwards, until `running` begins anew: without that, this
-        is final. May be called from any thread and in any event loop; what has to be done in another is done there,
-        soon.
+        A query that arrives later ends the same way at once, until `running` is entered again; without that, this is
+        final. May be called from any thread and event loop; the replies of another loop are stopped there, soon.
         """
-        self._streams.stop_soon()
+        self._replies.stop_soon()
 
     async def handle(
-        self, head: RequestHead, path: str, channel: Channel, streams: ActiveReplies | None = None
+        self, head: RequestHead, path: str, channel: Channel, active_replies: ActiveReplies | None = None
     ) -> None:
-        """Answer one request. Returns when the answer has been sent, or the peer has gone.
+        """Answer one request. Returns when the response has been sent, or the client has disconnected.
 
         Args:
             head: the request's head.
             path: the path to route by, percent-decoded, without what the server or a mount put before it.
-            channel: where its body comes from and its answer goes.
-            streams: those of the server that brings it, if that has any of its own.
+            channel: where its body comes from and its response goes.
+            active_replies: those of the server that has received it; by default those of the event loop.
+
+        Raises:
+            ChannelFailed: when a write raised what a `Channel` must not raise.
         """
         if not path.startswith("/"):
             path = head.path  # a target in the absolute form
@@ -159,14 +166,20 @@ class BotService:
             elif head.method in ("GET", "HEAD"):
                 await self._respond(channel, _INDEX, progress)
             else:
-                await self._exchange(head, path, route, channel, progress, streams or self._streams.here())
-        except ClientDisconnected:
-            logger.debug("the peer went away before its answer")
+                await self._exchange(head, path, route, channel, progress, active_replies or self._replies.here())
+        except ClientDisconnected as exc:
+            logger.debug("the client disconnected before its response: %s", exc)
         finally:
             progress.end()
 
     async def _exchange(
-        self, head: RequestHead, path: str, route: Route, channel: Channel, progress: Progress, streams: ActiveReplies
+        self,
+        head: RequestHead,
+        path: str,
+        route: Route,
+        channel: Channel,
+        progress: Progress,
+        active_replies: ActiveReplies,
     ) -> None:
         exchange = BotExchange(route.accepted_keys, self.limits)
         try:
@@ -176,7 +189,7 @@ class BotService:
             request = exchange.receive_eof()
         except RemoteProtocolError as exc:
             if exc.response is None:
-                raise  # it always has one here, since nothing was answered yet
+                raise  # never here: as long as nothing was answered, there is a response
             _log_refusal(head, path, exc.response, str(exc))
             await self._respond(channel, exc.response, progress)
             return
@@ -185,12 +198,12 @@ class BotService:
             context = RequestContext(head, route, self.limits, self.outbound, request, exchange)
             if route.bot.attachment_templates is not None:
                 request = insert_attachments(request, route.bot.attachment_templates)
-            stream = ReplyStream(route.bot, exchange, channel, context, progress, streams.watch)
-            streams.add(stream)
+            reply = ReplyStream(route.bot, exchange, channel, context, progress, active_replies.timers)
+            active_replies.add(reply)
             try:
-                await stream.run(request)
+                await reply.run(request)
             finally:
-                streams.discard(stream)
+                active_replies.discard(reply)
         else:
             context = RequestContext(head, route, self.limits, self.outbound)
             try:
@@ -223,9 +236,9 @@ class BotService:
 
 
 def _log_refusal(head: RequestHead, path: str, response: HttpResponse, why: str) -> None:
-    """Tell whoever looks for the reason why Poe, or a test, gets no answer. Browsers and scanners are no news."""
+    """Log why Poe, or a test, is refused. `GET` is what browsers and scanners send, and is not logged."""
     if head.method not in ("GET", "HEAD"):
-        # What the peer chose must not look like another line of the log.
+        # The client chooses these characters; they must not look like another line of the log.
         line = "".join(character if character.isprintable() else "\ufffd" for character in why)
         logger.warning("%s %s refused: %d %s", head.method, without_key(quote(path)), response.status, line)
 
@@ -242,7 +255,7 @@ async def _call(route: Route, request: Request, context: RequestContext) -> Sett
         case ReportReactionRequest():
             await bot.on_reaction(request, context)
         case ReportErrorRequest():
-            # Poe tells a bot's author nowhere else.
+            # Poe reports this to a bot's author in no other way.
             logger.warning("Poe reports an error of the bot: %r %s", request.message, request.metadata)
             await bot.on_error(request, context)
         case _:

@@ -48,7 +48,6 @@ from poeproto_h11 import BlockingClient, Client
 from poeproto_runtime import BotService, Observation, Route
 from poeproto_runtime.client.urls import split_url
 from poeproto_runtime.context import RequestContext
-from poeproto_runtime.sync_claims import SyncClaim
 from poeproto_simulator import Account, RegisteredBot, Simulator
 
 from ..support.calling_bots import QUERY
@@ -116,7 +115,6 @@ HOLDERS: dict[str, Callable[[], Any]] = {
     "RegisteredBot": lambda: RegisteredBot(name="Bot", access_key=CANARY, url=URL),
     "Account": lambda: Account("u", "Somebody", CANARY, 5),
     "load": lambda: write_query("https://bot.invalid/", QUERY, CANARY),
-    "SyncClaim": lambda: SyncClaim(CANARY, b""),
 }
 
 

@@ -46,7 +46,7 @@ class Acceptor:
         self._listener = listener
         self._service = service
         self._limits = limits
-        self._active_replies = service.streams()
+        self._active_replies = service.active_replies()
         self._open = 0
         self._connections: set[ServerConnection] = set()
         # Those without a complete request, the longest without one first.

@@ -1,4 +1,4 @@
-"""A bot's events on their way to its outlet: what comes alone leaves at once, what comes in a burst together."""
+"""From a bot's events to bytes in the writer: a lone event is written at once, a burst in few writes."""
 
 from __future__ import annotations
 
@@ -9,58 +9,71 @@ import anyio.lowlevel
 from poeproto import BotExchange, Done, Error, Event, Meta, Text
 from poeproto_runtime.context import RequestContext
 from poeproto_runtime.hooks import Progress
+from poeproto_runtime.reply.states import EVENT_BUFFERED, RESUMED, SUSPENDED, ReplyState
 from poeproto_runtime.reply.writer import CoalescingWriter
 
-# What the room for a run of texts is while the bot's next event is one that it waited for, and goes out by itself; and
-# after such an event, until another follows without waiting.
-_ALONE = -1
-_UNKNOWN = 0
-# Texts that are encoded together are held as they are until then: no more of them than pays, in characters. In JSON a
+# Texts that are encoded together are held as they are until then: no more than it pays for, in characters. In JSON a
 # character takes six bytes at most, and the record around a text 31.
 _LONGEST_RUN = 8192
-_WIDEST = 6
+_MAX_CHARACTER_BYTES = 6
 _FRAME = 31
 
 _LAST = frozenset({Error, Done})
-_NO_EXTRA = Text("").extra  # which all texts share that have no extra keys
+_NO_EXTRA = Text("").extra  # shared by all texts without extra keys
 
 
 class EventSender:
-    """Takes the events of one reply from the bot, through the exchange, into the outlet.
+    """Takes the events of one reply from the bot, through the exchange, into the writer.
+
+    An event is lone when the bot was suspended before it: it is written at once. Events that follow without a
+    suspension are a burst: they are buffered until the bot is suspended, or the buffer is full.
 
     Args:
-        exchange: makes bytes of them.
-        outlet: gathers and writes the bytes.
-        context: holds files that go before the bot's next event, and knows which `Meta` came too late.
-        progress: is told when the first event is out.
+        exchange: encodes the events.
+        writer: buffers and writes the bytes.
+        state: the reply's state.
+        context: holds files whose events are due before the bot's next event, and knows stale `Meta` events.
+        progress: is notified of the first event.
     """
 
-    __slots__ = ("_context", "_exchange", "_progress", "_room", "_texts", "_writer")
+    __slots__ = ("_context", "_exchange", "_progress", "_run_limit", "_state", "_texts", "_writer")
 
     def __init__(
-        self, exchange: BotExchange, writer: CoalescingWriter, context: RequestContext, progress: Progress
+        self,
+        exchange: BotExchange,
+        writer: CoalescingWriter,
+        state: ReplyState,
+        context: RequestContext,
+        progress: Progress,
     ) -> None:
         self._exchange = exchange
         self._writer = writer
+        self._state = state
         self._context = context
         self._progress = progress
-        self._texts: list[str] = []  # plain ones in a row, which are encoded together
-        self._room = _ALONE
+        self._texts: list[str] = []  # consecutive texts without index and extra keys, which are encoded together
+        self._run_limit = 0  # how long a run of them may become; 0 outside a burst
 
     async def send(self, events: AsyncIterator[Event | str]) -> None:
-        """Send them until the bot has no more, or has ended its reply. Most are in the outlet only, at the end."""
+        """Send the events until the bot has no more, or has ended its reply. The last are only buffered at the end.
+
+        Raises:
+            LocalProtocolError: for an event that must not be sent; those before it are buffered.
+            ClientDisconnected, ChannelFailed: as the writer does.
+        """
         exchange, writer, texts, posted = self._exchange, self._writer, self._texts, self._context.posted
+        state = self._state
         first = True
         size = 0
         try:
             async for event in events:
-                # The texts of a burst, which most events are, and what is asked of each of them, in the fewest steps.
+                # Fast path: most events are texts of a burst, so they take the fewest steps.
                 text: object = event
                 if type(event) is Text and event.index is None and event.extra is _NO_EXTRA:
                     text = event.text
                 if type(text) is str:
                     size += len(text) + _FRAME
-                    if size <= self._room and not posted:
+                    if size <= self._run_limit and not posted:
                         texts.append(text)
                         continue
                 if texts:
@@ -70,37 +83,39 @@ class EventSender:
                     if self._context.is_stale(event):
                         continue
                 elif posted:
-                    writer.put(self.files())
-                full = writer.put(exchange.send(Text(event) if isinstance(event, str) else event))
+                    writer.buffer(self.files())
+                full = writer.buffer(exchange.send(Text(event) if isinstance(event, str) else event))
                 if kind in _LAST:
                     if first and exchange.events:
-                        await self.tell_first_event()  # files went before it
+                        await self.flush_first_event()  # the events of files were buffered before it
                     return
                 size = 0
-                if self._room == _ALONE:
+                if state.pace is SUSPENDED:
                     await writer.flush()
                     if first:
                         first = False
                         self._progress.first_event()
-                    self._room = _UNKNOWN
+                    state.pace = RESUMED
                 else:
                     if full:
                         await writer.flush()
-                        # A server's own send need not suspend, and a bot that never does must not keep the loop.
+                        # A channel may return without a suspension. A bot that has none either must not block the loop.
                         await anyio.lowlevel.checkpoint()
-                    self._room = self._room_for_texts()
+                    state.pace = EVENT_BUFFERED[state.pace]
+                    self._run_limit = self._longest_run()
         finally:
             if texts:
                 self._encode_texts()
 
-    def before_waiting(self) -> None:
-        """Put all there is into the outlet: the bot is about to wait. Its next event will have come alone."""
-        self._room = _ALONE
+    def before_suspension(self) -> None:
+        """Called when the bot is about to be suspended: buffer the texts held back. The next event is a lone one."""
+        self._run_limit = 0
+        self._state.pace = SUSPENDED
         if self._texts:
             self._encode_texts()
 
     def files(self) -> bytes:
-        """The events of files that the bot has posted since the last time."""
+        """The events of files that the bot has posted since the last call."""
         posted = self._context.posted
         if not posted:
             return b""
@@ -108,19 +123,19 @@ class EventSender:
         posted.clear()
         return data
 
-    async def tell_first_event(self) -> None:
-        """Write what there is, and tell that the first event is out."""
+    async def flush_first_event(self) -> None:
+        """Write what is buffered, and notify that the first event was sent."""
         await self._writer.flush()
         self._progress.first_event()
 
-    def _room_for_texts(self) -> int:
-        """How large a run of plain texts may become, in characters and frames, so that it breaks no limit: then the
-        one that does is sent by itself, and heard about.
+    def _longest_run(self) -> int:
+        """How long a run of texts may become, in characters and frames, without breaking a limit of the exchange or the
+        buffer: the text that would break it is sent by itself, so that its error is raised where it is due.
         """
         exchange = self._exchange
-        room = min(_LONGEST_RUN, self._writer.room // _WIDEST)
-        return min(room, exchange.text_left, exchange.events_left * _FRAME)
+        longest = min(_LONGEST_RUN, self._writer.capacity // _MAX_CHARACTER_BYTES)
+        return min(longest, exchange.text_left, exchange.events_left * _FRAME)
 
     def _encode_texts(self) -> None:
-        self._writer.put(self._exchange.send_texts(self._texts))
+        self._writer.buffer(self._exchange.send_texts(self._texts))
         self._texts.clear()

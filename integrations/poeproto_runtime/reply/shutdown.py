@@ -1,4 +1,4 @@
-"""Stopping: the replies of a server end together when it is about to, from whatever thread it is told."""
+"""Shutdown: the active replies of a server, which end together when it is about to stop."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from poeproto_runtime.reply.timers import ReplyTimers
 
 
 class ActiveReply(Protocol):
-    """A reply that is under way."""
+    """A reply under way."""
 
     def stop(self) -> None:
-        """Let it end now, with an `error` that allows a retry; called in its own event loop."""
+        """End it now, with an `error` that allows a retry; called in its own event loop."""
         ...
 
 
@@ -26,78 +26,78 @@ class ActiveReplies:
     """The replies under way of one server, in one event loop.
 
     Args:
-        watch: what looks after them.
+        timers: tick for them.
     """
 
-    def __init__(self, watch: ReplyTimers) -> None:
-        self.watch = watch
-        self._streams: set[ActiveReply] = set()
-        self._stopped = False
-        # Weakly, since this is kept for as long as what it belongs to, the loop or trio's run, which is the token.
+    def __init__(self, timers: ReplyTimers) -> None:
+        self.timers = timers
+        self._replies: set[ActiveReply] = set()
+        self._stopping = False
+        # Weakly, since the loop (or trio's run), which the token is, keeps this object as long as itself.
         self._token: weakref.ref[Any] = weakref.ref(current_token().native_token)
 
-    def add(self, stream: ActiveReply) -> None:
-        """Stop it with the others, or at once, if that was asked for before."""
-        self._streams.add(stream)
-        if self._stopped:
-            stream.stop()
+    def add(self, reply: ActiveReply) -> None:
+        """Stop this reply with the others; at once, if they have been stopped."""
+        self._replies.add(reply)
+        if self._stopping:
+            reply.stop()
 
-    def discard(self, stream: ActiveReply) -> None:
-        """It is over."""
-        self._streams.discard(stream)
+    def discard(self, reply: ActiveReply) -> None:
+        """Forget a reply that has ended."""
+        self._replies.discard(reply)
 
     def stop(self) -> None:
-        """End those under way, and those that come yet, with an `error` that allows a retry."""
-        self._stopped = True
-        for stream in self._streams:
-            stream.stop()
+        """End the replies under way, and each that is added later, with an `error` that allows a retry."""
+        self._stopping = True
+        for reply in self._replies:
+            reply.stop()
 
     def stop_soon(self) -> None:
-        """The same from anywhere: another thread, another event loop, a signal handler."""
+        """Call `stop` in the event loop of the replies, from anywhere: another thread or loop, a signal handler."""
         token = self._token()
         if token is None:
             return
-        # Both take a function and may be called from any thread, and from a signal handler.
+        # trio's and asyncio's function, both of which may be called from any thread, and from a signal handler.
         call_soon = token.run_sync_soon if hasattr(token, "run_sync_soon") else token.call_soon_threadsafe
-        with suppress(RuntimeError):  # the loop has ended, and with it all that was under way there
+        with suppress(RuntimeError):  # the loop has ended, and its replies with it
             call_soon(self.stop)
 
-    def begin(self) -> None:
-        """Take streams again, where a server begins anew."""
-        self._stopped = False
+    def restart(self) -> None:
+        """Accept replies again: a server starts anew in this loop."""
+        self._stopping = False
 
 
 class AllActiveReplies:
-    """The `ActiveReplies` of all servers that serve the same bots.
+    """The `ActiveReplies` of all servers of one service, in all event loops.
 
     Args:
-        make: makes those of a server in the running event loop.
+        make: makes those of one more server, in the running event loop.
     """
 
     def __init__(self, make: Callable[[], ActiveReplies]) -> None:
         self._make = make
         self._known: WeakSet[ActiveReplies] = WeakSet()
-        self._lock = threading.RLock()  # a signal handler may run within it
-        self._here: RunVar[ActiveReplies | None] = RunVar("streams", None)
+        self._lock = threading.RLock()  # reentrant, since a signal handler may run while it is held
+        self._here: RunVar[ActiveReplies | None] = RunVar("active replies", None)
 
     def here(self) -> ActiveReplies:
         """Those of the servers in the running event loop that have none of their own."""
-        streams = self._here.get()
-        if streams is None:
-            streams = self.new()
-            self._here.set(streams)
-        return streams
+        replies = self._here.get()
+        if replies is None:
+            replies = self.new()
+            self._here.set(replies)
+        return replies
 
     def new(self) -> ActiveReplies:
-        """Those of one more server, which is to keep them."""
-        streams = self._make()
+        """Those of one more server in the running event loop; the server must keep the object."""
+        replies = self._make()
         with self._lock:
-            self._known.add(streams)
-        return streams
+            self._known.add(replies)
+        return replies
 
     def stop_soon(self) -> None:
         """Stop all of them, each in its own event loop."""
         with self._lock:
             known = list(self._known)
-        for streams in known:
-            streams.stop_soon()
+        for replies in known:
+            replies.stop_soon()

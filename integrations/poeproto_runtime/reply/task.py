@@ -1,49 +1,60 @@
-"""Running a bot's answer to a query: its events out, one stream, however it ends."""
+"""The bot's task: runs one bot for one query, and sends its events in one response, however it ends."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import anyio
 
-from poeproto import Bot, BotExchange, Done, Event, LocalProtocolError, QueryRequest, State
+from poeproto import Bot, BotExchange, Done, LocalProtocolError, QueryRequest, State
 from poeproto_runtime.bot_failures import error_meant_by
 from poeproto_runtime.cancellation import is_cancelled
 from poeproto_runtime.channel import Channel, ChannelFailed, ClientDisconnected
 from poeproto_runtime.context import RequestContext
 from poeproto_runtime.hooks import Progress
 from poeproto_runtime.reply.sender import EventSender
-from poeproto_runtime.reply.suspension import (
-    as_events,
-    await_with_hook,
-    close_events,
-    has_ended,
+from poeproto_runtime.reply.states import (
+    BOT_ONLY,
+    FINISHED,
+    IDLE,
+    STOP,
+    SUSPEND,
+    UNDER_WAY,
+    ReplyState,
+    Server,
+    Writing,
 )
+from poeproto_runtime.reply.suspension import as_events, await_with_hook, close_events, has_ended
 from poeproto_runtime.reply.timers import ReplyTimers
 from poeproto_runtime.reply.writer import CoalescingWriter
 
 logger = logging.getLogger("poeproto")
 
-# What the peer, and so the user, reads; the error's id follows.
+# What the user reads; the error's id follows.
 _STOPPED = "This bot's server is restarting."
-_TOO_LATE = "This bot took too long to answer."
+_TIMED_OUT = "This bot took too long to answer."
 _NO_ANSWER = "This bot gave no answer."
 
 _OPEN = frozenset({State.OPENED, State.UNANSWERED, State.ANSWERED})
 
 
 class ReplyStream:
-    """One reply under way.
+    """One reply under way. `poeproto_runtime.reply` explains its tasks; `ReplyState` is where it stands.
 
-    The bot's task also writes. When it waits for the first time, another comes to share the reply, which waits for the
-    peer's departure and then cancels all; `ReplyTimers` begins to look after it; and the writer gets a task of its own
-    when the bot's leaves it something to write. The bot's failure becomes an `error` event, its details a log record
-    with the same id.
+    The bot's failure becomes an `error` event, and its details a log record with the same id.
+
+    Args:
+        bot: the bot.
+        exchange: has received the query.
+        channel: the request, and its response.
+        context: given to the bot.
+        progress: kept up to date, for hooks.
+        timers: tick for this reply from its first suspension on.
     """
 
     __slots__ = (
@@ -51,15 +62,15 @@ class ReplyStream:
         "_bot_scope",
         "_channel",
         "_context",
+        "_context_variables",
         "_exchange",
+        "_idle_since",
         "_limits",
         "_progress",
-        "_quiet_since",
         "_sender",
-        "_stopped",
+        "_state",
         "_tasks",
-        "_variables",
-        "_watch",
+        "_timers",
         "_writer",
         "_writes_seen",
     )
@@ -71,186 +82,197 @@ class ReplyStream:
         channel: Channel,
         context: RequestContext,
         progress: Progress,
-        watch: ReplyTimers,
+        timers: ReplyTimers,
     ) -> None:
         self._bot = bot
         self._exchange = exchange
         self._channel = channel
         self._context = context
         self._progress = progress
-        self._watch = watch
+        self._timers = timers
         self._limits = context.limits
-        self._writer = CoalescingWriter(channel, context.limits.write_buffer)
-        self._sender = EventSender(exchange, self._writer, context, progress)
-        self._stopped = False
+        self._state = ReplyState()
+        self._writer = CoalescingWriter(channel, context.limits.write_buffer, self._state)
+        self._sender = EventSender(exchange, self._writer, self._state, context, progress)
         self._bot_scope = anyio.CancelScope()
         self._tasks = anyio.create_task_group()
-        self._variables: contextvars.Context | None = None  # those of the bot's task, once others share the reply
+        self._context_variables: contextvars.Context | None = None  # the bot's, for tasks that others start
         self._writes_seen = 0
-        self._quiet_since = 0.0
+        self._idle_since = 0.0
 
     async def run(self, request: QueryRequest) -> None:
-        """Answer the query; returns when the answer has been sent, or the peer has gone."""
+        """Answer the query. Returns when the response has been sent, or the client has disconnected."""
         async with self._tasks:
             try:
-                await await_with_hook(self._answer(request), self._waits)
+                await await_with_hook(self._answer(request), self._before_suspension)
                 self._progress.complete = True
-            except ClientDisconnected:
-                logger.debug("the peer went away during its reply")
+            except ClientDisconnected as exc:
+                logger.debug("the client disconnected during its reply: %s", exc)
             finally:
-                self._progress.events, self._progress.bytes = self._exchange.events, self._writer.taken
-                if self._variables is not None:
-                    self._give_up()
+                self._progress.events, self._progress.bytes = self._exchange.events, self._writer.bytes_sent
+                if self._state.tasks is not BOT_ONLY:
+                    self._cancel()
                 await self._context.close(self._progress.id)
 
+    async def _answer(self, request: QueryRequest) -> None:
+        await self._writer.start(self._exchange.begin())
+        self._progress.status = 200
+        if self._state.server is Server.STOPPING:
+            apology = self._apology("the server stopped before a reply", text=_STOPPED, allow_retry=True)
+            await self._writer.finish(apology)
+            return
+        self._bot_scope.deadline = anyio.current_time() + self._limits.answer_seconds
+        try:
+            with self._bot_scope:
+                await self._context.prepare()
+                events = as_events(self._bot.get_response(request, self._context))
+                try:
+                    await self._sender.send(events)
+                finally:
+                    if not has_ended(events):
+                        # Closed here, because a scope or task group that the bot holds open around a `yield` must be
+                        # left within the scopes that it was entered in. For the same reason the deadline is that of the
+                        # bot's scope: another scope would come between.
+                        latest = anyio.current_time() + self._limits.cleanup_seconds
+                        self._bot_scope.deadline = min(self._bot_scope.deadline, latest)
+                        await close_events(events)
+        except BaseException as exc:
+            ending = self._ending_after(exc)
+            if ending is None:
+                raise
+        else:
+            ending = await self._ending()
+        await self._writer.finish(ending)
+
     def stop(self) -> None:
-        """Let the bot stop now, and the reply end with an `error` that allows a retry."""
-        self._stopped = True
+        """Cancel the bot now, and end the reply with an `error` that allows a retry."""
+        self._state.server = STOP[self._state.server]
         self._bot_scope.cancel()
 
     # --- beside the bot
 
     def start_soon(self, run: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> None:
-        """Start a task, which is cancelled when the stream ends."""
-        assert self._variables is not None, "the stream waits"
-        self._variables.run(self._tasks.start_soon, run, *arguments)
+        """Start a task in the reply's task group; it is cancelled when the reply ends."""
+        assert self._context_variables is not None, "the bot has been suspended"
+        self._context_variables.run(self._tasks.start_soon, run, *arguments)
 
-    def tick(self, now: float, pause: float) -> None:
-        """Give up on a peer that does not read, and break the silence of a bot."""
-        writer = self._writer
+    def tick(self, now: float, interval: float) -> None:
+        """Treat a client that does not read as disconnected, and send a heartbeat while the bot is idle."""
+        state, writer = self._state, self._writer
         if writer.writes != self._writes_seen:
-            self._writes_seen, self._quiet_since = writer.writes, now
+            self._writes_seen, self._idle_since = writer.writes, now
             return
-        quiet = now - self._quiet_since  # or up to a pause more
-        if writer.writing:
-            if quiet + pause / 2 >= self._limits.send_seconds:
-                logger.debug("the peer does not read what it is sent")
-                self._give_up()
-        elif quiet + 2 * pause > self._limits.heartbeat_seconds and not writer.closed:
-            self._quiet_since = now  # one heartbeat is enough, however long its writer waits for its turn
+        idle = now - self._idle_since  # or up to an interval more
+        if state.writing in UNDER_WAY:
+            if idle + interval / 2 >= self._limits.send_seconds:
+                logger.debug("the client has not read for %g s; its reply is cancelled", self._limits.send_seconds)
+                self._cancel()
+        elif idle + 2 * interval > self._limits.heartbeat_seconds and state.writing is IDLE:
+            self._idle_since = now  # one heartbeat is enough, however long its writer waits for its turn
             # A bot that has sent its own Done may still be cleaning up, and the end of the body waits for that.
             if self._exchange.our_state is not State.DONE:
-                writer.put(self._exchange.heartbeat())
+                writer.buffer(self._exchange.heartbeat())
             if writer.hand_over(staying=False):
                 self.start_soon(self._write)
 
-    def _waits(self) -> None:
-        """Called when the bot's task is about to wait, and must not be held up."""
-        self._sender.before_waiting()
-        if self._variables is None:
-            self._variables = contextvars.copy_context()
+    def _before_suspension(self) -> None:
+        """The hook of `await_with_hook`: the bot's task is about to be suspended, and nothing may be awaited here."""
+        self._sender.before_suspension()
+        state = self._state
+        if state.tasks is BOT_ONLY:
+            state.tasks = SUSPEND[state.tasks]
+            self._context_variables = contextvars.copy_context()
             self.start_soon(self._cancel_on_disconnect)
-            self._quiet_since = anyio.current_time()
-            self._watch.add(self)
+            self._idle_since = anyio.current_time()
+            self._timers.add(self)
         if self._writer.hand_over():
             self.start_soon(self._write)
 
-    def _give_up(self) -> None:
-        self._watch.discard(self)
+    def _cancel(self) -> None:
+        self._timers.discard(self)
         self._tasks.cancel_scope.cancel()
 
     async def _cancel_on_disconnect(self) -> None:
         with suppress(ClientDisconnected):
             await self._channel.wait_disconnected()
-        # Servers report the end of an exchange as a departure, too, from within the call that ends it: cancelling that
-        # would catch them halfway through closing the connection, or making it ready for the next request.
-        if not self._writer.closed:
-            self._give_up()
+        # Servers report the end of an exchange as a disconnect, too, from within the call that ends it. To cancel that
+        # call would interrupt them while they close the connection, or make it ready for the next request.
+        if self._state.writing not in FINISHED:
+            self._cancel()
 
     async def _write(self) -> None:
         try:
             await self._writer.run()
         except ClientDisconnected:
-            self._give_up()
+            self._cancel()
 
-    # --- the bot
+    # --- the end of the reply
 
-    async def _answer(self, request: QueryRequest) -> None:
-        await self._writer.start(self._exchange.begin())
-        self._progress.status = 200
-        await self._writer.finish(await self._run_bot(request))
-
-    async def _run_bot(self, request: QueryRequest) -> bytes:
-        """Send the bot's events, and return the bytes that end the stream."""
-        if self._stopped:
-            return self._apology("the server stopped before a reply", text=_STOPPED, allow_retry=True)
-        self._bot_scope.deadline = anyio.current_time() + self._limits.answer_seconds
-        try:
-            with self._bot_scope:
-                await self._send_events(request)
-        except (ClientDisconnected, ChannelFailed):
-            raise
-        except (asyncio.CancelledError, anyio.get_cancelled_exc_class()) as exc:
-            if isinstance(exc, anyio.get_cancelled_exc_class()) and is_cancelled():
-                raise
-            self._mend()
-            return self._apology("the bot was cancelled by itself, or awaited something that was", cause=exc)
-        except Exception as exc:  # noqa: BLE001 - a bot is foreign code, and the peer must hear of its end
-            self._mend()
-            return self._error_meant_by(exc) or self._apology("the bot failed", cause=exc)
-        except BaseExceptionGroup as group:
-            # On trio, what a bot's tasks raise while they are cancelled comes together with the cancellation. Who
-            # cancels all has given up on the peer, so nobody else is left to be told.
-            failures, rest = group.split(Exception)
-            if failures is None or rest is None or not is_cancelled():
-                raise
-            logger.error("the bot failed while it was cancelled (error id %s)", self._progress.id, exc_info=failures)
-            raise rest from None
+    async def _ending(self) -> bytes:
+        """The bytes that end the reply of a bot that returned, or was cancelled by its scope."""
         state = self._exchange.our_state
         if self._bot_scope.cancelled_caught:
             if state in (State.FAILED, State.DONE):
                 return self._apology("after its reply the bot took too long to clean up")
-            if self._stopped:
+            if self._state.server is Server.STOPPING:
                 return self._apology("the server stopped during a reply", text=_STOPPED, allow_retry=True)
-            return self._apology("the bot took too long", text=_TOO_LATE, allow_retry=True)
-        begins = not self._exchange.events
+            return self._apology("the bot took too long", text=_TIMED_OUT, allow_retry=True)
+        nothing_sent = not self._exchange.events
         try:
             files = self._sender.files()
         except LocalProtocolError as exc:
             return self._apology("the bot failed", cause=exc)
         if state in (State.OPENED, State.UNANSWERED) and not files:
             return self._apology("the bot ended without an answer", text=_NO_ANSWER)
-        if files and begins:
-            self._writer.put(files)
+        if files and nothing_sent:
+            self._writer.buffer(files)
             files = b""
-            await self._sender.tell_first_event()
+            await self._sender.flush_first_event()
         return b"" if state is State.DONE else files + self._exchange.send(Done())
 
-    async def _send_events(self, request: QueryRequest) -> None:
-        await self._context.prepare()
-        events = as_events(self._bot.get_response(request, self._context))
-        try:
-            await self._sender.send(events)
-        finally:
-            await self._close(events)
+    def _ending_after(self, exc: BaseException) -> bytes | None:
+        """The bytes that end the reply of a bot that raised this; None if the exception must propagate."""
+        if isinstance(exc, ClientDisconnected | ChannelFailed):
+            return None
+        if isinstance(exc, asyncio.CancelledError | anyio.get_cancelled_exc_class()):
+            if isinstance(exc, anyio.get_cancelled_exc_class()) and is_cancelled():
+                return None
+            self._skip_cut_short()
+            return self._apology("the bot was cancelled by itself, or awaited something that was", cause=exc)
+        if isinstance(exc, Exception):
+            self._skip_cut_short()
+            return self._error_meant_by(exc) or self._apology("the bot failed", cause=exc)
+        if isinstance(exc, BaseExceptionGroup) and is_cancelled():
+            group = cast("BaseExceptionGroup[BaseException]", exc)
+            # On trio, exceptions of a bot's tasks that are cancelled arrive in one group with the cancellation. The
+            # whole reply is cancelled only after a disconnect, so no client is left that could be told.
+            failures, rest = group.split(Exception)
+            if failures is not None and rest is not None:
+                logger.error(
+                    "the bot failed while it was cancelled (error id %s)", self._progress.id, exc_info=failures
+                )
+                raise rest from None
+        return None
 
-    async def _close(self, events: AsyncIterator[Event | str]) -> None:
-        if has_ended(events):
-            return
-        # Here, because a scope or task group that the bot holds open around a `yield` can be left only where it was
-        # entered. For the same reason the deadline is the bot's own: another scope would lie between.
-        self._bot_scope.deadline = min(self._bot_scope.deadline, anyio.current_time() + self._limits.cleanup_seconds)
-        await close_events(events)
-
-    def _mend(self) -> None:
-        """Let the reply end in order though a write was cut short, if that was done from within a task group or scope
-        that the bot held open around its `yield`. The end is an error, so nothing is taken for complete that is not.
+    def _skip_cut_short(self) -> None:
+        """Let the reply end in order though a write was cut short, if a task group or scope that the bot held open
+        around its `yield` cancelled it. The end is an error, so the client does not take the reply for complete.
         """
-        ours = self._bot_scope.cancel_called or is_cancelled()
-        if self._writer.cut_short and not ours and self._exchange.our_state in _OPEN:
-            self._writer.pass_over()
+        cancelled = self._bot_scope.cancel_called or is_cancelled()
+        if self._state.writing is Writing.CUT_SHORT and not cancelled and self._exchange.our_state in _OPEN:
+            self._writer.skip_cut_short()
 
     def _error_meant_by(self, exc: Exception) -> bytes:
-        """The end of a reply whose bot lets another's error pass; nothing for a failure of its own."""
+        """The end of a reply whose bot lets another's error propagate; nothing for a failure of its own."""
         error = error_meant_by(exc)
         if error is None or self._exchange.our_state not in _OPEN:
             return b""
         try:
             ending = self._sender.files() + self._exchange.send(error)
         except LocalProtocolError:
-            return b""  # it has no form that can be sent, and is then a failure like others
+            return b""  # it cannot be encoded, and is handled as a failure
         name = type(self._bot).__name__
-        # The exception may be a group, which tells how many there are and not what.
+        # The exception may be a group, whose text counts its exceptions and does not name them.
         meant = error.text if error.error_type is None else f"{error.text} ({error.error_type})"
         logger.info("%s ends its reply with an error (error id %s): %s", name, self._progress.id, meant)
         return ending + self._exchange.send(Done())
@@ -259,7 +281,7 @@ class ReplyStream:
         self, what: str, *, text: str | None = None, allow_retry: bool = False, cause: BaseException | None = None
     ) -> bytes:
         self._progress.failed()
-        level = logging.INFO if self._stopped and cause is None else logging.ERROR
+        level = logging.INFO if self._state.server is Server.STOPPING and cause is None else logging.ERROR
         logger.log(level, "%s: %s (error id %s)", type(self._bot).__name__, what, self._progress.id, exc_info=cause)
         if text is not None:
             text = f"{text} Error id: {self._progress.id}"

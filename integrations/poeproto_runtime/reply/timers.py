@@ -1,4 +1,4 @@
-"""Looking after the streams that wait: one task for all of a server's, since one for each takes memory."""
+"""Heartbeat and timeout timers: one task ticks for all replies of a server, since one task for each takes memory."""
 
 from __future__ import annotations
 
@@ -9,113 +9,109 @@ from typing import Any, Protocol, cast
 import anyio
 from anyio.lowlevel import RunVar
 
-# How often a stream is looked at, in parts of the shortest time that matters to it.
-_LOOKS = 16
+from poeproto_runtime.task_groups import background_tasks
+
+# How many ticks there are in the shortest timeout.
+_TICKS = 16
 
 
-class Host(Protocol):
-    """A task group that a task can live in."""
+class TaskStarter(Protocol):
+    """A task group, or what has one."""
 
     def start_soon(self, run: Callable[..., Coroutine[Any, Any, None]], /, *arguments: object) -> object:
-        """Start a task, which is cancelled when the host ends."""
+        """Start a task, which is cancelled when the task group ends."""
         ...
 
 
-class TimedReply(Host, Protocol):
-    """A stream that is under way, within a task group of its own."""
+class TimedReply(TaskStarter, Protocol):
+    """A reply under way, with a task group of its own."""
 
-    def tick(self, now: float, pause: float, /) -> None:
-        """Do what is due by now, or in the pause until the next look. It must neither wait nor fail."""
+    def tick(self, now: float, interval: float, /) -> None:
+        """Do what is due by now, or in the interval until the next tick. It must neither block nor raise."""
         ...
 
 
 class ReplyTimers:
-    """Looks at each stream every so often, from one task.
+    """Ticks for each reply at an interval, from one task.
 
-    The task lives with the server, where that says when it begins and ends (`hosted`); else with one of the streams,
-    and when that one ends, another takes over. A stream is added when it waits for the first time, so that a reply that
-    never waits takes no task but the bot's.
+    The task runs in the server's task group while `running` is open. Without that, it runs in the task group of one of
+    the replies, and when that reply ends, it is started anew in another's. A reply is added at its first suspension, so
+    that a reply that is never suspended costs no timer.
 
     Args:
-        shortest: the shortest time, in seconds, that a stream wants something done after.
+        shortest_timeout: the shortest timeout of a reply, in seconds. A tick is a sixteenth of it.
     """
 
-    def __init__(self, shortest: float) -> None:
-        self._pause = shortest / _LOOKS
-        self._streams: dict[TimedReply, None] = {}
-        self._host: Host | None = None
-        self._more = anyio.Event()
+    def __init__(self, shortest_timeout: float) -> None:
+        self._interval = shortest_timeout / _TICKS
+        self._replies: dict[TimedReply, None] = {}
+        self._starter: TaskStarter | None = None  # in whose task group the task runs
+        self._added = anyio.Event()
 
     @asynccontextmanager
-    async def hosted(self) -> AsyncGenerator[None]:
-        """Have the task live here, until the block is left."""
-        failure: Exception | None = None
-        async with anyio.create_task_group() as tasks:
-            self._live_with(tasks)
+    async def running(self) -> AsyncGenerator[None]:
+        """Run the task here while the block is open."""
+        async with background_tasks() as tasks:
+            self._start_in(tasks)
             try:
                 yield
-            except Exception as exc:  # noqa: BLE001 - carried past the task group, which would wrap it
-                failure = exc
             finally:
-                self._leave(tasks)
-                tasks.cancel_scope.cancel()
-        if failure is not None:
-            raise failure
+                self._move_from(tasks)
 
-    def add(self, stream: TimedReply) -> None:
-        """Look after this stream, until it is discarded."""
-        self._streams[stream] = None
-        self._more.set()
-        if self._host is None:
-            self._live_with(stream)
+    def add(self, reply: TimedReply) -> None:
+        """Tick for this reply until it is discarded."""
+        self._replies[reply] = None
+        self._added.set()
+        if self._starter is None:
+            self._start_in(reply)
 
-    def discard(self, stream: TimedReply) -> None:
-        """Look after this stream no more; it must be said before its task group is left, and does no harm twice."""
-        self._streams.pop(stream, None)
-        self._leave(stream)
+    def discard(self, reply: TimedReply) -> None:
+        """Tick for this reply no more. Must be called before its task group is left; a second call does nothing."""
+        self._replies.pop(reply, None)
+        self._move_from(reply)
 
-    def _live_with(self, host: Host) -> None:
-        self._host = host
-        host.start_soon(self._run, host)
+    def _start_in(self, starter: TaskStarter) -> None:
+        self._starter = starter
+        starter.start_soon(self._run, starter)
 
-    def _leave(self, host: Host) -> None:
-        if self._host is host:
-            self._host = None
-            for stream in self._streams:
-                self._live_with(stream)
+    def _move_from(self, starter: TaskStarter) -> None:
+        if self._starter is starter:
+            self._starter = None
+            for reply in self._replies:
+                self._start_in(reply)
                 break
 
-    async def _run(self, host: Host) -> None:
+    async def _run(self, starter: TaskStarter) -> None:
         try:
-            while host is self._host:
-                if not self._streams:
-                    self._more = anyio.Event()
-                    await self._more.wait()
-                await anyio.sleep(self._pause)
+            while starter is self._starter:
+                if not self._replies:
+                    self._added = anyio.Event()
+                    await self._added.wait()
+                await anyio.sleep(self._interval)
                 now = anyio.current_time()
-                for stream in tuple(self._streams):
-                    stream.tick(now, self._pause)
+                for reply in tuple(self._replies):
+                    reply.tick(now, self._interval)
         finally:
-            # Cancelled with its host. A stream that is cancelled needs nobody to look at it.
-            self._streams.pop(cast("TimedReply", host), None)
-            self._leave(host)
+            # Cancelled with its task group. A reply that is cancelled needs no ticks.
+            self._replies.pop(cast("TimedReply", starter), None)
+            self._move_from(starter)
 
 
 class LoopTimers:
-    """A `ReplyTimers` for each event loop, since no loop can start tasks in another, and each has a clock of its own.
+    """A `ReplyTimers` for each event loop, since no loop can start tasks in another, and each has its own clock.
 
     Args:
-        shortest: as for `ReplyTimers`.
+        shortest_timeout: as for `ReplyTimers`.
     """
 
-    def __init__(self, shortest: float) -> None:
-        self._shortest = shortest
-        self._watch: RunVar[ReplyTimers | None] = RunVar("watch", None)
+    def __init__(self, shortest_timeout: float) -> None:
+        self._shortest_timeout = shortest_timeout
+        self._timers: RunVar[ReplyTimers | None] = RunVar("timers", None)
 
     def here(self) -> ReplyTimers:
         """The one of the running event loop."""
-        watch = self._watch.get()
-        if watch is None:
-            watch = ReplyTimers(self._shortest)
-            self._watch.set(watch)
-        return watch
+        timers = self._timers.get()
+        if timers is None:
+            timers = ReplyTimers(self._shortest_timeout)
+            self._timers.set(timers)
+        return timers

@@ -1,4 +1,4 @@
-"""One stream's way out: gathers what comes in bursts, writes what comes alone, and never lets two write at once."""
+"""The coalescing writer of one response: buffers bursts, writes a lone event at once, one writer at a time."""
 
 from __future__ import annotations
 
@@ -9,17 +9,35 @@ import anyio
 
 from poeproto import ResponseHead
 from poeproto_runtime.channel import Channel, ChannelFailed, ClientDisconnected
+from poeproto_runtime.reply.states import (
+    BOT,
+    FINISH,
+    HAND_OVER,
+    HEARTBEAT,
+    IDLE,
+    SKIP_WRITE,
+    START,
+    UNDER_WAY,
+    WATCHED,
+    WRITE_CANCELLED,
+    WRITE_ENDS,
+    WRITE_FAILS,
+    WRITER_CANCELLED,
+    WRITER_DONE,
+    ReplyState,
+    Writing,
+)
 
-_NOT_READING = "the peer does not read what it is sent"
-_BROKEN = "a write failed or was cut short, so the stream cannot go on"
+_NOT_READING = "the client has not read what was sent to it within Limits.send_seconds"
+_BROKEN = "an earlier write failed or was cut short, so nothing can follow it"
 
 
 @contextmanager
 def within_send_seconds(seconds: float) -> Generator[None]:
-    """Take a peer for gone that lets a write wait longer.
+    """Treat the client as disconnected if a write takes longer than `seconds`.
 
     Raises:
-        PeerGone: then.
+        ClientDisconnected: then.
     """
     try:
         with anyio.fail_after(seconds):
@@ -29,191 +47,193 @@ def within_send_seconds(seconds: float) -> Generator[None]:
 
 
 class CoalescingWriter:
-    """The writing end of a stream, bounded in bytes.
+    """Coalescing writer: buffers bursts, writes a lone event at once, one writer at a time; bounded in bytes.
 
-    The bot's task writes by itself as long as it can (`flush`), since waking another task for each lone event costs as
-    much again as the event. Only when a burst ends because the bot waits for something, the rest of the burst is
-    handed to a task of the outlet's own (`run`), and so are the heartbeats of a silent bot. Nothing here knows the
-    time: whether a write takes too long can be told from `writes` and `writing`.
+    The bot's task writes by itself as long as it can (`flush`): to wake another task for each lone event would cost as
+    much again as the event. Only when a burst ends because the bot is suspended, the rest of the burst is handed to the
+    writer's task (`run`). So are the heartbeats of a bot that is idle. There is no clock here: the timers compare
+    `writes` from tick to tick to see how long a write has taken.
 
     Args:
         channel: where the bytes go.
-        limit: how many bytes may wait here for a slow peer; a bot that makes more waits with them.
+        limit: how many bytes may be buffered while the client is slow; a bot that makes more waits.
+        state: the reply's state.
 
     Attributes:
-        taken: how many bytes were given to the channel.
+        bytes_sent: how many bytes were given to the channel.
         writes: how many writes were begun.
-        writing: whether one is under way.
-        broken: whether one failed or was cancelled, so that nobody knows whether the peer gets what it was to bring.
-        cut_short: whether it was a `flush` that was cancelled, which can be passed over.
-        closed: whether the end of the stream has been written, or is being written.
     """
 
-    __slots__ = (
-        "_channel",
-        "_gathered",
-        "_limit",
-        "_running",
-        "_size",
-        "_staying",
-        "_wake",
-        "_written",
-        "broken",
-        "closed",
-        "cut_short",
-        "taken",
-        "writes",
-        "writing",
-    )
+    __slots__ = ("_buffered", "_channel", "_limit", "_size", "_state", "_wake", "_write_ended", "bytes_sent", "writes")
 
-    def __init__(self, channel: Channel, limit: int) -> None:
+    def __init__(self, channel: Channel, limit: int, state: ReplyState) -> None:
         self._channel = channel
         self._limit = limit
-        self.taken = 0
+        self._state = state
+        self.bytes_sent = 0
         self.writes = 0
-        self.writing = False
-        self.broken = False
-        self.cut_short = False
-        self.closed = False
-        self._gathered: list[bytes] = []
+        self._buffered: list[bytes] = []
         self._size = 0
-        self._running = False
-        self._staying = True
-        self._written: anyio.Event | None = None  # where somebody waits for the end of a write
-        self._wake: anyio.Event | None = None  # where the outlet's own task waits
+        self._write_ended: anyio.Event | None = None  # where a task waits for the end of the write under way
+        self._wake: anyio.Event | None = None  # where the writer's task waits
 
     async def start(self, head: ResponseHead) -> None:
-        """Write the head, which is a write like others: nothing comes between, and it takes no longer."""
-        self.writing = True
-        self.writes += 1
+        """Write the head. It counts as a write: no other is begun before it ends, and the same timeout holds.
+
+        Raises:
+            ClientDisconnected: as the channel does.
+        """
+        self._begin(START[self._state.writing])
         try:
             await self._channel.start(head)
         except BaseException:
-            self.broken = True
+            self._state.writing = WRITE_FAILS[self._state.writing]
             raise
+        else:
+            self._state.writing = WRITE_ENDS[self._state.writing]
         finally:
-            self._end_write()
+            self._notify_write_ended()
 
     @property
-    def room(self) -> int:
-        """How many bytes may be put here before it is full."""
+    def capacity(self) -> int:
+        """How many bytes may be buffered before the buffer is full."""
         return self._limit - self._size
 
-    def put(self, data: bytes) -> bool:
-        """Gather bytes for the next write; returns whether that makes it full."""
+    def buffer(self, data: bytes) -> bool:
+        """Buffer bytes for the next write; returns whether the buffer is full now."""
         if data:
-            self._gathered.append(data)
+            self._buffered.append(data)
             self._size += len(data)
         return self._size >= self._limit
 
     def hand_over(self, *, staying: bool = True) -> bool:
-        """Let the outlet's own task write what has gathered; returns whether there is none yet, and `run` must be
-        started in one. Synchronous, so that it may be called between the moment a coroutine suspends and the moment the
-        loop gets hold of it, where nothing may be awaited.
+        """Let the writer's task write what is buffered.
+
+        Synchronous, so that it may be called from the hook before a suspension, where nothing may be awaited.
 
         Args:
-            staying: whether the task is to stay for what comes next. To start one takes longer than to wake it, and one
+            staying: whether the task is to wait for more afterwards. To start one takes longer than to wake it, and one
                 that waits takes memory.
+
+        Returns:
+            Whether there is no such task yet, and the caller must start one with `run`.
         """
-        if not self._gathered or self.writing or self.broken:
+        state = self._state
+        if not self._buffered or state.writing is not IDLE:
             return False
-        self._staying = staying
+        starts = state.tasks is WATCHED
+        state.tasks = (HAND_OVER if staying else HEARTBEAT)[state.tasks]
         if self._wake is not None:
             self._wake.set()
-        if self._running:
-            return False
-        self._running = True
-        return True
+        return starts
 
-    async def flush(self) -> None:
-        """Write what has gathered from this task. While the other one writes, wait only if there is too much already:
-        it will find what was put here when it is done.
+    async def flush(self, writing: Writing = BOT) -> None:
+        """Write what is buffered, from this task. While the other task writes, wait only if the buffer is full: the
+        other task finds what was buffered meanwhile when its write has ended.
+
+        Args:
+            writing: which task this is; `run` passes its own state.
 
         Raises:
-            PeerGone: as the channel does; and when an earlier write failed, or was cut short and not passed over.
+            ClientDisconnected: as the channel does; and when an earlier write failed, or was cut short and not skipped.
             ChannelFailed: when the channel raises another exception.
         """
-        while self.writing:
+        state = self._state
+        while state.writing is not IDLE:
+            if state.writing not in UNDER_WAY:
+                raise ClientDisconnected(_BROKEN)
             if self._size < self._limit:
                 return
-            await self._until_written()
-        if self.broken:  # by the other task: behind what it lost nothing can be sent
-            raise ClientDisconnected(_BROKEN)
-        if not self._gathered:
+            await self._until_write_ended()
+        if not self._buffered:
             return
-        self.writing = True
+        state.writing = writing
         self.writes += 1
         try:
-            await self._channel.send(self._take())
+            await self._channel.send(self._drain())
         except Exception as exc:
-            self.broken = True
+            state.writing = WRITE_FAILS[writing]
             if isinstance(exc, ClientDisconnected):
                 raise
             raise ChannelFailed("a write failed") from exc
         except BaseException:
-            self.broken = self.cut_short = True
+            state.writing = WRITE_CANCELLED[writing]
             raise
+        else:
+            state.writing = IDLE
         finally:
-            self._end_write()
+            if self._write_ended is not None:
+                self._notify_write_ended()
 
-    def pass_over(self) -> None:
-        """Go on behind a write that was cut short, without what has gathered since: what the peer got of the reply is
-        its beginning then, with no hole in it.
+    def skip_cut_short(self) -> None:
+        """Go on behind a write that was cut short, and drop what has been buffered since: what the client has is then a
+        beginning of the reply, without a hole in it.
         """
-        self._gathered.clear()
+        self._state.writing = SKIP_WRITE[self._state.writing]
+        self._buffered.clear()
         self._size = 0
-        self.broken = self.cut_short = False
 
     async def finish(self, tail: bytes) -> None:
-        """Write what has gathered, the tail, and the end of the stream.
+        """Write what is buffered, the tail, and the end of the response.
 
         Raises:
-            PeerGone: also when an earlier write failed, or was cut short and not passed over.
+            ClientDisconnected: as the channel does; and when an earlier write failed, or was cut short and not skipped.
         """
-        while self.writing:
-            await self._until_written()
-        if self.broken:
-            raise ClientDisconnected(_BROKEN)
-        self.closed = self.writing = True
-        self.writes += 1
-        self.put(tail)
+        while (writing := FINISH.get(self._state.writing)) is None:
+            if self._state.writing not in UNDER_WAY:
+                raise ClientDisconnected(_BROKEN)
+            await self._until_write_ended()
+        self._begin(writing)
+        self.buffer(tail)
         try:
-            await self._channel.finish(self._take())
+            await self._channel.finish(self._drain())
+        except BaseException:
+            self._state.writing = WRITE_FAILS[writing]
+            raise
+        else:
+            self._state.writing = WRITE_ENDS[writing]
         finally:
-            self._end_write()
+            self._notify_write_ended()
 
     async def run(self) -> None:
-        """Write what is handed over; `hand_over` says when to start this, and when it may end.
+        """The writer's task: writes what is handed over. `hand_over` says when to start it, and when it may end.
 
         Raises:
-            PeerGone, ChannelFailed: as `flush` does.
+            ClientDisconnected, ChannelFailed: as `flush` does.
         """
+        state = self._state
         try:
             while True:
-                while self._gathered and not self.writing and not self.closed:
-                    await self.flush()
-                if not self._staying:
+                while self._buffered and state.writing is IDLE:
+                    await self.flush(Writing.WRITER)
+                state.tasks = WRITER_DONE[state.tasks]
+                if state.tasks is WATCHED:
                     return
                 self._wake = anyio.Event()
                 await self._wake.wait()
+        except BaseException:
+            state.tasks = WRITER_CANCELLED[state.tasks]
+            raise
         finally:
-            self._running = False
             self._wake = None
 
-    def _end_write(self) -> None:
-        self.writing = False
-        if self._written is not None:
-            self._written.set()
-            self._written = None
+    def _begin(self, writing: Writing) -> None:
+        self._state.writing = writing
+        self.writes += 1
 
-    async def _until_written(self) -> None:
-        self._written = anyio.Event()
-        await self._written.wait()
+    def _notify_write_ended(self) -> None:
+        if self._write_ended is not None:
+            self._write_ended.set()
+            self._write_ended = None
 
-    def _take(self) -> bytes:
-        gathered = self._gathered
-        data = gathered[0] if len(gathered) == 1 else b"".join(gathered)
-        gathered.clear()
-        self.taken += self._size
+    async def _until_write_ended(self) -> None:
+        self._write_ended = anyio.Event()
+        await self._write_ended.wait()
+
+    def _drain(self) -> bytes:
+        buffered = self._buffered
+        data = buffered[0] if len(buffered) == 1 else b"".join(buffered)
+        buffered.clear()
+        self.bytes_sent += self._size
         self._size = 0
         return data

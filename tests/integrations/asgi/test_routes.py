@@ -198,4 +198,4 @@ def test_a_bot_that_answers_nothing_is_mentioned(caplog: pytest.LogCaptureFixtur
             return "hello"
 
     Route(Misspelt(), allow_without_key=True)
-    assert "Misspelt has no get_response" in caplog.text
+    assert "Misspelt does not override get_response" in caplog.text

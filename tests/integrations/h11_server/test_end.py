@@ -223,11 +223,11 @@ async def test_a_query_that_has_arrived_and_is_not_yet_answered() -> None:
 
     class Slow(BotService):
         async def handle(
-            self, head: RequestHead, path: str, channel: Channel, streams: ActiveReplies | None = None
+            self, head: RequestHead, path: str, channel: Channel, active_replies: ActiveReplies | None = None
         ) -> None:
             heard.set()
             await go.wait()
-            await super().handle(head, path, channel, streams)
+            await super().handle(head, path, channel, active_replies)
 
     app = AppOf(Slow({"/": Route(WaitingBot(), access_key=KEY)}))
     async with stopping(app, access_key=None) as server, connect(server.address) as connection:

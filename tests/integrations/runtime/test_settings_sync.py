@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import subprocess
-import sys
-import tempfile
+import multiprocessing
+import signal
+import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,10 +17,8 @@ import anyio.abc
 import pytest
 
 from poeproto import Bot, Context, Endpoints, SettingsRequest, SettingsResponse
-from poeproto_asgi import BotApp, Route
+from poeproto_asgi import AppOptions, BotApp, Route, workers
 from poeproto_h11 import serve as serve_h11
-from poeproto_runtime import sync_claims
-from poeproto_runtime.sync_claims import SyncClaim
 
 from ...support.bots import KEY, SECRET
 from ...support.scripted_asgi import request as ask
@@ -31,13 +28,6 @@ from ...support.serving import serving
 pytestmark = pytest.mark.anyio
 
 OK = answering(response(200, b"{}"))
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A temporary folder of the test's own, where processes agree."""
-    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
-    return tmp_path
 
 
 class Settled(Bot):
@@ -196,16 +186,16 @@ async def test_a_failure_is_logged_without_the_key_and_stops_nothing(script: Any
     async with poe(script) as (_, endpoints):
         app = app_of(Settled(), endpoints)
         async with serving(app):
-            await logged.until("could not be synced")
+            await logged.until("were not synced")
             assert (await ask(app, b'{"type": "settings"}')).status == 200
-    assert "the settings of Settled could not be synced" in logged.text
+    assert "the settings of Settled were not synced" in logged.text
     assert KEY not in logged.text
     assert "Traceback" not in logged.text
 
 
 async def test_a_poe_that_cannot_be_reached(logged: Logged) -> None:
     async with app_of(Settled(), Endpoints.at("http://127.0.0.1:1")).lifespan():
-        await logged.until("could not be synced")
+        await logged.until("were not synced")
     assert "no connection to http://127.0.0.1:1" in logged.text
     assert KEY not in logged.text
 
@@ -228,156 +218,33 @@ async def test_what_a_host_raises_comes_out_as_it_is() -> None:
                 raise LookupError("of the host")
 
 
-# --- several processes
+# --- several workers
 
 
-async def test_workers_that_start_together_tell_poe_once(monkeypatch: pytest.MonkeyPatch, logged: Logged) -> None:
-    monkeypatch.setattr(sync_claims, "_may_have_siblings", lambda: True)
-    async with poe() as (server, endpoints):
-        for number in range(3):
-            async with app_of(Settled(), endpoints).lifespan():
-                await logged.until("were synced", number + 1)
-        assert len(server.requests) == 1
-        async with app_of(Settled("other"), endpoints).lifespan():  # changed meanwhile
-            await server.until_asked(2)
+@pytest.mark.parametrize(("number", "syncs"), [(0, True), (1, False), (2, False)])
+def test_only_the_first_worker_syncs(number: int, syncs: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[BotApp] = []
+
+    def ignore(number: int, action: object) -> None: ...
+
+    def serve(app: BotApp, *_: object, is_worker: bool) -> None:
+        assert is_worker
+        served.append(app)
+
+    monkeypatch.setattr(workers, "_run_one", serve)
+    monkeypatch.setattr(signal, "signal", ignore)
+    target = tmp_path / "settled.py"
+    target.write_text("import poeproto\nbot = poeproto.Bot()")
+    with socket.socket() as listener:
+        ours, theirs = multiprocessing.Pipe()
+        with ours, theirs:
+            options = AppOptions(access_key=KEY, bot_name="Settled")
+            workers._worker(f"{target}:bot", options, listener, "asyncio", theirs, lambda: None, number)
+    assert [app.service.sync_settings for app in served] == [syncs]
 
 
-async def test_a_worker_that_fails_leaves_it_to_the_next(monkeypatch: pytest.MonkeyPatch, logged: Logged) -> None:
-    monkeypatch.setattr(sync_claims, "_may_have_siblings", lambda: True)
-    async with poe(answering(response(403)), OK) as (server, endpoints):
-        async with app_of(Settled(), endpoints).lifespan():
-            await logged.until("could not be synced")
-        async with app_of(Settled(), endpoints).lifespan():
-            await server.until_asked(2)
-
-
-@pytest.fixture
-def siblings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sync_claims, "_may_have_siblings", lambda: True)
-
-
-@pytest.mark.usefixtures("siblings")
-def test_a_claim_is_taken_once_while_it_is_fresh(folder: Path) -> None:
-    assert SyncClaim("bot", b"a").take()
-    assert not SyncClaim("bot", b"a").take()
-    assert SyncClaim("other", b"a").take()
-    (path,) = folder.glob(f"*/{SyncClaim('bot', b'a')._name}")
-    assert path.stat().st_mode & 0o077 == 0
-    assert "bot" not in path.name  # nor the key, which is part of what tells bots apart
-    os.utime(path, (0, 0))  # of an earlier start
-    assert SyncClaim("bot", b"a").take()
-    assert not SyncClaim("bot", b"a").take()
-
-
-CLAIMING = """
-import os, sys, tempfile
-from poeproto_runtime import sync_claims
-os.getppid = lambda: 7
-tempfile.gettempdir = lambda: sys.argv[1]
-sync_claims._may_have_siblings = lambda: True
-claim = sync_claims.SyncClaim("bot", b"a")
-assert claim.take()
-if sys.argv[2] == "done":
-    claim.keep()
-print("taken", flush=True)
-sys.stdin.read()
-os._exit(9)  # as if killed
-"""
-
-
-@pytest.mark.usefixtures("siblings")
-@pytest.mark.parametrize("state", ["under way", "done"])
-def test_what_becomes_of_the_claim_of_a_process_that_was_killed(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, state: str
-) -> None:
-    monkeypatch.setattr(os, "getppid", lambda: 7)
-    arguments = [sys.executable, "-c", CLAIMING, str(folder), state]
-    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as owner:
-        assert owner.stdout is not None
-        assert owner.stdout.readline() == "taken\n"
-        assert not SyncClaim("bot", b"a").take()
-        owner.communicate()
-    assert owner.returncode == 9
-    assert SyncClaim("bot", b"a").take() == (state == "under way")
-    assert not SyncClaim("bot", b"a").take()
-
-
-@pytest.mark.usefixtures("siblings")
-def test_a_claim_of_an_earlier_process_of_the_same_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert SyncClaim("bot", b"a").take()
-    monkeypatch.setattr(sync_claims, "_TOKEN", "another")  # containers count from one at every start
-    assert SyncClaim("bot", b"a").take()
-    assert not SyncClaim("bot", b"a").take()
-
-
-@pytest.mark.usefixtures("siblings")
-@pytest.mark.parametrize("written", [b"nonsense", b"\xff"])
-def test_a_claim_that_cannot_be_read(folder: Path, written: bytes) -> None:
-    assert SyncClaim("bot", b"a").take()
-    (path,) = folder.glob("*/*")
-    path.write_bytes(written)
-    assert SyncClaim("bot", b"a").take()
-
-
-@pytest.mark.usefixtures("siblings")
-async def test_settings_that_were_told_need_no_living_process(monkeypatch: pytest.MonkeyPatch, logged: Logged) -> None:
-    def dead(owner: str) -> bool:
-        return False
-
-    monkeypatch.setattr(sync_claims, "_is_alive", dead)
+async def test_another_process_syncs_again() -> None:
     async with poe() as (server, endpoints):
         for number in range(2):
             async with app_of(Settled(), endpoints).lifespan():
-                await logged.until("were synced", number + 1)
-        assert len(server.requests) == 1
-
-
-@pytest.mark.usefixtures("siblings")
-def test_settings_that_come_back_are_claimed_again() -> None:
-    assert SyncClaim("bot", b"a").take()
-    assert SyncClaim("bot", b"b").take()
-    assert SyncClaim("bot", b"a").take()
-
-
-@pytest.mark.usefixtures("siblings")
-def test_what_is_left_of_earlier_starts_is_removed(folder: Path) -> None:
-    assert SyncClaim("first", b"{}").take()
-    assert SyncClaim("second", b"{}").take()
-    old, young = sorted(folder.glob("*/*"), key=lambda path: path.stat().st_mtime_ns)
-    os.utime(old, (0, 0))
-    assert SyncClaim("third", b"{}").take()
-    assert not old.exists()
-    assert young.exists()
-    assert len(list(folder.glob("*/*"))) == 2
-
-
-@pytest.mark.usefixtures("siblings")
-def test_a_claim_is_given_back() -> None:
-    claim = SyncClaim("bot", b"a")
-    claim.give_back()  # it was never taken
-    assert claim.take()
-    claim.give_back()
-    claim.give_back()
-    assert SyncClaim("bot", b"a").take()
-
-
-@pytest.mark.usefixtures("siblings")
-def test_a_folder_that_others_can_write_to_is_not_used(folder: Path) -> None:
-    user = os.getuid()
-    (folder / f"poeproto-settings-{user}").mkdir(0o700)
-    (folder / f"poeproto-settings-{user}").chmod(0o777)
-    assert all(SyncClaim("bot", b"a").take() for _ in range(2))
-    (folder / f"poeproto-settings-{user}").rmdir()
-    (folder / "elsewhere").mkdir(0o700)
-    (folder / f"poeproto-settings-{user}").symlink_to(folder / "elsewhere")
-    assert all(SyncClaim("bot", b"a").take() for _ in range(2))
-    assert not list((folder / "elsewhere").iterdir())
-
-
-def test_a_server_started_by_itself_has_no_siblings() -> None:
-    code = "from poeproto_runtime import sync_claims; print(sync_claims._may_have_siblings())"
-    for alone in (True, False):
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True, start_new_session=alone
-        )
-        assert done.stdout.strip() == str(not alone)
+                await server.until_asked(number + 1)

@@ -103,7 +103,7 @@ def test_an_event_loop_that_is_over_is_not_kept(backend: str) -> None:
 
 async def test_the_replies_of_one_server_and_no_others() -> None:
     service = service_of(waits)
-    one, two = service.streams(), service.streams()
+    one, two = service.active_replies(), service.active_replies()
     channels = {streams: MemoryChannel() for streams in (one, two, None)}
     async with anyio.create_task_group() as tasks:
         for streams, channel in channels.items():

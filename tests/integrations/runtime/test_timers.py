@@ -43,9 +43,9 @@ class Stream:
         self.looks += 1
         self.looked.set()
 
-    def join(self, watch: ReplyTimers, tasks: anyio.abc.TaskGroup) -> None:
+    def join(self, timers: ReplyTimers, tasks: anyio.abc.TaskGroup) -> None:
         self.tasks = tasks
-        watch.add(self)
+        timers.add(self)
 
     async def seen(self, times: int) -> None:
         while self.looks < times:
@@ -54,90 +54,90 @@ class Stream:
 
 
 async def test_one_task_looks_at_all() -> None:
-    watch = ReplyTimers(SOON)
+    timers = ReplyTimers(SOON)
     streams = [Stream() for _ in range(3)]
     async with anyio.create_task_group() as tasks:
         for stream in streams:
-            stream.join(watch, tasks)
+            stream.join(timers, tasks)
         for stream in streams:
             await stream.seen(3)
         for stream in streams:
-            watch.discard(stream)
-            watch.discard(stream)
+            timers.discard(stream)
+            timers.discard(stream)
         tasks.cancel_scope.cancel()
     assert [stream.started for stream in streams] in ([1, 0, 0], [1, 1, 1])
 
 
 async def test_when_the_host_leaves_another_takes_over() -> None:
-    watch, host, other = ReplyTimers(SOON), Stream(), Stream()
+    timers, host, other = ReplyTimers(SOON), Stream(), Stream()
     async with anyio.create_task_group() as second:
         async with anyio.create_task_group() as first:
-            host.join(watch, first)
-            other.join(watch, second)
+            host.join(timers, first)
+            other.join(timers, second)
             await other.seen(1)
             assert (host.started, other.started) == (1, 0)
-            watch.discard(host)
+            timers.discard(host)
             assert other.started == 1
             first.cancel_scope.cancel()
         seen = host.looks
         await other.seen(other.looks + 3)
         assert host.looks == seen
-        watch.discard(other)
+        timers.discard(other)
     # Its task has ended by itself, or the group would still be open.
 
 
 async def test_when_the_host_is_cancelled_another_takes_over() -> None:
-    watch, host, other = ReplyTimers(SOON), Stream(), Stream()
+    timers, host, other = ReplyTimers(SOON), Stream(), Stream()
     async with anyio.create_task_group() as second:
         async with anyio.create_task_group() as first:
-            host.join(watch, first)
-            other.join(watch, second)
+            host.join(timers, first)
+            other.join(timers, second)
             await other.seen(1)
             first.cancel_scope.cancel()
         await other.seen(other.looks + 3)
         assert other.started == 1
-        watch.discard(other)
+        timers.discard(other)
 
 
 async def test_after_all_have_left_a_new_one_is_looked_at() -> None:
-    watch = ReplyTimers(SOON)
+    timers = ReplyTimers(SOON)
     for _ in range(2):
         async with anyio.create_task_group() as tasks:
             stream = Stream()
-            stream.join(watch, tasks)
+            stream.join(timers, tasks)
             await stream.seen(2)
-            watch.discard(stream)
+            timers.discard(stream)
 
 
 async def test_a_server_that_says_so_is_the_host() -> None:
-    watch, early, late = ReplyTimers(SOON), Stream(), Stream()
+    timers, early, late = ReplyTimers(SOON), Stream(), Stream()
     async with anyio.create_task_group() as tasks:
-        early.join(watch, tasks)
-        async with watch.hosted():
-            late.join(watch, tasks)
+        early.join(timers, tasks)
+        async with timers.running():
+            late.join(timers, tasks)
             await late.seen(3)
-            watch.discard(early)
+            timers.discard(early)
             await late.seen(late.looks + 3)
             assert (early.started, late.started) == (1, 0)
         assert late.started == 1, "the server has stopped, and the stream goes on"
         await late.seen(late.looks + 3)
-        watch.discard(late)
+        timers.discard(late)
 
 
 async def test_a_host_without_streams_waits_for_the_first() -> None:
-    watch = ReplyTimers(SOON)
-    async with watch.hosted(), anyio.create_task_group() as tasks:
+    timers = ReplyTimers(SOON)
+    async with timers.running(), anyio.create_task_group() as tasks:
         for _ in range(2):
             await anyio.wait_all_tasks_blocked()
             stream = Stream()
-            stream.join(watch, tasks)
+            stream.join(timers, tasks)
             await stream.seen(2)
-            watch.discard(stream)
+            timers.discard(stream)
 
 
 async def test_what_fails_within_the_host_comes_out_as_it_is() -> None:
     with pytest.raises(LookupError):
-        async with ReplyTimers(SOON).hosted():
+        async with ReplyTimers(SOON).running():
             raise LookupError
 
 

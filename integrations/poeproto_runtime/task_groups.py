@@ -1,0 +1,45 @@
+"""Task groups: the exceptions of code beside them and in them, without the groups around."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import cast
+
+import anyio
+import anyio.abc
+
+
+@asynccontextmanager
+async def background_tasks() -> AsyncGenerator[anyio.abc.TaskGroup]:
+    """A task group for tasks beside the block; they are cancelled when the block is left.
+
+    A task group would wrap the block's exception in a group. Here it is carried past it, and raised as it is.
+
+    Raises:
+        Exception: what the block raises.
+        ExceptionGroup: what the tasks raise.
+    """
+    failure: Exception | None = None
+    async with anyio.create_task_group() as tasks:
+        try:
+            yield tasks
+        except Exception as exc:  # noqa: BLE001 - raised below
+            failure = exc
+        finally:
+            tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+def sole_exception(failure: BaseException) -> BaseException:
+    """The exception that a group holds if it holds one alone, at any depth; else what was passed.
+
+    Task groups raise groups, and libraries on trio do, where the same library on asyncio raises the exception itself.
+    """
+    while isinstance(failure, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", failure)
+        if len(group.exceptions) != 1:
+            return group
+        failure = group.exceptions[0]
+    return failure
