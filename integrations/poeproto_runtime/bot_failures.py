@@ -1,4 +1,4 @@
-"""What an exception that a bot lets pass means for its reply, where it means more than that the bot is broken."""
+"""Exceptions of a bot that mean an `error` event of their own, not that the bot is broken."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _NO_FUNDS = "There are not enough points to pay for this answer."
 
 
 def error_meant_by(exc: BaseException) -> Error | None:
-    """The event that ends the reply of a bot that lets this exception pass; None for a failure of the bot's own.
+    """The `error` event that ends the reply of a bot that raised this exception; None for a failure of the bot's own.
 
-    It does not matter how many task groups have wrapped it.
+    Exception groups are searched, since the bot's task groups wrap what its tasks raise.
     """
     missing = lack_of_funds_in(exc)
     if missing is not None:
@@ -28,7 +28,7 @@ def error_meant_by(exc: BaseException) -> Error | None:
 
 
 def lack_of_funds_in(exc: BaseException) -> InsufficientFunds | BotError | None:
-    """The exception that says so, if this is or holds one: of this bot's costs, or of those of a bot that it called."""
+    """The exception, this one or one in its groups, that says that the user lacks points for this bot or another."""
     for leaf in _leaves(exc):
         if isinstance(leaf, InsufficientFunds):
             return leaf

@@ -1,4 +1,4 @@
-"""What a web server must offer for one request, so that a bot can be run behind it."""
+"""The channel: what a web server offers for one request, so that the runtime can run a bot behind it."""
 
 from __future__ import annotations
 
@@ -8,24 +8,27 @@ from poeproto import HttpResponse, ResponseHead, TransportError
 
 
 class ClientDisconnected(TransportError):
-    """The peer has gone while the request was being read or answered. Nobody is left to be told."""
+    """The client disconnected while its request was read or answered. No response can reach it any more."""
 
 
 class ChannelFailed(Exception):
-    """A `send` raised what no `Channel` may raise: a fault of the integration, or of the server beneath, as its cause
-    tells. It is told apart from the failures of bots, from within whose answer events are sent.
+    """`Channel.send` raised what no `Channel` may raise, which is the ``__cause__``: a fault of the integration or of
+    the server below.
+
+    It has a class of its own since events are sent while the bot's generator is open: the fault must not be taken for a
+    failure of the bot.
     """
 
 
 class Channel(Protocol):
-    """One HTTP request and its response, as an integration hands them over.
+    """One HTTP request and its response.
 
-    All but `receive` and `wait_disconnected` write; the runtime never calls two of them at once. Any of them may raise
-    `ClientDisconnected`, and none may raise another library's exception.
+    All methods but `receive` and `wait_disconnected` write; the runtime never calls two of those at once. Each method
+    may raise `ClientDisconnected`, and none may raise another library's exception.
 
-    A `send` may be cancelled by a scope of the bot's own, from within which it yields, and be followed by `finish`. If
-    by then it has taken all of its data, or nothing, the reply can still end in order; where it may have taken a part,
-    `finish` raises `ClientDisconnected`.
+    A `send` may be cancelled by a scope that the bot holds open around its `yield`; then `finish` may be called. If the
+    cancelled `send` has sent all of its data, or nothing, the response can still end in order. If it may have sent a
+    part, `finish` must raise `ClientDisconnected`.
     """
 
     async def receive(self) -> bytes | None:
@@ -33,7 +36,7 @@ class Channel(Protocol):
         ...
 
     async def wait_disconnected(self) -> None:
-        """Return when the peer has gone; called once, after the body's end. Stays blocked until then."""
+        """Return when the client has disconnected. Called once, after the end of the request's body."""
         ...
 
     async def respond(self, response: HttpResponse) -> None:
@@ -45,9 +48,9 @@ class Channel(Protocol):
         ...
 
     async def send(self, data: bytes) -> None:
-        """Send a part of the body at once, and wait while the peer is slow to read."""
+        """Send a part of the body at once; wait while the client is slow to read (backpressure)."""
         ...
 
     async def finish(self, data: bytes) -> None:
-        """Send the last part of the body, and its end."""
+        """Send the last part of the body, which may be empty, and the end of the response."""
         ...

@@ -1,4 +1,4 @@
-"""Telling others about each request: when it starts, when its first event is out, and when it is over."""
+"""Hooks: functions that are called when a request starts, when its first event was sent, and when it has ended."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ logger = logging.getLogger("poeproto")
 
 @attrs.frozen(kw_only=True)
 class Observation:
-    """One request, as far as it has come.
+    """One request, and its progress at the time of the call.
 
     Attributes:
-        id: tells it from all others, 16 hexadecimal digits.
-        http_request: its head.
-        bot: the class of the bot that answers; None where there is none at that path.
-        bot_name: that bot's name on Poe, where the server was told.
-        type: what is asked, as in "query" or "settings"; None before it has been read.
-        status: of the response, once its head has been sent.
-        events: how many were sent, `error` and `done` apart.
-        bytes: how much of the response's body was sent.
-        seconds: since the head of the request was read.
-        error_id: what the log has the details of a failure under; None where there was none.
-        complete: whether the response has been sent to its end. Otherwise the peer has gone, or the server stopped.
+        id: unique to this request, 16 hexadecimal digits; also the id of an error in the log.
+        http_request: the head of the request.
+        bot: the class of the bot that answers; None if there is no bot at the path.
+        bot_name: that bot's name on Poe, if the route has it.
+        type: of the request, as in "query" or "settings"; None before it has been received.
+        status: of the response; None before its head has been sent.
+        events: how many were sent, without `error` and `done`.
+        bytes: of the response's body, as far as it was sent.
+        seconds: since the head of the request was received.
+        error_id: the id under which the log has the details of a failure; None without a failure.
+        complete: whether the response has been sent to its end. If not, the client disconnected, or the server stopped.
     """
 
     id: str
@@ -50,13 +50,13 @@ Hook = Callable[[Observation], object]
 
 @attrs.frozen(kw_only=True)
 class Hooks:
-    """Functions to be told. They are called within the request, so they must be quick, and must not block.
+    """The functions to call. They run in the task of the request, so they must not block.
 
     Attributes:
-        on_start: when the head of a request has been read.
-        on_first_event: when the first event of a reply has been handed to the server's connection; a reply that is an
-            `error` and nothing else has no such moment.
-        on_end: when the request is over, however it ended.
+        on_start: called when the head of a request has been received.
+        on_first_event: called when the first event of a reply has been given to the channel. Not called for a reply
+            that consists of an `error`.
+        on_end: called when the request has ended, however it ended.
     """
 
     on_start: Hook | None = None
@@ -65,10 +65,10 @@ class Hooks:
 
 
 class Progress:
-    """How far one request has come. Those who answer it keep the attributes up to date.
+    """The progress of one request. `BotService` and `ReplyStream` keep the attributes up to date.
 
     Args:
-        hooks: who is told.
+        hooks: the functions to call.
         head: the request's head.
         bot: the class of the bot that answers.
         bot_name: its name on Poe.
@@ -104,27 +104,27 @@ class Progress:
         self._began = time.monotonic()
 
     def failed(self) -> str:
-        """Note a failure, and return the id that it is logged and told to the peer under."""
+        """Record a failure, and return its id, for the log and for the client."""
         self.error_id = self.id
         return self.id
 
     def start(self) -> None:
-        """Tell that the request starts."""
+        """Call `on_start`."""
         if self._hooks.on_start is not None:
-            self._tell(self._hooks.on_start)
+            self._notify(self._hooks.on_start)
 
     def first_event(self) -> None:
-        """Tell that the first event is out."""
+        """Call `on_first_event`."""
         if self._hooks.on_first_event is not None:
-            self._tell(self._hooks.on_first_event)
+            self._notify(self._hooks.on_first_event)
 
     def end(self) -> None:
-        """Tell that the request is over."""
+        """Call `on_end`."""
         if self._hooks.on_end is not None:
-            self._tell(self._hooks.on_end)
+            self._notify(self._hooks.on_end)
 
-    def _tell(self, hook: Hook) -> None:
-        seen = Observation(
+    def _notify(self, hook: Hook) -> None:
+        observation = Observation(
             id=self.id,
             http_request=self._head,
             bot=self._bot,
@@ -138,6 +138,6 @@ class Progress:
             complete=self.complete,
         )
         try:
-            hook(seen)
+            hook(observation)
         except Exception:
             logger.exception("a hook failed (request %s)", self.id)

@@ -1,4 +1,4 @@
-"""Listening sockets, made before the server that uses them: so port 0 works, and the address is known at once."""
+"""Listening sockets, bound before the server starts, so that port 0 works and the address is known at once."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _LARGEST_PORT = 65535
 
 
 def listen(bind: str) -> socket.socket:
-    """A listening TCP socket; connections queue in it from now on.
+    """A listening TCP socket. The system queues connections from now on.
 
     Args:
-        bind: ``HOST:PORT`` or ``[IPV6]:PORT``; port 0 takes a free one.
+        bind: ``HOST:PORT`` or ``[IPV6]:PORT``; port 0 takes a free port.
 
     Raises:
         ValueError: when `bind` has another form, or its port is too large.
@@ -33,13 +33,13 @@ def listen(bind: str) -> socket.socket:
         words = os.strerror(exc.errno) if exc.errno and exc.errno > 0 else exc.strerror or str(exc)
         reason = words.partition(" (while attempting to bind")[0]
         raise OSError(exc.errno, f"cannot listen on {bind}: {reason}") from exc
-    # Connections inherit it. asyncio sets it only where a socket says by itself that it is TCP's, which this one does
-    # not; and without it a second small event waits until the peer has acknowledged the first, for 40 ms or more.
+    # Accepted connections inherit it. asyncio sets it only on sockets made with IPPROTO_TCP, which these are not.
+    # Without it, a second small event waits until the client has acknowledged the first, for 40 ms or more.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
 def address_of(listener: socket.socket) -> str:
-    """The listener's address as a URL."""
+    """The address of a listening socket, as a URL."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"

@@ -1,4 +1,4 @@
-"""Driving a bot's events one by one, and noticing when the bot waits."""
+"""A hook before each suspension of a bot, and the closing of its generator."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ T = TypeVar("T")
 
 @types.coroutine
 def await_with_hook(awaitable: Awaitable[T], on_suspend: Callable[[], None]) -> Generator[Any, Any, T]:
-    """Await the awaitable; whenever that takes waiting, call `on_suspend`, just before the loop takes over.
+    """Await the awaitable, and call `on_suspend` before each suspension, just before the event loop takes over.
 
-    This is what ``await`` does (PEP 380, "Formal Semantics"), with a hook at each suspension. The hook must not await:
-    the loop's own bookkeeping for the suspension under way has begun, and trio counts on it.
+    This is what ``await`` does (PEP 380, "Formal Semantics"), with a hook. The hook must not await: what `yielded` is
+    belongs to the event loop, which has begun to suspend this task (trio has set how the task is to be cancelled, and
+    asyncio's future has been told whom to wake).
     """
     iterator = awaitable.__await__()
     try:
@@ -25,7 +26,7 @@ def await_with_hook(awaitable: Awaitable[T], on_suspend: Callable[[], None]) -> 
             on_suspend()
             try:
                 sent = yield yielded
-            except BaseException as exc:  # noqa: BLE001 - handed on, whatever it is
+            except BaseException as exc:  # noqa: BLE001 - thrown in, whatever it is
                 yielded = iterator.throw(exc)
             else:
                 yielded = iterator.send(sent)
@@ -34,10 +35,10 @@ def await_with_hook(awaitable: Awaitable[T], on_suspend: Callable[[], None]) -> 
 
 
 def as_events(answer: object) -> AsyncIterator[Event | str]:
-    """What a bot's `get_response` returned, as a stream of events.
+    """What a bot's `get_response` returned, as an iterator of events.
 
     Raises:
-        TypeError: when it is neither an asynchronous iterable nor an awaitable.
+        TypeError: when it is neither an async iterable nor an awaitable.
     """
     if isinstance(answer, AsyncIterable):
         return aiter(cast("AsyncIterable[Event | str]", answer))
@@ -54,26 +55,26 @@ async def _events_of_result(answer: Awaitable[object]) -> AsyncIterator[Event | 
             async for event in events:
                 yield event
         finally:
-            # The loop above does not close what it leaves.
+            # `async for` does not close an iterator that it leaves early.
             await close_events(events)
     elif result is not None:
         yield cast("str", result)
 
 
 def has_ended(events: object) -> bool:
-    """Whether that is a generator with nothing left in it to close."""
+    """Whether this is an async generator that has run to its end, so that there is nothing to close."""
     return type(events) is types.AsyncGeneratorType and events.ag_frame is None
 
 
 async def close_events(events: AsyncIterator[Event | str]) -> None:
-    """Close the bot's generator, so that its `finally` blocks run now and not when it is collected."""
+    """Close the bot's generator, so that its `finally` blocks run now, and not when it is garbage-collected."""
     close = getattr(events, "aclose", None)
     if close is None:
         return
     try:
         await close()
     except BaseExceptionGroup as group:
-        # A task group that was open around the `yield` hands on the GeneratorExit that closing is, in a group.
+        # A task group that was open around the `yield` wraps the GeneratorExit of the closing in a group.
         _, failures = group.split(GeneratorExit)
         if failures is not None:
             raise failures from None
