@@ -1,4 +1,4 @@
-"""Writes what in docs/ is made from the code: the reference, the JSON Schemas, the diagrams of an exchange's states.
+"""Writes what in docs/ is made from the code: the reference, the JSON Schemas, the diagrams of states and tasks.
 
 `make generated` runs it after a change of the vocabulary or the tables; a test compares what is on file.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +17,19 @@ from typing import Any
 import poeproto
 from poeproto import State, event_schema, request_schema, settings_schema
 from poeproto.exchange.states import EXCUSED, IGNORED, TRANSITIONS
+from poeproto_runtime.reply.states import (
+    BOT_PACE,
+    SERVER,
+    TASK_RELATIONS,
+    TASKS,
+    WRITING,
+    Act,
+    BotPace,
+    Server,
+    Task,
+    Tasks,
+    Writing,
+)
 
 DOCS = Path(__file__).parent
 
@@ -37,7 +50,12 @@ def generated() -> dict[Path, str]:
     """The text of each file."""
     schemas = {"request": request_schema(), "event": event_schema(), "settings": settings_schema()}
     files = {DOCS / "schemas" / f"{name}.json": json.dumps(schema, indent=2) + "\n" for name, schema in schemas.items()}
-    return files | {DOCS / "states.md": "\n".join(_states()), DOCS / "reference.md": "\n".join(_reference())}
+    runtime = DOCS / "runtime.md"
+    return files | {
+        DOCS / "states.md": "\n".join(_states()),
+        DOCS / "reference.md": "\n".join(_reference()),
+        runtime: _with_diagrams(runtime.read_text(encoding="utf-8")),
+    }
 
 
 REFERENCE = """\
@@ -104,6 +122,59 @@ def _states() -> Iterator[str]:
         what = "everything" if everything else ", ".join(sorted(kind.name for kind in kinds))
         yield f"| {state.name} | {what} | passed over |"
     yield ""
+
+
+def _with_diagrams(page: str) -> str:
+    """The page, with its generated parts written anew: each stands between two comments."""
+    for name, lines in {"tasks": _reply_tasks(), "states": _reply_states()}.items():
+        before, marks, after = f"<!-- generated: {name} -->", "\n", "<!-- end -->"
+        start = page.index(before) + len(before)
+        page = page[:start] + marks + "\n".join(lines) + marks + page[page.index(after, start) :]
+    return page
+
+
+def _reply_tasks() -> Iterator[str]:
+    yield "```mermaid\nflowchart TD"
+    for task in Task:
+        yield f'    {task.name}["{task.name}<br>{task.value}"]'
+    for relation in TASK_RELATIONS:
+        arrow = "-->" if relation.does == "starts" else "-.->"
+        yield f'    {relation.task.name} {arrow}|"{relation.does}: {relation.when}"| {relation.other.name}'
+    yield "```\n\n| task | | other task | where | when |\n|---|---|---|---|---|"
+    for relation in TASK_RELATIONS:
+        names = f"{relation.task.name} | {relation.does} | {relation.other.name}"
+        yield f"| {names} | `{relation.function}` | {relation.when} |"
+
+
+def _reply_states() -> Iterator[str]:
+    parts: list[tuple[type[Enum], Mapping[Any, Mapping[Act, Any]]]] = [
+        (Writing, WRITING),
+        (BotPace, BOT_PACE),
+        (Tasks, TASKS),
+        (Server, SERVER),
+    ]
+    yield "```mermaid\nstateDiagram-v2\n    state Reply {"
+    for number, (states, table) in enumerate(parts):
+        if number:
+            yield "        --"
+        yield f"        [*] --> {next(iter(states)).name}"
+        for state, moves in table.items():
+            targets: dict[Any, list[str]] = {}
+            for act, target in moves.items():
+                if target is not state:
+                    targets.setdefault(target, []).append(act.name)
+            yield from (
+                f"        {state.name} --> {target.name}: {', '.join(acts)}" for target, acts in targets.items()
+            )
+    yield "    }\n```"
+    for states, _ in parts:
+        summary, *_ = (states.__doc__ or "").split("\n")
+        yield f"\n**`{states.__name__}`**. {summary}\n\n| state | meaning |\n|---|---|"
+        for state in states:
+            yield f"| {state.name} | {state.value} |"
+    yield "\n**`Act`**. The acts, and where each happens.\n\n| act | where |\n|---|---|"
+    for act in Act:
+        yield f"| {act.name} | {act.value} |"
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pytest
 
 @pytest.mark.parametrize(
     "name",
-    ["reference.md", "states.md", "schemas/request.json", "schemas/event.json", "schemas/settings.json"],
+    ["reference.md", "states.md", "schemas/request.json", "schemas/event.json", "schemas/settings.json", "runtime.md"],
 )
 def test_what_is_on_file_is_what_the_code_says(checkout: Path, name: str) -> None:
     files = runpy.run_path(str(checkout / "docs" / "generate.py"))["generated"]()

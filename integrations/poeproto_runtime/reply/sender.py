@@ -9,7 +9,7 @@ import anyio.lowlevel
 from poeproto import BotExchange, Done, Error, Event, Meta, Text
 from poeproto_runtime.context import RequestContext
 from poeproto_runtime.hooks import Progress
-from poeproto_runtime.reply.states import EVENT_BUFFERED, RESUMED, SUSPENDED, ReplyState
+from poeproto_runtime.reply.states import BURST, RESUMED, SUSPENDED, ReplyState
 from poeproto_runtime.reply.writer import CoalescingWriter
 
 # Texts that are encoded together are held as they are until then: no more than it pays for, in characters. In JSON a
@@ -101,7 +101,7 @@ class EventSender:
                         await writer.flush()
                         # A channel may return without a suspension. A bot that has none either must not block the loop.
                         await anyio.lowlevel.checkpoint()
-                    state.pace = EVENT_BUFFERED[state.pace]
+                    state.pace = BURST
                     self._run_limit = self._longest_run()
         finally:
             if texts:

@@ -5,16 +5,18 @@ leads. A reply has four parts that move independently (the bot may be suspended 
 has a table. `ReplyStream`, `CoalescingWriter` and `EventSender` share one `ReplyState`, and have no flags of
 their own.
 
-Code moves a part by one row of its table: ``state.writing = WRITE_FAILS[state.writing]``. Only the four moves of a lone
-event are assignments of the one state they lead to, since four lookups in a dict cost it 3 % (in instructions, by
-callgrind). The tests of the runtime run with a `ReplyState` that refuses each assignment its table does not have.
-`docs/runtime.md` has the tables as a diagram.
+Code moves a part by one row of its table: ``state.writing = WRITE_FAILS[state.writing]``. Only the moves of each event
+and of each burst are assignments of the one state they lead to, since lookups in a dict cost a lone event 3 % more (in
+instructions, by callgrind). The tests of the runtime run with a `ReplyState` that refuses each assignment that its
+table does not have.
+
+`TASK_RELATIONS` says which task starts and cancels which other. `docs/runtime.md` has all these tables as diagrams.
 """
 
 from __future__ import annotations
 
 from enum import Enum
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 
 class Writing(Enum):
@@ -189,12 +191,7 @@ WRITE_FAILS = _row(WRITING, Act.WRITE_FAILS)
 WRITE_CANCELLED = _row(WRITING, Act.WRITE_CANCELLED)
 SKIP_WRITE = _row(WRITING, Act.SKIP_WRITE)
 
-EVENT_BUFFERED = _row(BOT_PACE, Act.EVENT_BUFFERED)
-
 SUSPEND = _row(TASKS, Act.SUSPEND)
-HAND_OVER = _row(TASKS, Act.HAND_OVER)
-HEARTBEAT = _row(TASKS, Act.HEARTBEAT)
-WRITER_DONE = _row(TASKS, Act.WRITER_DONE)
 WRITER_CANCELLED = _row(TASKS, Act.WRITER_CANCELLED)
 
 STOP = _row(SERVER, Act.STOP)
@@ -202,10 +199,15 @@ STOP = _row(SERVER, Act.STOP)
 # To reach a member through its class is slow, too.
 IDLE = Writing.IDLE
 BOT = Writing.BOT
+WRITER = Writing.WRITER
 SUSPENDED = BotPace.SUSPENDED
 RESUMED = BotPace.RESUMED
+BURST = BotPace.BURST
 BOT_ONLY = Tasks.BOT_ONLY
 WATCHED = Tasks.WATCHED
+WRITER_BUSY = Tasks.WRITER_BUSY
+WRITER_WAITS = Tasks.WRITER_WAITS
+WRITER_LEAVES = Tasks.WRITER_LEAVES
 
 # A write is under way: others wait for its end.
 UNDER_WAY = frozenset(WRITE_ENDS)
@@ -230,3 +232,50 @@ class ReplyState:
         self.pace = BotPace.SUSPENDED
         self.tasks = Tasks.BOT_ONLY
         self.server = Server.SERVING
+
+
+class Task(Enum):
+    """A task that has to do with a reply; the value is the function that runs in it."""
+
+    SERVER = "the server's own"
+    BOT = "ReplyStream.run"
+    DISCONNECT = "ReplyStream._cancel_on_disconnect"
+    WRITER = "ReplyStream._write"
+    TIMERS = "ReplyTimers._run"
+
+
+class TaskRelation(NamedTuple):
+    """One task starts or cancels another.
+
+    Attributes:
+        task: the task that does it.
+        does: "starts", "cancels", or "cancels the bot in", where only the bot's code is cancelled.
+        other: the other task.
+        function: where.
+        when: why.
+    """
+
+    task: Task
+    does: str
+    other: Task
+    function: str
+    when: str
+
+
+_CANCELS = "cancels"
+_STARTS = "starts"
+
+TASK_RELATIONS = (
+    TaskRelation(Task.SERVER, _STARTS, Task.BOT, "BotService.handle", "a query has been received"),
+    TaskRelation(Task.SERVER, _STARTS, Task.TIMERS, "ReplyTimers.running", "the serving begins"),
+    TaskRelation(Task.SERVER, "cancels the bot in", Task.BOT, "ReplyStream.stop", "the server is about to stop"),
+    TaskRelation(Task.BOT, _STARTS, Task.DISCONNECT, "ReplyStream._before_suspension", "first suspension"),
+    TaskRelation(Task.BOT, _STARTS, Task.TIMERS, "ReplyTimers.add", "no server has started it"),
+    TaskRelation(Task.BOT, _STARTS, Task.WRITER, "ReplyStream._before_suspension", "a burst ends"),
+    TaskRelation(Task.TIMERS, _STARTS, Task.WRITER, "ReplyStream.tick", "a heartbeat is due"),
+    TaskRelation(Task.DISCONNECT, _CANCELS, Task.BOT, "ReplyStream._cancel_on_disconnect", "the client disconnected"),
+    TaskRelation(Task.TIMERS, _CANCELS, Task.BOT, "ReplyStream.tick", "a write takes too long"),
+    TaskRelation(Task.WRITER, _CANCELS, Task.BOT, "ReplyStream._write", "its write failed"),
+    TaskRelation(Task.BOT, _CANCELS, Task.DISCONNECT, "ReplyStream.run", "the reply has ended"),
+    TaskRelation(Task.BOT, _CANCELS, Task.WRITER, "ReplyStream.run", "the reply has ended"),
+)

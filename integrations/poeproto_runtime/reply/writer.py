@@ -12,8 +12,6 @@ from poeproto_runtime.channel import Channel, ChannelFailed, ClientDisconnected
 from poeproto_runtime.reply.states import (
     BOT,
     FINISH,
-    HAND_OVER,
-    HEARTBEAT,
     IDLE,
     SKIP_WRITE,
     START,
@@ -22,8 +20,11 @@ from poeproto_runtime.reply.states import (
     WRITE_CANCELLED,
     WRITE_ENDS,
     WRITE_FAILS,
+    WRITER,
+    WRITER_BUSY,
     WRITER_CANCELLED,
-    WRITER_DONE,
+    WRITER_LEAVES,
+    WRITER_WAITS,
     ReplyState,
     Writing,
 )
@@ -122,7 +123,7 @@ class CoalescingWriter:
         if not self._buffered or state.writing is not IDLE:
             return False
         starts = state.tasks is WATCHED
-        state.tasks = (HAND_OVER if staying else HEARTBEAT)[state.tasks]
+        state.tasks = WRITER_BUSY if staying else WRITER_LEAVES
         if self._wake is not None:
             self._wake.set()
         return starts
@@ -205,10 +206,11 @@ class CoalescingWriter:
         try:
             while True:
                 while self._buffered and state.writing is IDLE:
-                    await self.flush(Writing.WRITER)
-                state.tasks = WRITER_DONE[state.tasks]
-                if state.tasks is WATCHED:
+                    await self.flush(WRITER)
+                if state.tasks is WRITER_LEAVES:
+                    state.tasks = WATCHED
                     return
+                state.tasks = WRITER_WAITS
                 self._wake = anyio.Event()
                 await self._wake.wait()
         except BaseException:

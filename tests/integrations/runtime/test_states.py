@@ -9,24 +9,28 @@ writer's task has written all, c it is cancelled. Of the bot's events: u as befo
 from __future__ import annotations
 
 import re
+import sys
 import types
-from collections.abc import Coroutine, Generator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Generator, Mapping
 from enum import Enum
 from itertools import product
 from typing import Any, TypeVar
 
+import anyio
+import anyio.lowlevel
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poeproto import ResponseHead
-from poeproto_runtime import ClientDisconnected
+from poeproto import Limits, ResponseHead
+from poeproto_runtime import BotService, ClientDisconnected
 from poeproto_runtime.reply import states
 from poeproto_runtime.reply.states import (
     BOT_PACE,
     FINISH,
     FINISHED,
     SERVER,
+    TASK_RELATIONS,
     TASKS,
     UNDER_WAY,
     WRITING,
@@ -35,15 +39,21 @@ from poeproto_runtime.reply.states import (
     ReplyState,
     Row,
     Server,
+    Task,
     Tasks,
     Writing,
 )
+from poeproto_runtime.reply.task import ReplyStream
+from poeproto_runtime.reply.timers import ReplyTimers
 from poeproto_runtime.reply.writer import CoalescingWriter
 
-from ...support.memory_channel import MemoryChannel
+from ...support.memory_channel import MemoryChannel, answer
 from ...support.reply_state import CheckedState
 
 S = TypeVar("S", bound=Enum)
+
+HEARTBEAT = b": \n\n"
+SOON = 0.02
 
 WRITING_ACTS = {
     "s": Act.START,
@@ -204,6 +214,71 @@ def test_the_tests_refuse_a_move_that_is_in_no_table() -> None:
 def test_an_act_in_the_wrong_state_says_so(state: Writing) -> None:
     with pytest.raises(AssertionError, match=f"^Writing is {state.name}; this can happen only in IDLE$"):
         FINISH[state]
+
+
+# --- the tasks
+
+
+def test_the_table_of_the_tasks_names_what_there_is() -> None:
+    scope = {each.__name__: each for each in (BotService, ReplyStream, ReplyTimers)}
+    functions = {relation.function for relation in TASK_RELATIONS} | {task.value for task in Task if "." in task.value}
+    for function in functions:
+        owner, name = function.split(".")
+        assert callable(getattr(scope[owner], name)), function
+
+
+@pytest.mark.anyio
+async def test_the_table_of_the_tasks_is_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every task that a reply starts, every cancellation of a reply, and which function does it."""
+    seen: set[tuple[str, str]] = set()
+    start_soon, cancel = ReplyStream.start_soon, ReplyStream._cancel
+
+    def note_start(self: ReplyStream, run: Any, *arguments: object) -> None:
+        frame = sys._getframe(1)
+        while frame.f_code.co_name.startswith(("_start_in", "_move_from")):
+            assert frame.f_back is not None
+            frame = frame.f_back
+        seen.add((frame.f_code.co_qualname, run.__qualname__))
+        start_soon(self, run, *arguments)
+
+    def note_cancel(self: ReplyStream) -> None:
+        seen.add((sys._getframe(1).f_code.co_qualname, "cancels"))
+        cancel(self)
+
+    monkeypatch.setattr(ReplyStream, "start_soon", note_start)
+    monkeypatch.setattr(ReplyStream, "_cancel", note_cancel)
+
+    async def idle(channel: MemoryChannel) -> AsyncIterator[str]:
+        yield "lone"
+        await channel.until(lambda: HEARTBEAT in channel.stream)
+
+    async def does_not_read(channel: MemoryChannel) -> AsyncIterator[str]:
+        await anyio.lowlevel.checkpoint()
+        channel.open = anyio.Event()
+        yield "lone"
+
+    async def breaks(channel: MemoryChannel) -> AsyncIterator[str]:
+        yield "lone"
+        channel.break_writes = True
+        yield "handed over to the writer's task"
+        await anyio.sleep_forever()
+
+    async def disconnects(channel: MemoryChannel) -> AsyncIterator[str]:
+        yield "lone"
+        channel.gone.set()
+        await anyio.sleep_forever()
+
+    for bot in (idle, does_not_read, breaks, disconnects):
+        channel = MemoryChannel()
+        limits = Limits(heartbeat_seconds=SOON, send_seconds=SOON)
+        await answer(lambda request, context, bot=bot, channel=channel: bot(channel), channel, limits)
+
+    expected = {
+        (relation.function, "cancels" if relation.does == "cancels" else relation.other.value)
+        for relation in TASK_RELATIONS
+        if relation.task is not Task.SERVER
+    }
+    assert seen == expected
 
 
 # --- the writer, driven by hand
