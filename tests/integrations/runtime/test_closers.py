@@ -129,7 +129,7 @@ async def test_every_closer_has_its_turn_though_others_hang(caplog: pytest.LogCa
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_every_closer_has_its_turn_though_the_server_cancels_the_task(caplog: pytest.LogCaptureFixture) -> None:
-    # As Hypercorn and Uvicorn do when their patience ends; asyncio's cancellation knows no shield.
+    # As Hypercorn and Uvicorn do when their graceful timeout is over; asyncio's cancellation knows no shield.
     channel = MemoryChannel()
     seen: list[str] = []
     closing = anyio.Event()

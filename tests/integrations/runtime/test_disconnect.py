@@ -1,4 +1,4 @@
-"""A peer that goes away, and what is cleaned up then."""
+"""A disconnect of the client, and what is cleaned up then."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ...support.memory_channel import MemoryChannel, answer, service_of
 pytestmark = pytest.mark.anyio
 
 
-async def test_departure_cancels_a_bot_that_waits() -> None:
+async def test_a_disconnect_cancels_a_bot_that_waits() -> None:
     channel = MemoryChannel()
     seen: list[str] = []
 
@@ -42,7 +42,7 @@ async def test_departure_cancels_a_bot_that_waits() -> None:
     assert not channel.ended
 
 
-async def test_a_channel_may_raise_when_the_peer_departs() -> None:
+async def test_a_channel_may_raise_at_a_disconnect() -> None:
     class Raising(MemoryChannel):
         async def wait_disconnected(self) -> None:
             await self.gone.wait()
@@ -60,7 +60,7 @@ async def test_a_channel_may_raise_when_the_peer_departs() -> None:
     assert not channel.ended
 
 
-async def test_departure_cancels_a_bot_that_is_stuck_in_a_write() -> None:
+async def test_a_disconnect_cancels_a_bot_that_is_stuck_in_a_write() -> None:
     channel = MemoryChannel()
     channel.open = anyio.Event()
     seen: list[str] = []
@@ -84,7 +84,7 @@ async def test_departure_cancels_a_bot_that_is_stuck_in_a_write() -> None:
     assert channel.writes == []
 
 
-async def test_departure_cancels_a_bot_that_is_held_back() -> None:
+async def test_a_disconnect_cancels_a_bot_that_waits_for_a_full_buffer() -> None:
     channel = MemoryChannel()
     seen: list[str] = []
 
@@ -108,7 +108,7 @@ async def test_departure_cancels_a_bot_that_is_held_back() -> None:
     assert channel.events == [Text("first")]
 
 
-async def test_departure_cancels_the_bots_tasks() -> None:
+async def test_a_disconnect_cancels_the_bots_tasks() -> None:
     channel = MemoryChannel()
     seen: list[str] = []
 
@@ -131,7 +131,7 @@ async def test_departure_cancels_the_bots_tasks() -> None:
     assert seen == ["child"]
 
 
-async def test_departure_while_a_generator_with_a_task_group_is_stuck_in_a_write() -> None:
+async def test_a_disconnect_while_a_generator_with_a_task_group_is_stuck_in_a_write() -> None:
     channel = MemoryChannel()
     channel.open = anyio.Event()
     seen: list[str] = []
@@ -194,7 +194,7 @@ async def test_tasks_that_fail_because_they_are_cancelled_are_logged(caplog: pyt
     assert SECRET in caplog.text
 
 
-async def test_a_write_that_finds_nobody_ends_the_bot() -> None:
+async def test_a_write_that_fails_ends_the_bot() -> None:
     for waits in (False, True):
         channel = MemoryChannel()
         seen: list[str] = []
@@ -217,7 +217,7 @@ async def test_a_write_that_finds_nobody_ends_the_bot() -> None:
         assert channel.events == [Text("hello")]
 
 
-async def test_departure_does_not_cut_the_end_short() -> None:
+async def test_a_disconnect_does_not_cut_the_end_short() -> None:
     channel = MemoryChannel()
 
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
@@ -233,12 +233,12 @@ async def test_departure_does_not_cut_the_end_short() -> None:
     assert channel.ended
 
 
-async def test_a_peer_that_goes_before_the_head_is_sent() -> None:
+async def test_a_disconnect_before_the_head_is_sent() -> None:
     asked: list[str] = []
 
     class GoneAtStart(MemoryChannel):
         async def start(self, head: object) -> None:
-            raise ClientDisconnected("the peer has gone")
+            raise ClientDisconnected("the client disconnected")
 
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         asked.append("asked")
@@ -248,10 +248,10 @@ async def test_a_peer_that_goes_before_the_head_is_sent() -> None:
     assert asked == []
 
 
-async def test_a_peer_that_goes_while_its_request_is_read() -> None:
+async def test_a_disconnect_while_the_request_is_read() -> None:
     class GoneInBody(MemoryChannel):
         async def receive(self) -> bytes | None:
-            raise ClientDisconnected("the peer has gone")
+            raise ClientDisconnected("the client disconnected")
 
     async def bot(request: QueryRequest, context: Context) -> str:
         return "hello"

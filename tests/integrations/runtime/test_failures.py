@@ -1,4 +1,4 @@
-"""Bots of every form, the illegal ones too: what the peer reads, and what the log says."""
+"""Bots of every form, the illegal ones too: what the client reads, and what the log says."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ async def test_a_coroutine_that_returns_a_generator() -> None:
     assert (await answer(bot)).events == [Text("a"), Text("b"), Done()]
 
 
-async def test_an_awaitable_that_is_no_coroutine() -> None:
+async def test_an_awaitable_that_is_not_a_coroutine() -> None:
     class Later:
         def __await__(self) -> Any:
             return self._text().__await__()
@@ -189,7 +189,7 @@ async def test_an_awaitable_that_is_no_coroutine() -> None:
 
 
 @pytest.mark.parametrize("result", [None, "text", 5, ["a"]])
-async def test_a_bot_that_is_no_coroutine_function(result: object, caplog: pytest.LogCaptureFixture) -> None:
+async def test_get_response_that_is_not_a_coroutine_function(result: object, caplog: pytest.LogCaptureFixture) -> None:
     def bot(request: QueryRequest, context: Context) -> object:
         return result
 

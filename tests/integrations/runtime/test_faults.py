@@ -1,4 +1,4 @@
-"""Faults that are not the bot's: the server is told of them, and nobody says that the bot failed."""
+"""Faults of the channel: the server gets the exception, and the log does not blame the bot."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class FaultyChannel(MemoryChannel):
 
 @pytest.mark.parametrize("waits", [False, True])
 @pytest.mark.parametrize("kind", ["start", "send", "finish"])
-async def test_a_fault_that_is_not_the_bots_is_not_said_to_be_its(
+async def test_a_fault_of_the_channel_is_not_logged_as_the_bots(
     kind: str, waits: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     closed: list[str] = []
@@ -66,7 +66,7 @@ async def test_a_fault_that_is_not_the_bots_is_not_said_to_be_its(
     assert closed == ([] if kind == "start" else ["on_close"])
 
 
-async def test_a_fault_that_the_outlets_own_task_meets_is_not_said_to_be_the_bots(
+async def test_a_fault_in_the_writers_task_is_not_logged_as_the_bots(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     seen: list[str] = []

@@ -1,4 +1,4 @@
-"""Hooks: what they are told, and that they cannot do harm."""
+"""Hooks: what they are called with, and that their failures do no harm."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ pytestmark = pytest.mark.anyio
 HEAD = RequestHead("POST", "/")
 
 
-class Told:
-    """Remembers what the hooks were told, and what was written by then."""
+class Calls:
+    """The calls of the hooks, and what was written by then."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, Observation]] = []
@@ -58,15 +58,15 @@ async def hello(request: QueryRequest, context: Context) -> AsyncIterator[str]:
     yield "lo"
 
 
-def app_of(respond: Respond, told: Told, **more: Any) -> BotApp:
-    return BotApp(FunctionBot(respond), access_key=KEY, **told.arguments, **more)
+def app_of(respond: Respond, called: Calls, **more: Any) -> BotApp:
+    return BotApp(FunctionBot(respond), access_key=KEY, **called.arguments, **more)
 
 
 async def test_a_reply() -> None:
-    told = Told()
-    answer = await ask(app_of(hello, told, bot_name="Hello"))
-    assert told.names == ["on_start", "on_first_event", "on_end"]
-    start, first, end = (seen for _, seen in told.calls)
+    called = Calls()
+    answer = await ask(app_of(hello, called, bot_name="Hello"))
+    assert called.names == ["on_start", "on_first_event", "on_end"]
+    start, first, end = (seen for _, seen in called.calls)
     assert (start.type, start.status, start.events, start.bytes, start.complete) == (None, None, 0, 0, False)
     assert (start.bot, start.bot_name, start.http_request.method) == ("FunctionBot", "Hello", "POST")
     assert (first.type, first.status) == ("query", 200)
@@ -76,7 +76,7 @@ async def test_a_reply() -> None:
     assert KEY not in repr(end)
 
 
-async def test_the_first_event_is_out_when_it_is_told() -> None:
+async def test_the_first_event_has_been_sent_when_its_hook_is_called() -> None:
     channel, written = MemoryChannel(), list[bytes]()
 
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
@@ -104,10 +104,10 @@ async def test_the_first_event_is_out_when_it_is_told() -> None:
     ],
 )
 async def test_every_request(method: str, path: str, body: bytes, key: bool, status: int, type_: str | None) -> None:
-    told = Told()
-    answer = await ask(app_of(hello, told), body, method, path, key=BEARER if key else "Bearer wrong")
-    assert told.names == ["on_start", "on_end"]
-    end = told["on_end"]
+    called = Calls()
+    answer = await ask(app_of(hello, called), body, method, path, key=BEARER if key else "Bearer wrong")
+    assert called.names == ["on_start", "on_end"]
+    end = called["on_end"]
     assert (end.status, end.type, end.bytes, end.complete) == (status, type_, len(answer.body), True)
     assert (end.bot is None) == (path != "/")
 
@@ -117,9 +117,9 @@ async def test_a_failure_has_the_id_that_the_log_and_the_peer_have(caplog: pytes
         yield "a"
         raise LookupError
 
-    told = Told()
-    answer = await ask(app_of(bot, told))
-    end = told["on_end"]
+    called = Calls()
+    answer = await ask(app_of(bot, called))
+    end = called["on_end"]
     assert end.error_id == end.id
     assert end.id.encode() in answer.body
     assert end.id in caplog.text
@@ -130,10 +130,10 @@ async def test_a_bots_own_error_is_no_failure_and_no_first_event() -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[Event]:
         yield Error(text="no")
 
-    told = Told()
-    await ask(app_of(bot, told))
-    assert told.names == ["on_start", "on_end"]
-    assert told["on_end"].error_id is None
+    called = Calls()
+    await ask(app_of(bot, called))
+    assert called.names == ["on_start", "on_end"]
+    assert called["on_end"].error_id is None
 
 
 @pytest.mark.parametrize("last", [None, Error(text="no"), Done()])
@@ -143,29 +143,29 @@ async def test_files_alone_are_a_first_event(last: Event | None) -> None:
         if last is not None:
             yield last
 
-    told = Told()
+    called = Calls()
     kept = b'{"attachment_url": "https://files.invalid/a", "mime_type": "text/plain"}'
-    async with calling(CallingBot(bot), answering(response(200, kept)), hooks=Hooks(**told.arguments)) as served:
+    async with calling(CallingBot(bot), answering(response(200, kept)), hooks=Hooks(**called.arguments)) as served:
         assert len(await served.answer()) == (3 if isinstance(last, Error) else 2)
-    assert told.names == ["on_start", "on_first_event", "on_end"]
-    assert (told["on_end"].events, told["on_end"].complete) == (1, True)
+    assert called.names == ["on_start", "on_first_event", "on_end"]
+    assert (called["on_end"].events, called["on_end"].complete) == (1, True)
 
 
-async def test_a_peer_that_goes() -> None:
-    told, channel = Told(), MemoryChannel()
+async def test_a_disconnect() -> None:
+    called, channel = Calls(), MemoryChannel()
 
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         yield "hello"
         await anyio.sleep_forever()
 
     service = BotService(
-        {"/": Route(FunctionBot(bot), allow_without_key=True)}, hooks=Hooks(on_end=told.hook("on_end"))
+        {"/": Route(FunctionBot(bot), allow_without_key=True)}, hooks=Hooks(on_end=called.hook("on_end"))
     )
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(service.handle, HEAD, "/", channel)
         await channel.until(lambda: channel.events == [Text("hello")])
         channel.gone.set()
-    end = told["on_end"]
+    end = called["on_end"]
     assert (end.status, end.events, end.bytes, end.complete) == (200, 1, len(channel.stream), False)
 
 
@@ -186,21 +186,21 @@ async def text_of(client: Client, url: str) -> str:
 
 
 async def test_on_real_servers() -> None:
-    told = Told()
-    async with serving(app_of(hello, told)) as address, Client(access_key=KEY) as client:
+    called = Calls()
+    async with serving(app_of(hello, called)) as address, Client(access_key=KEY) as client:
         assert await text_of(client, address + "?a=1") == "hello"
-    end = told["on_end"]
+    end = called["on_end"]
     assert (end.status, end.complete, end.http_request.target) == (200, True, "/?a=1")
 
-    told = Told()
+    called = Calls()
     async with anyio.create_task_group() as tasks:
 
         async def run(*, task_status: anyio.abc.TaskStatus[str]) -> None:
             bot = FunctionBot(hello)
-            await serve_h11(bot, bind="127.0.0.1:0", access_key=KEY, task_status=task_status, **told.arguments)
+            await serve_h11(bot, bind="127.0.0.1:0", access_key=KEY, task_status=task_status, **called.arguments)
 
         address = await tasks.start(run)
         async with Client(access_key=KEY) as client:
             assert await text_of(client, address) == "hello"
         tasks.cancel_scope.cancel()
-    assert told.names == ["on_start", "on_first_event", "on_end"]
+    assert called.names == ["on_start", "on_first_event", "on_end"]

@@ -1,4 +1,4 @@
-"""What the log tells of requests that were refused, of errors passed on, and of settings that are none."""
+"""What is logged about refused requests, errors of other bots, and `get_settings` without a result."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ async def test_a_refused_request_is_logged(
 ) -> None:
     async with serving(BotApp(FunctionBot(echo), access_key=KEY)) as address:
         await fetch(address, http_request(b"{" if method == "POST" else b"", method=method, path=path, key=key))
-    told = [record.getMessage() for record in caplog.records if record.name == "poeproto"]
+    logged = [record.getMessage() for record in caplog.records if record.name == "poeproto"]
     if line is None:
-        assert told == []
+        assert logged == []
     else:
-        [only] = told
+        [only] = logged
         assert only.startswith(line)
         assert KEY not in only
         assert "swordfish" not in only
@@ -78,7 +78,7 @@ async def test_an_error_that_a_task_group_wrapped_is_logged_in_its_words(caplog:
     assert "TaskGroup" not in caplog.text
 
 
-async def test_settings_that_are_none_are_named_before_a_query_too(caplog: pytest.LogCaptureFixture) -> None:
+async def test_get_settings_without_a_result_is_named_before_a_query_too(caplog: pytest.LogCaptureFixture) -> None:
     class Mistaken(Bot):
         async def get_response(self, request: QueryRequest, context: Context) -> str:
             return "hello"

@@ -1,4 +1,4 @@
-"""Bots that yield from inside task groups and scopes of their own, which can cancel what we do in the bot's task."""
+"""Bots that yield within task groups and scopes of their own, which can cancel the runtime's writes."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ async def test_a_write_that_the_bots_own_scope_cuts_short(held: Held, caplog: py
 
 @each_block
 async def test_what_was_to_follow_a_write_that_was_cut_short_is_not_sent(held: Held) -> None:
-    """A hole in a text would look like the bot's own words."""
+    """With a hole in it, a text would still look complete."""
     channel = MemoryChannel()
 
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
@@ -219,7 +219,7 @@ async def test_another_bots_error_that_cuts_a_write_short_is_passed_on() -> None
 
 
 @each_block
-async def test_departure_during_a_write_within_a_scope_of_the_bots(held: Held) -> None:
+async def test_a_disconnect_during_a_write_within_a_scope_of_the_bots(held: Held) -> None:
     channel = MemoryChannel()
     never = anyio.Event()
 
@@ -258,7 +258,7 @@ async def test_a_bot_that_fails_while_its_deadline_cuts_a_write_short() -> None:
 
 @each_block
 async def test_what_a_bot_says_after_a_scope_of_its_own_was_cancelled_is_lost_with_it(held: Held) -> None:
-    """It is closed within the scope, so that it does not come to say it; the peer is told that something is missing."""
+    """It is closed within the scope, so that it does not come to say it; the client gets an error."""
     channel = MemoryChannel()
 
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:

@@ -1,4 +1,4 @@
-"""A bot's events on their way out: when they are written, by whom, and how many wait."""
+"""How a bot's events are sent: when, by which task, and how many are buffered."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 HEARTBEAT = b": \n\n"
 
 
-async def test_the_head_goes_out_before_the_bot_says_anything() -> None:
+async def test_the_head_is_sent_before_the_first_event() -> None:
     channel = MemoryChannel()
     seen: list[bool] = []
 
@@ -119,7 +119,7 @@ async def test_lone_events_are_written_by_the_bots_own_task() -> None:
     assert [events_in(data) for data in channel.writes] == [*([Text(str(number))] for number in range(20)), [Done()]]
 
 
-async def test_a_peer_that_does_not_read_holds_the_bot_back() -> None:
+async def test_backpressure_a_client_that_does_not_read_stops_the_bot() -> None:
     limits = Limits(write_buffer=1000)
     channel = MemoryChannel()
     made: list[str] = []
@@ -146,7 +146,7 @@ async def test_a_peer_that_does_not_read_holds_the_bot_back() -> None:
     assert len(made) == 500
 
 
-async def test_a_first_write_that_is_stuck_holds_the_bot_back() -> None:
+async def test_backpressure_a_first_write_that_is_stuck_stops_the_bot() -> None:
     channel = MemoryChannel()
     channel.open = anyio.Event()
     made: list[str] = []
@@ -188,7 +188,7 @@ async def test_a_bot_that_never_waits_lets_others_run() -> None:
     assert channel.events[-1] == Done()
 
 
-async def test_heartbeats_while_the_bot_is_silent() -> None:
+async def test_heartbeats_while_the_bot_is_idle() -> None:
     channel = MemoryChannel()
     heard = anyio.Event()
 
@@ -204,7 +204,7 @@ async def test_heartbeats_while_the_bot_is_silent() -> None:
     assert not channel.writes[-1].endswith(HEARTBEAT)
 
 
-async def test_a_bot_that_ends_its_reply_is_not_asked_again() -> None:
+async def test_a_bot_that_ends_its_reply_is_not_resumed() -> None:
     for last in (Error(text="sorry"), Done()):
 
         async def bot(request: QueryRequest, context: Context) -> AsyncIterator[Text | Error | Done]:

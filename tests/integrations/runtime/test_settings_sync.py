@@ -1,4 +1,4 @@
-"""Poe is told the settings of bots when their server starts."""
+"""The settings of bots are pushed to Poe when their server starts."""
 
 from __future__ import annotations
 
@@ -211,7 +211,7 @@ async def test_a_bot_that_fails_at_its_settings(logged: Logged) -> None:
     assert SECRET in logged.text
 
 
-async def test_what_a_host_raises_comes_out_as_it_is() -> None:
+async def test_an_exception_of_the_host_is_not_wrapped() -> None:
     async with poe() as (_, endpoints):
         with pytest.raises(LookupError, match="of the host"):
             async with app_of(Settled(), endpoints).lifespan():

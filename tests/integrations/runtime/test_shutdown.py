@@ -1,4 +1,4 @@
-"""Ending the replies of a server that is about to stop: all of its own, also late ones, and nobody else's."""
+"""Shutdown: the replies of a server that is about to stop, late ones included, and no others."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_replies_in_several_event_loops() -> None:
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_an_event_loop_that_is_over_is_not_kept(backend: str) -> None:
+def test_an_event_loop_that_has_ended_is_not_kept(backend: str) -> None:
     service = service_of(answers)
     loops: list[weakref.ref[object]] = []
 
@@ -122,7 +122,7 @@ async def test_the_replies_of_one_server_and_no_others() -> None:
         assert_ended(channel)
 
 
-async def test_a_query_that_comes_late_is_answered_at_once_and_the_bot_is_not_asked(
+async def test_a_query_that_arrives_late_is_answered_at_once_without_the_bot(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     asked: list[str] = []

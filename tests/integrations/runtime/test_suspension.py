@@ -1,4 +1,4 @@
-"""Driving a bot's events one by one, and noticing when the bot waits."""
+"""The hook before each suspension of a bot, and the closing of its generator."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def suspend(value: object) -> Generator[object, object, object]:
     return (yield value)
 
 
-class Noticed:
+class Suspensions:
     def __init__(self) -> None:
         self.times = 0
 
@@ -30,20 +30,20 @@ class Noticed:
         self.times += 1
 
 
-def start(awaitable: Awaitable[object], noticed: Noticed) -> Generator[Any, Any, object]:
-    return cast("Generator[Any, Any, object]", await_with_hook(awaitable, noticed))
+def start(awaitable: Awaitable[object], hook: Suspensions) -> Generator[Any, Any, object]:
+    return cast("Generator[Any, Any, object]", await_with_hook(awaitable, hook))
 
 
-async def test_a_result_without_waiting_is_not_noticed() -> None:
+async def test_without_a_suspension_the_hook_is_not_called() -> None:
     async def at_once() -> int:
         return 5
 
-    noticed = Noticed()
-    assert await await_with_hook(at_once(), noticed) == 5
-    assert noticed.times == 0
+    hook = Suspensions()
+    assert await await_with_hook(at_once(), hook) == 5
+    assert hook.times == 0
 
 
-async def test_waiting_is_noticed_each_time_before_anyone_else_runs() -> None:
+async def test_the_hook_is_called_at_each_suspension_before_another_task_runs() -> None:
     seen: list[str] = []
 
     async def waits() -> str:
@@ -70,10 +70,10 @@ async def test_an_exception_comes_through() -> None:
         raise LookupError("no")
 
     for after in (0, 2):
-        noticed = Noticed()
+        hook = Suspensions()
         with pytest.raises(LookupError):
-            await await_with_hook(fails(after), noticed)
-        assert (noticed.times > 0) is (after > 0)
+            await await_with_hook(fails(after), hook)
+        assert (hook.times > 0) is (after > 0)
 
 
 async def test_the_end_of_a_generator_comes_through() -> None:
@@ -82,23 +82,23 @@ async def test_the_end_of_a_generator_comes_through() -> None:
         yield ""
 
     with pytest.raises(StopAsyncIteration):
-        await await_with_hook(anext(empty()), Noticed())
+        await await_with_hook(anext(empty()), Suspensions())
 
 
 def test_values_pass_both_ways() -> None:
     async def echo() -> object:
         return await suspend(await suspend("first"))
 
-    noticed = Noticed()
-    running = start(echo(), noticed)
+    hook = Suspensions()
+    running = start(echo(), hook)
     assert running.send(None) == "first"
-    assert noticed.times == 1
+    assert hook.times == 1
     assert running.send("second") == "second"
-    assert noticed.times == 2
+    assert hook.times == 2
     with pytest.raises(StopIteration) as stop:
         running.send("result")
     assert stop.value.value == "result"
-    assert noticed.times == 2
+    assert hook.times == 2
 
 
 def test_exceptions_are_thrown_in_where_it_waits() -> None:
@@ -108,7 +108,7 @@ def test_exceptions_are_thrown_in_where_it_waits() -> None:
         except LookupError:
             return await suspend("recovered")
 
-    running = start(recovers(), Noticed())
+    running = start(recovers(), Suspensions())
     running.send(None)
     assert running.throw(LookupError()) == "recovered"
     with pytest.raises(StopIteration) as stop:
@@ -125,7 +125,7 @@ def test_closing_runs_finally() -> None:
         finally:
             seen.append("finally")
 
-    running = start(waits(), Noticed())
+    running = start(waits(), Suspensions())
     running.send(None)
     running.close()
     assert seen == ["finally"]
@@ -155,7 +155,7 @@ async def test_scopes_within_keep_working() -> None:
         await anyio.lowlevel.checkpoint()
         return "went on"
 
-    assert await await_with_hook(gives_up(), Noticed()) == "went on"
+    assert await await_with_hook(gives_up(), Suspensions()) == "went on"
 
 
 async def test_every_kind_of_answer_becomes_events() -> None:
@@ -234,7 +234,7 @@ async def test_only_a_generator_that_ran_to_its_end_has_ended() -> None:
     assert not has_ended(object())
 
 
-async def test_a_task_is_cancelled_as_long_as_what_surrounds_it_is() -> None:
+async def test_a_task_is_cancelled_as_long_as_a_scope_around_it_is() -> None:
     assert not is_cancelled()
     with anyio.CancelScope() as scope:
         scope.cancel()
@@ -248,7 +248,7 @@ async def test_a_task_is_cancelled_as_long_as_what_surrounds_it_is() -> None:
     assert not is_cancelled()
 
 
-async def test_a_cancellation_whose_scope_was_left_meanwhile() -> None:
+async def test_a_cancellation_whose_scope_has_exited() -> None:
     async def holds_a_scope() -> AsyncGenerator[anyio.CancelScope]:
         with anyio.CancelScope() as scope:
             yield scope

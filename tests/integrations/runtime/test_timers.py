@@ -1,4 +1,4 @@
-"""Streams that wait: what is done for them in time, by one task for all."""
+"""Heartbeat and timeout timers: one task for all replies of a server."""
 
 from __future__ import annotations
 
@@ -24,125 +24,125 @@ HEARTBEAT = b": \n\n"
 SOON = 0.002
 
 
-class Stream:
-    """A stream that counts the looks at it."""
+class CountingReply:
+    """A reply that counts the ticks."""
 
     tasks: anyio.abc.TaskGroup
 
     def __init__(self) -> None:
         self.started = 0
-        self.looks = 0
-        self.looked = anyio.Event()
+        self.ticks = 0
+        self.ticked = anyio.Event()
 
     def start_soon(self, run: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> None:
         self.started += 1
         self.tasks.start_soon(run, *arguments)
 
-    def tick(self, now: float, pause: float) -> None:
-        assert pause > 0
-        self.looks += 1
-        self.looked.set()
+    def tick(self, now: float, interval: float) -> None:
+        assert interval > 0
+        self.ticks += 1
+        self.ticked.set()
 
     def join(self, timers: ReplyTimers, tasks: anyio.abc.TaskGroup) -> None:
         self.tasks = tasks
         timers.add(self)
 
     async def seen(self, times: int) -> None:
-        while self.looks < times:
-            self.looked = anyio.Event()
-            await self.looked.wait()
+        while self.ticks < times:
+            self.ticked = anyio.Event()
+            await self.ticked.wait()
 
 
-async def test_one_task_looks_at_all() -> None:
+async def test_one_task_ticks_for_all() -> None:
     timers = ReplyTimers(SOON)
-    streams = [Stream() for _ in range(3)]
+    replies = [CountingReply() for _ in range(3)]
     async with anyio.create_task_group() as tasks:
-        for stream in streams:
-            stream.join(timers, tasks)
-        for stream in streams:
-            await stream.seen(3)
-        for stream in streams:
-            timers.discard(stream)
-            timers.discard(stream)
+        for reply in replies:
+            reply.join(timers, tasks)
+        for reply in replies:
+            await reply.seen(3)
+        for reply in replies:
+            timers.discard(reply)
+            timers.discard(reply)
         tasks.cancel_scope.cancel()
-    assert [stream.started for stream in streams] in ([1, 0, 0], [1, 1, 1])
+    assert [reply.started for reply in replies] in ([1, 0, 0], [1, 1, 1])
 
 
-async def test_when_the_host_leaves_another_takes_over() -> None:
-    timers, host, other = ReplyTimers(SOON), Stream(), Stream()
+async def test_when_the_reply_with_the_task_ends_the_task_moves() -> None:
+    timers, first_reply, other = ReplyTimers(SOON), CountingReply(), CountingReply()
     async with anyio.create_task_group() as second:
         async with anyio.create_task_group() as first:
-            host.join(timers, first)
+            first_reply.join(timers, first)
             other.join(timers, second)
             await other.seen(1)
-            assert (host.started, other.started) == (1, 0)
-            timers.discard(host)
+            assert (first_reply.started, other.started) == (1, 0)
+            timers.discard(first_reply)
             assert other.started == 1
             first.cancel_scope.cancel()
-        seen = host.looks
-        await other.seen(other.looks + 3)
-        assert host.looks == seen
+        seen = first_reply.ticks
+        await other.seen(other.ticks + 3)
+        assert first_reply.ticks == seen
         timers.discard(other)
     # Its task has ended by itself, or the group would still be open.
 
 
-async def test_when_the_host_is_cancelled_another_takes_over() -> None:
-    timers, host, other = ReplyTimers(SOON), Stream(), Stream()
+async def test_when_the_reply_with_the_task_is_cancelled_the_task_moves() -> None:
+    timers, first_reply, other = ReplyTimers(SOON), CountingReply(), CountingReply()
     async with anyio.create_task_group() as second:
         async with anyio.create_task_group() as first:
-            host.join(timers, first)
+            first_reply.join(timers, first)
             other.join(timers, second)
             await other.seen(1)
             first.cancel_scope.cancel()
-        await other.seen(other.looks + 3)
+        await other.seen(other.ticks + 3)
         assert other.started == 1
         timers.discard(other)
 
 
-async def test_after_all_have_left_a_new_one_is_looked_at() -> None:
+async def test_after_all_have_ended_a_new_reply_has_ticks() -> None:
     timers = ReplyTimers(SOON)
     for _ in range(2):
         async with anyio.create_task_group() as tasks:
-            stream = Stream()
-            stream.join(timers, tasks)
-            await stream.seen(2)
-            timers.discard(stream)
+            reply = CountingReply()
+            reply.join(timers, tasks)
+            await reply.seen(2)
+            timers.discard(reply)
 
 
-async def test_a_server_that_says_so_is_the_host() -> None:
-    timers, early, late = ReplyTimers(SOON), Stream(), Stream()
+async def test_a_server_with_a_lifespan_runs_the_task() -> None:
+    timers, early, late = ReplyTimers(SOON), CountingReply(), CountingReply()
     async with anyio.create_task_group() as tasks:
         early.join(timers, tasks)
         async with timers.running():
             late.join(timers, tasks)
             await late.seen(3)
             timers.discard(early)
-            await late.seen(late.looks + 3)
+            await late.seen(late.ticks + 3)
             assert (early.started, late.started) == (1, 0)
-        assert late.started == 1, "the server has stopped, and the stream goes on"
-        await late.seen(late.looks + 3)
+        assert late.started == 1, "the server has stopped, and the reply goes on"
+        await late.seen(late.ticks + 3)
         timers.discard(late)
 
 
-async def test_a_host_without_streams_waits_for_the_first() -> None:
+async def test_a_server_without_replies_waits_for_the_first() -> None:
     timers = ReplyTimers(SOON)
     async with timers.running(), anyio.create_task_group() as tasks:
         for _ in range(2):
             await anyio.wait_all_tasks_blocked()
-            stream = Stream()
-            stream.join(timers, tasks)
-            await stream.seen(2)
-            timers.discard(stream)
+            reply = CountingReply()
+            reply.join(timers, tasks)
+            await reply.seen(2)
+            timers.discard(reply)
 
 
-async def test_what_fails_within_the_host_comes_out_as_it_is() -> None:
+async def test_an_exception_of_the_server_is_not_wrapped() -> None:
     with pytest.raises(LookupError):
         async with ReplyTimers(SOON).running():
             raise LookupError
 
 
 async def heartbeats_elsewhere(count: int) -> None:
-    """Let so much time pass that a silent stream would have had so many."""
+    """Let so much time pass that a silent reply would have had so many."""
 
     async def bot(request: QueryRequest, context: Context) -> None:
         await anyio.sleep_forever()
@@ -154,7 +154,7 @@ async def heartbeats_elsewhere(count: int) -> None:
         tasks.cancel_scope.cancel()
 
 
-async def test_heartbeats_break_every_silence() -> None:
+async def test_heartbeats_while_bots_are_idle() -> None:
     ended = anyio.Event()
 
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
@@ -177,7 +177,7 @@ async def test_heartbeats_break_every_silence() -> None:
         assert channel.events == [Text("a"), Text("b"), Done()]
 
 
-async def test_a_service_in_two_event_loops_looks_after_each_in_its_own() -> None:
+async def test_a_service_in_two_event_loops_has_timers_in_each() -> None:
     channels: dict[int, MemoryChannel] = {}
 
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
@@ -236,7 +236,7 @@ async def test_no_heartbeat_goes_into_a_head_that_is_stuck() -> None:
     assert channel.events == [Text("a"), Done()]
 
 
-async def test_a_peer_that_does_not_take_the_head_is_gone() -> None:
+async def test_a_client_that_does_not_read_the_head_is_treated_as_disconnected() -> None:
     asked: list[str] = []
 
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
@@ -270,7 +270,7 @@ async def test_no_heartbeat_comes_after_the_end() -> None:
     assert channel.events == [Text("a"), Done()]
 
 
-async def test_a_peer_that_does_not_read_is_gone_whoever_writes() -> None:
+async def test_a_client_that_does_not_read_is_treated_as_disconnected_whoever_writes() -> None:
     closed: list[str] = []
 
     async def writes_itself(request: QueryRequest, context: Context) -> AsyncIterator[str]:
