@@ -243,7 +243,7 @@ def test_no_server_is_made_with_an_empty_key(name: str, keys: Any) -> None:
 
 
 def test_a_key_and_the_permission_to_do_without_exclude_each_other() -> None:
-    with pytest.raises(ValueError, match="contradict"):
+    with pytest.raises(ValueError, match="exclude each other"):
         BotApp(Bot(), access_key=KEY, allow_without_key=True)
 
 

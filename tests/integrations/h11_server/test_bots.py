@@ -102,7 +102,7 @@ BOT = FunctionBot(echo)
 ROUTES = {"/": Route(BOT, allow_without_key=True)}
 BAD_ARGUMENTS = [
     pytest.param(BOT, {}, ValueError, "access_key", id="no key"),
-    pytest.param(BOT, {"access_key": KEY, "allow_without_key": True}, ValueError, "contradict", id="both"),
+    pytest.param(BOT, {"access_key": KEY, "allow_without_key": True}, ValueError, "exclude each other", id="both"),
     pytest.param(BOT, {"access_key": []}, ValueError, "no access key", id="no keys"),
     pytest.param(BOT, {"access_key": ["a b"]}, ValueError, "visible ASCII", id="a key that cannot be"),
     pytest.param(ROUTES, {"access_key": KEY}, TypeError, "each Route", id="a key beside routes"),
