@@ -86,7 +86,7 @@ async def test_a_closer_that_raises_is_logged_and_the_rest_runs(caplog: pytest.L
     assert len(caplog.records) == 2, "nothing to await is a fault, too"
 
 
-async def test_a_closer_that_hangs_is_cut_short(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_closer_that_hangs_is_cancelled(caplog: pytest.LogCaptureFixture) -> None:
     seen: list[str] = []
 
     async def hangs() -> None:
@@ -102,7 +102,7 @@ async def test_a_closer_that_hangs_is_cut_short(caplog: pytest.LogCaptureFixture
     channel = await answer(bot, limits=Limits(cleanup_seconds=0.02))
     assert channel.ended
     assert seen == ["cut"]
-    assert "cut short" in caplog.text
+    assert "and was cancelled" in caplog.text
 
 
 async def test_every_closer_has_its_turn_though_others_hang(caplog: pytest.LogCaptureFixture) -> None:
@@ -123,7 +123,7 @@ async def test_every_closer_has_its_turn_though_others_hang(caplog: pytest.LogCa
     assert channel.ended
     assert seen == ["closed", "closed"]
     assert [record.getMessage().partition(" (")[0] for record in caplog.records] == [
-        "an on_close function took longer than 0.02 s and was cut short"
+        "an on_close function took longer than 0.02 s and was cancelled"
     ] * 2
 
 

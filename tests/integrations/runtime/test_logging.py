@@ -90,5 +90,5 @@ async def test_get_settings_without_a_result_is_named_before_a_query_too(caplog:
     service = BotService({"/": Route(Mistaken(), access_key=KEY)}, Limits())
     await service.handle(RequestHead("POST", "/", [("authorization", f"Bearer {KEY}")]), "/", channel)
     assert channel.events[0] == Text("hello")
-    assert "get_settings failed before a query, which goes on" in caplog.text
+    assert "get_settings failed before a query, which continues" in caplog.text
     assert "TypeError: get_settings must return a SettingsResponse; it returned {" in caplog.text
