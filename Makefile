@@ -78,7 +78,7 @@ types: $(READY)  ## pyright in strict mode, and the types our users see
 generated: $(READY)  ## write afresh what in docs/ is made from the code
 	.venv/bin/python docs/generate.py
 
-mutants: $(READY)  ## change the core in small ways, and see whether a test notices: twenty-five minutes; MODULES="reply codec" for some
+mutants: $(READY)  ## change the core in small ways, and see whether a test notices: twenty-five minutes; MODULES="exchange/reply wire/codec" for some
 	@$(if $(MODULES),,.venv/bin/python tests/mutants/tables.py)
 	@.venv/bin/python tests/mutants/functions.py $(MODULES)
 

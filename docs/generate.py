@@ -8,15 +8,18 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import poeproto
-from poeproto import State, event_schema, request_schema, settings_schema
+from poeproto import State
 from poeproto.exchange.states import EXCUSED, IGNORED, TRANSITIONS
+from poeproto.schemas import event_schema, request_schema, settings_schema
 from poeproto_runtime.reply.states import (
     BOT_PACE,
     SERVER,
@@ -61,23 +64,49 @@ def generated() -> dict[Path, str]:
 REFERENCE = """\
 # The core's names
 
-Everything in `poeproto.__all__`, by the module that defines it; `help(poeproto.Text)` and editors show the whole text
-of each: fields and arguments with their units, and the errors that are raised. `make generated` writes this page.
+What is public, module by module: first the names of `poeproto` itself, by the module that defines them, then those of
+the public modules beside it. `help(poeproto.Text)` and editors show the whole text of each: fields and arguments with
+their units, and the errors that are raised. `make generated` writes this page.
 """
+# Besides poeproto itself; a package's names are listed by the module that defines them.
+PUBLIC = (
+    "auth", "conversation", "flows", "http", "identifiers", "lint", "markdown", "reactions", "schemas", "testing",
+)  # fmt: skip
 
 
 def _reference() -> Iterator[str]:
     yield REFERENCE
-    homes: dict[str, str] = poeproto._HOMES  # pyright: ignore[reportPrivateUsage]
-    for module_name, names in sorted(homes.items()):
-        module = import_module(f"poeproto.{module_name}")
-        summary, *_ = (module.__doc__ or "").split("\n\n")
-        sources = re.findall(r"https://\S+", module.__doc__ or "")
-        links = "".join(f" [Source]({source.rstrip('.')})." for source in sources)
-        yield f"## {module_name.removeprefix('_')}\n\n{' '.join(summary.split())}{links}\n"
-        for name in names.split():
-            yield f"- {_entry(name, getattr(poeproto, name))}"
-        yield ""
+    for public in ("poeproto", *(f"poeproto.{name}" for name in PUBLIC)):
+        module = import_module(public)
+        yield f"## {public}\n\n{_summary(module)}\n"
+        homes: dict[str, list[str]] = {}
+        for name in sorted(set(module.__all__) - (set[str]() if module is poeproto else set(poeproto.__all__))):
+            homes.setdefault(_home(module, name), []).append(name)
+        for home, names in sorted(homes.items()):
+            if home != public:
+                yield f"### {home.removeprefix('poeproto.')}\n\n{_summary(import_module(home))}\n"
+            for name in names:
+                yield f"- {_entry(name, getattr(module, name))}"
+            yield ""
+
+
+def _home(public: ModuleType, name: str) -> str:
+    """The module whose `__all__` lists that name."""
+    own = public.__name__
+    packages = ("poeproto.", f"{own}.")
+    homes = [
+        home
+        for home, module in sys.modules.items()
+        if home.startswith(packages) and home.count(".") == 2 and name in getattr(module, "__all__", ())
+    ]
+    return next((home for home in homes if getattr(sys.modules[home], name) is getattr(public, name)), own)
+
+
+def _summary(module: ModuleType) -> str:
+    summary, *_ = (module.__doc__ or "").split("\n\n")
+    sources = re.findall(r"https://\S+", module.__doc__ or "")
+    links = "".join(f" [Source]({source.rstrip('.')})." for source in sources)
+    return f"{' '.join(summary.split())}{links}"
 
 
 def _entry(name: str, value: Any) -> str:
@@ -94,7 +123,8 @@ def _signature(value: Any) -> str:
     signature = inspect.signature(value)
     plain = [each.replace(annotation=each.empty) for each in signature.parameters.values()]
     # attrs shows a default that is made anew for each value so.
-    return str(signature.replace(parameters=plain, return_annotation=signature.empty)).replace("NOTHING", "...")
+    text = str(signature.replace(parameters=plain, return_annotation=signature.empty)).replace("NOTHING", "...")
+    return re.sub(r"<function .*?> at 0x[0-9a-f]+>|<function [^ ]* at 0x[0-9a-f]+>", "...", text)  # a default
 
 
 def _type_text(text: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from hmac import compare_digest
 
+__all__ = ["access_key_set", "bearer_key", "key_matches"]
+
 _WHITE_SPACE = b" \t"
 
 

@@ -5,14 +5,15 @@ https://creator.poe.com/docs/server-bots/server-bots-functional-guides
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from typing import IO, Any, Protocol, Self
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from typing import Protocol, Self
 
 from poeproto.conversation import AttachmentTemplates
 from poeproto.exchange.reply import ReplyFold
-from poeproto.flows.costs import CostItem
+from poeproto.flows.tools import ToolFunctions
+from poeproto.flows.uploads import UploadSource
 from poeproto.limits import Limits
+from poeproto.vocabulary.costs import CostItem
 from poeproto.vocabulary.events import Error, Event, File
 from poeproto.vocabulary.http import RequestHead
 from poeproto.vocabulary.messages import Attachment
@@ -26,12 +27,7 @@ from poeproto.vocabulary.requests import (
 from poeproto.vocabulary.settings import SettingsResponse
 from poeproto.vocabulary.tools import ToolDefinition
 
-# What can be uploaded: text, bytes, a path, an open binary file (read from where it stands), or a stream of bytes.
-UploadSource = (
-    str | bytes | bytearray | memoryview | os.PathLike[str] | IO[bytes] | Iterable[bytes] | AsyncIterable[bytes]
-)
-# What a model may call: functions under their own names or others, synchronous or asynchronous.
-ToolFunctions = Iterable[Callable[..., Any]] | Mapping[str, Callable[..., Any]]
+__all__ = ["Bot", "BotReply", "Context"]
 
 
 class BotReply(Protocol):

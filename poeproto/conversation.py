@@ -14,10 +14,12 @@ from typing import TypeVar
 
 import attrs
 
-from poeproto.errors import InvalidValue
+from poeproto.vocabulary.errors import InvalidValue
+from poeproto.vocabulary.field_types import checked
 from poeproto.vocabulary.messages import Attachment, Message
 from poeproto.vocabulary.requests import QueryRequest
-from poeproto.vocabulary.validation import checked
+
+__all__ = ["AttachmentTemplates", "alternate_roles", "insert_attachments"]
 
 T = TypeVar("T")
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import attrs
 
+__all__ = ["Limits"]
+
 MIB = 1024 * 1024
 
 

@@ -6,9 +6,11 @@ import re
 from base64 import b32encode
 from urllib.parse import quote, urlencode
 
-from poeproto.errors import InvalidValue
+from poeproto.vocabulary.errors import InvalidValue
 from poeproto.vocabulary.events import File
 from poeproto.vocabulary.messages import Attachment
+
+__all__ = ["create_bot_url", "inline_reference", "make_inline_ref", "markdown_image", "markdown_link"]
 
 _CREATE_BOT = "https://poe.com/create_bot"
 _SPECIAL = re.compile(r"([\\\[\]`*_<>!])")

@@ -9,8 +9,10 @@ import re
 
 import attrs
 
+from poeproto.vocabulary.field_types import checked
 from poeproto.vocabulary.requests import ReportReactionRequest
-from poeproto.vocabulary.validation import checked
+
+__all__ = ["ReactionChange", "normalise_reaction", "reaction_change"]
 
 _NAMES = {
     "like": "👍",

@@ -20,30 +20,30 @@ import attrs
 
 from poeproto.vocabulary.controls import (
     COMPARATORS,
+    CONTROLS_API_VERSION,
     PARAMETER_NAME,
     RESERVED_PREFIX,
     AspectRatio,
     AspectRatioOption,
     Comparison,
+    ConditionalControls,
     Control,
     DropDown,
     LiteralValue,
     Operand,
-    ParameterValue,
-    Slider,
-)
-from poeproto.vocabulary.events import EVENT_CLASSES, Json
-from poeproto.vocabulary.parameter_controls import (
-    CONTROLS_API_VERSION,
-    ConditionalControls,
     ParameterControls,
+    ParameterValue,
     Section,
+    Slider,
     Tab,
 )
+from poeproto.vocabulary.events import EVENT_CLASSES, Json
+from poeproto.vocabulary.field_types import options
 from poeproto.vocabulary.settings import SettingsResponse
-from poeproto.vocabulary.validation import options
-from poeproto.wire.codec import REQUEST_CLASSES
+from poeproto.wire.codec import REQUEST_CLASSES, event_payload
 from poeproto.wire.structure import CONTROL_CLASSES
+
+__all__ = ["event_payload", "event_schema", "request_schema", "settings_schema"]
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TYPES: dict[Any, str] = {str: "string", bool: "boolean", int: "integer", float: "number"}

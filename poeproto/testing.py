@@ -13,7 +13,6 @@ from typing import TypeVar
 
 import attrs
 
-from poeproto.errors import DeadlineExceeded, PoeprotoError
 from poeproto.exchange.bot_exchange import BotExchange
 from poeproto.exchange.poe_exchange import PoeExchange
 from poeproto.flows.calls import CloseResponse, Deliver, Effect, Flow, ReceiveData, ReplyStarted, SendRequest, Wait
@@ -23,25 +22,43 @@ from poeproto.vocabulary.controls import (
     AspectRatio,
     AspectRatioOption,
     Comparison,
+    ConditionalControls,
     Control,
     Divider,
     DropDown,
     DropDownOption,
     LiteralValue,
+    ParameterControls,
     ParameterValue,
+    Section,
     Slider,
+    Tab,
     TextArea,
     TextField,
     ToggleSwitch,
 )
+from poeproto.vocabulary.errors import DeadlineExceeded, PoeprotoError
 from poeproto.vocabulary.events import Data, Done, Event, File, Json, Meta, ReplaceResponse, SuggestedReply, Text
-from poeproto.vocabulary.http import HttpRequest, HttpResponse, RequestHead, ResponseHead
+from poeproto.vocabulary.http import HttpResponse, RequestHead, ResponseHead
+from poeproto.vocabulary.http_request import HttpRequest
 from poeproto.vocabulary.messages import Attachment, Feedback, Message, Reaction, Sender, User
-from poeproto.vocabulary.parameter_controls import ConditionalControls, ParameterControls, Section, Tab
 from poeproto.vocabulary.requests import QueryRequest, Request
 from poeproto.vocabulary.settings import SettingsResponse
 from poeproto.vocabulary.tools import ToolCall, ToolResult
 from poeproto.wire.codec import encode_event
+
+__all__ = [
+    "TEST_ACCESS_KEY",
+    "ExchangePair",
+    "FlowDriver",
+    "ResponseInParts",
+    "bytewise",
+    "cut_at",
+    "sample_query",
+    "sample_reply",
+    "sample_settings",
+    "two_way_splits",
+]
 
 R = TypeVar("R")
 

@@ -7,16 +7,8 @@ from collections.abc import AsyncIterator
 
 import attrs
 
-from poeproto import (
-    AttachmentTemplates,
-    Bot,
-    Context,
-    Event,
-    QueryRequest,
-    SettingsRequest,
-    SettingsResponse,
-    alternate_roles,
-)
+from poeproto import Bot, Context, Event, QueryRequest, SettingsRequest, SettingsResponse
+from poeproto.conversation import AttachmentTemplates, alternate_roles
 
 MODEL = "Gemma-2-27b"
 

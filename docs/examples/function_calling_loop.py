@@ -20,14 +20,10 @@ from poeproto import (
     SettingsRequest,
     SettingsResponse,
     ToolCall,
-    ToolCallAggregator,
     ToolDefinition,
     ToolResult,
-    delta_text,
-    prepare_call,
-    tool_error,
-    tool_result,
 )
+from poeproto.flows import ToolCallAggregator, delta_text, prepare_call, tool_error, tool_result
 
 MODEL = "GPT-4o-Mini"
 ROUNDS = 3

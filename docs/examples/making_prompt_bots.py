@@ -5,7 +5,8 @@ Serve it with: poeproto serve docs/examples/making_prompt_bots.py:bot --allow-wi
 
 from collections.abc import AsyncIterator
 
-from poeproto import Bot, Context, QueryRequest, create_bot_url, markdown_link
+from poeproto import Bot, Context, QueryRequest
+from poeproto.markdown import create_bot_url, markdown_link
 
 BASE = "GPT-4o-Mini"
 

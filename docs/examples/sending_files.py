@@ -8,7 +8,8 @@ from base64 import b64decode
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from poeproto import Bot, Context, QueryRequest, inline_reference
+from poeproto import Bot, Context, QueryRequest
+from poeproto.markdown import inline_reference
 
 LICENSE = "https://www.apache.org/licenses/LICENSE-2.0.txt"
 RED_DOT = b64decode(

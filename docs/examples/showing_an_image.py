@@ -5,7 +5,8 @@ Serve it with: poeproto serve docs/examples/showing_an_image.py:bot --allow-with
 
 from collections.abc import AsyncIterator
 
-from poeproto import Bot, Context, QueryRequest, markdown_image
+from poeproto import Bot, Context, QueryRequest
+from poeproto.markdown import markdown_image
 
 IMAGE = "https://upload.wikimedia.org/wikipedia/commons/3/3f/Fronalpstock_big.jpg"
 

@@ -11,7 +11,8 @@ from typing import NoReturn
 
 import click
 
-from poeproto import Event, File, ReplaceResponse, SuggestedReply, Text, UnknownEvent, event_payload
+from poeproto import Event, File, ReplaceResponse, SuggestedReply, Text, UnknownEvent
+from poeproto.schemas import event_payload
 
 # Control characters of ASCII and Latin-1, which terminals interpret, except tab and newline.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")

@@ -13,7 +13,6 @@ import attrs
 from poeproto import (
     Attachment,
     BotExchange,
-    CallBudget,
     CostItem,
     File,
     Limits,
@@ -25,12 +24,11 @@ from poeproto import (
     RequestHead,
     State,
     ToolDefinition,
-    ToolFunctions,
     TooManyFiles,
-    UploadSource,
-    make_inline_ref,
-    tools_by_name,
 )
+from poeproto.flows import CallBudget, ToolFunctions, UploadSource, tools_by_name
+from poeproto.http import SECRET_KEYS
+from poeproto.markdown import make_inline_ref
 from poeproto_runtime.cancellation import cancellation_is_ours
 from poeproto_runtime.client.api import ApiCalls
 from poeproto_runtime.client.flow_runner import FlowRunner
@@ -45,7 +43,6 @@ logger = logging.getLogger("poeproto")
 _REPLY_ENDED = frozenset({State.FAILED, State.DONE})
 # The fields that a forwarded query takes from the request it is made for, where it leaves them empty.
 _IDENTIFIERS = ("user_id", "conversation_id", "message_id", "metadata")
-_SECRET_KEYS = frozenset({"access_key", "api_key"})
 
 
 class RequestContext:
@@ -163,8 +160,8 @@ class RequestContext:
         if own is not None and own is not request:
             empty = [name for name in _IDENTIFIERS if not getattr(request, name)]
             changes = {name: getattr(own, name) for name in empty}
-        if _SECRET_KEYS & request.extra.keys():
-            changes["extra"] = {name: value for name, value in request.extra.items() if name not in _SECRET_KEYS}
+        if not request.extra.keys().isdisjoint(SECRET_KEYS):
+            changes["extra"] = {name: value for name, value in request.extra.items() if name not in SECRET_KEYS}
         return attrs.evolve(request, **changes) if changes else request
 
     def _request_budget(self) -> _RequestBudget:

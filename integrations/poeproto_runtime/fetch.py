@@ -15,10 +15,9 @@ from poeproto import (
     Limits,
     RemoteProtocolError,
     RequestRefused,
-    call_flow,
 )
-from poeproto.exchange.refusals import refusal
-from poeproto.vocabulary.http import ACCEPT_IDENTITY
+from poeproto.flows import call_flow
+from poeproto.http import ACCEPT_IDENTITY, refusal
 from poeproto_runtime.client.flow_runner import FlowRunner
 from poeproto_runtime.outbound import Outbound
 

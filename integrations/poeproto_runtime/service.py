@@ -23,9 +23,9 @@ from poeproto import (
     RequestHead,
     SettingsRequest,
     SettingsResponse,
-    insert_attachments,
 )
-from poeproto.vocabulary.http import without_key
+from poeproto.conversation import insert_attachments
+from poeproto.http import without_key
 from poeproto_runtime.cancellation import cancellation_is_ours
 from poeproto_runtime.channel import Channel, ClientDisconnected
 from poeproto_runtime.context import RequestContext

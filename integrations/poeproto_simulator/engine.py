@@ -24,9 +24,9 @@ from poeproto import (
     ReportReactionRequest,
     Sender,
     User,
-    alternate_roles,
-    reaction_change,
 )
+from poeproto.conversation import alternate_roles
+from poeproto.reactions import reaction_change
 from poeproto_simulator.callers import Callers
 from poeproto_simulator.ledger import Ledger
 from poeproto_simulator.records import DEFAULT_BALANCE, Account, BotQuery, Conversation, RegisteredBot, author_of

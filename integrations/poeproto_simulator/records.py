@@ -21,7 +21,7 @@ from poeproto import (
     encode_settings,
 )
 from poeproto.auth import access_key_set
-from poeproto.vocabulary.http import without_path
+from poeproto.http import without_path
 
 # Ten dollars, in thousandths of a cent.
 DEFAULT_BALANCE = 1_000_000

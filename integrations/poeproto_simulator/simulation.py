@@ -24,8 +24,8 @@ from poeproto import (
     ReportErrorRequest,
     RetryPolicy,
     SettingsResponse,
-    UploadedFile,
 )
+from poeproto.flows import UploadedFile
 from poeproto_h11 import Client
 from poeproto_runtime import BotService
 from poeproto_simulator.bot_directory import BotDirectory, Report

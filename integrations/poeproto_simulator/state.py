@@ -9,7 +9,8 @@ from typing import Any
 
 import attrs
 
-from poeproto import Bot, InvalidValue, Limits, LocalProtocolError, Message, SettingsResponse, make_identifier
+from poeproto import Bot, InvalidValue, Limits, LocalProtocolError, Message, SettingsResponse
+from poeproto.identifiers import make_identifier
 from poeproto_h11 import split_url
 from poeproto_simulator.records import Account, BotQuery, Charge, Conversation, LogEntry, RegisteredBot
 from poeproto_simulator.responses import HTTPError

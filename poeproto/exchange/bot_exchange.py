@@ -9,17 +9,19 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from poeproto.auth import access_key_set, bearer_key, key_matches
-from poeproto.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError, TooManyFiles
 from poeproto.exchange.states import BOT_TRANSITIONS, KINDS, STREAMING, ExchangeState, Kind, State
 from poeproto.limits import Limits
+from poeproto.vocabulary.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError, TooManyFiles
 from poeproto.vocabulary.events import Done, Error, Event, File, ReplaceResponse, Text
+from poeproto.vocabulary.field_types import NO_EXTRA
 from poeproto.vocabulary.http import HttpResponse, RequestHead, ResponseHead
 from poeproto.vocabulary.requests import QueryRequest, Request, SettingsRequest, UnknownRequest
 from poeproto.vocabulary.settings import SettingsResponse
-from poeproto.vocabulary.validation import NO_EXTRA
 from poeproto.wire.codec import decode_request, encode_event, encode_settings, encode_text, encode_texts
 from poeproto.wire.json import dumps
 from poeproto.wire.sse import encode_comment
+
+__all__ = ["BotExchange"]
 
 # https://html.spec.whatwg.org/multipage/server-sent-events.html#authoring-notes for the first two; the third is how
 # nginx is told not to hold the stream back.

@@ -6,7 +6,11 @@ https://creator.poe.com/docs/server-bots/poe-protocol-specification
 from __future__ import annotations
 
 from poeproto.auth import access_key_set
-from poeproto.errors import (
+from poeproto.exchange.refusals import error_without_key, refusal, size_to_keep, why_refused
+from poeproto.exchange.reply import ReplyFold
+from poeproto.exchange.states import BOT_TRANSITIONS, EXCUSED, IGNORED, KINDS, STREAMING, ExchangeState, Kind, State
+from poeproto.limits import Limits
+from poeproto.vocabulary.errors import (
     IncompleteReply,
     LimitExceeded,
     LocalProtocolError,
@@ -14,10 +18,6 @@ from poeproto.errors import (
     RemoteProtocolError,
     RequestRefused,
 )
-from poeproto.exchange.refusals import error_without_key, refusal, size_to_keep, why_refused
-from poeproto.exchange.reply import ReplyFold
-from poeproto.exchange.states import BOT_TRANSITIONS, EXCUSED, IGNORED, KINDS, STREAMING, ExchangeState, Kind, State
-from poeproto.limits import Limits
 from poeproto.vocabulary.events import (
     EVENT_CLASSES,
     Done,
@@ -29,13 +29,16 @@ from poeproto.vocabulary.events import (
     UnknownEvent,
     make_texts,
 )
-from poeproto.vocabulary.http import HttpRequest, ResponseHead
+from poeproto.vocabulary.http import ResponseHead
+from poeproto.vocabulary.http_request import HttpRequest
 from poeproto.vocabulary.requests import QueryRequest, Request, SettingsRequest, UnknownRequest
 from poeproto.vocabulary.settings import SettingsResponse
 from poeproto.wire.codec import decode_event, decode_settings, encode_request
 from poeproto.wire.fast_path import end_of_run, is_in_a_record, start_of_next_run, texts_of_run
 from poeproto.wire.sse import ServerSentEvent, SSEDecoder
 from poeproto.wire.surrogates import SurrogateJoiner
+
+__all__ = ["PoeExchange"]
 
 # fastapi's own keep-alive; not part of the protocol, and not worth an UnknownEvent every few seconds.
 _PING = "ping"

@@ -14,12 +14,14 @@ from urllib.parse import quote
 
 import attrs
 
-from poeproto.errors import RemoteProtocolError, RequestRefused
-from poeproto.exchange.rate_limits import rate_limit, retry_after_seconds
 from poeproto.limits import Limits
+from poeproto.vocabulary.errors import RemoteProtocolError, RequestRefused
 from poeproto.vocabulary.events import Error
 from poeproto.vocabulary.http import HttpResponse, ResponseHead
+from poeproto.vocabulary.rate_limits import rate_limit, retry_after_seconds
 from poeproto.wire.json import loads
+
+__all__ = ["refusal"]
 
 E = TypeVar("E", bound=RequestRefused)
 

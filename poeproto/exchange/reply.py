@@ -12,7 +12,8 @@ from typing import Any
 
 import attrs
 
-from poeproto.errors import BotError, IncompleteReply
+from poeproto.vocabulary.answer import Answer
+from poeproto.vocabulary.errors import BotError, IncompleteReply
 from poeproto.vocabulary.events import (
     Data,
     Done,
@@ -26,28 +27,9 @@ from poeproto.vocabulary.events import (
     Text,
 )
 
+__all__ = ["ReplyFold"]
+
 _NOTHING_LEFT = iter(())
-
-
-@attrs.frozen
-class Answer:
-    """One of the answers in a reply, as far as it has come: what a user interface shows under one index.
-
-    Attributes:
-        index: which answer it is; None for events without an index.
-        text: what its texts and replacements come to.
-        files: in the order they came.
-        suggested_replies: texts, in the order they came.
-        json: the objects of its `json` events, in the order they came.
-        metadata: of its last `data` event.
-    """
-
-    index: int | None = None
-    text: str = ""
-    files: tuple[File, ...] = ()
-    suggested_replies: tuple[str, ...] = ()
-    json: tuple[dict[str, Any], ...] = ()
-    metadata: str | None = None
 
 
 @attrs.define

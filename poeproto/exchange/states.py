@@ -24,6 +24,8 @@ from poeproto.vocabulary.events import (
     Text,
 )
 
+__all__ = ["State"]
+
 
 class Role(Enum):
     """The two sides of an exchange. A bot that calls another bot plays Poe's role there."""

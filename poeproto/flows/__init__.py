@@ -1,1 +1,25 @@
-"""Calls of several steps, sans-IO: queries with retries, tool rounds, uploads, costs and the settings sync."""
+"""Calls of several steps, sans-IO: queries with retries, tool rounds, uploads, costs and the settings sync.
+
+A flow is a generator that yields effects, such as `SendRequest` or `Wait`, and is sent their outcomes; `calls` explains
+how to drive one. The functions that make a request or read a response are here too, for those who need no flow.
+"""
+
+from __future__ import annotations
+
+from poeproto.flows import calls, costs, queries, retry, settings_sync, tools, uploads
+from poeproto.flows.calls import *
+from poeproto.flows.costs import *
+from poeproto.flows.queries import *
+from poeproto.flows.retry import *
+from poeproto.flows.settings_sync import *
+from poeproto.flows.tools import *
+from poeproto.flows.uploads import *
+
+__all__: list[str] = []
+__all__ += calls.__all__
+__all__ += costs.__all__
+__all__ += queries.__all__
+__all__ += retry.__all__
+__all__ += settings_sync.__all__
+__all__ += tools.__all__
+__all__ += uploads.__all__

@@ -5,13 +5,16 @@ https://creator.poe.com/docs/resources/creator-monetization
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 import attrs
 
 from poeproto.auth import access_key_set
-from poeproto.errors import (
+from poeproto.exchange.refusals import refusal, size_to_keep, why_refused, without_secret
+from poeproto.limits import Limits
+from poeproto.vocabulary.costs import CostItem
+from poeproto.vocabulary.endpoints import POE, Endpoints
+from poeproto.vocabulary.errors import (
     IncompleteReply,
     InsufficientFunds,
     InvalidValue,
@@ -20,48 +23,17 @@ from poeproto.errors import (
     RemoteProtocolError,
     RequestRefused,
 )
-from poeproto.exchange.refusals import refusal, size_to_keep, why_refused, without_secret
-from poeproto.limits import Limits
-from poeproto.vocabulary.http import ACCEPT_IDENTITY, Endpoints, HttpRequest, ResponseHead
-from poeproto.vocabulary.validation import check_types
+from poeproto.vocabulary.headers import ACCEPT_IDENTITY
+from poeproto.vocabulary.http import ResponseHead
+from poeproto.vocabulary.http_request import HttpRequest
 from poeproto.wire.json import dumps, loads
 from poeproto.wire.sse import SSEDecoder
 
-_POE = Endpoints()
-
-
-def _rounded_up(amount: float) -> int:
-    if isinstance(amount, float):
-        if not math.isfinite(amount):
-            raise InvalidValue(f"{amount} is not finite", path="amount_usd_milli_cents")
-        return math.ceil(amount)
-    return amount
-
-
-@attrs.frozen
-class CostItem:
-    """One item of a cost.
-
-    Attributes:
-        amount_usd_milli_cents: thousandths of a US cent, above zero; a float is rounded up.
-        description: what it is for.
-
-    Raises:
-        TypeError: for an amount that is no number, or a description that is no string.
-        InvalidValue: for one that is not finite and above zero.
-    """
-
-    amount_usd_milli_cents: int = attrs.field(converter=_rounded_up)
-    description: str | None = None
-
-    def __attrs_post_init__(self) -> None:
-        check_types(self)
-        if self.amount_usd_milli_cents <= 0:
-            raise InvalidValue(f"{self.amount_usd_milli_cents} is not above zero", path="amount_usd_milli_cents")
+__all__ = ["CostExchange", "authorize_cost_request", "capture_cost_request"]
 
 
 def authorize_cost_request(
-    items: CostItem | Iterable[CostItem], *, bot_query_id: str, access_key: str, endpoints: Endpoints = _POE
+    items: CostItem | Iterable[CostItem], *, bot_query_id: str, access_key: str, endpoints: Endpoints = POE
 ) -> HttpRequest:
     """The request that asks whether the user can pay this. Its body holds the key.
 
@@ -80,7 +52,7 @@ def authorize_cost_request(
 
 
 def capture_cost_request(
-    items: CostItem | Iterable[CostItem], *, bot_query_id: str, access_key: str, endpoints: Endpoints = _POE
+    items: CostItem | Iterable[CostItem], *, bot_query_id: str, access_key: str, endpoints: Endpoints = POE
 ) -> HttpRequest:
     """The request that charges this. Arguments and errors as in `authorize_cost_request`."""
     return _request("capture", items, bot_query_id, access_key, endpoints)

@@ -10,7 +10,15 @@ from contextlib import suppress
 
 import attrs
 
-from poeproto.errors import (
+from poeproto.exchange.poe_exchange import PoeExchange
+from poeproto.exchange.refusals import size_to_keep
+from poeproto.exchange.reply import ReplyFold
+from poeproto.exchange.states import State
+from poeproto.flows.calls import Attempts, Deliver, Flow, ReplyStarted, RunTools, call_flow
+from poeproto.flows.retry import RetryPolicy
+from poeproto.flows.tools import ToolCallAggregator, delta_text, says_nothing
+from poeproto.limits import Limits
+from poeproto.vocabulary.errors import (
     BotError,
     CallBudgetSpent,
     IncompleteReply,
@@ -20,13 +28,6 @@ from poeproto.errors import (
     TransportError,
     UndeclaredDependency,
 )
-from poeproto.exchange.poe_exchange import PoeExchange
-from poeproto.exchange.refusals import size_to_keep
-from poeproto.exchange.reply import ReplyFold
-from poeproto.exchange.states import State
-from poeproto.flows.calls import Attempts, Deliver, Flow, ReplyStarted, RetryPolicy, RunTools, call_flow
-from poeproto.flows.tools import ToolCallAggregator, delta_text, says_nothing
-from poeproto.limits import Limits
 from poeproto.vocabulary.events import (
     Data,
     Done,
@@ -52,6 +53,8 @@ from poeproto.vocabulary.requests import (
 from poeproto.vocabulary.settings import SettingsResponse
 from poeproto.vocabulary.tools import ToolCall, ToolDefinition, ToolResult
 from poeproto.wire.surrogates import SurrogateJoiner
+
+__all__ = ["CallBudget", "query_flow", "report_flow", "settings_flow", "tool_rounds_flow"]
 
 # What cannot be taken back once a caller has it.
 _FINAL = frozenset({File, Data, Json, SuggestedReply})

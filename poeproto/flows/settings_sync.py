@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import attrs
 
-from poeproto.errors import RemoteProtocolError, RequestRefused
 from poeproto.exchange.refusals import refusal
 from poeproto.limits import Limits
-from poeproto.vocabulary.http import ACCEPT_IDENTITY, Endpoints, HttpRequest, HttpResponse
+from poeproto.vocabulary.endpoints import POE, Endpoints
+from poeproto.vocabulary.errors import RemoteProtocolError, RequestRefused
+from poeproto.vocabulary.field_types import NO_EXTRA
+from poeproto.vocabulary.headers import ACCEPT_IDENTITY
+from poeproto.vocabulary.http import HttpResponse
+from poeproto.vocabulary.http_request import HttpRequest
 from poeproto.vocabulary.requests import PROTOCOL_VERSION
 from poeproto.vocabulary.settings import SettingsResponse
-from poeproto.vocabulary.validation import NO_EXTRA
 from poeproto.wire.codec import decode_settings, encode_settings
 
-_POE = Endpoints()
+__all__ = ["fetch_settings_request", "read_settings_sync", "update_settings_request"]
 
 
 def update_settings_request(
@@ -24,7 +27,7 @@ def update_settings_request(
     settings: SettingsResponse,
     *,
     access_key: str,
-    endpoints: Endpoints = _POE,
+    endpoints: Endpoints = POE,
     version: str = PROTOCOL_VERSION,
 ) -> HttpRequest:
     """The request that pushes these settings to Poe. Its URL holds the key.
@@ -38,7 +41,7 @@ def update_settings_request(
 
 
 def fetch_settings_request(
-    bot_name: str, *, access_key: str, endpoints: Endpoints = _POE, version: str = PROTOCOL_VERSION
+    bot_name: str, *, access_key: str, endpoints: Endpoints = POE, version: str = PROTOCOL_VERSION
 ) -> HttpRequest:
     """The request that asks Poe to fetch the settings from the bot. Its URL holds the key.
 

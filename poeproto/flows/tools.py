@@ -7,19 +7,35 @@ tool is left to an integration. https://platform.openai.com/docs/guides/function
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar, cast
 
 import attrs
 
-from poeproto.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
 from poeproto.limits import Limits
+from poeproto.vocabulary.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
 from poeproto.vocabulary.events import LARGEST_INDEX, Json, is_index
 from poeproto.vocabulary.tools import FunctionCall, ToolCall, ToolCallDelta, ToolResult
 from poeproto.wire.json import dumps, join_paths, json_type, loads
 from poeproto.wire.structure import structure
 
+__all__ = [
+    "ToolCallAggregator",
+    "ToolFunctions",
+    "delta_text",
+    "parse_arguments",
+    "prepare_call",
+    "tool_call_deltas",
+    "tool_content",
+    "tool_error",
+    "tool_result",
+    "tools_by_name",
+]
+
 F = TypeVar("F")
+
+# What a model may call: functions under their own names or others, synchronous or asynchronous.
+ToolFunctions = Iterable[Callable[..., Any]] | Mapping[str, Callable[..., Any]]
 
 
 def tool_call_deltas(event: Json) -> list[ToolCallDelta]:

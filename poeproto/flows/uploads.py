@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import re
-from typing import Any
+from collections.abc import AsyncIterable, Iterable
+from typing import IO, Any
 from urllib.parse import urlencode
 
 import attrs
 
 from poeproto.auth import access_key_set
-from poeproto.errors import FileTooLarge, InvalidValue, RemoteProtocolError, UploadRefused
 from poeproto.exchange.refusals import refusal, why_refused
 from poeproto.limits import Limits
+from poeproto.vocabulary.endpoints import POE, Endpoints
+from poeproto.vocabulary.errors import FileTooLarge, InvalidValue, RemoteProtocolError, UploadRefused
 from poeproto.vocabulary.events import File
-from poeproto.vocabulary.http import ACCEPT_IDENTITY, Endpoints, HttpRequest, HttpResponse, StreamedBody
-from poeproto.vocabulary.validation import checked
+from poeproto.vocabulary.field_types import checked
+from poeproto.vocabulary.headers import ACCEPT_IDENTITY
+from poeproto.vocabulary.http import HttpResponse
+from poeproto.vocabulary.http_request import HttpRequest
+from poeproto.vocabulary.streamed_body import StreamedBody
 from poeproto.wire.json import loads
 
-_POE = Endpoints()
+__all__ = ["UploadSource", "UploadedFile", "read_upload", "upload_by_url_request", "upload_request"]
+
+# What can be uploaded: text, bytes, a path, an open binary file (read from where it stands), or a stream of bytes.
+UploadSource = (
+    str | bytes | bytearray | memoryview | os.PathLike[str] | IO[bytes] | Iterable[bytes] | AsyncIterable[bytes]
+)
+
 # RFC 2046, 5.1.1, without the characters that would need quotes.
 _BOUNDARY = re.compile(r"[A-Za-z0-9'+_.-]{1,70}", re.ASCII)
 _TOKEN = r"[A-Za-z0-9!#$&^_.+-]+"
@@ -59,7 +71,7 @@ def upload_request(
     access_key: str,
     boundary: str,
     repeatable: bool = False,
-    endpoints: Endpoints = _POE,
+    endpoints: Endpoints = POE,
     limits: Limits | None = None,
 ) -> HttpRequest:
     """The request that uploads a file, whose body is written part by part.
@@ -103,7 +115,7 @@ def upload_request(
 
 
 def upload_by_url_request(
-    url: str, *, access_key: str, name: str | None = None, endpoints: Endpoints = _POE
+    url: str, *, access_key: str, name: str | None = None, endpoints: Endpoints = POE
 ) -> HttpRequest:
     """The request that has Poe fetch a file from a URL.
 

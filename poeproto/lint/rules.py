@@ -1,37 +1,21 @@
-"""Findings about JSON objects from the vocabulary, as data: what the strict reading of `lint` is made of.
+"""The rules of the lint that are data: open sets of values, identifier tags, deprecated fields, ranges.
 
 https://creator.poe.com/docs/server-bots/poe-protocol-specification
 """
 
 from __future__ import annotations
 
-import functools
-import json
-import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from enum import Enum
-from typing import Any, cast
 
 import attrs
 
-from poeproto.errors import RemoteProtocolError
-from poeproto.vocabulary.controls import (
-    OLD_COMPARATORS,
-    Comparison,
-    Control,
-    LiteralValue,
-    Operand,
-    ParameterValue,
-    Validated,
-)
 from poeproto.vocabulary.events import EVENT_CLASSES, Error, File
-from poeproto.vocabulary.identifiers import is_identifier
 from poeproto.vocabulary.messages import Attachment, Feedback, Message, Reaction
-from poeproto.vocabulary.requests import QueryRequest, ReportFeedbackRequest, ReportReactionRequest
+from poeproto.vocabulary.requests import ReportFeedbackRequest, ReportReactionRequest
 from poeproto.vocabulary.settings import SettingsResponse
-from poeproto.vocabulary.validation import NO_EXTRA, fits, options, type_name
-from poeproto.wire.json import join_paths, json_type, loads
-from poeproto.wire.structure import CONTROL_CLASSES
+
+__all__ = ["Finding", "Severity"]
 
 
 class Severity(Enum):
@@ -65,7 +49,7 @@ _ERROR_TYPES = frozenset(
     {"user_message_too_long", "insufficient_fund", "user_caused_error", "privacy_authorization_error"}
 )
 # The sets that are open to readers. Others are kept, and a writer that uses them should know it.
-_OPEN_SETS: Mapping[tuple[type, str], frozenset[str]] = {
+OPEN_SETS: Mapping[tuple[type, str], frozenset[str]] = {
     (Message, "role"): frozenset({"system", "user", "bot", "tool"}),
     (Message, "content_type"): frozenset({"text/markdown", "text/plain"}),
     (Message, "message_type"): frozenset({"function_call"}),
@@ -77,195 +61,11 @@ _OPEN_SETS: Mapping[tuple[type, str], frozenset[str]] = {
     (Error, "error_type"): _ERROR_TYPES,
 }
 # What the identifiers in fields of these names begin with.
-_TAGS = {"user_id": "u", "conversation_id": "c", "message_id": "m"}
-_DEPRECATED: Mapping[type, frozenset[str]] = {
+IDENTIFIER_TAGS = {"user_id": "u", "conversation_id": "c", "message_id": "m"}
+DEPRECATED: Mapping[type, frozenset[str]] = {
     SettingsResponse: frozenset({"context_clear_window_secs", "allow_user_context_clear", "custom_rate_card"}),
     Message: frozenset({"sender_id"}),
     EVENT_CLASSES["meta"]: frozenset({"linkify"}),
 }
-_NOT_EMPTY = {(File, "inline_ref"), (Attachment, "inline_ref")}
-_BIAS_RANGE = (-100, 100)
-
-
-def load_strictly(text: bytes | str) -> tuple[dict[str, Any] | None, list[Finding]]:
-    """The JSON object in this text, None where there is none, and what is wrong with it as JSON."""
-    try:
-        wire = loads(text)
-    except RemoteProtocolError as exc:
-        return None, [Finding("", "json", Severity.ERROR, str(exc))]
-    try:
-        return wire, list(_duplicates(json.loads(text, object_pairs_hook=_Pairs)))
-    except RecursionError:  # it takes a few frames more than the other parser
-        return None, [_TOO_DEEP]
-
-
-_TOO_DEEP = Finding("", "json", Severity.ERROR, "not acceptable JSON: nested too deeply")
-
-
-class _Pairs(list[tuple[str, Any]]):
-    """A JSON object with every key that was written."""
-
-
-def _duplicates(value: Any) -> Iterator[Finding]:
-    left: list[tuple[str, Any]] = [("", value)]
-    while left:
-        path, value = left.pop()
-        if isinstance(value, _Pairs):
-            inner = [(join_paths(path, key), item) for key, item in value]
-            seen: set[str] = set()
-            for key, _ in value:
-                if key in seen:
-                    message = f"the key {key!r} is there twice; the last one counts"
-                    yield Finding(join_paths(path, key), "duplicate-key", Severity.WARNING, message)
-                seen.add(key)
-            left += reversed(inner)
-        elif isinstance(value, list):
-            items = enumerate(cast("list[Any]", value))
-            left += reversed([(f"{path}[{number}]", item) for number, item in items])
-
-
-def object_departures(
-    wire: dict[str, Any], cls: type, *, unknown: Severity = Severity.NOTE, null: Severity = Severity.NOTE
-) -> list[Finding]:
-    """Findings about an object that should be of that class, and of all within it.
-
-    Args:
-        wire: the object.
-        cls: the class.
-        unknown: how much a field matters that the class does not have.
-        null: how much a null matters where the field should be left out.
-    """
-    reading = _Reading(unknown, null)
-    try:
-        reading.read(wire, cls, "")
-    except RecursionError:  # the stack was nearly full when we were called
-        return [_TOO_DEEP]
-    return reading.found
-
-
-@functools.cache
-def _fields(cls: type) -> dict[str, tuple[attrs.Attribute[Any], Any]]:
-    hints = typing.get_type_hints(cls)
-    return {name: (field, hints[name]) for name, field in attrs.fields_dict(cls).items() if name != "extra"}
-
-
-_UNREADABLE: Any = object()
-
-
-class _Reading:
-    """One pass over an object and all within it. What is of the right type is made into a value, without its
-    constructor, which would stop at the first rule that is broken; here each of them is asked.
-    """
-
-    def __init__(self, unknown: Severity, null: Severity) -> None:
-        self.found: list[Finding] = []
-        self._unknown = unknown
-        self._null = null
-
-    def _report(self, path: str, rule: str, severity: Severity, message: str) -> None:
-        self.found.append(Finding(path, rule, severity, message))
-
-    def read(self, wire: dict[str, Any], cls: type, path: str) -> Any:
-        """The value, or `_UNREADABLE`."""
-        value = cast("Any", object.__new__(cls))
-        fields = _fields(cls)
-        sound = True
-        for name, (field, hint) in fields.items():
-            given = self._field(wire, cls, name, field, hint, join_paths(path, name))
-            sound = sound and given is not _UNREADABLE
-            object.__setattr__(value, name, given)
-        for key in wire:
-            if key not in fields:
-                self._report(join_paths(path, key), "unknown-field", self._unknown, "this version knows no such field")
-        if not sound:
-            return _UNREADABLE
-        object.__setattr__(value, "extra", NO_EXTRA)
-        if isinstance(value, Validated):
-            for place, message in value.departures():
-                self._report(join_paths(path, place), "value", Severity.ERROR, message)
-        return value
-
-    def _field(
-        self, wire: dict[str, Any], cls: type, name: str, field: attrs.Attribute[Any], hint: Any, place: str
-    ) -> Any:
-        required = field.default is attrs.NOTHING
-        given = wire.get(name)
-        if required and name not in wire:
-            self._report(place, "missing-field", Severity.ERROR, "missing")
-            return _UNREADABLE
-        if given is None and not required:
-            if name in wire and (not fits(None, hint) or self._null is not Severity.NOTE):
-                self._report(place, "null-for-absent", self._null, "null; leave the key out")
-            default: Any = field.default
-            return default.factory() if hasattr(default, "factory") else default
-        value = self._value(given, hint, place)
-        self._word(given, cls, name, place)
-        if isinstance(value, str) and (cls, name) == (Comparison, "comparator"):
-            return OLD_COMPARATORS.get(value, value)
-        return value
-
-    def _value(self, given: Any, hint: Any, place: str) -> Any:
-        inner, many = _class_within(hint)
-        if inner is not None and not many:
-            return self._inner(given, inner, place)
-        if inner is not None and isinstance(given, list):
-            items = enumerate(cast("list[Any]", given))
-            values = [self._inner(item, inner, f"{place}[{number}]") for number, item in items]
-            return _UNREADABLE if any(value is _UNREADABLE for value in values) else values
-        if not fits(given, hint):
-            message = f"expected {type_name(hint)}, got {json_type(given)}"
-            self._report(place, "field-type", Severity.ERROR, message)
-            return _UNREADABLE
-        return given
-
-    def _inner(self, given: Any, base: type, place: str) -> Any:
-        if not isinstance(given, dict):
-            self._report(place, "field-type", Severity.ERROR, f"expected an object, got {json_type(given)}")
-            return _UNREADABLE
-        wire, cls = cast("dict[str, Any]", given), base
-        if base is Control:
-            kind = wire.get("control")
-            if not isinstance(kind, str) or kind not in CONTROL_CLASSES:
-                message = f"no control is called {kind!r}"
-                self._report(f"{place}.control", "unknown-control", Severity.ERROR, message)
-                return _UNREADABLE
-            wire, cls = {key: item for key, item in wire.items() if key != "control"}, CONTROL_CLASSES[kind]
-        elif base is Operand:
-            cls = ParameterValue if "parameter_name" in wire else LiteralValue
-        return self.read(wire, cls, place)
-
-    def _word(self, value: Any, cls: type, name: str, place: str) -> None:
-        known = _OPEN_SETS.get((cls, name))
-        if known is not None and isinstance(value, str) and value not in known:
-            message = f"{value!r} is none of {', '.join(sorted(known))}"
-            self._report(place, "unknown-value", Severity.NOTE, message)
-        if name in _DEPRECATED.get(cls, ()):
-            self._report(place, "deprecated-field", Severity.WARNING, "is deprecated")
-        # Simulators and other bots leave them empty, which readers are told to bear.
-        if name in _TAGS and isinstance(value, str) and value and not is_identifier(value, _TAGS[name]):
-            message = f"not {_TAGS[name]}- and 32 characters out of a-z, 0-9 and ="
-            self._report(place, "identifier-form", Severity.NOTE, message)
-        if value == "" and (cls, name) in _NOT_EMPTY:
-            self._report(place, "empty-for-absent", Severity.WARNING, "empty; leave the key out")
-        if cls is Comparison and name == "comparator" and isinstance(value, str) and value in OLD_COMPARATORS:
-            message = f"{value!r} is a word of the documents' text; write {OLD_COMPARATORS[value]!r}"
-            self._report(place, "deprecated-value", Severity.WARNING, message)
-        if cls is QueryRequest and name == "logit_bias" and isinstance(value, dict):
-            self._biases(cast("dict[str, Any]", value), place)
-
-    def _biases(self, biases: dict[str, Any], place: str) -> None:
-        low, high = _BIAS_RANGE
-        for token, bias in biases.items():
-            if isinstance(bias, int | float) and not low <= bias <= high:
-                self._report(join_paths(place, token), "value", Severity.WARNING, f"{bias} is outside {low}..{high}")
-
-
-@functools.cache
-def _class_within(hint: Any) -> tuple[type | None, bool]:
-    """The class that a field's objects are of, if they are of one, and whether there is a list of them."""
-    for option in options(hint):
-        many = typing.get_origin(option) is list
-        inner = typing.get_args(option)[0] if many else option
-        if attrs.has(inner) or inner in (Control, Operand):
-            return inner, many
-    return None, False
+NOT_EMPTY = {(File, "inline_ref"), (Attachment, "inline_ref")}
+BIAS_RANGE = (-100, 100)

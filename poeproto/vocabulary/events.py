@@ -15,8 +15,22 @@ from typing import Any
 
 import attrs
 
-from poeproto.vocabulary.defaults import prefilled
-from poeproto.vocabulary.validation import NO_EXTRA
+from poeproto.vocabulary.field_types import NO_EXTRA
+from poeproto.vocabulary.slot_defaults import prefilled
+
+__all__ = [
+    "Data",
+    "Done",
+    "Error",
+    "Event",
+    "File",
+    "Json",
+    "Meta",
+    "ReplaceResponse",
+    "SuggestedReply",
+    "Text",
+    "UnknownEvent",
+]
 
 # Beyond it, readers elsewhere take neighbours for the same (RFC 8259, 6), and dicts here take time: as many of these
 # integers as a peer likes share one hash.

@@ -13,8 +13,10 @@ from typing import Any
 
 import attrs
 
-from poeproto.vocabulary.defaults import new_dict, new_list, prefilled
-from poeproto.vocabulary.validation import NO_EXTRA, checked
+from poeproto.vocabulary.field_types import NO_EXTRA, checked
+from poeproto.vocabulary.slot_defaults import new_dict, new_list, prefilled
+
+__all__ = ["Attachment", "Feedback", "Message", "Reaction", "Sender", "User"]
 
 
 @checked

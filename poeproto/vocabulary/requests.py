@@ -13,10 +13,20 @@ from typing import Any
 
 import attrs
 
-from poeproto.vocabulary.defaults import new_dict, new_list, prefilled
+from poeproto.vocabulary.field_types import NO_EXTRA, checked
 from poeproto.vocabulary.messages import Message, User
+from poeproto.vocabulary.slot_defaults import new_dict, new_list, prefilled
 from poeproto.vocabulary.tools import ToolCall, ToolDefinition, ToolResult
-from poeproto.vocabulary.validation import NO_EXTRA, checked
+
+__all__ = [
+    "QueryRequest",
+    "ReportErrorRequest",
+    "ReportFeedbackRequest",
+    "ReportReactionRequest",
+    "Request",
+    "SettingsRequest",
+    "UnknownRequest",
+]
 
 PROTOCOL_VERSION = "1.2"
 

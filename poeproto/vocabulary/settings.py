@@ -10,9 +10,10 @@ from typing import Any
 
 import attrs
 
-from poeproto.vocabulary.controls import Validated
-from poeproto.vocabulary.parameter_controls import ParameterControls
-from poeproto.vocabulary.validation import NO_EXTRA
+from poeproto.vocabulary.controls import ParameterControls, Validated
+from poeproto.vocabulary.field_types import NO_EXTRA
+
+__all__ = ["SettingsResponse"]
 
 
 @attrs.frozen(kw_only=True)

@@ -12,7 +12,17 @@ from typing import Any
 
 import attrs
 
-from poeproto.vocabulary.validation import NO_EXTRA, checked
+from poeproto.vocabulary.field_types import NO_EXTRA, checked
+
+__all__ = [
+    "FunctionCall",
+    "FunctionCallDelta",
+    "FunctionDefinition",
+    "ToolCall",
+    "ToolCallDelta",
+    "ToolDefinition",
+    "ToolResult",
+]
 
 
 @checked

@@ -11,8 +11,8 @@ from typing import Any, Literal, TypeVar, cast
 
 import attrs
 
-from poeproto.errors import LocalProtocolError, RemoteProtocolError
-from poeproto.vocabulary.controls import UnknownControl
+from poeproto.vocabulary.controls import CONTROLS_API_VERSION, UnknownControl
+from poeproto.vocabulary.errors import LocalProtocolError, RemoteProtocolError
 from poeproto.vocabulary.events import (
     EVENT_CLASSES,
     LARGEST_INDEX,
@@ -23,7 +23,8 @@ from poeproto.vocabulary.events import (
     UnknownEvent,
     is_index,
 )
-from poeproto.vocabulary.parameter_controls import CONTROLS_API_VERSION
+from poeproto.vocabulary.field_types import check_types
+from poeproto.vocabulary.redaction import SECRET_KEYS
 from poeproto.vocabulary.requests import (
     QueryRequest,
     ReportErrorRequest,
@@ -34,11 +35,20 @@ from poeproto.vocabulary.requests import (
     UnknownRequest,
 )
 from poeproto.vocabulary.settings import SettingsResponse
-from poeproto.vocabulary.validation import check_types
 from poeproto.wire.fast_codec import filler, reader, writer
 from poeproto.wire.json import dump_string, dumps, encode, encode_strings, join_paths, loads
 from poeproto.wire.sse import encode_sse
 from poeproto.wire.structure import CONTROL_CLASSES, structure, unstructure
+
+__all__ = [
+    "decode_event",
+    "decode_object",
+    "decode_request",
+    "decode_settings",
+    "encode_event",
+    "encode_request",
+    "encode_settings",
+]
 
 T = TypeVar("T")
 
@@ -57,9 +67,6 @@ _EVENT_NAMES = {cls: name for name, cls in EVENT_CLASSES.items()}
 _TEXT_RECORD = b'event: text\ndata: {"text":%b}\n\n'
 _TEXT_BEGIN, _TEXT_END = _TEXT_RECORD.split(b"%b")
 _TEXT_NEXT = _TEXT_END + _TEXT_BEGIN
-
-# fastapi_poe's clients put keys into bodies; they are neither kept nor passed on.
-_SECRET_KEYS = ("access_key", "api_key")
 
 # The specification's own sample query has these names.
 _OLD_QUERY_KEYS = {"user": "user_id", "conversation": "conversation_id"}
@@ -84,7 +91,7 @@ def decode_request(body: bytes | str) -> Request:
 
 @functools.cache
 def _query_reader() -> Callable[[bytes | str], QueryRequest | None]:
-    return reader(QueryRequest, ("type", Literal["query"]), *((key, str, "") for key in _SECRET_KEYS))
+    return reader(QueryRequest, ("type", Literal["query"]), *((key, str, "") for key in SECRET_KEYS))
 
 
 def _decode_any_request(body: bytes | str) -> Request:
@@ -92,7 +99,7 @@ def _decode_any_request(body: bytes | str) -> Request:
     kind = wire.pop("type", None)
     if not isinstance(kind, str):
         raise RemoteProtocolError("missing, or not a string", path="type")
-    for key in _SECRET_KEYS:
+    for key in SECRET_KEYS:
         wire.pop(key, None)
     cls = REQUEST_CLASSES.get(kind)
     if cls is None:
@@ -113,7 +120,7 @@ def encode_request(request: Request) -> bytes:
     if type(request) not in _REQUEST_TYPES and not isinstance(request, UnknownRequest):
         raise LocalProtocolError(f"{type(request).__name__} is no request of the protocol")
     wire = unstructure(request)
-    for key in _SECRET_KEYS:
+    for key in SECRET_KEYS:
         wire.pop(key, None)
     if not isinstance(request, UnknownRequest):
         wire.pop("type", None)  # one in `extra` would make it another request

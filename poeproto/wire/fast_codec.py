@@ -19,7 +19,7 @@ import attrs
 import msgspec
 
 from poeproto.vocabulary.events import LARGEST_INDEX
-from poeproto.vocabulary.validation import NO_EXTRA, is_union, options
+from poeproto.vocabulary.field_types import NO_EXTRA, is_union, options
 from poeproto.wire.json import SHALLOW, encode, is_writable
 
 T = TypeVar("T")

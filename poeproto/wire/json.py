@@ -18,7 +18,7 @@ from typing import Any, NoReturn, cast
 
 import msgspec
 
-from poeproto.errors import LocalProtocolError, RemoteProtocolError
+from poeproto.vocabulary.errors import LocalProtocolError, RemoteProtocolError
 
 # msgspec's own bound, and Python's.
 _INTEGER_DIGITS = 4300

@@ -10,8 +10,10 @@ import re
 
 import attrs
 
-from poeproto.errors import LimitExceeded, LocalProtocolError
 from poeproto.limits import Limits
+from poeproto.vocabulary.errors import LimitExceeded, LocalProtocolError
+
+__all__ = ["SSEDecoder", "ServerSentEvent", "encode_sse"]
 
 _BOM = b"\xef\xbb\xbf"
 _DEFAULT_SIZE = Limits().event_size

@@ -17,9 +17,9 @@ import cattrs
 import msgspec
 from cattrs.gen import make_dict_unstructure_fn, override
 
-from poeproto.errors import InvalidValue, LocalProtocolError, RemoteProtocolError
 from poeproto.vocabulary.controls import (
     AspectRatio,
+    ConditionalControls,
     Control,
     Divider,
     DropDown,
@@ -32,8 +32,8 @@ from poeproto.vocabulary.controls import (
     ToggleSwitch,
     UnknownControl,
 )
-from poeproto.vocabulary.parameter_controls import ConditionalControls
-from poeproto.vocabulary.validation import options
+from poeproto.vocabulary.errors import InvalidValue, LocalProtocolError, RemoteProtocolError
+from poeproto.vocabulary.field_types import options
 from poeproto.wire.json import join_paths, json_type
 
 T = TypeVar("T")

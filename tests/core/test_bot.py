@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 import pytest
 
 from poeproto import (
-    AttachmentTemplates,
     Bot,
     Context,
     Error,
@@ -23,6 +22,7 @@ from poeproto import (
     SettingsResponse,
     Text,
 )
+from poeproto.conversation import AttachmentTemplates
 from poeproto.testing import ExchangePair, sample_query
 
 T = TypeVar("T")

@@ -21,16 +21,13 @@ from poeproto import (
     UnknownRequest,
     encode_request,
     encode_settings,
-    event_payload,
-    event_schema,
-    request_schema,
-    settings_schema,
 )
+from poeproto.schemas import event_payload, event_schema, request_schema, settings_schema
 from poeproto.testing import sample_query, sample_reply, sample_settings
 from poeproto.vocabulary.events import EVENT_CLASSES
 
 from ..support.vectors import Case, cases, name_of
-from .vocabulary.test_parameter_controls import attrs_to_wire, parameter_controls, without_unknown, without_unknown_keys
+from .vocabulary.test_controls_sections import attrs_to_wire, parameter_controls, without_unknown, without_unknown_keys
 from .wire.test_codec import events, requests, settings_responses
 
 REQUEST = Draft202012Validator(request_schema())

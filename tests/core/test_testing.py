@@ -14,7 +14,6 @@ from poeproto import (
     Error,
     Event,
     File,
-    Flow,
     FunctionCall,
     HttpRequest,
     Json,
@@ -29,7 +28,6 @@ from poeproto import (
     ReportReactionRequest,
     Request,
     RequestRefused,
-    RunTools,
     SettingsRequest,
     SettingsResponse,
     State,
@@ -37,10 +35,9 @@ from poeproto import (
     Text,
     ToolCall,
     ToolResult,
-    call_flow,
-    tool_result,
 )
 from poeproto.auth import access_key_set
+from poeproto.flows import Flow, RunTools, call_flow, tool_result
 from poeproto.testing import (
     TEST_ACCESS_KEY,
     ExchangePair,

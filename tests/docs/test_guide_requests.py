@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from poeproto import AspectRatio, ParameterControls, ToggleSwitch, encode_settings, lint_settings
+from poeproto import AspectRatio, ParameterControls, ToggleSwitch, encode_settings
+from poeproto.lint import lint_settings
 from poeproto_simulator import Canned
 
 from ..support.bots import KEY

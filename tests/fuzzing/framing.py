@@ -7,19 +7,9 @@ import re
 
 import attrs
 
-from poeproto import (
-    InvalidValue,
-    LimitExceeded,
-    LocalProtocolError,
-    ServerSentEvent,
-    SSEDecoder,
-    create_bot_url,
-    encode_comment,
-    encode_sse,
-    inline_reference,
-    markdown_image,
-    markdown_link,
-)
+from poeproto import InvalidValue, LimitExceeded, LocalProtocolError, ServerSentEvent, SSEDecoder, encode_sse
+from poeproto.markdown import create_bot_url, inline_reference, markdown_image, markdown_link
+from poeproto.wire.sse import encode_comment
 from tests.fuzzing.inputs import chance_of, cuts
 from tests.support.naive_sse import bounded_reference
 

@@ -7,7 +7,6 @@ import math
 from itertools import pairwise
 
 from poeproto import (
-    CostExchange,
     HttpResponse,
     IncompleteReply,
     InsufficientFunds,
@@ -22,28 +21,22 @@ from poeproto import (
     RequestRefused,
     ResponseHead,
     SSEDecoder,
-    ToolCallAggregator,
     UnknownControl,
     UnknownEvent,
-    alternate_roles,
     decode_event,
     decode_request,
     decode_settings,
     encode_event,
     encode_request,
     encode_settings,
-    insert_attachments,
-    lint_event,
-    lint_request,
-    lint_settings,
-    parse_arguments,
-    reaction_change,
-    read_settings_sync,
-    read_upload,
 )
 from poeproto.auth import bearer_key
-from poeproto.exchange.rate_limits import rate_limit, retry_after_seconds
+from poeproto.conversation import alternate_roles, insert_attachments
+from poeproto.flows import CostExchange, ToolCallAggregator, parse_arguments, read_settings_sync, read_upload
 from poeproto.flows.tools import delta_text, prepare_call, says_nothing, tool_call_deltas
+from poeproto.lint import lint_event, lint_request, lint_settings
+from poeproto.reactions import reaction_change
+from poeproto.vocabulary.rate_limits import rate_limit, retry_after_seconds
 from poeproto.wire.codec import walk_values
 from tests.fuzzing.inputs import chance_of, cuts, parsed
 

@@ -17,7 +17,6 @@ import poeproto
 from poeproto import (
     Bot,
     BotExchange,
-    CostExchange,
     CostItem,
     Endpoints,
     HttpRequest,
@@ -27,20 +26,23 @@ from poeproto import (
     QueryRequest,
     RequestHead,
     ResponseHead,
-    SendRequest,
     SettingsResponse,
     UnknownRequest,
-    authorize_cost_request,
-    call_flow,
     decode_request,
     encode_request,
+)
+from poeproto.auth import access_key_set
+from poeproto.flows import (
+    CostExchange,
+    SendRequest,
+    authorize_cost_request,
+    call_flow,
     fetch_settings_request,
     query_flow,
     update_settings_request,
     upload_by_url_request,
     upload_request,
 )
-from poeproto.auth import access_key_set
 from poeproto.testing import ExchangePair
 from poeproto_asgi import AppOptions, BotApp, FetchPolicy
 from poeproto_cli.load_query import write_query

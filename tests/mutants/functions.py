@@ -24,21 +24,22 @@ ROOT = Path(__file__).parents[2]
 WORK = ROOT / "mutants"
 MUTMUT = Path(sys.executable).with_name("mutmut")
 
-# The modules that hold the protocol's rules, and the tests that each has besides `test_<module>*`.
+# The modules that hold the protocol's rules, and the tests that each has besides `test_<its last name>*`.
 MODULES = {
-    "_states": ["bot_exchange_order", "poe_exchange_order"],
-    "sse": ["vectors_sse"],
-    "events": ["codec_events", "text_runs"],
+    "exchange/states": ["bot_exchange_order", "poe_exchange_order"],
+    "wire/sse": ["vectors_sse"],
+    "vocabulary/events": ["codec_events", "fast_path"],
     "limits": [],
-    "surrogates": ["poe_exchange_text"],
-    "_mirrors": ["codec_events", "codec_ways"],
-    "_text_runs": [],
-    "codec": ["parameter_controls", "vectors_requests", "vectors_values"],
-    "reply": [],
-    "bot_exchange": ["vectors_http"],
-    "poe_exchange": ["text_runs", "vectors_http", "vectors_replies"],
-    "flows": ["query_flows"],
-    "query_flows": [],
+    "wire/surrogates": ["poe_exchange_text"],
+    "wire/fast_codec": ["codec_events", "codec_ways"],
+    "wire/fast_path": [],
+    "wire/codec": ["controls_sections", "vectors_requests", "vectors_values"],
+    "exchange/reply": [],
+    "exchange/bot_exchange": ["vectors_http"],
+    "exchange/poe_exchange": ["fast_path", "vectors_http", "vectors_replies"],
+    "flows/calls": ["queries"],
+    "flows/retry": ["calls", "queries"],
+    "flows/queries": [],
 }
 
 # Changes that make no difference to anybody, as they stand in the source afterwards, and why.
@@ -118,14 +119,14 @@ PATIENCE = {"timeout_constant": "5", "timeout_multiplier": "1.5"}
 
 
 def prepare(module: str) -> Path:
-    """A directory in which mutmut finds that module to change and those tests to run."""
+    """A directory in which mutmut finds that module, `wire/sse` for instance, to change, and those tests to run."""
     place = WORK / module
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     for name in ("poeproto", "tests", "pyproject.toml"):
         (place / name).symlink_to(ROOT / name)
-    stems = [module.removeprefix("_"), *MODULES.get(module, [])]
-    tests = {path.relative_to(ROOT) for stem in stems for path in ROOT.glob(f"tests/core/test_{stem}*.py")}
+    stems = [module.rpartition("/")[2], *MODULES.get(module, [])]
+    tests = {path.relative_to(ROOT) for stem in stems for path in ROOT.glob(f"tests/core/**/test_{stem}*.py")}
     settings = configparser.ConfigParser()
     settings["mutmut"] = {
         "source_paths": "\npoeproto",
@@ -150,9 +151,9 @@ def mutmut(place: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def outcomes_of(place: Path) -> dict[str, int]:
+def outcomes_of(place: Path, module: str) -> dict[str, int]:
     """What pytest ended with, for each of the module's changes."""
-    file = place / "mutants" / "poeproto" / f"{place.name}.py.meta"
+    file = place / "mutants" / "poeproto" / f"{module}.py.meta"
     return json.loads(file.read_text())["exit_code_by_key"]
 
 
@@ -174,7 +175,7 @@ def unforeseen(module: str) -> int:
     start = time.monotonic()
     place = prepare(module)
     mutmut(place, "run")
-    outcomes = outcomes_of(place)
+    outcomes = outcomes_of(place, module)
     # A test failed or could not be collected, or was still running; anything else but success means that none was run.
     assert set(outcomes.values()) <= {*NOTICED, *SURVIVED}, f"{module}: pytest ended with {set(outcomes.values())}"
     changes = [change_of(place, name) for name, outcome in outcomes.items() if outcome in SURVIVED]

@@ -20,8 +20,8 @@ from poeproto import (
     ReportReactionRequest,
     RetryPolicy,
     SettingsResponse,
-    UploadedFile,
 )
+from poeproto.flows import UploadedFile
 from poeproto_h11.client.backend import Connector
 from poeproto_h11.client.client import ClientBase
 from poeproto_h11.client.sync_backend import run_sync, socket_backend

@@ -20,10 +20,8 @@ from poeproto import (
     RetryPolicy,
     SettingsResponse,
     ToolDefinition,
-    ToolFunctions,
-    UploadedFile,
-    tools_by_name,
 )
+from poeproto.flows import ToolFunctions, UploadedFile, tools_by_name
 from poeproto_h11.client.anyio_backend import anyio_backend
 from poeproto_h11.client.backend import Backend, Connector
 from poeproto_h11.client.pool import Pool
@@ -243,7 +241,7 @@ class Client(ClientBase[Reply]):
     async def authorize_cost(
         self, items: CostItem | Iterable[CostItem], bot_query_id: str, *, access_key: str | None = None
     ) -> None:
-        """Ask Poe whether a user can pay these costs; see `poeproto.authorize_cost_request`.
+        """Ask Poe whether a user can pay these costs; see `poeproto.flows.authorize_cost_request`.
 
         Args:
             items: the costs, at least one.

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 import h11
 
 from poeproto import (
-    BodyWriter,
     ConnectionLost,
     HttpRequest,
     IncompleteChunkedBody,
@@ -17,8 +16,8 @@ from poeproto import (
     LocalProtocolError,
     RemoteProtocolError,
     ResponseHead,
-    StreamedBody,
 )
+from poeproto.http import BodyWriter, StreamedBody
 from poeproto_h11.client.backend import ByteStream
 from poeproto_h11.client.chunks import ChunkReader
 from poeproto_h11.client.timeouts import Clock

@@ -11,9 +11,9 @@ from poeproto import (
     PoeprotoError,
     RemoteProtocolError,
     ResponseHead,
-    StreamedBody,
     TransportError,
 )
+from poeproto.http import StreamedBody
 from poeproto_h11.client.backend import Backend
 from poeproto_h11.client.connection import Connection
 from poeproto_h11.client.pool import Pool

@@ -14,7 +14,7 @@ import anyio.lowlevel
 import h11
 
 from poeproto import HttpResponse, RemoteProtocolError, RequestHead, ResponseHead
-from poeproto.vocabulary.http import Headers
+from poeproto.http import Headers
 from poeproto_h11.server.limits import ServerLimits
 from poeproto_h11.server.peer_socket import PeerSocket
 from poeproto_runtime import ClientDisconnected

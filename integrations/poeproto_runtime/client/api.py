@@ -13,10 +13,8 @@ from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from poeproto import (
-    CallBudget,
     CostItem,
     Endpoints,
-    Flow,
     HttpRequest,
     Limits,
     LocalProtocolError,
@@ -28,6 +26,11 @@ from poeproto import (
     RetryPolicy,
     SettingsResponse,
     ToolDefinition,
+)
+from poeproto.auth import access_key_set
+from poeproto.flows import (
+    CallBudget,
+    Flow,
     UploadedFile,
     authorize_cost_request,
     call_flow,
@@ -44,7 +47,6 @@ from poeproto import (
     upload_flow,
     upload_request,
 )
-from poeproto.auth import access_key_set
 from poeproto_runtime.client.flow_runner import FlowRunner, Prepare, R, RunToolCalls
 from poeproto_runtime.client.transport import Transport
 from poeproto_runtime.client.uploads import InThread, Source, measure

@@ -9,22 +9,16 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 
-from poeproto import (
+from poeproto import Done, Error, Event, LocalProtocolError, PoeprotoError, ToolCall, ToolResult
+from poeproto.flows import (
     CloseResponse,
     Deliver,
-    Done,
     Effect,
-    Error,
-    Event,
     Flow,
-    LocalProtocolError,
-    PoeprotoError,
     ReceiveData,
     ReplyStarted,
     RunTools,
     SendRequest,
-    ToolCall,
-    ToolResult,
     Wait,
 )
 from poeproto_runtime.client.transport import IncomingResponse, Transport, TransportCall

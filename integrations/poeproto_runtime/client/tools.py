@@ -13,17 +13,8 @@ import anyio
 import anyio.to_thread
 from anyio.lowlevel import RunVar
 
-from poeproto import (
-    BotError,
-    InsufficientFunds,
-    ToolCall,
-    ToolFailed,
-    ToolResult,
-    UnknownTool,
-    prepare_call,
-    tool_content,
-    tool_error,
-)
+from poeproto import BotError, InsufficientFunds, ToolCall, ToolFailed, ToolResult, UnknownTool
+from poeproto.flows import prepare_call, tool_content, tool_error
 from poeproto_runtime.bot_failures import lack_of_funds_in
 from poeproto_runtime.cancellation import cancellation_is_ours
 

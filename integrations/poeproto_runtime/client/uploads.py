@@ -12,7 +12,8 @@ from typing import IO, Any, Protocol, TypeVar, cast
 
 import attrs
 
-from poeproto import FileTooLarge, Limits, LocalProtocolError, UploadSource
+from poeproto import FileTooLarge, Limits, LocalProtocolError
+from poeproto.flows import UploadSource
 
 T = TypeVar("T")
 

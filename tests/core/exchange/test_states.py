@@ -40,7 +40,7 @@ from poeproto import (
     encode_event,
 )
 from poeproto.exchange.states import EXCUSED, IGNORED, KINDS, STREAMING, TRANSITIONS, ExchangeState, Kind, Role
-from poeproto.lint.lint import ReplyLint
+from poeproto.lint import ReplyLint
 from poeproto.testing import bytewise, cut_at
 from poeproto.vocabulary.events import EVENT_CLASSES
 

@@ -14,8 +14,8 @@ from poeproto import (
     QueryRequest,
     RemoteProtocolError,
     ResponseHead,
-    event_payload,
 )
+from poeproto.schemas import event_payload
 
 from ...support.vectors import Case, cases, name_of, ways_to_cut, wire_of
 

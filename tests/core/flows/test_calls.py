@@ -16,7 +16,6 @@ from poeproto import (
     CostItem,
     DeadlineExceeded,
     File,
-    Flow,
     HttpRequest,
     HttpResponse,
     IncompleteReply,
@@ -28,9 +27,12 @@ from poeproto import (
     RequestRefused,
     ResponseHead,
     RetryPolicy,
-    StreamedBody,
-    UploadedFile,
     UploadRefused,
+)
+from poeproto.exchange.refusals import refusal
+from poeproto.flows import (
+    Flow,
+    UploadedFile,
     authorize_cost_request,
     call_flow,
     capture_cost_request,
@@ -38,8 +40,8 @@ from poeproto import (
     upload_by_url_request,
     upload_flow,
 )
-from poeproto.exchange.refusals import refusal
 from poeproto.flows.calls import Attempts
+from poeproto.http import StreamedBody
 from poeproto.testing import TEST_ACCESS_KEY, FlowDriver, ResponseInParts, bytewise
 
 URL = "http://poe.invalid/"

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from poeproto import (
-    CostExchange,
     CostItem,
     Endpoints,
     HttpRequest,
@@ -19,9 +18,8 @@ from poeproto import (
     RemoteProtocolError,
     RequestRefused,
     ResponseHead,
-    authorize_cost_request,
-    capture_cost_request,
 )
+from poeproto.flows import CostExchange, authorize_cost_request, capture_cost_request
 from poeproto.testing import TEST_ACCESS_KEY, bytewise, two_way_splits
 
 STREAM = ResponseHead(200, [("content-type", "text/event-stream; charset=utf-8")])

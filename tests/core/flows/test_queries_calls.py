@@ -8,7 +8,6 @@ from functools import partial
 import pytest
 
 from poeproto import (
-    Flow,
     HttpResponse,
     LimitExceeded,
     Limits,
@@ -21,9 +20,8 @@ from poeproto import (
     SettingsRequest,
     decode_request,
     encode_settings,
-    report_flow,
-    settings_flow,
 )
+from poeproto.flows import Flow, report_flow, settings_flow
 from poeproto.testing import TEST_ACCESS_KEY, FlowDriver, ResponseInParts, bytewise, sample_settings
 
 from ...support.calling import URL, body_of

@@ -9,7 +9,6 @@ import attrs
 import pytest
 
 from poeproto import (
-    CallBudget,
     CallBudgetSpent,
     ConnectFailed,
     ConnectionLost,
@@ -37,8 +36,8 @@ from poeproto import (
     UndeclaredDependency,
     decode_request,
     encode_event,
-    tool_rounds_flow,
 )
+from poeproto.flows import CallBudget, tool_rounds_flow
 from poeproto.testing import TEST_ACCESS_KEY, FlowDriver, bytewise
 from poeproto.vocabulary.tools import FunctionCall, FunctionDefinition
 

@@ -10,10 +10,8 @@ from poeproto import (
     SettingsResponse,
     decode_settings,
     encode_settings,
-    fetch_settings_request,
-    read_settings_sync,
-    update_settings_request,
 )
+from poeproto.flows import fetch_settings_request, read_settings_sync, update_settings_request
 from poeproto.testing import TEST_ACCESS_KEY, sample_settings
 
 

@@ -8,7 +8,6 @@ from urllib.parse import parse_qs
 import pytest
 
 from poeproto import (
-    BodyWriter,
     Endpoints,
     File,
     FileTooLarge,
@@ -18,13 +17,10 @@ from poeproto import (
     Limits,
     LocalProtocolError,
     RemoteProtocolError,
-    StreamedBody,
-    UploadedFile,
     UploadRefused,
-    read_upload,
-    upload_by_url_request,
-    upload_request,
 )
+from poeproto.flows import UploadedFile, read_upload, upload_by_url_request, upload_request
+from poeproto.http import BodyWriter, StreamedBody
 from poeproto.testing import TEST_ACCESS_KEY
 
 CONTENT = b"\x00\r\nbytes\r\n--"

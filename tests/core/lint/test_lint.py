@@ -28,7 +28,7 @@ from poeproto import (
     encode_request,
     encode_settings,
 )
-from poeproto.lint.lint import ReplyLint, lint_event, lint_request, lint_settings
+from poeproto.lint import ReplyLint, lint_event, lint_request, lint_settings
 from poeproto.lint.rules import Finding, Severity
 from poeproto.testing import bytewise, sample_query, sample_reply, sample_settings
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poeproto import Finding, RemoteProtocolError, Severity, decode_settings, lint_settings
+from poeproto import RemoteProtocolError, decode_settings
+from poeproto.lint import Finding, Severity, lint_settings
 
 ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 

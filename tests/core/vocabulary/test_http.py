@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poeproto import Endpoints, HttpRequest, HttpResponse, RequestHead, ResponseHead
-from poeproto.vocabulary.http import HeaderPairs, normalise_headers
+from poeproto.vocabulary.headers import HeaderPairs, normalise_headers
 
 Head = RequestHead | ResponseHead | HttpRequest | HttpResponse
 

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from poeproto import (
-    PROTOCOL_VERSION,
     Message,
     QueryRequest,
     ReportErrorRequest,
@@ -14,6 +13,7 @@ from poeproto import (
     SettingsRequest,
     UnknownRequest,
 )
+from poeproto.vocabulary.requests import PROTOCOL_VERSION
 
 
 def test_what_a_query_is_when_nothing_else_is_said() -> None:

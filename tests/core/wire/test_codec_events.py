@@ -28,8 +28,8 @@ from poeproto import (
     UnknownEvent,
     decode_event,
     encode_event,
-    event_payload,
 )
+from poeproto.schemas import event_payload
 from poeproto.vocabulary.events import EVENT_CLASSES
 from poeproto.wire.codec import encode_text, encode_texts
 from poeproto.wire.fast_codec import reader

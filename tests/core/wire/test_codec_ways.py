@@ -34,11 +34,11 @@ from poeproto import (
     decode_request,
     encode_event,
     encode_request,
-    event_payload,
 )
+from poeproto.schemas import event_payload
 from poeproto.testing import sample_query, sample_reply
 from poeproto.vocabulary.events import EVENT_CLASSES, is_index
-from poeproto.vocabulary.validation import options
+from poeproto.vocabulary.field_types import options
 from poeproto.wire.codec import (
     REQUEST_CLASSES,
     _decode_any_event,

@@ -12,7 +12,7 @@ import pytest
 
 from poeproto import Json, Message, UnknownRequest
 from poeproto.vocabulary.events import EVENT_CLASSES
-from poeproto.vocabulary.validation import NO_EXTRA
+from poeproto.vocabulary.field_types import NO_EXTRA
 from poeproto.wire.codec import REQUEST_CLASSES
 from poeproto.wire.fast_codec import filler, reader, writer
 from poeproto.wire.json import MAX_DEPTH

@@ -24,12 +24,12 @@ from poeproto import (
     RequestHead,
     ResponseHead,
     SSEDecoder,
-    ToolCallAggregator,
     decode_event,
     decode_request,
     decode_settings,
 )
-from poeproto.exchange.rate_limits import rate_limit, retry_after_seconds
+from poeproto.flows import ToolCallAggregator
+from poeproto.vocabulary.rate_limits import rate_limit, retry_after_seconds
 
 from ...support.calling import STREAM, asked
 

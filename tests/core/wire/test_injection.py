@@ -31,17 +31,19 @@ from poeproto import (
     SuggestedReply,
     Text,
     UnknownEvent,
-    authorize_cost_request,
-    encode_comment,
     encode_event,
     encode_request,
     encode_sse,
+)
+from poeproto.flows import (
+    authorize_cost_request,
     fetch_settings_request,
     update_settings_request,
     upload_by_url_request,
     upload_request,
 )
 from poeproto.testing import TEST_ACCESS_KEY, sample_query, sample_settings
+from poeproto.wire.sse import encode_comment
 
 BREAKS = ["\r", "\n", "\r\n", "\0", "\r\nx: y", "\n\ndata: {}\n\n", "\r\r", "\n\nevent: done\ndata: {}\n\n"]
 

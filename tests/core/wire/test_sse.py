@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poeproto import LimitExceeded, Limits, LocalProtocolError, ServerSentEvent, SSEDecoder, encode_comment, encode_sse
+from poeproto import LimitExceeded, Limits, LocalProtocolError, ServerSentEvent, SSEDecoder, encode_sse
 from poeproto.testing import bytewise, cut_at, two_way_splits
+from poeproto.wire.sse import encode_comment
 
 from ...support.naive_sse import LINE_END, bounded_reference, reference
 from ...support.vectors import Case, cases, name_of, wire_of

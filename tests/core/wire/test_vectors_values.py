@@ -11,14 +11,13 @@ from poeproto import (
     LocalProtocolError,
     RemoteProtocolError,
     SSEDecoder,
-    ToolCallAggregator,
     decode_event,
     decode_settings,
-    delta_text,
     encode_event,
     encode_settings,
-    event_payload,
 )
+from poeproto.flows import ToolCallAggregator, delta_text
+from poeproto.schemas import event_payload
 from poeproto.wire.codec import unstructure
 from poeproto.wire.json import dumps, loads
 

@@ -14,7 +14,8 @@ import anyio.lowlevel
 import pytest
 from anyio.from_thread import BlockingPortal
 
-from poeproto import ConnectionLost, Endpoints, Limits, LocalProtocolError, UploadedFile, UploadRefused
+from poeproto import ConnectionLost, Endpoints, Limits, LocalProtocolError, UploadRefused
+from poeproto.flows import UploadedFile
 from poeproto_h11 import BlockingClient
 from poeproto_runtime.client.uploads import BlockingSource
 

@@ -14,7 +14,6 @@ import pytest
 
 from poeproto import (
     Attachment,
-    AttachmentTemplates,
     Context,
     Done,
     Error,
@@ -30,8 +29,9 @@ from poeproto import (
     TooManyFiles,
     UploadRefused,
     encode_request,
-    inline_reference,
 )
+from poeproto.conversation import AttachmentTemplates
+from poeproto.markdown import inline_reference
 
 from ...support.bots import KEY
 from ...support.calling_bots import QUERY, CallingBot, calling

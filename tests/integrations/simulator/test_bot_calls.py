@@ -23,12 +23,10 @@ from poeproto import (
     RequestRefused,
     SettingsResponse,
     Text,
-    ToolCallAggregator,
     ToolDefinition,
     UploadRefused,
-    parse_arguments,
-    tool_result,
 )
+from poeproto.flows import ToolCallAggregator, parse_arguments, tool_result
 from poeproto_h11 import Client
 from poeproto_simulator import Canned, Echo, Fault, Scripted, Simulator, ToolCaller
 

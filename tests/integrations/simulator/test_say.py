@@ -28,8 +28,8 @@ from poeproto import (
     SettingsResponse,
     SuggestedReply,
     Text,
-    is_identifier,
 )
+from poeproto.identifiers import is_identifier
 from poeproto_asgi import BotApp
 from poeproto_simulator import Canned, Echo, Fault, HTTPError, Scripted, Simulator
 

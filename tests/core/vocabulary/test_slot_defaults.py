@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from poeproto import Message, QueryRequest, Text, decode_event, decode_request
-from poeproto.vocabulary.defaults import prefilled
+from poeproto.vocabulary.slot_defaults import prefilled
 
 
 @prefilled

@@ -11,8 +11,10 @@ import re
 
 import attrs
 
+from poeproto.vocabulary.field_types import checked
 from poeproto.vocabulary.http import HttpResponse, ResponseHead
-from poeproto.vocabulary.validation import checked
+
+__all__ = ["RateLimit", "rate_limit", "retry_after_seconds"]
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _CLOCK = r"(?P<h>\d\d):(?P<m>\d\d):(?P<s>\d\d)"

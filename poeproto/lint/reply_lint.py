@@ -1,8 +1,4 @@
-"""A strict reading that reports departures from the protocol as data instead of raising: what a checker is built on.
-
-Readers forgive much, so that a message can be sound to them and still not be what the protocol says. Each departure has
-the path of its place, the name of the rule, which is stable, and a severity: an error is what Poe or a reader refuses
-or drops, a warning what Poe frowns on, a note what is merely not as written in the specification.
+"""Lint of the reply to a query: its head, the order and number of its events, each event, and its times.
 
 https://creator.poe.com/docs/server-bots/poe-protocol-specification
 """
@@ -11,99 +7,20 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator
-from typing import Any, cast
 
 import attrs
 
-from poeproto.errors import LimitExceeded
 from poeproto.exchange.states import EXCUSED, IGNORED, KINDS, ExchangeState, Kind, State
 from poeproto.limits import Limits
-from poeproto.lint.rules import Finding, Severity, load_strictly, object_departures
-from poeproto.vocabulary.events import EVENT_CLASSES, File, Json, ReplaceResponse, Text
+from poeproto.lint.body_lint import lint_event
+from poeproto.lint.rules import Finding, Severity
+from poeproto.vocabulary.errors import LimitExceeded
+from poeproto.vocabulary.events import EVENT_CLASSES, File, ReplaceResponse, Text
 from poeproto.vocabulary.http import ResponseHead
-from poeproto.vocabulary.parameter_controls import CONTROLS_API_VERSION
-from poeproto.vocabulary.requests import QueryRequest
-from poeproto.vocabulary.settings import SettingsResponse
-from poeproto.wire.codec import REQUEST_CLASSES
-from poeproto.wire.json import join_paths, json_type, loads
+from poeproto.wire.json import join_paths, loads
 from poeproto.wire.sse import ServerSentEvent, SSEDecoder
 
-# The specification requires these, though readers do without.
-_EXPECTED = ("user_id", "conversation_id", "message_id")
-
-
-def lint_request(body: bytes | str, limits: Limits | None = None) -> list[Finding]:
-    """The departures in the body of a request, in the order of their places."""
-    limits = limits or Limits()
-    wire, found = load_strictly(body)
-    if wire is None:
-        return found
-    kind = wire.pop("type", None)
-    if not isinstance(kind, str):
-        return [*found, Finding("type", "missing-field", Severity.ERROR, "missing, or not a string")]
-    if "version" not in wire:
-        found.append(Finding("version", "missing-field", Severity.WARNING, "missing"))
-    for key in ("access_key", "api_key"):
-        if wire.pop(key, None) is not None:
-            found.append(Finding(key, "key-in-body", Severity.ERROR, "keys do not belong into a body"))
-    cls = REQUEST_CLASSES.get(kind)
-    if cls is None:
-        return [*found, Finding("type", "unknown-request", Severity.ERROR, f"requests of type {kind!r} are unknown")]
-    found += [
-        Finding(name, "missing-field", Severity.WARNING, "missing; the specification requires it")
-        for name in _EXPECTED
-        if name in attrs.fields_dict(cls) and name not in wire
-    ]
-    found += object_departures(wire, cls)
-    query = wire.get("query")
-    if cls is QueryRequest and isinstance(query, list):
-        number = len(cast("list[Any]", query))
-        if number > limits.messages:
-            message = f"{number} messages; Poe cuts what is before the last {limits.messages}"
-            found.append(Finding("query", "too-many-messages", Severity.WARNING, message))
-        if not number:
-            found.append(Finding("query", "empty-query", Severity.WARNING, "there is no message to answer"))
-    return found
-
-
-def lint_settings(body: bytes | str) -> list[Finding]:
-    """The departures in the settings a bot server answers with, rules of the parameter controls included."""
-    wire, found = load_strictly(body)
-    if wire is None:
-        return found
-    if wire.pop("enable_multi_bot_chat_prompting", None) is not None:
-        message = "has become enable_multi_entity_prompting"
-        found.append(Finding("enable_multi_bot_chat_prompting", "deprecated-field", Severity.WARNING, message))
-    version = wire.get("response_version")
-    if version is None or (type(version) is int and version < 2):
-        dropped = "; Poe drops parameter_controls without it" if wire.get("parameter_controls") else ""
-        severity = Severity.ERROR if dropped else Severity.WARNING
-        found.append(Finding("response_version", "old-response-version", severity, f"should be 2{dropped}"))
-        wire.pop("response_version", None)
-    controls = wire.get("parameter_controls")
-    if isinstance(controls, dict):
-        api_version = cast("dict[str, Any]", controls).get("api_version", CONTROLS_API_VERSION)
-        if api_version != CONTROLS_API_VERSION:
-            message = f"{api_version!r} is not {CONTROLS_API_VERSION!r}"
-            found.append(Finding("parameter_controls.api_version", "value", Severity.ERROR, message))
-    return found + object_departures(wire, SettingsResponse, unknown=Severity.ERROR, null=Severity.WARNING)
-
-
-def lint_event(event: str, data: str | bytes) -> list[Finding]:
-    """The departures in one server-sent record, taken by itself."""
-    cls = EVENT_CLASSES.get(event)
-    if cls is None:
-        return [Finding("", "unknown-event", Severity.WARNING, f"events called {event!r} are unknown")]
-    wire, found = load_strictly(data)
-    if wire is None:
-        # Of `done`, readers take any data.
-        return [attrs.evolve(each, severity=Severity.WARNING) for each in found] if event == "done" else found
-    index = wire.get("index")
-    if index is not None and type(index) is not int:
-        del wire["index"]
-        message = f"expected an integer, got {json_type(index)}"
-        found.append(Finding("index", "field-type", Severity.WARNING, message))
-    return found if cls is Json else found + object_departures(wire, cls)
+__all__ = ["ReplyLint"]
 
 
 class ReplyLint:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poeproto import HttpResponse, RateLimit, ResponseHead, rate_limit, retry_after_seconds
+from poeproto import HttpResponse, ResponseHead
+from poeproto.http import RateLimit, rate_limit, retry_after_seconds
 
 NOW = "Sun, 06 Nov 1994 08:49:00 GMT"
 

@@ -24,7 +24,6 @@ from poeproto import (
     InvalidValue,
     LiteralValue,
     LocalProtocolError,
-    Operand,
     ParameterControls,
     ParameterValue,
     RemoteProtocolError,
@@ -40,6 +39,7 @@ from poeproto import (
     encode_settings,
 )
 from poeproto.testing import sample_settings
+from poeproto.vocabulary.controls import Operand
 
 text = st.text(max_size=10)
 integers = st.integers(-(10**20), 10**20)

@@ -27,7 +27,6 @@ from poeproto import (
     Message,
     Meta,
     QueryRequest,
-    RateLimit,
     Reaction,
     ReplaceResponse,
     ReportErrorRequest,
@@ -38,7 +37,6 @@ from poeproto import (
     Sender,
     SettingsRequest,
     SettingsResponse,
-    StreamedBody,
     SuggestedReply,
     Text,
     ToolCall,
@@ -48,11 +46,12 @@ from poeproto import (
     UnknownControl,
     UnknownEvent,
     UnknownRequest,
-    UploadedFile,
     User,
 )
+from poeproto.flows import UploadedFile
+from poeproto.http import RateLimit, StreamedBody
 from poeproto.testing import sample_query, sample_settings
-from poeproto.vocabulary.validation import NO_EXTRA, check_types, checked, type_name
+from poeproto.vocabulary.field_types import NO_EXTRA, check_types, checked, type_name
 from poeproto.wire.codec import walk_values
 
 
@@ -245,8 +244,7 @@ VALUES: list[Any] = [
 UNCHECKED = (Meta, Text, ReplaceResponse, SuggestedReply, File, Data, Json, Error, Done, UnknownEvent)
 # Settings of ours, records below the protocol, departures from it, effects of flows, and answers put together.
 NOT_ON_THE_WIRE = {
-    poeproto.Answer, poeproto.Limits, poeproto.ServerSentEvent, poeproto.RetryPolicy, poeproto.Finding,
-    poeproto.AttachmentTemplates, poeproto.ReactionChange, *poeproto.Effect.__args__,
+    poeproto.Answer, poeproto.Limits, poeproto.ServerSentEvent, poeproto.RetryPolicy,
 }  # fmt: skip
 every_value = pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
 

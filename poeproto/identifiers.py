@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 from base64 import b32encode
 
-from poeproto.errors import InvalidValue
+from poeproto.vocabulary.errors import InvalidValue
+
+__all__ = ["check_identifier", "is_identifier", "make_identifier"]
 
 _IDENTIFIER = re.compile(r"([a-z]{1,3})-[a-z0-9=]{32}", re.ASCII)
 _TAG = re.compile(r"[a-z]{1,3}", re.ASCII)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poeproto import InvalidValue
-from poeproto.vocabulary.identifiers import check_identifier, is_identifier, make_identifier
+from poeproto.identifiers import check_identifier, is_identifier, make_identifier
 
 SOUND = "m-" + "a1=" * 10 + "zz"
 

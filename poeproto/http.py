@@ -1,0 +1,35 @@
+"""HTTP for those who write an integration: messages, headers, bodies in parts, rate limits, and what logs may show.
+
+An integration moves these values with the library it is made for. `refusal` makes the error that stands for a
+response of another status than 200. Bearer keys are in `poeproto.auth`.
+
+https://www.rfc-editor.org/rfc/rfc9110
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from poeproto.exchange import refusals
+from poeproto.exchange.refusals import *
+from poeproto.vocabulary import endpoints, headers, http, http_request, rate_limits, redaction, streamed_body
+from poeproto.vocabulary.endpoints import *
+from poeproto.vocabulary.headers import *
+from poeproto.vocabulary.http import *
+from poeproto.vocabulary.http_request import *
+from poeproto.vocabulary.rate_limits import *
+from poeproto.vocabulary.redaction import *
+from poeproto.vocabulary.streamed_body import *
+
+# Of the schemes that HTTP has (RFC 9110, 4.2).
+DEFAULT_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
+
+__all__: list[str] = ["DEFAULT_PORTS"]
+__all__ += endpoints.__all__
+__all__ += headers.__all__
+__all__ += http.__all__
+__all__ += http_request.__all__
+__all__ += rate_limits.__all__
+__all__ += redaction.__all__
+__all__ += refusals.__all__
+__all__ += streamed_body.__all__
