@@ -1,4 +1,4 @@
-"""Bearer keys (RFC 6750): checked when a server is set up, compared in constant time when a request arrives."""
+"""Bearer keys (RFC 6750): validated when a server is configured, compared in constant time for each request."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _WHITE_SPACE = b" \t"
 
 
 def access_key_set(keys: str | bytes | Iterable[str | bytes]) -> frozenset[bytes]:
-    """The keys a server accepts, as the bytes that would stand in a header.
+    """The keys that a server accepts, as bytes.
 
     Args:
-        keys: one key, or several that are valid at once while a key is being rotated.
+        keys: one key, or several, all of them valid, while a key is being rotated.
 
     Raises:
-        TypeError: when one is neither a string nor bytes, as what an unset variable of the environment brings is not.
-        ValueError: when there is no key, or one is empty or not visible ASCII. No message shows a key.
+        TypeError: for a key that is neither str nor bytes, for instance None from an unset environment variable.
+        ValueError: for no key, an empty one, or one that is not visible ASCII. No message shows a key.
     """
     given = [keys] if isinstance(keys, str | bytes) else keys
     accepted: set[bytes] = set()
@@ -28,7 +28,7 @@ def access_key_set(keys: str | bytes | Iterable[str | bytes]) -> frozenset[bytes
                 f"access key number {number} must be str or bytes, got a value of type {type(key).__name__}"
             )
         text = key if isinstance(key, str) else key.decode("latin-1")
-        # An empty key would match an empty header, and other characters cannot travel in one (RFC 9110, 5.5).
+        # An empty key would match an empty header, and a header cannot hold other characters (RFC 9110, 5.5).
         if not text or not text.isascii() or not text.isprintable() or " " in text:
             raise ValueError(f"access key number {number} is not a string of visible ASCII characters")
         accepted.add(text.encode("ascii"))
@@ -38,16 +38,16 @@ def access_key_set(keys: str | bytes | Iterable[str | bytes]) -> frozenset[bytes
 
 
 def bearer_key(authorization: bytes) -> bytes | None:
-    """The key of an ``Authorization: Bearer <key>`` value, or None when it is something else (RFC 6750, 2.1).
+    """The key in the value of ``Authorization: Bearer <key>``, or None for another scheme (RFC 6750, 2.1).
 
-    The scheme is case-insensitive (RFC 9110, 11.1). White space around is space and tab, and nothing else (5.6.3).
+    The scheme is case-insensitive (RFC 9110, 11.1). Only spaces and tabs are white space (5.6.3).
     """
     scheme, _, key = authorization.strip(_WHITE_SPACE).partition(b" ")
     return key.strip(_WHITE_SPACE) if scheme.lower() == b"bearer" else None
 
 
 def key_matches(candidate: bytes, accepted: frozenset[bytes]) -> bool:
-    """Whether the key is one of the accepted, in a time that does not depend on which or on how much of it fits."""
+    """Whether the key is accepted. The comparison takes constant time, whichever key matches and wherever it differs."""
     found = False
     for key in accepted:
         found |= compare_digest(candidate, key)

@@ -1,6 +1,6 @@
 """Poe's identifiers: a tag of one to three letters, a hyphen, and 32 characters, as in ``m-`` for a message.
 
-Readers take whatever came, since peers send others, and empty ones; these functions are for those who make them.
+Readers accept any string, since peers send other identifiers and empty ones. These functions are for senders.
 
 https://creator.poe.com/docs/server-bots/poe-protocol-specification
 """
@@ -23,8 +23,8 @@ def is_identifier(text: str, tag: str | None = None) -> bool:
     """Whether the text has the form of an identifier, with that tag if one is given.
 
     Args:
-        text: what came.
-        tag: "m" for a message, "u" a user, "c" a conversation, "d" metadata; others exist.
+        text: the text.
+        tag: "m" for a message, "u" for a user, "c" for a conversation, "d" for metadata; others exist.
     """
     found = _IDENTIFIER.fullmatch(text)
     return found is not None and tag in (None, found[1])
@@ -39,11 +39,11 @@ def check_identifier(text: str, tag: str | None = None) -> str:
     found = _IDENTIFIER.fullmatch(text)
     if found is None:
         raise InvalidValue(
-            f"{text[:80]!r} is no identifier, which has one to three lower-case letters, a hyphen, and 32 characters "
-            "out of a-z, 0-9 and ="
+            f"{text[:80]!r} is not an identifier: expected one to three lower-case letters, a hyphen, and 32 "
+            "characters from a-z, 0-9 and ="
         )
     if tag not in (None, found[1]):
-        raise InvalidValue(f"the identifier {text!r} has the tag {found[1]!r} instead of {tag!r}")
+        raise InvalidValue(f"the identifier {text!r} has the tag {found[1]!r}, expected {tag!r}")
     return text
 
 
@@ -52,7 +52,7 @@ def make_identifier(tag: str, random_bytes: bytes) -> str:
 
     Args:
         tag: one to three lower-case letters.
-        random_bytes: 20 of them, from ``secrets.token_bytes(20)``: there is no randomness in this library.
+        random_bytes: 20 bytes, from ``secrets.token_bytes(20)``; the core has no source of randomness.
 
     Raises:
         InvalidValue: for another tag, or another number of bytes.
@@ -60,5 +60,5 @@ def make_identifier(tag: str, random_bytes: bytes) -> str:
     if not _TAG.fullmatch(tag):
         raise InvalidValue(f"the tag {tag!r} is not one to three lower-case letters")
     if len(random_bytes) != _RANDOM_BYTES:
-        raise InvalidValue(f"an identifier is made of {_RANDOM_BYTES} random bytes, got {len(random_bytes)}")
+        raise InvalidValue(f"expected {_RANDOM_BYTES} random bytes, got {len(random_bytes)}")
     return f"{tag}-{b32encode(random_bytes).decode().lower()}"

@@ -1,7 +1,7 @@
-"""The bounds of an exchange, each with its source.
+"""The limits of an exchange, each with its source.
 
-Poe's own figures changed over the years (2023 -> mid-2025 -> late 2025); the defaults are the latest. Bounds that Poe
-does not publish say so. Sizes are bytes, times are seconds, lengths are characters (Unicode code points).
+Poe's figures changed over the years (2023, mid-2025, late 2025); the defaults are the latest. "Not published" marks a
+limit of our own. Sizes are bytes, times are seconds, lengths are characters (Unicode code points).
 
 https://creator.poe.com/docs/server-bots/poe-protocol-specification
 """
@@ -17,27 +17,27 @@ MIB = 1024 * 1024
 
 @attrs.frozen(kw_only=True)
 class Limits:
-    """How much one exchange may hold, send or take; made once and passed in, so nothing depends on the environment.
+    """The limits of one exchange: sizes, counts and timeouts. They are passed in; the environment has no influence.
 
-    The first group bounds what is read, in both exchanges; the second what `BotExchange.send` lets out, while a reader
-    takes more; the third is kept by those who run an exchange.
+    The first group limits what both exchanges read, the second what `BotExchange.send` sends (a reader accepts more),
+    the third what tool calls do. The runtime keeps the rest: timeouts, and the size of buffers.
 
     Raises:
-        ValueError: when a bound is zero or negative.
+        ValueError: for a limit of zero or less.
     """
 
-    # Not published. Poe cuts a conversation at 1,000 messages; 16 MiB leaves 16 KiB for each.
+    # Not published. Poe sends at most 1,000 messages; 16 MiB leaves 16 KiB for each.
     request_body: int = 16 * MIB
-    # Not published. The longest text in its longest spelling (512,000 characters as six-byte escapes) takes 3 MiB;
-    # the rest is for `json` events, which have no bound of their own.
+    # Not published. The longest text in its longest form (512,000 characters as six-byte escapes) takes 3 MiB. The rest
+    # is for `json` events, which have no limit of their own.
     event_size: int = 16 * MIB
-    # Not published. What a reader keeps of one answer; text that was replaced does not count. Far above 512,000
-    # characters in 10,000 events, so that no legal text meets it.
+    # Not published. What a reader keeps of one response body or reply; replaced text does not count. Far above 512,000
+    # characters in 10,000 events, so that no legal text reaches it.
     answer_size: int = 64 * MIB
-    # Not published. What a reader takes of one answer, those events too that say nothing and those that were replaced,
-    # so that no answer goes on for ever; but not its end. Poe's own bound is 10,000.
+    # Not published. How many events a reader accepts in one reply, so that no reply is endless. Ignored and replaced
+    # events count; the end does not. Poe's own limit is 10,000.
     answer_events: int = 1_000_000
-    # Enough to read what a refusing server or proxy has to say, too little to fill a log.
+    # How much of an error response is kept: enough for the message of a server or proxy, too little to fill a log.
     refusal_body: int = 1024
 
     # https://creator.poe.com/docs/server-bots/poe-protocol-specification (late 2025; before 10,000 and 100,000)
@@ -48,27 +48,28 @@ class Limits:
     files: int = 20
     # The same guide: "A file should not be larger than 50MB". Read as the larger of the two megabytes in use.
     file_size: int = 50 * MIB
-    # The specification (mid-2025): Poe cuts what is before the last 1,000 messages of a conversation.
+    # The specification (mid-2025): Poe sends the last 1,000 messages of a conversation.
     messages: int = 1000
 
-    # Not published. No model is known to ask for more tool calls in one reply ...
+    # Not published. No model is known to make more tool calls in one reply.
     tool_calls: int = 1000
-    # ... and one that asks for tools this often in a row is going in circles.
+    # Not published. A model that calls tools this often in a row is in a loop.
     tool_rounds: int = 10
 
-    # The specification: the first answer is due within 5 seconds.
+    # The specification: the first event must be sent within 5 seconds.
     first_answer_seconds: float = 5.0
     # The specification (late 2025; before 120 and 600).
     answer_seconds: float = 3600.0
-    # Not published. Proxies commonly cut a stream that is silent for 30 or 60 seconds; half of the shorter one.
+    # Not published. The interval of heartbeats. Many proxies close a stream that is idle for 30 or 60 seconds; half of
+    # 30.
     heartbeat_seconds: float = 15.0
-    # Not published. What a peer may take to read what fills the buffers, before it counts as gone.
+    # Not published. The timeout of one write: a peer that reads nothing for so long is treated as disconnected.
     send_seconds: float = 60.0
-    # Not published. What a bot may take to clean up after its peer has gone.
+    # Not published. The graceful timeout: how long the cleanup of a bot may take after a disconnect.
     cleanup_seconds: float = 5.0
-    # What waits in the process for one slow reader.
+    # How many bytes are buffered for one slow reader.
     write_buffer: int = 64 * 1024
-    # What a client takes after `done` for the sake of using the connection again; more is not worth waiting for.
+    # How many bytes a client reads after `done` to reuse the connection; after that a new connection is cheaper.
     drain: int = 64 * 1024
 
     def __attrs_post_init__(self) -> None:

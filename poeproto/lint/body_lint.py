@@ -22,12 +22,12 @@ from poeproto.wire.json import json_type
 
 __all__ = ["lint_event", "lint_request", "lint_settings"]
 
-# The specification requires these, though readers do without.
+# Required by the specification; readers accept requests without them.
 _EXPECTED = ("user_id", "conversation_id", "message_id")
 
 
 def lint_request(body: bytes | str, limits: Limits | None = None) -> list[Finding]:
-    """The departures in the body of a request, in the order of their places."""
+    """The findings in the body of a request, in the order of their places."""
     limits = limits or Limits()
     wire, found = load_strictly(body)
     if wire is None:
@@ -39,10 +39,12 @@ def lint_request(body: bytes | str, limits: Limits | None = None) -> list[Findin
         found.append(Finding("version", "missing-field", Severity.WARNING, "missing"))
     for key in SECRET_KEYS:
         if wire.pop(key, None) is not None:
-            found.append(Finding(key, "key-in-body", Severity.ERROR, "keys do not belong into a body"))
+            found.append(
+                Finding(key, "key-in-body", Severity.ERROR, "a key in the body; send it in the Authorization header")
+            )
     cls = REQUEST_CLASSES.get(kind)
     if cls is None:
-        return [*found, Finding("type", "unknown-request", Severity.ERROR, f"requests of type {kind!r} are unknown")]
+        return [*found, Finding("type", "unknown-request", Severity.ERROR, f"unknown request type {kind!r}")]
     found += [
         Finding(name, "missing-field", Severity.WARNING, "missing; the specification requires it")
         for name in _EXPECTED
@@ -53,24 +55,24 @@ def lint_request(body: bytes | str, limits: Limits | None = None) -> list[Findin
     if cls is QueryRequest and isinstance(query, list):
         number = len(cast("list[Any]", query))
         if number > limits.messages:
-            message = f"{number} messages; Poe cuts what is before the last {limits.messages}"
+            message = f"{number} messages; Poe sends only the last {limits.messages}"
             found.append(Finding("query", "too-many-messages", Severity.WARNING, message))
         if not number:
-            found.append(Finding("query", "empty-query", Severity.WARNING, "there is no message to answer"))
+            found.append(Finding("query", "empty-query", Severity.WARNING, "no message to reply to"))
     return found
 
 
 def lint_settings(body: bytes | str) -> list[Finding]:
-    """The departures in the settings a bot server answers with, rules of the parameter controls included."""
+    """The findings in the settings of a bot, as its server sends them, including the rules of parameter controls."""
     wire, found = load_strictly(body)
     if wire is None:
         return found
     if wire.pop("enable_multi_bot_chat_prompting", None) is not None:
-        message = "has become enable_multi_entity_prompting"
+        message = "deprecated; write enable_multi_entity_prompting"
         found.append(Finding("enable_multi_bot_chat_prompting", "deprecated-field", Severity.WARNING, message))
     version = wire.get("response_version")
     if version is None or (type(version) is int and version < 2):
-        dropped = "; Poe drops parameter_controls without it" if wire.get("parameter_controls") else ""
+        dropped = "; Poe ignores parameter_controls otherwise" if wire.get("parameter_controls") else ""
         severity = Severity.ERROR if dropped else Severity.WARNING
         found.append(Finding("response_version", "old-response-version", severity, f"should be 2{dropped}"))
         wire.pop("response_version", None)
@@ -78,19 +80,19 @@ def lint_settings(body: bytes | str) -> list[Finding]:
     if isinstance(controls, dict):
         api_version = cast("dict[str, Any]", controls).get("api_version", CONTROLS_API_VERSION)
         if api_version != CONTROLS_API_VERSION:
-            message = f"{api_version!r} is not {CONTROLS_API_VERSION!r}"
+            message = f"expected {CONTROLS_API_VERSION!r}, got {api_version!r}"
             found.append(Finding("parameter_controls.api_version", "value", Severity.ERROR, message))
     return found + object_findings(wire, SettingsResponse, unknown=Severity.ERROR, null=Severity.WARNING)
 
 
 def lint_event(event: str, data: str | bytes) -> list[Finding]:
-    """The departures in one server-sent record, taken by itself."""
+    """The findings in one server-sent event by itself, whatever the order of events."""
     cls = EVENT_CLASSES.get(event)
     if cls is None:
-        return [Finding("", "unknown-event", Severity.WARNING, f"events called {event!r} are unknown")]
+        return [Finding("", "unknown-event", Severity.WARNING, f"unknown event {event!r}")]
     wire, found = load_strictly(data)
     if wire is None:
-        # Of `done`, readers take any data.
+        # Readers accept any data of `done`.
         return [attrs.evolve(each, severity=Severity.WARNING) for each in found] if event == "done" else found
     index = wire.get("index")
     if index is not None and type(index) is not int:

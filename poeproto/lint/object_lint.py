@@ -32,14 +32,14 @@ from poeproto.wire.structure import CONTROL_CLASSES
 
 
 def load_strictly(text: bytes | str) -> tuple[dict[str, Any] | None, list[Finding]]:
-    """The JSON object in this text, None where there is none, and what is wrong with it as JSON."""
+    """The JSON object in the text, or None if there is none, and the findings in it as JSON."""
     try:
         wire = loads(text)
     except RemoteProtocolError as exc:
         return None, [Finding("", "json", Severity.ERROR, str(exc))]
     try:
         return wire, list(_duplicates(json.loads(text, object_pairs_hook=_Pairs)))
-    except RecursionError:  # it takes a few frames more than the other parser
+    except RecursionError:  # this parser needs a few more frames than msgspec's
         return None, [_TOO_DEEP]
 
 
@@ -47,7 +47,7 @@ _TOO_DEEP = Finding("", "json", Severity.ERROR, "not acceptable JSON: nested too
 
 
 class _Pairs(list[tuple[str, Any]]):
-    """A JSON object with every key that was written."""
+    """A JSON object as a list of pairs, with duplicate keys."""
 
 
 def _duplicates(value: Any) -> Iterator[Finding]:
@@ -59,7 +59,7 @@ def _duplicates(value: Any) -> Iterator[Finding]:
             seen: set[str] = set()
             for key, _ in value:
                 if key in seen:
-                    message = f"the key {key!r} is there twice; the last one counts"
+                    message = f"the key {key!r} is there twice; readers take the last one"
                     yield Finding(join_paths(path, key), "duplicate-key", Severity.WARNING, message)
                 seen.add(key)
             left += reversed(inner)
@@ -71,18 +71,18 @@ def _duplicates(value: Any) -> Iterator[Finding]:
 def object_findings(
     wire: dict[str, Any], cls: type, *, unknown: Severity = Severity.NOTE, null: Severity = Severity.NOTE
 ) -> list[Finding]:
-    """Findings about an object that should be of that class, and of all within it.
+    """The findings in a JSON object of that class, and in all objects within it.
 
     Args:
         wire: the object.
         cls: the class.
-        unknown: how much a field matters that the class does not have.
-        null: how much a null matters where the field should be left out.
+        unknown: the severity of a field that the class does not have.
+        null: the severity of a null where the field should be left out.
     """
     reading = _Reading(unknown, null)
     try:
         reading.read(wire, cls, "")
-    except RecursionError:  # the stack was nearly full when we were called
+    except RecursionError:  # the caller's stack was nearly full
         return [_TOO_DEEP]
     return reading.found
 
@@ -97,8 +97,10 @@ _UNREADABLE: Any = object()
 
 
 class _Reading:
-    """One pass over an object and all within it. What is of the right type is made into a value, without its
-    constructor, which would stop at the first rule that is broken; here each of them is asked.
+    """One pass over a JSON object and all objects within it.
+
+    Values are made without their constructors, which would raise for the first violation; here every violation becomes
+    a finding.
     """
 
     def __init__(self, unknown: Severity, null: Severity) -> None:
@@ -110,7 +112,7 @@ class _Reading:
         self.found.append(Finding(path, rule, severity, message))
 
     def read(self, wire: dict[str, Any], cls: type, path: str) -> Any:
-        """The value, or `_UNREADABLE`."""
+        """The value, or `_UNREADABLE` if a field is missing or has the wrong type."""
         value = cast("Any", object.__new__(cls))
         fields = _fields(cls)
         sound = True
@@ -120,12 +122,12 @@ class _Reading:
             object.__setattr__(value, name, given)
         for key in wire:
             if key not in fields:
-                self._report(join_paths(path, key), "unknown-field", self._unknown, "this version knows no such field")
+                self._report(join_paths(path, key), "unknown-field", self._unknown, "unknown field")
         if not sound:
             return _UNREADABLE
         object.__setattr__(value, "extra", NO_EXTRA)
         if isinstance(value, Validated):
-            for place, message in value.departures():
+            for place, message in value.violations():
                 self._report(join_paths(path, place), "value", Severity.ERROR, message)
         return value
 
@@ -139,7 +141,7 @@ class _Reading:
             return _UNREADABLE
         if given is None and not required:
             if name in wire and (not fits(None, hint) or self._null is not Severity.NOTE):
-                self._report(place, "null-for-absent", self._null, "null; leave the key out")
+                self._report(place, "null-for-absent", self._null, "null; leave the key out instead")
             default: Any = field.default
             return default.factory() if hasattr(default, "factory") else default
         value = self._value(given, hint, place)
@@ -170,7 +172,7 @@ class _Reading:
         if base is Control:
             kind = wire.get("control")
             if not isinstance(kind, str) or kind not in CONTROL_CLASSES:
-                message = f"no control is called {kind!r}"
+                message = f"unknown control {kind!r}; expected one of {', '.join(CONTROL_CLASSES)}"
                 self._report(f"{place}.control", "unknown-control", Severity.ERROR, message)
                 return _UNREADABLE
             wire, cls = {key: item for key, item in wire.items() if key != "control"}, CONTROL_CLASSES[kind]
@@ -181,23 +183,19 @@ class _Reading:
     def _word(self, value: Any, cls: type, name: str, place: str) -> None:
         known = OPEN_SETS.get((cls, name))
         if known is not None and isinstance(value, str) and value not in known:
-            message = f"{value!r} is none of {', '.join(sorted(known))}"
+            message = f"{value!r} is not one of {', '.join(sorted(known))}"
             self._report(place, "unknown-value", Severity.NOTE, message)
         if name in DEPRECATED.get(cls, ()):
-            self._report(place, "deprecated-field", Severity.WARNING, "is deprecated")
-        # Simulators and other bots leave them empty, which readers are told to bear.
-        if (
-            name in IDENTIFIER_TAGS
-            and isinstance(value, str)
-            and value
-            and not is_identifier(value, IDENTIFIER_TAGS[name])
-        ):
-            message = f"not {IDENTIFIER_TAGS[name]}- and 32 characters out of a-z, 0-9 and ="
+            self._report(place, "deprecated-field", Severity.WARNING, "deprecated")
+        # Simulators and other bots leave identifiers empty; the specification tells readers to accept that.
+        tag = IDENTIFIER_TAGS.get(name)
+        if tag is not None and isinstance(value, str) and value and not is_identifier(value, tag):
+            message = f"expected {tag}- and 32 characters from a-z, 0-9 and ="
             self._report(place, "identifier-form", Severity.NOTE, message)
         if value == "" and (cls, name) in NOT_EMPTY:
-            self._report(place, "empty-for-absent", Severity.WARNING, "empty; leave the key out")
+            self._report(place, "empty-for-absent", Severity.WARNING, "empty; leave the key out instead")
         if cls is Comparison and name == "comparator" and isinstance(value, str) and value in OLD_COMPARATORS:
-            message = f"{value!r} is a word of the documents' text; write {OLD_COMPARATORS[value]!r}"
+            message = f"{value!r} is the older name; write {OLD_COMPARATORS[value]!r}"
             self._report(place, "deprecated-value", Severity.WARNING, message)
         if cls is QueryRequest and name == "logit_bias" and isinstance(value, dict):
             self._biases(cast("dict[str, Any]", value), place)
@@ -211,7 +209,7 @@ class _Reading:
 
 @functools.cache
 def _class_within(hint: Any) -> tuple[type | None, bool]:
-    """The class that a field's objects are of, if they are of one, and whether there is a list of them."""
+    """The class of the objects in a field, None if it has none, and whether the field is a list."""
     for option in options(hint):
         many = typing.get_origin(option) is list
         inner = typing.get_args(option)[0] if many else option

@@ -24,12 +24,12 @@ __all__ = ["ReplyLint"]
 
 
 class ReplyLint:
-    """Reads the answer to a query as it comes, and reports what departs from the protocol in it.
+    """Lint of a reply while it is received: each method returns the findings in what it was passed.
 
     Args:
-        limits: what counts as too much or too late.
+        limits: the limits on size, number and time.
 
-    The methods take `at`, the seconds since the query was sent, where times are to be judged.
+    `at` is the time in seconds since the query was sent; None if times are not to be checked.
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
@@ -44,7 +44,7 @@ class ReplyLint:
         self._lengths: dict[int | None, int] = {}
 
     def receive_head(self, head: ResponseHead) -> list[Finding]:
-        """Findings in the status and the headers."""
+        """The findings in the status and the headers."""
         found: list[Finding] = []
         if head.status != 200:
             found.append(Finding("status", "status", Severity.ERROR, f"status {head.status} instead of 200"))
@@ -53,40 +53,40 @@ class ReplyLint:
             message = f"{content_type!r} instead of text/event-stream"
             found.append(Finding("content-type", "content-type", Severity.ERROR, message))
         if head.content_coding != "identity":
-            message = f"{head.content_coding!r}, which delays events and which readers do not ask for"
+            message = f"{head.content_coding!r}: compression delays events, and readers do not accept it"
             found.append(Finding("content-encoding", "content-encoding", Severity.ERROR, message))
         if "no-cache" not in (head.get("cache-control") or "").lower():
             found.append(Finding("cache-control", "cache-control", Severity.NOTE, "should say no-cache, no-transform"))
         return found
 
     def receive_data(self, data: bytes, at: float | None = None) -> list[Finding]:
-        """Findings in the events that these bytes complete."""
+        """The findings in the events that these bytes complete."""
         try:
             records = self._decoder.receive_data(data)
         except LimitExceeded:
-            return []  # it was reported
+            return []  # reported by an earlier call
         place = self._place
         found = [each for record in records for each in self._record(record, at)]
         if self._utf8 is not None:
             try:
                 self._utf8.decode(data)
             except UnicodeDecodeError as exc:
-                self._utf8 = None  # once is enough
-                message = f"{exc.reason}: not UTF-8 here or soon after; readers put U+FFFD in its place"
+                self._utf8 = None  # reported once
+                message = f"not UTF-8 here or soon after ({exc.reason}); readers replace it by U+FFFD"
                 found.append(Finding(place, "encoding", Severity.WARNING, message))
         if self._decoder.error is not None:
             found.append(Finding(self._place, "event-size", Severity.ERROR, str(self._decoder.error)))
         return found
 
     def receive_eof(self, at: float | None = None) -> list[Finding]:
-        """Findings in what is missing at the end."""
+        """The findings at the end of the body: a missing `done`, a reply that took too long."""
         found: list[Finding] = []
         if self._state.bot is not State.DONE:
             message = "the stream ended without done"
             severity = Severity.WARNING if self._state.bot is State.FAILED else Severity.ERROR
             found.append(Finding(self._place, "no-done", severity, message))
         if at is not None and at > self._limits.answer_seconds:
-            message = f"the answer took {at:.1f} s; {self._limits.answer_seconds:g} s are allowed"
+            message = f"the reply took {at:.1f} s; the limit is {self._limits.answer_seconds:g} s"
             found.append(Finding("", "late-end", Severity.ERROR, message))
         return found
 
@@ -106,7 +106,7 @@ class ReplyLint:
         if cls is not None and not self._started:
             self._started = True
             if at is not None and at > self._limits.first_answer_seconds:
-                message = f"the first event came after {at:.1f} s; {self._limits.first_answer_seconds:g} s are allowed"
+                message = f"the first event came after {at:.1f} s; the limit is {self._limits.first_answer_seconds:g} s"
                 found.append(Finding(place, "late-start", Severity.ERROR, message))
         self._events += 1
         if self._events == self._limits.events + 1:
@@ -123,7 +123,7 @@ class ReplyLint:
         if self._state.bot_sends(kind):
             return
         if kind in IGNORED.get(state, ()):
-            message = f"{name} is passed over here: {state.value}"
+            message = f"{name} is ignored here: {state.value}"
             yield Finding(place, "out-of-order", Severity.WARNING, message)
         else:
             self._state.bot = EXCUSED[state][kind]

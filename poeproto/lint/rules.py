@@ -1,4 +1,4 @@
-"""The rules of the lint that are data: open sets of values, identifier tags, deprecated fields, ranges.
+"""Lint rules that are data (open sets of values, identifier tags, deprecated fields, ranges), and what a `Finding` is.
 
 https://creator.poe.com/docs/server-bots/poe-protocol-specification
 """
@@ -19,7 +19,7 @@ __all__ = ["Finding", "Severity"]
 
 
 class Severity(Enum):
-    """How much a departure matters."""
+    """How serious a finding is: an error is refused or dropped by Poe or a reader, a warning advises against it."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -28,13 +28,13 @@ class Severity(Enum):
 
 @attrs.frozen
 class Finding:
-    """One departure from the protocol.
+    """A finding of the lint: one rule that a message breaks.
 
     Attributes:
-        path: the place in the JSON, as in ``query[0].role``; in a reply, the number of the event before it, as in
+        path: the place in the JSON, as in ``query[0].role``; in a reply it starts with the event, as in
             ``events[3].text``; empty for the whole.
-        rule: the rule's name, in lower case with hyphens; stable, for machines.
-        severity: how much it matters.
+        rule: the name of the rule, in lower case with hyphens; stable, for programs.
+        severity: how serious it is.
         message: what is wrong, for people.
     """
 
@@ -48,7 +48,7 @@ _REACTIONS = frozenset({"like", "dislike", "heart", "laughing", "surprised", "sa
 _ERROR_TYPES = frozenset(
     {"user_message_too_long", "insufficient_fund", "user_caused_error", "privacy_authorization_error"}
 )
-# The sets that are open to readers. Others are kept, and a writer that uses them should know it.
+# Open sets: readers keep other values, but a sender may have made a mistake.
 OPEN_SETS: Mapping[tuple[type, str], frozenset[str]] = {
     (Message, "role"): frozenset({"system", "user", "bot", "tool"}),
     (Message, "content_type"): frozenset({"text/markdown", "text/plain"}),
@@ -60,7 +60,7 @@ OPEN_SETS: Mapping[tuple[type, str], frozenset[str]] = {
     (EVENT_CLASSES["meta"], "content_type"): frozenset({"text/markdown", "text/plain"}),
     (Error, "error_type"): _ERROR_TYPES,
 }
-# What the identifiers in fields of these names begin with.
+# The tags of the identifiers in fields of these names.
 IDENTIFIER_TAGS = {"user_id": "u", "conversation_id": "c", "message_id": "m"}
 DEPRECATED: Mapping[type, frozenset[str]] = {
     SettingsResponse: frozenset({"context_clear_window_secs", "allow_user_context_clear", "custom_rate_card"}),

@@ -1,1 +1,5 @@
-"""The values of the protocol: requests, messages, events, settings, controls, tools and HTTP messages: frozen."""
+"""The values of the protocol, frozen: requests, messages, events, settings, tools, HTTP messages and errors.
+
+From below: how fields are checked and what reprs hide; plain values; the errors, which carry some of those; values
+whose constructors raise errors.
+"""

@@ -1,4 +1,4 @@
-"""One of the answers in a reply: what its events with one index come to."""
+"""One answer of a reply: the result of all its events with one index."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ __all__ = ["Answer"]
 
 @attrs.frozen
 class Answer:
-    """One of the answers in a reply, as far as it has come: what a user interface shows under one index.
+    """One answer of a reply, as far as it was received: what a user interface shows under one index.
 
     Attributes:
         index: which answer it is; None for events without an index.
-        text: what its texts and replacements come to.
-        files: in the order they came.
-        suggested_replies: texts, in the order they came.
-        json: the objects of its `json` events, in the order they came.
-        metadata: of its last `data` event.
+        text: the text, after all appended and replaced texts.
+        files: in the order they arrived.
+        suggested_replies: texts, in the order they arrived.
+        json: the objects of the `json` events, in the order they arrived.
+        metadata: the metadata of the last `data` event.
     """
 
     index: int | None = None

@@ -1,8 +1,9 @@
-"""The single elements of a user interface whose values arrive in `Message.parameters`.
+"""Parameter controls: the user interface of a bot, whose values arrive in `Message.parameters`.
 
-These values are small and rare, and a mistake in them would make Poe drop the lot in silence, so that each is checked
-when it is made, types first and then the rules of the protocol; where it is read from JSON, the error names the
-whole path. https://creator.poe.com/docs/server-bots/parameter-controls
+Poe silently drops all controls if one is invalid, so each value is validated when it is made: first the types, then
+the rules of the protocol. An error in controls read from JSON names the whole path.
+
+https://creator.poe.com/docs/server-bots/parameter-controls
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ CONTROLS_API_VERSION = "2"
 
 COMPARATORS = ("eq", "ne", "gt", "ge", "lt", "le")
 
-# Poe's documents use this word in their text, and the other in their examples.
+# Poe's documents use the key in their text, and the value in their examples.
 OLD_COMPARATORS = {"equals": "eq"}
 
 PARAMETER_NAME = re.compile("[A-Za-z0-9_]+", re.ASCII)
@@ -50,22 +51,22 @@ RESERVED_PREFIX = "poe_"
 
 
 class Validated:
-    """A value with rules of its own, checked by the constructor and, since msgspec calls the same hook, when read."""
+    """A value that checks the types of its fields and its own rules when it is made: by a constructor or by msgspec."""
 
     __slots__ = ()
 
     def __attrs_post_init__(self) -> None:
         check_types(self)
-        for path, message in self.departures():
+        for path, message in self.violations():
             raise InvalidValue(message, path=path)
 
-    def departures(self) -> Iterator[tuple[str, str]]:
-        """What is wrong with this value itself: the path within it, and the reason. Just the first counts."""
+    def violations(self) -> Iterator[tuple[str, str]]:
+        """The rules that this value breaks: the path within it, and the reason. The constructor raises the first."""
         return iter(())
 
 
 class Control:
-    """One element of the user interface: the base of all below, and of `UnknownControl`."""
+    """One element of the user interface: the base class of all controls."""
 
     __slots__ = ()
     control: ClassVar[str]
@@ -80,21 +81,21 @@ class Operand:
 
 @attrs.frozen(kw_only=True)
 class Input(Control, Validated):
-    """What all controls that set a parameter have in common."""
+    """A control that sets a parameter: the base class of those."""
 
     label: str
     parameter_name: str
     description: str | None = None
 
-    def departures(self) -> Iterator[tuple[str, str]]:
-        yield from _name_departures(self.parameter_name)
+    def violations(self) -> Iterator[tuple[str, str]]:
+        yield from _name_violations(self.parameter_name)
 
 
-def _name_departures(name: str) -> Iterator[tuple[str, str]]:
+def _name_violations(name: str) -> Iterator[tuple[str, str]]:
     if not PARAMETER_NAME.fullmatch(name):
-        yield "parameter_name", f"{name!r} is not made of the letters A to Z and a to z, digits and underscores alone"
+        yield "parameter_name", f"{name!r} may only contain the letters A to Z and a to z, digits and underscores"
     elif name.startswith(RESERVED_PREFIX):
-        yield "parameter_name", f"{name!r} starts with {RESERVED_PREFIX!r}, which Poe keeps for itself"
+        yield "parameter_name", f"{name!r} starts with {RESERVED_PREFIX!r}, which is reserved for Poe"
 
 
 @attrs.frozen(kw_only=True)
@@ -102,7 +103,7 @@ class Divider(Control, Validated):
     """A line between controls.
 
     Attributes:
-        extra: keys this version does not know.
+        extra: unknown keys.
     """
 
     control: ClassVar[str] = "divider"
@@ -114,16 +115,16 @@ class TextField(Input):
     """One line of text.
 
     Attributes:
-        label: what stands beside it.
+        label: the text beside it.
         parameter_name: the key in `Message.parameters`: letters, digits and underscores, not starting with ``poe_``.
         description: a longer explanation.
-        default_value: the text it starts with.
-        placeholder: what is shown while it is empty.
-        extra: keys this version does not know.
+        default_value: the initial text.
+        placeholder: the text shown while it is empty.
+        extra: unknown keys.
 
     Raises:
         TypeError: for a field of another type.
-        InvalidValue: for a name that is none.
+        InvalidValue: for an invalid parameter name.
     """
 
     control: ClassVar[str] = "text_field"
@@ -147,9 +148,9 @@ class DropDownOption:
     """One of the values a `DropDown` offers.
 
     Attributes:
-        value: what the parameter is set to.
-        name: what the user reads.
-        extra: keys this version does not know.
+        value: the value of the parameter.
+        name: the text that the user reads.
+        extra: unknown keys.
     """
 
     value: str
@@ -162,19 +163,20 @@ class DropDownOption:
 
 @attrs.frozen(kw_only=True)
 class DropDown(Input):
-    """A choice of one among several.
+    """A choice of one among several options.
 
     Attributes:
-        label: what stands beside it.
+        label: the text beside it.
         parameter_name: as in `TextField`.
         options: at least one.
         description: a longer explanation.
-        default_value: the `DropDownOption.value` it starts with.
-        extra: keys this version does not know.
+        default_value: the initial value: the `DropDownOption.value` of one option.
+        extra: unknown keys.
 
     Raises:
         TypeError: for a field of another type.
-        InvalidValue: for a name that is none, no options, two of the same value, a default that is not among them.
+        InvalidValue: for an invalid parameter name, no options, two options of one value, or a default that no option
+            has.
     """
 
     control: ClassVar[str] = "drop_down"
@@ -182,21 +184,21 @@ class DropDown(Input):
     default_value: str | None = None
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, hash=False)
 
-    def departures(self) -> Iterator[tuple[str, str]]:
-        yield from _name_departures(self.parameter_name)
-        yield from _option_departures([option.value for option in self.options], self.default_value)
+    def violations(self) -> Iterator[tuple[str, str]]:
+        yield from _name_violations(self.parameter_name)
+        yield from _option_violations([option.value for option in self.options], self.default_value)
 
 
-def _option_departures(values: list[str], default: str | None) -> Iterator[tuple[str, str]]:
+def _option_violations(values: list[str], default: str | None) -> Iterator[tuple[str, str]]:
     if not values:
-        yield "options", "empty, and the user must have something to choose from"
+        yield "options", "empty; add at least one option"
     seen: set[str] = set()
     for number, value in enumerate(values):
         if value in seen:
-            yield f"options[{number}].value", f"{value!r} is the value of an earlier option"
+            yield f"options[{number}].value", f"{value!r} is the value of an earlier option, too"
         seen.add(value)
     if default is not None and default not in seen:
-        yield "default_value", f"{default!r} is not among the options"
+        yield "default_value", f"{default!r} is not the value of an option"
 
 
 @attrs.frozen(kw_only=True)
@@ -204,15 +206,15 @@ class ToggleSwitch(Input):
     """A switch that is on or off.
 
     Attributes:
-        label: what stands beside it.
+        label: the text beside it.
         parameter_name: as in `TextField`.
         description: a longer explanation.
-        default_value: whether it starts as on.
-        extra: keys this version does not know.
+        default_value: whether it is on initially.
+        extra: unknown keys.
 
     Raises:
         TypeError: for a field of another type.
-        InvalidValue: for a name that is none.
+        InvalidValue: for an invalid parameter name.
     """
 
     control: ClassVar[str] = "toggle_switch"
@@ -225,19 +227,19 @@ class Slider(Input):
     """A number from a range.
 
     Attributes:
-        label: what stands beside it.
+        label: the text beside it.
         parameter_name: as in `TextField`.
-        min_value: the least number.
-        max_value: the greatest, above the least.
-        step: the distance of neighbouring numbers, above zero.
+        min_value: the smallest number.
+        max_value: the largest number, greater than `min_value`.
+        step: the distance between two numbers, greater than zero.
         description: a longer explanation.
-        default_value: where it starts, within the range.
-        extra: keys this version does not know.
+        default_value: the initial number, within the range.
+        extra: unknown keys.
 
     Raises:
         TypeError: for a field of another type.
-        InvalidValue: for a name that is none, a number that is not finite, an empty range, a step that is not above
-            zero, a default outside the range.
+        InvalidValue: for an invalid parameter name, a number that is not finite, an empty range, a step of zero or
+            less, or a default outside the range.
     """
 
     control: ClassVar[str] = "slider"
@@ -247,19 +249,19 @@ class Slider(Input):
     default_value: int | float | None = None
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, hash=False)
 
-    def departures(self) -> Iterator[tuple[str, str]]:
-        yield from _name_departures(self.parameter_name)
+    def violations(self) -> Iterator[tuple[str, str]]:
+        yield from _name_violations(self.parameter_name)
         low, high, default = self.min_value, self.max_value, self.default_value
         numbers = {"min_value": low, "max_value": high, "step": self.step, "default_value": default}
         for name, number in numbers.items():
             if isinstance(number, float) and not math.isfinite(number):
                 yield name, f"{number} is not a finite number"
         if low >= high:
-            yield "max_value", f"{high} is not above min_value, which is {low}"
+            yield "max_value", f"{high} is not greater than min_value, which is {low}"
         elif default is not None and not low <= default <= high:
             yield "default_value", f"{default} is outside {low}..{high}"
         if self.step <= 0:
-            yield "step", f"{self.step} is not above zero"
+            yield "step", f"{self.step} is not greater than zero"
 
 
 @attrs.frozen(kw_only=True)
@@ -267,14 +269,14 @@ class AspectRatioOption(Validated):
     """One of the ratios an `AspectRatio` offers.
 
     Attributes:
-        width: the width of the picture it stands for, in any unit.
-        height: the height, in the same unit.
-        value: what the parameter is set to; where None, "width:height".
-        extra: keys this version does not know.
+        width: the width of the picture, in any unit.
+        height: its height, in the same unit.
+        value: the value of the parameter; None means "width:height".
+        extra: unknown keys.
 
     Raises:
         TypeError: for a field of another type.
-        InvalidValue: for a side that is not a finite number above zero.
+        InvalidValue: for a width or height that is not a finite number greater than zero.
     """
 
     width: int | float
@@ -284,30 +286,31 @@ class AspectRatioOption(Validated):
 
     @property
     def effective_value(self) -> str:
-        """What the parameter is set to."""
+        """The value of the parameter: `value`, or "width:height" where that is None."""
         return f"{self.width}:{self.height}" if self.value is None else self.value
 
-    def departures(self) -> Iterator[tuple[str, str]]:
+    def violations(self) -> Iterator[tuple[str, str]]:
         for name, side in (("width", self.width), ("height", self.height)):
             if not 0 < side < math.inf:
-                yield name, f"{side} is not a finite number above zero"
+                yield name, f"{side} is not a finite number greater than zero"
 
 
 @attrs.frozen(kw_only=True)
 class AspectRatio(Input):
-    """A choice of one among several shapes of a picture.
+    """A choice of one among several aspect ratios of a picture.
 
     Attributes:
-        label: what stands beside it.
+        label: the text beside it.
         parameter_name: as in `TextField`.
         options: at least one.
         description: a longer explanation.
-        default_value: the value of the option it starts with.
-        extra: keys this version does not know.
+        default_value: the initial value: the `AspectRatioOption.effective_value` of one option.
+        extra: unknown keys.
 
     Raises:
         TypeError: for a field of another type.
-        InvalidValue: for a name that is none, no options, two of the same value, a default that is not among them.
+        InvalidValue: for an invalid parameter name, no options, two options of one value, or a default that no option
+            has.
     """
 
     control: ClassVar[str] = "aspect_ratio"
@@ -315,18 +318,18 @@ class AspectRatio(Input):
     default_value: str | None = None
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, hash=False)
 
-    def departures(self) -> Iterator[tuple[str, str]]:
-        yield from _name_departures(self.parameter_name)
-        yield from _option_departures([option.effective_value for option in self.options], self.default_value)
+    def violations(self) -> Iterator[tuple[str, str]]:
+        yield from _name_violations(self.parameter_name)
+        yield from _option_violations([option.effective_value for option in self.options], self.default_value)
 
 
 @attrs.frozen
 class LiteralValue(Operand, Validated):
-    """A value to compare with.
+    """A constant in a `Comparison`.
 
     Attributes:
         literal: a string, number or boolean.
-        extra: keys this version does not know.
+        extra: unknown keys.
 
     Raises:
         TypeError: for a value of another type.
@@ -336,40 +339,40 @@ class LiteralValue(Operand, Validated):
     literal: str | int | float | bool
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
-    def departures(self) -> Iterator[tuple[str, str]]:
+    def violations(self) -> Iterator[tuple[str, str]]:
         if isinstance(self.literal, float) and not math.isfinite(self.literal):
             yield "literal", f"{self.literal} is not a finite number"
 
 
 @attrs.frozen
 class ParameterValue(Operand, Validated):
-    """The value that a parameter has at the moment.
+    """The current value of a parameter, in a `Comparison`.
 
     Attributes:
         parameter_name: as in `TextField`.
-        extra: keys this version does not know.
+        extra: unknown keys.
 
     Raises:
         TypeError: for a value of another type.
-        InvalidValue: for a name that is none.
+        InvalidValue: for an invalid parameter name.
     """
 
     parameter_name: str
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
-    def departures(self) -> Iterator[tuple[str, str]]:
-        yield from _name_departures(self.parameter_name)
+    def violations(self) -> Iterator[tuple[str, str]]:
+        yield from _name_violations(self.parameter_name)
 
 
 @attrs.frozen(kw_only=True)
 class Comparison(Validated):
-    """When `ConditionalControls` are shown.
+    """The condition under which `ConditionalControls` are shown.
 
     Attributes:
         comparator: "eq", "ne", "gt", "ge", "lt" or "le"; "equals" becomes "eq".
-        left: a literal value or a parameter's.
+        left: a constant, or the value of a parameter.
         right: likewise.
-        extra: keys this version does not know.
+        extra: unknown keys.
 
     Raises:
         TypeError: for a field of another type.
@@ -383,48 +386,48 @@ class Comparison(Validated):
 
     def __attrs_post_init__(self) -> None:
         check_types(self)
-        # Not an attrs converter: msgspec would pass it by.
+        # Not an attrs converter, which msgspec would not call.
         object.__setattr__(self, "comparator", OLD_COMPARATORS.get(self.comparator, self.comparator))
         super().__attrs_post_init__()
 
-    def departures(self) -> Iterator[tuple[str, str]]:
+    def violations(self) -> Iterator[tuple[str, str]]:
         if self.comparator not in COMPARATORS:
-            yield "comparator", f"{self.comparator!r} is none of {', '.join(COMPARATORS)}"
+            yield "comparator", f"{self.comparator!r} is not one of {', '.join(COMPARATORS)}"
 
 
 @attrs.frozen
 class UnknownControl(Control):
-    """A control of a kind this version does not know. It is kept when read; sending refuses it.
+    """A control of an unknown kind. Reading keeps it, sending refuses it.
 
     Attributes:
-        control: the kind, as it came.
+        control: the kind, as received.
         extra: all other keys.
     """
 
-    control: str  # pyright: ignore[reportIncompatibleVariableOverride]  # here it differs from value to value
+    control: str  # pyright: ignore[reportIncompatibleVariableOverride]  # a field here, not a constant of the class
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
     def __attrs_post_init__(self) -> None:
         check_types(self)
 
 
-def _emptiness(name: str, values: list[Any]) -> Iterator[tuple[str, str]]:
+def _empty_list(name: str, values: list[Any]) -> Iterator[tuple[str, str]]:
     if not values:
-        yield name, "empty; at least one is needed"
+        yield name, "empty; at least one element is required"
 
 
 @attrs.frozen(kw_only=True)
 class ConditionalControls(Control, Validated):
-    """Controls that are shown while a comparison holds.
+    """Controls that are shown while a condition is true.
 
     Attributes:
-        condition: the comparison.
-        controls: at least one, none of them a condition itself.
-        extra: keys this version does not know.
+        condition: the condition.
+        controls: at least one, none of them `ConditionalControls`.
+        extra: unknown keys.
 
     Raises:
         TypeError: for a field of another type.
-        InvalidValue: for no controls, or a condition within.
+        InvalidValue: for no controls, or for conditional controls among them.
     """
 
     control: ClassVar[str] = "condition"
@@ -432,21 +435,21 @@ class ConditionalControls(Control, Validated):
     controls: list[Control]
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, hash=False)
 
-    def departures(self) -> Iterator[tuple[str, str]]:
-        yield from _emptiness("controls", self.controls)
+    def violations(self) -> Iterator[tuple[str, str]]:
+        yield from _empty_list("controls", self.controls)
         for number, control in enumerate(self.controls):
             if isinstance(control, ConditionalControls):
-                yield f"controls[{number}]", "a condition within a condition, which Poe has no form for"
+                yield f"controls[{number}]", "conditional controls cannot contain conditional controls"
 
 
 @attrs.frozen(kw_only=True)
 class Tab(Validated):
-    """One of several groups of controls, of which one is seen at a time.
+    """One of several groups of controls, of which one is shown at a time.
 
     Attributes:
-        name: what stands on the tab.
+        name: the text on the tab.
         controls: at least one.
-        extra: keys this version does not know.
+        extra: unknown keys.
 
     Raises:
         TypeError: for a field of another type.
@@ -457,8 +460,8 @@ class Tab(Validated):
     controls: list[Control]
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, hash=False)
 
-    def departures(self) -> Iterator[tuple[str, str]]:
-        yield from _emptiness("controls", self.controls)
+    def violations(self) -> Iterator[tuple[str, str]]:
+        yield from _empty_list("controls", self.controls)
 
 
 @attrs.frozen(kw_only=True)
@@ -466,11 +469,11 @@ class Section(Validated):
     """A group of controls, or of tabs.
 
     Attributes:
-        controls: at least one, where there are no tabs.
-        tabs: at least one, where there are no controls.
-        name: what stands above it.
-        collapsed_by_default: whether it must be opened to be seen.
-        extra: keys this version does not know.
+        controls: at least one, or None for a section of tabs.
+        tabs: at least one, or None for a section of controls.
+        name: the heading.
+        collapsed_by_default: whether it is collapsed initially.
+        extra: unknown keys.
 
     Raises:
         TypeError: for a field of another type.
@@ -483,14 +486,14 @@ class Section(Validated):
     collapsed_by_default: bool | None = None
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, hash=False)
 
-    def departures(self) -> Iterator[tuple[str, str]]:
+    def violations(self) -> Iterator[tuple[str, str]]:
         if (self.controls is None) == (self.tabs is None):
-            what = "neither" if self.tabs is None else "both"
-            yield "", f"one of controls and tabs is needed, and there are {what}"
+            given = "neither is" if self.tabs is None else "both are"
+            yield "", f"pass either controls or tabs; {given} given"
         if self.controls is not None:
-            yield from _emptiness("controls", self.controls)
+            yield from _empty_list("controls", self.controls)
         if self.tabs is not None:
-            yield from _emptiness("tabs", self.tabs)
+            yield from _empty_list("tabs", self.tabs)
 
 
 @attrs.frozen
@@ -498,13 +501,13 @@ class ParameterControls(Validated):
     """The whole user interface for `Message.parameters`.
 
     Attributes:
-        sections: its groups, from the top.
+        sections: the sections, from the top.
         api_version: "2".
-        extra: keys this version does not know.
+        extra: unknown keys.
 
     Raises:
         TypeError: for a field of another type.
-        InvalidValue: for controls that share a parameter's name but not its default; the path names the later one.
+        InvalidValue: for two controls of one parameter with different defaults; the path is the second control's.
     """
 
     sections: list[Section]
@@ -512,20 +515,20 @@ class ParameterControls(Validated):
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
     def walk(self) -> Iterator[tuple[str, Control]]:
-        """Every control with its path, as in ``sections[0].tabs[1].controls[2]``, conditions before their content."""
+        """Every control with its path, as in ``sections[0].tabs[1].controls[2]``, outer controls before inner ones."""
         for number, section in enumerate(self.sections):
             place = f"sections[{number}]"
             yield from _walk(place, section.controls or ())
             for tab_number, tab in enumerate(section.tabs or ()):
                 yield from _walk(f"{place}.tabs[{tab_number}]", tab.controls)
 
-    def departures(self) -> Iterator[tuple[str, str]]:
+    def violations(self) -> Iterator[tuple[str, str]]:
         defaults: dict[str, tuple[Any, str]] = {}
         for path, control in self.walk():
             if isinstance(control, Input):
                 default = getattr(control, "default_value", None)
                 first, first_path = defaults.setdefault(control.parameter_name, (default, path))
-                # In Python True equals 1, but to Poe they are a switch's and a slider's.
+                # True equals 1 in Python; to Poe one is a switch's value and the other a slider's.
                 if (type(first) is bool, first) != (type(default) is bool, default):
                     yield (
                         f"{path}.default_value",

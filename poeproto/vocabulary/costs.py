@@ -18,7 +18,7 @@ __all__ = ["CostItem"]
 def _rounded_up(amount: float) -> int:
     if isinstance(amount, float):
         if not math.isfinite(amount):
-            raise InvalidValue(f"{amount} is not finite", path="amount_usd_milli_cents")
+            raise InvalidValue(f"{amount} is not a finite number", path="amount_usd_milli_cents")
         return math.ceil(amount)
     return amount
 
@@ -28,12 +28,12 @@ class CostItem:
     """One item of a cost.
 
     Attributes:
-        amount_usd_milli_cents: thousandths of a US cent, above zero; a float is rounded up.
-        description: what it is for.
+        amount_usd_milli_cents: thousandths of a US cent, greater than zero; a float is rounded up.
+        description: what the user pays for.
 
     Raises:
-        TypeError: for an amount that is no number, or a description that is no string.
-        InvalidValue: for one that is not finite and above zero.
+        TypeError: for an amount that is not a number, or a description that is not a string.
+        InvalidValue: for an amount that is not finite, or not greater than zero.
     """
 
     amount_usd_milli_cents: int = attrs.field(converter=_rounded_up)
@@ -42,4 +42,4 @@ class CostItem:
     def __attrs_post_init__(self) -> None:
         check_types(self)
         if self.amount_usd_milli_cents <= 0:
-            raise InvalidValue(f"{self.amount_usd_milli_cents} is not above zero", path="amount_usd_milli_cents")
+            raise InvalidValue(f"{self.amount_usd_milli_cents} is not greater than zero", path="amount_usd_milli_cents")

@@ -16,11 +16,11 @@ __all__ = ["Endpoints"]
 @checked
 @attrs.frozen
 class Endpoints:
-    """Where Poe is: another address lets tests and simulators stand in.
+    """The root URLs of Poe, or of a simulator in its place.
 
     Attributes:
         api: the root of the bot query API, without a slash at its end.
-        files: the root of the file service, likewise.
+        files: the root of the file service, without a slash at its end.
     """
 
     api: str = attrs.field(default="https://api.poe.com", repr=root_without_credentials)
@@ -28,20 +28,20 @@ class Endpoints:
 
     @classmethod
     def at(cls, root: str) -> Endpoints:
-        """Both under one root, as a simulator has them."""
+        """Both services under one root URL, as a simulator has them."""
         root = root.rstrip("/")
         return cls(root, root)
 
     def bot(self, name: str) -> str:
-        """The URL at which the bot of that name is queried.
+        """The URL of the bot of that name.
 
         Raises:
-            ValueError: when the name is empty, a dot segment (RFC 3986, 3.3), or holds a lone surrogate.
+            ValueError: for a name that is empty, a dot segment (RFC 3986, 3.3), or contains a lone surrogate.
         """
         return f"{self.api}/bot/{_segment(name, 'the name of a bot')}"
 
     def settings(self, call: str, bot_name: str, access_key: str, version: str) -> str:
-        """The URL of a call about a bot's settings. It holds the key, so it is not for logs.
+        """The URL of a call about a bot's settings. It contains the key, so do not log it.
 
         Args:
             call: "update_settings" or "fetch_settings".
@@ -50,7 +50,7 @@ class Endpoints:
             version: the protocol's version.
 
         Raises:
-            ValueError: as in `bot`; the message never shows the key.
+            ValueError: as in `bot`; the message does not show the key.
         """
         name, key = _segment(bot_name, "the name of a bot"), _segment(access_key, "an access key", shown=False)
         return f"{self.api}/bot/{call}/{name}/{key}/{_segment(version, 'a version')}"
@@ -65,17 +65,18 @@ class Endpoints:
 
     @property
     def file_upload(self) -> str:
-        """The URL files are uploaded to."""
+        """The URL that files are uploaded to."""
         return f"{self.files}/poe_api/file_upload_3RD_PARTY_POST"
 
 
-# The real ones, which the calls to Poe have by default.
+# Poe itself: the default of calls to Poe.
 POE = Endpoints()
 
 
 def _segment(text: str, what: str, *, shown: bool = True) -> str:
     if text in ("", ".", ".."):
         raise ValueError(f"{text!r} is not {what}")
-    with suppress(UnicodeEncodeError):  # whose exception holds the text, and would be the context of ours
+    # Suppressed, not chained: the exception contains the text, which may be a key.
+    with suppress(UnicodeEncodeError):
         return quote(text, safe="")
-    raise ValueError(f"{text!r} is not {what}" if shown else f"what was given is not {what}")
+    raise ValueError(f"{text!r} is not {what}" if shown else f"the value given is not {what}")

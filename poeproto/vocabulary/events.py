@@ -1,7 +1,7 @@
-"""The events of a reply, one class for each name.
+"""The events of a reply, one class for each event name.
 
-They are made and read by the thousand, so their constructors check nothing: sending does. Any event may carry an
-`index`, which tells several answers of one reply apart. Those that have no `extra` keys share one empty mapping.
+A reply has thousands of events, so their constructors check nothing; `BotExchange.send` does. Any event may have an
+`index`: the answer it belongs to, where a reply has several. Events without `extra` keys share one empty mapping.
 
 https://creator.poe.com/docs/server-bots/poe-protocol-specification
 """
@@ -32,28 +32,28 @@ __all__ = [
     "UnknownEvent",
 ]
 
-# Beyond it, readers elsewhere take neighbours for the same (RFC 8259, 6), and dicts here take time: as many of these
-# integers as a peer likes share one hash.
+# Beyond this, other readers cannot tell neighbouring integers apart (RFC 8259, 6). It also keeps a peer from choosing
+# many integers of one hash, which would make our dicts slow.
 LARGEST_INDEX = 2**53 - 1
 
 
 def is_index(value: object) -> bool:
-    """Whether a value from JSON can tell answers apart. A boolean or a string is no index."""
+    """Whether a value from JSON is an index: an integer within ±`LARGEST_INDEX`. A boolean is not."""
     return type(value) is int and -LARGEST_INDEX <= value <= LARGEST_INDEX
 
 
 @prefilled
 @attrs.frozen
 class Meta:
-    """How the reply is to be shown. Only as the first event.
+    """How Poe shows the reply. It must be the first event.
 
     Attributes:
         content_type: "text/markdown" or "text/plain".
-        suggested_replies: whether Poe is to suggest replies of its own.
-        linkify: whether Poe is to turn words into links (deprecated).
-        refetch_settings: whether Poe is to fetch the bot's settings again.
+        suggested_replies: whether Poe suggests replies of its own.
+        linkify: whether Poe turns words into links (deprecated).
+        refetch_settings: whether Poe fetches the bot's settings again.
         index: which answer it belongs to.
-        extra: keys this version does not know.
+        extra: unknown keys.
     """
 
     content_type: str = "text/markdown"
@@ -72,14 +72,14 @@ class Text:
     Attributes:
         text: the piece.
         index: which answer it belongs to.
-        extra: keys this version does not know.
+        extra: unknown keys.
     """
 
     text: str
     index: int | None = None
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
-    # The constructor attrs would write looks each slot up by its name; nearly every event is one of these.
+    # The constructor that attrs writes looks up each slot by name, and nearly every event is a Text.
     def __init__(self, text: str, index: int | None = None, *, extra: Mapping[str, Any] = NO_EXTRA) -> None:
         _put_text(self, text)
         _put_index(self, index)
@@ -91,9 +91,9 @@ _run_through = deque[None](maxlen=0).extend
 
 
 def make_texts(strings: list[str]) -> list[Text]:
-    """As many events, all else in them left as it is by default.
+    """A `Text` for each string, with the default of every other field.
 
-    Many take two thirds of the time when they are made field by field, without a step of Python for any of them.
+    From eight strings on they are made field by field, in C: two thirds of the time of as many constructors.
     """
     if len(strings) < 8:
         return [Text(text) for text in strings]
@@ -107,12 +107,12 @@ def make_texts(strings: list[str]) -> list[Text]:
 @prefilled
 @attrs.frozen
 class ReplaceResponse:
-    """Text that takes the place of all text of the answer so far.
+    """Text that replaces all text of the answer so far.
 
     Attributes:
         text: the new text.
         index: which answer it belongs to.
-        extra: keys this version does not know.
+        extra: unknown keys.
     """
 
     text: str
@@ -123,12 +123,12 @@ class ReplaceResponse:
 @prefilled
 @attrs.frozen
 class SuggestedReply:
-    """A reply the user may send with one press.
+    """A reply that the user can send with one click.
 
     Attributes:
         text: the reply.
         index: which answer it belongs to.
-        extra: keys this version does not know.
+        extra: unknown keys.
     """
 
     text: str
@@ -139,15 +139,15 @@ class SuggestedReply:
 @prefilled
 @attrs.frozen
 class File:
-    """A file that belongs to the answer; at most 20 a reply.
+    """A file of the answer. A reply has at most 20 (`Limits.files`).
 
     Attributes:
-        url: where it can be fetched.
+        url: the URL to fetch it from.
         name: its file name.
         content_type: its media type.
-        inline_ref: the label under which the text refers to it; None when it does not.
+        inline_ref: the label by which the text refers to it, if it does.
         index: which answer it belongs to.
-        extra: keys this version does not know.
+        extra: unknown keys.
     """
 
     url: str
@@ -161,12 +161,12 @@ class File:
 @prefilled
 @attrs.frozen
 class Data:
-    """What the bot wants to find again as `Message.metadata` of this reply; the last one wins.
+    """A string that later queries have as `Message.metadata` of this reply. The last `data` event counts.
 
     Attributes:
         metadata: any string.
         index: which answer it belongs to.
-        extra: keys this version does not know.
+        extra: unknown keys.
     """
 
     metadata: str
@@ -176,11 +176,11 @@ class Data:
 
 @attrs.frozen
 class Json:
-    """A JSON object as it stands: OpenAI chat completion chunks with tool calls, usually.
+    """A JSON object: usually an OpenAI chat completion chunk with tool calls.
 
     Attributes:
-        data: the object. An `index` travels inside it, so an index under that key and the attribute are one.
-        index: which answer it belongs to.
+        data: the object. It holds the index under the key ``index``.
+        index: which answer it belongs to; the same as ``data["index"]``.
     """
 
     data: dict[str, Any]
@@ -188,7 +188,7 @@ class Json:
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.data, dict):  # pyright: ignore[reportUnnecessaryIsInstance]
-            return  # as for every event, sending says so
+            return  # sending refuses it
         inside = self.data.get("index")
         if self.index is not None:
             object.__setattr__(self, "data", {**self.data, "index": self.index})
@@ -199,16 +199,16 @@ class Json:
 @prefilled
 @attrs.frozen
 class Error:
-    """The bot failed. It ends the whole reply, whatever its index; only `done` may follow.
+    """The bot failed. This ends the whole reply, whatever the index; only `done` may follow.
 
     Attributes:
-        allow_retry: whether the user may try again.
-        text: what went wrong; the user may see it.
-        raw_response: what a model underneath said; any JSON.
+        allow_retry: whether the user may retry.
+        text: the error message; the user may see it.
+        raw_response: the response of a model or service that the bot called; any JSON.
         error_type: "user_message_too_long", "insufficient_fund", "user_caused_error" or
             "privacy_authorization_error" (open).
-        index: which answer it came from.
-        extra: keys this version does not know.
+        index: which answer failed.
+        extra: unknown keys.
     """
 
     allow_retry: bool = True
@@ -225,8 +225,8 @@ class Done:
     """The reply is complete.
 
     Attributes:
-        index: tolerated, without meaning.
-        extra: keys this version does not know.
+        index: ignored.
+        extra: unknown keys.
     """
 
     index: int | None = None
@@ -235,12 +235,12 @@ class Done:
 
 @attrs.frozen
 class UnknownEvent:
-    """An event of a name this version does not know; readers pass over it, and `BotExchange.send` refuses it.
+    """An event of an unknown name. Readers ignore it, and `BotExchange.send` refuses it.
 
     Attributes:
         event: the name.
-        data: the payload as it came, which need not be JSON.
-        index: always None, since the payload is not read.
+        data: the payload as received, not necessarily JSON.
+        index: always None: the payload is not parsed.
     """
 
     event: str

@@ -1,7 +1,7 @@
-"""Types checked where a person constructs a value, at no cost where the codec does.
+"""Field types of attrs classes, checked by the constructor, at no cost when a value is decoded.
 
-attrs validators would do the first, but msgspec runs them in Python for every value it decodes, after checking the
-same types itself in C. So the check wraps `__init__`, which msgspec does not call.
+attrs validators would do the same, but msgspec runs them in Python for every value that it decodes, after it has
+checked the same types in C. So the check wraps `__init__`, which msgspec does not call.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Check = Callable[[object], bool]
 
 
 class _NoExtra(dict[str, Any]):
-    """The empty dict that every value without unknown keys shares; it refuses to be filled."""
+    """The empty dict that every value without unknown keys shares. It cannot be changed."""
 
     def _refuse(self, *args: object, **kwargs: object) -> NoReturn:
         raise TypeError("the extra keys of a frozen value cannot be changed; make a new one with attrs.evolve")
@@ -27,15 +27,15 @@ class _NoExtra(dict[str, Any]):
     __setitem__ = setdefault = update = __ior__ = _refuse  # pyright: ignore[reportAssignmentType]
 
     def __reduce__(self) -> str:
-        return "NO_EXTRA"  # copied or unpickled it stays the one, which the quick ways know by its identity
+        return "NO_EXTRA"  # a copy or unpickled one is the same object, which the fast paths know by its identity
 
 
-# A shared default instead of a factory: a dict for each event would double the time to make one.
+# A shared default instead of a factory: a dict of its own would double the time to make an event.
 NO_EXTRA: Mapping[str, Any] = _NoExtra()
 
 
 def checked(cls: type[T]) -> type[T]:
-    """A decorator over an attrs class: its constructor raises TypeError for a field of another type than annotated."""
+    """Decorator of an attrs class: the constructor raises TypeError for a field of another type than annotated."""
     construct = cls.__init__
 
     @functools.wraps(construct)
@@ -48,10 +48,10 @@ def checked(cls: type[T]) -> type[T]:
 
 
 def check_types(value: object) -> None:
-    """Compare every field of an attrs instance with its annotation.
+    """Check the type of every field of an attrs instance.
 
     Raises:
-        TypeError: naming the class, the field, and both types.
+        TypeError: for a field of another type than annotated; the message names the class, the field and both types.
     """
     cls = type(value)
     for name, fits, hint in _checks(cls):
@@ -62,7 +62,7 @@ def check_types(value: object) -> None:
 
 @functools.cache
 def _checks(cls: type) -> list[tuple[str, Check, Any]]:
-    # Resolved at the first use, when the names in the annotations exist.
+    # Resolved at the first use: by then all names in the annotations are defined.
     hints = typing.get_type_hints(cls)
     return [(field.name, _check(hints[field.name]), hints[field.name]) for field in attrs.fields(cls)]
 
@@ -92,14 +92,14 @@ def _check(hint: Any) -> Check:
             fits_element = _check(args[0])
             return lambda value: isinstance(value, tuple) and all(map(fits_element, cast("tuple[Any, ...]", value)))
         places = [_check(arg) for arg in args]
-        if args == (bytes, bytes):  # a header, of which every message has many
+        if args == (bytes, bytes):  # a header: every message has many
             return _is_pair_of_bytes
         return lambda value: (
             isinstance(value, tuple)
             and len(cast("tuple[Any, ...]", value)) == len(places)
             and all(fits(item) for fits, item in zip(places, cast("tuple[Any, ...]", value), strict=True))
         )
-    # To the protocol a boolean is no number, though Python has it so; an integer is a float, as in PEP 484.
+    # In the protocol, unlike in Python, a boolean is not a number. An integer is a float, as in PEP 484.
     if hint is int:
         return lambda value: isinstance(value, int) and not isinstance(value, bool)
     if hint is float:
@@ -117,22 +117,22 @@ def _is_pair_of_bytes(value: Any) -> bool:
 
 
 def fits(value: object, hint: Any) -> bool:
-    """Whether the value is of the type that the annotation says."""
+    """Whether the value has the annotated type."""
     return _check(hint)(value)
 
 
 def is_union(hint: Any) -> bool:
-    """Whether the annotation is a union, however it is spelt."""
+    """Whether the annotation is a union, written either way."""
     return typing.get_origin(hint) in (Union, types.UnionType)
 
 
 def options(hint: Any) -> tuple[Any, ...]:
-    """The members of a union, or the annotation itself where it is none."""
+    """The members of a union; the annotation itself if it is not a union."""
     return typing.get_args(hint) if is_union(hint) else (hint,)
 
 
 def type_name(hint: Any) -> str:
-    """The annotation as a person would write it, without module names."""
+    """The annotation as it is written in source, without module names."""
     args = typing.get_args(hint)
     if not args:
         names = {types.NoneType: "None", ...: "..."}

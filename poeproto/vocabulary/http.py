@@ -19,13 +19,13 @@ __all__ = ["HttpResponse", "RequestHead", "ResponseHead"]
 @checked
 @attrs.frozen
 class RequestHead(HasHeaders):
-    """The start of a request that a server received.
+    """The head of a request that a server received.
 
     Attributes:
         method: as sent.
         target: the path and query as sent, still percent-encoded (RFC 9112, 3.2).
         headers: pairs of name and value.
-        client: the address the request came from and its port, where the server knows; a proxy's own, behind one.
+        client: the address and port of the peer, if the server knows them; behind a proxy, those of the proxy.
     """
 
     method: str
@@ -35,7 +35,7 @@ class RequestHead(HasHeaders):
 
     @property
     def path(self) -> str:
-        """The path of the target, decoded; a mount's included. Empty for a target that is no URL."""
+        """The decoded path of the target, including the path of a mount. Empty for a target that is not a URL."""
         path = self.target.partition("?")[0]
         if not path.startswith("/"):
             # The absolute form, which a server must accept (RFC 9112, 3.2.2).
@@ -47,19 +47,19 @@ class RequestHead(HasHeaders):
 
     @property
     def query_string(self) -> str:
-        """The query of the target as sent; empty where there is none."""
+        """The query of the target as sent; empty if there is none."""
         return self.target.partition("?")[2]
 
     @property
     def query(self) -> dict[str, list[str]]:
-        """The query of the target, decoded: the values of each name, in their order."""
+        """The decoded query of the target: the values of each name, in order."""
         return parse_qs(self.query_string, keep_blank_values=True)
 
 
 @checked
 @attrs.frozen
 class ResponseHead(HasHeaders):
-    """The start of a response whose body follows in parts.
+    """The head of a response whose body follows in parts.
 
     Attributes:
         status: the status code.
@@ -77,8 +77,8 @@ class HttpResponse(HasHeaders):
 
     Attributes:
         status: the status code.
-        headers: pairs of name and value; `of` declares the length.
-        body: the payload; of a refusal that a client received, its start.
+        headers: pairs of name and value; `of` adds the content type and length.
+        body: the payload. A client that received an error response keeps only the start of its body.
     """
 
     status: int
@@ -87,6 +87,6 @@ class HttpResponse(HasHeaders):
 
     @classmethod
     def of(cls, status: int, content_type: str, body: bytes, headers: HeaderPairs = ()) -> HttpResponse:
-        """A response with this body, its type and length declared, and these headers besides."""
+        """A response with this body, its ``Content-Type`` and ``Content-Length``, and further headers."""
         described = (("content-type", content_type), ("content-length", str(len(body))))
         return cls(status, (*described, *headers), body)

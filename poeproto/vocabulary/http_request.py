@@ -29,11 +29,11 @@ class HttpRequest(HasHeaders):
         method: in upper case.
         url: absolute, with scheme and host.
         headers: pairs of name and value; the client adds ``Host`` and ``Content-Length``.
-        body: the payload; for an upload, in parts.
+        body: bytes, or for an upload a `StreamedBody`.
 
     Raises:
         TypeError: for a field of another type.
-        InvalidValue: for CR, LF or NUL in the method, the URL or a header, where they would begin something new.
+        InvalidValue: for CR, LF or NUL in the method, the URL or a header, which could inject another header.
     """
 
     method: str
@@ -46,4 +46,4 @@ class HttpRequest(HasHeaders):
         headers = b"".join(chain.from_iterable(self.headers)).decode("latin-1")
         for name, line in (("method", self.method), ("url", self.url), ("headers", headers)):
             if _FORBIDDEN_IN_A_LINE.search(line):
-                raise InvalidValue("holds CR, LF or NUL", path=name)
+                raise InvalidValue("contains CR, LF or NUL", path=name)

@@ -1,7 +1,7 @@
-"""Messages of a conversation and what hangs on them.
+"""Messages of a conversation, with their senders, attachments, feedback and reactions.
 
-Every class keeps the keys it does not know in `extra`, so that a message can be passed on whole. Sets of names (roles,
-content types, kinds of feedback) are open: a value this version does not know is kept as it came.
+Every class keeps unknown keys in `extra`, so that a message can be forwarded without loss. Sets of names (roles,
+content types, kinds of feedback) are open: an unknown value is kept as received.
 
 https://creator.poe.com/docs/server-bots/poe-protocol-specification
 """
@@ -23,15 +23,15 @@ __all__ = ["Attachment", "Feedback", "Message", "Reaction", "Sender", "User"]
 @prefilled
 @attrs.frozen
 class Attachment:
-    """A file that belongs to a message.
+    """A file attached to a message.
 
     Attributes:
-        url: where it can be fetched, for ten minutes after the request was made.
+        url: the URL to fetch it from, valid for ten minutes after the request was made.
         content_type: its media type, as in "image/png".
         name: its file name.
-        inline_ref: the label under which the message's text refers to it, if it does.
-        parsed_content: its text, or for an image ``filename***description``, where the bot's settings ask for that.
-        extra: keys this version does not know.
+        inline_ref: the label by which the message's text refers to it, if it does.
+        parsed_content: its text, or ``filename***description`` of an image, where the bot's settings ask for it.
+        extra: unknown keys.
     """
 
     url: str
@@ -50,8 +50,8 @@ class Sender:
 
     Attributes:
         id: the user's or bot's identifier.
-        name: the name to show.
-        extra: keys this version does not know.
+        name: the display name.
+        extra: unknown keys.
     """
 
     id: str | None = None
@@ -66,9 +66,9 @@ class User:
     """A person in the conversation.
 
     Attributes:
-        id: the user's identifier, different for each bot.
-        name: the name to show.
-        extra: keys this version does not know.
+        id: the user's identifier; each bot gets another one.
+        name: the display name.
+        extra: unknown keys.
     """
 
     id: str = ""
@@ -80,12 +80,12 @@ class User:
 @prefilled
 @attrs.frozen
 class Feedback:
-    """What a user thinks of a message.
+    """A user's feedback on a message.
 
     Attributes:
         type: "like" or "dislike" (open).
-        reason: the user's words.
-        extra: keys this version does not know.
+        reason: the user's comment.
+        extra: unknown keys.
     """
 
     type: str
@@ -100,9 +100,9 @@ class Reaction:
     """A reaction to a message.
 
     Attributes:
-        user_id: whose it is.
+        user_id: the user who reacted.
         reaction: "like", "dislike", "heart", "laughing", "surprised", "sad" or an emoji (open).
-        extra: keys this version does not know.
+        extra: unknown keys.
     """
 
     user_id: str = ""
@@ -122,16 +122,16 @@ class Message:
         content_type: "text/markdown" or "text/plain" (open).
         message_type: None, or "function_call" (open).
         parameters: values of the bot's parameter controls; any JSON.
-        timestamp: microseconds since the epoch; 0 where unknown.
-        message_id: ``m-`` and 32 characters; empty where unknown.
+        timestamp: microseconds since the epoch; 0 if unknown.
+        message_id: ``m-`` and 32 characters; empty if unknown.
         sender: who wrote it.
-        sender_id: the same, as older versions had it (deprecated).
-        feedback: what users think of it.
-        attachments: its files.
-        metadata: what the bot stored with its last `data` event when it wrote this message.
-        referenced_message: the message it answers.
-        reactions: how users reacted.
-        extra: keys this version does not know.
+        sender_id: the sender's identifier (deprecated).
+        feedback: the users' feedback.
+        attachments: the attached files.
+        metadata: the metadata of the last `data` event in this message's reply.
+        referenced_message: the message that this one replies to.
+        reactions: the users' reactions.
+        extra: unknown keys.
     """
 
     role: str

@@ -1,6 +1,7 @@
-"""What a response says about when to call again: ``Retry-After`` and the ``x-ratelimit-*`` headers.
+"""When to retry, as a response says it: ``Retry-After`` and the ``x-ratelimit-*`` headers.
 
-There is no clock here: a date is measured against the ``Date`` of the response that it came with.
+There is no clock here: a date is compared with the ``Date`` of the same response. Dates are parsed here, too, because
+`email.utils` imports datetime, random and socket, which the core does without.
 
 https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
 """
@@ -18,13 +19,13 @@ __all__ = ["RateLimit", "rate_limit", "retry_after_seconds"]
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _CLOCK = r"(?P<h>\d\d):(?P<m>\d\d):(?P<s>\d\d)"
-# RFC 9110, 5.6.7: the form in use, and two obsolete ones that readers must accept.
+# RFC 9110, 5.6.7: the preferred format, and two obsolete ones that recipients must accept.
 _DATES = (
     re.compile(rf"\w{{3}}, (?P<day>\d\d) (?P<month>\w{{3}}) (?P<year>\d{{4}}) {_CLOCK} GMT", re.ASCII),
     re.compile(rf"\w{{6,9}}, (?P<day>\d\d)-(?P<month>\w{{3}})-(?P<year>\d\d) {_CLOCK} GMT", re.ASCII),
     re.compile(rf"\w{{3}} (?P<month>\w{{3}}) (?P<day>[ \d]\d) {_CLOCK} (?P<year>\d{{4}})", re.ASCII),
 )
-# No wait is so long that it needs more digits.
+# Fifteen digits are enough for any delay.
 _SECONDS = re.compile(r"\d{1,15}(\.\d{1,9})?", re.ASCII)
 _SPAN = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?", re.ASCII)
 
@@ -32,12 +33,12 @@ _SPAN = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\
 @checked
 @attrs.frozen(kw_only=True)
 class RateLimit:
-    """What the ``x-ratelimit-*`` headers say; None for what they do not.
+    """The ``x-ratelimit-*`` headers of a response; None for those that are missing or cannot be read.
 
     Attributes:
         limit: how many requests are allowed in a window.
         remaining: how many of them are left.
-        reset_seconds: seconds until there are more.
+        reset_seconds: seconds until the window ends.
     """
 
     limit: int | None = None
@@ -46,7 +47,7 @@ class RateLimit:
 
 
 def rate_limit(head: ResponseHead | HttpResponse) -> RateLimit | None:
-    """The rate limit in these headers, or None where there is no such header."""
+    """The rate limit of a response, or None if it has no such header."""
     limit, remaining, reset = (_value(head, name) for name in ("limit", "remaining", "reset"))
     if limit is remaining is reset is None:
         return None
@@ -54,7 +55,7 @@ def rate_limit(head: ResponseHead | HttpResponse) -> RateLimit | None:
 
 
 def _value(head: ResponseHead | HttpResponse, name: str) -> str | None:
-    # Some have the first name, OpenAI's dialect the second.
+    # The second name is OpenAI's.
     found = head.get(f"x-ratelimit-{name}")
     return head.get(f"x-ratelimit-{name}-requests") if found is None else found
 
@@ -76,9 +77,9 @@ def _span(text: str | None) -> float | None:
 
 
 def retry_after_seconds(head: ResponseHead | HttpResponse) -> float | None:
-    """Seconds to wait before the next try, as ``Retry-After`` has it (RFC 9110, 10.2.3), never below zero.
+    """Seconds to wait before the next attempt, from ``Retry-After`` (RFC 9110, 10.2.3); never negative.
 
-    None where there is no such header, where it cannot be read, or where it is a date and the response has no ``Date``.
+    None if there is no such header, if it cannot be read, or if it is a date and the response has no ``Date``.
     """
     text = (head.get("retry-after") or "").strip()
     if _SECONDS.fullmatch(text):

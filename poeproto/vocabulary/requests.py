@@ -1,7 +1,7 @@
-"""The requests a Poe server sends to a bot server, one class for each `type`.
+"""The requests that Poe sends to a bot server, one class for each `type`.
 
-Identifiers that are absent are read as empty, since peers leave them out; none is checked for its form on receipt.
-Keys this version does not know are kept in `extra`, but for `access_key` and `api_key`, which are dropped.
+A missing identifier is read as an empty one, since some peers leave them out; the form of identifiers is not checked.
+Unknown keys are kept in `extra`, except `access_key` and `api_key`, which are dropped.
 
 https://creator.poe.com/docs/server-bots/poe-protocol-specification
 """
@@ -35,29 +35,29 @@ PROTOCOL_VERSION = "1.2"
 @prefilled
 @attrs.frozen
 class QueryRequest:
-    """A question: the conversation so far, to which the bot answers with a stream of events.
+    """A query: the conversation so far. The bot replies with a stream of events.
 
     Attributes:
-        query: the messages, oldest first; Poe cuts them at 1,000.
-        user_id: the user's identifier, different for each bot.
+        query: the messages, oldest first; Poe sends the last 1,000.
+        user_id: the user's identifier; each bot gets another one.
         conversation_id: the conversation's identifier.
-        message_id: the identifier of the reply to come.
-        metadata: a ``d-`` identifier to be echoed when calling other bots.
-        temperature: the sampling temperature the user asks for.
-        skip_system_prompt: whether the bot is asked to leave out its own system prompt.
+        message_id: the identifier of the bot's reply.
+        metadata: a ``d-`` identifier, to be sent along in calls to other bots.
+        temperature: the sampling temperature that the user asks for.
+        skip_system_prompt: whether the bot should leave out its own system prompt.
         logit_bias: token to bias, -100 to 100.
-        stop_sequences: strings at which generation is to stop.
+        stop_sequences: strings at which generation stops.
         language_code: the user's language (BCP 47).
-        adopt_current_bot_name: whether a called bot answers under the caller's name.
-        bot_query_id: what costs are charged under.
+        adopt_current_bot_name: whether a called bot replies under the caller's name.
+        bot_query_id: the identifier to charge costs with.
         users: the people in the conversation.
-        tools: tools offered to the model.
-        tool_calls: calls the model made in an earlier round.
-        tool_results: what they answered.
+        tools: the tools that the model may call.
+        tool_calls: the calls that the model made in earlier rounds.
+        tool_results: their results.
         query_creation_time: microseconds since the epoch.
-        extra_params: parameters for the model, passed on as they are.
+        extra_params: parameters for the model.
         version: the protocol's version, as sent.
-        extra: keys this version does not know.
+        extra: unknown keys.
     """
 
     query: list[Message]
@@ -86,11 +86,11 @@ class QueryRequest:
 @prefilled
 @attrs.frozen
 class SettingsRequest:
-    """Asks for the bot's settings.
+    """A request for the bot's settings.
 
     Attributes:
         version: the protocol's version, as sent.
-        extra: keys this version does not know.
+        extra: unknown keys.
     """
 
     version: str = PROTOCOL_VERSION
@@ -101,15 +101,15 @@ class SettingsRequest:
 @prefilled
 @attrs.frozen
 class ReportFeedbackRequest:
-    """Tells what a user thinks of a reply (deprecated; reactions replace it).
+    """A report of a user's feedback on a reply (deprecated; reactions replace it).
 
     Attributes:
-        message_id: which reply.
-        user_id: which user.
-        conversation_id: which conversation.
+        message_id: the reply.
+        user_id: the user.
+        conversation_id: the conversation.
         feedback_type: "like" or "dislike" (open).
         version: the protocol's version, as sent.
-        extra: keys this version does not know.
+        extra: unknown keys.
     """
 
     message_id: str = ""
@@ -124,15 +124,15 @@ class ReportFeedbackRequest:
 @prefilled
 @attrs.frozen
 class ReportReactionRequest:
-    """Tells how a user reacted to a reply.
+    """A report of a user's reaction to a reply.
 
     Attributes:
-        message_id: which reply.
-        user_id: which user.
-        conversation_id: which conversation.
+        message_id: the reply.
+        user_id: the user.
+        conversation_id: the conversation.
         reaction: "like", "dislike", "heart", "laughing", "surprised", "sad" or an emoji (open).
         version: the protocol's version, as sent.
-        extra: keys this version does not know.
+        extra: unknown keys.
     """
 
     message_id: str = ""
@@ -147,13 +147,13 @@ class ReportReactionRequest:
 @prefilled
 @attrs.frozen
 class ReportErrorRequest:
-    """Tells what the Poe server found wrong with an earlier answer.
+    """A report of an error that Poe found in an earlier response of the bot.
 
     Attributes:
-        message: the complaint.
+        message: the error message.
         metadata: details; any JSON object.
         version: the protocol's version, as sent.
-        extra: keys this version does not know.
+        extra: unknown keys.
     """
 
     message: str = ""
@@ -166,7 +166,7 @@ class ReportErrorRequest:
 @prefilled
 @attrs.frozen
 class UnknownRequest:
-    """A request of a type this version does not know; a bot server answers it with 501.
+    """A request of an unknown type; a bot server responds with status 501.
 
     Attributes:
         type: the type, as sent.

@@ -1,4 +1,4 @@
-"""What a bot server answers to a settings request.
+"""The settings of a bot: the response to a settings request.
 
 https://creator.poe.com/docs/server-bots/poe-protocol-specification
 """
@@ -18,28 +18,28 @@ __all__ = ["SettingsResponse"]
 
 @attrs.frozen(kw_only=True)
 class SettingsResponse(Validated):
-    """How Poe is to treat the bot. What is None is left out on the wire, so that Poe's own default holds.
+    """The settings of a bot. A field that is None is not sent, so that Poe's default applies.
 
     Attributes:
-        response_version: 2; read as 0 where absent, under which Poe drops `parameter_controls`.
-        server_bot_dependencies: bot name to the number of calls this bot makes to it for one message.
+        response_version: 2; read as 0 if missing. Poe ignores `parameter_controls` below 2.
+        server_bot_dependencies: bot name to the number of calls that this bot makes to it for one message.
         allow_attachments: whether users may attach files.
         expand_text_attachments: whether Poe fills `Attachment.parsed_content` of text files.
         enable_image_comprehension: whether Poe describes images there.
-        introduction_message: what the bot says before the user's first message.
+        introduction_message: the bot's message at the start of a conversation.
         enforce_author_role_alternation: whether Poe joins consecutive messages of one role.
-        enable_multi_entity_prompting: whether Poe explains a conversation with several bots and users.
-        rate_card: what the bot costs, in Markdown.
-        cost_label: the same in a few words.
+        enable_multi_entity_prompting: whether Poe explains a conversation with several bots and users to the bot.
+        rate_card: the prices of the bot, in Markdown.
+        cost_label: the price in a few words.
         parameter_controls: the user interface for `Message.parameters`.
         context_clear_window_secs: deprecated.
         allow_user_context_clear: deprecated.
         custom_rate_card: deprecated.
-        extra: keys this version does not know; Poe refuses them, so a response that has any cannot be written.
+        extra: unknown keys; Poe refuses them, so a response that has any cannot be written.
 
     Raises:
         TypeError: for a field of another type.
-        InvalidValue: for a number of calls below zero.
+        InvalidValue: for a negative number of calls.
     """
 
     response_version: int = 2
@@ -58,7 +58,7 @@ class SettingsResponse(Validated):
     custom_rate_card: str | None = None
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, hash=False)
 
-    def departures(self) -> Iterator[tuple[str, str]]:
+    def violations(self) -> Iterator[tuple[str, str]]:
         for bot_name, calls in self.server_bot_dependencies.items():
             if calls < 0:
-                yield f"server_bot_dependencies.{bot_name}", f"{calls} is below zero"
+                yield f"server_bot_dependencies.{bot_name}", f"{calls} is negative"

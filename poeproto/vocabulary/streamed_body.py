@@ -15,18 +15,18 @@ __all__ = ["BodyWriter", "StreamedBody"]
 
 @attrs.frozen
 class StreamedBody:
-    """A body that is never in memory as a whole: a file with something before and after it.
+    """A body that is never in memory as a whole: a file with bytes before and after it.
 
     Attributes:
-        prefix: what comes before the file.
-        source: where the integration that sends it reads the file; of no concern to the core.
-        source_size: the file's size in bytes.
-        suffix: what comes after it.
-        repeatable: whether the file can be read again from its start, so that the request can be sent a second time.
+        prefix: the bytes before the file.
+        source: the file, as the integration reads it; the core does not use it.
+        source_size: the size of the file in bytes.
+        suffix: the bytes after the file.
+        repeatable: whether the file can be read again from its start, so that the request can be retried.
 
     Raises:
         TypeError: for a field of another type.
-        InvalidValue: for a size below zero.
+        InvalidValue: for a negative size.
     """
 
     prefix: bytes = attrs.field(repr=body_size)
@@ -38,17 +38,16 @@ class StreamedBody:
     def __attrs_post_init__(self) -> None:
         check_types(self)
         if self.source_size < 0:
-            raise InvalidValue(f"{self.source_size} is below zero", path="source_size")
+            raise InvalidValue(f"{self.source_size} is negative", path="source_size")
 
     def __len__(self) -> int:
         return len(self.prefix) + self.source_size + len(self.suffix)
 
 
 class BodyWriter:
-    """Writes a `StreamedBody` part by part, and sees to it that its declared length is the true one.
+    """Writes a `StreamedBody` part by part, and checks that it has its declared length.
 
-    The calls are `begin`, `send` for each part of the file, and `end`; out of this order they raise
-    `LocalProtocolError`.
+    Call `begin`, then `send` for each part of the file, then `end`. Another order raises `LocalProtocolError`.
     """
 
     def __init__(self, body: StreamedBody) -> None:
@@ -58,7 +57,7 @@ class BodyWriter:
         self._ended = False
 
     def begin(self) -> bytes:
-        """What comes before the file."""
+        """The bytes before the file."""
         if self._ended or self._begun:
             raise LocalProtocolError(f"the body has {'ended' if self._ended else 'begun already'}")
         self._begun = True
@@ -68,19 +67,19 @@ class BodyWriter:
         """The next part of the file.
 
         Raises:
-            LocalProtocolError: as soon as there is more of it than was declared.
+            LocalProtocolError: as soon as the file exceeds its declared size.
         """
         self._raise_unless_under_way()
         if len(chunk) > self._left:
-            raise LocalProtocolError(f"the file is larger than the {self._body.source_size} bytes that were declared")
+            raise LocalProtocolError(f"the file is larger than its declared size of {self._body.source_size} bytes")
         self._left -= len(chunk)
         return chunk
 
     def end(self) -> bytes:
-        """What comes after the file.
+        """The bytes after the file.
 
         Raises:
-            LocalProtocolError: when there was less of it than declared.
+            LocalProtocolError: if the file is smaller than its declared size.
         """
         self._raise_unless_under_way()
         if self._left:

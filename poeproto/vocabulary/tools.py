@@ -1,6 +1,6 @@
-"""Tool definitions, calls and results, in the shapes OpenAI gave them; they travel in a query request.
+"""Tool definitions, calls and results in OpenAI's format, as query requests and `json` events hold them.
 
-Kinds of tools other than functions keep their content in `extra`, so that they can be passed on whole.
+A tool of another type than "function" keeps its content in `extra`, so that it can be forwarded without loss.
 
 https://platform.openai.com/docs/api-reference/chat
 """
@@ -28,13 +28,13 @@ __all__ = [
 @checked
 @attrs.frozen
 class FunctionDefinition:
-    """A function a model may call.
+    """A function that a model may call.
 
     Attributes:
-        name: how the model names it.
-        description: what it does, for the model to read.
+        name: the function's name.
+        description: a description for the model.
         parameters: the JSON Schema of its arguments.
-        extra: keys this version does not know.
+        extra: unknown keys.
     """
 
     name: str
@@ -49,9 +49,9 @@ class ToolDefinition:
     """A tool offered to a model.
 
     Attributes:
-        function: its definition, where `type` is "function".
-        type: "function", or another kind (open).
-        extra: keys this version does not know.
+        function: its definition, if `type` is "function".
+        type: "function" (open).
+        extra: unknown keys.
     """
 
     function: FunctionDefinition | None = None
@@ -62,12 +62,12 @@ class ToolDefinition:
 @checked
 @attrs.frozen
 class FunctionCall:
-    """The function a model wants called.
+    """A call of a function: its name and arguments.
 
     Attributes:
         name: the function's name.
-        arguments: a JSON object as a string, the way models write it; empty means no arguments.
-        extra: keys this version does not know.
+        arguments: a JSON object as a string, as the model wrote it; empty means no arguments.
+        extra: unknown keys.
     """
 
     name: str
@@ -78,13 +78,13 @@ class FunctionCall:
 @checked
 @attrs.frozen
 class ToolCall:
-    """A model's wish to call a tool.
+    """A model's call of a tool.
 
     Attributes:
-        id: what the result refers to.
-        function: which function, where `type` is "function".
-        type: "function", or another kind (open).
-        extra: keys this version does not know.
+        id: the identifier that the result refers to.
+        function: the function and its arguments, if `type` is "function".
+        type: "function" (open).
+        extra: unknown keys.
     """
 
     id: str
@@ -96,14 +96,14 @@ class ToolCall:
 @checked
 @attrs.frozen
 class ToolResult:
-    """What a tool answered.
+    """The result of a tool call.
 
     Attributes:
-        tool_call_id: the `ToolCall.id` it answers.
+        tool_call_id: the `ToolCall.id` that it belongs to.
         name: the function's name.
-        content: the result as text, JSON usually.
+        content: the result as text, usually JSON.
         role: "tool".
-        extra: keys this version does not know.
+        extra: unknown keys.
     """
 
     tool_call_id: str
@@ -116,12 +116,12 @@ class ToolResult:
 @checked
 @attrs.frozen
 class FunctionCallDelta:
-    """A piece of a `FunctionCall`, as a stream has it.
+    """A part of a `FunctionCall` in a stream.
 
     Attributes:
-        name: the function's name; on the first piece, usually.
-        arguments: what is to be appended to the arguments.
-        extra: keys this version does not know.
+        name: the function's name; usually in the first part.
+        arguments: text to append to the arguments.
+        extra: unknown keys.
     """
 
     name: str | None = None
@@ -132,14 +132,14 @@ class FunctionCallDelta:
 @checked
 @attrs.frozen
 class ToolCallDelta:
-    """A piece of a `ToolCall`, as a stream has it.
+    """A part of a `ToolCall` in a stream.
 
     Attributes:
-        index: which of the calls it belongs to; None where the peer sends whole calls without one.
-        id: what the result refers to; on the first piece, usually.
-        type: "function", or another kind (open).
-        function: a piece of the function's call.
-        extra: keys this version does not know.
+        index: which call it belongs to; None if the peer sends whole calls without an index.
+        id: the identifier that the result refers to; usually in the first part.
+        type: "function" (open).
+        function: a part of the function call.
+        extra: unknown keys.
     """
 
     index: int | None = None

@@ -30,7 +30,7 @@ def test_a_tag_is_checked() -> None:
     assert is_identifier(SOUND, "m")
     assert not is_identifier(SOUND, "u")
     assert check_identifier(SOUND, "m") == SOUND
-    with pytest.raises(InvalidValue, match="the tag 'm' instead of 'u'"):
+    with pytest.raises(InvalidValue, match="has the tag 'm', expected 'u'"):
         check_identifier(SOUND, "u")
 
 

@@ -141,7 +141,7 @@ def test_settings_that_we_refuse_are_refused_unless_a_rule_is_between_values(cas
 def test_every_class_is_there_under_its_name_with_its_meaning_and_fields() -> None:
     definitions = request_schema()["$defs"]
     query = definitions["QueryRequest"]
-    assert query["description"].startswith("A question: the conversation so far")
+    assert query["description"].startswith("A query: the conversation so far")
     assert list(query["properties"]) == ["type", *(f.name for f in attrs.fields(QueryRequest) if f.name != "extra")]
     assert query["required"] == ["version", "type", "query"]
     assert query["properties"]["query"] == {

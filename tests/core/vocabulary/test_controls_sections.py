@@ -280,7 +280,7 @@ def condition(left: Any, inner: dict[str, Any] = DIVIDER) -> dict[str, Any]:
         (
             [condition(ONE, {"control": "text_area", **NAMED, "parameter_name": "poe_x"})],
             "controls[0].controls[0].parameter_name",
-            "'poe_x' starts with 'poe_', which Poe keeps for itself",
+            "'poe_x' starts with 'poe_', which is reserved for Poe",
         ),
     ],
 )  # fmt: skip
@@ -333,7 +333,7 @@ def test_a_tab_is_not_empty() -> None:
 
 def test_conditions_do_not_nest_and_are_not_empty() -> None:
     inner = ConditionalControls(condition=ALWAYS, controls=[Divider()])
-    with pytest.raises(InvalidValue, match=r"^controls\[1\]: a condition within a condition"):
+    with pytest.raises(InvalidValue, match=r"^controls\[1\]: conditional controls cannot contain"):
         ConditionalControls(condition=ALWAYS, controls=[Divider(), inner])
     with pytest.raises(InvalidValue, match=r"^controls: empty"):
         ConditionalControls(condition=ALWAYS, controls=[])
@@ -392,6 +392,6 @@ def test_conditions_within_conditions_are_refused_however_deep() -> None:
     comparison = {"comparator": "eq", "left": {"literal": 1}, "right": {"literal": 1}}
     for _ in range(60):
         control = {"control": "condition", "condition": comparison, "controls": [control]}
-    with pytest.raises(RemoteProtocolError, match="a condition within a condition") as caught:
+    with pytest.raises(RemoteProtocolError, match="conditional controls cannot contain") as caught:
         read({"sections": [{"controls": [control]}]})
     assert caught.value.path == "parameter_controls.sections[0]" + ".controls[0]" * 60

@@ -86,7 +86,7 @@ def test_settings_are_to_be_of_today(wire: dict[str, Any], expected: list[Any]) 
 def test_an_old_version_that_loses_the_controls_is_an_error() -> None:
     (found,) = lint_settings(settings_with({**SLIDER}, response_version=None))
     assert (found.path, found.severity) == ("response_version", ERROR)
-    assert "Poe drops parameter_controls" in found.message
+    assert "Poe ignores parameter_controls" in found.message
 
 
 def test_every_rule_that_is_broken_is_reported_whatever_else_there_is() -> None:

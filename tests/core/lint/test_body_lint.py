@@ -1,4 +1,4 @@
-"""Findings: departures from the protocol, reported as data."""
+"""Findings in single JSON texts: requests, settings and events."""
 
 from __future__ import annotations
 
@@ -7,47 +7,31 @@ import json
 import sys
 from typing import Any
 
-import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from poeproto import (
-    Done,
-    Error,
-    Event,
-    File,
     Limits,
-    ReplaceResponse,
     ReportReactionRequest,
-    ResponseHead,
-    SSEDecoder,
-    Text,
     UnknownRequest,
-    encode_event,
     encode_request,
     encode_settings,
 )
-from poeproto.lint import ReplyLint, lint_event, lint_request, lint_settings
+from poeproto.lint import lint_event, lint_request, lint_settings
 from poeproto.lint.rules import Finding, Severity
-from poeproto.testing import bytewise, sample_query, sample_reply, sample_settings
+from poeproto.testing import sample_query, sample_settings
 
 ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
-HEAD = ResponseHead(200, [("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache")])
 
 
 def places(found: list[Finding]) -> list[tuple[str, str, Severity]]:
     return [(each.path, each.rule, each.severity) for each in found]
 
 
-def test_what_we_write_departs_in_nothing() -> None:
+def test_what_we_write_has_no_finding() -> None:
     assert lint_request(encode_request(sample_query())) == []
     assert lint_settings(encode_settings(sample_settings())) == []
-    lint = ReplyLint()
-    assert lint.receive_head(HEAD) == []
-    for event in sample_reply():
-        assert lint.receive_data(encode_event(event), at=1.0) == []
-    assert lint.receive_eof(at=1.0) == []
 
 
 # --- requests
@@ -98,11 +82,11 @@ QUERY: dict[str, Any] = {"version": "1.2", "type": "query", "query": [{"role": "
         ]),
     ],
 )  # fmt: skip
-def test_each_departure_of_a_query_has_its_place(changes: dict[str, Any], expected: list[Any]) -> None:
+def test_each_finding_in_a_query_has_its_place(changes: dict[str, Any], expected: list[Any]) -> None:
     assert sorted(places(lint_request(json.dumps({**QUERY, **changes}))), key=str) == sorted(expected, key=str)
 
 
-def test_what_the_specification_requires_is_missed_though_readers_do_without() -> None:
+def test_a_field_that_the_specification_requires_is_reported_as_missing() -> None:
     found = places(lint_request(json.dumps({"type": "query", "query": QUERY["query"]})))
     assert found == [(name, "missing-field", WARNING) for name in ("version", *IDS)]
 
@@ -121,7 +105,7 @@ def test_other_requests_are_read_too() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"a": NaN}', b"\xff"])
-def test_what_is_no_json_object_is_one_departure(text: str | bytes) -> None:
+def test_what_is_not_a_json_object_is_one_finding(text: str | bytes) -> None:
     for lint in (lint_request, lint_settings):
         assert places(lint(text)) == [("", "json", ERROR)]
 
@@ -162,64 +146,6 @@ def test_single_events(event: str, data: str, expected: list[Any]) -> None:
     assert places(lint_event(event, data)) == expected
 
 
-# --- replies
-
-
-def lint_reply(*events: Event | bytes, limits: Limits | None = None, cut: bool = False) -> list[Any]:
-    lint = ReplyLint(limits)
-    wire = b"".join(event if isinstance(event, bytes) else encode_event(event) for event in events)
-    found = [each for part in (bytewise(wire) if cut else [wire]) for each in lint.receive_data(part)]
-    return places(found + lint.receive_eof())
-
-
-@pytest.mark.parametrize("cut", [False, True])
-@pytest.mark.parametrize(
-    ("events", "expected"),
-    [
-        ([b"event: text\ndata: {}\n\n", Done()], [("events[0].text", "missing-field", ERROR)]),
-        ([Text("x"), sample_reply()[0], Done()], [("events[1]", "out-of-order", WARNING)]),
-        ([Text("x"), Done(), Text("y")], [("events[2]", "out-of-order", WARNING)]),
-        ([Done()], [("events[0]", "no-answer", ERROR)]),
-        ([Text("x")], [("events[1]", "no-done", ERROR)]),
-        ([Error()], [("events[1]", "no-done", WARNING)]),
-        ([b": a comment\n\nevent: ping\ndata: x\n\n", Text("x"), Done()], []),
-        ([b'event: text\ndata: {"text": "", "index": []}\n\n', Done()], [("events[0].index", "field-type", WARNING)]),
-        ([b"event: poll\ndata: x\n\n", Text("x"), Done()], [("events[0]", "unknown-event", WARNING)]),
-    ],
-)
-def test_the_order_of_a_reply(events: list[Any], expected: list[Any], cut: bool) -> None:
-    assert lint_reply(*events, cut=cut) == expected
-
-
-def test_the_amounts_of_a_reply_are_reported_once() -> None:
-    limits = Limits(events=2, files=1, text_length=3)
-    file = File("https://files.invalid/a", "a", "text/plain")
-    assert lint_reply(Text("x"), *[file] * 3, Done(), limits=limits) == [
-        ("events[2]", "too-many-events", ERROR),
-        ("events[2]", "too-many-files", ERROR),
-    ]
-    limits = attrs.evolve(limits, events=100)
-    assert lint_reply(Text("ab"), Text("cd"), Text("e"), Done(), limits=limits) == [
-        ("events[1]", "text-too-long", ERROR)
-    ]
-    assert lint_reply(Text("abc"), ReplaceResponse("abc"), Text("abc", 1), Done(), limits=limits) == []
-
-
-def test_an_event_that_is_too_large_is_reported_once() -> None:
-    lint = ReplyLint(Limits(event_size=20))
-    assert places(lint.receive_data(b"data: " + b"x" * 30)) == [("events[0]", "event-size", ERROR)]
-    assert lint.receive_data(b"x") == []
-
-
-def test_bytes_that_are_not_utf_8_are_reported_once() -> None:
-    lint = ReplyLint()
-    half, other_half = "é".encode()[:1], "é".encode()[1:]
-    assert lint.receive_data(b'event: text\ndata: {"text": "' + half) == []
-    assert lint.receive_data(other_half + b'"}\n\n') == []
-    assert places(lint.receive_data(b": \xff\n\n")) == [("events[1]", "encoding", WARNING)]
-    assert lint.receive_data(b": \xff\n\n" + encode_event(Done())) == []
-
-
 def test_a_stack_that_is_nearly_full_is_no_crash() -> None:
     message: dict[str, Any] = {"role": "user", "content": "x"}
     for _ in range(180):
@@ -239,32 +165,6 @@ def test_a_stack_that_is_nearly_full_is_no_crash() -> None:
     assert all(found in (outcomes[0], outcomes[-1]) for found in outcomes)
 
 
-def test_times_are_judged_where_they_are_given() -> None:
-    lint = ReplyLint()
-    (late,) = lint.receive_data(encode_event(Text("x")), at=6.0)
-    assert (late.path, late.rule) == ("events[0]", "late-start")
-    assert "6.0 s; 5 s are allowed" in late.message
-    assert lint.receive_data(encode_event(Done()), at=7.0) == []
-    lint = ReplyLint()
-    assert [each.rule for each in lint.receive_data(b"event: poll\ndata: x\n\n", at=6.0)] == ["unknown-event"]
-    assert places(lint.receive_data(encode_event(Text("x")), at=7.0)) == [("events[1]", "late-start", ERROR)]
-    assert lint.receive_data(encode_event(Done()), at=8.0) == []
-    assert places(lint.receive_eof(at=3601.0)) == [("", "late-end", ERROR)]
-
-
-@pytest.mark.parametrize(
-    ("head", "rules"),
-    [
-        (ResponseHead(404), ["status", "content-type", "cache-control"]),
-        (ResponseHead(200, [("content-type", "application/json"), ("cache-control", "no-cache")]), ["content-type"]),
-        (ResponseHead(200, [*HEAD.headers, ("content-encoding", "GZip")]), ["content-encoding"]),
-        (ResponseHead(200, [*HEAD.headers, ("content-encoding", "identity")]), []),
-    ],
-)
-def test_the_head_of_a_reply(head: ResponseHead, rules: list[str]) -> None:
-    assert [each.rule for each in ReplyLint().receive_head(head)] == rules
-
-
 INNER = ["role", "content", "function"]
 anything: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=3),
@@ -278,12 +178,3 @@ def test_anything_is_reported_and_nothing_raises(wire: dict[str, Any]) -> None:
     for each in lint_request(json.dumps({**wire, "type": "query"})) + lint_settings(json.dumps(wire)):
         assert each.message
     lint_event("file", json.dumps(wire))
-
-
-@given(st.binary(max_size=80))
-def test_any_bytes_are_linted(data: bytes) -> None:
-    lint = ReplyLint(Limits(event_size=40))
-    whole = lint.receive_data(data)
-    pieces = ReplyLint(Limits(event_size=40))
-    assert [each for part in bytewise(data) for each in pieces.receive_data(part)] == whole
-    assert SSEDecoder().receive_data(b"") == []
