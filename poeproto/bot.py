@@ -1,4 +1,4 @@
-"""What a bot author writes, and what a bot is given.
+"""The `Bot` that an author writes, and the `Context` that it is given with each request.
 
 https://creator.poe.com/docs/server-bots/server-bots-functional-guides
 """
@@ -31,18 +31,17 @@ __all__ = ["Bot", "BotReply", "Context"]
 
 
 class BotReply(Protocol):
-    """The reply of another bot, as a bot reads it.
+    """The reply of another bot, read event by event.
 
-    Iterating gives its events as they come, so that each can be yielded: without `Done`, since the server writes that
-    for the whole; without events this version does not know; and with a `Meta` only as long as the bot's own reply has
-    not begun; yielded once that has, it is left out. An `Error` is raised as a `BotError`, and a bot that lets it pass
-    ends its own reply with the same error. What is left of the reply is given up at the end of the request; ``async
-    with`` does so sooner.
+    A bot can yield each event as its own. So iteration leaves out `Done`, which the server sends at the end of the
+    whole reply, and unknown events. A `Meta` is only included before the bot's own reply has begun; a `Meta` that is
+    yielded later is dropped. An `Error` is raised as a `BotError`; a bot that does not catch it ends its own reply with
+    the same error. An unfinished reply is aborted at the end of the request, or earlier by ``async with``.
     """
 
     @property
     def fold(self) -> ReplyFold:
-        """The reply so far, with all that iterating leaves out."""
+        """The reply so far, including what iteration leaves out."""
         ...
 
     def __aiter__(self) -> AsyncIterator[Event]: ...
@@ -52,13 +51,13 @@ class BotReply(Protocol):
 
         Raises:
             BotError: for an `Error`.
-            RequestRefused, TransportError, RemoteProtocolError: as `query_flow` raises them.
-            UndeclaredDependency, CallBudgetSpent: before the call, when the settings do not cover it.
+            RequestRefused, TransportError, RemoteProtocolError: if the call failed, see `query_flow`.
+            UndeclaredDependency, CallBudgetSpent: before the call, if the settings do not declare it.
         """
         ...
 
     async def text(self) -> str:
-        """Read the reply to its end, and return its text. Errors as above, and `IncompleteReply` for no answer."""
+        """Read the reply to its end, and return its text. Errors as above; `IncompleteReply` if it has no answer."""
         ...
 
     async def aclose(self) -> None:
@@ -71,45 +70,48 @@ class BotReply(Protocol):
 
 
 class Context(Protocol):
-    """What surrounds one request. The runtime makes it; a test may make its own."""
+    """The context of one request: its HTTP head, its limits, and calls to Poe and other bots.
+
+    The runtime makes it; a test may make its own.
+    """
 
     @property
     def http_request(self) -> RequestHead:
-        """The HTTP request's method, path, query, headers and client."""
+        """The HTTP request: method, path, query, headers and client address."""
         ...
 
     @property
     def access_key(self) -> str | None:
-        """A key of this bot, for calls to Poe in its name; None where the server runs without. Hidden in reprs."""
+        """The access key of this bot, for calls to Poe; None if the server has none. Hidden in reprs."""
         ...
 
     @property
     def bot_name(self) -> str | None:
-        """The bot's name on Poe, where the server was told."""
+        """The bot's name on Poe, if the server was given it."""
         ...
 
     @property
     def limits(self) -> Limits:
-        """The bounds of this exchange."""
+        """The limits of this exchange."""
         ...
 
     @property
     def calls_left(self) -> Mapping[str, int]:
-        """How often each bot may still be called for this message, as `Bot.get_settings` declares it."""
+        """How many calls to each bot are left for this message, as `Bot.get_settings` declares them."""
         ...
 
     def query_bot(self, bot_name: str, request: QueryRequest | str) -> BotReply:
-        """Ask another bot on Poe, with the access key of this one. Nothing is sent before the reply is entered or read.
+        """Query another bot on Poe, with this one's access key. Nothing is sent before the reply is entered or read.
 
         Args:
-            bot_name: its name; the settings must declare it in `server_bot_dependencies`.
-            request: the query, in which the identifiers and `metadata` are filled in where they are empty; or the text
-                of a single user message.
+            bot_name: the name of the bot; the settings must declare it in `server_bot_dependencies`.
+            request: the query, or the text of a single user message. Empty identifiers and an empty `metadata` are
+                filled in from the bot's own request.
         """
         ...
 
     async def final_text(self, bot_name: str, request: QueryRequest | str) -> str:
-        """Ask another bot on Poe, and return its whole answer. Errors as in `BotReply`."""
+        """Query another bot on Poe, and return the text of its whole reply. Errors as in `BotReply`."""
         ...
 
     def run_tools(
@@ -121,18 +123,19 @@ class Context(Protocol):
         *,
         raise_errors: bool = False,
     ) -> BotReply:
-        """Ask a model that may call tools, run what it calls, and go on until it has no more calls.
+        """Query a model that may call tools, run the tools, and continue until it makes no more calls.
 
-        Each round is a call that the settings must declare. The tools of a round run at once, synchronous functions in
-        threads. What fails becomes an error result, which the model reads, and is logged; only a lack of funds is
-        raised, be it told by a bot that a tool called, since nobody would pay for going on.
+        Each round is a call that the settings must declare. The tools of a round run concurrently, synchronous
+        functions in threads. A tool that fails is logged, and its error is the result that the model reads. Only
+        insufficient funds are raised, even if a bot reports them that a tool called: nobody would pay for the next
+        round.
 
         Args:
             bot_name: the model's name.
             request: as in `query_bot`.
-            tools: what it is told that it may call.
-            functions: what is called; each is given the arguments by name.
-            raise_errors: raise `UnknownTool` and `ToolFailed` instead of telling the model.
+            tools: the definitions of the tools, for the model.
+            functions: the functions to call, with the arguments as keywords.
+            raise_errors: raise `UnknownTool` and `ToolFailed` instead of returning the error to the model.
 
         Raises:
             ValueError: for functions without a name, or of the same name.
@@ -148,75 +151,76 @@ class Context(Protocol):
         content_type: str | None = None,
         inline: bool = False,
     ) -> File:
-        """Attach a file to the reply. Its event goes out before the bot's next one; it is not to be sent again.
+        """Upload a file and attach it to the reply. The runtime sends its event before the bot's next one.
 
         Args:
-            source: the file; or None, with
-            url: where Poe is to fetch it.
-            name: the file name; a path, a file and a URL have one of their own.
-            content_type: the media type; by default what the name's suffix says, or Poe.
-            inline: give it a label, so that the text can show it with `inline_reference`.
+            source: the file; None for a `url`.
+            url: the URL that Poe fetches the file from.
+            name: the file name; by default that of the path, file or URL.
+            content_type: the media type; by default that of the name's suffix, or as Poe determines it.
+            inline: give the file a label, so that the text can show it with `inline_reference`.
 
         Raises:
-            FileTooLarge, TooManyFiles: when it is larger than `Limits.file_size`, or one more than `Limits.files`.
-            LocalProtocolError: also when it has no name, the server has no access key, or there is no reply under way.
-            UploadRefused, TransportError: when the upload fails.
-            OSError: when the file cannot be read.
-            TypeError: without a source or URL, or with both.
+            FileTooLarge, TooManyFiles: for a file larger than `Limits.file_size`, or more files than `Limits.files`.
+            LocalProtocolError: also for a file without a name, a server without an access key, or outside of a reply.
+            UploadRefused, TransportError: if the upload fails.
+            OSError: if the file cannot be read.
+            TypeError: without a source and a URL, or with both.
         """
         ...
 
     async def fetch_attachment(self, attachment: Attachment | str, *, max_size: int | None = None) -> bytes:
-        """The content of an attachment, from its URL, which is good for ten minutes.
+        """The content of an attachment, from its URL, which is valid for ten minutes.
 
-        Off unless the server was given a `FetchPolicy`: a bot's server often stands where its users must not reach.
+        Disabled unless the server has a `FetchPolicy`: a bot server can often reach hosts that its users must not.
 
         Args:
             attachment: the attachment, or a URL.
             max_size: in bytes; by default `Limits.file_size`.
 
         Raises:
-            FetchForbidden: when the policy does not allow the URL; `LocalProtocolError` when it is none.
-            AttachmentExpired: when the file is not there any more.
-            LimitExceeded: when it is larger.
-            RequestRefused, TransportError: when it cannot be had for other reasons.
+            FetchForbidden: if the policy does not allow the URL.
+            LocalProtocolError: for an invalid URL.
+            AttachmentExpired: if the URL has expired.
+            LimitExceeded: if the file is larger than `max_size`.
+            RequestRefused, TransportError: if the file cannot be fetched for another reason.
         """
         ...
 
     async def authorize_cost(self, *items: CostItem) -> None:
-        """Make sure that the user can pay this, before the work.
+        """Check that the user can pay a cost, before the work.
 
         Args:
             items: at least one.
 
         Raises:
-            InsufficientFunds: when the user cannot. A bot that lets it pass ends its reply with `insufficient_fund`.
-            IncompleteReply, TransportError: when it is unknown.
+            InsufficientFunds: if not. A bot that does not catch it ends its reply with `insufficient_fund`.
+            IncompleteReply, TransportError: if it is unknown.
         """
         ...
 
     async def capture_cost(self, *items: CostItem) -> None:
-        """Charge this, after the work. Errors as in `authorize_cost`."""
+        """Charge a cost, after the work. Errors as in `authorize_cost`."""
         ...
 
     def on_close(self, async_fn: Callable[[], Awaitable[object]]) -> None:
-        """Call this function when the request is over, however it ends; the last registered is called first.
+        """Register an async function to call at the end of the request, however it ends; the last one is called first.
 
-        The place for cleanup that awaits: each function runs under a shield, with `Limits.cleanup_seconds` as its own
-        deadline, so one that hangs or fails takes nothing from the others. A bot's own `finally` must not await,
-        because after a cancellation its first await fails again.
+        This is the place for cleanup that awaits. Each function runs shielded from cancellation, with its own deadline
+        of `Limits.cleanup_seconds`, so one that hangs or fails does not affect the others. A bot's own `finally` must
+        not await: after a cancellation its first await is cancelled again.
         """
         ...
 
 
 class Bot:
-    """A bot: override what it does, and serve it with an integration.
+    """A bot: override its methods, and serve it with an integration.
 
-    One instance answers many requests at once, so what belongs to a request belongs into local variables.
+    One instance handles many requests concurrently, so keep the state of a request in local variables.
 
     Attributes:
-        attachment_templates: how what Poe parsed of attachments is put into messages of their own before the bot sees
-            the query, see `insert_attachments`; None leaves the query as it came.
+        attachment_templates: how the parsed content of attachments is inserted as messages before the bot sees the
+            query, see `insert_attachments`; None leaves the query unchanged.
     """
 
     attachment_templates: AttachmentTemplates | None = AttachmentTemplates()
@@ -224,15 +228,15 @@ class Bot:
     def get_response(
         self, request: QueryRequest, context: Context
     ) -> AsyncIterator[Event | str] | Awaitable[str | None]:
-        """The answer to a query: an async generator of events, where a string is short for `Text`.
+        """Respond to a query: an async generator of events, in which a string is short for `Text`.
 
-        A coroutine function that returns a string (or None, for an empty answer) will do as well. `Done` is sent by the
-        server when the generator ends. An exception becomes an `error` event with a neutral text.
+        A coroutine function that returns a string, or None for an empty answer, is accepted, too. The server sends
+        `Done` when the generator ends. An exception becomes an `error` event with a neutral text.
         """
-        return _nothing_to_say()
+        return _no_response()
 
     async def get_settings(self, request: SettingsRequest, context: Context) -> SettingsResponse:
-        """How Poe is to treat the bot."""
+        """The settings of the bot."""
         return SettingsResponse()
 
     async def on_feedback(self, request: ReportFeedbackRequest, context: Context) -> None:
@@ -242,8 +246,8 @@ class Bot:
         """A user reacted to a reply."""
 
     async def on_error(self, request: ReportErrorRequest, context: Context) -> None:
-        """Poe found something wrong with an earlier answer."""
+        """Poe found an error in an earlier response of the bot."""
 
 
-async def _nothing_to_say() -> AsyncIterator[Event | str]:
+async def _no_response() -> AsyncIterator[Event | str]:
     yield Error(allow_retry=False, text="This bot does not answer messages.")

@@ -1,6 +1,6 @@
-"""A conversation made ready for a model: attachments put into words, and roles that alternate.
+"""Preparing a conversation for a model: attachments as messages, and roles that alternate.
 
-Both are pure functions of the values a bot was given, and change nothing in place.
+These are pure functions: they return new values and change none.
 
 https://creator.poe.com/docs/server-bots/server-bots-functional-guides
 """
@@ -24,17 +24,17 @@ __all__ = ["AttachmentTemplates", "alternate_roles", "insert_attachments"]
 T = TypeVar("T")
 
 _PLACEHOLDER = re.compile(r"\{(name|content)\}")
-# Between the file name and the description in what Poe writes about an image.
+# Separates the file name and the description in Poe's parsed content of an image.
 _IMAGE_SEPARATOR = "***"
 
 
 @checked
 @attrs.frozen(kw_only=True)
 class AttachmentTemplates:
-    """How the content of attachments is put into messages.
+    """Templates of the messages that hold the content of attachments.
 
-    ``{name}`` and ``{content}`` stand for the attachment's; other braces, in the template or in what is filled in, are
-    just text.
+    ``{name}`` and ``{content}`` are replaced by the attachment's. Other braces, in the template or in the content, are
+    text.
 
     Attributes:
         text: for text and PDF files.
@@ -42,8 +42,8 @@ class AttachmentTemplates:
         image: for images, whose content is a description.
 
     Raises:
-        TypeError: for a template that is no string.
-        InvalidValue: for one without ``{content}``.
+        TypeError: for a template that is not a string.
+        InvalidValue: for a template without ``{content}``.
     """
 
     text: str = "The user attached the file {name}. This is its content:\n\n{content}"
@@ -58,17 +58,17 @@ class AttachmentTemplates:
         for field in attrs.fields(type(self)):
             template = getattr(self, field.name)
             if isinstance(template, str) and "{content}" not in template:
-                raise InvalidValue("the template has no place for {content}", path=field.name)
+                raise InvalidValue("the template does not contain {content}", path=field.name)
 
 
 _DEFAULT_TEMPLATES = AttachmentTemplates()
 
 
 def insert_attachments(request: QueryRequest, templates: AttachmentTemplates = _DEFAULT_TEMPLATES) -> QueryRequest:
-    """The query with what Poe parsed of the last message's attachments in messages of their own.
+    """The query with the parsed content of the last message's attachments inserted as messages.
 
-    They are the user's, and stand before the last message: first those of text and web pages, then those of images. The
-    last message keeps its attachments. https://creator.poe.com/docs/server-bots/server-bots-functional-guides
+    They are user messages, inserted before the last message: first texts and web pages, then images. The last message
+    keeps its attachments. https://creator.poe.com/docs/server-bots/server-bots-functional-guides
     """
     if not request.query:
         return request
@@ -97,22 +97,22 @@ def _name_and_description(attachment: Attachment, content: str) -> tuple[str, st
 
 
 def _filled(template: str, name: str, content: str) -> Message:
-    # In one pass, so that a name which looks like a placeholder stays a name.
+    # In one pass, so that a name that looks like a placeholder is not replaced.
     values = {"name": name, "content": content}
     return Message("user", _PLACEHOLDER.sub(lambda found: values[found[1]], template))
 
 
 def alternate_roles(messages: Iterable[Message]) -> list[Message]:
-    """The messages with each run of one role made one, as models want them that insist on alternation.
+    """The messages with consecutive messages of one role merged, for models that require alternating roles.
 
-    The contents are joined by a blank line, empty ones left out. Attachments are united by URL, feedback and reactions
-    follow each other, all in the order of their appearance. Parameters, metadata and the referenced message are those
-    of the last message that has any. Everything else is the last message's; of unknown keys, the later value wins.
+    Contents are joined by a blank line; empty ones are left out. Attachments are merged by URL, feedback and reactions
+    concatenated, all in order. Parameters, metadata and the referenced message are those of the last message that has
+    any. Every other field is the last message's; of an unknown key the last value is kept.
     """
-    return [_united(list(run)) for _, run in groupby(messages, key=lambda message: message.role)]
+    return [_merged(list(run)) for _, run in groupby(messages, key=lambda message: message.role)]
 
 
-def _united(run: list[Message]) -> Message:
+def _merged(run: list[Message]) -> Message:
     if len(run) == 1:
         return run[0]
     attachments: dict[str, Attachment] = {}

@@ -1,4 +1,4 @@
-"""Reactions in one form, whichever of the forms in the wild they came in.
+"""Normalising reactions: names and emoji, with or without a sign, become one form.
 
 https://creator.poe.com/docs/server-bots/poe-protocol-specification
 """
@@ -23,7 +23,7 @@ _NAMES = {
     "sad": "😢😭🙁☹😞",
 }
 _BY_EMOJI = {emoji: name for name, family in _NAMES.items() for emoji in family}
-# Skin tones and the selector of the colourful form change nothing in the meaning.
+# Skin tones and variation selectors do not change the meaning.
 _VARIANTS = re.compile("[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]")
 _ADDED = {"added": True, "removed": False}
 
@@ -34,8 +34,8 @@ class ReactionChange:
     """A reaction that was added or removed.
 
     Attributes:
-        reaction: "like", "dislike", "heart", "laughing", "surprised" or "sad"; anything else as it came.
-        added: whether it was added; otherwise it was removed.
+        reaction: "like", "dislike", "heart", "laughing", "surprised" or "sad"; any other as received.
+        added: True if it was added, False if it was removed.
     """
 
     reaction: str
@@ -43,12 +43,11 @@ class ReactionChange:
 
 
 def normalise_reaction(reaction: str, action: str | None = None) -> ReactionChange:
-    """The reaction in one form: a known emoji becomes its name, a sign before it and the action become `added`.
+    """Normalise a reaction: a known emoji becomes its name; a sign and the action become `added`.
 
     Args:
-        reaction: a name in any case or an emoji, with "+" or "-" before it or not.
-        action: "added" or "removed" in any case. It says more than a sign, so that it wins over one; any other action
-            says nothing.
+        reaction: a name in any case, or an emoji; optionally with "+" or "-" before it.
+        action: "added" or "removed" in any case. It overrides the sign; any other action is ignored.
     """
     text = reaction.strip()
     signed = len(text) > 1 and text[0] in "+-"
@@ -59,6 +58,6 @@ def normalise_reaction(reaction: str, action: str | None = None) -> ReactionChan
 
 
 def reaction_change(request: ReportReactionRequest) -> ReactionChange:
-    """What a report says, the `action` that some peers send included."""
+    """The reaction in a report, with the `action` that some peers send."""
     action = request.extra.get("action")
     return normalise_reaction(request.reaction, action if isinstance(action, str) else None)

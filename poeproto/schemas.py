@@ -1,8 +1,8 @@
-"""JSON Schemas of what is sent, made from the vocabulary: for SDKs in other languages, for editors, for validators.
+"""JSON Schemas of requests, events and settings, generated from the vocabulary: for SDKs, editors and validators.
 
-They describe what a strict writer sends: what is unset is left out, so nothing is null. Requests and events are open,
-as every reader must be; settings are closed, since Poe refuses keys it does not know. A schema cannot say everything:
-that a slider's default lies in its range, or in which order events come, the constructors and exchanges here check.
+They describe what a strict sender sends: an unset field is left out, so nothing is null. Requests and events allow
+unknown keys, as every reader must; settings do not, since Poe refuses them. A schema cannot express every rule, such as
+a slider's default within its range or the order of events; constructors and exchanges check those.
 
 https://json-schema.org/draft/2020-12/json-schema-core
 """
@@ -50,7 +50,7 @@ _TYPES: dict[Any, str] = {str: "string", bool: "boolean", int: "integer", float:
 _KINDS: dict[Any, str] = {cls: kind for kind, cls in CONTROL_CLASSES.items()}
 _BASES: dict[Any, tuple[type, ...]] = {Control: tuple(_KINDS), Operand: (LiteralValue, ParameterValue)}
 
-# What the constructors check, as far as a schema has words for it.
+# The rules of the constructors that a schema can express.
 _NOT_EMPTY = {"minItems": 1}
 _ABOVE_ZERO = {"exclusiveMinimum": 0}
 _FIELD_RULES: dict[tuple[type, str], dict[str, Any]] = {
@@ -72,9 +72,9 @@ _CLASS_RULES: dict[type, dict[str, Any]] = {Section: {"oneOf": [{"required": ["c
 
 
 def request_schema() -> dict[str, Any]:
-    """The JSON Schema of a request's body, whatever its type.
+    """The JSON Schema of the body of any request.
 
-    Its ``$defs`` has a schema under the name of each class, `QueryRequest` and `Message` for instance.
+    Its ``$defs`` contain a schema for each class, such as `QueryRequest` and `Message`.
     """
     schemas = _Schemas(is_open=True)
     for name, cls in REQUEST_CLASSES.items():
@@ -83,10 +83,10 @@ def request_schema() -> dict[str, Any]:
 
 
 def event_schema() -> dict[str, Any]:
-    """The JSON Schema of an event as an object with its name, ``event``, and its payload, ``data``.
+    """The JSON Schema of an event as an object of its name, ``event``, and its payload, ``data``.
 
-    That is how `event_payload` and the command's ``--json`` show events. The schemas of the payloads alone are in its
-    ``$defs``, under the names of the classes: `Text` and so on.
+    `event_payload` and the command's ``--json`` show events in this form. The ``$defs`` contain the schemas of the
+    payloads by the names of their classes: `Text` and so on.
     """
     schemas = _Schemas(is_open=True)
     alternatives: list[dict[str, Any]] = []
@@ -100,7 +100,7 @@ def event_schema() -> dict[str, Any]:
 
 
 def settings_schema() -> dict[str, Any]:
-    """The JSON Schema of the settings with which a bot server answers."""
+    """The JSON Schema of the settings of a bot."""
     schemas = _Schemas(is_open=False)
     schemas.of(SettingsResponse)
     return schemas.document("The settings of a bot", [SettingsResponse])
@@ -110,7 +110,7 @@ class _Schemas:
     """The schemas of classes that refer to each other.
 
     Args:
-        is_open: whether there may be keys that the classes do not know.
+        is_open: whether unknown keys are allowed.
     """
 
     def __init__(self, is_open: bool) -> None:
@@ -118,7 +118,7 @@ class _Schemas:
         self._definitions: dict[str, dict[str, Any]] = {}
 
     def document(self, title: str, alternatives: Iterable[type] = ()) -> dict[str, Any]:
-        """The whole, for a value of one of these classes."""
+        """The schema document of a value of one of these classes."""
         references = [_reference(cls) for cls in alternatives]
         return {
             "$schema": _DIALECT,
@@ -128,10 +128,10 @@ class _Schemas:
         }
 
     def define(self, cls: type, properties: Mapping[str, Any], required: Iterable[str] = ()) -> None:
-        """Add the schema of a class, with these properties besides its own."""
+        """Add the schema of a class, with further properties."""
         summary, texts = _documentation(cls)
         schema: dict[str, Any] = {"type": "object", "description": summary}
-        self._definitions[cls.__name__] = schema  # before its fields: one of them may be of the same class
+        self._definitions[cls.__name__] = schema  # before its fields, since one may be of the same class
         schema["properties"] = all_properties = dict(properties)
         needed = list(required)
         hints = typing.get_type_hints(cls)
@@ -149,7 +149,7 @@ class _Schemas:
             schema["additionalProperties"] = False
 
     def of(self, hint: Any) -> dict[str, Any]:
-        """The schema of what has this annotation."""
+        """The schema of a value with this annotation."""
         if hint is Any:
             return {}
         if hint in _BASES:
@@ -166,7 +166,7 @@ class _Schemas:
             return {"type": "array", "items": self.of(inner[0])}
         if origin is dict:
             return {"type": "object"} | ({} if inner[1] is Any else {"additionalProperties": self.of(inner[1])})
-        # Where None stands beside something, the field is left out instead.
+        # None means that the field is left out.
         choices = [option for option in options(hint) if option is not types.NoneType]
         if len(choices) == 1:
             return {"type": _TYPES[choices[0]]} if choices[0] in _TYPES else self.of(choices[0])
@@ -186,7 +186,7 @@ _ATTRIBUTE = re.compile(r"^    (\w+): (.*(?:\n        .*)*)", re.MULTILINE)
 
 
 def _documentation(cls: type) -> tuple[str, dict[str, str]]:
-    """The summary of a class and the meaning of each field, from its docstring, which `python -OO` leaves out."""
+    """The summary of a class and the description of each field, from its docstring; empty under `python -OO`."""
     text = inspect.cleandoc(cls.__doc__ or "")
     summary, _, rest = text.partition("\n\n")
     _, _, attributes = rest.partition("Attributes:\n")

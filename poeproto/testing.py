@@ -1,4 +1,4 @@
-"""For tests of bots, servers and SDKs: exchanges back to back, flows with canned answers, cut bytes, sample traffic.
+"""Tools for tests of bots, servers and SDKs: exchanges in memory, a driver of flows, ways to cut bytes, sample traffic.
 
 https://creator.poe.com/docs/server-bots/poe-protocol-specification
 """
@@ -62,17 +62,17 @@ __all__ = [
 
 R = TypeVar("R")
 
-# What a key looks like, and plainly none.
+# Has the form of a key, and is obviously not a real one.
 TEST_ACCESS_KEY = "not-a-real-key-" + "0" * 17
 
 
 class ExchangePair:
-    """A bot's side and Poe's side of one exchange, connected in memory.
+    """The bot side and the Poe side of one exchange, connected in memory.
 
     Args:
-        access_key: the key both sides use, or None for none.
-        limits: the bounds both sides keep.
-        cut: how the bytes of the answer are cut on their way; whole by default.
+        access_key: the key that both sides use; None for no key.
+        limits: the limits of both sides.
+        cut: how the response is cut into parts; one part by default.
 
     Attributes:
         bot: the bot server's exchange.
@@ -90,10 +90,10 @@ class ExchangePair:
         self._cut = cut
 
     def request(self, request: Request) -> Request:
-        """Send the request from Poe to the bot, and return what the bot reads.
+        """Send a request from Poe to the bot, and return it as the bot receives it.
 
         Raises:
-            RemoteProtocolError: as `BotExchange` raises it.
+            RemoteProtocolError: as in `BotExchange`.
         """
         sent = self.poe.send(request, "http://bot.invalid/")
         self.bot.receive_head(RequestHead(sent.method, "/", sent.headers))
@@ -103,29 +103,29 @@ class ExchangePair:
         return self.bot.receive_eof()
 
     def begin(self) -> ResponseHead:
-        """Open the stream on both sides."""
+        """Begin the reply on both sides."""
         head = self.bot.begin()
         self.poe.receive_head(head)
         return head
 
     def send(self, *events: Event) -> list[Event]:
-        """Send events from the bot to Poe, and return what Poe reads."""
+        """Send events from the bot to Poe, and return what Poe receives."""
         return self._deliver(b"".join(map(self.bot.send, events)))
 
     def heartbeat(self) -> list[Event]:
-        """Send a heartbeat, and return what Poe reads: nothing, if all is well."""
+        """Send a heartbeat, and return what Poe receives: it should be nothing."""
         return self._deliver(self.bot.heartbeat())
 
     def answer(self, settings: SettingsResponse | None) -> SettingsResponse | None:
-        """Answer a call, and return what Poe reads."""
+        """Respond to a request for settings, or to a report with None, and return what Poe receives."""
         self._respond(self.bot.answer(settings))
         return self.poe.settings
 
     def fail(self, error_id: str) -> list[Event]:
-        """Let the bot fail, and return what Poe reads of it.
+        """Let the bot fail, and return what Poe receives.
 
         Raises:
-            RequestRefused: when the answer had not begun, so that Poe reads a status of 500.
+            RequestRefused: if the reply has not begun, so that Poe receives status 500.
         """
         apology = self.bot.fail(error_id)
         return self._respond(apology) if isinstance(apology, HttpResponse) else self._deliver(apology)
@@ -140,11 +140,11 @@ class ExchangePair:
 
 @attrs.frozen
 class ResponseInParts:
-    """An answer for a `FlowDriver` to give.
+    """A canned response for a `FlowDriver`, with its body in parts.
 
     Attributes:
-        head: its status and headers.
-        parts: its body as it arrives; an exception among them stands for a failure in mid-stream.
+        head: the status and headers.
+        parts: the parts of the body; an exception among them is a transport failure at that point.
     """
 
     head: ResponseHead
@@ -152,23 +152,22 @@ class ResponseInParts:
 
 
 class FlowDriver:
-    """Drives a flow without any I/O: answers its requests from a list, and writes down what it asks for.
+    """Drives a flow without any I/O: responds to its requests from a list, and records its effects.
 
     Args:
-        answers: what becomes of each request, in order: an `HttpResponse`; the events of a reply, among which an
-            exception stands for a failure in mid-stream; a `ResponseInParts`; or an exception when there is not even a
-            head.
-        cut: how the bytes of the answers are cut on their way; whole by default.
-        run_tool: what a tool that is called comes to.
-        longest_wait: seconds; a pause that is longer meets the deadline of the call at once.
+        answers: the response to each request, in order: an `HttpResponse`; the events of a reply, in which an exception
+            is a transport failure at that point; a `ResponseInParts`; or an exception instead of a response.
+        cut: how each body is cut into parts; one part by default.
+        run_tool: the result of a tool call.
+        longest_wait: seconds; for a longer `Wait`, `DeadlineExceeded` is thrown.
 
     Attributes:
-        requests: those the flow sent.
-        events: those it delivered.
-        waits: seconds each of its pauses would have lasted.
-        rounds: the calls it had run, a list for each time.
-        started: how many replies were not refused.
-        closed: how often it gave up a response.
+        requests: the requests that the flow sent.
+        events: the events that it delivered.
+        waits: the seconds of each `Wait`.
+        rounds: the tool calls of each `RunTools`.
+        started: the number of `ReplyStarted`.
+        closed: the number of `CloseResponse`.
     """
 
     def __init__(
@@ -191,11 +190,11 @@ class FlowDriver:
         self._parts: Iterator[bytes | PoeprotoError] = iter(())
 
     def run(self, flow: Flow[R]) -> R:
-        """Drive the flow to its end, and return what it returns.
+        """Drive a flow to its end, and return its value.
 
         Raises:
-            PoeprotoError: as the flow raises it.
-            AssertionError: when it sends a request more than there are answers.
+            PoeprotoError: if the flow raises it.
+            AssertionError: if it sends more requests than there are responses.
         """
         step: Callable[[], Effect] = partial(next, flow)
         while True:
@@ -238,7 +237,7 @@ class FlowDriver:
     def _send(self, request: HttpRequest) -> ResponseHead:
         self.requests.append(request)
         answer = next(self._answers, None)
-        assert answer is not None, f"there is no answer to request {len(self.requests)}"
+        assert answer is not None, f"there is no response to request {len(self.requests)}"
         if isinstance(answer, PoeprotoError):
             raise answer
         if isinstance(answer, HttpResponse):
@@ -259,24 +258,24 @@ class FlowDriver:
 
 
 def bytewise(data: bytes) -> list[bytes]:
-    """The bytes, one at a time."""
+    """The bytes, cut into single bytes."""
     return [data[index : index + 1] for index in range(len(data))]
 
 
 def two_way_splits(data: bytes) -> Iterator[list[bytes]]:
-    """Every way to cut the bytes in two."""
+    """The bytes, cut in two in every possible way."""
     for index in range(len(data) + 1):
         yield [data[:index], data[index:]]
 
 
 def cut_at(data: bytes, places: Iterable[int]) -> list[bytes]:
-    """The bytes, cut at these offsets: pass random ones for a random cut. Offsets outside are clamped."""
+    """The bytes, cut at these offsets, for instance random ones. Offsets outside are clamped."""
     edges = [0, *sorted(min(max(place, 0), len(data)) for place in places), len(data)]
     return [data[start:end] for start, end in pairwise(edges)]
 
 
 def sample_query(text: str = "Hello, bot") -> QueryRequest:
-    """A query with one of everything in it, the last message holding the text."""
+    """A query with every field set; the text is in the last message."""
     return QueryRequest(
         query=[
             Message("system", "Be brief."),
@@ -310,7 +309,7 @@ def sample_query(text: str = "Hello, bot") -> QueryRequest:
 
 
 def sample_reply() -> list[Event]:
-    """A legal reply with every event of a success in it."""
+    """A legal reply with every kind of event except `error`."""
     return [
         Meta(suggested_replies=True),
         Text("Hel"),
@@ -326,7 +325,7 @@ def sample_reply() -> list[Event]:
 
 
 def sample_settings() -> SettingsResponse:
-    """Settings with one of everything in them, every kind of control included."""
+    """Settings with every field and every kind of control."""
     shape = AspectRatio(
         label="Shape",
         parameter_name="shape",

@@ -1,18 +1,18 @@
-"""Calls of several steps, written once for every way to do I/O: retries, uploads, what a bot charges.
+"""Flows and their effects, and the flows of calls whose response is read whole: uploads and costs, with retries.
 
-A flow is a generator. It yields what it wants done, an `Effect`, and is sent the outcome; a failure of the transport
-is thrown into it. It has no clock and no socket, so that an asynchronous client, a blocking one and a list of canned
-answers drive it alike:
+A flow is a generator without I/O. It yields an `Effect`, the driver performs it and sends the outcome back; a transport
+failure is thrown into the flow. A flow has no clock and no socket, so an asynchronous client, a blocking client and a
+test with canned responses drive the same code:
 
-    SendRequest(request)  send it           -> the ResponseHead, or throws a TransportError
-    ReceiveData()         read what comes   -> bytes, or None at the end; or throws a TransportError
-    CloseResponse()       leave the rest    -> None
-    ReplyStarted()        take note         -> None
-    Wait(seconds)         sleep             -> None, or throws DeadlineExceeded where the call's time does not allow it
-    Deliver(events)       hand them on      -> None
-    RunTools(calls)       run them at once  -> a ToolResult for each, in their order
+    SendRequest(request)  send the request          -> the ResponseHead, or throws a TransportError
+    ReceiveData()         read part of the body     -> bytes, or None at its end; or throws a TransportError
+    CloseResponse()       close the connection      -> None
+    ReplyStarted()        note it                   -> None
+    Wait(seconds)         sleep                     -> None, or throws DeadlineExceeded if the deadline would pass
+    Deliver(events)       pass them to the caller   -> None
+    RunTools(calls)       run them concurrently     -> a ToolResult for each, in order
 
-When a flow returns or raises, whatever is left of a response is the driver's to close or to drain.
+When a flow returns or raises, the driver closes or drains the response that is still open.
 
 https://creator.poe.com/docs/server-bots/server-bots-functional-guides
 """
@@ -64,29 +64,29 @@ R = TypeVar("R")
 
 @attrs.frozen
 class SendRequest:
-    """Send this request. The outcome is the `ResponseHead`."""
+    """Effect: send a request. The outcome is the `ResponseHead`."""
 
     request: HttpRequest
 
 
 @attrs.frozen
 class ReceiveData:
-    """Read the next part of the response's body. The outcome is bytes, or None at its end."""
+    """Effect: read the next part of the response body. The outcome is bytes, or None at its end."""
 
 
 @attrs.frozen
 class CloseResponse:
-    """Give up the response under way; its connection cannot be used again."""
+    """Effect: abort the current response. Its connection cannot be reused."""
 
 
 @attrs.frozen
 class ReplyStarted:
-    """The response under way is a reply: a stream that was not refused. Until its first event nothing else is known."""
+    """Effect: the current response is a reply, so a stream begins. No event was received yet."""
 
 
 @attrs.frozen
 class Wait:
-    """Wait so many seconds; or throw `DeadlineExceeded` at once, where no time would be left after that."""
+    """Effect: sleep. The driver throws `DeadlineExceeded` at once if the call's deadline would pass before the end."""
 
     seconds: float
 
@@ -97,10 +97,10 @@ def _iterator_of_events(effect: Deliver) -> Iterator[Event]:
 
 @attrs.frozen
 class Deliver:
-    """Hand these events to the caller, in their order: all that one part of a response brought.
+    """Effect: deliver events to the caller, in order: all events of one part of a response.
 
-    Iterating takes from them, whoever iterates, and an event that was taken counts as delivered, in the flow's fold
-    for one; when the flow goes on, all of them do.
+    All iterations share one iterator. An event taken from it counts as delivered, for instance in the flow's fold; when
+    the flow is resumed, all of them do.
     """
 
     events: list[Event]
@@ -114,7 +114,7 @@ class Deliver:
 
 @attrs.frozen
 class RunTools:
-    """Run these tools, all at once if possible. The outcome is a `ToolResult` for each, in their order."""
+    """Effect: run tool calls, concurrently if possible. The outcome is a `ToolResult` for each, in order."""
 
     calls: list[ToolCall]
 
@@ -124,10 +124,10 @@ Flow = Generator[Effect, Any, R]
 
 
 class Attempts:
-    """The attempts at one call: the steps of a flow that all of its requests and responses go through.
+    """The attempts at one call: the steps through which a flow sends requests, reads responses and retries.
 
     Args:
-        retry: when the call is made again; None for the default.
+        retry: when to retry; None for the default.
     """
 
     def __init__(self, retry: RetryPolicy | None) -> None:
@@ -148,9 +148,9 @@ class Attempts:
         return data
 
     def receive_start(self, size: int) -> Flow[bytes]:
-        """Return the first bytes of a refusal's body, as far as they come.
+        """Return the first bytes of an error response, as far as they can be read.
 
-        That it is a refusal, and when to call again, stands in the head: a failure here takes nothing from that.
+        A failure is ignored: the status and ``Retry-After`` are already known from the head.
         """
         body = bytearray()
         try:
@@ -164,7 +164,7 @@ class Attempts:
         return bytes(body[:size])
 
     def prepare_next(self, failure: PoeprotoError) -> Flow[bool]:
-        """Wait for the next attempt, and return whether there is one after this failure."""
+        """Decide whether to retry after a failure, and wait for the next attempt; return whether there is one."""
         wait = self._retry.wait_before_retry(failure, self._number)
         if wait is None:
             return False
@@ -174,7 +174,7 @@ class Attempts:
         try:
             yield Wait(wait)
         except DeadlineExceeded:
-            return False  # the failure says more than that there is no time for another try
+            return False  # the caller raises the failure, which says more than the deadline
         self._number += 1
         return True
 
@@ -182,16 +182,16 @@ class Attempts:
 def call_flow(
     request: HttpRequest, *, limits: Limits | None = None, retry: RetryPolicy | None = None
 ) -> Flow[HttpResponse]:
-    """Make a call whose answer is read whole, and return that answer.
+    """Make a call, and return the whole response.
 
-    A refusal is returned too, with as much of its body as an error quotes, and what a key needs to be told in it.
+    A response with another status than 200 is returned, too, with the start of its body: as much as an error quotes,
+    and enough more to recognise a key at the cut.
 
-    A request whose file cannot be read again (`StreamedBody.repeatable`) is tried again only when no connection came
-    about.
+    A request whose file cannot be read again (see `StreamedBody.repeatable`) is retried only if no connection was made.
 
     Raises:
-        TransportError: when the last attempt failed.
-        LimitExceeded: when the answer is larger than `Limits.answer_size`.
+        TransportError: if the last attempt failed.
+        LimitExceeded: if the body is larger than `Limits.answer_size`.
     """
     limits, attempts = limits or Limits(), Attempts(retry)
     read_once = isinstance(request.body, StreamedBody) and not request.body.repeatable
@@ -223,11 +223,11 @@ def _receive_whole(attempts: Attempts, limits: Limits) -> Flow[bytes]:
             return bytes(body)
         body += data
         if len(body) > limits.answer_size:
-            raise LimitExceeded(f"the answer is larger than {limits.answer_size} bytes", limit="answer_size")
+            raise LimitExceeded(f"the response is larger than {limits.answer_size} bytes", limit="answer_size")
 
 
 def _longest_secret(request: HttpRequest) -> int:
-    """A length that no key in this request exceeds: it stands in a header or in the URL."""
+    """The length of the longest header value or the URL: no key in the request is longer."""
     return max(map(len, [request.url, *(value for _, value in request.headers)]))
 
 
@@ -240,19 +240,19 @@ def upload_flow(
     limits: Limits | None = None,
     retry: RetryPolicy | None = None,
 ) -> Flow[UploadedFile]:
-    """Upload a file, deliver the `File` event that puts it into a reply, and return what Poe keeps.
+    """Upload a file, deliver the `File` event that adds it to a reply, and return the uploaded file.
 
     Args:
-        request: of `upload_request` or `upload_by_url_request`.
+        request: from `upload_request` or `upload_by_url_request`.
         name: the file's name.
-        access_key: the key, to be hidden where the answer repeats it.
+        access_key: the key, to be hidden in errors.
         inline_ref: a label for references from the text; see `inline_reference`.
-        limits: the bounds of the answer.
-        retry: as in `call_flow`. An upload costs nothing, so more than the default can be tried again.
+        limits: the limits of the response.
+        retry: as in `call_flow`. An upload costs nothing, so more failures than by default can be retried.
 
     Raises:
-        UploadRefused: for another status than 200, and for an answer that was compressed.
-        RemoteProtocolError: for an answer that is not what Poe's are.
+        UploadRefused: for another status than 200, and for a compressed response.
+        RemoteProtocolError: for a response of another form than Poe's.
         TransportError, LimitExceeded: as in `call_flow`.
     """
     response = yield from call_flow(request, limits=limits, retry=retry)
@@ -264,17 +264,17 @@ def upload_flow(
 def cost_flow(
     request: HttpRequest, *, access_key: str, limits: Limits | None = None, retry: RetryPolicy | None = None
 ) -> Flow[None]:
-    """Authorise or capture a cost; it was granted if this returns.
+    """Authorise or capture a cost. Poe granted it if this returns.
 
     Args:
-        request: of `authorize_cost_request` or `capture_cost_request`.
-        access_key: the key, to be hidden where the answer repeats it.
-        limits: the bounds of the answer.
-        retry: by default only where nothing can have been charged.
+        request: from `authorize_cost_request` or `capture_cost_request`.
+        access_key: the key, to be hidden in errors.
+        limits: the limits of the response.
+        retry: when to retry; by default only where nothing can have been charged.
 
     Raises:
-        InsufficientFunds: when Poe did not grant it.
-        IncompleteReply, TransportError: when it is unknown whether Poe did.
+        InsufficientFunds: if Poe did not grant the cost.
+        IncompleteReply, TransportError: if it is unknown whether Poe granted it.
         RequestRefused, RemoteProtocolError: as in `CostExchange`.
     """
     limits, attempts = limits or Limits(), Attempts(retry)

@@ -1,4 +1,4 @@
-"""What a bot charges its user: authorised before the work, captured after it.
+"""Charging a user: a cost is authorised before the work and captured after it.
 
 https://creator.poe.com/docs/resources/creator-monetization
 """
@@ -35,18 +35,18 @@ __all__ = ["CostExchange", "authorize_cost_request", "capture_cost_request"]
 def authorize_cost_request(
     items: CostItem | Iterable[CostItem], *, bot_query_id: str, access_key: str, endpoints: Endpoints = POE
 ) -> HttpRequest:
-    """The request that asks whether the user can pay this. Its body holds the key.
+    """The request that asks whether the user can pay a cost. Its body contains the key.
 
     Args:
-        items: what is to be charged.
-        bot_query_id: the `QueryRequest.bot_query_id` it belongs to.
+        items: the items of the cost.
+        bot_query_id: the `QueryRequest.bot_query_id` of the query; Poe sends one with each query of a user.
         access_key: the bot's access key.
         endpoints: where Poe is.
 
     Raises:
-        InvalidValue: when there is no item.
-        TypeError: for what is no item.
-        ValueError: when the key or the identifier cannot be used: Poe sends one with each query of a user.
+        InvalidValue: for no item.
+        TypeError: for an item that is not a `CostItem`.
+        ValueError: for an invalid key or identifier.
     """
     return _request("authorize", items, bot_query_id, access_key, endpoints)
 
@@ -54,7 +54,7 @@ def authorize_cost_request(
 def capture_cost_request(
     items: CostItem | Iterable[CostItem], *, bot_query_id: str, access_key: str, endpoints: Endpoints = POE
 ) -> HttpRequest:
-    """The request that charges this. Arguments and errors as in `authorize_cost_request`."""
+    """The request that charges a cost. Arguments and errors as in `authorize_cost_request`."""
     return _request("capture", items, bot_query_id, access_key, endpoints)
 
 
@@ -63,7 +63,7 @@ def _request(
 ) -> HttpRequest:
     listed = [items] if isinstance(items, CostItem) else list(items)
     if not listed:
-        raise InvalidValue("there is nothing to charge", path="amounts")
+        raise InvalidValue("no items to charge; pass at least one CostItem", path="amounts")
     for number, item in enumerate(listed):
         if not isinstance(item, CostItem):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"amounts[{number}] must be CostItem, got a value of type {type(item).__name__}")
@@ -75,15 +75,15 @@ def _request(
 
 
 class CostExchange:
-    """Reads the answer to a request about a cost, without any I/O.
+    """Reads the response to a cost request, without any I/O.
 
     Args:
-        access_key: the key, to be hidden where the answer repeats it.
-        limits: the bounds it keeps.
+        access_key: the key, to be hidden in errors.
+        limits: the limits of the response.
 
     Attributes:
-        succeeded: whether Poe said so. What follows that in the answer is passed over.
-        error: what went wrong, once something has; every later receiving call raises it.
+        succeeded: whether Poe granted the cost. The rest of the response is ignored.
+        error: the error, once there is one; every later receiving call raises it.
     """
 
     def __init__(self, access_key: str, limits: Limits | None = None) -> None:
@@ -97,28 +97,28 @@ class CostExchange:
         self._decoder = SSEDecoder(max_event_size=self._limits.event_size)
 
     def receive_head(self, head: ResponseHead) -> None:
-        """Take the head of the response. A refusal is remembered, and raised when its body has been read.
+        """Receive the head of the response. An error status is remembered, and raised when its body has been read.
 
         Raises:
             LocalProtocolError: for a second head.
         """
         if self._head is not None:
-            raise LocalProtocolError("the response has begun already")
+            raise LocalProtocolError("the response has already begun")
         self._head = head
         self._refusal_reason = why_refused(head, "Poe", "a cost", "text/event-stream")
 
     @property
     def refused(self) -> bool:
-        """Whether the head was another than a result comes with; the start of the body is read for the error then."""
+        """Whether the response is an error response; then the start of its body is read for the error."""
         return bool(self._refusal_reason)
 
     def receive_data(self, data: bytes) -> None:
-        """Take the next part of the body.
+        """Receive the next part of the body.
 
         Raises:
             RequestRefused: for another HTTP status or content type, once the start of the body has been read.
-            InsufficientFunds: when Poe answers with another status than "success".
-            RemoteProtocolError: for a result that is not what the protocol says.
+            InsufficientFunds: if Poe's result is another than "success".
+            RemoteProtocolError: for a result of another form than the protocol's.
             LimitExceeded: for an event larger than `Limits.event_size`.
             LocalProtocolError: before the head.
         """
@@ -144,10 +144,10 @@ class CostExchange:
             raise self.error
 
     def receive_eof(self) -> None:
-        """Take the end of the body; the cost was granted if this returns.
+        """Receive the end of the body. Poe granted the cost if this returns.
 
         Raises:
-            IncompleteReply: when there was no result. It is unknown then whether the cost was granted.
+            IncompleteReply: if there was no result. It is unknown then whether Poe granted the cost.
             RequestRefused: for another HTTP status or content type.
             LocalProtocolError: before the head.
         """
@@ -175,7 +175,7 @@ class CostExchange:
         if not isinstance(status, str):
             raise RemoteProtocolError("missing, or not a string", path="status")
         if status != "success":
-            # What Poe repeats may hold the key, here as in the body of a refusal.
+            # Poe may repeat the key here, as in the body of an error response.
             shown = without_secret(status.encode(errors="replace"), self._key, self._limits)
             status = shown.decode(errors="replace")
             raise InsufficientFunds(f"the cost was not granted: {status}", status=status)

@@ -1,4 +1,4 @@
-"""Calling a bot, as flows: with another try where one is due, and with as many rounds of tools as are declared.
+"""Flows that call a bot: queries with retries, rounds of tool calls, settings and reports.
 
 https://creator.poe.com/docs/server-bots/server-bots-functional-guides
 """
@@ -56,14 +56,14 @@ from poeproto.wire.surrogates import SurrogateJoiner
 
 __all__ = ["CallBudget", "query_flow", "report_flow", "settings_flow", "tool_rounds_flow"]
 
-# What cannot be taken back once a caller has it.
+# Events that cannot be undone once they were delivered.
 _FINAL = frozenset({File, Data, Json, SuggestedReply})
 
 
 class CallBudget:
-    """How often a bot may still call others for one message, as its settings declare it.
+    """How many calls to other bots are left for one message, as the bot's settings declare them.
 
-    A call counts once, however often it is tried again. One budget belongs to one request.
+    A call counts once, however often it is retried. One budget belongs to one request.
 
     Args:
         dependencies: `SettingsResponse.server_bot_dependencies`.
@@ -74,11 +74,11 @@ class CallBudget:
         self._made: dict[str, int] = {}
 
     def declare(self, dependencies: Mapping[str, int]) -> None:
-        """Go by these settings from now on; calls that were made stay counted."""
+        """Replace the declared numbers; calls that were made still count."""
         self._declared = dict(dependencies)
 
     def left(self, bot_name: str) -> int:
-        """How many calls to that bot are left; 0 for one that was not declared."""
+        """How many calls to a bot are left; 0 for a bot that was not declared."""
         return max(0, self._declared.get(bot_name, 0) - self._made.get(bot_name, 0))
 
     @property
@@ -87,16 +87,20 @@ class CallBudget:
         return {bot_name: self.left(bot_name) for bot_name in self._declared}
 
     def spend(self, bot_name: str) -> None:
-        """Take one call to that bot.
+        """Count one call to a bot.
 
         Raises:
-            UndeclaredDependency: when the settings do not name the bot.
-            CallBudgetSpent: when no call is left.
+            UndeclaredDependency: if the settings do not name the bot.
+            CallBudgetSpent: if no call is left.
         """
         if bot_name not in self._declared:
-            raise UndeclaredDependency(f"server_bot_dependencies of the settings does not name {bot_name!r}")
+            raise UndeclaredDependency(
+                f"{bot_name!r} is not in server_bot_dependencies; declare it in SettingsResponse"
+            )
         if not self.left(bot_name):
-            raise CallBudgetSpent(f"all calls to {bot_name!r} that server_bot_dependencies declares were made")
+            raise CallBudgetSpent(
+                f"no call to {bot_name!r} is left: server_bot_dependencies declares {self._declared[bot_name]}"
+            )
         self._made[bot_name] = self._made.get(bot_name, 0) + 1
 
     def __repr__(self) -> str:
@@ -104,33 +108,33 @@ class CallBudget:
 
 
 class _Output:
-    """What a caller was given so far, over all rounds, and what of it by the attempts at the call under way."""
+    """What was delivered to the caller so far: in all rounds, and in the attempts at the current call."""
 
     def __init__(self, fold: ReplyFold | None) -> None:
         self.fold = ReplyFold() if fold is None else fold
         self._started = False
-        self.held: list[Event] = []  # what a reply that broke off leaves; another try does without
+        self.held: list[Event] = []  # halves of characters from an incomplete reply; a retry drops them
         self.begin_call()
 
     def begin_call(self) -> None:
-        """What was given up to here stays, whatever becomes of the call that begins."""
+        """Begin a call: what was delivered before is kept, even if this call is retried."""
         self._before = self.fold.texts
         self._final = False
 
     def deliver(self, events: list[Event]) -> Flow[None]:
         kinds = set(map(type, events))
-        if Meta in kinds and self._started:  # to the caller it is one reply, and that has begun
+        if Meta in kinds and self._started:  # the caller sees one reply, which has already begun
             events = [event for event in events if not isinstance(event, Meta)]
         if not events:
             return
-        self._started = self._started or kinds != {UnknownEvent}  # which readers pass over
+        self._started = self._started or kinds != {UnknownEvent}  # readers ignore unknown events
         self._final = self._final or not _FINAL.isdisjoint(kinds)
         effect = Deliver(events)
         self.fold.add_as_taken(events, iter(effect))
         yield effect
         self.fold.add_rest()
 
-    def give_up(self, exc: PoeprotoError) -> Flow[None]:
+    def deliver_held(self, exc: PoeprotoError) -> Flow[None]:
         yield from self.deliver(self.held)
         exc.partial = self.fold
 
@@ -149,7 +153,7 @@ class _Output:
 
 
 class _Chunks:
-    """What of a model's reply its caller sees: the text in chunks as `Text`, what else they say as it came."""
+    """Translates a model's reply for the caller: the text in chunks becomes `Text`, other content stays as received."""
 
     def __init__(self, limits: Limits) -> None:
         self.aggregator = ToolCallAggregator(limits)
@@ -158,7 +162,7 @@ class _Chunks:
         self._answered = False
 
     def take(self, events: list[Event]) -> tuple[list[Event], PoeprotoError | None]:
-        """The events to deliver for these, and what is wrong with the one after them, if any is."""
+        """The events to deliver for these, up to an invalid one, and the error in that one."""
         shown: list[Event] = []
         try:
             for event in events:
@@ -183,10 +187,10 @@ class _Chunks:
             shown.append(joined)
 
     def take_end(self, ending: Done | Error | None) -> list[Event]:
-        """The events to deliver before that end; None for a reply that breaks off."""
+        """The events to deliver before the end; None is the end of an incomplete reply."""
         shown: list[Event] = [*self._halves.flush()]
         if isinstance(ending, Done) and self._empty is not None and not (self._answered or self.aggregator.calls):
-            shown.append(self._empty)  # a model that has nothing to say has said so, which is an answer too
+            shown.append(self._empty)  # an empty chunk is an answer, too, if there is no other
         return shown
 
 
@@ -199,20 +203,20 @@ def query_flow(
     retry: RetryPolicy | None = None,
     fold: ReplyFold | None = None,
 ) -> Flow[ReplyFold]:
-    """Ask a bot, deliver its events through `Done` or `Error`, and return the reply as it was delivered.
+    """Query a bot, deliver its events including `Done` or `Error`, and return the fold of what was delivered.
 
     Args:
         request: the query.
-        url: the bot's address.
-        access_key: the key for that address; None for none.
-        limits: the bounds of each exchange.
-        retry: when the call is made again.
-        fold: where the reply is gathered, for those who look at it while it comes.
+        url: the bot's URL.
+        access_key: the key for that URL, if it needs one.
+        limits: the limits of each attempt.
+        retry: when to retry.
+        fold: the fold to add the events to, for callers that read it meanwhile.
 
     Raises:
-        RequestRefused, TransportError, RemoteProtocolError: when the last attempt failed; `partial` is what was
+        RequestRefused, TransportError, RemoteProtocolError: if the last attempt failed; `partial` is what was
             delivered.
-        LocalProtocolError: when the request cannot be written.
+        LocalProtocolError: for a request that cannot be written.
     """
     output = _Output(fold)
     yield from _query(request, url, output, access_key, limits or Limits(), retry or RetryPolicy(), None)
@@ -231,30 +235,30 @@ def tool_rounds_flow(
     budget: CallBudget | None = None,
     fold: ReplyFold | None = None,
 ) -> Flow[ReplyFold]:
-    """Ask a model that may call tools: run what it calls, give it the results, until it has no more calls.
+    """Query a model that may call tools; run the calls and query it again with their results, until it makes no calls.
 
-    The text in chunks is delivered as `Text`, so that the caller sees one reply. Chunks with tool calls are not
-    delivered, nor are those around them that say nothing else; what says something is, as it came.
+    The caller sees one reply: the text in chunks is delivered as `Text`. Chunks with tool calls, and chunks around them
+    without content, are not delivered. Other chunks are delivered as received.
 
     Args:
-        request: the query; earlier `tool_calls` and `tool_results` in it are kept, and added to.
-        url: the model's address.
-        tools: what it may call.
+        request: the query; its `tool_calls` and `tool_results` are kept, and new ones appended.
+        url: the model's URL.
+        tools: the tools that it may call.
         access_key: as in `query_flow`.
-        limits: `Limits.tool_rounds` bounds how often tools are run.
-        retry: for each of the calls.
-        bot_name: what the budget knows the model as.
-        budget: what is taken from for each round; None for no such bound.
+        limits: `Limits.tool_rounds` limits the number of rounds.
+        retry: when to retry each query.
+        bot_name: the model's name in the budget.
+        budget: each round counts as a call; None for no such limit.
         fold: as in `query_flow`.
 
     Raises:
         ValueError: for a budget without the model's name, or a name without a budget.
         UndeclaredDependency, CallBudgetSpent: before a call that the budget does not cover.
-        LimitExceeded: when the model calls for tools in more rounds than `Limits.tool_rounds`.
+        LimitExceeded: if the model calls tools in more rounds than `Limits.tool_rounds`.
         RequestRefused, TransportError, RemoteProtocolError: as in `query_flow`.
     """
     if (bot_name is None) is not (budget is None):
-        raise ValueError("bot_name and budget are given together: each round takes from the budget under that name")
+        raise ValueError("pass both bot_name and budget, or neither: each round counts as a call to that bot")
     limits = limits or Limits()
     offered = list(tools)
     calls, results = list(request.tool_calls or ()), list(request.tool_results or ())
@@ -286,7 +290,7 @@ def _query(
     retry: RetryPolicy,
     rounds_left: int | None,
 ) -> Flow[list[ToolCall]]:
-    """One call with its retries. The tool calls in the reply, where `rounds_left` says that tools are in play."""
+    """One query with its retries; returns the tool calls in the reply. `rounds_left` is None for one without tools."""
     attempts = Attempts(retry)
     output.begin_call()
     while True:
@@ -306,18 +310,18 @@ def _query(
             calls = [] if chunks is None else chunks.aggregator.calls
             if calls and not rounds_left:
                 raise LimitExceeded(
-                    f"the model called for tools in more than {limits.tool_rounds} rounds", limit="tool_rounds"
+                    f"the model called tools in more than {limits.tool_rounds} rounds", limit="tool_rounds"
                 )
         except (RequestRefused, TransportError, IncompleteReply, BotError) as exc:
             if not (output.can_restart(retry) and (yield from attempts.prepare_next(exc))):
-                if isinstance(exc, BotError):  # an event like others; raising is for those who ask for text
+                if isinstance(exc, BotError):  # delivered as an event; only `final_text` raises it
                     yield from output.deliver([exc.event])
                     return []
-                yield from output.give_up(exc)
+                yield from output.deliver_held(exc)
                 raise
             yield from output.restart()
         except PoeprotoError as exc:
-            yield from output.give_up(exc)
+            yield from output.deliver_held(exc)
             raise
         else:
             return calls
@@ -336,9 +340,9 @@ def _receive(attempts: Attempts, exchange: PoeExchange, output: _Output, chunks:
         if data is not None:
             events = exchange.receive_data(data)
         else:
-            with suppress(IncompleteReply):  # which is the exchange's error, too, and raised once all is delivered
+            with suppress(IncompleteReply):  # it is `exchange.error`, too, and raised once all events are delivered
                 events = exchange.receive_eof()
-        # Nothing follows the end, so that it can only be the last of them.
+        # Nothing follows the end of a reply, so only the last event can be that.
         ending = events[-1] if events else None
         if isinstance(ending, Done | Error):
             events.pop()
@@ -353,7 +357,7 @@ def _receive(attempts: Attempts, exchange: PoeExchange, output: _Output, chunks:
         if isinstance(ending, Done) and failure is None and not (chunks is not None and chunks.aggregator.calls):
             events.append(ending)
         if failure is not None and data is None:
-            output.held = events  # halves of characters, whose rest cannot come any more
+            output.held = events  # halves of characters, whose other half will not arrive
             raise failure
         yield from output.deliver(events)
         if failure is not None:
@@ -365,13 +369,13 @@ def _receive(attempts: Attempts, exchange: PoeExchange, output: _Output, chunks:
 def settings_flow(
     url: str, *, access_key: str | None = None, limits: Limits | None = None, retry: RetryPolicy | None = None
 ) -> Flow[SettingsResponse]:
-    """Ask a bot for its settings, and return them. Arguments as in `query_flow`.
+    """Request a bot's settings, and return them. Arguments as in `query_flow`.
 
     Raises:
-        RequestRefused, TransportError, RemoteProtocolError: when the last attempt failed.
+        RequestRefused, TransportError, RemoteProtocolError: if the last attempt failed.
     """
     settings = yield from _call(SettingsRequest(), url, access_key, limits, retry)
-    assert settings is not None, "they are what the exchange waits for"
+    assert settings is not None, "the exchange raises if there are none"
     return settings
 
 
@@ -383,10 +387,10 @@ def report_flow(
     limits: Limits | None = None,
     retry: RetryPolicy | None = None,
 ) -> Flow[None]:
-    """Report something to a bot. Arguments as in `query_flow`.
+    """Report feedback, a reaction or an error to a bot. Arguments as in `query_flow`.
 
     Raises:
-        RequestRefused, TransportError: when the last attempt failed.
+        RequestRefused, TransportError: if the last attempt failed.
     """
     yield from _call(request, url, access_key, limits, retry)
 

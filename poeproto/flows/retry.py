@@ -1,4 +1,4 @@
-"""When a call that failed is made again."""
+"""The retry policy: when a failed call is made again, and after how long."""
 
 from __future__ import annotations
 
@@ -18,31 +18,30 @@ from poeproto.vocabulary.field_types import check_types
 
 __all__ = ["RetryPolicy"]
 
-# Nothing can have been done, so that a second try cannot cost twice (RFC 9110, 15.5.21 and 15.6.4; RFC 6585, 4).
+# Statuses that are safe to retry: the peer has done nothing, so a retry cannot cost twice (RFC 9110, 15.6.4; RFC 6585,
+# 4).
 _SAFE_TO_RETRY = frozenset({429, 503})
 
 
 @attrs.frozen(kw_only=True)
 class RetryPolicy:
-    """When a call is made again. A call costs money, so by default only where nothing can have been done.
+    """When a call is retried. A call may cost money, so by default only if the peer cannot have done anything.
 
-    That is: no connection came about, or the status was 429 or 503. A deadline that passed while connecting is not
-    among them, since the caller has waited as long as it wanted to.
+    That is: no connection was made, or the status is 429 or 503. A timeout while connecting is not retried, since the
+    caller has already waited as long as it wanted to.
 
     Attributes:
-        attempts: how often the call is made at most, the first time included.
-        delay: seconds between two attempts, where the peer asks for no other time.
-        longest_wait: seconds; where ``Retry-After`` asks for more, or for a time that cannot be told, the refusal is
-            raised instead.
-        failures: try again after lost connections, deadlines, cut replies and other statuses of 500 and above, too.
-        error_events: try again after an `error` event with `allow_retry`, too.
-        restart: try again even after output of the call was delivered. A `ReplaceResponse` then goes back to the text
-            before that call; after a `File`, `Data`, `Json` or `SuggestedReply` of it, which cannot be taken back,
-            there is no other try all the same.
+        attempts: the maximum number of attempts, including the first.
+        delay: seconds between two attempts, unless the peer sends ``Retry-After``.
+        longest_wait: seconds; if ``Retry-After`` is longer or cannot be read, the error is raised instead.
+        failures: also retry after lost connections, timeouts, incomplete replies, and other statuses from 500.
+        error_events: also retry after an `error` event with `allow_retry`.
+        restart: also retry after events of the call were delivered. A `ReplaceResponse` then restores the text before
+            the call. After a `File`, `Data`, `Json` or `SuggestedReply`, which cannot be undone, nothing is retried.
 
     Raises:
         TypeError: for a field of another type.
-        ValueError: for no attempt at all, and for a time below zero.
+        ValueError: for less than one attempt, and for a negative time.
     """
 
     attempts: int = 2
@@ -58,11 +57,11 @@ class RetryPolicy:
             raise ValueError(f"RetryPolicy.attempts must be at least 1, got {self.attempts!r}")
         if not 0 <= self.delay < math.inf:
             raise ValueError(f"RetryPolicy.delay must be a time of at least 0 seconds, got {self.delay!r}")
-        if not self.longest_wait >= 0:  # infinity is for those who wait as long as they are asked to
+        if not self.longest_wait >= 0:  # infinity is allowed
             raise ValueError(f"RetryPolicy.longest_wait must be at least 0, got {self.longest_wait!r}")
 
     def wait_before_retry(self, error: PoeprotoError, attempt: int) -> float | None:
-        """Seconds to wait after that failure of the attempt of that number, counted from 1; None to give up."""
+        """Seconds to wait after a failed attempt, numbered from 1; None if the call is not retried."""
         if attempt >= self.attempts or not self._covers(error):
             return None
         if not isinstance(error, RequestRefused) or error.retry_after is None:

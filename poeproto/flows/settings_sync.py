@@ -1,4 +1,4 @@
-"""Telling Poe a bot's settings: pushed, or by asking Poe to fetch them from the bot.
+"""The settings sync: pushing a bot's settings to Poe, or asking Poe to fetch them from the bot.
 
 https://creator.poe.com/docs/server-bots/updating-bot-settings
 """
@@ -30,11 +30,11 @@ def update_settings_request(
     endpoints: Endpoints = POE,
     version: str = PROTOCOL_VERSION,
 ) -> HttpRequest:
-    """The request that pushes these settings to Poe. Its URL holds the key.
+    """The request that pushes settings to Poe. Its URL contains the key, so do not log it.
 
     Raises:
-        ValueError: when the bot's name or the key cannot stand in a URL.
-        LocalProtocolError: when the settings cannot be written.
+        ValueError: for a name or a key that a URL cannot hold.
+        LocalProtocolError: for settings that cannot be written as JSON.
     """
     url = endpoints.settings("update_settings", bot_name, access_key, version)
     return HttpRequest("POST", url, [("content-type", "application/json"), ACCEPT_IDENTITY], encode_settings(settings))
@@ -43,10 +43,10 @@ def update_settings_request(
 def fetch_settings_request(
     bot_name: str, *, access_key: str, endpoints: Endpoints = POE, version: str = PROTOCOL_VERSION
 ) -> HttpRequest:
-    """The request that asks Poe to fetch the settings from the bot. Its URL holds the key.
+    """The request that asks Poe to fetch the settings from the bot. Its URL contains the key, so do not log it.
 
     Raises:
-        ValueError: when the bot's name or the key cannot stand in a URL.
+        ValueError: for a name or a key that a URL cannot hold.
     """
     return HttpRequest("POST", endpoints.settings("fetch_settings", bot_name, access_key, version), [ACCEPT_IDENTITY])
 
@@ -54,12 +54,12 @@ def fetch_settings_request(
 def read_settings_sync(
     response: HttpResponse, *, access_key: str, limits: Limits | None = None
 ) -> SettingsResponse | None:
-    """The settings that Poe repeats, or None where it just says that all is well.
+    """The settings that Poe sends back, or None if its response contains none.
 
     Args:
-        response: the answer to either request.
-        access_key: the key, to be hidden where the answer repeats it.
-        limits: the bounds of the error.
+        response: the response to `update_settings_request` or `fetch_settings_request`.
+        access_key: the key, to be hidden in errors.
+        limits: the limits of the error.
 
     Raises:
         RequestRefused: for another status than 200.
@@ -70,6 +70,6 @@ def read_settings_sync(
     try:
         settings = decode_settings(response.body)
     except RemoteProtocolError:
-        return None  # success is in the status; the text beside it is for people
+        return None  # the status says that it succeeded; the text is for people
     says_something = attrs.evolve(settings, extra=NO_EXTRA) != SettingsResponse(response_version=0)
     return settings if says_something else None

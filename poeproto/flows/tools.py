@@ -1,8 +1,10 @@
-"""Tool calls: gathered from the chunks of a stream, prepared for running, and answered.
+"""Tool calls: read from the chunks of a stream, prepared for running, and their results made.
 
-`json` events carry OpenAI's chat completion chunks, in many dialects: a last chunk without a delta, nulls for whatever
-is absent, no choices but a count of tokens, whole calls without an index. All of these are understood here; running a
-tool is left to an integration. https://platform.openai.com/docs/guides/function-calling
+`json` events contain OpenAI's chat completion chunks, in many dialects: a last chunk without a delta, nulls for missing
+keys, no choices but a token count, whole calls without an index. All of them are understood here. An integration runs
+the tools.
+
+https://platform.openai.com/docs/guides/function-calling
 """
 
 from __future__ import annotations
@@ -34,15 +36,15 @@ __all__ = [
 
 F = TypeVar("F")
 
-# What a model may call: functions under their own names or others, synchronous or asynchronous.
+# The functions that a model may call, synchronous or asynchronous: under their own names, or as a dict of names.
 ToolFunctions = Iterable[Callable[..., Any]] | Mapping[str, Callable[..., Any]]
 
 
 def tool_call_deltas(event: Json) -> list[ToolCallDelta]:
-    """The pieces of tool calls in one chunk; none where the object is no chunk.
+    """The parts of tool calls in one chunk; empty for an object that is not a chunk.
 
     Raises:
-        RemoteProtocolError: when a chunk has something of another type than OpenAI's; `path` names it.
+        RemoteProtocolError: for a field of another type than OpenAI's; `path` names it.
     """
     path, delta = _delta(event)
     pieces: list[Any] = _optional(delta, "tool_calls", list, path) or []
@@ -61,20 +63,20 @@ def tool_call_deltas(event: Json) -> list[ToolCallDelta]:
 
 
 def delta_text(event: Json) -> str:
-    """The text in one chunk; empty where it has none.
+    """The text in one chunk; empty if it has none.
 
     Raises:
-        RemoteProtocolError: when it is no string; `path` names it.
+        RemoteProtocolError: for a text that is not a string; `path` names it.
     """
     path, delta = _delta(event)
     return _optional(delta, "content", str, path) or ""
 
 
 def says_nothing(event: Json) -> bool:
-    """Whether a chunk only opens a message, or ends one that called tools: without text, count of tokens or the like.
+    """Whether a chunk has no content: it only opens a message, or ends one that called tools.
 
     Raises:
-        RemoteProtocolError: when it is not what OpenAI's are; `path` names the place.
+        RemoteProtocolError: for a chunk of another form than OpenAI's; `path` names the place.
     """
     choice, delta = _choice(event), _delta(event)[1]
     if not choice or event.data.get("usage") or choice.get("finish_reason") not in (None, "tool_calls"):
@@ -104,10 +106,10 @@ def _optional(wire: dict[str, Any], key: str, cls: type, path: str) -> Any:
 
 
 @attrs.define
-class _Gathered:
-    """One call, as far as it has come."""
+class _CallParts:
+    """One call, as far as it was received."""
 
-    place: tuple[int, ...]  # among the others
+    position: tuple[int, ...]  # among the others
     id: str = ""
     type: str = ""
     name: str = ""
@@ -115,7 +117,7 @@ class _Gathered:
     extra: dict[str, Any] = attrs.field(factory=dict[str, Any])
 
     def add(self, delta: ToolCallDelta) -> None:
-        # Peers repeat what they said first, or send nulls and empty strings in its place.
+        # Some peers repeat the first value, others send null or an empty string after it.
         self.id = self.id or delta.id or ""
         self.type = self.type or delta.type or ""
         self.extra |= delta.extra
@@ -130,39 +132,39 @@ class _Gathered:
 
 
 class ToolCallAggregator:
-    """Puts the tool calls of a reply together from its `json` events.
+    """Assembles the tool calls of a reply from its `json` events.
 
-    Pieces belong together by their index; without one, by their id; without either, each is a call of its own. Several
-    answers in one reply are kept apart by the event's own index. Some peers never count beyond 0, so that another id
-    with a function's name begins another call of that index; others make a new id for each piece, without a name.
+    Parts of one call have the same index. Without an index they have the same id; without both, each is a call of its
+    own. The event's own index tells the answers of a reply apart. Two dialects: some peers always send index 0, so an
+    index with a new id and a function's name begins a new call; others send a new id, without a name, with each part.
 
     Args:
-        limits: `Limits.tool_calls` bounds their number, `Limits.answer_size` the arguments of all, in characters.
+        limits: `Limits.tool_calls` limits the number of calls, `Limits.answer_size` the characters of all arguments.
 
     Attributes:
-        finish_reason: why the model stopped, once it said so.
+        finish_reason: why the model stopped; None before it said so.
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.finish_reason: str | None = None
         self._limits = limits or Limits()
-        self._gathered: list[_Gathered] = []
-        self._by_id: dict[tuple[int | None, int | None, str], _Gathered] = {}
-        self._latest: dict[tuple[int | None, int], _Gathered] = {}
+        self._calls: list[_CallParts] = []
+        self._by_id: dict[tuple[int | None, int | None, str], _CallParts] = {}
+        self._latest: dict[tuple[int | None, int], _CallParts] = {}
         self._characters = 0
 
     def add(self, event: Json) -> list[ToolCallDelta]:
-        """Take a `json` event into account, and return the pieces of tool calls in it.
+        """Add a `json` event, and return the parts of tool calls in it.
 
         Raises:
-            RemoteProtocolError: when the chunk is not what OpenAI's are; `path` names the place.
-            LimitExceeded: when there are more calls, or more arguments, than a limit allows.
+            RemoteProtocolError: for a chunk of another form than OpenAI's; `path` names the place.
+            LimitExceeded: for more calls, or longer arguments, than the limits allow.
         """
         deltas = tool_call_deltas(event)
         self.finish_reason = _optional(_choice(event), "finish_reason", str, "choices[0]") or self.finish_reason
         for delta in deltas:
             call = self._call_of(event.index, delta)
-            if call is None and len(self._gathered) >= self._limits.tool_calls:
+            if call is None and len(self._calls) >= self._limits.tool_calls:
                 raise LimitExceeded(f"the reply has more than {self._limits.tool_calls} tool calls", limit="tool_calls")
             if delta.function is not None:
                 self._characters += len(delta.function.arguments or "")
@@ -172,8 +174,8 @@ class ToolCallAggregator:
                     limit="answer_size",
                 )
             if call is None:
-                call = _Gathered((1,) if delta.index is None else (0, event.index or 0, delta.index))
-                self._gathered.append(call)
+                call = _CallParts((1,) if delta.index is None else (0, event.index or 0, delta.index))
+                self._calls.append(call)
             call.add(delta)
             if delta.index is not None:
                 self._latest[event.index, delta.index] = call
@@ -181,8 +183,8 @@ class ToolCallAggregator:
                 self._by_id[event.index, delta.index, delta.id] = call
         return deltas
 
-    def _call_of(self, index: int | None, delta: ToolCallDelta) -> _Gathered | None:
-        """The call that this piece goes on with; None where it begins one."""
+    def _call_of(self, index: int | None, delta: ToolCallDelta) -> _CallParts | None:
+        """The call that this part belongs to; None if it begins a new one."""
         named = self._by_id.get((index, delta.index, delta.id)) if delta.id else None
         latest = self._latest.get((index, delta.index)) if delta.index is not None else None
         if named is not None or latest is None:
@@ -192,19 +194,19 @@ class ToolCallAggregator:
 
     @property
     def calls(self) -> list[ToolCall]:
-        """The calls as far as they have come, in the order of their indexes, those without one after the others.
+        """The calls as far as they were received: ordered by index, calls without an index last.
 
-        A call whose name or id never came has an empty one: `prepare_call` makes an error result of the first, and a
-        model that gives no ids expects none.
+        A missing name or id is empty. `prepare_call` makes an error result of a call without a name; a model that sends
+        no ids expects none.
         """
-        return [gathered.call() for gathered in sorted(self._gathered, key=lambda gathered: gathered.place)]
+        return [call.call() for call in sorted(self._calls, key=lambda call: call.position)]
 
 
 def parse_arguments(call: ToolCall) -> dict[str, Any]:
-    """The arguments a model wrote; empty ones mean none.
+    """The arguments of a call; an empty string means no arguments.
 
     Raises:
-        RemoteProtocolError: when they are not a JSON object.
+        RemoteProtocolError: for arguments that are not a JSON object.
     """
     written = call.function.arguments if call.function is not None else ""
     if not written.strip():
@@ -216,10 +218,10 @@ def parse_arguments(call: ToolCall) -> dict[str, Any]:
 
 
 def tools_by_name(functions: Iterable[F] | Mapping[str, F]) -> dict[str, F]:
-    """Functions under the names by which a model calls them: their own, unless a mapping gives others.
+    """Functions by the names that a model calls them by: their own, or those of a mapping.
 
     Raises:
-        ValueError: for two functions of one name, and for one without a name of its own, a lambda for instance.
+        ValueError: for two functions of one name, and for a function without a name, such as a lambda.
     """
     if isinstance(functions, Mapping):
         return dict(cast("Mapping[str, F]", functions))
@@ -227,7 +229,9 @@ def tools_by_name(functions: Iterable[F] | Mapping[str, F]) -> dict[str, F]:
     for function in functions:
         name = getattr(function, "__name__", "")
         if not name.isidentifier():
-            raise ValueError(f"{function!r} has no name a model could call it by; pass a dict of names and functions")
+            raise ValueError(
+                f"{function!r} has no name that a model can call it by; pass a dict of names and functions"
+            )
         if name in named:
             raise ValueError(f"two tools are called {name!r}")
         named[name] = function
@@ -235,7 +239,7 @@ def tools_by_name(functions: Iterable[F] | Mapping[str, F]) -> dict[str, F]:
 
 
 def prepare_call(tools: Mapping[str, F], call: ToolCall) -> tuple[F, dict[str, Any]] | ToolResult:
-    """The function that is called and its arguments; or, where that cannot be, the error result for the model."""
+    """The function to call and its arguments; or the error result for the model, if the call is invalid."""
     if call.type != "function" or call.function is None:
         return tool_error(call, f"tools of the type {call.type!r} are not supported")
     function = tools.get(call.function.name)
@@ -248,27 +252,27 @@ def prepare_call(tools: Mapping[str, F], call: ToolCall) -> tuple[F, dict[str, A
 
 
 def tool_content(value: object) -> str:
-    """What a tool returned, as a model reads it: a string as it is, anything else as JSON.
+    """The return value of a tool as text for the model: a string unchanged, any other value as JSON.
 
     Raises:
-        LocalProtocolError: for a value without a form in JSON.
+        LocalProtocolError: for a value that cannot be written as JSON.
     """
     return value if isinstance(value, str) else dumps(value).decode()
 
 
 def tool_result(call: ToolCall, value: object) -> ToolResult:
-    """What a tool returned, for the model to read; see `tool_content`.
+    """The result of a tool call, for the model; see `tool_content`.
 
-    A value without a form in JSON makes an error result.
+    A value that cannot be written as JSON makes an error result.
     """
     try:
         return ToolResult(call.id, _name(call), tool_content(value))
     except LocalProtocolError as exc:
-        return tool_error(call, f"the result of the tool has no form in JSON: {exc}")
+        return tool_error(call, f"the result of the tool cannot be written as JSON: {exc}")
 
 
 def tool_error(call: ToolCall, message: str) -> ToolResult:
-    """What went wrong with a tool, for the model to read; it may try again or do without."""
+    """The error result of a tool call, for the model, which may call the tool again."""
     return ToolResult(call.id, _name(call), dumps({"error": message}).decode())
 
 

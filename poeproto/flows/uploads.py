@@ -1,4 +1,4 @@
-"""Files for Poe to keep: uploaded as multipart/form-data (RFC 7578), or fetched by Poe from a URL."""
+"""Uploads to Poe's file service: as multipart/form-data (RFC 7578), or fetched by Poe from a URL."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from poeproto.wire.json import loads
 
 __all__ = ["UploadSource", "UploadedFile", "read_upload", "upload_by_url_request", "upload_request"]
 
-# What can be uploaded: text, bytes, a path, an open binary file (read from where it stands), or a stream of bytes.
+# What can be uploaded: text, bytes, a path, an open binary file (from its current position), or a stream of bytes.
 UploadSource = (
     str | bytes | bytearray | memoryview | os.PathLike[str] | IO[bytes] | Iterable[bytes] | AsyncIterable[bytes]
 )
@@ -33,9 +33,9 @@ UploadSource = (
 # RFC 2046, 5.1.1, without the characters that would need quotes.
 _BOUNDARY = re.compile(r"[A-Za-z0-9'+_.-]{1,70}", re.ASCII)
 _TOKEN = r"[A-Za-z0-9!#$&^_.+-]+"
-# RFC 9110, 5.6.4 and 5.6.6, in ASCII; without its controls, a quoted string cannot end the header.
+# RFC 9110, 5.6.4 and 5.6.6, ASCII only; without control characters a quoted string cannot end the header.
 _QUOTED = r'"(?:[\t !#-\[\]-~]|\\[\t -~])*"'
-# What no header may hold (RFC 9110, 5.5), but for the ends of lines, which are escaped.
+# Characters that a header must not contain (RFC 9110, 5.5), except line ends, which are escaped.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _MEDIA_TYPE = re.compile(rf"{_TOKEN}/{_TOKEN}(?:[ \t]*;[ \t]*{_TOKEN}=(?:{_TOKEN}|{_QUOTED}))*", re.ASCII)
 
@@ -43,13 +43,13 @@ _MEDIA_TYPE = re.compile(rf"{_TOKEN}/{_TOKEN}(?:[ \t]*;[ \t]*{_TOKEN}=(?:{_TOKEN
 @checked
 @attrs.frozen
 class UploadedFile:
-    """A file that Poe keeps.
+    """An uploaded file.
 
     Attributes:
-        url: where it can be fetched.
-        content_type: its media type, as Poe sees it.
+        url: the URL to fetch it from.
+        content_type: its media type, as Poe determined it.
         name: its file name.
-        size: its size in bytes, where Poe tells.
+        size: its size in bytes, if Poe sent it.
     """
 
     url: str
@@ -58,7 +58,7 @@ class UploadedFile:
     size: int | None = None
 
     def event(self, inline_ref: str | None = None) -> File:
-        """The event that puts the file into a reply, under a label for references from the text if one is given."""
+        """The event that adds the file to a reply, with an optional label for references from the text."""
         return File(self.url, self.name, self.content_type, inline_ref or None)
 
 
@@ -74,31 +74,31 @@ def upload_request(
     endpoints: Endpoints = POE,
     limits: Limits | None = None,
 ) -> HttpRequest:
-    """The request that uploads a file, whose body is written part by part.
+    """The request that uploads a file. Its body is a `StreamedBody`.
 
     Args:
-        source: where the integration reads the file.
+        source: the file, as the integration reads it.
         size: the file's size in bytes.
         name: its name.
         content_type: its media type.
         access_key: a bot's access key, or a user's API key.
-        boundary: what separates the parts, and must not be in the file: ``secrets.token_hex(16)``, since there is no
-            randomness in this library.
+        boundary: the separator of the parts, which must not occur in the file: ``secrets.token_hex(16)``. The core has
+            no source of randomness.
         repeatable: whether the integration can read the source a second time.
         endpoints: where Poe is.
-        limits: `Limits.file_size` is kept.
+        limits: `Limits.file_size` applies.
 
     Raises:
-        InvalidValue: for a boundary or a media type that is none, for an empty name or one with a lone surrogate or a
-            control character (tabs and ends of lines can be sent), and for a size below zero.
-        ValueError: when the key cannot travel in a header.
-        FileTooLarge: when the file is.
+        InvalidValue: for an invalid boundary or media type, for an empty name or one with a lone surrogate or a control
+            character (tabs and line ends are allowed), and for a negative size.
+        ValueError: for a key that a header cannot hold.
+        FileTooLarge: for a file larger than `Limits.file_size`.
     """
     largest = (limits or Limits()).file_size
     if size > largest:
-        raise FileTooLarge(f"the file {name!r} has {size} bytes, and {largest} are allowed")
+        raise FileTooLarge(f"the file {name!r} has {size} bytes; the limit is {largest}")
     if not _BOUNDARY.fullmatch(boundary):
-        raise InvalidValue("not a boundary of letters, digits and any of '+_.-", path="boundary")
+        raise InvalidValue("expected 1 to 70 letters, digits and any of '+_.-", path="boundary")
     if not _MEDIA_TYPE.fullmatch(content_type):
         raise InvalidValue(f"{content_type!r} is not a media type", path="content_type")
     prefix = (
@@ -117,11 +117,11 @@ def upload_request(
 def upload_by_url_request(
     url: str, *, access_key: str, name: str | None = None, endpoints: Endpoints = POE
 ) -> HttpRequest:
-    """The request that has Poe fetch a file from a URL.
+    """The request that asks Poe to fetch a file from a URL.
 
     Raises:
-        InvalidValue: when the URL is empty.
-        ValueError: when the key cannot travel in a header, or a string holds a lone surrogate.
+        InvalidValue: for an empty URL.
+        ValueError: for a key that a header cannot hold, or a string with a lone surrogate.
     """
     if not url:
         raise InvalidValue("empty", path="url")
@@ -131,17 +131,17 @@ def upload_by_url_request(
 
 
 def read_upload(response: HttpResponse, *, name: str, access_key: str, limits: Limits | None = None) -> UploadedFile:
-    """The file, as the answer to either request has it.
+    """The uploaded file in the response to an upload.
 
     Args:
-        response: the answer.
-        name: the name the file was given.
-        access_key: the key, to be hidden where the answer repeats it.
-        limits: the bounds of the error.
+        response: the response to `upload_request` or `upload_by_url_request`.
+        name: the name of the file.
+        access_key: the key, to be hidden in errors.
+        limits: the limits of the error.
 
     Raises:
-        UploadRefused: for another status than 200, and for an answer that was compressed.
-        RemoteProtocolError: for an answer that is not what Poe's are; `path` names the field.
+        UploadRefused: for another status than 200, and for a compressed response.
+        RemoteProtocolError: for a response of another form than Poe's; `path` names the field.
     """
     if message := why_refused(response, "the file service", "an upload"):
         raise refusal(UploadRefused, message, response, response.body, access_key.encode(), limits or Limits())
@@ -154,20 +154,20 @@ def read_upload(response: HttpResponse, *, name: str, access_key: str, limits: L
 
 
 def _authorization(access_key: str) -> tuple[str, str | bytes]:
-    # Unlike everywhere else, there is no "Bearer" before it.
+    # Unlike other calls, without "Bearer".
     (key,) = access_key_set(access_key)
     return "authorization", key
 
 
 def _quoted(name: str) -> str:
-    """The name as HTML has it: https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data"""
+    """The name, escaped: https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data"""
     try:
         name.encode()
     except UnicodeEncodeError as exc:
-        raise InvalidValue("holds a lone surrogate", path="name") from exc
+        raise InvalidValue("contains a lone surrogate", path="name") from exc
     if not name:
         raise InvalidValue("empty", path="name")
     if control := _CONTROL.search(name):
-        # HTML sends it as it is, and servers make of it what they like: a refusal, or another name.
-        raise InvalidValue(f"holds the control character {control[0]!r}", path="name")
+        # HTML sends it unescaped, and servers differ in what they make of it.
+        raise InvalidValue(f"contains the control character {control[0]!r}", path="name")
     return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")

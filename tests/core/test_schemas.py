@@ -145,7 +145,7 @@ def test_every_class_is_there_under_its_name_with_its_meaning_and_fields() -> No
     assert list(query["properties"]) == ["type", *(f.name for f in attrs.fields(QueryRequest) if f.name != "extra")]
     assert query["required"] == ["version", "type", "query"]
     assert query["properties"]["query"] == {
-        "description": "the messages, oldest first; Poe cuts them at 1,000.",
+        "description": "the messages, oldest first; Poe sends the last 1,000.",
         "type": "array",
         "items": {"$ref": "#/$defs/Message"},
     }

@@ -184,7 +184,7 @@ def test_samples_are_made_afresh_so_that_no_test_spoils_the_next() -> None:
 
 def test_a_driver_has_as_many_answers_as_it_was_given() -> None:
     driver = FlowDriver([])
-    with pytest.raises(AssertionError, match="no answer to request 1"):
+    with pytest.raises(AssertionError, match="no response to request 1"):
         driver.run(call_flow(HttpRequest("POST", "http://bot.invalid/")))
 
 

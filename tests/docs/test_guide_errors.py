@@ -70,7 +70,7 @@ class TestCallsOfOtherBots:
         cat = Scripted(lambda request: "meow")
         seen = await outcome(respond, {"Cat": cat}, dependencies={"Dog": 1})
         assert isinstance(seen.raised, UndeclaredDependency)
-        assert str(seen.raised) == "server_bot_dependencies of the settings does not name 'Cat'"
+        assert str(seen.raised) == "'Cat' is not in server_bot_dependencies; declare it in SettingsResponse"
         assert_neutral(seen, "Cat")
         assert not cat.requests
 
@@ -82,7 +82,7 @@ class TestCallsOfOtherBots:
         cat = Scripted(lambda request: "meow ")
         seen = await outcome(respond, {"Cat": cat})
         assert isinstance(seen.raised, CallBudgetSpent)
-        assert str(seen.raised) == "all calls to 'Cat' that server_bot_dependencies declares were made"
+        assert str(seen.raised) == "no call to 'Cat' is left: server_bot_dependencies declares 2"
         assert_neutral(seen, text="meow meow ")
         assert len(cat.requests) == 2
 

@@ -80,7 +80,7 @@ def test_a_cost_is_authorised_and_captured() -> None:
 
 def test_a_cost_needs_an_item_a_query_and_a_key() -> None:
     good: dict[str, Any] = {"bot_query_id": "q", "access_key": TEST_ACCESS_KEY}
-    with pytest.raises(InvalidValue, match=r"^amounts: there is nothing to charge"):
+    with pytest.raises(InvalidValue, match=r"^amounts: no items to charge"):
         authorize_cost_request([], **good)
     changes: list[dict[str, Any]] = [{"bot_query_id": ""}, {"access_key": ""}]
     for changed in (good | change for change in changes):

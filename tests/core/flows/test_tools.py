@@ -306,7 +306,7 @@ def test_a_result_is_text(value: object, content: str) -> None:
 
 
 def test_a_result_without_a_form_is_an_error_the_model_can_read() -> None:
-    assert "no form in JSON" in json.loads(tool_result(CALL, {1, 2}).content)["error"]
+    assert "cannot be written as JSON" in json.loads(tool_result(CALL, {1, 2}).content)["error"]
     with pytest.raises(LocalProtocolError):
         tool_content({1, 2})
     assert tool_error(ToolCall("c"), "no").name == ""

@@ -71,7 +71,7 @@ def test_a_file_has_the_size_that_was_declared() -> None:
     writer.send(b"ab")
     with pytest.raises(LocalProtocolError, match="1 bytes before its declared size"):
         writer.end()
-    with pytest.raises(LocalProtocolError, match="larger than the 3 bytes"):
+    with pytest.raises(LocalProtocolError, match="larger than its declared size of 3 bytes"):
         writer.send(b"cd")
     writer.send(b"c")
     assert (writer.end(), len(body)) == (b">", 5)
@@ -140,7 +140,7 @@ def test_the_ends_of_lines_and_quotes_are_written_as_browsers_do_and_tabs_stay()
 
 def test_a_file_may_be_too_large() -> None:
     assert upload(size=50 * 1024 * 1024)
-    with pytest.raises(FileTooLarge, match="has 11 bytes, and 10 are allowed"):
+    with pytest.raises(FileTooLarge, match="has 11 bytes; the limit is 10"):
         upload(size=11, limits=Limits(file_size=10))
 
 

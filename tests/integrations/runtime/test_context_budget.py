@@ -35,8 +35,8 @@ async def test_a_bot_that_was_not_declared(caplog: pytest.LogCaptureFixture) -> 
         assert isinstance(error, Error)
         assert done == Done()
         assert served.poe.requests == []
-    assert "server_bot_dependencies of the settings does not name 'Cat'" in str(seen[0])
-    assert "does not name 'Cat'" in caplog.text
+    assert "'Cat' is not in server_bot_dependencies" in str(seen[0])
+    assert "'Cat' is not in server_bot_dependencies" in caplog.text
 
 
 async def test_the_budget_is_spent() -> None:
@@ -56,7 +56,7 @@ async def test_the_budget_is_spent() -> None:
         for _ in range(2):  # each message has a budget of its own
             assert await served.answer() == [
                 Text("hello"),
-                Text("all calls to 'Cat' that server_bot_dependencies declares were made"),
+                Text("no call to 'Cat' is left: server_bot_dependencies declares 1"),
                 Done(),
             ]
         assert len(served.poe.requests) == 2

@@ -123,7 +123,7 @@ async def test_a_query_that_nobody_can_be_charged_for() -> None:
 
 async def test_nothing_is_no_cost() -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
-        with pytest.raises(LocalProtocolError, match="nothing to charge"):
+        with pytest.raises(LocalProtocolError, match="no items to charge"):
             await context.authorize_cost()
         yield "free"
 
