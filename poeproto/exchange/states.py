@@ -140,8 +140,8 @@ class ExchangeState:
     __slots__ = ("bot", "poe")
 
     def __init__(self) -> None:
-        self.poe = State.IDLE
-        self.bot = State.IDLE
+        self.poe: State = State.IDLE
+        self.bot: State = State.IDLE
 
     def poe_sends(self, kind: Kind) -> bool:
         """Move both sides by what Poe sent; False, and nothing moved, where the table has no such move."""

@@ -67,5 +67,5 @@ DEPRECATED: Mapping[type, frozenset[str]] = {
     Message: frozenset({"sender_id"}),
     EVENT_CLASSES["meta"]: frozenset({"linkify"}),
 }
-NOT_EMPTY = {(File, "inline_ref"), (Attachment, "inline_ref")}
+NOT_EMPTY: frozenset[tuple[type, str]] = frozenset({(File, "inline_ref"), (Attachment, "inline_ref")})
 BIAS_RANGE = (-100, 100)

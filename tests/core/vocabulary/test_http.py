@@ -1,13 +1,11 @@
-from __future__ import annotations
+"""HTTP messages, their headers, and what their reprs hide."""
 
 from typing import Any
 
 import attrs
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from poeproto import Endpoints, HttpRequest, HttpResponse, RequestHead, ResponseHead
+from poeproto import HttpRequest, HttpResponse, RequestHead, ResponseHead
 from poeproto.vocabulary.headers import HeaderPairs, normalise_headers
 
 Head = RequestHead | ResponseHead | HttpRequest | HttpResponse
@@ -150,12 +148,6 @@ def test_a_target_does_not_show_the_key_that_some_of_poes_paths_hold(target: str
     assert f"target={shown!r}" in repr(RequestHead("POST", target))
 
 
-def test_endpoints_do_not_show_credentials() -> None:
-    shown = repr(Endpoints("https://me:the-key@h/x", "http://h:1/root"))
-    assert shown == "Endpoints(api='https://h/…', files='http://h:1/root')"
-    assert repr(Endpoints.at("https://h?key=the-key")) == "Endpoints(api='https://h/…', files='https://h/…')"
-
-
 def test_hiding_is_for_the_repr_alone() -> None:
     for head in heads([("Authorization", f"Bearer {SECRET}")]):
         assert head.get("authorization") == f"Bearer {SECRET}"
@@ -184,33 +176,6 @@ def test_types_are_checked(cls: type[Any], arguments: tuple[Any, ...], message: 
 
 
 # --- where Poe is
-
-
-def test_the_addresses_of_poe() -> None:
-    assert Endpoints().api == "https://api.poe.com"
-    assert Endpoints().files == "https://www.quora.com"
-    assert Endpoints().bot("GPT-4o") == "https://api.poe.com/bot/GPT-4o"
-
-
-@pytest.mark.parametrize("root", ["http://127.0.0.1:8000", "http://127.0.0.1:8000/", "http://127.0.0.1:8000//"])
-def test_a_simulator_stands_in_for_both(root: str) -> None:
-    endpoints = Endpoints.at(root)
-    assert endpoints.api == endpoints.files == "http://127.0.0.1:8000"
-    assert endpoints.bot("x") == "http://127.0.0.1:8000/bot/x"
-
-
-@given(st.text(min_size=1).filter(lambda name: name not in (".", "..")))
-def test_a_bot_name_stays_one_segment_of_the_path(name: str) -> None:
-    segment = Endpoints().bot(name).removeprefix("https://api.poe.com/bot/")
-    assert segment
-    assert not set(segment) & set("/?#\\ ")
-    assert segment.isascii()
-
-
-@pytest.mark.parametrize("name", ["", ".", "..", "\ud83d"])
-def test_what_is_no_name_has_no_address(name: str) -> None:
-    with pytest.raises(ValueError):
-        Endpoints().bot(name)
 
 
 def test_a_repr_leaves_out_where_keys_and_conversations_are() -> None:
@@ -263,9 +228,3 @@ def test_a_response_of_a_body_declares_it() -> None:
     response = HttpResponse.of(405, "text/plain", b"no", [("Allow", "POST")])
     assert response.headers == ((b"content-type", b"text/plain"), (b"content-length", b"2"), (b"allow", b"POST"))
     assert (response.status, response.body) == (405, b"no")
-
-
-def test_costs_are_charged_under_a_query() -> None:
-    assert Endpoints().cost("authorize", "q/1") == "https://api.poe.com/bot/cost/q%2F1/authorize"
-    with pytest.raises(ValueError, match="bot_query_id"):
-        Endpoints().cost("capture", "")
