@@ -1,7 +1,7 @@
 """The names of `poeproto` itself: those that bots, servers and clients use every day.
 
-A module lists what is public of it in its own `__all__`; here stands which modules `poeproto` has them from, as in
-`asyncio`. `poeproto` loads this module when the first name is used.
+Each module lists its public names in its own `__all__`; this module lists the modules, as `asyncio` does. `poeproto`
+loads it when the first name is used.
 """
 
 from __future__ import annotations

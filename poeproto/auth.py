@@ -47,7 +47,7 @@ def bearer_key(authorization: bytes) -> bytes | None:
 
 
 def key_matches(candidate: bytes, accepted: frozenset[bytes]) -> bool:
-    """Whether the key is accepted. The comparison takes constant time: it tells nothing about the accepted keys."""
+    """Whether the key is accepted. The comparison takes constant time, so its duration reveals nothing."""
     found = False
     for key in accepted:
         found |= compare_digest(candidate, key)

@@ -1,7 +1,6 @@
 """HTTP for those who write an integration: messages, headers, bodies in parts, rate limits, and what logs may show.
 
-An integration moves these values with the library it is made for. `refusal` makes the error that stands for a
-response of another status than 200. Bearer keys are in `poeproto.auth`.
+`refusal` makes the error for a response with another status than 200. Bearer keys are in `poeproto.auth`.
 
 https://www.rfc-editor.org/rfc/rfc9110
 """

@@ -4,8 +4,8 @@ A class says *who broke the rule*: we did (`LocalProtocolError`), the peer did (
 reported a failure of its own (`BotError`, `RequestRefused`), or the connection between us failed (`TransportError`).
 The message says what is wrong and where, and never holds a key.
 
-Errors carry values: the event that reported a failure, the response to send, the reply so far. So they stand above
-those values, and below everything that raises them.
+Errors carry values: the event that reported a failure, the response to send, the reply so far. So this module imports
+those values, and whatever raises an error imports this module.
 
 https://creator.poe.com/docs/server-bots/poe-protocol-specification
 """

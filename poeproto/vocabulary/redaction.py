@@ -1,7 +1,7 @@
-"""What may be shown: how reprs and logs hide keys, conversations and the URLs of others.
+"""Redaction: how reprs and logs hide keys and conversations.
 
-Shown are the parts that tell values apart and hold no secret: scheme and host of a URL, a path without the key in it,
-the values of a few headers, the size of a body.
+They show the scheme and host of a URL, a path without the key in it, the values of a few headers, and the size of a
+body: enough to distinguish values, and never a secret.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """HTTP messages, their headers, and what their reprs hide."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import attrs
