@@ -157,7 +157,7 @@ class ReplyRecorder:
                 return fold, None
             raise DeadlineExceeded(self._exceeded_deadline())
         except (BotError, IncompleteReply) as exc:
-            return exc.partial or self.fold, exc
+            return exc.partial if isinstance(exc.partial, ReplyFold) else self.fold, exc
         except PoeprotoError as exc:
             return self.fold, exc
 
