@@ -14,6 +14,7 @@ from poeproto import (
     Meta,
     PoeExchange,
     PoeprotoError,
+    QueryRequest,
     ReplyFold,
     Request,
     ResponseHead,
@@ -46,6 +47,20 @@ def asked(
     exchange.send(request or sample_query(), URL)
     if head is not None:
         exchange.receive_head(head)
+    return exchange
+
+
+class RecordByRecord(PoeExchange):
+    """An exchange without a fast path: it decodes each record by itself."""
+
+    def _receive_stream(self, data: bytes, events: list[Event]) -> None:
+        self._take_records(data, events)
+
+
+def opened(exchange: PoeExchange) -> PoeExchange:
+    """Send a query, and receive the head of a stream."""
+    exchange.send(QueryRequest([]), "http://bot.invalid/")
+    exchange.receive_head(STREAM)
     return exchange
 
 
