@@ -13,7 +13,8 @@ from pathlib import Path
 
 # What has been released is not reworded; this file quotes the words.
 EXEMPT = {"CHANGELOG.md", ".ci/check_words.py"}
-# A regular expression, matched whole and without regard to case, and what to write instead.
+# A regular expression, matched whole and without regard to case, and what to write instead. A space also matches an
+# underscore, for names.
 WORDS = {
     "departs?|departed|departing|departures?": "disconnect (of a peer), finding (of the lint) or difference",
     "(?:peer|client|caller|user|reader)s? (?:has|have|had|is|was) gone": "has disconnected",
@@ -24,7 +25,7 @@ WORDS = {
     "floors?(?!\\()": "layer",
     "patience|patient": "graceful timeout, or timeout",
     "false alarms?": "spurious wakeup",
-    "ways? out": "outbound calls, or their configuration",
+    "ways? out": "outbound calls or their configuration, or write path",
     "lets? out": "emit or send",
     "(?:that|which|who) (?:is|are) none": "the noun: an invalid chunk, a reply without text",
     "what comes alone": "the noun: an event that arrives alone",
@@ -32,16 +33,18 @@ WORDS = {
     "frowns?|frowned|frowning": "warn, reject or fail",
     "puts? up with": "accept, ignore or tolerate",
     "at hand though": "a plain sentence",
-    "noticing suspensions|noticing_suspensions": "suspension",
-    "passing_on|MetaPassedOn|was_overtaken": "forwarding, ForwardedMeta, is_stale",
+    "noticing suspensions": "suspension",
+    "passing on|MetaPassedOn|was overtaken": "forwarding, ForwardedMeta, is_stale",
     "FlowRun|OtherBotsReply|Outlet|Outlets": "FlowRunner, BotReplyStream, CoalescingWriter",
 }
 PATTERNS = {
-    re.compile(rf"(?<![^\W_])(?:{word})(?![^\W_])", re.IGNORECASE): instead for word, instead in WORDS.items()
+    re.compile(r"(?<![^\W_])(?:" + word.replace(" ", "[ _]") + r")(?![^\W_])", re.IGNORECASE): instead
+    for word, instead in WORDS.items()
 }
 
 
 def main() -> int:
+    """Check all files, print what was found, and return the exit status."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "*.py", "*.md"],
         capture_output=True,

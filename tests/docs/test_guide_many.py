@@ -16,7 +16,7 @@ from poeproto_h11.client.outbound import SharedH11Transport
 from poeproto_simulator import Conversation, Reply, Scripted
 
 from ..support.calling_bots import CallingBot
-from ..support.stage import NAME, Stage, playing_bot
+from ..support.example_stage import NAME, Stage, playing_bot
 
 pytestmark = pytest.mark.anyio
 

@@ -10,7 +10,7 @@ from poeproto import AspectRatio, ParameterControls, ToggleSwitch, encode_settin
 from poeproto_simulator import Canned
 
 from ..support.bots import KEY
-from ..support.stage import NAME, playing, settings_of
+from ..support.example_stage import NAME, playing, settings_of
 
 pytestmark = pytest.mark.anyio
 

@@ -19,8 +19,8 @@ from starlette.routing import Mount, Route
 from poeproto import Context, Done, Limits, QueryRequest, Text
 
 from ..support.bots import BEARER, events_in, query_body
+from ..support.hypercorn_servers import app_of
 from ..support.raw_http import chunk, connect, fetch, http_request
-from ..support.serving import app_of
 from ..support.uvicorn_server import on_uvicorn
 
 pytestmark = pytest.mark.anyio
@@ -38,7 +38,7 @@ async def echo(request: QueryRequest, context: Context) -> AsyncIterator[str]:
     yield request.query[-1].content
 
 
-class TimedReply:
+class WaitingBot:
     """A bot that says hello and waits to be cancelled."""
 
     def __init__(self) -> None:
@@ -91,7 +91,7 @@ class TestOnUvicorn:
             assert await connection.read_rest() == [Text("at last"), Done()]
 
     async def test_a_client_that_goes_ends_the_bot(self, http: str) -> None:
-        bot = TimedReply()
+        bot = WaitingBot()
         async with on_uvicorn(app_of(bot.respond), http) as address:
             async with connect(address) as connection:
                 await connection.send(http_request())
@@ -188,7 +188,7 @@ async def test_mounted_in_starlette() -> None:
 
 
 async def test_mounted_in_starlette_on_uvicorn() -> None:
-    bot = TimedReply()
+    bot = WaitingBot()
     async with on_uvicorn(mounted(app_of(bot.respond)), root_path="/outside") as address:
         async with connect(address) as connection:
             await connection.send(http_request(path="/bots/echo/"))

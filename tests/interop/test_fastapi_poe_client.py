@@ -36,7 +36,7 @@ from poeproto_asgi import BotApp
 
 from ..support.bots import KEY, SECRET
 from ..support.fastapi_poe_peers import a_request, ignore_error
-from ..support.serving import app_of, serving
+from ..support.hypercorn_servers import app_of, serving
 
 pytestmark = pytest.mark.anyio
 

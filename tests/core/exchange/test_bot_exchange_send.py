@@ -28,7 +28,7 @@ from poeproto import (
     encode_request,
 )
 
-from ...support.calling import RecordByRecord, opened
+from ...support.poe_exchanges import RecordByRecord, opened
 from ...support.vectors import Case, cases, name_of, wire_of
 
 

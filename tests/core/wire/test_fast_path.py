@@ -27,7 +27,7 @@ from poeproto.vocabulary.events import make_texts
 from poeproto.wire.fast_path import end_of_run, is_in_a_record, start_of_next_run, texts_of_run
 from poeproto.wire.json import load_texts, loads
 
-from ...support.calling import RecordByRecord, opened
+from ...support.poe_exchanges import RecordByRecord, opened
 from ...support.vectors import Case, cases, name_of, wire_of
 
 STREAM = ResponseHead(200, [("content-type", "text/event-stream")])

@@ -24,9 +24,9 @@ from poeproto_runtime import sync_claims
 from poeproto_runtime.sync_claims import SyncClaim
 
 from ...support.bots import KEY, SECRET
+from ...support.hypercorn_servers import serving
 from ...support.scripted_asgi import request as ask
 from ...support.scripted_peer import Peer, ScriptedServer, answering, response, scripted
-from ...support.serving import serving
 
 pytestmark = pytest.mark.anyio
 
