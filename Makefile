@@ -61,10 +61,11 @@ test-on-%:
 
 check: lint types test  ## everything a change must pass
 
-lint: $(READY)  ## style, and who may import whom
+lint: $(READY)  ## style, who may import whom, and the words that the prose avoids
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	.venv/bin/lint-imports
+	.venv/bin/python .ci/check_words.py
 
 format: $(READY)  ## rewrite the files in the house's style
 	$(RUN) ruff check --fix
