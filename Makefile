@@ -27,44 +27,45 @@ help:  ## list the targets
 demo: $(READY)  ## show a bot and a client talking, on asyncio and on trio
 	@.venv/bin/python docs/examples/demo.py
 
-test: test-core test-rest test-other-pythons  ## run all tests
+test: test-core test-rest test-other-pythons  ## run all tests: five minutes on two cores
+
+# More processes than eight would only wait for each other's start. By file where a module's fixtures are costly, and
+# then in the order given: the benchmarks, which take longest, come first.
+PYTEST := -m pytest -q -n auto --maxprocesses 8
+BY_FILE := --dist loadfile --no-loadscope-reorder
+BY_TEST := --dist worksteal
 
 test-core: $(READY)
-	@# The vectors are cut in ten thousand ways each, which would take many times as long while coverage looks on.
-	RANDOM_CUTS=0 $(RUN) coverage run -m pytest -q tests/core
+	@# The random cuts of the vectors add no coverage, and tracing would make them several times as long.
+	rm -f .coverage .coverage.*
+	RANDOM_CUTS=0 .venv/bin/python -m coverage run $(PYTEST) $(BY_TEST) tests/core
+	$(RUN) coverage combine -q
 	$(RUN) coverage report
-	$(RUN) pytest -q tests/core/*/test_vectors_*.py
+	.venv/bin/python $(PYTEST) $(BY_TEST) tests/core/*/test_vectors_*.py
 
 test-rest: $(READY)
-	$(RUN) pytest -q tests --ignore tests/core
+	.venv/bin/python $(PYTEST) $(BY_FILE) tests/docs tests/integrations tests/interop tests/fuzzing
 
-test-other-pythons: $(OTHER_PYTHONS:%=test-core-on-%) $(OTHER_PYTHONS:%=test-stopping-on-%)
-
-test-core-on-%:
-	@if .ci/find-python $* >/dev/null; then \
-		$(MAKE) --no-print-directory .venv-$*/.ready && \
-		echo "The core's tests on Python $*:" && \
-		RANDOM_CUTS=100 .venv-$*/bin/python -m pytest -q tests/core; \
-	else \
-		echo "Python $* is not installed here: the core's tests are not run on it."; \
-	fi
+test-other-pythons: $(OTHER_PYTHONS:%=test-on-%)
 
 # How a server stops depends on asyncio, and so on the Python.
-test-stopping-on-%:
+test-on-%:
 	@if .ci/find-python $* >/dev/null; then \
 		$(MAKE) --no-print-directory .venv-$*/.ready && \
-		echo "How servers stop, on Python $*:" && \
-		.venv-$*/bin/python -m pytest -q tests/docs/test_deployment.py tests/integrations/asgi/test_shutdown.py; \
+		echo "The core, and how servers stop, on Python $*:" && \
+		RANDOM_CUTS=100 .venv-$*/bin/python $(PYTEST) $(BY_TEST) tests/core && \
+		.venv-$*/bin/python $(PYTEST) $(BY_FILE) tests/docs/test_deployment.py tests/integrations/asgi/test_shutdown.py; \
 	else \
-		echo "Python $* is not installed here: how servers stop is not tested on it."; \
+		echo "Python $* is not installed here: the core, and how servers stop, are not tested on it."; \
 	fi
 
 check: lint types test  ## everything a change must pass
 
-lint: $(READY)  ## style, and who may import whom
+lint: $(READY)  ## style, who may import whom, and the words that the prose avoids
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	.venv/bin/lint-imports
+	.venv/bin/python .ci/check_words.py
 
 format: $(READY)  ## rewrite the files in the house's style
 	$(RUN) ruff check --fix
@@ -82,7 +83,9 @@ mutants: $(READY)  ## change the core in small ways, and see whether a test noti
 	@$(if $(MODULES),,.venv/bin/python tests/mutants/tables.py)
 	@.venv/bin/python tests/mutants/functions.py $(MODULES)
 
-fuzz: $(FUZZ_READY)  ## nearly four million hostile inputs: ten minutes on two cores; RUNS=n or SECONDS=n a target, SEED=n, TARGETS="..."
+fuzz: $(READY) $(FUZZ_READY)  ## nearly four million hostile inputs: ten minutes on two cores; RUNS=n or SECONDS=n a target, SEED=n, TARGETS="..."
+	@$(if $(TARGETS),,echo "The vectors, each cut in ten thousand ways:" && \
+		RANDOM_CUTS=10000 .venv/bin/python $(PYTEST) $(BY_TEST) tests/core/*/test_vectors_*.py)
 	@.venv-fuzz/bin/python -m tests.fuzzing $(TARGETS) $(if $(RUNS),--runs $(RUNS)) $(if $(SECONDS),--seconds $(SECONDS)) \
 		$(if $(SEED),--seed $(SEED))
 
@@ -102,7 +105,7 @@ constraints:  ## resolve the pins in constraints.txt afresh
 	.ci/make-constraints
 
 clean:  ## remove all that is made by the others
-	rm -rf .venv .venv-* .coverage .fuzzing .hypothesis .import_linter_cache .pytest_cache .ruff_cache build dist mutants
+	rm -rf .venv .venv-* .coverage .coverage.* .fuzzing .hypothesis .import_linter_cache .pytest_cache .ruff_cache build dist mutants
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is written last, so an environment whose making was interrupted is made again.
@@ -122,5 +125,5 @@ $(FUZZ_READY): $(SETTINGS)
 
 .venv-%/.ready: $(SETTINGS)
 	@echo "Setting up .venv-$*: once."
-	@.ci/make-venv .venv-$* "$$(.ci/find-python $*)" $(INSTALL_ARGUMENTS) -e ".[hypercorn]" pytest hypothesis jsonschema uvicorn
+	@.ci/make-venv .venv-$* "$$(.ci/find-python $*)" $(INSTALL_ARGUMENTS) -e ".[hypercorn]" pytest pytest-xdist hypothesis jsonschema uvicorn
 	@touch $@

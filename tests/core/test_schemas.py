@@ -26,9 +26,9 @@ from poeproto.schemas import event_payload, event_schema, request_schema, settin
 from poeproto.testing import sample_query, sample_reply, sample_settings
 from poeproto.vocabulary.events import EVENT_CLASSES
 
+from ..support.control_strategies import attrs_to_wire, parameter_controls, without_unknown, without_unknown_keys
+from ..support.strategies import events, requests, settings_responses
 from ..support.vectors import Case, cases, name_of
-from .vocabulary.test_controls_sections import attrs_to_wire, parameter_controls, without_unknown, without_unknown_keys
-from .wire.test_codec import events, requests, settings_responses
 
 REQUEST = Draft202012Validator(request_schema())
 EVENT = Draft202012Validator(event_schema())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ..support.stopping import H11, RUN, SECONDS, UVICORN, UVICORN_SERVER, WAITING_SECONDS, Outcome, stopping
+from ..support.stopping_servers import H11, RUN, SECONDS, UVICORN, UVICORN_SERVER, WAITING_SECONDS, Outcome, stopping
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 HYPERCORN = "hypercorn bots:app --bind fd://{fd} --graceful-timeout 1 --worker-class "

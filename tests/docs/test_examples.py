@@ -33,7 +33,7 @@ from poeproto_asgi import BotApp, load_app
 from poeproto_h11 import Client
 
 from ..support.bots import KEY
-from ..support.serving import serving
+from ..support.hypercorn_servers import serving
 
 pytestmark = pytest.mark.anyio
 

@@ -10,7 +10,7 @@ from pypdf import PdfWriter
 from poeproto import Attachment, SettingsResponse
 from poeproto_simulator import Reply, Scripted
 
-from ..support.stage import Stage, playing, settings_of
+from ..support.example_stage import Stage, playing, settings_of
 
 pytestmark = pytest.mark.anyio
 

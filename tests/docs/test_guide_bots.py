@@ -7,7 +7,7 @@ import pytest
 from poeproto import BotError, Error, SettingsResponse, Text
 from poeproto_simulator import Canned, Fault, Scripted
 
-from ..support.stage import playing, settings_of
+from ..support.example_stage import playing, settings_of
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,7 @@ import pytest
 from poeproto import Message, SettingsResponse
 from poeproto_simulator import Canned, Reply, Scripted
 
-from ..support.stage import NAME, Stage, playing, settings_of
+from ..support.example_stage import NAME, Stage, playing, settings_of
 
 pytestmark = pytest.mark.anyio
 

@@ -40,8 +40,8 @@ from poeproto import (
 from poeproto_simulator import Canned, Scripted, Simulator, ToolCaller
 
 from ..support.bots import KEY, SECRET
-from ..support.stage import NAME, Stage, playing_bot
-from ..support.trying import Outcome, Respond, TryingBot, assert_neutral, outcome
+from ..support.example_stage import NAME, Stage, playing_bot
+from ..support.failing_bots import Outcome, RecordingBot, Respond, assert_neutral, outcome
 
 pytestmark = pytest.mark.anyio
 
@@ -90,7 +90,7 @@ class TestCallsOfOtherBots:
         async def respond(request: QueryRequest, context: Context) -> AsyncIterator[str]:
             yield await context.final_text("Cat", request)
 
-        bot = TryingBot(respond, {"Cat": 1})
+        bot = RecordingBot(respond, {"Cat": 1})
         async with playing_bot(bot, {"Cat": Canned("meow")}, sync_settings=False) as stage:
             stage.poe.register(NAME, stage.url, access_key=KEY, settings=SettingsResponse())
             reply = await stage.say("hello")
@@ -255,7 +255,7 @@ class TestFiles:
                     await context.post_attachment(f"file {number}", name=f"{number}.txt")
             yield "These are all that fit."
 
-        async with playing_bot(TryingBot(respond, {})) as stage:
+        async with playing_bot(RecordingBot(respond, {})) as stage:
             reply = await stage.say("hello")
         assert reply.final_text() == "These are all that fit."
         assert [file.data for file in reply.files] == [b"file %d" % number for number in range(20)]
@@ -264,7 +264,7 @@ class TestFiles:
         async def respond(request: QueryRequest, context: Context) -> AsyncIterator[str]:
             yield (await context.fetch_attachment(request.query[-1].attachments[0])).decode()
 
-        bot = TryingBot(respond, {})
+        bot = RecordingBot(respond, {})
         async with playing_bot(bot) as stage:
             file = await stage.poe.store_file(b"It is warm.", "weather.txt")
             assert (await stage.say("hello", attachments=[file])).final_text() == "It is warm."
@@ -310,7 +310,7 @@ class TestKeys:
         async def respond(request: QueryRequest, context: Context) -> AsyncIterator[str]:
             yield "never said"
 
-        bot = TryingBot(respond, {})
+        bot = RecordingBot(respond, {})
         async with playing_bot(bot) as stage:
             stage.poe.register(NAME, stage.url, access_key=WRONG_KEY)
             reply = await stage.say("hello")
@@ -330,7 +330,7 @@ class TestKeys:
             yield "never said"
 
         # While a key is rotated, a server takes both, and uses the first for its own calls.
-        bot = TryingBot(respond, {"Cat": 1})
+        bot = RecordingBot(respond, {"Cat": 1})
         poe = Simulator(strict=True)
         async with playing_bot(
             bot, {"Cat": Canned("meow")}, poe=poe, keys=[WRONG_KEY, KEY], sync_settings=False
@@ -363,7 +363,7 @@ class TestTools:
         return respond
 
     async def told(self, functions: Mapping[str, Callable[[], Any]]) -> str:
-        bot = TryingBot(self.respond(functions, raise_errors=False), {"Model": 2})
+        bot = RecordingBot(self.respond(functions, raise_errors=False), {"Model": 2})
         async with playing_bot(bot, {"Model": ToolCaller()}) as stage:
             return (await stage.say("hello")).final_text()
 

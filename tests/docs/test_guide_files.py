@@ -8,7 +8,7 @@ import pytest
 
 from poeproto import File, SettingsResponse, Text
 
-from ..support.stage import EXAMPLES, playing, settings_of
+from ..support.example_stage import EXAMPLES, playing, settings_of
 
 pytestmark = pytest.mark.anyio
 

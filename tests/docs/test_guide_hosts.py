@@ -22,9 +22,8 @@ from poeproto_h11.client.outbound import SharedH11Transport
 from poeproto_simulator import LogEntry, Scripted, Simulator
 
 from ..support.bots import BEARER, KEY, events_in, query_body
-from ..support.hosting import hosting
-from ..support.loading import load_example
-from ..support.serving import serving
+from ..support.example_stage import load_example
+from ..support.hypercorn_servers import hosting, serving
 
 pytestmark = pytest.mark.anyio
 

@@ -1,4 +1,4 @@
-"""Many conversations at once, and failures and departures among them, end to end over HTTP."""
+"""Many conversations at once, and some of which fail or disconnect, end to end over HTTP."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from poeproto_h11.client.outbound import SharedH11Transport
 from poeproto_simulator import Conversation, Reply, Scripted
 
 from ..support.calling_bots import CallingBot
-from ..support.stage import NAME, Stage, playing_bot
+from ..support.example_stage import NAME, Stage, playing_bot
 
 pytestmark = pytest.mark.anyio
 
 CONVERSATIONS = 50
 # So many at once may make each other wait on a small machine, which is not what is tested here.
-PATIENT = Limits(first_answer_seconds=30)
+GENEROUS = Limits(first_answer_seconds=30)
 
 
 def tasks_at_work() -> Counter[str]:
@@ -100,7 +100,7 @@ async def test_fifty_conversations_at_once() -> None:
     ended: list[Observation] = []
     bot = CallingBot(asking_two, Left=1, Right=1)
     before = anyio.get_running_tasks()
-    async with playing_bot(bot, others, limits=PATIENT, sync_settings=False, on_end=ended.append) as stage:
+    async with playing_bot(bot, others, limits=GENEROUS, sync_settings=False, on_end=ended.append) as stage:
         serving = tasks_at_work()
         await stage.poe.fetch_settings(NAME)
 
@@ -150,7 +150,7 @@ async def failing(request: QueryRequest, context: Context) -> AsyncIterator[Even
 @pytest.mark.parametrize("how", ["raise", "error", "late", "call", "upload"])
 async def test_files_of_replies_that_fail(how: str) -> None:
     replies: dict[int, list[Reply]] = {}
-    async with playing_bot(CallingBot(failing, Left=1), limits=PATIENT) as stage:
+    async with playing_bot(CallingBot(failing, Left=1), limits=GENEROUS) as stage:
 
         async def converse(number: int) -> None:
             failed = await stage.say(f"{number} {how}")

@@ -8,7 +8,7 @@ import pytest
 
 from poeproto import BotError, CostItem, Done, Event, Meta, ReplaceResponse
 
-from ..support.stage import playing, settings_of
+from ..support.example_stage import playing, settings_of
 
 pytestmark = pytest.mark.anyio
 

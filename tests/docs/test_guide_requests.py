@@ -11,7 +11,7 @@ from poeproto.lint import lint_settings
 from poeproto_simulator import Canned
 
 from ..support.bots import KEY
-from ..support.stage import NAME, playing, settings_of
+from ..support.example_stage import NAME, playing, settings_of
 
 pytestmark = pytest.mark.anyio
 

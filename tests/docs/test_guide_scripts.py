@@ -14,8 +14,7 @@ import pytest
 from poeproto import BotError, Endpoints, Error, RequestRefused
 from poeproto_simulator import Canned, Scripted, Simulator
 
-from ..support.loading import load_example
-from ..support.stage import EXAMPLES
+from ..support.example_stage import EXAMPLES, load_example
 
 pytestmark = pytest.mark.anyio
 

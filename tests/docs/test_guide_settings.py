@@ -13,7 +13,7 @@ from poeproto import SettingsResponse
 from poeproto_simulator import Canned, Fault, LogEntry, Simulator
 
 from ..support.bots import KEY
-from ..support.stage import EXAMPLES, NAME, Stage, playing
+from ..support.example_stage import EXAMPLES, NAME, Stage, playing
 
 pytestmark = pytest.mark.anyio
 

@@ -10,7 +10,7 @@ import pytest
 
 from poeproto import SettingsResponse
 
-from ..support.stage import playing, settings_of
+from ..support.example_stage import playing, settings_of
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ from poeproto import FunctionCall, Json, QueryRequest
 from poeproto_simulator import Canned, Scripted, ToolCaller
 from poeproto_simulator.scripted_bots import tool_call_chunks
 
-from ..support.stage import playing
+from ..support.example_stage import playing
 
 pytestmark = pytest.mark.anyio
 

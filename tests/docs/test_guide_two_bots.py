@@ -10,7 +10,7 @@ import pytest
 from poeproto import BotError, Error, Event, File, Meta, QueryRequest, SuggestedReply, Text
 from poeproto_simulator import Canned, Scripted
 
-from ..support.stage import playing
+from ..support.example_stage import playing
 
 pytestmark = pytest.mark.anyio
 

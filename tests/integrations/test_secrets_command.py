@@ -18,10 +18,10 @@ from click.testing import CliRunner
 from poeproto_cli.commands import main
 
 from ..support.canary import CANARY, assert_hidden
+from ..support.canary_responses import RESPONSES
 from ..support.command import COMMAND, SECONDS, serving, simulating, started
 from ..support.peers_in_thread import scripted_in_thread
 from ..support.scripted_peer import Peer, Script
-from .test_secrets_peers import RESPONSES
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are listed as Linux has them")
 

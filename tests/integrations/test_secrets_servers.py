@@ -23,9 +23,9 @@ from poeproto_runtime import AccessKeyMissing, BotService, Route
 
 from ..support.bots import KEY, FunctionBot, query_body
 from ..support.canary import BEARER_CANARY, CANARY, all_logged, assert_hidden
+from ..support.hypercorn_servers import quick_config, serving
 from ..support.memory_channel import MemoryChannel
 from ..support.raw_http import Response, connect
-from ..support.serving import quick_config, serving
 
 pytestmark = pytest.mark.anyio
 

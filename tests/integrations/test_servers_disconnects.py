@@ -22,8 +22,8 @@ from poeproto_asgi.descriptor_scan import ScannedConnections
 from poeproto_runtime.listen import address_of, listen
 
 from ..support.bots import query_body
+from ..support.hypercorn_servers import app_of, quick_config
 from ..support.raw_http import Connection, connect, http_request
-from ..support.serving import app_of, quick_config
 
 pytestmark = pytest.mark.anyio
 

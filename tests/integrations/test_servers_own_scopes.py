@@ -13,7 +13,7 @@ import pytest
 from poeproto import Context, Done, Error, Event, Limits, QueryRequest, Text
 from poeproto_asgi import BotApp
 
-from ..support import embedded, serving
+from ..support import embedded_servers, hypercorn_servers
 from ..support.bots import KEY, FunctionBot, query_body
 from ..support.raw_http import connect, fetch, http_request
 from ..support.scripted_asgi import body_messages, http_scope
@@ -25,7 +25,7 @@ ENDLESS = Limits(events=10**9, text_length=10**12)
 
 @pytest.fixture(params=["hypercorn", "embedded"])
 def host(request: pytest.FixtureRequest) -> Any:
-    return serving.serving if request.param == "hypercorn" else embedded.serving
+    return hypercorn_servers.serving if request.param == "hypercorn" else embedded_servers.serving
 
 
 def assert_is_a_beginning_and_an_error(events: list[Event], said: list[Event]) -> None:
@@ -78,7 +78,7 @@ async def test_a_task_of_asyncio_that_fails_when_it_has_said_all(host: Any) -> N
     assert_is_a_beginning_and_an_error(response.events, [Text("one"), Text("two")])
 
 
-class Stuck(embedded.TalkingBot):
+class Stuck(embedded_servers.TalkingBot):
     """Has a task of its own, which fails when the bot is held back by a peer that does not read."""
 
     WORDS = "a" * 1_000_000  # more than the system takes, so that a part is sent
@@ -104,11 +104,12 @@ class Stuck(embedded.TalkingBot):
 
 async def test_an_event_of_which_a_part_is_sent_is_the_last_of_the_embedded_server() -> None:
     bot = Stuck()
+    app = BotApp(bot, access_key=KEY, limits=ENDLESS)
     async with (
-        embedded.serving(BotApp(bot, access_key=KEY, limits=ENDLESS), bind=embedded.small_listener()) as address,
+        embedded_servers.serving(app, bind=embedded_servers.small_listener()) as address,
         connect(address) as connection,
     ):
-        embedded.take_little(connection)
+        embedded_servers.take_little(connection)
         await connection.send(http_request())
         await connection.read_head()
         await bot.until_held_back()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 import httpx
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -19,11 +17,11 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 from poeproto import Context, Done, Limits, QueryRequest, Text
-from poeproto_runtime.listen import address_of, listen
 
 from ..support.bots import BEARER, events_in, query_body
+from ..support.hypercorn_servers import app_of
 from ..support.raw_http import chunk, connect, fetch, http_request
-from ..support.serving import app_of
+from ..support.uvicorn_server import on_uvicorn
 
 pytestmark = pytest.mark.anyio
 
@@ -36,25 +34,11 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@asynccontextmanager
-async def on_uvicorn(app: Any, http: Any = "h11", root_path: str = "") -> AsyncGenerator[str]:
-    """Serve on uvicorn in the test's own loop; gives the address, and ends the server when the last request has."""
-    listener = listen("127.0.0.1:0")
-    config = uvicorn.Config(app, http=http, ws="none", lifespan="on", log_config=None, root_path=root_path)
-    server = uvicorn.Server(config)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(server.serve, [listener])
-        try:
-            yield address_of(listener)
-        finally:
-            server.should_exit = True
-
-
 async def echo(request: QueryRequest, context: Context) -> AsyncIterator[str]:
     yield request.query[-1].content
 
 
-class TimedReply:
+class WaitingBot:
     """A bot that says hello and waits to be cancelled."""
 
     def __init__(self) -> None:
@@ -107,7 +91,7 @@ class TestOnUvicorn:
             assert await connection.read_rest() == [Text("at last"), Done()]
 
     async def test_a_client_that_goes_ends_the_bot(self, http: str) -> None:
-        bot = TimedReply()
+        bot = WaitingBot()
         async with on_uvicorn(app_of(bot.respond), http) as address:
             async with connect(address) as connection:
                 await connection.send(http_request())
@@ -204,7 +188,7 @@ async def test_mounted_in_starlette() -> None:
 
 
 async def test_mounted_in_starlette_on_uvicorn() -> None:
-    bot = TimedReply()
+    bot = WaitingBot()
     async with on_uvicorn(mounted(app_of(bot.respond)), root_path="/outside") as address:
         async with connect(address) as connection:
             await connection.send(http_request(path="/bots/echo/"))

@@ -16,7 +16,7 @@ from poeproto_asgi import BotApp, Route
 from ..support.bots import KEY
 from ..support.raw_http import fetch, http_request
 from ..support.scripted_peer import HELLO, Peer, response, scripted
-from .test_asgi_hosts import on_uvicorn
+from ..support.uvicorn_server import on_uvicorn
 
 pytestmark = pytest.mark.anyio
 

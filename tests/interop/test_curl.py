@@ -14,7 +14,7 @@ import pytest
 from poeproto import Context, Done, Limits, QueryRequest, Text
 
 from ..support.bots import BEARER, events_in, query_body
-from ..support.serving import app_of, serving
+from ..support.hypercorn_servers import app_of, serving
 
 pytestmark = [
     pytest.mark.anyio,

@@ -35,29 +35,16 @@ from poeproto import (
 from poeproto_asgi import BotApp
 
 from ..support.bots import KEY, SECRET
-from ..support.serving import app_of, serving
+from ..support.fastapi_poe_peers import a_request, ignore_error
+from ..support.hypercorn_servers import app_of, serving
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """fastapi_poe leaves generators to the garbage collector, which asyncio puts up with."""
+    """fastapi_poe leaves generators to the garbage collector, which asyncio tolerates."""
     return "asyncio"
-
-
-def a_request(text: str = "hello") -> fastapi_poe.QueryRequest:
-    """A query as their users make it."""
-    return fastapi_poe.QueryRequest(
-        version="1.2",
-        type="query",
-        query=[fastapi_poe.ProtocolMessage(role="user", content=text)],
-        user_id="u",
-        conversation_id="c",
-        message_id="m",
-        access_key="their-client-puts-keys-into-bodies",
-        api_key="their-client-puts-keys-into-bodies",
-    )
 
 
 def as_event(message: fastapi_poe.PartialResponse) -> Event:
@@ -78,13 +65,9 @@ def as_event(message: fastapi_poe.PartialResponse) -> Event:
     return Text(message.text, message.index)
 
 
-def put_up_with_it(exc: Exception, message: str) -> None:
-    """Their client prints by default."""
-
-
 async def read(address: str, **more: Any) -> list[Event]:
     """What their client reads from the bot at this address."""
-    arguments: dict[str, Any] = {"num_tries": 1, "on_error": put_up_with_it, **more}
+    arguments: dict[str, Any] = {"num_tries": 1, "on_error": ignore_error, **more}
     messages = stream_request(a_request(), "", KEY, base_url=address, **arguments)
     return [as_event(message) async for message in messages]
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
 from collections.abc import AsyncIterable, Generator
-from contextlib import contextmanager
 from typing import Any
 
 import fastapi_poe
 import pytest
-import uvicorn
 from fastapi_poe.types import MetaResponse
 
 from poeproto import (
@@ -36,6 +32,7 @@ from poeproto.testing import sample_query
 from poeproto_h11 import BlockingClient, Client, get_bot_response_sync, get_final_response
 
 from ..support.bots import KEY, SECRET
+from ..support.fastapi_poe_peers import server_of
 
 pytestmark = [
     pytest.mark.anyio,
@@ -108,22 +105,6 @@ class TheirBot(fastapi_poe.PoeBot):
             server_bot_dependencies={"Cat": 2},
             enable_multi_bot_chat_prompting=True,
         )
-
-
-@contextmanager
-def server_of(bot: fastapi_poe.PoeBot) -> Generator[str]:
-    """Their server, in a thread of its own; gives the address."""
-    app = fastapi_poe.make_app(bot, access_key=KEY)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        try:
-            # It listens already: who connects waits until the server is there.
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        finally:
-            server.should_exit = True
-            thread.join()
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,7 @@ from poeproto import SettingsResponse, Text
 from poeproto_simulator import Canned, Echo, Fault, Simulator, ToolCaller
 
 from ..support.bots import KEY
-from .test_fastapi_poe_client import a_request, put_up_with_it
-from .test_fastapi_poe_server import server_of
+from ..support.fastapi_poe_peers import a_request, ignore_error, server_of
 
 pytestmark = [
     pytest.mark.anyio,
@@ -27,7 +26,7 @@ pytestmark = [
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """fastapi_poe leaves generators to the garbage collector, which asyncio puts up with."""
+    """fastapi_poe leaves generators to the garbage collector, which asyncio tolerates."""
     return "asyncio"
 
 
@@ -46,7 +45,7 @@ async def text_of(simulator: Simulator, bot_name: str, **more: Any) -> str:
         "mine",
         base_url=f"{simulator.address}/bot/",
         num_tries=1,
-        on_error=put_up_with_it,
+        on_error=ignore_error,
         **more,
     )
     return "".join([message.text async for message in messages])

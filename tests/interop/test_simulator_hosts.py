@@ -18,7 +18,7 @@ from poeproto_h11 import Client
 from poeproto_simulator import Canned, Simulator
 
 from ..support.bots import KEY
-from .test_asgi_hosts import on_uvicorn
+from ..support.uvicorn_server import on_uvicorn
 
 pytestmark = pytest.mark.anyio
 

@@ -20,10 +20,10 @@ class MemoryChannel:
     It asserts what the runtime promises: never two writers at once, and nothing after the end.
 
     Attributes:
-        open: what every write waits for; set at first. Replace it to have a peer that does not read.
+        open: what every write waits for; set at first. Replace it to simulate a client that does not read.
         head_open: the same for the head alone.
-        gone: set it to let the peer depart.
-        break_writes: let every further write fail, as it does when the peer has gone.
+        gone: set it to disconnect the client.
+        break_writes: let every further write fail, as it does when the client has disconnected.
         suspends: whether a write lets other tasks run, which a server's own need not.
         attempts: how many writes were begun.
         writes: what was written, the end's included.
@@ -102,7 +102,7 @@ class MemoryChannel:
         if self.suspends or not self.open.is_set():
             await self.open.wait()
         if self.break_writes:
-            raise ClientDisconnected("the peer has gone")
+            raise ClientDisconnected("the client disconnected")
         self.writes.append(data)
         self.writers.append(anyio.get_current_task().id)
         self._notify()

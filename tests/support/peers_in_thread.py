@@ -14,8 +14,8 @@ from poeproto import Bot
 from poeproto_asgi import BotApp
 
 from .bots import KEY
+from .hypercorn_servers import serving
 from .scripted_peer import Script, ScriptedServer, scripted
-from .serving import serving
 
 
 class ScriptedServerInThread:

@@ -28,8 +28,8 @@ from poeproto import (
     encode_request,
 )
 
+from ...support.poe_exchanges import RecordByRecord, opened
 from ...support.vectors import Case, cases, name_of, wire_of
-from ..wire.test_fast_path import RecordByRecord, opened
 
 
 class Shout(str):

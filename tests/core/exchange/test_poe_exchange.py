@@ -32,7 +32,7 @@ from poeproto import (
 )
 from poeproto.testing import TEST_ACCESS_KEY, bytewise, sample_query, two_way_splits
 
-from ...support.calling import JSON, STREAM, URL, asked, outcome, same_however_cut
+from ...support.poe_exchanges import JSON, STREAM, URL, asked, outcome, same_however_cut
 
 # --- the request
 

@@ -33,7 +33,7 @@ from poeproto import (
 )
 from poeproto.testing import sample_query
 
-from ...support.calling import BAD, JSON, STREAM, URL
+from ...support.poe_exchanges import BAD, JSON, STREAM, URL
 
 EVENTS: dict[str, Event] = {"m": Meta(), "c": Text("x"), "a": SuggestedReply("y"), "e": Error(), "d": Done()}
 LETTERS_OF_EVENTS = {type(event): letter for letter, event in EVENTS.items()}

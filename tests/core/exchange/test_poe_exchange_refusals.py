@@ -22,7 +22,7 @@ from poeproto import (
 )
 from poeproto.testing import TEST_ACCESS_KEY, bytewise, cut_at, sample_query
 
-from ...support.calling import DONE, HELLO, URL, asked, outcome
+from ...support.poe_exchanges import DONE, HELLO, URL, asked, outcome
 
 
 @pytest.mark.parametrize("status", [201, 204, 301, 400, 401, 404, 429, 500, 503])

@@ -31,7 +31,7 @@ from poeproto import (
 )
 from poeproto.testing import cut_at, sample_reply
 
-from ...support.calling import BAD, DONE, HELLO, META, REPLY, STREAM, asked, outcome, same_however_cut
+from ...support.poe_exchanges import BAD, DONE, HELLO, META, REPLY, STREAM, asked, outcome, same_however_cut
 
 
 def test_a_reply_is_read_the_same_however_it_is_cut() -> None:

@@ -52,7 +52,7 @@ from poeproto.flows import (
 )
 from poeproto.testing import TEST_ACCESS_KEY, FlowDriver, ResponseInParts, bytewise, sample_settings
 
-from ...support.calling import body_of
+from ...support.poe_exchanges import body_of
 
 URL = "http://bot.invalid/"
 HELLO = QueryRequest([Message("user", "hello")])

@@ -24,7 +24,7 @@ from poeproto import (
 from poeproto.flows import Flow, report_flow, settings_flow
 from poeproto.testing import TEST_ACCESS_KEY, FlowDriver, ResponseInParts, bytewise, sample_settings
 
-from ...support.calling import URL, body_of
+from ...support.poe_exchanges import URL, body_of
 
 BUSY = HttpResponse(503, [(b"retry-after", b"3")], b"busy")
 

@@ -16,7 +16,6 @@ from poeproto import (
     Limits,
     PoeExchange,
     PoeprotoError,
-    QueryRequest,
     RemoteProtocolError,
     ResponseHead,
     Text,
@@ -28,18 +27,12 @@ from poeproto.vocabulary.events import make_texts
 from poeproto.wire.fast_path import end_of_run, is_in_a_record, start_of_next_run, texts_of_run
 from poeproto.wire.json import load_texts, loads
 
+from ...support.poe_exchanges import RecordByRecord, opened
 from ...support.vectors import Case, cases, name_of, wire_of
 
 STREAM = ResponseHead(200, [("content-type", "text/event-stream")])
 RECORD = b'event: text\ndata: {"text":"a"}\n\n'
 DONE = b"event: done\ndata: {}\n\n"
-
-
-class RecordByRecord(PoeExchange):
-    """Reads every record the long way."""
-
-    def _receive_stream(self, data: bytes, events: list[Event]) -> None:
-        self._take_records(data, events)
 
 
 class TimedReply(PoeExchange):
@@ -52,12 +45,6 @@ class TimedReply(PoeExchange):
     def _take_records(self, data: bytes, events: list[Event]) -> None:
         self.the_long_way.append(data)
         super()._take_records(data, events)
-
-
-def opened(exchange: PoeExchange) -> PoeExchange:
-    exchange.send(QueryRequest([]), "http://bot.invalid/")
-    exchange.receive_head(STREAM)
-    return exchange
 
 
 def outcome(exchange: PoeExchange, parts: Iterable[bytes]) -> tuple[Any, ...]:

@@ -31,7 +31,7 @@ from poeproto import (
 from poeproto.flows import ToolCallAggregator
 from poeproto.vocabulary.rate_limits import rate_limit, retry_after_seconds
 
-from ...support.calling import STREAM, asked
+from ...support.poe_exchanges import STREAM, asked
 
 KIB = 1024
 CAP = 256 * KIB

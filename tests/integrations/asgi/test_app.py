@@ -25,8 +25,8 @@ from poeproto import (
 from poeproto_asgi import BotApp
 
 from ...support.bots import BEARER, KEY, SECRET, FunctionBot, query_body
+from ...support.hypercorn_servers import RefusedApp
 from ...support.scripted_asgi import DISCONNECT, body_messages, converse, http_scope, request
-from ...support.serving import RefusedApp
 
 pytestmark = pytest.mark.anyio
 

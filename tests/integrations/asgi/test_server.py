@@ -14,8 +14,8 @@ from poeproto import Context, Done, Error, Limits, QueryRequest, Text
 from poeproto_asgi import BotApp, serve
 
 from ...support.bots import FunctionBot
+from ...support.hypercorn_servers import RefusedApp, app_of, on_each_event_loop, quick_config, serving
 from ...support.raw_http import chunk, connect, fetch, http_request
-from ...support.serving import RefusedApp, app_of, on_each_event_loop, quick_config, serving
 
 pytestmark = [pytest.mark.anyio, on_each_event_loop]
 

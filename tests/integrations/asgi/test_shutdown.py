@@ -17,8 +17,8 @@ from poeproto_asgi import BotApp, serve
 from poeproto_asgi.descriptor_scan import ScannedConnections
 from poeproto_runtime.listen import listen
 
+from ...support.hypercorn_servers import app_of, on_each_event_loop, quick_config, serving
 from ...support.raw_http import Connection, connect, fetch, http_request
-from ...support.serving import app_of, on_each_event_loop, quick_config, serving
 
 pytestmark = [pytest.mark.anyio, on_each_event_loop]
 

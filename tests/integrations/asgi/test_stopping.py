@@ -12,8 +12,8 @@ import pytest
 from poeproto import Context, Done, Error, Event, QueryRequest, Text
 from poeproto_asgi import BotApp, serve
 
+from ...support.hypercorn_servers import app_of, on_each_event_loop, quick_config
 from ...support.raw_http import Connection, connect, http_request
-from ...support.serving import app_of, on_each_event_loop, quick_config
 
 pytestmark = [pytest.mark.anyio, on_each_event_loop]
 

@@ -41,9 +41,9 @@ from poeproto.testing import bytewise, sample_reply
 from poeproto_h11 import BlockingClient, BlockingReply
 
 from ...support.bots import KEY, FunctionBot
+from ...support.hypercorn_servers import app_of
 from ...support.peers_in_thread import scripted_in_thread, serving_embedded_in_thread, serving_in_thread
 from ...support.scripted_peer import HELLO, LAST_CHUNK, STREAM_HEAD, Peer, answering, reply, response, sent, starting
-from ...support.serving import app_of
 
 SETTINGS = SettingsResponse(introduction_message="hello")
 

@@ -22,6 +22,7 @@ from poeproto import (
     PoeprotoError,
     RemoteProtocolError,
     RequestRefused,
+    RetryPolicy,
     Text,
     encode_event,
 )
@@ -73,13 +74,26 @@ async def test_another_status_is_a_refusal(status: int) -> None:
     # It is an event stream, but also a redirect to another URL.
     body = b"" if status == 204 else encode_event(Text("not an answer"))
     other = response(status, body, EVENT_STREAM, "Retry-After: 7", "Location: /elsewhere")
-    async with scripted(answering(other)) as server, Client(access_key=KEY) as client:
+    once = RetryPolicy(attempts=1)
+    async with scripted(answering(other)) as server, Client(access_key=KEY, retry=once) as client:
         with pytest.raises(RequestRefused, match=f"status {status}") as caught:
             await read(client, server.address)
         assert (caught.value.status, caught.value.retry_after) == (status, "7")
         assert caught.value.body_start == body
-        assert server.connections == 1, "no redirect is followed, and nothing is retried"
+        assert (server.connections, len(server.requests)) == (1, 1), "no redirect is followed"
     assert KEY not in "".join(f"{exc} {exc!r} {vars(exc)}" for exc in chain(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("status", "attempts"),
+    [(201, 1), (204, 1), (302, 1), (400, 1), (401, 1), (404, 1), (413, 1), (429, 2), (500, 1), (501, 1), (503, 2)],
+)
+async def test_429_and_503_are_retried_on_the_same_connection_and_nothing_else_is(status: int, attempts: int) -> None:
+    body = b"" if status == 204 else b"not an answer"
+    async with scripted(answering(response(status, body, "Retry-After: 0"))) as server, Client() as client:
+        with pytest.raises(RequestRefused, match=f"status {status}"):
+            await read(client, server.address)
+        assert (server.connections, len(server.requests)) == (1, attempts)
 
 
 @pytest.mark.parametrize("size", [1023, 1024, 1025, 1_000_000])
@@ -95,16 +109,17 @@ async def test_a_kibibyte_of_a_refusal_is_kept(size: int) -> None:
 @pytest.mark.parametrize("ends", [True, False], ids=["cut short", "never ends"])
 async def test_a_refusal_counts_even_when_its_body_fails(ends: bool) -> None:
     async def script(peer: Peer) -> None:
-        await peer.answer(b"HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 100\r\n\r\nbusy")
+        await peer.answer(b"HTTP/1.1 503 Busy\r\nRetry-After: 0\r\nContent-Length: 100\r\n\r\nbusy")
         if not ends:
             await peer.until_left()
 
     async with scripted(script) as server, Client(timeouts=Timeouts(idle=0.3)) as client:
         with pytest.raises(RequestRefused) as caught:
             await read(client, server.address)
-        assert (caught.value.status, caught.value.retry_after, caught.value.body_start) == (503, "7", b"busy")
+        assert (caught.value.status, caught.value.retry_after, caught.value.body_start) == (503, "0", b"busy")
         with pytest.raises(RequestRefused):
             await client.settings(server.address)
+        assert (server.connections, len(server.requests)) == (4, 4), "each call is retried once, on a new connection"
 
 
 async def test_a_refusal_may_come_before_the_request_is_written() -> None:

@@ -18,7 +18,7 @@ from poeproto_h11.server import acceptor
 from poeproto_runtime import BotService
 
 from ...support.bots import KEY
-from ...support.embedded import EchoBot, WaitingBot, serving
+from ...support.embedded_servers import EchoBot, WaitingBot, serving
 from ...support.raw_http import connect, fetch, http_request
 
 pytestmark = pytest.mark.anyio

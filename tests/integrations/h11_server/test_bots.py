@@ -29,7 +29,7 @@ from poeproto_h11 import Client, serve
 from poeproto_runtime import BotService, Route
 
 from ...support.bots import KEY, SECRET, FunctionBot
-from ...support.embedded import TalkingBot, WaitingBot, serving
+from ...support.embedded_servers import TalkingBot, WaitingBot, serving
 from ...support.raw_http import connect, http_request
 
 pytestmark = pytest.mark.anyio

@@ -13,7 +13,7 @@ from poeproto import Done, Limits, Text
 from poeproto_h11 import ServerLimits
 
 from ...support.bots import BEARER, KEY, query_body
-from ...support.embedded import TalkingBot, serving, small_listener, take_little
+from ...support.embedded_servers import TalkingBot, serving, small_listener, take_little
 from ...support.raw_http import Connection, chunk, connect, http_request
 
 pytestmark = pytest.mark.anyio

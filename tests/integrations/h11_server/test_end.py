@@ -30,7 +30,7 @@ from poeproto_runtime import BotService, Channel, Route
 from poeproto_runtime.reply.shutdown import ActiveReplies
 
 from ...support.bots import KEY, query_body
-from ...support.embedded import SETTINGS, AppOf, TalkingBot, WaitingBot, small_listener, stopping, take_little
+from ...support.embedded_servers import SETTINGS, AppOf, TalkingBot, WaitingBot, small_listener, stopping, take_little
 from ...support.raw_http import Connection, connect, http_request
 
 pytestmark = pytest.mark.anyio

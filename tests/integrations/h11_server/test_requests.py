@@ -12,7 +12,7 @@ from poeproto import Context, Done, Limits, QueryRequest, Text
 from poeproto_h11.server import server_connection
 
 from ...support.bots import BEARER, KEY, FunctionBot, query_body
-from ...support.embedded import WaitingBot, serving
+from ...support.embedded_servers import WaitingBot, serving
 from ...support.raw_http import chunk, connect, fetch, http_request
 
 pytestmark = pytest.mark.anyio

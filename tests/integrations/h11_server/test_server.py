@@ -25,7 +25,7 @@ from poeproto import (
 from poeproto_h11.server.server_connection import ServerConnection
 
 from ...support.bots import BEARER, KEY, FunctionBot, query_body
-from ...support.embedded import SETTINGS, serving
+from ...support.embedded_servers import SETTINGS, serving
 from ...support.raw_http import Connection, chunk, connect, fetch, http_request
 
 pytestmark = pytest.mark.anyio

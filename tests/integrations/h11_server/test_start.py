@@ -16,7 +16,7 @@ from poeproto_runtime import BotService, Route
 from poeproto_runtime.listen import listen
 
 from ...support.bots import KEY
-from ...support.embedded import AppOf
+from ...support.embedded_servers import AppOf
 
 pytestmark = pytest.mark.anyio
 

@@ -14,9 +14,9 @@ from poeproto_asgi import BotApp
 from poeproto_h11 import serve as serve_h11
 
 from ...support.bots import KEY, FunctionBot, query_body
+from ...support.hypercorn_servers import serving
 from ...support.raw_http import Connection, http_request
 from ...support.scripted_asgi import body_messages, converse, http_scope
-from ...support.serving import serving
 
 pytestmark = pytest.mark.anyio
 

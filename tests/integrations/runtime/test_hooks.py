@@ -18,10 +18,10 @@ from poeproto_runtime import BotService, Hooks, Route
 
 from ...support.bots import BEARER, KEY, FunctionBot, Respond
 from ...support.calling_bots import CallingBot, calling
+from ...support.hypercorn_servers import serving
 from ...support.memory_channel import MemoryChannel
 from ...support.scripted_asgi import request as ask
 from ...support.scripted_peer import answering, response
-from ...support.serving import serving
 
 pytestmark = pytest.mark.anyio
 

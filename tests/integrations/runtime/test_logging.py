@@ -24,9 +24,9 @@ from poeproto_asgi import BotApp
 from poeproto_runtime import BotService, Route
 
 from ...support.bots import KEY, FunctionBot
+from ...support.hypercorn_servers import serving
 from ...support.memory_channel import MemoryChannel, answer
 from ...support.raw_http import fetch, http_request
-from ...support.serving import serving
 
 pytestmark = pytest.mark.anyio
 

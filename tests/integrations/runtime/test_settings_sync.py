@@ -21,9 +21,9 @@ from poeproto_asgi import AppOptions, BotApp, Route, workers
 from poeproto_h11 import serve as serve_h11
 
 from ...support.bots import KEY, SECRET
+from ...support.hypercorn_servers import serving
 from ...support.scripted_asgi import request as ask
 from ...support.scripted_peer import Peer, ScriptedServer, answering, response, scripted
-from ...support.serving import serving
 
 pytestmark = pytest.mark.anyio
 

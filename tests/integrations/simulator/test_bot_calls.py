@@ -31,7 +31,7 @@ from poeproto_h11 import Client
 from poeproto_simulator import Canned, Echo, Fault, Scripted, Simulator, ToolCaller
 
 from ...support.bots import KEY
-from ...support.simulated_place import a_place
+from ...support.served_simulator import a_place
 
 pytestmark = pytest.mark.anyio
 

@@ -17,7 +17,7 @@ from poeproto import (
 )
 from poeproto_h11 import Client
 
-from ...support.simulated_place import a_place
+from ...support.served_simulator import a_place
 
 pytestmark = pytest.mark.anyio
 

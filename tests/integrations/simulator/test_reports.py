@@ -20,7 +20,7 @@ from poeproto_h11 import Client
 from poeproto_simulator import Echo, HTTPError, Simulator
 
 from ...support.bots import KEY
-from ...support.serving import serving
+from ...support.hypercorn_servers import serving
 
 pytestmark = pytest.mark.anyio
 

@@ -34,7 +34,7 @@ from poeproto_asgi import BotApp
 from poeproto_simulator import Canned, Echo, Fault, HTTPError, Scripted, Simulator
 
 from ...support.bots import KEY, FunctionBot
-from ...support.serving import app_of, serving
+from ...support.hypercorn_servers import app_of, serving
 
 pytestmark = pytest.mark.anyio
 

@@ -1,4 +1,4 @@
-"""A caller's exchange, brought to where a test begins and read to its end."""
+"""Poe's side of an exchange: started for a test, and read to its end."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from poeproto import (
     Meta,
     PoeExchange,
     PoeprotoError,
+    QueryRequest,
     ReplyFold,
     Request,
     ResponseHead,
@@ -34,7 +35,7 @@ META = encode_event(Meta())
 
 
 def body_of(request: HttpRequest) -> bytes:
-    """The body of what is sent, which all but uploads have at hand."""
+    """The body of a request that is no upload."""
     assert isinstance(request.body, bytes)
     return request.body
 
@@ -42,10 +43,25 @@ def body_of(request: HttpRequest) -> bytes:
 def asked(
     request: Request | None = None, head: ResponseHead | None = None, limits: Limits | None = None
 ) -> PoeExchange:
+    """An exchange whose request was sent, and whose response has begun with this head, if any."""
     exchange = PoeExchange(limits=limits)
     exchange.send(request or sample_query(), URL)
     if head is not None:
         exchange.receive_head(head)
+    return exchange
+
+
+class RecordByRecord(PoeExchange):
+    """An exchange without a fast path: it decodes each record by itself."""
+
+    def _receive_stream(self, data: bytes, events: list[Event]) -> None:
+        self._take_records(data, events)
+
+
+def opened(exchange: PoeExchange) -> PoeExchange:
+    """Send a query, and receive the head of a stream."""
+    exchange.send(QueryRequest([]), "http://bot.invalid/")
+    exchange.receive_head(STREAM)
     return exchange
 
 
@@ -80,7 +96,7 @@ def outcome(exchange: PoeExchange, parts: Iterable[bytes]) -> tuple[list[Event],
 
 
 def same_however_cut(make: Callable[[], PoeExchange], body: bytes) -> tuple[list[Event], PoeprotoError | None]:
-    """The outcome of the whole body, once it is known that cutting makes no difference."""
+    """The outcome of the whole body; asserts that it is the same however the body is cut."""
     events, error = outcome(make(), [body])
     for parts in [bytewise(body), *two_way_splits(body)]:
         events_cut, error_cut = outcome(make(), parts)

@@ -27,7 +27,7 @@ SETTINGS = SettingsResponse(introduction_message="hello")
 
 
 class EchoBot(Bot):
-    """Replies with the last message."""
+    """Answers with the last message of the query."""
 
     async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[str]:
         yield request.query[-1].content
@@ -37,7 +37,7 @@ class EchoBot(Bot):
 
 
 class WaitingBot(Bot):
-    """Says hello and waits; has an event for its end and for its cleanup."""
+    """Says hello and waits to be cancelled; sets `ended` and `closed`."""
 
     def __init__(self) -> None:
         self.ended = anyio.Event()
@@ -57,7 +57,7 @@ class WaitingBot(Bot):
 
 
 class TalkingBot(Bot):
-    """Talks for ever; counts what was sent, and has an event for its end."""
+    """Sends text until it is cancelled; counts the characters sent in `said`, and sets `ended`."""
 
     WORDS = "a" * 1000
 
@@ -74,7 +74,7 @@ class TalkingBot(Bot):
             self.ended.set()
 
     async def until_held_back(self) -> None:
-        """Wait until backpressure stops it; the kernel's own pauses are shorter."""
+        """Wait until backpressure holds the bot, not merely a pause of the kernel."""
         before, times = -1, 0
         while times < 10:
             times = times + 1 if before == self.said else 0
@@ -98,7 +98,7 @@ def take_little(connection: Connection) -> None:
 
 @asynccontextmanager
 async def serving(app: Any = None, **options: Any) -> AsyncGenerator[str]:
-    """The address of a server: of an echo bot with a key, or of what is given."""
+    """An embedded server with this bot or application, by default an echo bot with a key; yields its address."""
     options = {"bind": "127.0.0.1:0", **options}
     if app is None:
         app, options = EchoBot(), {"access_key": KEY, **options}
@@ -113,13 +113,17 @@ async def serving(app: Any = None, **options: Any) -> AsyncGenerator[str]:
 
 @attrs.frozen
 class AppOf:
-    """An application that has a service."""
+    """An application in whose `service` attribute `serve` finds the service."""
 
     service: BotService
 
 
 class Stopping:
-    """A server that can be stopped while its clients are still connected."""
+    """A server that can be stopped while clients are connected.
+
+    Attributes:
+        over: set when `serve` has returned.
+    """
 
     def __init__(self) -> None:
         self.address = ""
@@ -132,6 +136,7 @@ class Stopping:
 
 @asynccontextmanager
 async def stopping(app: Any, server_limits: ServerLimits = LONG_GRACE, **options: Any) -> AsyncGenerator[Stopping]:
+    """An embedded server with this bot or application, for a test that stops it."""
     server = Stopping()
     options = {"bind": "127.0.0.1:0", "access_key": KEY, **options}
 

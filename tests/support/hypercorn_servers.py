@@ -1,4 +1,4 @@
-"""A real server in the test's own event loop."""
+"""Hypercorn in the test's own event loop, with a `BotApp` or with any ASGI application."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib.util
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 import pytest
@@ -13,10 +14,12 @@ from hypercorn.config import Config
 
 from poeproto import Limits
 from poeproto_asgi import BotApp, serve
+from poeproto_asgi.server import in_trio_task, load_hypercorn_serve
+from poeproto_runtime.listen import address_of, listen
 
 from .bots import KEY, FunctionBot, Respond
 
-# For a module's `pytestmark`: each of its tests on all that Hypercorn runs on here.
+# For a module's `pytestmark`: runs each test on every event loop that Hypercorn supports here.
 on_each_event_loop = pytest.mark.parametrize(
     "anyio_backend",
     [
@@ -32,7 +35,7 @@ on_each_event_loop = pytest.mark.parametrize(
 
 
 class RefusedApp(BotApp):
-    """An application whose lifespan raises an OSError at "startup" or at "shutdown"."""
+    """An application whose lifespan raises an OSError, at its "startup" or its "shutdown"."""
 
     def __init__(self, respond: Respond, stage: str) -> None:
         super().__init__(FunctionBot(respond), access_key=KEY)
@@ -52,7 +55,7 @@ def app_of(respond: Respond, limits: Limits | None = None) -> BotApp:
 
 
 def quick_config() -> Config:
-    """Hypercorn's configuration, with a short graceful timeout."""
+    """Hypercorn's configuration with a short graceful timeout."""
     config = Config()
     config.loglevel = "WARNING"
     config.graceful_timeout = 0.2
@@ -63,7 +66,7 @@ def quick_config() -> Config:
 async def serving(
     app: BotApp, config: Config | None = None, bind: str | socket.socket = "127.0.0.1:0"
 ) -> AsyncGenerator[str]:
-    """Serve the application; gives the address, and ends the server at the end."""
+    """A server with this application; yields its address, and stops it on exit."""
     async with anyio.create_task_group() as tasks:
 
         async def run(*, task_status: anyio.abc.TaskStatus[str]) -> None:
@@ -74,3 +77,24 @@ async def serving(
             yield address
         finally:
             tasks.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def hosting(app: Any) -> AsyncGenerator[str]:
+    """A server with any ASGI application, lifespan included; yields its address, and stops it on exit."""
+    listener = listen("127.0.0.1:0")
+    address = address_of(listener)
+    config = quick_config()
+    config.bind = [f"fd://{listener.detach()}"]
+    serve = load_hypercorn_serve(in_trio_task())
+    stop = anyio.Event()
+    async with anyio.create_task_group() as tasks:
+
+        async def run() -> None:
+            await serve(app, config, shutdown_trigger=stop.wait)
+
+        tasks.start_soon(run)
+        try:
+            yield address
+        finally:
+            stop.set()

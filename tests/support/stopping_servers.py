@@ -18,7 +18,7 @@ import attrs
 from poeproto import Done, Error, Message, QueryRequest, SSEDecoder, Text, decode_event, encode_request
 
 SECONDS = 60  # for a process that hangs
-# How long a server is watched that is said to wait; longer than the timeouts that such servers are given.
+# How long a server that should wait must do so; longer than the graceful timeouts in use.
 WAITING_SECONDS = 3
 
 BOTS = """
@@ -134,10 +134,10 @@ class Stopping:
             return str(_events(connection.getresponse().read())[0])
 
     def stop(self, seconds: float = SECONDS) -> Outcome:
-        """Stop the server, and observe what it does.
+        """Send the server SIGTERM, and return what becomes of its connections.
 
         Args:
-            seconds: how long until it counts as waiting for the client that does not read.
+            seconds: after this time a running server counts as waiting for the peer that does not read.
         """
         self._process.send_signal(signal.SIGTERM)
         with closing(self._reply):

@@ -11,7 +11,7 @@ from poeproto_h11 import Client
 from poeproto_simulator import Scripted, Simulator
 
 from .bots import KEY
-from .serving import serving
+from .hypercorn_servers import serving
 
 Work = Callable[[QueryRequest, Client], AsyncIterator[Event | str]]
 
@@ -37,7 +37,7 @@ class Place:
 
 @asynccontextmanager
 async def a_place(**arguments: object) -> AsyncGenerator[Place]:
-    # However busy the machine is: no test here is about time.
+    # A busy machine must not fail a test; none of them is about time.
     limits = Limits(first_answer_seconds=30)
     simulator = Simulator(limits=limits, **arguments)  # pyright: ignore[reportArgumentType]
     async with simulator.serving() as address, AsyncExitStack() as stack:

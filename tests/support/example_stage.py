@@ -1,7 +1,8 @@
-"""A stage for the examples: a simulated Poe and the example's bot, each a server of its own, over loopback HTTP."""
+"""The examples of docs/examples: loaded as modules, or served beside a simulated Poe over loopback HTTP."""
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -17,21 +18,31 @@ from poeproto_runtime import FetchPolicy
 from poeproto_simulator import Reply, Simulator
 
 from .bots import KEY
-from .serving import serving
+from .hypercorn_servers import serving
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 NAME = "Example"
 
 
+def load_example(name: str) -> ModuleType:
+    """A new module made from docs/examples/NAME.py, for examples that are more than a bot."""
+    spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 @attrs.frozen
 class Stage:
-    """An example that is played.
+    """A bot that is served, and the simulated Poe that it calls.
 
     Attributes:
-        poe: the simulated Poe; `poe.register` brings the bots that the example calls.
-        app: the application that serves the example.
+        poe: the simulated Poe; `poe.register` adds the bots that the example calls.
+        app: the application that serves the bot.
         url: where it is served.
-        module: the example's module, for what a test replaces in it.
+        module: the bot's module, for a test that replaces something in it.
     """
 
     poe: Simulator
@@ -69,15 +80,15 @@ async def playing_bot(
     keys: Sequence[str] = (KEY,),
     **app_arguments: Any,
 ) -> AsyncGenerator[Stage]:
-    """The same for a bot of the test's own.
+    """Serve a bot of the test, with a simulated Poe to call and to be called by.
 
     Args:
         bot: the bot.
         others: as in `playing`.
-        poe: the simulated Poe, if it is not just any.
-        limits: Poe's, if it is.
-        bot_limits: the bot's server's.
-        keys: those that the bot's server takes; it makes its calls with the first.
+        poe: the simulated Poe; by default a new one.
+        limits: those of the new simulated Poe.
+        bot_limits: those of the bot's server.
+        keys: the access keys that the bot's server accepts; it makes its calls with the first.
         app_arguments: as in `playing`.
     """
     poe = poe or Simulator(limits=limits)
@@ -98,5 +109,5 @@ async def playing_bot(
 
 
 async def settings_of(stage: Stage) -> SettingsResponse:
-    """The settings that the bot answers with."""
+    """The settings with which the bot answers."""
     return await stage.poe.fetch_settings(NAME)

@@ -1,4 +1,4 @@
-"""Bots that fail, and what came of it at either end."""
+"""Bots that fail, and the outcome on both sides."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from poeproto import Bot, BotError, Context, Event, QueryRequest, SettingsRespon
 from poeproto_simulator import Reply, Simulator
 
 from .bots import KEY
-from .stage import Stage, playing_bot
+from .example_stage import Stage, playing_bot
 
 Respond = Callable[[QueryRequest, Context], AsyncIterator[Event | str]]
 
 
-class TryingBot(Bot):
-    """A bot that keeps the exceptions it lets pass."""
+class RecordingBot(Bot):
+    """A bot that records the exceptions it raises."""
 
     def __init__(self, respond: Respond, dependencies: Mapping[str, int]) -> None:
         self.raised: list[Exception] = []
@@ -38,12 +38,12 @@ class TryingBot(Bot):
 
 @attrs.frozen
 class Outcome:
-    """What came of one message.
+    """The outcome of one message.
 
     Attributes:
-        reply: what the user got.
-        raised: what the bot let pass.
-        stage: what was left behind; nothing is served there any more.
+        reply: the reply that the user received.
+        raised: the exception that the bot raised.
+        stage: the stage, whose servers have stopped.
     """
 
     reply: Reply
@@ -59,8 +59,8 @@ async def outcome(
     dependencies: Mapping[str, int] | None = None,
     **app_arguments: Any,
 ) -> Outcome:
-    """Let a user write to a bot that fails."""
-    bot = TryingBot(respond, dict.fromkeys(others or {}, 2) if dependencies is None else dependencies)
+    """Send a user's message to a bot that fails."""
+    bot = RecordingBot(respond, dict.fromkeys(others or {}, 2) if dependencies is None else dependencies)
     async with playing_bot(bot, others, poe=poe, **app_arguments) as stage:
         reply = await stage.say("hello")
     [raised] = bot.raised
@@ -68,7 +68,7 @@ async def outcome(
 
 
 def assert_neutral(seen: Outcome, *private: str, text: str = "") -> None:
-    """The user learns that the bot failed, under what identifier its log says more, and nothing else."""
+    """The user learns that the bot failed, and the identifier of the failure in its log, and nothing else."""
     assert isinstance(seen.reply.failure, BotError)
     assert seen.reply.text == text
     error = seen.reply.error
