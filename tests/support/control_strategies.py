@@ -19,7 +19,6 @@ from poeproto import (
     DropDown,
     DropDownOption,
     LiteralValue,
-    Operand,
     ParameterControls,
     ParameterValue,
     Section,
@@ -30,6 +29,7 @@ from poeproto import (
     ToggleSwitch,
     UnknownControl,
 )
+from poeproto.vocabulary.controls import Operand
 
 text = st.text(max_size=10)
 integers = st.integers(-(10**20), 10**20)

@@ -32,7 +32,6 @@ from poeproto import (
     encode_settings,
 )
 from poeproto.testing import sample_settings
-from poeproto.vocabulary.controls import Operand
 
 from ...support.control_strategies import attrs_to_wire, parameter_controls, without_unknown, without_unknown_keys
 
