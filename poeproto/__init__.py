@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from poeproto.exchange.poe_exchange import PoeExchange
     from poeproto.exchange.rate_limits import RateLimit, rate_limit, retry_after_seconds
     from poeproto.exchange.reply import Answer, ReplyFold
+    from poeproto.exchange.reply_quota import ReplyQuota
     from poeproto.exchange.states import State
     from poeproto.flows.calls import (
         CloseResponse,
@@ -228,6 +229,7 @@ __all__ = [
     "ReplaceResponse",
     "ReplyFold",
     "ReplyLint",
+    "ReplyQuota",
     "ReplyStarted",
     "ReportErrorRequest",
     "ReportFeedbackRequest",
@@ -370,6 +372,7 @@ _HOMES = {
     "exchange.rate_limits": "RateLimit rate_limit retry_after_seconds",
     "reactions": "ReactionChange normalise_reaction reaction_change",
     "exchange.reply": "Answer ReplyFold",
+    "exchange.reply_quota": "ReplyQuota",
     "vocabulary.requests": (
         "PROTOCOL_VERSION QueryRequest ReportErrorRequest ReportFeedbackRequest ReportReactionRequest Request "
         "SettingsRequest UnknownRequest"

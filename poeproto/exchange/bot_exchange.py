@@ -10,9 +10,10 @@ from typing import NoReturn
 
 from poeproto.auth import access_key_set, bearer_key, key_matches
 from poeproto.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError, TooManyFiles
+from poeproto.exchange.reply_quota import ReplyQuota
 from poeproto.exchange.states import BOT_TRANSITIONS, KINDS, STREAMING, ExchangeState, Kind, State
 from poeproto.limits import Limits
-from poeproto.vocabulary.events import Done, Error, Event, File, ReplaceResponse, Text
+from poeproto.vocabulary.events import Done, Error, Event, Text
 from poeproto.vocabulary.http import HttpResponse, RequestHead, ResponseHead
 from poeproto.vocabulary.requests import QueryRequest, Request, SettingsRequest, UnknownRequest
 from poeproto.vocabulary.settings import SettingsResponse
@@ -33,8 +34,6 @@ _STREAM_HEAD = ResponseHead(
 )
 _HEARTBEAT = encode_comment()
 
-_UNCOUNTED = frozenset({Kind.ERROR, Kind.DONE})  # the end must stay possible
-
 
 class BotExchange:
     """The protocol's side of answering one HTTP request, without any I/O.
@@ -54,8 +53,6 @@ class BotExchange:
 
     Attributes:
         error: the fault of the peer, once there is one.
-        events: how many events were sent, `error` and `done` apart.
-        files: how many of them were files.
     """
 
     def __init__(self, access_keys: str | Iterable[str | bytes] | None, limits: Limits | None = None) -> None:
@@ -65,11 +62,8 @@ class BotExchange:
         self.error: RemoteProtocolError | None = None
         self._body = bytearray()  # not a list of parts: the peer chooses how small they are
         self._settings_are_due = False
-        self.events: int = 0
-        self.files: int = 0
-        self._text_length = 0  # of the answer without an index, which in most replies is the only one
-        self._text_lengths: dict[int, int] = {}
-        self._texts_stay_in: State | None = None  # the state in which a text was sent and that it did not change
+        self._quota = ReplyQuota(self._limits)
+        self._text_self_transition: State | None = None  # the state in which a Text is a self-transition, once reached
 
     @property
     def our_state(self) -> State:
@@ -82,14 +76,24 @@ class BotExchange:
         return self._state.poe
 
     @property
+    def events(self) -> int:
+        """How many events were sent, `error` and `done` not counted."""
+        return self._limits.events - self._quota.events_left
+
+    @property
+    def files(self) -> int:
+        """How many of these events were files."""
+        return self._limits.files - self._quota.files_left
+
+    @property
     def events_left(self) -> int:
-        """How many events may still be sent, `error` and `done` apart."""
-        return self._limits.events - self.events
+        """How many events may still be sent, `error` and `done` not counted."""
+        return self._quota.events_left
 
     @property
     def text_left(self) -> int:
         """How many characters the answer without an index may still get."""
-        return self._limits.text_length - self._text_length
+        return self._quota.text_left
 
     # --- the request
 
@@ -191,16 +195,17 @@ class BotExchange:
         # about in the shortest way, and whatever fails here is told why below.
         if (
             type(event) is Text
-            and self._state.bot is self._texts_stay_in
+            and self._state.bot is self._text_self_transition
             and event.index is None
             and event.extra is NO_EXTRA
             and type(event.text) is str
         ):
-            length = self._text_length + len(event.text)
-            if length <= self._limits.text_length and self.events < self._limits.events:
+            quota = self._quota
+            length = len(event.text)
+            if length <= quota.text_left and quota.events_left:
                 data = encode_text(event.text)
-                self._text_length = length
-                self.events += 1
+                quota.text_left -= length
+                quota.events_left -= 1
                 return data
         return self._send(event)
 
@@ -217,14 +222,17 @@ class BotExchange:
             if target is None:
                 raise LocalProtocolError(f"Text is out of order: {before.value}")
         try:
-            length = self._text_length + len("".join(texts))
+            length = len("".join(texts))
         except TypeError as exc:
             raise LocalProtocolError(f"only strings can be sent as texts: {exc}") from exc
-        self._check_events(len(texts))
-        self._check_length(length)
+        quota = self._quota
+        if len(texts) > quota.events_left:
+            raise self._excess("events")
+        if length > quota.text_left:
+            raise self._excess("text_length")
         data = encode_texts(texts)
-        self._text_length = length
-        self.events += len(texts)
+        quota.text_left -= length
+        quota.events_left -= len(texts)
         self._state.bot = target
         return data
 
@@ -237,10 +245,11 @@ class BotExchange:
         if target is None:
             raise LocalProtocolError(f"{cls.__name__} is out of order: {self._state.bot.value}")
         data = encode_event(event)
-        if kind not in _UNCOUNTED:
-            self._count(event)
+        if exceeded := self._quota.exceeded_by(event):
+            raise self._excess(exceeded[0])
+        self._quota.count(event)
         if cls is Text and target is self._state.bot:
-            self._texts_stay_in = target
+            self._text_self_transition = target
         self._state.bot = target
         return data
 
@@ -290,30 +299,9 @@ class BotExchange:
 
     # --- within
 
-    def _count(self, event: Event) -> None:
-        self._check_events(1)
-        if isinstance(event, Text | ReplaceResponse):
-            index, length = event.index, len(event.text)
-            if isinstance(event, Text):
-                length += self._text_length if index is None else self._text_lengths.get(index, 0)
-            self._check_length(length)
-            if index is None:
-                self._text_length = length
-            else:
-                self._text_lengths[index] = length
-        elif isinstance(event, File):
-            if self.files >= self._limits.files:
-                raise TooManyFiles(f"the reply would have more than {self._limits.files} files")
-            self.files += 1
-        self.events += 1
-
-    def _check_events(self, more: int) -> None:
-        if more > self.events_left:
-            raise LocalProtocolError(f"the reply would have more than {self._limits.events} events")
-
-    def _check_length(self, length: int) -> None:
-        if length > self._limits.text_length:
-            raise LocalProtocolError(f"the answer would be longer than {self._limits.text_length} characters")
+    def _excess(self, limit: str) -> LocalProtocolError:
+        cls = TooManyFiles if limit == "files" else LocalProtocolError
+        return cls(f"the reply would have {self._quota.describe(limit)}")
 
     @staticmethod
     def _has_key(head: RequestHead, accepted: frozenset[bytes]) -> bool:

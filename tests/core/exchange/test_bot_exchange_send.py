@@ -57,7 +57,8 @@ def outcomes(exchange: BotExchange, send: Callable[[Event], bytes], events: list
             seen.append(send(event))
         except LocalProtocolError as exc:
             seen.append(str(exc))
-        seen.append((exchange.our_state, exchange.events, exchange._text_length, dict(exchange._text_lengths)))
+        quota = exchange._quota
+        seen.append((exchange.our_state, exchange.events, exchange.text_left, dict(quota._text_left_by_index)))
     return seen
 
 
