@@ -48,29 +48,14 @@ _VALUE_OVERHEAD = 64
 _STRUCTURE = ("{", "[", ",", ":")
 
 
-class PoeExchange:
-    """The protocol's side of calling a bot once, without any I/O.
+class UnfoldedPoeExchange:
+    """`PoeExchange` without its fold, for a caller that folds the events itself: `query_flow` folds what it delivers.
 
-    `send` gives the request for an HTTP client to carry; feed what comes back to `receive_head`, `receive_data` and
-    `receive_eof`, and take the events they return.
-
-    Args:
-        access_key: the bot's key, sent as a bearer token; None sends none.
-        limits: the bounds it keeps.
-
-    Raises:
-        ValueError: when the key cannot travel in a header.
-
-    Attributes:
-        error: the fault of the peer, once there is one. The call that meets it returns the events that were good
-            before it; every later receiving call raises it.
-        fold: the reply folded so far; also the `partial` of that error.
-        settings: the bot's settings, once the answer to a `SettingsRequest` has been read to its end.
+    The errors of this class have no `partial`; that is the caller's to set. Everything else is as in `PoeExchange`.
     """
 
     def __init__(self, access_key: str | None = None, limits: Limits | None = None) -> None:
         self.error: PoeprotoError | None = None
-        self.fold: ReplyFold = ReplyFold()
         self.settings: SettingsResponse | None = None
         self._authorization: list[tuple[bytes, bytes]] = []
         self._key = b""
@@ -251,7 +236,7 @@ class PoeExchange:
         self._kept += size
         self._kept_text[None] = self._kept_text.get(None, 0) + size
         events += make_texts(texts)
-        self.fold.add_texts(texts)
+        self._fold_texts(texts)
         return True
 
     def _take_records(self, data: bytes, events: list[Event]) -> None:
@@ -296,7 +281,7 @@ class PoeExchange:
                 event = error_without_key(event, self._key)
         if event is not None:
             events.append(event)
-            self.fold.add(event)
+            self._fold_event(event)
 
     def _count(self, event: Event, size: int) -> None:
         """Bound what the fold keeps, not what came over the wire: a bot may replace its text ten thousand times."""
@@ -312,7 +297,7 @@ class PoeExchange:
     def _flush_halves(self, events: list[Event]) -> None:
         for event in self._surrogates.flush():
             events.append(event)
-            self.fold.add(event)
+            self._fold_event(event)
 
     def _refused(self, head: ResponseHead) -> RequestRefused:
         body = bytes(self._body)
@@ -322,13 +307,55 @@ class PoeExchange:
         return LimitExceeded(f"the answer is larger than {self._limits.answer_size} bytes", limit="answer_size")
 
     def _fail(self, error: PoeprotoError) -> None:
-        error.partial = self.fold
         self.error = error
         self._state.bot = State.ERROR
 
     def _raise_if_failed(self) -> None:
         if self.error is not None:
             raise self.error
+
+    # Overridden by `PoeExchange`.
+
+    def _fold_event(self, event: Event) -> None:
+        pass
+
+    def _fold_texts(self, texts: list[str]) -> None:
+        pass
+
+
+class PoeExchange(UnfoldedPoeExchange):
+    """The protocol's side of calling a bot once, without any I/O.
+
+    `send` gives the request for an HTTP client to carry; feed what comes back to `receive_head`, `receive_data` and
+    `receive_eof`, and take the events they return.
+
+    Args:
+        access_key: the bot's key, sent as a bearer token; None sends none.
+        limits: the bounds it keeps.
+
+    Raises:
+        ValueError: when the key cannot travel in a header.
+
+    Attributes:
+        error: the fault of the peer, once there is one. The call that meets it returns the events that were good
+            before it; every later receiving call raises it.
+        fold: the reply folded so far; also the `partial` of that error.
+        settings: the bot's settings, once the answer to a `SettingsRequest` has been read to its end.
+    """
+
+    def __init__(self, access_key: str | None = None, limits: Limits | None = None) -> None:
+        super().__init__(access_key, limits)
+        self.fold: ReplyFold = ReplyFold()
+
+    def _fold_event(self, event: Event) -> None:
+        self.fold.add(event)
+
+    def _fold_texts(self, texts: list[str]) -> None:
+        self.fold.add_texts(texts)
+
+    def _fail(self, error: PoeprotoError) -> None:
+        error.partial = self.fold
+        super()._fail(error)
 
 
 def _size(event: Event, data: str) -> int:

@@ -20,7 +20,7 @@ from poeproto.errors import (
     TransportError,
     UndeclaredDependency,
 )
-from poeproto.exchange.poe_exchange import PoeExchange
+from poeproto.exchange.poe_exchange import PoeExchange, UnfoldedPoeExchange
 from poeproto.exchange.refusals import size_to_keep
 from poeproto.exchange.reply import ReplyFold
 from poeproto.exchange.states import State
@@ -287,7 +287,7 @@ def _query(
     attempts = Attempts(retry)
     output.begin_call()
     while True:
-        exchange = PoeExchange(access_key, limits)
+        exchange = UnfoldedPoeExchange(access_key, limits)  # what is folded is what was delivered, over all attempts
         chunks = None if rounds_left is None else _Chunks(limits)
         http_request = exchange.send(request, url)
         try:
@@ -320,7 +320,9 @@ def _query(
             return calls
 
 
-def _receive(attempts: Attempts, exchange: PoeExchange, output: _Output, chunks: _Chunks | None) -> Flow[Error | None]:
+def _receive(
+    attempts: Attempts, exchange: UnfoldedPoeExchange, output: _Output, chunks: _Chunks | None
+) -> Flow[Error | None]:
     """Deliver the events of a reply, through a `Done` unless it calls tools; return an `Error` that ended it."""
     while True:
         data: bytes | None = None

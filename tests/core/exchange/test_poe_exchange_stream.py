@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import contextlib
 import re
 import sys
 from collections.abc import Callable
@@ -23,15 +24,33 @@ from poeproto import (
     LimitExceeded,
     Limits,
     Meta,
+    QueryRequest,
     RemoteProtocolError,
     ReplaceResponse,
     Text,
     UnknownEvent,
     encode_event,
 )
+from poeproto.exchange.poe_exchange import PoeExchange, UnfoldedPoeExchange
 from poeproto.testing import cut_at, sample_reply
 
 from ...support.calling import BAD, DONE, HELLO, META, REPLY, STREAM, asked, outcome, same_however_cut
+
+
+@pytest.mark.parametrize("body", [REPLY, HELLO * 3 + BAD, HELLO])
+def test_without_a_fold_the_events_and_the_error_are_the_same(body: bytes) -> None:
+    seen: list[tuple[list[Event], str]] = []
+    for cls in (UnfoldedPoeExchange, PoeExchange):
+        exchange = cls()
+        exchange.send(QueryRequest([]), "https://bot.invalid/")
+        exchange.receive_head(STREAM)
+        events = exchange.receive_data(body)
+        with contextlib.suppress(IncompleteReply):
+            events += exchange.receive_eof() if exchange.error is None else []
+        seen.append((events, repr(exchange.error)))
+        if exchange.error is not None:
+            assert exchange.error.partial is getattr(exchange, "fold", None)
+    assert seen[0] == seen[1]
 
 
 def test_a_reply_is_read_the_same_however_it_is_cut() -> None:
