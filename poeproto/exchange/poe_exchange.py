@@ -14,7 +14,7 @@ from poeproto.errors import (
     RemoteProtocolError,
     RequestRefused,
 )
-from poeproto.exchange.refusals import error_without_key, refusal, size_to_keep, why_refused
+from poeproto.exchange.refusals import redact_error, refusal, refusal_body_size, refusal_reason
 from poeproto.exchange.reply import ReplyFold
 from poeproto.exchange.states import BOT_TRANSITIONS, EXCUSED, IGNORED, KINDS, STREAMING, ExchangeState, Kind, State
 from poeproto.limits import Limits
@@ -33,8 +33,8 @@ from poeproto.vocabulary.http import HttpRequest, ResponseHead
 from poeproto.vocabulary.requests import QueryRequest, Request, SettingsRequest, UnknownRequest
 from poeproto.vocabulary.settings import SettingsResponse
 from poeproto.wire.codec import decode_event, decode_settings, encode_request
-from poeproto.wire.fast_path import end_of_run, is_in_a_record, start_of_next_run, texts_of_run
 from poeproto.wire.sse import ServerSentEvent, SSEDecoder
+from poeproto.wire.sse_fast_path import end_of_run, ends_within_record, start_of_next_run, texts_of_run
 from poeproto.wire.surrogates import SurrogateJoiner
 
 # fastapi's own keep-alive; not part of the protocol, and not worth an UnknownEvent every few seconds.
@@ -119,7 +119,7 @@ class UnfoldedPoeExchange:
         if self._state.bot not in (State.SEND_STREAM, State.SEND_ANSWER):
             raise LocalProtocolError(f"no response is due: {self._state.bot.value}")
         content_type = "text/event-stream" if self._state.bot is State.SEND_STREAM else None
-        self._refusal_reason = why_refused(head, "the bot", "", content_type)
+        self._refusal_reason = refusal_reason(head, "the bot", "", content_type)
         if self._refusal_reason:
             self._refusal = head
         if self._refusal or self._state.bot is State.SEND_ANSWER:
@@ -138,7 +138,7 @@ class UnfoldedPoeExchange:
         """
         self._raise_if_failed()
         if self._refusal is not None:
-            size = size_to_keep(self._limits, self._key)
+            size = refusal_body_size(self._limits, self._key)
             self._body += data[: size - len(self._body)]
             if len(self._body) >= size:
                 self._fail(self._refused(self._refusal))
@@ -189,39 +189,39 @@ class UnfoldedPoeExchange:
     def _receive_stream(self, data: bytes, events: list[Event]) -> None:
         data, self._held_back = self._held_back + data, b""
         if b"\r" in data:  # which ends a line, too, where it is used at all
-            self._take_records(data, events)
+            self._receive_records(data, events)
             return
         place = 0
         while place < len(data) and self._state.bot in STREAMING:
-            end = end_of_run(data, place) if self._may_take_run() else place
+            end = end_of_run(data, place) if self._accepts_run() else place
             if end > place:
-                if not self._take_run(data[place:end], events):
-                    self._take_records(data[place:end], events)
-            elif place and self._may_hold_back(data, place):
+                if not self._receive_run(data[place:end], events):
+                    self._receive_records(data[place:end], events)
+            elif place and self._can_hold_back(data, place):
                 self._held_back = data[place:]
                 return
             else:
                 end = start_of_next_run(data, place)
-                self._take_records(data[place:end], events)
+                self._receive_records(data[place:end], events)
             place = end
 
-    def _may_take_run(self) -> bool:
+    def _accepts_run(self) -> bool:
         """Whether one more text changes nothing but the reply, so that a run of them can be taken at once."""
         state = self._state.bot
         if self._surrogates.is_waiting or not self._decoder.between_records:
             return False
         return BOT_TRANSITIONS[state].get(KINDS[Text]) is state
 
-    def _may_hold_back(self, data: bytes, place: int) -> bool:
+    def _can_hold_back(self, data: bytes, place: int) -> bool:
         """Whether the data ends within a record that begins there, and breaks no rule yet.
 
         A record that was cut costs as much as ten in a run, so its beginning waits for the rest. It waits once at most:
         afterwards it stands at the start of the data, where nothing is held back.
         """
         size = len(data) - place
-        return self._decoder.between_records and size <= self._limits.event_size and is_in_a_record(data, place)
+        return self._decoder.between_records and size <= self._limits.event_size and ends_within_record(data, place)
 
-    def _take_run(self, run: bytes, events: list[Event]) -> bool:
+    def _receive_run(self, run: bytes, events: list[Event]) -> bool:
         """Take all of its events; none, where one of them might be unacceptable or needs a closer look."""
         if len(run) > self._limits.event_size:
             return False
@@ -239,10 +239,10 @@ class UnfoldedPoeExchange:
         self._fold_texts(texts)
         return True
 
-    def _take_records(self, data: bytes, events: list[Event]) -> None:
+    def _receive_records(self, data: bytes, events: list[Event]) -> None:
         for record in self._decoder.receive_data(data):
             try:
-                self._take_record(record, events)
+                self._receive_record(record, events)
             except RemoteProtocolError as exc:
                 self._fail(exc)
             if self._state.bot not in STREAMING:
@@ -250,7 +250,7 @@ class UnfoldedPoeExchange:
         if self._decoder.error is not None:
             self._fail(self._decoder.error)
 
-    def _take_record(self, record: ServerSentEvent, events: list[Event]) -> None:
+    def _receive_record(self, record: ServerSentEvent, events: list[Event]) -> None:
         cls = EVENT_CLASSES.get(record.event)
         if cls is not Done and cls is not Error:  # the end is read whatever came before it
             self._events += 1
@@ -278,7 +278,7 @@ class UnfoldedPoeExchange:
         elif kind is Kind.DONE or kind is Kind.ERROR:
             self._flush_halves(events)
             if isinstance(event, Error):
-                event = error_without_key(event, self._key)
+                event = redact_error(event, self._key)
         if event is not None:
             events.append(event)
             self._fold_event(event)

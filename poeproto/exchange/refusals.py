@@ -34,7 +34,7 @@ _REASON_LENGTH = 200
 _LONGEST_QUOTATION = 100
 
 
-def size_to_keep(limits: Limits, key: bytes) -> int:
+def refusal_body_size(limits: Limits, key: bytes) -> int:
     """How many bytes of a body to keep for the error: so many that a key which `Limits.refusal_body` cuts is whole."""
     return limits.refusal_body + len(_spellings(key)[0])
 
@@ -46,7 +46,7 @@ def _spellings(key: bytes) -> list[bytes]:
     return sorted(spelt, key=len, reverse=True)
 
 
-def why_refused(head: ResponseHead | HttpResponse, by: str, call: str, content_type: str | None = None) -> str:
+def refusal_reason(head: ResponseHead | HttpResponse, by: str, call: str, content_type: str | None = None) -> str:
     """Why this is a refusal, as its error says it; empty where it is none.
 
     Args:
@@ -78,11 +78,11 @@ def refusal(
         cls: its class.
         message: what was refused, and by whom; the reason that a JSON body gives is added.
         head: the status and the headers.
-        body: the body, or its first `size_to_keep` bytes.
+        body: the body, or its first `refusal_body_size` bytes.
         key: what some servers repeat when they refuse it.
         limits: `Limits.refusal_body` says how much of the body is kept.
     """
-    body_start = without_secret(body, key, limits)
+    body_start = redact_body(body, key, limits)
     reason = _reason_in(body_start, key)
     message, retry_after = _shown(message, key), head.get("retry-after")
     return cls(
@@ -109,7 +109,7 @@ def _reason_in(body: bytes, key: bytes) -> str:
     return _hidden(line.encode(), key).decode()[:_REASON_LENGTH]
 
 
-def without_secret(body: bytes, key: bytes, limits: Limits) -> bytes:
+def redact_body(body: bytes, key: bytes, limits: Limits) -> bytes:
     """The first `Limits.refusal_body` bytes of what a peer said, without the key in it."""
     end = size = limits.refusal_body
     lowered = body.lower()
@@ -119,7 +119,7 @@ def without_secret(body: bytes, key: bytes, limits: Limits) -> bytes:
     return _hidden(body[:end], key)[:size]
 
 
-def error_without_key(event: Error, key: bytes) -> Error:
+def redact_error(event: Error, key: bytes) -> Error:
     """What a bot says of its failure, without the key that it was asked with: users read that, and logs keep it."""
     if len(key) < _SHORTEST_SECRET:
         return event

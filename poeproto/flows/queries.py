@@ -21,7 +21,7 @@ from poeproto.errors import (
     UndeclaredDependency,
 )
 from poeproto.exchange.poe_exchange import PoeExchange, UnfoldedPoeExchange
-from poeproto.exchange.refusals import size_to_keep
+from poeproto.exchange.refusals import refusal_body_size
 from poeproto.exchange.reply import ReplyFold
 from poeproto.exchange.states import State
 from poeproto.flows.calls import Attempts, Deliver, Flow, ReplyStarted, RetryPolicy, RunTools, call_flow
@@ -293,7 +293,7 @@ def _query(
         try:
             exchange.receive_head((yield from attempts.send(http_request)))
             if exchange.their_state is not State.OPENED:
-                size = size_to_keep(limits, (access_key or "").encode())
+                size = refusal_body_size(limits, (access_key or "").encode())
                 exchange.receive_data((yield from attempts.receive_start(size)))
                 exchange.receive_eof()  # raises the refusal
             yield ReplyStarted()

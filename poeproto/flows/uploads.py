@@ -10,7 +10,7 @@ import attrs
 
 from poeproto.auth import access_key_set
 from poeproto.errors import FileTooLarge, InvalidValue, RemoteProtocolError, UploadRefused
-from poeproto.exchange.refusals import refusal, why_refused
+from poeproto.exchange.refusals import refusal, refusal_reason
 from poeproto.limits import Limits
 from poeproto.vocabulary.events import File
 from poeproto.vocabulary.http import ACCEPT_IDENTITY, Endpoints, HttpRequest, HttpResponse, StreamedBody
@@ -131,7 +131,7 @@ def read_upload(response: HttpResponse, *, name: str, access_key: str, limits: L
         UploadRefused: for another status than 200, and for an answer that was compressed.
         RemoteProtocolError: for an answer that is not what Poe's are; `path` names the field.
     """
-    if message := why_refused(response, "the file service", "an upload"):
+    if message := refusal_reason(response, "the file service", "an upload"):
         raise refusal(UploadRefused, message, response, response.body, access_key.encode(), limits or Limits())
     wire = loads(response.body)
     for field in ("attachment_url", "mime_type"):

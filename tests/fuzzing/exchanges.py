@@ -185,10 +185,10 @@ class Outcome(NamedTuple):
     fold: dict[str, object]
 
 
-class LongWay(PoeExchange):
+class GeneralPath(PoeExchange):
     """One that reads each text by itself."""
 
-    def _may_take_run(self) -> bool:
+    def _accepts_run(self) -> bool:
         return False
 
 
@@ -208,7 +208,7 @@ def poe_exchange(data: bytes) -> None:
     outcomes = [
         _received(PoeExchange(KEY, limits), request, head, [body]),
         _received(PoeExchange(KEY, limits), request, head, cuts(body, chance)),
-        _received(LongWay(KEY, limits), request, head, cuts(body, chance)),
+        _received(GeneralPath(KEY, limits), request, head, cuts(body, chance)),
     ]
     assert outcomes[0] == outcomes[1]
     assert outcomes[0] == outcomes[2]

@@ -29,7 +29,7 @@ from poeproto import (
 )
 
 from ...support.vectors import Case, cases, name_of, wire_of
-from ..wire.test_fast_path import RecordByRecord, opened
+from ..wire.test_sse_fast_path import RecordByRecord, opened
 
 
 class Shout(str):

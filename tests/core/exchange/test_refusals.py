@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from poeproto import Error, HttpResponse, Limits, RequestRefused
-from poeproto.exchange.refusals import error_without_key, refusal, size_to_keep, why_refused
+from poeproto.exchange.refusals import redact_error, refusal, refusal_body_size, refusal_reason
 from poeproto.testing import TEST_ACCESS_KEY
 
 KEY = TEST_ACCESS_KEY.encode()
@@ -11,7 +11,7 @@ KEY = TEST_ACCESS_KEY.encode()
 
 def body_start(body: bytes, size: int, key: bytes = KEY) -> bytes:
     limits = Limits(refusal_body=size)
-    kept = body[: size_to_keep(limits, key)]
+    kept = body[: refusal_body_size(limits, key)]
     return refusal(RequestRefused, "no", HttpResponse(500), kept, key, limits).body_start
 
 
@@ -105,7 +105,7 @@ def test_the_reason_does_not_show_the_key() -> None:
 @pytest.mark.parametrize("spelt", [TEST_ACCESS_KEY, TEST_ACCESS_KEY.upper(), TEST_ACCESS_KEY.lower()])
 def test_what_headers_repeat_does_not_show_the_key_in_any_case(spelt: str) -> None:
     head = HttpResponse(200, [("content-type", f"text/{spelt}"), ("retry-after", spelt)])
-    why = why_refused(head, "the bot", "a query", "text/event-stream")
+    why = refusal_reason(head, "the bot", "a query", "text/event-stream")
     error = refusal(RequestRefused, why, head, spelt.encode(), KEY, Limits())
     assert "content type 'text/<hidden>'" in str(error)
     assert (error.retry_after, error.body_start) == ("<hidden>", b"<hidden>")
@@ -126,8 +126,8 @@ def test_the_error_of_a_bot_does_not_show_the_key() -> None:
         error_type="<hidden>",
         extra={"more": "Bearer <hidden>"},
     )
-    assert error_without_key(said, KEY) == shown
+    assert redact_error(said, KEY) == shown
     for plain in (Error(), Error(text="no", raw_response=[1], extra={"a": "b"})):
-        assert error_without_key(plain, KEY) is plain
-    assert error_without_key(said, b"") is said
-    assert error_without_key(Error(text="the word is secret"), b"secret") == Error(text="the word is secret")
+        assert redact_error(plain, KEY) is plain
+    assert redact_error(said, b"") is said
+    assert redact_error(Error(text="the word is secret"), b"secret") == Error(text="the word is secret")

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poeproto import LocalProtocolError, RemoteProtocolError
-from poeproto.wire.json import _loads_with_care, dump_string, dumps, loads, path_text
+from poeproto.wire.json import _loads_general, dump_string, dumps, loads, path_text
 
 from ...support.vectors import Case, cases, name_of, wire_of
 
@@ -309,7 +309,7 @@ def test_with_care_or_without_the_same_is_read(case: Case) -> None:
         except RemoteProtocolError as exc:
             return str(exc)
 
-    assert outcome(loads) == outcome(_loads_with_care)
+    assert outcome(loads) == outcome(_loads_general)
 
 
 @pytest.mark.parametrize(

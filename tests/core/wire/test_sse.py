@@ -276,6 +276,6 @@ def test_a_lone_surrogate_is_refused_because_utf_8_has_no_form_for_it() -> None:
         lambda: encode_sse("text", "x", id="\udc08"),
         lambda: encode_comment("\ud83d"),
     ):
-        with pytest.raises(LocalProtocolError, match="holds a lone surrogate") as caught:
+        with pytest.raises(LocalProtocolError, match="contains a lone surrogate") as caught:
             write()
         assert isinstance(caught.value.__cause__, UnicodeEncodeError)

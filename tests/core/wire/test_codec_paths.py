@@ -44,10 +44,10 @@ from poeproto.wire.codec import (
     _decode_any_event,
     _decode_any_request,
     _encode_any_event,
-    _query_reader,
-    _writers,
+    _encoders,
+    _query_decoder,
 )
-from poeproto.wire.fast_codec import filler, reader
+from poeproto.wire.fast_codec import fast_decoder, fast_structurer
 from poeproto.wire.json import dumps, loads
 from poeproto.wire.structure import structure
 
@@ -176,7 +176,7 @@ def test_a_request_is_the_same_both_ways(case: Case) -> None:
 
 
 def test_an_ordinary_query_takes_the_quick_way() -> None:
-    read = _query_reader()
+    read = _query_decoder()
     for query in (sample_query(), whole_query()):
         body = encode_request(query)
         assert repr(read(body)) == repr(read(body.decode())) == repr(query)
@@ -221,7 +221,7 @@ def with_unknown_keys(wire: Any) -> Any:
 def test_a_query_with_unknown_keys_everywhere_needs_no_normalising() -> None:
     for query in (sample_query(), whole_query()):
         wire = with_unknown_keys(json.loads(encode_request(query)))
-        value = filler(QueryRequest)(wire)
+        value = fast_structurer(QueryRequest)(wire)
         assert outcome(lambda wire=wire: structure(wire, QueryRequest)) == (QueryRequest, repr(value))
         assert value is not None
         assert list(value.extra) == ["new", "type", "extra", "é"]
@@ -235,7 +235,7 @@ def test_no_unknown_key_is_lost_that_normalising_would_keep(body: str) -> None:
         wire = loads(body)
     except RemoteProtocolError:
         return
-    value = filler(QueryRequest)(wire)
+    value = fast_structurer(QueryRequest)(wire)
     if value is not None:
         assert (QueryRequest, repr(value)) == outcome(lambda: structure(wire, QueryRequest))
 
@@ -247,7 +247,7 @@ def test_no_unknown_key_of_a_request_is_lost(case: Case) -> None:
     except RemoteProtocolError:
         return
     for cls in (*REQUEST_CLASSES.values(), UnknownRequest):
-        value = filler(cls)(wire)
+        value = fast_structurer(cls)(wire)
         if value is not None:
             assert (cls, repr(value)) == outcome(lambda cls=cls: structure(wire, cls))
 
@@ -260,14 +260,14 @@ def test_an_ordinary_event_takes_the_quick_way(event: Event) -> None:
     name, payload = event_payload(event)
     assert decode_event(name, dumps(payload)) == event
     if not isinstance(event, Json):
-        assert repr(reader(type(event))(dumps(payload))) == repr(event)
+        assert repr(fast_decoder(type(event))(dumps(payload))) == repr(event)
 
 
 @given(payloads())
 def test_any_event_is_the_same_both_ways(case: tuple[type[Event], str]) -> None:
     cls, data = case
     for form in (data, data.encode()):
-        quick = reader(cls)(form)
+        quick = fast_decoder(cls)(form)
         if quick is None or (quick.index is not None and not is_index(quick.index)):
             continue  # decode_event goes the long way
         assert (type(quick), repr(quick)) == outcome(partial(_decode_any_event, cls, form))
@@ -280,7 +280,7 @@ def test_no_unknown_key_of_an_event_is_lost(case: tuple[type[Event], str]) -> No
         wire = loads(data)
     except RemoteProtocolError:
         return
-    value = filler(cls)(wire)
+    value = fast_structurer(cls)(wire)
     if value is not None:
         assert (cls, repr(value)) == outcome(lambda: structure(wire, cls))
 
@@ -337,7 +337,7 @@ def made_events(draw: st.DrawFn) -> Event:
 
 def test_an_ordinary_event_is_written_the_quick_way() -> None:
     for event in (*sample_reply(), *(attrs.evolve(event, index=7) for event in sample_reply())):
-        assert _writers()[type(event)](event) == encode_event(event) == _encode_any_event(event)
+        assert _encoders()[type(event)](event) == encode_event(event) == _encode_any_event(event)
 
 
 @pytest.mark.parametrize("case", cases("events.json"), ids=name_of)

@@ -25,8 +25,8 @@ from poeproto import (
 )
 from poeproto.testing import bytewise, cut_at
 from poeproto.vocabulary.events import make_texts
-from poeproto.wire.fast_path import end_of_run, is_in_a_record, start_of_next_run, texts_of_run
 from poeproto.wire.json import load_texts, loads
+from poeproto.wire.sse_fast_path import end_of_run, ends_within_record, start_of_next_run, texts_of_run
 
 from ...support.vectors import Case, cases, name_of, wire_of
 
@@ -39,7 +39,7 @@ class RecordByRecord(PoeExchange):
     """Reads every record the long way."""
 
     def _receive_stream(self, data: bytes, events: list[Event]) -> None:
-        self._take_records(data, events)
+        self._receive_records(data, events)
 
 
 class TimedReply(PoeExchange):
@@ -49,9 +49,9 @@ class TimedReply(PoeExchange):
         super().__init__(limits=limits)
         self.the_long_way: list[bytes] = []
 
-    def _take_records(self, data: bytes, events: list[Event]) -> None:
+    def _receive_records(self, data: bytes, events: list[Event]) -> None:
         self.the_long_way.append(data)
-        super()._take_records(data, events)
+        super()._receive_records(data, events)
 
 
 def opened(exchange: PoeExchange) -> PoeExchange:
@@ -207,10 +207,10 @@ def test_where_runs_begin_and_end() -> None:
 
 def test_where_a_record_is_under_way() -> None:
     for part in (b"", b"event", RECORD[:-1]):
-        assert is_in_a_record(part, 0)
-        assert is_in_a_record(RECORD + part, len(RECORD))
-        assert not is_in_a_record(RECORD + part, 0)
-    assert not is_in_a_record(b"\n\n", 0)
+        assert ends_within_record(part, 0)
+        assert ends_within_record(RECORD + part, len(RECORD))
+        assert not ends_within_record(RECORD + part, 0)
+    assert not ends_within_record(b"\n\n", 0)
 
 
 def test_the_texts_of_a_run() -> None:
