@@ -1,6 +1,6 @@
-"""What a response says about when to call again: ``Retry-After`` and the ``x-ratelimit-*`` headers.
+"""Rate limits: when to call again, from the headers ``Retry-After`` and ``x-ratelimit-*``.
 
-There is no clock here: a date is measured against the ``Date`` of the response that it came with.
+There is no clock here: a date in ``Retry-After`` is compared with the ``Date`` of the same response.
 
 https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
 """
@@ -16,13 +16,13 @@ from poeproto.vocabulary.validation import checked
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _CLOCK = r"(?P<h>\d\d):(?P<m>\d\d):(?P<s>\d\d)"
-# RFC 9110, 5.6.7: the form in use, and two obsolete ones that readers must accept.
+# RFC 9110, 5.6.7: the current form, and two obsolete forms that a recipient must accept.
 _DATES = (
     re.compile(rf"\w{{3}}, (?P<day>\d\d) (?P<month>\w{{3}}) (?P<year>\d{{4}}) {_CLOCK} GMT", re.ASCII),
     re.compile(rf"\w{{6,9}}, (?P<day>\d\d)-(?P<month>\w{{3}})-(?P<year>\d\d) {_CLOCK} GMT", re.ASCII),
     re.compile(rf"\w{{3}} (?P<month>\w{{3}}) (?P<day>[ \d]\d) {_CLOCK} (?P<year>\d{{4}})", re.ASCII),
 )
-# No wait is so long that it needs more digits.
+# No sensible wait has more digits.
 _SECONDS = re.compile(r"\d{1,15}(\.\d{1,9})?", re.ASCII)
 _SPAN = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?", re.ASCII)
 
@@ -30,12 +30,12 @@ _SPAN = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\
 @checked
 @attrs.frozen(kw_only=True)
 class RateLimit:
-    """What the ``x-ratelimit-*`` headers say; None for what they do not.
+    """The values of the ``x-ratelimit-*`` headers; None for a header that is absent or cannot be parsed.
 
     Attributes:
         limit: how many requests are allowed in a window.
         remaining: how many of them are left.
-        reset_seconds: seconds until there are more.
+        reset_seconds: seconds until the window is reset.
     """
 
     limit: int | None = None
@@ -44,7 +44,7 @@ class RateLimit:
 
 
 def rate_limit(head: ResponseHead | HttpResponse) -> RateLimit | None:
-    """The rate limit in these headers, or None where there is no such header."""
+    """The rate limit in these headers, or None if none of them is present."""
     limit, remaining, reset = (_value(head, name) for name in ("limit", "remaining", "reset"))
     if limit is remaining is reset is None:
         return None
@@ -52,7 +52,7 @@ def rate_limit(head: ResponseHead | HttpResponse) -> RateLimit | None:
 
 
 def _value(head: ResponseHead | HttpResponse, name: str) -> str | None:
-    # Some have the first name, OpenAI's dialect the second.
+    # The second name is OpenAI's.
     found = head.get(f"x-ratelimit-{name}")
     return head.get(f"x-ratelimit-{name}-requests") if found is None else found
 
@@ -74,9 +74,9 @@ def _span(text: str | None) -> float | None:
 
 
 def retry_after_seconds(head: ResponseHead | HttpResponse) -> float | None:
-    """Seconds to wait before the next try, as ``Retry-After`` has it (RFC 9110, 10.2.3), never below zero.
+    """Seconds to wait before the next attempt, from ``Retry-After`` (RFC 9110, 10.2.3); never negative.
 
-    None where there is no such header, where it cannot be read, or where it is a date and the response has no ``Date``.
+    None if the header is absent or cannot be parsed, or if it is a date and the response has no ``Date``.
     """
     text = (head.get("retry-after") or "").strip()
     if _SECONDS.fullmatch(text):
@@ -99,6 +99,6 @@ def _timestamp(text: str) -> int | None:
 
 
 def _days(year: int, month: int, day: int) -> int:
-    """Days since the epoch, in the Gregorian calendar. The year starts in March here, so that leap days end it."""
+    """Days since the epoch in the Gregorian calendar. Years are counted from March, so that a leap day is the last."""
     year, month = (year, month - 3) if month > 2 else (year - 1, month + 9)
     return 365 * year + year // 4 - year // 100 + year // 400 + (153 * month + 2) // 5 + day - 1 - 719468

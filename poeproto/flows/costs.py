@@ -20,7 +20,8 @@ from poeproto.errors import (
     RemoteProtocolError,
     RequestRefused,
 )
-from poeproto.exchange.refusals import redact_body, refusal, refusal_body_size, refusal_reason
+from poeproto.exchange.redaction import redact_body
+from poeproto.exchange.refusals import refusal, refusal_body_size, refusal_reason
 from poeproto.limits import Limits
 from poeproto.vocabulary.http import ACCEPT_IDENTITY, Endpoints, HttpRequest, ResponseHead
 from poeproto.vocabulary.validation import check_types

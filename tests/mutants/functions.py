@@ -72,17 +72,17 @@ EQUIVALENT = {
     "both are given, or neither": {"if budget is not None or bot_name is not None:"},
     "after one text, the next leads to where they stay": {
         "if cls is Text and target is not self._state.bot:",
-        "for _ in texts[:3]:  # the rest is where the second is",
+        "for _ in texts[:3]:  # from the second on, a Text is a self-transition",
     },
     "a line that is too long is told at the next, or at the end of the same bytes": {
         "if self._size - len(line) > self._max_event_size:",
     },
     "it is how much is quoted": {
-        'self._refuse(405, f"the method {head.method[:21]!r} is not allowed here", [("allow", "GET, HEAD, POST")])',
+        'self._reject(405, f"the method {head.method[:21]!r} is not allowed here", [("allow", "GET, HEAD, POST")])',
     },
     "it is for the type checker": {
         "without case _: return False",
-        "without case _: pass  # an event of a later version: it has no part in the fold",
+        "without case _: pass  # an event of a later version, which does not change the fold",
     },
     "it is set before it is asked": {
         "self._settings_are_due = None",

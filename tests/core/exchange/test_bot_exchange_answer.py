@@ -74,7 +74,11 @@ CALLS: dict[str, Callable[[BotExchange], object]] = {
     "send": lambda exchange: exchange.send(Text("x")),
     "heartbeat": lambda exchange: exchange.heartbeat(),
 }
-NOT_EXPECTED = {"receive_head": "^the head", "receive_data": "^no part of a body", "receive_eof": "^no end of a body"}
+NOT_EXPECTED = {
+    "receive_head": "^the head",
+    "receive_data": "^no body is due",
+    "receive_eof": "^no end of a body is due",
+}
 
 
 def reading_body() -> BotExchange:
@@ -149,8 +153,8 @@ def test_a_report_is_answered_with_an_empty_object(report: Request) -> None:
 @pytest.mark.parametrize(
     ("request_", "wrong", "right", "told"),
     [
-        (SettingsRequest(), None, SettingsResponse(), "^settings are"),
-        (ReportErrorRequest(), SettingsResponse(), None, "^None is"),
+        (SettingsRequest(), None, SettingsResponse(), "^the answer to a settings request is"),
+        (ReportErrorRequest(), SettingsResponse(), None, "^the answer to a report is None"),
     ],
 )
 def test_a_call_has_one_kind_of_answer_and_a_forgotten_one_is_named(
