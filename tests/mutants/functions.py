@@ -31,7 +31,7 @@ MODULES = {
     "events": ["codec_events", "text_runs"],
     "limits": [],
     "surrogates": ["poe_exchange_text"],
-    "_mirrors": ["codec_events", "codec_paths"],
+    "fast_codec": ["codec_events", "codec_paths"],
     "_text_runs": [],
     "codec": ["parameter_controls", "vectors_requests", "vectors_values"],
     "reply": [],
@@ -43,7 +43,7 @@ MODULES = {
 
 # Changes that make no difference to anybody, as they stand in the source afterwards, and why.
 EQUIVALENT = {
-    "what is not taken the short way is taken the long one, with the same outcome": {
+    "what does not take the fast path takes the general path, with the same outcome": {
         "if length < quota.text_left and quota.events_left:",
         "if len(run) >= self._limits.event_size:",
         "if self._kept + size >= self._limits.answer_size or self._events + len(texts) > self._limits.answer_events:",

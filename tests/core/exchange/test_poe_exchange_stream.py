@@ -1,4 +1,4 @@
-"""The stream of a reply: what is delivered, what is a fault, and how much is taken."""
+"""The stream of a reply: what is delivered, what is a fault, and the limits."""
 
 from __future__ import annotations
 
@@ -146,11 +146,11 @@ def test_what_follows_the_end_is_passed_over_and_breaks_no_limit(end: bytes, res
     assert error is None
 
 
-# --- how much is taken
+# --- the limits
 
 
 def size_kept(*events: Event) -> int:
-    """The smallest `answer_size` with which these events are read."""
+    """The smallest `answer_size` with which these events are accepted."""
     body = b"".join(map(encode_event, events))
 
     def is_read(size: int) -> bool:
@@ -198,7 +198,7 @@ def test_the_end_is_read_however_much_came_before_it(end: Event) -> None:
 
 def test_an_event_that_is_kept_takes_more_than_its_payload() -> None:
     assert size_kept(Text("hello"), Text("hello" + "x" * 100)) == 2 * KEPT_OF_HELLO + 100
-    # Or a bot could fill our memory with empty ones.
+    # Otherwise a bot could fill the memory with empty texts.
     assert size_kept(Text("hello"), *[Text("")] * 50) > KEPT_OF_HELLO + 50 * len('{"text": ""}')
 
 

@@ -59,7 +59,7 @@ of_each_name = pytest.mark.parametrize("name", EVENT_CLASSES)
 
 
 def read(record: bytes) -> Event:
-    """The event in these bytes, by way of the SSE reader."""
+    """The event in these bytes, decoded as a server-sent event."""
     (found,) = SSEDecoder().receive_data(record)
     return decode_event(found.event, found.data)
 
@@ -342,7 +342,7 @@ FIELD_VALUES = ["a", "", "\ud83d", None, 0, 7, 10**40, 1.0, True, [], {"index": 
     st.dictionaries(st.sampled_from(FIELD_NAMES), st.sampled_from(FIELD_VALUES), max_size=4),
     st.booleans(),
 )
-def test_an_event_read_by_a_mirror_is_the_one_converted(cls: type[Event], wire: dict[str, Any], complete: bool) -> None:
+def test_the_fast_decoder_agrees_with_the_general_path(cls: type[Event], wire: dict[str, Any], complete: bool) -> None:
     if complete:
         wire = {**SMALLEST[next(name for name in EVENT_CLASSES if EVENT_CLASSES[name] is cls)][0], **wire}
     data = json.dumps(wire)

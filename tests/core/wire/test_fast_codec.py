@@ -56,7 +56,7 @@ FULL: dict[str, Any] = {
 
 @pytest.fixture(autouse=True)
 def new_struct_twins() -> None:
-    """What a test finds was not made while another ran."""
+    """Each test makes its own, so that none depends on what another has cached."""
     fast_decoder.cache_clear()
     fast_structurer.cache_clear()
 
@@ -70,7 +70,7 @@ def test_what_is_absent_is_as_by_default() -> None:
     assert tree == Tree(Leaf("a"), [])
     assert type(tree) is Tree
     assert type(tree.leaf) is Leaf
-    assert tree.extra is tree.leaf.extra is NO_EXTRA  # by which writers know that there is none
+    assert tree.extra is tree.leaf.extra is NO_EXTRA  # by which encoders know that there is none
 
 
 def test_all_that_is_there_is_read() -> None:
@@ -134,12 +134,12 @@ def test_what_is_read_is_as_frozen_as_what_is_made() -> None:
     ],
     ids=" ".join,
 )
-def test_what_is_not_as_the_class_says_is_left_to_the_long_way(fields: dict[str, Any]) -> None:
+def test_what_is_not_as_the_class_says_is_left_to_the_general_path(fields: dict[str, Any]) -> None:
     assert read({**SMALLEST, **fields}) is None
 
 
 @pytest.mark.parametrize("document", ["", "[]", "null", "{", "{}", json.dumps(SMALLEST) + "x", b"\xff", "\ud83d"])
-def test_what_is_no_such_object_is_left_to_the_long_way(document: str | bytes) -> None:
+def test_another_value_is_left_to_the_general_path(document: str | bytes) -> None:
     assert fast_decoder(Tree)(document) is None
 
 
@@ -165,7 +165,7 @@ def test_a_class_within_itself_is_read_once() -> None:
     assert read({**SMALLEST, "tree": tree}) is None
 
 
-def test_keys_beside_the_fields_are_not_kept() -> None:
+def test_ignored_keys_are_dropped() -> None:
     read_beside = fast_decoder(Tree, ("kind", Literal["tree"]), ("secret", str, ""))
     plain = json.dumps({"kind": "tree", **SMALLEST})
     assert read_beside(plain) == read_beside(plain[:-1] + ', "secret": "x"}') == Tree(Leaf("a"), [])
@@ -178,13 +178,13 @@ def test_a_stack_that_is_nearly_full_is_no_crash() -> None:
     read_tree, document = fast_decoder(Tree), json.dumps(FULL)
     expected = read_tree(document)
     limit, depth = sys.getrecursionlimit(), len(inspect.stack(0))
-    for room in range(10, 30):
+    for frames in range(10, 30):
         try:
-            sys.setrecursionlimit(depth + room)
+            sys.setrecursionlimit(depth + frames)
             found = read_tree(document)
         finally:
             sys.setrecursionlimit(limit)
-        # How much room it takes depends on the Python.
+        # How many frames it takes depends on the version of Python.
         assert found in (None, expected)
 
 
@@ -199,7 +199,7 @@ def classes_within(hint: Any, seen: set[Any]) -> set[Any]:
 
 
 def test_what_is_read_so_has_no_rules_but_its_types() -> None:
-    """Readers call no constructor, so nothing that one does may be missed."""
+    """The fast codec calls no constructor, so the classes must not need one."""
     seen: set[Any] = set()
     for cls in (*REQUEST_CLASSES.values(), UnknownRequest, *EVENT_CLASSES.values()):
         if cls is not Json:
@@ -228,7 +228,7 @@ def test_what_is_unset_is_not_written() -> None:
     assert write(Note("a", label="")) == b'<{"text":"a","label":""}>'
 
 
-def test_what_is_unusual_is_written_the_long_way() -> None:
+def test_an_unusual_value_is_left_to_the_general_path() -> None:
     write, wrong = fast_encoder(Note, b"<%b>"), typing.cast("Any", "7")
     for note in (Note("a", wrong), Note("a", 2**53), Note("a", label=wrong.encode())):
         assert write(note) is None

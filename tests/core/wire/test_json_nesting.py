@@ -1,4 +1,4 @@
-"""How deep JSON may nest, read and written."""
+"""How deep JSON may nest, decoding and encoding."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_stack_that_is_nearly_full_is_no_crash(first: str) -> None:
     limit = sys.getrecursionlimit()
     try:
         sys.setrecursionlimit(depth + 80)
-        # Whether there is room depends on the Python; what is raised if there is none does not.
+        # Whether the stack suffices depends on the version of Python; what is raised if it does not suffice does not.
         with contextlib.suppress(RemoteProtocolError):
             assert loads(text)
         with pytest.raises(LocalProtocolError, match="nested too deeply"):

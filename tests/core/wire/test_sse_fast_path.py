@@ -1,4 +1,4 @@
-"""Texts are read by the run; every rule must hold there as it does record by record."""
+"""Fast path for runs of text events: every rule holds as it does record by record."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ DONE = b"event: done\ndata: {}\n\n"
 
 
 class RecordByRecord(PoeExchange):
-    """Reads every record the long way."""
+    """Takes the general path for every record."""
 
     def _receive_stream(self, data: bytes, events: list[Event]) -> None:
         self._receive_records(data, events)
 
 
 class TimedReply(PoeExchange):
-    """Notes what is read the long way."""
+    """Notes what takes the general path."""
 
     def __init__(self, limits: Limits | None = None) -> None:
         super().__init__(limits=limits)
@@ -61,7 +61,7 @@ def opened(exchange: PoeExchange) -> PoeExchange:
 
 
 def outcome(exchange: PoeExchange, parts: Iterable[bytes]) -> tuple[Any, ...]:
-    """All that can be seen of an exchange after these parts and an end, and what it counted."""
+    """Everything observable about an exchange after these parts and the end, and what it counted."""
     opened(exchange)
     events: list[Event] = []
     with contextlib.suppress(PoeprotoError):
