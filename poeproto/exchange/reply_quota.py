@@ -38,7 +38,7 @@ class ReplyQuota:
     __slots__ = ("_text_left_by_index", "events_left", "files_left", "limits", "text_left")
 
     def __init__(self, limits: Limits) -> None:
-        self.limits = limits
+        self.limits: Limits = limits
         self.events_left: int = limits.events
         self.files_left: int = limits.files
         self.text_left: int = limits.text_length

@@ -139,8 +139,8 @@ class ExchangeState:
     __slots__ = ("bot", "poe")
 
     def __init__(self) -> None:
-        self.poe = State.IDLE
-        self.bot = State.IDLE
+        self.poe: State = State.IDLE
+        self.bot: State = State.IDLE
 
     def poe_sends(self, kind: Kind) -> bool:
         """Make the transition for what Poe sent, on both sides; return False, and change nothing, if it is illegal."""
