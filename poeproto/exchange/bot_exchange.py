@@ -214,10 +214,10 @@ class BotExchange:
             and type(event.text) is str
         ):
             quota = self._quota
-            length = len(event.text)
-            if length <= quota.text_left and quota.events_left:
+            text_left = quota.text_left - len(event.text)
+            if text_left >= 0 and quota.events_left:
                 data = encode_text(event.text)
-                quota.text_left -= length
+                quota.text_left = text_left
                 quota.events_left -= 1
                 return data
         return self._send(event)

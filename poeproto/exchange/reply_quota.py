@@ -46,8 +46,6 @@ class ReplyQuota:
 
     def exceeded_by(self, event: Event) -> list[str]:
         """Names of the fields of `Limits` that the reply keeps so far, and would exceed with this event."""
-        if type(event) is Done or type(event) is Error:
-            return []
         exceeded = ["events"] if self.events_left == 0 else []
         if type(event) is Text or type(event) is ReplaceResponse:
             left = self._text_left_before(event)
@@ -55,13 +53,12 @@ class ReplyQuota:
                 exceeded.append("text_length")
         elif type(event) is File and self.files_left == 0:
             exceeded.append("files")
+        elif type(event) is Done or type(event) is Error:
+            return []
         return exceeded
 
     def count(self, event: Event) -> None:
         """Count this event, whether or not it exceeds a limit."""
-        if type(event) is Done or type(event) is Error:
-            return
-        self.events_left -= 1
         if type(event) is Text or type(event) is ReplaceResponse:
             left = self._text_left_before(event) - len(event.text)
             if event.index is None:
@@ -70,6 +67,9 @@ class ReplyQuota:
                 self._text_left_by_index[event.index] = left
         elif type(event) is File:
             self.files_left -= 1
+        elif type(event) is Done or type(event) is Error:
+            return
+        self.events_left -= 1
 
     def describe(self, limit: str) -> str:
         """What is too much when that limit is exceeded, for messages: "more than 20 files (Limits.files)"."""
@@ -77,8 +77,8 @@ class ReplyQuota:
         return f"more than {getattr(self.limits, limit)} {things[limit]} (Limits.{limit})"
 
     def _text_left_before(self, event: Text | ReplaceResponse) -> int:
-        if type(event) is ReplaceResponse:
-            return self.limits.text_length
-        if event.index is None:
-            return self.text_left
-        return self._text_left_by_index.get(event.index, self.limits.text_length)
+        if type(event) is Text:
+            if event.index is None:
+                return self.text_left
+            return self._text_left_by_index.get(event.index, self.limits.text_length)
+        return self.limits.text_length

@@ -44,7 +44,8 @@ MODULES = {
 # Changes that make no difference to anybody, as they stand in the source afterwards, and why.
 EQUIVALENT = {
     "what does not take the fast path takes the general path, with the same outcome": {
-        "if length < quota.text_left and quota.events_left:",
+        "if text_left > 0 and quota.events_left:",
+        "if text_left >= 1 and quota.events_left:",
         "if len(run) >= self._limits.event_size:",
         "if self._kept + size >= self._limits.answer_size or self._events + len(texts) > self._limits.answer_events:",
         "if self._kept + size > self._limits.answer_size or self._events + len(texts) >= self._limits.answer_events:",
