@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from poeproto import bot, limits
 from poeproto.bot import *
-from poeproto.exchange import bot_exchange, poe_exchange, reply, states
+from poeproto.exchange import bot_exchange, poe_exchange, reply, reply_quota, states
 from poeproto.exchange.bot_exchange import *
 from poeproto.exchange.poe_exchange import *
 from poeproto.exchange.reply import *
+from poeproto.exchange.reply_quota import *
 from poeproto.exchange.states import *
 from poeproto.flows import retry
 from poeproto.flows.retry import *
@@ -51,6 +52,7 @@ __all__ += bot.__all__
 __all__ += bot_exchange.__all__
 __all__ += poe_exchange.__all__
 __all__ += reply.__all__
+__all__ += reply_quota.__all__
 __all__ += states.__all__
 __all__ += retry.__all__
 __all__ += limits.__all__

@@ -13,14 +13,12 @@ from poeproto import (
     DeadlineExceeded,
     Error,
     Event,
-    File,
     IncompleteReply,
     LimitExceeded,
     Limits,
     PoeprotoError,
-    ReplaceResponse,
     ReplyFold,
-    Text,
+    ReplyQuota,
 )
 from poeproto_simulator.bot_directory import BotServer
 from poeproto_simulator.records import BotQuery, Charge, Conversation
@@ -146,7 +144,7 @@ class ReplyRecorder:
         self._deadline = anyio.move_on_after(limits.first_answer_seconds)
         self._limits = limits
         self._on_event = on_event
-        self._lengths: dict[int | None, int] = {}
+        self._quota = ReplyQuota(limits)
 
     async def record(self, server: BotServer, query: BotQuery) -> tuple[ReplyFold, PoeprotoError | None]:
         """Send a query, and record its reply; returns the reply, and the error if it failed."""
@@ -175,13 +173,7 @@ class ReplyRecorder:
         self._on_event(event)
 
     def _check(self, event: Event) -> None:
-        limits = self._limits
-        if isinstance(event, Text | ReplaceResponse):
-            before = self._lengths.get(event.index, 0) if isinstance(event, Text) else 0
-            self._lengths[event.index] = before + len(event.text)
-            if self._lengths[event.index] > limits.text_length:
-                raise LimitExceeded(f"the answer is longer than {limits.text_length} characters", limit="text_length")
-        elif isinstance(event, File) and len(self.fold.files) > limits.files:
-            raise LimitExceeded(f"the reply has more than {limits.files} files", limit="files")
-        if len(self.events) > limits.events + 2:  # `error` and `done` do not count
-            raise LimitExceeded(f"the reply has more than {limits.events} events", limit="events")
+        exceeded = self._quota.exceeded_by(event)
+        self._quota.count(event)
+        if exceeded:
+            raise LimitExceeded(f"the reply has {self._quota.describe(exceeded[0])}", limit=exceeded[0])

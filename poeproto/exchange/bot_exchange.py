@@ -1,4 +1,13 @@
-"""One exchange as a bot server sees it: Poe's request comes in, our answer goes out.
+"""Bot side of one exchange: Poe's request comes in, our response goes out.
+
+**Errors are sticky, one side at a time.** A fault of the peer is remembered in `error`, and every later receiving call
+raises the same error. The sending side is not affected: an error response or the end of the stream can still be sent.
+
+**Fast path of `send`.** Nearly every call sends one more `Text` without an index. In the state ANSWERED a `Text` is a
+self-transition, so the table need not be asked again; what is left of the limits is two integers of `ReplyQuota`; and
+the record is a template around one JSON string. `send` checks these conditions inline and falls back to `_send`, the
+general path, for everything else, errors included. Both give the same bytes and the same errors
+(`tests/core/exchange/test_bot_exchange_send.py`). `send_texts` does the same for several texts in one call.
 
 https://creator.poe.com/docs/server-bots/poe-protocol-specification
 """
@@ -9,10 +18,11 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from poeproto.auth import access_key_set, bearer_key, key_matches
+from poeproto.exchange.reply_quota import ReplyQuota
 from poeproto.exchange.states import BOT_TRANSITIONS, KINDS, STREAMING, ExchangeState, Kind, State
 from poeproto.limits import Limits
 from poeproto.vocabulary.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError, TooManyFiles
-from poeproto.vocabulary.events import Done, Error, Event, File, ReplaceResponse, Text
+from poeproto.vocabulary.events import Done, Error, Event, Text
 from poeproto.vocabulary.field_types import NO_EXTRA
 from poeproto.vocabulary.http import HttpResponse, RequestHead, ResponseHead
 from poeproto.vocabulary.requests import QueryRequest, Request, SettingsRequest, UnknownRequest
@@ -23,8 +33,8 @@ from poeproto.wire.sse import encode_comment
 
 __all__ = ["BotExchange"]
 
-# https://html.spec.whatwg.org/multipage/server-sent-events.html#authoring-notes for the first two; the third is how
-# nginx is told not to hold the stream back.
+# The first two: https://html.spec.whatwg.org/multipage/server-sent-events.html#authoring-notes. The third turns off
+# buffering in nginx.
 _STREAM_HEAD = ResponseHead(
     200,
     [
@@ -35,29 +45,25 @@ _STREAM_HEAD = ResponseHead(
 )
 _HEARTBEAT = encode_comment()
 
-_UNCOUNTED = frozenset({Kind.ERROR, Kind.DONE})  # the end must stay possible
-
 
 class BotExchange:
-    """The protocol's side of answering one HTTP request, without any I/O.
+    """Answers one HTTP request according to the protocol, without any I/O.
 
-    It owns everything HTTP says but routing by path. Feed it the request with `receive_head`, `receive_data` and
-    `receive_eof`; then `answer` a call, or `begin` a stream and `send` its events.
+    It decides everything about the HTTP response except routing by path. Pass the request to `receive_head`,
+    `receive_data` and `receive_eof`; then `answer` a call, or `begin` a stream and `send` its events.
 
     Args:
         access_keys: the keys it accepts, or None to accept every request.
-        limits: the bounds it keeps.
+        limits: the bounds it enforces.
 
     Raises:
-        ValueError: when `access_keys` is empty or holds an unusable key.
+        ValueError: if `access_keys` is empty or contains an unusable key.
 
-    A fault of the peer raises `RemoteProtocolError` whose `response` is to be sent; from then on every receiving call
-    raises the same error. A call out of order is ours, raises `LocalProtocolError`, and changes nothing.
+    A fault of the peer raises `RemoteProtocolError`, whose `response` is to be sent; every later receiving call raises
+    the same error. A call out of order is a fault of the caller; it raises `LocalProtocolError` and changes nothing.
 
     Attributes:
         error: the fault of the peer, once there is one.
-        events: how many events were sent, `error` and `done` apart.
-        files: how many of them were files.
     """
 
     def __init__(self, access_keys: str | Iterable[str | bytes] | None, limits: Limits | None = None) -> None:
@@ -65,118 +71,130 @@ class BotExchange:
         self._limits = limits or Limits()
         self._state = ExchangeState()
         self.error: RemoteProtocolError | None = None
-        self._body = bytearray()  # not a list of parts: the peer chooses how small they are
+        self._body = bytearray()  # not a list of parts, whose overhead the peer could choose
         self._settings_are_due = False
-        self.events: int = 0
-        self.files: int = 0
-        self._text_length = 0  # of the answer without an index, which in most replies is the only one
-        self._text_lengths: dict[int, int] = {}
-        self._texts_stay_in: State | None = None  # the state in which a text was sent and that it did not change
+        self._quota = ReplyQuota(self._limits)
+        self._text_self_transition: State | None = None  # the state in which a Text is a self-transition, once reached
 
     @property
     def our_state(self) -> State:
-        """Where the bot server stands."""
+        """The state of the bot server."""
         return self._state.bot
 
     @property
     def their_state(self) -> State:
-        """Where the Poe server stands."""
+        """The state of the Poe server."""
         return self._state.poe
 
     @property
+    def events(self) -> int:
+        """How many events were sent, `error` and `done` not counted."""
+        return self._limits.events - self._quota.events_left
+
+    @property
+    def files(self) -> int:
+        """How many of these events were files."""
+        return self._limits.files - self._quota.files_left
+
+    @property
     def events_left(self) -> int:
-        """How many events may still be sent, `error` and `done` apart."""
-        return self._limits.events - self.events
+        """How many events may still be sent, `error` and `done` not counted."""
+        return self._quota.events_left
 
     @property
     def text_left(self) -> int:
-        """How many characters the answer without an index may still get."""
-        return self._limits.text_length - self._text_length
+        """How many characters may still be appended to the answer without an index."""
+        return self._quota.text_left
 
     # --- the request
 
     def receive_head(self, head: RequestHead) -> None:
-        """Take the head of the request; the body may be read only after this returns.
+        """Receive the head of the request. Read the body only after this returns.
 
         Raises:
-            RemoteProtocolError: with a response of 405 for a method other than POST, 401 for a missing or wrong key,
-                413 for a declared length over `Limits.request_body`, 400 for a length that is no number.
+            RemoteProtocolError: its response has status 405 for a method other than POST, 401 for a missing or wrong
+                key, 413 for a declared length over `Limits.request_body`, 400 for a length that is not a number.
+            LocalProtocolError: if the head was received already.
         """
         self._raise_if_failed()
         if not self._state.poe_sends(Kind.REQUEST_HEAD):
             raise LocalProtocolError("the head of the request was received already")
         if head.method != "POST":
-            self._refuse(405, f"the method {head.method[:20]!r} is not allowed here", [("allow", "GET, HEAD, POST")])
+            self._reject(405, f"the method {head.method[:20]!r} is not allowed here", [("allow", "GET, HEAD, POST")])
         if self._access_keys is not None and not self._has_key(head, self._access_keys):
-            self._refuse(401, "the access key is missing or wrong", [("www-authenticate", "Bearer")])
+            self._reject(401, "the access key is missing or wrong", [("www-authenticate", "Bearer")])
         for declared in head.get_all("content-length"):
-            # int() would take signs, spaces, underscores and other scripts' digits, which RFC 9110 does not.
+            # int() alone would accept signs, spaces, underscores and digits of other scripts; RFC 9110 does not.
             if not declared.isdigit():
-                self._refuse(400, "Content-Length is not a number")
-            # A number that is too long to be converted is too large whatever its digits.
+                self._reject(400, "Content-Length is not a number")
+            # A number of so many digits is too large whatever they are, and int() may refuse to convert it.
             if len(declared) > 20 or int(declared) > self._limits.request_body:
-                self._refuse_body()
+                self._reject_body()
 
     def receive_data(self, data: bytes) -> None:
-        """Take the next part of the request's body.
+        """Receive the next part of the request's body.
 
         Raises:
-            LimitExceeded: with a response of 413, as soon as the body is larger than `Limits.request_body`.
+            LimitExceeded: as soon as the body is larger than `Limits.request_body`; its response has status 413.
+            LocalProtocolError: if no body is due.
         """
         self._raise_if_failed()
         if self._state.poe is not State.SEND_BODY:
-            raise LocalProtocolError("no part of a body is expected now")
+            raise LocalProtocolError(f"no body is due: {self._state.poe.value}")
         if len(self._body) + len(data) > self._limits.request_body:
-            self._refuse_body()
+            self._reject_body()
         self._body += data
 
     def receive_eof(self) -> Request:
-        """Take the end of the body, and return the request; it is never an `UnknownRequest`.
+        """Receive the end of the body, and return the request; it is never an `UnknownRequest`.
 
         Raises:
-            RemoteProtocolError: with a response of 400 for a body that is not what the protocol says (`path` names the
-                field), 501 for a type this version does not know.
+            RemoteProtocolError: its response has status 400 for an invalid body (`path` names the field), 501 for a
+                type that this version does not know.
+            LocalProtocolError: if no body is due.
         """
         self._raise_if_failed()
         if self._state.poe is not State.SEND_BODY:
-            raise LocalProtocolError("no end of a body is expected now")
+            raise LocalProtocolError(f"no end of a body is due: {self._state.poe.value}")
         body = bytes(self._body)
         self._body.clear()
         try:
             request = decode_request(body)
         except RemoteProtocolError as exc:
-            self._refuse(400, exc.args[0], path=exc.path, cause=exc)
+            self._reject(400, exc.args[0], path=exc.path, cause=exc)
         if isinstance(request, UnknownRequest):
-            self._refuse(501, f"requests of type {request.type[:100]!r} are not implemented", path="type")
+            self._reject(501, f"requests of type {request.type[:100]!r} are not implemented", path="type")
         self._settings_are_due = isinstance(request, SettingsRequest)
         self._state.poe_sends(Kind.QUERY if isinstance(request, QueryRequest) else Kind.CALL)
         return request
 
-    # --- the answer
+    # --- the response
 
     def answer(self, settings: SettingsResponse | None) -> HttpResponse:
-        """The response to a settings request, or with None to a report, whose answer says nothing.
+        """The response to a settings request; with None, the empty response to a report.
 
         Raises:
-            LocalProtocolError: when the request was a query or has not been read; when it was the other kind of call;
-                when the settings cannot be written.
+            LocalProtocolError: if the request was a query or has not been received; if it was the other kind of call;
+                or if the settings cannot be encoded.
         """
         if self._state.bot is not State.SEND_ANSWER:
             raise LocalProtocolError(f"no answer is due: {self._state.bot.value}")
-        # An empty object would be read as settings of the oldest version, so a forgotten value must not become one.
+        # Poe would read an empty object as settings of the oldest version, so a missing value must not become one.
         if self._settings_are_due != (settings is not None):
             raise LocalProtocolError(
-                f"{'settings are' if self._settings_are_due else 'None is'} the answer to this call"
+                "the answer to a settings request is a SettingsResponse, got None"
+                if self._settings_are_due
+                else "the answer to a report is None, got settings"
             )
         body = b"{}" if settings is None else encode_settings(settings)
         self._state.bot_sends(Kind.RESPONSE)
         return HttpResponse.of(200, "application/json", body)
 
     def begin(self) -> ResponseHead:
-        """The head of the stream, to be sent at once: Poe expects a first sign within seconds.
+        """The head of the stream. Send it at once: Poe expects the response to begin within seconds.
 
         Raises:
-            LocalProtocolError: when no query was read, or the stream was begun already.
+            LocalProtocolError: if no query was received, or the stream was begun already.
         """
         if not self._state.bot_sends(Kind.STREAM_HEAD):
             raise LocalProtocolError(f"no stream can begin: {self._state.bot.value}")
@@ -186,51 +204,55 @@ class BotExchange:
         """The bytes of the next event.
 
         Raises:
-            LocalProtocolError: when the event is out of order, over a limit, of an unknown name, or cannot be written.
-                Nothing was written then, and another event may follow.
+            LocalProtocolError: if the event is out of order, exceeds a limit, is of an unknown class, or cannot be
+                encoded. Nothing is changed then, and another event may follow.
         """
-        # Nearly every call: one more piece of text where there was one before. No rule is left out, but each is asked
-        # about in the shortest way, and whatever fails here is told why below.
+        # The fast path; the module docstring describes it.
         if (
             type(event) is Text
-            and self._state.bot is self._texts_stay_in
+            and self._state.bot is self._text_self_transition
             and event.index is None
             and event.extra is NO_EXTRA
             and type(event.text) is str
         ):
-            length = self._text_length + len(event.text)
-            if length <= self._limits.text_length and self.events < self._limits.events:
+            quota = self._quota
+            text_left = quota.text_left - len(event.text)
+            if text_left >= 0 and quota.events_left:
                 data = encode_text(event.text)
-                self._text_length = length
-                self.events += 1
+                quota.text_left = text_left
+                quota.events_left -= 1
                 return data
         return self._send(event)
 
     def send_texts(self, texts: list[str]) -> bytes:
-        """The bytes of several pieces of text: what `send(Text(text))` makes of each, in a small part of the time.
+        """The bytes of several texts, joined: the same as `send(Text(text))` for each, in a fraction of the time.
 
         Raises:
-            LocalProtocolError: when one of them cannot be sent, whichever it is. Nothing was written then, of any;
-                `send` lets out those before it.
+            LocalProtocolError: if any of them cannot be sent. Nothing is changed then; call `send` for each to send
+                those before the offending one.
         """
         target = self._state.bot
-        for _ in texts[:2]:  # the rest is where the second is
+        for _ in texts[:2]:  # from the second on, a Text is a self-transition
             before, target = target, BOT_TRANSITIONS[target].get(Kind.CONTENT)
             if target is None:
                 raise LocalProtocolError(f"Text is out of order: {before.value}")
         try:
-            length = self._text_length + len("".join(texts))
+            length = len("".join(texts))
         except TypeError as exc:
             raise LocalProtocolError(f"only strings can be sent as texts: {exc}") from exc
-        self._check_events(len(texts))
-        self._check_length(length)
+        quota = self._quota
+        if len(texts) > quota.events_left:
+            raise self._excess("events")
+        if length > quota.text_left:
+            raise self._excess("text_length")
         data = encode_texts(texts)
-        self._text_length = length
-        self.events += len(texts)
+        quota.text_left -= length
+        quota.events_left -= len(texts)
         self._state.bot = target
         return data
 
     def _send(self, event: Event) -> bytes:
+        """The general path of `send`: any event, and every error."""
         cls = type(event)
         kind = KINDS.get(cls)
         if kind is None:
@@ -239,18 +261,19 @@ class BotExchange:
         if target is None:
             raise LocalProtocolError(f"{cls.__name__} is out of order: {self._state.bot.value}")
         data = encode_event(event)
-        if kind not in _UNCOUNTED:
-            self._count(event)
+        if exceeded := self._quota.exceeded_by(event):
+            raise self._excess(exceeded[0])
+        self._quota.count(event)
         if cls is Text and target is self._state.bot:
-            self._texts_stay_in = target
+            self._text_self_transition = target
         self._state.bot = target
         return data
 
     def heartbeat(self) -> bytes:
-        """A comment, to keep a silent stream open.
+        """The bytes of a heartbeat, a comment that keeps an idle stream open.
 
         Raises:
-            LocalProtocolError: when no stream is open.
+            LocalProtocolError: if no stream is open.
         """
         if self._state.bot not in STREAMING and self._state.bot is not State.FAILED:
             raise LocalProtocolError(f"no stream is open: {self._state.bot.value}")
@@ -264,23 +287,23 @@ class BotExchange:
         error_type: str | None = None,
         text: str | None = None,
     ) -> HttpResponse | bytes:
-        """The apology in the form that is still possible; with it, the exchange is over.
+        """End the exchange because the bot has failed: an error response, or the end of the stream.
 
         Args:
-            error_id: what the operator finds the details under; it is the only detail the peer sees.
-            allow_retry: whether Poe may offer the user to try again.
+            error_id: identifies the failure in the operator's log; it is the only detail that the peer sees.
+            allow_retry: whether Poe may offer the user a retry.
             error_type: one of the protocol's error types, if one fits.
-            text: what the user may read in place of the neutral words.
+            text: what the user reads instead of a neutral sentence.
 
         Returns:
-            A response of 500 when nothing was sent yet; otherwise the bytes that end the stream: `error` and `done`, or
-            what is missing of them, nothing at all after `done`.
+            A response of status 500 if nothing was sent yet; otherwise the bytes that end the stream. These are
+            `error` and `done`, or only `done` after an `error`, or nothing after `done`.
 
         Raises:
-            LocalProtocolError: when an argument cannot be written.
+            LocalProtocolError: if an argument cannot be encoded.
         """
         text = text or f"Something went wrong in this bot. Error id: {error_id}"
-        # Both are made before anything moves: an argument that cannot be written leaves a second chance.
+        # Both are made before any transition, so that after a LocalProtocolError the caller can call this again.
         response = _error_response(500, {"error": text, "error_id": error_id})
         error = encode_event(Error(allow_retry=allow_retry, text=text, error_type=error_type))
         if self._state.bot_sends(Kind.RESPONSE):
@@ -292,30 +315,9 @@ class BotExchange:
 
     # --- within
 
-    def _count(self, event: Event) -> None:
-        self._check_events(1)
-        if isinstance(event, Text | ReplaceResponse):
-            index, length = event.index, len(event.text)
-            if isinstance(event, Text):
-                length += self._text_length if index is None else self._text_lengths.get(index, 0)
-            self._check_length(length)
-            if index is None:
-                self._text_length = length
-            else:
-                self._text_lengths[index] = length
-        elif isinstance(event, File):
-            if self.files >= self._limits.files:
-                raise TooManyFiles(f"the reply would have more than {self._limits.files} files")
-            self.files += 1
-        self.events += 1
-
-    def _check_events(self, more: int) -> None:
-        if more > self.events_left:
-            raise LocalProtocolError(f"the reply would have more than {self._limits.events} events")
-
-    def _check_length(self, length: int) -> None:
-        if length > self._limits.text_length:
-            raise LocalProtocolError(f"the answer would be longer than {self._limits.text_length} characters")
+    def _excess(self, limit: str) -> LocalProtocolError:
+        cls = TooManyFiles if limit == "files" else LocalProtocolError
+        return cls(f"the reply would have {self._quota.describe(limit)}")
 
     @staticmethod
     def _has_key(head: RequestHead, accepted: frozenset[bytes]) -> bool:
@@ -327,7 +329,7 @@ class BotExchange:
         if self.error is not None:
             raise self.error
 
-    def _refuse(
+    def _reject(
         self,
         status: int,
         message: str,
@@ -340,7 +342,7 @@ class BotExchange:
         body = {"error": str(error), "path": path} if path else {"error": message}
         self._fail(error, _error_response(status, body, headers), cause)
 
-    def _refuse_body(self) -> NoReturn:
+    def _reject_body(self) -> NoReturn:
         message = f"the request's body is larger than {self._limits.request_body} bytes"
         self._fail(LimitExceeded(message, limit="request_body"), _error_response(413, {"error": message}), None)
 

@@ -1,4 +1,24 @@
-"""One exchange as the caller of a bot sees it: our request goes out, the bot's events come in.
+"""Poe side of one exchange: our request goes out, the bot's events come in.
+
+**What is delivered before an error.** Everything that was good before a fault is delivered, whatever the chunking. The
+call that meets the fault returns the events before it and sets `error`; if there are none, it returns an empty list.
+Every later receiving call raises `error`: it is sticky. So a caller that sees an exception has had every event before
+it, and a caller that wants to know at once looks at `error` after each call. `receive_eof` raises in the same call,
+unless it still returns the half of a character.
+
+**From bytes to events.** A record goes through `SSEDecoder`, the transition table, `decode_event`, the limits, and
+`SurrogateJoiner`: `_receive_record`, the general path. In a run of plain `text` records none of those can have an
+effect but the limits, so the run is decoded in one call: `_receive_run`, the fast path of `wire.sse_fast_path`.
+`_receive_stream` chooses. The fast path is taken only
+
+- between two records, with no half of a character waiting,
+- in a state in which a Text is a self-transition,
+- for data without CR, and
+- for a run that exceeds no limit and has exactly the expected keys.
+
+If one of these is not so, the run goes through the general path record by record, which finds the exact place of the
+fault. Runs are most of the traffic only if records arrive whole, so the beginning of a record that was cut at the end
+of a read is held back until the next read.
 
 https://creator.poe.com/docs/server-bots/poe-protocol-specification
 """
@@ -6,7 +26,12 @@ https://creator.poe.com/docs/server-bots/poe-protocol-specification
 from __future__ import annotations
 
 from poeproto.auth import access_key_set
-from poeproto.exchange.refusals import error_without_key, refusal, size_to_keep, why_refused
+from poeproto.exchange.key_redaction import redact_error
+from poeproto.exchange.refusals import (
+    refusal,
+    refusal_body_size,
+    refusal_reason,
+)
 from poeproto.exchange.reply import ReplyFold
 from poeproto.exchange.states import BOT_TRANSITIONS, EXCUSED, IGNORED, KINDS, STREAMING, ExchangeState, Kind, State
 from poeproto.limits import Limits
@@ -34,46 +59,32 @@ from poeproto.vocabulary.http_request import HttpRequest
 from poeproto.vocabulary.requests import QueryRequest, Request, SettingsRequest, UnknownRequest
 from poeproto.vocabulary.settings import SettingsResponse
 from poeproto.wire.codec import decode_event, decode_settings, encode_request
-from poeproto.wire.fast_path import end_of_run, is_in_a_record, start_of_next_run, texts_of_run
 from poeproto.wire.sse import ServerSentEvent, SSEDecoder
+from poeproto.wire.sse_fast_path import end_of_run, ends_within_record, start_of_next_run, texts_of_run
 from poeproto.wire.surrogates import SurrogateJoiner
 
 __all__ = ["PoeExchange"]
 
-# fastapi's own keep-alive; not part of the protocol, and not worth an UnknownEvent every few seconds.
+# The heartbeat of sse-starlette, which serves most bots. It is not part of the protocol, so it is dropped.
 _PING = "ping"
-# What an event takes in memory besides its payload, roughly: a string and a place in a list.
+# What an event takes in memory besides its payload, roughly: the header of a string and an entry of a list.
 _EVENT_OVERHEAD = 64
-# Besides that, what is kept for an index, which each event that has one may be the first to name ...
+# What an index takes in addition; the peer may use a new one in each event.
 _INDEX_OVERHEAD = 256
-# ... and what an object, an array, a key or a value takes: `{},` is three bytes of JSON, and 72 of memory.
+# What each object, array, key or value within JSON takes in addition: `{},` is 3 bytes on the wire and 72 in memory.
 _VALUE_OVERHEAD = 64
 _STRUCTURE = ("{", "[", ",", ":")
 
 
-class PoeExchange:
-    """The protocol's side of calling a bot once, without any I/O.
+class UnfoldedPoeExchange:
+    """`PoeExchange` without its fold, for a caller that folds the events itself.
 
-    `send` gives the request for an HTTP client to carry; feed what comes back to `receive_head`, `receive_data` and
-    `receive_eof`, and take the events they return.
-
-    Args:
-        access_key: the bot's key, sent as a bearer token; None sends none.
-        limits: the bounds it keeps.
-
-    Raises:
-        ValueError: when the key cannot travel in a header.
-
-    Attributes:
-        error: the fault of the peer, once there is one. The call that meets it returns the events that were good
-            before it; every later receiving call raises it.
-        fold: the reply folded so far; also the `partial` of that error.
-        settings: the bot's settings, once the answer to a `SettingsRequest` has been read to its end.
+    `query_flow` is one: it folds the events when it delivers them, over all attempts at a call. Errors have no
+    `partial` here; the caller sets it. Everything else is as in `PoeExchange`.
     """
 
     def __init__(self, access_key: str | None = None, limits: Limits | None = None) -> None:
         self.error: PoeprotoError | None = None
-        self.fold: ReplyFold = ReplyFold()
         self.settings: SettingsResponse | None = None
         self._authorization: list[tuple[bytes, bytes]] = []
         self._key = b""
@@ -95,19 +106,19 @@ class PoeExchange:
 
     @property
     def our_state(self) -> State:
-        """Where the caller stands."""
+        """The state of the caller."""
         return self._state.poe
 
     @property
     def their_state(self) -> State:
-        """Where the bot server stands."""
+        """The state of the bot server."""
         return self._state.bot
 
     def send(self, request: Request, url: str) -> HttpRequest:
         """The HTTP request that carries this request to the bot.
 
         Raises:
-            LocalProtocolError: when a request was sent already, is of an unknown type, or cannot be written.
+            LocalProtocolError: if a request was sent already, or this one is of an unknown type or cannot be encoded.
         """
         if self._state.poe is not State.IDLE:
             raise LocalProtocolError("an exchange carries one request, and it was sent already")
@@ -117,7 +128,7 @@ class PoeExchange:
         headers = [
             (b"content-type", b"application/json"),
             (b"accept", b"text/event-stream" if is_query else b"application/json"),
-            # A compressed stream arrives late, and unpacking what a stranger packed needs bounds of its own.
+            # Compression delays events, and decompressing data from an untrusted peer would need bounds of its own.
             (b"accept-encoding", b"identity"),
             *self._authorization,
         ]
@@ -128,16 +139,16 @@ class PoeExchange:
         return http_request
 
     def receive_head(self, head: ResponseHead) -> None:
-        """Take the head of the response. A refusal is remembered, and raised when its body has been read.
+        """Receive the head of the response. A refusal is remembered, and raised when its body has been received.
 
         Raises:
-            LocalProtocolError: when no response is due.
+            LocalProtocolError: if no response is due.
         """
         self._raise_if_failed()
         if self._state.bot not in (State.SEND_STREAM, State.SEND_ANSWER):
             raise LocalProtocolError(f"no response is due: {self._state.bot.value}")
         content_type = "text/event-stream" if self._state.bot is State.SEND_STREAM else None
-        self._refusal_reason = why_refused(head, "the bot", "", content_type)
+        self._refusal_reason = refusal_reason(head, "the bot", "", content_type)
         if self._refusal_reason:
             self._refusal = head
         if self._refusal or self._state.bot is State.SEND_ANSWER:
@@ -146,20 +157,22 @@ class PoeExchange:
             self._state.bot_sends(Kind.STREAM_HEAD)
 
     def receive_data(self, data: bytes) -> list[Event]:
-        """The events that these bytes complete, through `Done` or `Error`; what follows the end is passed over.
+        """The events that these bytes complete, through `Done` or `Error`. Everything after the end is ignored.
 
         Raises:
-            RequestRefused: for another status or content type, once the start of the body has been read.
-            RemoteProtocolError: for an event that is not what the protocol says.
-            LimitExceeded: for more bytes than a limit allows.
-            LocalProtocolError: when no response has begun.
+            RequestRefused: for another status or content type, after the start of the body was received.
+            RemoteProtocolError: for an invalid event.
+            LimitExceeded: for more than a limit allows.
+            LocalProtocolError: if no response has begun.
+
+        The first three are not raised by the call that meets the fault, but by every later one.
         """
         self._raise_if_failed()
         if self._refusal is not None:
-            size = size_to_keep(self._limits, self._key)
+            size = refusal_body_size(self._limits, self._key)
             self._body += data[: size - len(self._body)]
             if len(self._body) >= size:
-                self._fail(self._refused(self._refusal))
+                self._fail(self._request_refused(self._refusal))
             return []
         if self._request is None or self._state.bot in (State.SEND_STREAM, State.SEND_ANSWER):
             raise LocalProtocolError("no response has begun")
@@ -176,18 +189,22 @@ class PoeExchange:
         return events
 
     def receive_eof(self) -> list[Event]:
-        """Take the end of the response's body. Usually nothing comes out; an answer to a call is in `settings` now.
+        """Receive the end of the response's body. `settings` is set now, if the request was for settings.
+
+        Returns:
+            Usually nothing. If the stream was cut within a character, its first half as U+FFFD.
 
         Raises:
-            IncompleteReply: when the stream ended without `done` or `error`. If half a character was waiting for its
-                other half, this call returns it as U+FFFD, and the next one raises.
+            IncompleteReply: if the stream ended without `done` or `error`. If this call has to return half a character,
+                the next one raises.
             RequestRefused: for another status or content type.
-            RemoteProtocolError: when the settings are not what the protocol says.
+            RemoteProtocolError: if the settings are invalid.
+            LocalProtocolError: if no response has begun.
         """
         self._raise_if_failed()
         events: list[Event] = []
         if self._refusal is not None:
-            self._fail(self._refused(self._refusal))
+            self._fail(self._request_refused(self._refusal))
         elif self._state.bot in STREAMING:
             self._flush_halves(events)
             self._fail(IncompleteReply("the stream ended without done or error"))
@@ -202,45 +219,46 @@ class PoeExchange:
             self._raise_if_failed()
         return events
 
-    # --- within
+    # --- the stream
 
     def _receive_stream(self, data: bytes, events: list[Event]) -> None:
         data, self._held_back = self._held_back + data, b""
-        if b"\r" in data:  # which ends a line, too, where it is used at all
-            self._take_records(data, events)
+        if b"\r" in data:  # a line end, too; the fast path knows only LF
+            self._receive_records(data, events)
             return
         place = 0
         while place < len(data) and self._state.bot in STREAMING:
-            end = end_of_run(data, place) if self._may_take_run() else place
+            end = end_of_run(data, place) if self._accepts_run() else place
             if end > place:
-                if not self._take_run(data[place:end], events):
-                    self._take_records(data[place:end], events)
-            elif place and self._may_hold_back(data, place):
+                if not self._receive_run(data[place:end], events):
+                    self._receive_records(data[place:end], events)
+            elif place and self._can_hold_back(data, place):
                 self._held_back = data[place:]
                 return
             else:
                 end = start_of_next_run(data, place)
-                self._take_records(data[place:end], events)
+                self._receive_records(data[place:end], events)
             place = end
 
-    def _may_take_run(self) -> bool:
-        """Whether one more text changes nothing but the reply, so that a run of them can be taken at once."""
+    def _accepts_run(self) -> bool:
+        """Whether a Text is a self-transition in this state, and nothing is pending: the fast path may be taken."""
         state = self._state.bot
         if self._surrogates.is_waiting or not self._decoder.between_records:
             return False
         return BOT_TRANSITIONS[state].get(KINDS[Text]) is state
 
-    def _may_hold_back(self, data: bytes, place: int) -> bool:
-        """Whether the data ends within a record that begins there, and breaks no rule yet.
+    def _can_hold_back(self, data: bytes, place: int) -> bool:
+        """Whether the data ends within the record that begins at `place`, and the record is not too large yet.
 
-        A record that was cut costs as much as ten in a run, so its beginning waits for the rest. It waits once at most:
-        afterwards it stands at the start of the data, where nothing is held back.
+        A record that is cut takes the general path and costs as much as ten in a run, so its beginning is held back
+        until the next read. That happens at most once to a record: then it is at the start of the data, where nothing
+        is held back.
         """
         size = len(data) - place
-        return self._decoder.between_records and size <= self._limits.event_size and is_in_a_record(data, place)
+        return self._decoder.between_records and size <= self._limits.event_size and ends_within_record(data, place)
 
-    def _take_run(self, run: bytes, events: list[Event]) -> bool:
-        """Take all of its events; none, where one of them might be unacceptable or needs a closer look."""
+    def _receive_run(self, run: bytes, events: list[Event]) -> bool:
+        """The fast path: receive all events of a run. False, and nothing received, if it has to be the general path."""
         if len(run) > self._limits.event_size:
             return False
         found = texts_of_run(run)
@@ -254,13 +272,13 @@ class PoeExchange:
         self._kept += size
         self._kept_text[None] = self._kept_text.get(None, 0) + size
         events += make_texts(texts)
-        self.fold.add_texts(texts)
+        self._fold_texts(texts)
         return True
 
-    def _take_records(self, data: bytes, events: list[Event]) -> None:
+    def _receive_records(self, data: bytes, events: list[Event]) -> None:
         for record in self._decoder.receive_data(data):
             try:
-                self._take_record(record, events)
+                self._receive_record(record, events)
             except RemoteProtocolError as exc:
                 self._fail(exc)
             if self._state.bot not in STREAMING:
@@ -268,9 +286,9 @@ class PoeExchange:
         if self._decoder.error is not None:
             self._fail(self._decoder.error)
 
-    def _take_record(self, record: ServerSentEvent, events: list[Event]) -> None:
+    def _receive_record(self, record: ServerSentEvent, events: list[Event]) -> None:
         cls = EVENT_CLASSES.get(record.event)
-        if cls is not Done and cls is not Error:  # the end is read whatever came before it
+        if cls is not Done and cls is not Error:  # the end is received whatever was before it
             self._events += 1
             if self._events > self._limits.answer_events:
                 limit = self._limits.answer_events
@@ -290,19 +308,19 @@ class PoeExchange:
         if not self._state.bot_sends(kind):
             self._state.bot = EXCUSED[state][kind]
         if isinstance(event, Text | ReplaceResponse):
-            # ASCII is free of surrogates, and knowing that costs nothing.
+            # ASCII contains no surrogate, and `isascii` costs nothing.
             if self._surrogates.is_waiting or not event.text.isascii():
                 event = self._surrogates.join(event)
         elif kind is Kind.DONE or kind is Kind.ERROR:
             self._flush_halves(events)
             if isinstance(event, Error):
-                event = error_without_key(event, self._key)
+                event = redact_error(event, self._key)
         if event is not None:
             events.append(event)
-            self.fold.add(event)
+            self._fold_event(event)
 
     def _count(self, event: Event, size: int) -> None:
-        """Bound what the fold keeps, not what came over the wire: a bot may replace its text ten thousand times."""
+        """Count what a fold keeps, not what was received: a bot may replace its text ten thousand times."""
         if isinstance(event, Text):
             self._kept_text[event.index] = self._kept_text.get(event.index, 0) + size
         elif isinstance(event, ReplaceResponse):
@@ -315,9 +333,9 @@ class PoeExchange:
     def _flush_halves(self, events: list[Event]) -> None:
         for event in self._surrogates.flush():
             events.append(event)
-            self.fold.add(event)
+            self._fold_event(event)
 
-    def _refused(self, head: ResponseHead) -> RequestRefused:
+    def _request_refused(self, head: ResponseHead) -> RequestRefused:
         body = bytes(self._body)
         return refusal(RequestRefused, self._refusal_reason, head, body, self._key, self._limits)
 
@@ -325,7 +343,6 @@ class PoeExchange:
         return LimitExceeded(f"the answer is larger than {self._limits.answer_size} bytes", limit="answer_size")
 
     def _fail(self, error: PoeprotoError) -> None:
-        error.partial = self.fold
         self.error = error
         self._state.bot = State.ERROR
 
@@ -333,9 +350,52 @@ class PoeExchange:
         if self.error is not None:
             raise self.error
 
+    # Overridden by `PoeExchange`.
+
+    def _fold_event(self, event: Event) -> None:
+        pass
+
+    def _fold_texts(self, texts: list[str]) -> None:
+        pass
+
+
+class PoeExchange(UnfoldedPoeExchange):
+    """Calls a bot once according to the protocol, without any I/O.
+
+    `send` returns the request for an HTTP client to send. Pass the response to `receive_head`, `receive_data` and
+    `receive_eof`, which return the events.
+
+    Args:
+        access_key: the bot's key, sent as a bearer token; None sends none.
+        limits: the bounds it enforces.
+
+    Raises:
+        ValueError: if the key contains characters that a header cannot.
+
+    Attributes:
+        error: the fault of the peer, once there is one. The call that meets it returns the events before it; every
+            later receiving call raises it.
+        fold: the reply folded so far; also the `partial` of `error`.
+        settings: the bot's settings, once the response to a `SettingsRequest` has been received to its end.
+    """
+
+    def __init__(self, access_key: str | None = None, limits: Limits | None = None) -> None:
+        super().__init__(access_key, limits)
+        self.fold: ReplyFold = ReplyFold()
+
+    def _fold_event(self, event: Event) -> None:
+        self.fold.add(event)
+
+    def _fold_texts(self, texts: list[str]) -> None:
+        self.fold.add_texts(texts)
+
+    def _fail(self, error: PoeprotoError) -> None:
+        error.partial = self.fold
+        super()._fail(error)
+
 
 def _size(event: Event, data: str) -> int:
-    """What an event takes in memory, roughly: a peer may choose values that are many times as large as their JSON."""
+    """What an event takes in memory, roughly: a peer can choose values that take many times the size of their JSON."""
     size = len(data) + _EVENT_OVERHEAD
     if event.index is not None:
         size += _INDEX_OVERHEAD

@@ -1,4 +1,8 @@
-"""A reply folded from its events: what the user sees when it is over, or so far.
+"""Reply fold: the running value of a reply, made from its events; what the user sees so far.
+
+A fold that is updated for each event costs as much as the event itself. Most folds are read once, at the end. So a
+caller can announce a batch of events (`add_as_taken`), and the fold is brought up to date when it is read: it then
+folds the events that have been taken from the batch's iterator by that time.
 
 https://creator.poe.com/docs/server-bots/poe-protocol-specification
 """
@@ -34,7 +38,7 @@ _NOTHING_LEFT = iter(())
 
 @attrs.define
 class _Asides:
-    """What came for one index besides text."""
+    """What was received for one index besides text."""
 
     files: list[File] = attrs.field(factory=list[File])
     suggested_replies: list[str] = attrs.field(factory=list[str])
@@ -43,9 +47,9 @@ class _Asides:
 
 
 class ReplyFold:
-    """The running value of a reply: text appends, a replacement clears, each for its index.
+    """The running value of a reply. A text is appended to its index, a replacement replaces the text of its index.
 
-    It is looked at in the thread that adds to it: to look at it may bring it up to date.
+    Not thread-safe, not even for reading: a property may first bring the fold up to date.
     """
 
     def __init__(self) -> None:
@@ -58,34 +62,34 @@ class ReplyFold:
         self._done: bool = False
         self._parts: dict[int | None, list[str]] = {}
         self._asides: dict[int | None, _Asides] = {}
-        # Events that count once they were taken from the one iterator; the other goes over those to be folded.
+        # Two iterators over one batch: the caller takes events from the first; the second is behind or level with it.
         self._left: Iterator[Event] = _NOTHING_LEFT
         self._unfolded: Iterator[Event] = _NOTHING_LEFT
 
     def add(self, event: Event) -> None:
-        """Take the next event of the reply into account."""
+        """Fold the next event of the reply."""
         self._catch_up()
         self._add(event)
 
     def add_texts(self, texts: Iterable[str]) -> None:
-        """Take as many `Text` events into account, which have no index."""
+        """Fold a `Text` without an index for each of these texts."""
         self._catch_up()
         self._parts.setdefault(None, []).extend(texts)
 
     def add_as_taken(self, events: Sequence[Event], left: Iterator[Event]) -> None:
-        """Take each of these events into account once it has been taken from the iterator, which goes through them.
+        """Fold each of these events once it has been taken from the iterator.
 
-        Nothing is done for an event at that moment: the fold finds out when it is looked at.
+        Taking an event costs nothing here: the fold counts the taken events when it is read next.
 
         Args:
-            events: what comes next, all of it.
-            left: an iterator over that sequence itself, which can tell how much is left (`operator.length_hint`).
+            events: the next events of the reply.
+            left: an iterator over that same sequence; `operator.length_hint` must know how many events it has left.
         """
         self._catch_up()
         self._left, self._unfolded = left, iter(events)
 
     def add_rest(self) -> None:
-        """Take the rest of those events into account, whether or not they were taken."""
+        """Fold the rest of the batch, whether or not its events were taken."""
         self._fold(self._unfolded)
         self._left = self._unfolded = _NOTHING_LEFT
 
@@ -95,10 +99,11 @@ class ReplyFold:
             self._fold(islice(self._unfolded, max(0, taken)))
 
     def _fold(self, events: Iterator[Event]) -> None:
-        # From an iterator, so that an interruption, which can strike anywhere, leaves no event to be folded twice.
+        # The iterator advances with each event, so that no event is folded twice after a KeyboardInterrupt, which can
+        # be raised anywhere.
         for event in events:
             if type(event) is Text and (parts := self._parts.get(event.index)) is not None:
-                parts.append(event.text)  # what nearly all of them are
+                parts.append(event.text)  # fast path: nearly all events are texts of an index that has one already
             else:
                 self._add(event)
 
@@ -121,7 +126,7 @@ class ReplyFold:
             case Done():
                 self._done = True
             case _:
-                pass  # an event of a later version: it has no part in the fold
+                pass  # an event of a later version, which does not change the fold
 
     def _add_aside(self, event: File | SuggestedReply | Json | Data) -> None:
         asides = self._asides.setdefault(event.index, _Asides())
@@ -140,63 +145,63 @@ class ReplyFold:
 
     @property
     def meta(self) -> Meta | None:
-        """How the reply is to be shown, if the bot said so."""
+        """The `meta` event, which says how to show the reply; None if there was none."""
         self._catch_up()
         return self._meta
 
     @property
     def files(self) -> list[File]:
-        """The files, in the order they came."""
+        """The files, in the order of their events."""
         self._catch_up()
         return self._files
 
     @property
     def suggested_replies(self) -> list[str]:
-        """Their texts, in the order they came."""
+        """The texts of the suggested replies, in the order of their events."""
         self._catch_up()
         return self._suggested_replies
 
     @property
     def json(self) -> list[Json]:
-        """The objects of `json` events, in the order they came."""
+        """The `json` events, in their order."""
         self._catch_up()
         return self._json
 
     @property
     def metadata(self) -> str | None:
-        """That of the last `data` event."""
+        """The metadata of the last `data` event."""
         self._catch_up()
         return self._metadata
 
     @property
     def error(self) -> Error | None:
-        """The event that ended the reply in failure."""
+        """The `error` event, if the bot ended the reply with one."""
         self._catch_up()
         return self._error
 
     @property
     def done(self) -> bool:
-        """Whether `done` has come."""
+        """Whether `done` was received."""
         self._catch_up()
         return self._done
 
     @property
     def texts(self) -> dict[int | None, str]:
-        """The text of each answer, by its index, in order of first appearance."""
+        """The text of each answer by its index, in the order of first appearance."""
         self._catch_up()
         return {index: self._joined(parts) for index, parts in self._parts.items()}
 
     @property
     def answers(self) -> dict[int | None, Answer]:
-        """Each answer as far as it has come, by its index; in the usual reply a single one, under None.
+        """Each answer so far, by its index. A usual reply has one, under None.
 
-        Two readings are equal where nothing has come in between, so a display can tell what to draw again.
+        Answers compare equal if nothing was received in between, so a display can find out what to draw again.
         """
         self._catch_up()
         return {index: self.answer(index) for index in self._parts | self._asides}
 
     def answer(self, index: int | None = None) -> Answer:
-        """The answer of that index as far as it has come; an empty one before it has begun."""
+        """The answer of that index so far; an empty one before its first event."""
         self._catch_up()
         asides = self._asides.get(index) or _Asides()
         return Answer(
@@ -210,22 +215,22 @@ class ReplyFold:
 
     @staticmethod
     def _joined(parts: list[str]) -> str:
-        """The text of these parts, which are one part from now on: a reading after each event joins two, not all."""
+        """The text of these parts. They become one part: reading after each event then joins two strings, not all."""
         if len(parts) > 1:
             parts[:] = ["".join(parts)]
         return parts[0] if parts else ""
 
     @property
     def text(self) -> str:
-        """The texts of all answers, one after the other: the text itself in the usual reply of one answer."""
+        """The texts of all answers, one after the other. A usual reply has one answer, so this is its text."""
         return "".join(self.texts.values())
 
     def final_text(self) -> str:
-        """The text of a complete and successful reply; empty for one of files or `json` events alone.
+        """The text of a complete and successful reply; empty if the reply has only files or `json` events.
 
         Raises:
-            BotError: when the bot ended it with an `error` event.
-            IncompleteReply: when it has not ended, or when it ended without any answer.
+            BotError: if the bot ended the reply with an `error` event.
+            IncompleteReply: if the reply has not ended, or has ended without an answer.
         """
         failure: BotError | IncompleteReply
         if self.error is not None:
@@ -233,7 +238,7 @@ class ReplyFold:
         elif not self.done:
             failure = IncompleteReply("the reply has not ended")
         elif not (self._parts or self._files or self._json):
-            failure = IncompleteReply("the bot ended its reply without any answer")
+            failure = IncompleteReply("the bot ended its reply without any answer: no text, file or json event")
         else:
             return self.text
         failure.partial = self

@@ -1,8 +1,9 @@
-"""The rules of an exchange as data: who may send what, when.
+"""States of an exchange: the transition tables, which say who may send what, and when.
 
-One table serves both sides, since each side must follow what the other does: `BotExchange` and `PoeExchange` hold the
-same `ExchangeState` and differ only in whose breach is whose fault. A pair (role, state) maps the kinds of thing that
-role may send to the state it is in afterwards; the query or call that completes Poe's request moves the bot, too.
+One table serves both sides, because each side must follow the state of the other. `BotExchange` and `PoeExchange` hold
+the same `ExchangeState`; they differ in what an illegal transition is: `LocalProtocolError` if we made it,
+`RemoteProtocolError` if the peer did. For a role and its state, `TRANSITIONS` maps each `Kind` that may be sent to the
+next state. The query or call that completes Poe's request is also a transition of the bot.
 
 https://creator.poe.com/docs/server-bots/poe-protocol-specification
 """
@@ -35,14 +36,14 @@ class Role(Enum):
 
 
 class State(Enum):
-    """Where one side stands."""
+    """The state of one side. The value is the explanation in error messages."""
 
     IDLE = "nothing was sent yet"
     SEND_BODY = "the head of the request was sent, its body is under way"
     SEND_ANSWER = "the request was read, one JSON answer is due"
     SEND_STREAM = "the query was read, the stream is due"
     OPENED = "the stream is open and has no event yet"
-    UNANSWERED = "there were events, none of which is an answer"
+    UNANSWERED = "there were events, but no answer yet"
     ANSWERED = "there was an answer, and more may come"
     FAILED = "an error event was sent, only done may follow"
     DONE = "everything was sent"
@@ -50,22 +51,22 @@ class State(Enum):
 
 
 class Kind(Enum):
-    """What can be sent, as far as the rules tell things apart."""
+    """The kinds of things that can be sent, as far as the tables distinguish them."""
 
     REQUEST_HEAD = auto()
     QUERY = auto()
     CALL = auto()  # a request of another type: settings or a report
-    RESPONSE = auto()  # whole: an answer, a refusal, an apology
+    RESPONSE = auto()  # a whole response: settings, the empty answer to a report, an error response
     STREAM_HEAD = auto()
     META = auto()
     CONTENT = auto()
-    ASIDE = auto()  # goes with an answer, but is none
+    ASIDE = auto()  # accompanies an answer, but is not one itself
     ERROR = auto()
     DONE = auto()
 
 
-# Members are looked up in the tables for every event, and Enum's own hash is slow Python. (So is reaching a member
-# through its class, which is why hot code compares with sets of them.)
+# Members are looked up in the tables for every event, and Enum.__hash__ is a slow Python function. (Reaching a member
+# through its class is slow, too, so hot code compares with sets of members.)
 State.__hash__ = object.__hash__
 Kind.__hash__ = object.__hash__
 
@@ -89,7 +90,7 @@ TRANSITIONS: dict[Role, dict[State, dict[Kind, State]]] = {
         State.ERROR: {},
     },
     Role.BOT: {
-        # A refusal may be sent as soon as its reason is known: a wrong key before the body is read.
+        # An error response may be sent as soon as its reason is known: for a wrong key, before the body is read.
         State.IDLE: {Kind.QUERY: State.SEND_STREAM, Kind.CALL: State.SEND_ANSWER, Kind.RESPONSE: State.DONE},
         State.SEND_ANSWER: {Kind.RESPONSE: State.DONE},
         State.SEND_STREAM: {Kind.STREAM_HEAD: State.OPENED, Kind.RESPONSE: State.DONE},
@@ -120,12 +121,12 @@ BOT_TRANSITIONS = TRANSITIONS[Role.BOT]
 
 STREAMING = frozenset({State.OPENED, State.UNANSWERED, State.ANSWERED})
 
-# What a reader forgives. A `done` too early still ends the reply (that it is empty shows in the fold) ...
+# What a caller tolerates. A `done` before any answer ends the reply all the same; the fold shows that it is empty.
 EXCUSED: dict[State, dict[Kind, State]] = {
     State.OPENED: {Kind.DONE: State.DONE},
     State.UNANSWERED: {Kind.DONE: State.DONE},
 }
-# ... and these are passed over: a `meta` that is not the first event, and all that follows the end.
+# What a caller ignores: a `meta` that is not the first event, and everything after the end.
 IGNORED: dict[State, frozenset[Kind]] = {
     State.UNANSWERED: frozenset({Kind.META}),
     State.ANSWERED: frozenset({Kind.META}),
@@ -135,7 +136,7 @@ IGNORED: dict[State, frozenset[Kind]] = {
 
 
 class ExchangeState:
-    """Both sides' states, moved by what either sends."""
+    """The states of both sides; each transition is caused by what one of them sends."""
 
     __slots__ = ("bot", "poe")
 
@@ -144,7 +145,7 @@ class ExchangeState:
         self.bot: State = State.IDLE
 
     def poe_sends(self, kind: Kind) -> bool:
-        """Move both sides by what Poe sent; False, and nothing moved, where the table has no such move."""
+        """Make the transition for what Poe sent, on both sides; return False, and change nothing, if it is illegal."""
         target = TRANSITIONS[Role.POE][self.poe].get(kind)
         if target is None:
             return False
@@ -153,7 +154,7 @@ class ExchangeState:
         return True
 
     def bot_sends(self, kind: Kind) -> bool:
-        """Move the bot by what it sent; False, and nothing moved, where the table has no such move."""
+        """Make the transition for what the bot sent; return False, and change nothing, if it is illegal."""
         target = BOT_TRANSITIONS[self.bot].get(kind)
         if target is None:
             return False

@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from poeproto.exchange.refusals import refusal, size_to_keep
+from poeproto.exchange.refusals import refusal, refusal_body_size
 from poeproto.flows.costs import CostExchange
 from poeproto.flows.retry import RetryPolicy
 from poeproto.flows.uploads import UploadedFile, read_upload
@@ -283,7 +283,9 @@ def cost_flow(
         try:
             exchange.receive_head((yield from attempts.send(request)))
             if exchange.refused:
-                exchange.receive_data((yield from attempts.receive_start(size_to_keep(limits, access_key.encode()))))
+                exchange.receive_data(
+                    (yield from attempts.receive_start(refusal_body_size(limits, access_key.encode())))
+                )
                 exchange.receive_eof()
             while not exchange.succeeded:
                 data = yield from attempts.receive_data()

@@ -10,7 +10,12 @@ from collections.abc import Iterable
 import attrs
 
 from poeproto.auth import access_key_set
-from poeproto.exchange.refusals import refusal, size_to_keep, why_refused, without_secret
+from poeproto.exchange.key_redaction import redact_body
+from poeproto.exchange.refusals import (
+    refusal,
+    refusal_body_size,
+    refusal_reason,
+)
 from poeproto.limits import Limits
 from poeproto.vocabulary.costs import CostItem
 from poeproto.vocabulary.endpoints import POE, Endpoints
@@ -105,7 +110,7 @@ class CostExchange:
         if self._head is not None:
             raise LocalProtocolError("the response has already begun")
         self._head = head
-        self._refusal_reason = why_refused(head, "Poe", "a cost", "text/event-stream")
+        self._refusal_reason = refusal_reason(head, "Poe", "a cost", "text/event-stream")
 
     @property
     def refused(self) -> bool:
@@ -124,7 +129,7 @@ class CostExchange:
         """
         head = self._response_under_way()
         if self._refusal_reason:
-            size = size_to_keep(self._limits, self._key)
+            size = refusal_body_size(self._limits, self._key)
             self._body += data[: size - len(self._body)]
             if len(self._body) >= size:
                 raise self._refused_by(head)
@@ -176,7 +181,7 @@ class CostExchange:
             raise RemoteProtocolError("missing, or not a string", path="status")
         if status != "success":
             # Poe may repeat the key here, as in the body of an error response.
-            shown = without_secret(status.encode(errors="replace"), self._key, self._limits)
+            shown = redact_body(status.encode(errors="replace"), self._key, self._limits)
             status = shown.decode(errors="replace")
             raise InsufficientFunds(f"the cost was not granted: {status}", status=status)
         self.succeeded = True

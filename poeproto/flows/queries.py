@@ -10,8 +10,8 @@ from contextlib import suppress
 
 import attrs
 
-from poeproto.exchange.poe_exchange import PoeExchange
-from poeproto.exchange.refusals import size_to_keep
+from poeproto.exchange.poe_exchange import PoeExchange, UnfoldedPoeExchange
+from poeproto.exchange.refusals import refusal_body_size
 from poeproto.exchange.reply import ReplyFold
 from poeproto.exchange.states import State
 from poeproto.flows.calls import Attempts, Deliver, Flow, ReplyStarted, RunTools, call_flow
@@ -294,13 +294,13 @@ def _query(
     attempts = Attempts(retry)
     output.begin_call()
     while True:
-        exchange = PoeExchange(access_key, limits)
+        exchange = UnfoldedPoeExchange(access_key, limits)  # what is folded is what was delivered, over all attempts
         chunks = None if rounds_left is None else _Chunks(limits)
         http_request = exchange.send(request, url)
         try:
             exchange.receive_head((yield from attempts.send(http_request)))
             if exchange.their_state is not State.OPENED:
-                size = size_to_keep(limits, (access_key or "").encode())
+                size = refusal_body_size(limits, (access_key or "").encode())
                 exchange.receive_data((yield from attempts.receive_start(size)))
                 exchange.receive_eof()  # raises the refusal
             yield ReplyStarted()
@@ -327,7 +327,9 @@ def _query(
             return calls
 
 
-def _receive(attempts: Attempts, exchange: PoeExchange, output: _Output, chunks: _Chunks | None) -> Flow[Error | None]:
+def _receive(
+    attempts: Attempts, exchange: UnfoldedPoeExchange, output: _Output, chunks: _Chunks | None
+) -> Flow[Error | None]:
     """Deliver the events of a reply, through a `Done` unless it calls tools; return an `Error` that ended it."""
     while True:
         data: bytes | None = None

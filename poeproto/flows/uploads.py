@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import attrs
 
 from poeproto.auth import access_key_set
-from poeproto.exchange.refusals import refusal, why_refused
+from poeproto.exchange.refusals import refusal, refusal_reason
 from poeproto.limits import Limits
 from poeproto.vocabulary.endpoints import POE, Endpoints
 from poeproto.vocabulary.errors import FileTooLarge, InvalidValue, RemoteProtocolError, UploadRefused
@@ -143,7 +143,7 @@ def read_upload(response: HttpResponse, *, name: str, access_key: str, limits: L
         UploadRefused: for another status than 200, and for a compressed response.
         RemoteProtocolError: for a response of another form than Poe's; `path` names the field.
     """
-    if message := why_refused(response, "the file service", "an upload"):
+    if message := refusal_reason(response, "the file service", "an upload"):
         raise refusal(UploadRefused, message, response, response.body, access_key.encode(), limits or Limits())
     wire = loads(response.body)
     for field in ("attachment_url", "mime_type"):

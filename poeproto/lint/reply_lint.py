@@ -10,17 +10,22 @@ from collections.abc import Iterator
 
 import attrs
 
+from poeproto.exchange.reply_quota import ReplyQuota
 from poeproto.exchange.states import EXCUSED, IGNORED, KINDS, ExchangeState, Kind, State
 from poeproto.limits import Limits
 from poeproto.lint.body_lint import lint_event
 from poeproto.lint.rules import Finding, Severity
 from poeproto.vocabulary.errors import LimitExceeded
-from poeproto.vocabulary.events import EVENT_CLASSES, File, ReplaceResponse, Text
+from poeproto.vocabulary.events import EVENT_CLASSES, UnknownEvent
 from poeproto.vocabulary.http import ResponseHead
-from poeproto.wire.json import join_paths, loads
+from poeproto.wire.codec import decode_event
+from poeproto.wire.json import join_paths
 from poeproto.wire.sse import ServerSentEvent, SSEDecoder
 
 __all__ = ["ReplyLint"]
+
+# The rule that a reply breaks when it exceeds this field of `Limits`.
+_QUOTA_RULES = {"events": "too-many-events", "text_length": "text-too-long", "files": "too-many-files"}
 
 
 class ReplyLint:
@@ -38,10 +43,9 @@ class ReplyLint:
         self._state.bot = State.OPENED
         self._decoder = SSEDecoder(max_event_size=self._limits.event_size, dispatch_without_data=frozenset({"done"}))
         self._utf8: codecs.IncrementalDecoder | None = codecs.getincrementaldecoder("utf-8")()
-        self._events = 0
+        self._records = 0
         self._started = False
-        self._files = 0
-        self._lengths: dict[int | None, int] = {}
+        self._quota = ReplyQuota(self._limits)
 
     def receive_head(self, head: ResponseHead) -> list[Finding]:
         """The findings in the status and the headers."""
@@ -92,7 +96,7 @@ class ReplyLint:
 
     @property
     def _place(self) -> str:
-        return f"events[{self._events}]"
+        return f"events[{self._records}]"
 
     def _record(self, record: ServerSentEvent, at: float | None) -> list[Finding]:
         if record.event == "ping":
@@ -108,14 +112,14 @@ class ReplyLint:
             if at is not None and at > self._limits.first_answer_seconds:
                 message = f"the first event came after {at:.1f} s; the limit is {self._limits.first_answer_seconds:g} s"
                 found.append(Finding(place, "late-start", Severity.ERROR, message))
-        self._events += 1
-        if self._events == self._limits.events + 1:
-            message = f"more than {self._limits.events} events"
-            found.append(Finding(place, "too-many-events", Severity.ERROR, message))
+        self._records += 1
         if cls is not None:
             found += self._order(KINDS[cls], record.event, place)
-            if sound:
-                found += self._amount(cls, record.data, place)
+        # An event that cannot be decoded counts as an event all the same.
+        event = decode_event(record.event, record.data) if sound else UnknownEvent(record.event, record.data)
+        for limit in self._quota.exceeded_by(event):
+            found.append(Finding(place, _QUOTA_RULES[limit], Severity.ERROR, self._quota.describe(limit)))
+        self._quota.count(event)
         return found
 
     def _order(self, kind: Kind, name: str, place: str) -> Iterator[Finding]:
@@ -128,17 +132,3 @@ class ReplyLint:
         else:
             self._state.bot = EXCUSED[state][kind]
             yield Finding(place, "no-answer", Severity.ERROR, "done came before any answer")
-
-    def _amount(self, cls: type, data: str, place: str) -> Iterator[Finding]:
-        if cls is File:
-            self._files += 1
-            if self._files == self._limits.files + 1:
-                yield Finding(place, "too-many-files", Severity.ERROR, f"more than {self._limits.files} files")
-        elif cls in (Text, ReplaceResponse):
-            wire = loads(data)
-            index = wire["index"] if type(wire.get("index")) is int else None
-            before = self._lengths.get(index, 0) if cls is Text else 0
-            length = self._lengths[index] = before + len(wire["text"])
-            if before <= self._limits.text_length < length:
-                message = f"the text is longer than {self._limits.text_length} characters"
-                yield Finding(place, "text-too-long", Severity.ERROR, message)

@@ -102,6 +102,6 @@ def _timestamp(text: str) -> int | None:
 
 
 def _days(year: int, month: int, day: int) -> int:
-    """Days since the epoch, in the Gregorian calendar. The year starts in March here, so that leap days end it."""
+    """Days since the epoch in the Gregorian calendar. Years are counted from March, so that a leap day is the last."""
     year, month = (year, month - 3) if month > 2 else (year - 1, month + 9)
     return 365 * year + year // 4 - year // 100 + year // 400 + (153 * month + 2) // 5 + day - 1 - 719468

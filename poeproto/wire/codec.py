@@ -1,4 +1,8 @@
-"""The vocabulary to JSON and back: what of a body or a record depends on the kind of message it is.
+"""Codec: requests, settings and events to bytes and back, one value at a time and without state.
+
+Here are the rules that depend on the kind of message: its `type` or event name, its old spellings, its secrets. What is
+common to all of them is in `wire.json` (bytes to dict) and `wire.structure` (dict to value). Most functions here first
+take the fast path of `wire.fast_codec`, and the general path where it returns None.
 
 https://creator.poe.com/docs/server-bots/poe-protocol-specification
 """
@@ -35,7 +39,7 @@ from poeproto.vocabulary.requests import (
     UnknownRequest,
 )
 from poeproto.vocabulary.settings import SettingsResponse
-from poeproto.wire.fast_codec import filler, reader, writer
+from poeproto.wire.fast_codec import fast_decoder, fast_encoder, fast_structurer
 from poeproto.wire.json import dump_string, dumps, encode, encode_strings, join_paths, loads
 from poeproto.wire.sse import encode_sse
 from poeproto.wire.structure import CONTROL_CLASSES, structure, unstructure
@@ -68,12 +72,13 @@ _TEXT_RECORD = b'event: text\ndata: {"text":%b}\n\n'
 _TEXT_BEGIN, _TEXT_END = _TEXT_RECORD.split(b"%b")
 _TEXT_NEXT = _TEXT_END + _TEXT_BEGIN
 
-# The specification's own sample query has these names.
+# The sample query in the specification still has these names.
 _OLD_QUERY_KEYS = {"user": "user_id", "conversation": "conversation_id"}
 
 
-def _filled(wire: dict[str, Any], cls: type[T]) -> T:
-    return filler(cls)(wire) or structure(wire, cls)
+def _structured(wire: dict[str, Any], cls: type[T]) -> T:
+    """The value in a parsed object: by the fast path where it handles the object, else by the general path."""
+    return fast_structurer(cls)(wire) or structure(wire, cls)
 
 
 # --- requests
@@ -83,15 +88,15 @@ def decode_request(body: bytes | str) -> Request:
     """The request in the body of a POST.
 
     Raises:
-        RemoteProtocolError: when it is not a JSON object, has no `type`, or a field is missing or of another type than
-            the protocol says; `path` names the field.
+        RemoteProtocolError: if it is not a JSON object, has no `type`, or a field is missing or has the wrong type;
+            `path` names the field.
     """
-    return _query_reader()(body) or _decode_any_request(body)
+    return _query_decoder()(body) or _decode_any_request(body)
 
 
 @functools.cache
-def _query_reader() -> Callable[[bytes | str], QueryRequest | None]:
-    return reader(QueryRequest, ("type", Literal["query"]), *((key, str, "") for key in SECRET_KEYS))
+def _query_decoder() -> Callable[[bytes | str], QueryRequest | None]:
+    return fast_decoder(QueryRequest, ("type", Literal["query"]), *((key, str, "") for key in SECRET_KEYS))
 
 
 def _decode_any_request(body: bytes | str) -> Request:
@@ -108,22 +113,24 @@ def _decode_any_request(body: bytes | str) -> Request:
         for old, new in _OLD_QUERY_KEYS.items():
             if old in wire and new not in wire:
                 wire[new] = wire.pop(old)
-    return _filled(wire, cls)
+    return _structured(wire, cls)
 
 
 def encode_request(request: Request) -> bytes:
     """The body of the POST that carries this request.
 
     Raises:
-        LocalProtocolError: when it is no request, or a value in it has no form in JSON (NaN, for instance).
+        LocalProtocolError: if it is not a request, or a value in it cannot be encoded as JSON (NaN, for instance).
     """
     if type(request) not in _REQUEST_TYPES and not isinstance(request, UnknownRequest):
-        raise LocalProtocolError(f"{type(request).__name__} is no request of the protocol")
+        raise LocalProtocolError(
+            f"{type(request).__name__} is not a request of the protocol; use QueryRequest or its like"
+        )
     wire = unstructure(request)
     for key in SECRET_KEYS:
         wire.pop(key, None)
     if not isinstance(request, UnknownRequest):
-        wire.pop("type", None)  # one in `extra` would make it another request
+        wire.pop("type", None)  # a `type` in `extra` would turn it into another request
         wire = {"version": wire.pop("version"), "type": _REQUEST_TYPES[type(request)], **wire}
     return dumps(wire)
 
@@ -132,10 +139,10 @@ def encode_request(request: Request) -> bytes:
 
 
 def decode_settings(body: bytes | str) -> SettingsResponse:
-    """The settings in a bot server's answer; old spellings are understood.
+    """The settings in the response of a bot server; old spellings are understood.
 
     Raises:
-        RemoteProtocolError: when it is not a JSON object or a field has another type than the protocol says.
+        RemoteProtocolError: if it is not a JSON object, or a field has the wrong type.
     """
     wire = loads(body)
     if wire.get("response_version") is None:
@@ -147,11 +154,11 @@ def decode_settings(body: bytes | str) -> SettingsResponse:
 
 
 def encode_settings(settings: SettingsResponse) -> bytes:
-    """The settings as the body of an answer, without what is unset.
+    """The settings as the body of a response. Unset fields are left out.
 
     Raises:
-        LocalProtocolError: when there are keys or controls that this version does not know, which Poe refuses, or a
-            value has no form in JSON. The message names the place.
+        LocalProtocolError: if there is a key or a control that this version does not know, since Poe refuses those; or
+            if a value cannot be encoded as JSON. The message names the place.
     """
     controls = settings.parameter_controls
     if controls is not None and controls.api_version != CONTROLS_API_VERSION:
@@ -161,10 +168,12 @@ def encode_settings(settings: SettingsResponse) -> bytes:
     for path, control in controls.walk() if controls is not None else ():
         if isinstance(control, UnknownControl):
             raise LocalProtocolError(
-                f"parameter_controls.{path}.control: Poe knows no control of the kind {control.control!r}"
+                f"parameter_controls.{path}.control: Poe does not know the control {control.control!r}"
             )
         if type(control) not in _CONTROLS:
-            raise LocalProtocolError(f"parameter_controls.{path}: {type(control).__name__} is no control of Poe's")
+            raise LocalProtocolError(
+                f"parameter_controls.{path}: {type(control).__name__} is not a control of the protocol"
+            )
     for path, value in walk_values(settings):
         if value.extra:
             where = f"{path}: " if path else ""
@@ -173,7 +182,7 @@ def encode_settings(settings: SettingsResponse) -> bytes:
 
 
 def walk_values(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """This value and all within it that have fields of their own, each with its path."""
+    """This value and every attrs value within it, each with its path."""
     yield path, value
     for name in attrs.fields_dict(cast("type[Any]", type(value))):
         inner = getattr(value, name)
@@ -191,12 +200,12 @@ def decode_event(event: str, data: str | bytes) -> Event:
     """The event in one server-sent record.
 
     Args:
-        event: the record's event name.
-        data: its payload. It is parsed only for the names this version knows, and must be sound but for `done`, whose
-            payload says nothing.
+        event: the event name of the record.
+        data: its payload. It is parsed only if this version knows the name. For `done` it may be anything, since the
+            payload of `done` has no meaning.
 
     Raises:
-        RemoteProtocolError: when the payload is not a JSON object, or a field is missing or of the wrong type.
+        RemoteProtocolError: if the payload is not a JSON object, or a field is missing or has the wrong type.
     """
     cls = EVENT_CLASSES.get(event)
     if cls is None:
@@ -204,33 +213,33 @@ def decode_event(event: str, data: str | bytes) -> Event:
     try:
         if cls is Json:
             return Json(loads(data))
-        value = reader(cls)(data)
+        value = fast_decoder(cls)(data)
         if value is not None and (value.index is None or is_index(value.index)):
             return value
         return _decode_any_event(cls, data)
     except RemoteProtocolError as exc:
         if cls is Done:
             return Done()
-        raise RemoteProtocolError(f"unacceptable {event!r} event: {exc.args[0]}", path=exc.path) from exc
+        raise RemoteProtocolError(f"invalid {event!r} event: {exc.args[0]}", path=exc.path) from exc
 
 
 def _decode_any_event(cls: type[Event], data: str | bytes) -> Event:
     wire = loads(data)
     if wire.get("index") is None or is_index(wire["index"]):
-        return _filled(wire, cls)
-    # Not an index, so it is kept like any key that says nothing to us.
+        return _structured(wire, cls)
+    # An invalid index is kept in `extra`, like an unknown key.
     kept = {"index": wire.pop("index")}
-    value = cast("Text", _filled(wire, cls))
+    value = cast("Text", _structured(wire, cls))
     return attrs.evolve(value, extra={**value.extra, **kept})
 
 
 def event_payload(event: Event) -> tuple[str, Any]:
-    """One event in the wire's terms: its name, and the JSON object that is its data.
+    """One event as it is on the wire: its name, and the JSON object that is its data.
 
-    An `UnknownEvent`'s data is the string that came, which need not be JSON.
+    The data of an `UnknownEvent` is the string that was received, which need not be JSON.
 
     Raises:
-        LocalProtocolError: when it is no event, a field has the wrong type, or an index is beyond 2**53 - 1.
+        LocalProtocolError: if it is not an event, a field has the wrong type, or an index is beyond 2**53 - 1.
     """
     name = event.event if isinstance(event, UnknownEvent) else _EVENT_NAMES.get(type(event))
     if name is None:
@@ -239,7 +248,7 @@ def event_payload(event: Event) -> tuple[str, Any]:
         check_types(event)
     except TypeError as exc:
         raise LocalProtocolError(str(exc)) from exc
-    # An integer of any class will do: JSON has it as a plain one.
+    # A subclass of int is fine: it is encoded as a plain integer.
     if event.index is not None and not -LARGEST_INDEX <= event.index <= LARGEST_INDEX:
         raise LocalProtocolError(f"{type(event).__name__}.index is beyond {LARGEST_INDEX}")
     if isinstance(event, UnknownEvent | Json):
@@ -251,13 +260,13 @@ def encode_event(event: Event) -> bytes:
     """One event as a server-sent record.
 
     Raises:
-        LocalProtocolError: when it is no event, a field has the wrong type, or a value has no form in JSON.
+        LocalProtocolError: if it is not an event, a field has the wrong type, or a value cannot be encoded as JSON.
     """
-    write = _writers().get(type(event))
-    if write is not None:
+    fast_encode = _encoders().get(type(event))
+    if fast_encode is not None:
         try:
-            record = write(event)
-        except UnicodeEncodeError:  # a lone surrogate
+            record = fast_encode(event)
+        except UnicodeEncodeError:  # a lone surrogate, which the general path escapes
             record = None
         if record is not None:
             return record
@@ -265,9 +274,9 @@ def encode_event(event: Event) -> bytes:
 
 
 @functools.cache
-def _writers() -> dict[type[Event], Callable[[Event], bytes | None]]:
+def _encoders() -> dict[type[Event], Callable[[Event], bytes | None]]:
     return {
-        cls: writer(cls, b"event: %b\ndata: %%b\n\n" % name.encode(), whole="data" if cls is Json else None)
+        cls: fast_encoder(cls, b"event: %b\ndata: %%b\n\n" % name.encode(), whole="data" if cls is Json else None)
         for name, cls in EVENT_CLASSES.items()
     }
 
@@ -280,15 +289,15 @@ def _encode_any_event(event: Event) -> bytes:
 
 
 def encode_text(text: str) -> bytes:
-    """The record of a `Text` that has no index and no keys of its own, the event nearly all others are."""
+    """The record of a `Text` without an index and without unknown keys: nearly every event is one."""
     try:
         return _TEXT_RECORD % encode(text)
-    except UnicodeEncodeError:  # a lone surrogate, which goes the longer way
+    except UnicodeEncodeError:  # a lone surrogate, which has to be escaped
         return _TEXT_RECORD % dump_string(text)
 
 
 def encode_texts(texts: list[str]) -> bytes:
-    """The records of several such texts, one after the other: two steps for all of them."""
+    """The records of several such texts in their order, encoded in one call."""
     try:
         lines = encode_strings(texts)
     except UnicodeEncodeError:
@@ -296,17 +305,17 @@ def encode_texts(texts: list[str]) -> bytes:
     return b"%b%b%b" % (_TEXT_BEGIN, lines[:-1].replace(b"\n", _TEXT_NEXT), _TEXT_END) if lines else b""
 
 
-# --- what has no class
+# --- objects without a class in the vocabulary
 
 
 def decode_object(data: bytes | str) -> dict[str, Any]:
-    """Any JSON object, by the rules that requests and events are read by; its size is the caller's to bound.
+    """Decode any JSON object by the rules that hold for requests and events. The caller bounds its size.
 
-    It is for what the vocabulary has no class for: the payload of an `UnknownEvent`, or a call about a cost as those
-    receive it who stand in for Poe.
+    Use it where the vocabulary has no class: for the payload of an `UnknownEvent`, or in a stand-in for Poe that
+    receives calls about costs.
 
     Raises:
-        RemoteProtocolError: when it is not JSON (RFC 8259), not UTF-8, not an object, nested more than 200 levels deep,
-            or holds a number that is not finite, or an integer of more than 4,300 digits.
+        RemoteProtocolError: if it is not JSON (RFC 8259), not UTF-8 or not an object; if it is nested more than 200
+            levels deep; or if it contains a number that is not finite or an integer of more than 4,300 digits.
     """
     return loads(data)

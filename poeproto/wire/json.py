@@ -1,8 +1,17 @@
-"""Bytes to JSON object and back: the one place that knows the JSON library.
+"""JSON: bytes to a dict and back, by strict rules that do not depend on the JSON library.
 
-msgspec was the fastest of those measured that is strict (`python -m benchmarks codec`), and it is the one that cattrs
-and attrs classes are served by. What it does differently from the protocol's needs is mended here, so that nobody
-above meets it: lone surrogates, non-finite numbers, deep nesting.
+msgspec does the work. It was the fastest strict library of those measured (`python -m benchmarks codec`), and it
+supports attrs classes, as cattrs does. Three of its behaviours do not suit the protocol and are corrected here, so that
+the modules above never see them:
+
+- Lone surrogates: msgspec refuses them, peers written in JavaScript send them (see `wire.surrogates`). They are decoded
+  by the standard library, held to the same rules, and encoded as escapes.
+- Non-finite numbers: msgspec encodes null. Here they raise.
+- Deep nesting: msgspec raises RecursionError at a depth that depends on the free stack. Here the bound is `MAX_DEPTH`.
+
+**Fast path and general path.** `loads` first decodes with a type that allows seven levels. msgspec checks it while it
+parses, at no cost. If that fails for whatever reason, `_loads_general` measures the depth and decodes again, or says
+what is wrong.
 
 https://www.rfc-editor.org/rfc/rfc8259
 """
@@ -20,11 +29,11 @@ import msgspec
 
 from poeproto.vocabulary.errors import LocalProtocolError, RemoteProtocolError
 
-# msgspec's own bound, and Python's.
+# The bound of msgspec, and the default of sys.set_int_max_str_digits.
 _INTEGER_DIGITS = 4300
 
-# How deep arrays and objects may nest, the outermost included. No parser is asked to go deeper, since what each of
-# them bears depends on the interpreter's stack at the moment. Those who walk a value take three frames a level.
+# How deep arrays and objects may nest, the outermost included. No parser is given more, because how deep one can go
+# depends on how much of the interpreter's stack is free. A function that walks a value takes three frames a level.
 MAX_DEPTH = 200
 _TOO_DEEP = f"nested too deeply: more than {MAX_DEPTH} levels"
 _SHORTEST_TOO_DEEP = 2 * (MAX_DEPTH + 1)
@@ -36,8 +45,8 @@ _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def _as_builtin(value: str | float) -> str | float:
-    # msgspec takes exactly str, int and float; a subclass of one (markupsafe.Markup, numpy.float64) is written as what
-    # it holds, whatever its own __str__ would say.
+    # msgspec encodes str, int and float, and not their subclasses (markupsafe.Markup, numpy.float64). These are encoded
+    # by their value, whatever their own __str__ returns.
     if isinstance(value, str):
         return str.__str__(value)
     return int.__int__(value) if isinstance(value, int) else float.__float__(value)
@@ -48,38 +57,39 @@ def _nesting(levels: int) -> Any:
     return bool | int | float | str | list[inner] | dict[str, inner] | None
 
 
-# Any JSON that nests at most so deep, as nearly all does: a type that msgspec checks while it parses, at no cost, so
-# that no depth need be counted. To prepare for it takes a third of a millisecond, and twice that for each level more.
+# The type of any JSON of at most six levels, which is nearly all JSON. msgspec checks it while it parses, at no cost,
+# so that no brackets have to be counted. To prepare the decoder takes a third of a millisecond, and twice that for each
+# further level.
 SHALLOW = _nesting(6)
 
-# A level more than in a field, for OpenAI's chunks with calls of tools.
+# One level more than within a field, for OpenAI's chunks with tool calls.
 _decode_shallow: Callable[[bytes | str], dict[str, Any]] = msgspec.json.Decoder(dict[str, _nesting(7)]).decode
 _decode = msgspec.json.decode
 _encoder = msgspec.json.Encoder(enc_hook=_as_builtin)
-# JSON in UTF-8 of what has been checked; UnicodeEncodeError where there is a lone surrogate.
+# Encodes a value that has been checked (`is_writable`). Raises UnicodeEncodeError for a lone surrogate.
 encode: Callable[[Any], bytes] = _encoder.encode
-# The same of several strings, each in a line of its own, since no string holds a line end once it is JSON.
+# Encodes strings as lines. A string in JSON never contains a line end, so there is exactly one line for each.
 encode_strings: Callable[[list[str]], bytes] = _encoder.encode_lines
 
 
 def loads(data: bytes | str) -> dict[str, Any]:
     """The JSON object in these bytes.
 
-    A lone surrogate written as an escape survives in the string (JavaScript peers cut emoji in two). Of duplicate
-    keys the last one wins. Size is the caller's to bound.
+    A lone surrogate that is written as an escape stays in the string. Of duplicate keys the last one wins. The caller
+    bounds the size.
 
     Raises:
-        RemoteProtocolError: when it is not JSON (RFC 8259), not UTF-8, not an object, nested more than 200 levels deep,
-            or holds a number beyond double precision's range or an integer of more than 4,300 digits (its sign counts
-            as one).
+        RemoteProtocolError: if it is not JSON (RFC 8259), not UTF-8 or not an object; if it is nested more than 200
+            levels deep; or if it contains a number out of range for double precision or an integer of more than 4,300
+            digits, its sign included.
     """
     try:
         return _decode_shallow(data)
     except (ValueError, RecursionError):
-        return _loads_with_care(data)
+        return _loads_general(data)
 
 
-def _loads_with_care(data: bytes | str) -> dict[str, Any]:
+def _loads_general(data: bytes | str) -> dict[str, Any]:
     if len(data) >= _SHORTEST_TOO_DEEP:
         _check_depth(data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass"))
     try:
@@ -89,30 +99,32 @@ def _loads_with_care(data: bytes | str) -> dict[str, Any]:
         if not _SURROGATE_ESCAPE.search(raw):
             raise RemoteProtocolError(f"not valid JSON: {exc}") from exc
         value = _loads_with_surrogates(raw)
-    except RecursionError as exc:  # the stack was nearly full when we were called
+    except RecursionError as exc:  # the stack was nearly full when this was called
         raise RemoteProtocolError(f"not acceptable JSON: {_TOO_DEEP}") from exc
     if not isinstance(value, dict):
         raise RemoteProtocolError(f"expected a JSON object, got {json_type(value)}")
     return cast("dict[str, Any]", value)
 
 
-class _TextAlone(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+class _OnlyText(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     text: str
 
 
-_decode_texts = msgspec.json.Decoder(_TextAlone).decode_lines
+_decode_texts = msgspec.json.Decoder(_OnlyText).decode_lines
 
 
 def load_texts(lines: bytes) -> list[str] | None:
-    """The strings in lines that hold an object each, with a string under `text` and nothing else: the fast path of
-    text events. None when any line may be something else; `loads` tells.
+    """Fast path: the texts of lines each of which is an object with a string under `text` and no other key.
+
+    None if any line may be something else; the caller then decodes each by itself.
     """
     try:
         objects = _decode_texts(lines)
     except (ValueError, RecursionError):
         return None
-    # To the parser a line end is a space. But where every line end is between two braces, none is within one of these
-    # objects, so each line has at least one; and as many as there are lines are one in each.
+    # To the parser a line end is whitespace, so an object could span two lines, and a line hold two objects. If every
+    # line end stands between two braces, no object spans two lines, and each line has at least one object. If there are
+    # as many objects as lines, each line has exactly one.
     ends = lines.count(b"\n")
     if lines.count(b"}\n{") != ends or len(objects) != ends + 1:
         return None
@@ -121,22 +133,23 @@ def load_texts(lines: bytes) -> list[str] | None:
 
 def _check_depth(raw: bytes) -> None:
     left = raw.translate(None, _NEITHER_BRACKETS_NOR_QUOTES)
-    # Most messages have fewer brackets than that, whatever is in their strings. A pair without anything nests nothing.
+    # Most messages have fewer brackets than that, those in strings included. An empty pair does not nest anything.
     if left.count(b"{") + left.count(b"[") - left.count(b"{}") - left.count(b"[]") < MAX_DEPTH:
         return
-    if b"\\" in raw:  # then not every quote begins or ends a string
+    if b"\\" in raw:  # some quotes may be escaped and neither begin nor end a string
         unescaped = raw.replace(rb"\\", b"").replace(rb"\"", b"")
         left = unescaped.translate(None, _NEITHER_BRACKETS_NOR_QUOTES)
-    # Most strings have no bracket, and without them and their quotes what is outside of strings remains outside.
+    # Strings without brackets are now empty, and dropping them with their quotes keeps the alternation of inside and
+    # outside. Every second part is then outside of strings.
     outside_strings = left.replace(b'""', b"").split(b'"')[::2]
     brackets = b"".join(outside_strings)
-    # One pass, whatever the brackets are. Where they do not pair, the parser says what is wrong.
+    # One pass, whatever the brackets are. If they do not match, the parser will say so.
     if max(accumulate(map(_LEVELS.__getitem__, brackets)), default=0) > MAX_DEPTH:
         raise RemoteProtocolError(f"not acceptable JSON: {_TOO_DEEP}")
 
 
 def _loads_with_surrogates(raw: bytes) -> Any:
-    # The standard library keeps lone surrogates, which msgspec refuses; it is otherwise held to the same rules.
+    # The standard library keeps lone surrogates. The hooks hold it to msgspec's rules in everything else.
     try:
         return json.loads(
             raw.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite_float, parse_int=_short_int
@@ -159,14 +172,14 @@ def _finite_float(digits: str) -> float:
 
 
 def _short_int(digits: str) -> int:
-    # Python's bound can be lifted for the whole process, and then the time taken is quadratic.
+    # Python's own bound can be lifted for the whole process, and the conversion takes quadratic time.
     if len(digits) > _INTEGER_DIGITS:
         raise ValueError(f"an integer of {len(digits)} digits is out of range")
     return int(digits)
 
 
 def json_type(value: object) -> str:
-    """What kind of JSON value that is, for messages."""
+    """The JSON type of a value with its article, for messages: "an array"."""
     if value is None:
         return "null"
     names: dict[type, str] = {str: "a string", bool: "a boolean", list: "an array", dict: "an object"}
@@ -177,8 +190,8 @@ def dumps(value: Any) -> bytes:
     """The value as JSON in UTF-8, without spaces. A lone surrogate is written as an escape, so that it survives.
 
     Raises:
-        LocalProtocolError: when it holds something JSON has no form for, a non-finite number included (msgspec itself
-            would write null for one), or is nested more than 200 levels deep. The message names the place.
+        LocalProtocolError: if it contains a value that JSON cannot express, such as a non-finite number, or is nested
+            more than 200 levels deep. The message names the place.
     """
     try:
         _check_writable(value, MAX_DEPTH)
@@ -187,7 +200,7 @@ def dumps(value: Any) -> bytes:
         raise LocalProtocolError(f"{path_text(exc.path)}: {exc}") from None
     except UnicodeEncodeError:
         return _escape_surrogates(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
-    except RecursionError as exc:  # the stack was nearly full when we were called
+    except RecursionError as exc:  # the stack was nearly full when this was called
         raise LocalProtocolError(f"cannot be written as JSON: {_TOO_DEEP}") from exc
 
 
@@ -204,7 +217,7 @@ def _escape_surrogates(text: str) -> bytes:
 
 
 def is_writable(value: Any) -> bool:
-    """Whether `dumps` would take a value that stands within another."""
+    """Whether `dumps` would encode this value as a part of another value."""
     try:
         _check_writable(value, MAX_DEPTH - 1)
     except (_Unwritable, LocalProtocolError, RecursionError):
@@ -213,7 +226,7 @@ def is_writable(value: Any) -> bool:
 
 
 class _Unwritable(Exception):
-    """Something without a form in JSON; the path to it grows on the way out, so that it costs nothing otherwise."""
+    """A value that JSON cannot express. Its path is built while the exception propagates, so that success is free."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -221,15 +234,15 @@ class _Unwritable(Exception):
 
 
 _PLAIN = frozenset({str, bool, type(None)})
-_PLAIN_IF_EMPTY = frozenset({int, list, dict})  # or zero
-# What nobody can read is not written. The reader counts the sign as a digit.
+_PLAIN_IF_EMPTY = frozenset({int, list, dict})  # empty, or zero
+# What no decoder accepts is not encoded. `loads` counts the sign as a digit.
 _TOO_LARGE = 10**_INTEGER_DIGITS
 _TOO_SMALL = -(10 ** (_INTEGER_DIGITS - 1))
 
 
 def _check_writable(value: Any, levels: int) -> None:
     if levels == 0 and isinstance(value, dict | list | tuple):
-        # The path to it would fill the screen.
+        # Without a path, which would fill the screen.
         raise LocalProtocolError(f"cannot be written as JSON: {_TOO_DEEP}")
     if isinstance(value, dict):
         key: Any = None
@@ -245,7 +258,7 @@ def _check_writable(value: Any, levels: int) -> None:
             if isinstance(key, str):
                 exc.path.insert(0, key)
             raise
-    elif isinstance(value, (list, tuple)):  # a union would be made anew each time
+    elif isinstance(value, (list, tuple)):  # `list | tuple` would make a new union object for each call
         for index, item in enumerate(cast("Iterable[Any]", value)):
             try:
                 _check_writable(item, levels - 1)
@@ -263,7 +276,7 @@ def _check_writable(value: Any, levels: int) -> None:
 
 
 def path_text(path: Iterable[str | int]) -> str:
-    """A place in a JSON value as people write it: ``query[0].attachments[1].url``."""
+    """A path into a JSON value in the usual notation: ``query[0].attachments[1].url``."""
     text = ""
     for step in path:
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
@@ -271,5 +284,5 @@ def path_text(path: Iterable[str | int]) -> str:
 
 
 def join_paths(outer: str, inner: str) -> str:
-    """The path of something within something: ``sections[0]`` and ``name`` make ``sections[0].name``."""
+    """One path within another: ``sections[0]`` and ``name`` make ``sections[0].name``."""
     return f"{outer}.{inner}" if outer and inner and not inner.startswith("[") else outer + inner

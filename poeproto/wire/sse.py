@@ -1,7 +1,16 @@
 """Server-sent events: bytes to records and records to bytes.
 
-The reader follows "9.2.6 Interpreting an event stream" of the WHATWG HTML standard to the letter
-(https://html.spec.whatwg.org/multipage/server-sent-events.html), with one addition: it is bounded.
+The decoder follows "9.2.6 Interpreting an event stream" of the WHATWG HTML standard to the letter
+(https://html.spec.whatwg.org/multipage/server-sent-events.html), with one addition: a record has a largest size.
+
+A *record* is a group of lines up to a blank line; the standard calls its dispatch an event. In this library an *event*
+is what the record means in the protocol (`wire.codec`).
+
+**Linear time.** Bytes arrive in pieces of any size, one byte each in the worst case. A line is searched for its end
+once: the beginning of a line without an end is appended to `_unfinished_line`, and only new bytes are searched.
+
+**Errors are sticky and do not swallow records.** The call that exceeds the bound returns the records that were complete
+before it and sets `error`; every later call raises `error`. The outcome is the same however the bytes are cut.
 """
 
 from __future__ import annotations
@@ -20,7 +29,8 @@ _DEFAULT_SIZE = Limits().event_size
 _CR, _LF = b"\r"[0], b"\n"[0]
 _LINE_BREAK = re.compile("\r\n|\r|\n")
 _FORBIDDEN_IN_A_LINE = re.compile("[\r\n\0]")
-# The fewest digits that every Python is willing to turn into an integer (sys.int_info.str_digits_check_threshold).
+# Every Python converts this many digits to an integer, however it is configured
+# (sys.int_info.str_digits_check_threshold).
 _RETRY_DIGITS = 640
 
 
@@ -29,10 +39,10 @@ class ServerSentEvent:
     """One dispatched record.
 
     Attributes:
-        event: the event's name, "message" where the stream gave none.
+        event: the event name, "message" if the record has none.
         data: the data lines, joined by line feeds.
-        id: the last identifier seen in the stream so far, this record's or an earlier one's.
-        retry: the last valid reconnection time seen so far, in milliseconds.
+        id: the last identifier in the stream so far, from this record or an earlier one.
+        retry: the last valid reconnection time in the stream so far, in milliseconds.
     """
 
     event: str
@@ -42,15 +52,15 @@ class ServerSentEvent:
 
 
 class SSEDecoder:
-    """Turns the bytes of one stream into records, however the bytes are cut.
+    """Decodes the bytes of one stream to records, however the bytes are cut.
 
     Args:
-        max_event_size: how many bytes one record may take on the wire, its comments and unknown fields included.
-        dispatch_without_data: names of events to dispatch even when they have no data line. The standard drops such a
-            record; Poe's `done` is understood without one.
+        max_event_size: the largest size of a record in bytes, its comments and unknown fields included.
+        dispatch_without_data: names of events that are dispatched even without a data line. The standard drops such a
+            record; Poe's `done` may come without data.
 
-    The time taken is linear in the bytes fed, whatever the cuts. After a failure, `error` holds it, and every
-    later call raises it again; records that were complete before the fault have been returned by then.
+    Attributes:
+        error: the error once there is one. Every later call raises it.
     """
 
     def __init__(
@@ -62,16 +72,16 @@ class SSEDecoder:
         self._at_start = True
         self._after_cr = False
         self._unfinished_line = bytearray()
-        self._size = 0  # of the complete lines since the last blank one
+        self._size = 0  # of the complete lines since the last blank line
         self._event = ""
-        self._data: bytearray | None = None  # not a list of lines: the peer chooses how small they are
+        self._data: bytearray | None = None  # not a list of lines, whose overhead the peer could choose
         self._id = ""
         self._retry: int | None = None
 
     @property
     def between_records(self) -> bool:
-        """Whether a record has ended with the last byte, so that the next begins one; False at the stream's start, and
-        after a CR, which an LF may follow.
+        """Whether the next byte begins a record. False at the start of the stream, where a BOM may come, and after a
+        CR, which may be the first half of a CR LF.
         """
         return not (self._size or self._unfinished_line or self._after_cr or self._at_start)
 
@@ -79,21 +89,21 @@ class SSEDecoder:
         """The records that these bytes complete.
 
         Raises:
-            LimitExceeded: on the first call after the bound was passed. The call that passes it returns the records
-                that came before and sets `error`.
+            LimitExceeded: on every call after the one that exceeded `max_event_size`. That one returns the records
+                before the fault and sets `error`.
         """
         if self.error is not None:
             raise self.error
         if not data:
             return []
-        # A lone CR ends a line at once, so the LF of a CR LF that was cut in two is dropped when it arrives.
+        # A CR ends a line at once. If it was the first half of a CR LF, its LF is dropped here.
         if self._after_cr and data[0] == _LF:
             data = data[1:]
             if not data:
                 self._after_cr = False
                 return []
         self._after_cr = data[-1] == _CR
-        # bytes.splitlines, unlike str.splitlines, knows just the standard's three line ends.
+        # bytes.splitlines, unlike str.splitlines, splits at CR, LF and CR LF only, as the standard does.
         lines = data.splitlines()
         rest = b"" if data[-1] in (_CR, _LF) else lines.pop()
         if lines and self._unfinished_line:
@@ -105,20 +115,20 @@ class SSEDecoder:
                 return self._fail(events)
             if line:
                 self._size += len(line) + 1
-                self._take_line(line)
+                self._receive_line(line)
             else:
                 self._at_start = False
-                self._take_blank_line(events)
+                self._dispatch(events)
         if self._size + len(self._unfinished_line) + len(rest) > self._max_event_size:
             return self._fail(events)
         self._unfinished_line += rest
         return events
 
     def receive_eof(self) -> list[ServerSentEvent]:
-        """What the end of the stream completes: nothing, since the standard discards an unterminated record.
+        """The records that the end of the stream completes: none, since the standard discards an unfinished record.
 
         Raises:
-            LimitExceeded: when the stream had failed before.
+            LimitExceeded: if an earlier call exceeded `max_event_size`.
         """
         if self.error is not None:
             raise self.error
@@ -134,7 +144,7 @@ class SSEDecoder:
         )
         return events
 
-    def _take_line(self, line: bytes) -> None:
+    def _receive_line(self, line: bytes) -> None:
         if self._at_start:
             self._at_start = False
             line = line.removeprefix(_BOM)
@@ -155,7 +165,7 @@ class SSEDecoder:
         elif name == b"retry" and value.isdigit() and len(value) <= _RETRY_DIGITS:
             self._retry = int(value)
 
-    def _take_blank_line(self, events: list[ServerSentEvent]) -> None:
+    def _dispatch(self, events: list[ServerSentEvent]) -> None:
         if self._data is not None or self._event in self._dispatch_without_data:
             data = "" if self._data is None else self._data.decode("utf-8", "replace")
             events.append(ServerSentEvent(self._event or "message", data, self._id, self._retry))
@@ -168,18 +178,18 @@ def encode_sse(event: str, data: str, *, id: str | None = None, retry: int | Non
     """One record as bytes.
 
     Args:
-        event: the event's name; "message" is the standard's default and is not written.
-        data: the payload; each of its lines becomes a data line, and CR and CR LF arrive as LF.
-        id: the record's identifier.
+        event: the event name. "message", the standard's default, is not written.
+        data: the payload. Each of its lines becomes a data line; CR and CR LF arrive as LF.
+        id: the identifier of the record.
         retry: the reconnection time in milliseconds.
 
     Raises:
-        LocalProtocolError: when name or identifier hold CR, LF or NUL, when the name is empty, when retry is negative,
-            or when a string holds a lone surrogate, which UTF-8 cannot carry.
+        LocalProtocolError: if name or identifier contain CR, LF or NUL, if the name is empty, if `retry` is negative,
+            or if a string contains a lone surrogate, which UTF-8 cannot encode.
     """
     for what, line in (("event name", event), ("identifier", id or "")):
         if _FORBIDDEN_IN_A_LINE.search(line):
-            raise LocalProtocolError(f"the {what} {line!r} holds CR, LF or NUL")
+            raise LocalProtocolError(f"the {what} {line!r} contains CR, LF or NUL")
     if not event:
         raise LocalProtocolError("the event name is empty")
     if retry is not None and retry < 0:
@@ -193,18 +203,18 @@ def encode_sse(event: str, data: str, *, id: str | None = None, retry: int | Non
     try:
         return "\n".join([*lines, "", ""]).encode()
     except UnicodeEncodeError as exc:
-        raise LocalProtocolError(f"the {event!r} event holds a lone surrogate, which UTF-8 cannot carry") from exc
+        raise LocalProtocolError(f"the {event!r} event contains a lone surrogate, which UTF-8 cannot encode") from exc
 
 
 def encode_comment(text: str = "") -> bytes:
-    """A comment, which readers skip: it keeps a silent connection open.
+    """A comment, which decoders skip. It is sent as a heartbeat, to keep an idle connection open.
 
     Raises:
-        LocalProtocolError: when the text holds CR, LF, NUL or a lone surrogate.
+        LocalProtocolError: if the text contains CR, LF, NUL or a lone surrogate.
     """
     if _FORBIDDEN_IN_A_LINE.search(text):
-        raise LocalProtocolError(f"the comment {text!r} holds CR, LF or NUL")
+        raise LocalProtocolError(f"the comment {text!r} contains CR, LF or NUL")
     try:
         return f": {text}\n\n".encode()
     except UnicodeEncodeError as exc:
-        raise LocalProtocolError("the comment holds a lone surrogate, which UTF-8 cannot carry") from exc
+        raise LocalProtocolError("the comment contains a lone surrogate, which UTF-8 cannot encode") from exc

@@ -1,7 +1,10 @@
-"""JSON objects to attrs classes and back; the only place that knows msgspec.convert and cattrs.
+"""Structure: dicts to attrs values and back. The general path of the codec, and the only module that uses cattrs.
 
-Before msgspec converts an object, it is brought into the form it should have had: a null where a default stands is
-dropped, unknown keys move to `extra`. cattrs does the writing, from the same attrs classes.
+`structure` first normalises the dict, then lets msgspec convert it. Normalising drops a null where the field has a
+default, and moves unknown keys to `extra`; msgspec alone would refuse the first and drop the second. A fault becomes a
+`RemoteProtocolError` whose `path` is the place, which msgspec has only as text at the end of its message.
+
+`unstructure` lets cattrs make the dict, drops unset fields and puts `extra` back.
 """
 
 from __future__ import annotations
@@ -48,11 +51,11 @@ CONTROL_CLASSES: dict[str, type[Control]] = {
 
 @attrs.frozen
 class _Shape:
-    """What must be known of a class to bring an object into its form."""
+    """What normalising needs to know of a class."""
 
     known: frozenset[str]
     defaulted: frozenset[str]
-    nested: tuple[tuple[str, type, bool], ...]  # field, class of its values, whether it is a list of them
+    nested: tuple[tuple[str, type, bool], ...]  # name of a field, class of its values, whether it is a list of them
 
 
 @functools.cache
@@ -74,16 +77,15 @@ def _shape(cls: type) -> _Shape:
 
 
 def structure(wire: dict[str, Any], cls: type[T]) -> T:
-    """The value of that class in a JSON object.
+    """The value of that class in a parsed JSON object.
 
     Raises:
-        RemoteProtocolError: when a field is missing, of another type than annotated, or breaks a rule of its class;
-            `path` names it.
+        RemoteProtocolError: if a field is missing, has the wrong type, or breaks a rule of its class; `path` names it.
     """
     try:
         return _convert(wire, cls)
     except RecursionError as exc:
-        # Messages refer to messages, and walking them takes more of the stack than parsing them took.
+        # A message can refer to another message, and walking those takes more of the stack than parsing them took.
         raise RemoteProtocolError("nested too deeply") from exc
 
 
@@ -98,7 +100,7 @@ def _convert_normalised(wire: dict[str, Any], cls: type[T]) -> T:
     try:
         return msgspec.convert(wire, cls, dec_hook=_structure_by_kind)
     except UnicodeEncodeError:
-        # msgspec stumbles over half a surrogate pair where another type than a string is due, before it can say so.
+        # If another type than a string is expected, msgspec fails on a lone surrogate before it can report the type.
         return msgspec.convert(_without_surrogates(wire), cls, dec_hook=_structure_by_kind)
 
 
@@ -113,14 +115,14 @@ def _without_surrogates(value: Any) -> Any:
 
 
 def _structure_by_kind(cls: type, wire: Any) -> Any:
-    """What msgspec cannot tell by itself: which of several classes an object is of."""
+    """Hook of msgspec for fields with several classes: a control, and a side of a comparison."""
     if not isinstance(wire, dict):
         raise InvalidValue(f"expected an object, got {json_type(wire)}")
     given = cast("dict[str, Any]", wire)
     try:
         return _convert_control(given) if cls is Control else _convert_comparison_side(given)
     except RemoteProtocolError as exc:
-        # msgspec adds the path so far to a ValueError, and to that alone.
+        # msgspec adds its path to a ValueError, and to no other exception.
         raise InvalidValue(exc.args[0], path=exc.path) from exc
 
 
@@ -137,12 +139,12 @@ def _convert_control(wire: dict[str, Any]) -> Control:
 def _convert_comparison_side(wire: dict[str, Any]) -> Operand:
     kinds = [cls for cls in (LiteralValue, ParameterValue) if attrs.fields(cls)[0].name in wire]
     if len(kinds) != 1:
-        raise RemoteProtocolError("needs either literal or parameter_name")
+        raise RemoteProtocolError("expected exactly one of literal and parameter_name")
     return _convert(wire, kinds[0])
 
 
 def _normalised(wire: dict[str, Any], cls: type) -> dict[str, Any]:
-    """The object as msgspec takes it: nulls that mean a default left out, unknown keys under `extra`."""
+    """The object without nulls that mean a default, and with unknown keys under `extra`."""
     shape = _shape(cls)
     known = {
         key: value
@@ -163,7 +165,7 @@ def _normalised_item(item: Any, cls: type) -> Any:
     return _normalised(cast("dict[str, Any]", item), cls) if isinstance(item, dict) else item
 
 
-# msgspec puts the place at the end: "Expected `str`, got `int` - at `$.query[0].role`".
+# msgspec puts the place at the end of its message: "Expected `str`, got `int` - at `$.query[0].role`".
 _PLACE = re.compile(r" - at `(?:key in )?\$\.?(.*)`$", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 
@@ -171,9 +173,9 @@ _MISSING = re.compile(r"Object missing required field `(\w+)`")
 def _remote_error(exc: msgspec.ValidationError) -> RemoteProtocolError:
     text = str(exc)
     place = _PLACE.search(text)
-    # It does not say which key of a mapping; then the mapping is the place.
+    # msgspec does not name the key of a mapping (`[...]`); the mapping is then the place.
     path = place[1].replace("[...]", "") if place else ""
-    if isinstance(exc.__cause__, InvalidValue):  # a rule of the value's own, with a path within it
+    if isinstance(exc.__cause__, InvalidValue):  # a rule of the class, with a path within the value
         return RemoteProtocolError(exc.__cause__.message, path=join_paths(path, exc.__cause__.path))
     message = _PLACE.sub("", text).replace("`", "")
     if missing := _MISSING.match(text):
@@ -186,7 +188,7 @@ _converter = cattrs.Converter()
 
 
 def _unstructure_factory(cls: type[Any]) -> Callable[[Any], dict[str, Any]]:
-    # A field that is None by default says "unset", and the protocol wants the unset left out.
+    # A field whose default is None is unset when it is None, and the protocol leaves out unset fields.
     unset: dict[str, Any] = {
         field.name: override(omit_if_default=True)
         for field in attrs.fields(cls)
@@ -207,17 +209,17 @@ def _unstructure_factory(cls: type[Any]) -> Callable[[Any], dict[str, Any]]:
 
 
 _converter.register_unstructure_hook_factory(attrs.has, _unstructure_factory)
-# Where a field is annotated with a base class, the value's own class says how it is written.
+# Where a field is annotated with a base class, the class of the value decides how it is encoded.
 _converter.register_unstructure_hook_func(
     lambda cls: cls is Control or cls is Operand, lambda value: _converter.unstructure(value)
 )
 
 
 def unstructure(value: Any) -> dict[str, Any]:
-    """The JSON object of an attrs instance: fields that are None by default and unset left out, `extra` put back.
+    """The JSON object of an attrs value: unset fields are left out, `extra` is put back.
 
     Raises:
-        LocalProtocolError: when it is nested too deeply.
+        LocalProtocolError: if it is nested too deeply.
     """
     try:
         return _converter.unstructure(value)

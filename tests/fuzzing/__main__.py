@@ -1,8 +1,8 @@
-"""Feeds targets hostile input, and says how much of it they bore: `make fuzz`.
+"""Runs the fuzzing targets and reports how many inputs each was given: `make fuzz`.
 
-Inputs come from atheris, which is guided by the lines they reach, where it is installed; from a seeded mutator
-otherwise. Requests through whole servers always come from the mutator. New inputs that reached something are kept in
-`.fuzzing/`, and so are those that failed.
+Inputs come from atheris, which is guided by coverage, if it is installed, and otherwise from a seeded mutator. Requests
+to whole servers always come from the mutator. Inputs that reached new code are kept in `.fuzzing/`, and so are those
+that failed.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzzing", description=__doc__)
     names = [*TARGETS, *SERVERS]
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(names)}; by default all")
-    parser.add_argument("--runs", type=int, help="inputs for each target, in place of its own number")
-    parser.add_argument("--seconds", type=int, help="stop each target after so many")
+    parser.add_argument("--runs", type=int, help="inputs for each target, instead of its default")
+    parser.add_argument("--seconds", type=int, help="stop each target after this time")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="targets at a time")
-    parser.add_argument("--seeded", action="store_true", help="do without atheris")
-    parser.add_argument("--file", type=Path, help="give this input alone to a target")
-    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)  # within a process of its own
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many targets run at a time")
+    parser.add_argument("--seeded", action="store_true", help="do not use atheris")
+    parser.add_argument("--file", type=Path, help="run a target with this input only")
+    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)  # in this process
     arguments = parser.parse_args()
     if unknown := set(arguments.targets) - set(names):
         parser.error(f"there is no target {', '.join(sorted(unknown))}; there are {', '.join(names)}")
@@ -58,7 +58,7 @@ def main() -> None:
     guided = find_spec("atheris") is not None and not arguments.seeded
     print("Inputs are guided by atheris." if guided else "Inputs come from the seeded mutator alone.")
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        # The longest first, so that no processor is left with one of them at the end.
+        # The longest first, so that no processor is idle at the end.
         outcomes = [pool.submit(_run_apart, name, arguments, guided and name in TARGETS) for name in chosen]
         failed = [outcome for outcome in outcomes if not outcome.result()]
     if failed:
@@ -66,13 +66,13 @@ def main() -> None:
 
 
 def _run_apart(name: str, arguments: argparse.Namespace, guided: bool) -> bool:
-    """Run a target in processes of its own; whether it bore everything."""
+    """Run a target in its own processes; return whether no input failed."""
     seconds: int | None = arguments.seconds
     options = ["--seed", str(arguments.seed)]
     commands: list[list[str]] = []
     runs = _runs(name, arguments)
     if guided:
-        # Being guided makes each run many times as long. What is found so is then varied at full speed.
+        # A guided run takes many times as long. The inputs that it finds are then mutated at full speed.
         seconds = seconds and math.ceil(seconds / 2)
         commands.append(_guided(name, runs // GUIDED_SHARE, arguments.seed, seconds))
         runs -= runs // GUIDED_SHARE
@@ -82,7 +82,7 @@ def _run_apart(name: str, arguments: argparse.Namespace, guided: bool) -> bool:
     for command in commands:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         if done.returncode:
-            # A traceback ends with the input, each of whose bytes may take four characters.
+            # A traceback ends with the input, in which a byte may take four characters.
             print(f"{name}: FAILED\n{done.stdout[-5 * inputs.LARGEST :]}", flush=True)
             return False
         outputs.append(done.stdout)
@@ -99,7 +99,7 @@ def _runs(name: str, arguments: argparse.Namespace) -> int:
 
 
 def _guided(name: str, runs: int, seed: int, seconds: int | None) -> list[str]:
-    """The command of a guided run, which begins with all there is."""
+    """The command of a guided run, whose corpus is the seeds and the kept inputs."""
     folder = WORK / name
     folder.mkdir(parents=True, exist_ok=True)
     for number, data in enumerate([*TARGETS[name].seeds(), *inputs.kept(name)]):
@@ -112,7 +112,7 @@ def _guided(name: str, runs: int, seed: int, seconds: int | None) -> list[str]:
 
 
 def _run_here(name: str, arguments: argparse.Namespace) -> str:
-    """Run a target in this process, and say how that went."""
+    """Run a target in this process, and return a summary."""
     seeds = TARGETS[name].seeds() if name in TARGETS else inputs.requests()
     found = [path.read_bytes() for path in sorted((WORK / name).glob("*"))]
     mutator = Mutator([*seeds, *inputs.kept(name), *found], Random(arguments.seed))

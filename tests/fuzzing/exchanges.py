@@ -36,7 +36,7 @@ from poeproto.testing import sample_reply, sample_settings
 from tests.fuzzing.inputs import chance_of, cuts, parsed
 
 KEY = "not-a-real-key-00000000000000000"
-REFUSALS = frozenset({400, 401, 405, 413, 501})
+ERROR_STATUSES = frozenset({400, 401, 405, 413, 501})
 SHORT_QUERY = QueryRequest(query=[])
 STREAM = ResponseHead(200, [("content-type", "text/event-stream")])
 
@@ -47,8 +47,8 @@ STREAM = ResponseHead(200, [("content-type", "text/event-stream")])
 def bot_exchange(data: bytes) -> None:
     """A whole request, then the answer to it.
 
-    The request: `RemoteProtocolError` with a response of `REFUSALS`, alike for every cut, that stays. The answer:
-    `LocalProtocolError` for what is out of order, and what is sent comes out on the other side.
+    The request: `RemoteProtocolError` with a response of `ERROR_STATUSES`, the same for every cut, and sticky.
+    The answer: `LocalProtocolError` for an event out of order; what is sent is received on the other side.
     """
     chance = chance_of(data)
     first, headers, body = parsed(data)
@@ -64,7 +64,7 @@ def bot_exchange(data: bytes) -> None:
         _stream(exchange, other, request, chance)
     elif request is None:
         assert exchange.error is not None
-        # Where it is refused, the answer was the refusal.
+        # The error response was the response.
         assert exchange.fail("e") == b""
     else:
         _answer(exchange, request, chance)
@@ -83,7 +83,7 @@ def _asked(
     except RemoteProtocolError as exc:
         assert exc is exchange.error
         assert exc.response is not None
-        assert exc.response.status in REFUSALS
+        assert exc.response.status in ERROR_STATUSES
         assert len(exc.response.body) < 10_000
         assert not any(set(b"\r\n\0") & set(name + value) for name, value in exc.response.headers)
         assert not exchange._body
@@ -115,7 +115,7 @@ def _answer(exchange: BotExchange, request: Request, chance: Random) -> None:
 
 
 def _stream(exchange: BotExchange, slow: BotExchange, request: QueryRequest, chance: Random) -> None:
-    """What is sent from the strings of the request; by one exchange the short way, by the other the long one."""
+    """Events made from the strings of the request; `slow` sends them on the general path."""
     caller = PoeExchange()
     caller.send(SHORT_QUERY, "http://bot.invalid/")
     caller.receive_head(exchange.begin())
@@ -125,7 +125,7 @@ def _stream(exchange: BotExchange, slow: BotExchange, request: QueryRequest, cha
         try:
             wire = exchange.send(event)
         except LocalProtocolError as exc:
-            assert _refused(slow, event) == str(exc)
+            assert _error_of(slow, event) == str(exc)
             continue
         assert slow._send(event) == wire
         assert (exchange.our_state, exchange.events) == (slow.our_state, slow.events)
@@ -140,11 +140,11 @@ def _stream(exchange: BotExchange, slow: BotExchange, request: QueryRequest, cha
     assert isinstance(ending, bytes)
     caller.receive_data(ending)
     assert caller.error is None
-    assert caller.their_state in (State.DONE, State.FAILED)  # what follows an error is passed over
+    assert caller.their_state in (State.DONE, State.FAILED)  # everything after an error is ignored
     assert exchange.our_state is State.DONE
 
 
-def _refused(exchange: BotExchange, event: Event) -> str:
+def _error_of(exchange: BotExchange, event: Event) -> str:
     try:
         exchange._send(event)
     except LocalProtocolError as exc:
@@ -177,7 +177,7 @@ def _events(request: QueryRequest, chance: Random) -> list[Event]:
 
 
 class Outcome(NamedTuple):
-    """What came of a response."""
+    """What an exchange made of a response."""
 
     events: list[Event]
     error: tuple[type[PoeprotoError], str] | None
@@ -185,15 +185,15 @@ class Outcome(NamedTuple):
     fold: dict[str, object]
 
 
-class LongWay(PoeExchange):
-    """One that reads each text by itself."""
+class GeneralPath(PoeExchange):
+    """Never takes the fast path."""
 
-    def _may_take_run(self) -> bool:
+    def _accepts_run(self) -> bool:
         return False
 
 
 def poe_exchange(data: bytes) -> None:
-    """A whole response, cut at random, its texts read the short way and the long one: always the same events and error.
+    """A whole response, cut at random, on the fast path and on the general one: the same events and error.
 
     `RequestRefused` or `RemoteProtocolError`, `LimitExceeded` and `IncompleteReply` among them.
     """
@@ -208,7 +208,7 @@ def poe_exchange(data: bytes) -> None:
     outcomes = [
         _received(PoeExchange(KEY, limits), request, head, [body]),
         _received(PoeExchange(KEY, limits), request, head, cuts(body, chance)),
-        _received(LongWay(KEY, limits), request, head, cuts(body, chance)),
+        _received(GeneralPath(KEY, limits), request, head, cuts(body, chance)),
     ]
     assert outcomes[0] == outcomes[1]
     assert outcomes[0] == outcomes[2]

@@ -1,4 +1,4 @@
-"""Targets: server-sent events, read and written."""
+"""Targets: server-sent events, decoded and encoded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.naive_sse import bounded_reference
 
 
 def read(parts: list[bytes], max_event_size: int) -> tuple[list[ServerSentEvent], LimitExceeded | None]:
-    """The records, and the error, which must be the one documented and stay."""
+    """The records, and the error, which must be the documented one and sticky."""
     decoder = SSEDecoder(max_event_size=max_event_size)
     records: list[ServerSentEvent] = []
     for part in parts:
@@ -31,7 +31,7 @@ def read(parts: list[bytes], max_event_size: int) -> tuple[list[ServerSentEvent]
 
 
 def sse(data: bytes) -> None:
-    """The decoder agrees with the naive one, however the stream is cut. It raises `LimitExceeded` alone."""
+    """The decoder agrees with the naive one, however the stream is cut. It raises nothing but `LimitExceeded`."""
     chance = chance_of(data)
     max_event_size = chance.choice((1 << 20, 1 << 20, 100, 20))
     records, too_large = bounded_reference(data, max_event_size)
@@ -44,7 +44,7 @@ def sse(data: bytes) -> None:
 
 
 def written_again(record: ServerSentEvent) -> None:
-    """A record that was read can be written, unless its name holds a NUL; and comes out alone, and the same."""
+    """A decoded record can be encoded, unless its name contains NUL, and is decoded as the same single record."""
     try:
         wire = encode_sse(record.event, record.data, id=record.id, retry=record.retry)
     except LocalProtocolError:
@@ -55,7 +55,7 @@ def written_again(record: ServerSentEvent) -> None:
 
 
 def writing(data: bytes) -> None:
-    """Whatever strings are written: `LocalProtocolError`, or one record out for each in, and none for a comment."""
+    """Any strings: `LocalProtocolError`, or exactly one record for an event and none for a comment."""
     event, id, text, *_ = [*data.decode("utf-8", "surrogateescape").split("|", 2), "", ""]
     unwritable = re.compile("[\r\n\0\ud800-\udfff]")
     try:
@@ -75,7 +75,7 @@ def writing(data: bytes) -> None:
 
 
 def assert_one_line(url: str, text: str) -> None:
-    """Pieces of Markdown stay within a line, whatever is in them; `InvalidValue` alone is raised."""
+    """Markdown stays within one line, whatever it contains; nothing but `InvalidValue` is raised."""
     for make in (markdown_link, markdown_image, inline_reference):
         try:
             piece = make(url, text)

@@ -1,4 +1,4 @@
-"""One target, guided by what its inputs reach: atheris, which is libFuzzer for Python. Run by `tests.fuzzing` alone.
+"""Runs one target under atheris, libFuzzer for Python, which is guided by coverage. Started by `tests.fuzzing`.
 
 https://github.com/google/atheris
 """
@@ -23,7 +23,7 @@ def main() -> None:
     seeds = target.seeds()
 
     def mutated(data: bytes, max_size: int, seed: int) -> bytes:
-        # Half of the changes know lines and JSON, the other half are libFuzzer's own, which knows what was compared.
+        # Half of the mutations know lines and JSON. The other half are libFuzzer's, which knows what was compared.
         if seed % 2:
             return atheris.Mutate(data, max_size)
         return inputs.Mutator(seeds, Random(seed)).mutate(data)[:max_size]

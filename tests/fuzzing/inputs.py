@@ -1,4 +1,4 @@
-"""What targets are fed: the vectors' wire bytes, and what chance makes of them. The same seed makes the same inputs."""
+"""Inputs of the targets: the bytes of the vectors, and mutations of them. The same seed makes the same inputs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from poeproto.testing import bytewise, cut_at
 
 FOLDER = Path(__file__).parents[1] / "vectors"
 KEPT = Path(__file__).parent / "corpus"
-LARGEST = 4096  # of an input; what grows with it is for the tests of bounds
+LARGEST = 4096  # of an input; larger ones are in the tests of limits
 
 _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n)?")
 _JSON_VALUE = re.compile(rb'"(?:[^"\\\r\n]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|\{\}|\[\]')
@@ -68,7 +68,7 @@ _WORDS = [
 
 
 def _wires(file: str) -> list[tuple[dict[str, Any], bytes]]:
-    """The cases of a file of vectors, each with its bytes; large ones are for the tests of bounds."""
+    """The cases of a file of vectors, each with its bytes, without large ones."""
     found: list[tuple[dict[str, Any], bytes]] = []
     for case in json.loads((FOLDER / file).read_text(encoding="utf-8"))["cases"]:
         if "wire_base64" in case:
@@ -80,13 +80,13 @@ def _wires(file: str) -> list[tuple[dict[str, Any], bytes]]:
 
 @cache
 def streams() -> list[bytes]:
-    """Server-sent events: of any kind, and replies."""
+    """Streams of server-sent events, replies among them."""
     return [wire for file in ("sse.json", "replies.json") for _, wire in _wires(file)]
 
 
 @cache
 def bodies() -> list[bytes]:
-    """Bodies of requests, and JSON that is none."""
+    """Bodies of requests, and other JSON."""
     return [wire for file in ("requests.json", "json.json") for _, wire in _wires(file)]
 
 
@@ -101,7 +101,7 @@ def records() -> list[bytes]:
 
 @cache
 def settings() -> list[bytes]:
-    """Bodies of answers to settings requests."""
+    """Bodies of responses to settings requests."""
     return [json.dumps(case["body"]).encode() for case, _ in _wires("settings.json")]
 
 
@@ -122,7 +122,7 @@ def requests() -> list[bytes]:
     return [
         *heads,
         *(message("POST / HTTP/1.1", key, body) for body in bodies()),
-        # Most changes to a head end at the head, so what is asked without a key gets further.
+        # Most mutations of a head are rejected there, so that requests without a key get further.
         *(message("POST /open HTTP/1.1", key[1:], body) for body in sound * 3),
     ]
 
@@ -165,7 +165,7 @@ def headers() -> list[bytes]:
 
 @cache
 def strings() -> list[bytes]:
-    """Strings to be written, with bars between them."""
+    """Strings to encode, with bars between them."""
     return [
         b"text|1|a text",
         b"a\rb|\0|x\r\ny",
@@ -176,18 +176,18 @@ def strings() -> list[bytes]:
 
 
 def kept(name: str) -> list[bytes]:
-    """What a target was fed once and is fed for ever: inputs that reach what the vectors do not, and once failed."""
+    """Inputs on file for a target: they reach code that the vectors do not, or failed once."""
     return [path.read_bytes() for path in sorted((KEPT / name).glob("*"))]
 
 
 def message(first_line: str, headers: Sequence[Sequence[str]], body: bytes) -> bytes:
-    """An HTTP message, with line feeds alone for line ends."""
+    """An HTTP message with LF as line ends."""
     lines = [first_line, *(f"{name}: {value}" for name, value in headers)]
     return "\n".join([*lines, "", ""]).encode() + body
 
 
 def parsed(data: bytes) -> tuple[str, list[tuple[bytes, bytes]], bytes]:
-    """First line, headers and body of such a message, whatever is in them."""
+    """First line, headers and body of such a message, whatever they contain."""
     head, _, body = data.partition(b"\n\n")
     first, *lines = head.split(b"\n")
     headers = [(name, value.removeprefix(b" ")) for name, _, value in (line.partition(b":") for line in lines)]
@@ -195,12 +195,12 @@ def parsed(data: bytes) -> tuple[str, list[tuple[bytes, bytes]], bytes]:
 
 
 def chance_of(data: bytes) -> Random:
-    """Chance that depends on the input alone, so that an input always does the same."""
+    """A random generator seeded with the input, so that the same input always does the same."""
     return Random(crc32(data))
 
 
 def cuts(data: bytes, chance: Random) -> list[bytes]:
-    """One way to cut the bytes; now and then bytewise, or with empty parts in between."""
+    """The bytes cut at random; sometimes into single bytes, or with empty parts in between."""
     if len(data) < 200 and chance.random() < 0.1:
         return bytewise(data)
     places = [chance.randrange(len(data) + 1) for _ in range(chance.randrange(6))]
@@ -210,7 +210,7 @@ def cuts(data: bytes, chance: Random) -> list[bytes]:
 
 
 class Mutator:
-    """Makes inputs of those it is given: by small changes that know lines and JSON, and out of nothing.
+    """Makes inputs from the given ones by small mutations that know lines and JSON, or from scratch.
 
     Args:
         seeds: what it starts from.
@@ -228,7 +228,7 @@ class Mutator:
         return self.mutate(self._chance.choice(self._seeds))
 
     def mutate(self, data: bytes) -> bytes:
-        """The input with one change or some."""
+        """The input with one or more mutations."""
         for _ in range(self._chance.choice((1, 1, 1, 2, 2, 3, 5))):
             data = self._chance.choice(_CHANGES)(self, data)[:LARGEST]
         return data
@@ -266,7 +266,7 @@ class Mutator:
         return data[:end] + data[start:end] * self._chance.choice((1, 1, 2, 10, 300)) + data[end:]
 
     def change_a_value(self, data: bytes) -> bytes:
-        """One JSON value, or a key, for another."""
+        """Replace one JSON value, or a key, by another."""
         found = list(_JSON_VALUE.finditer(data))
         if not found:
             return self.insert(data)
@@ -275,7 +275,7 @@ class Mutator:
         return data[: place.start()] + new + data[place.end() :]
 
     def add_a_member(self, data: bytes) -> bytes:
-        """A key more in an object: a new one, or one that is there."""
+        """Add a key to an object: a new one, or a duplicate."""
         keys = re.findall(rb'"\w+"(?=\s*:)', data) or [b'"type"']
         places = [found.end() for found in re.finditer(rb"\{", data)]
         if not places:
@@ -300,7 +300,7 @@ class Mutator:
         return data.replace(b"\n", self._chance.choice((b"\r", b"\r\n", b"\n\n", b"")), self._chance.choice((1, -1)))
 
     def splice(self, data: bytes) -> bytes:
-        """The start of this and the end of another."""
+        """The start of this input and the end of another."""
         other = self._chance.choice(self._seeds)
         return data[: self._place(data)] + other[self._place(other) :]
 

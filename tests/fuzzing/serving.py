@@ -35,16 +35,16 @@ T = TypeVar("T")
 Run = Callable[[Iterable[bytes]], Awaitable["Counter[int | None]"]]
 
 KEY = "not-a-real-key-00000000000000000"
-# What a request of any kind may be answered with. There is no 500 among them.
+# The statuses that are allowed for any request. 500 is not among them.
 STATUSES = frozenset({200, 400, 401, 404, 405, 408, 413, 414, 431, 501, 505})
-# How long an answer may take before we take it that the server waits for us; a longer wait would change nothing else.
+# After this time without a response, the server is assumed to be waiting for the rest of the request.
 _PATIENCE = 0.2
-# Small enough to be met, and with time for all.
+# Small enough to be exceeded, with time for every reply.
 LIMITS = Limits(request_body=3000)
 
 
 class EchoBot(Bot):
-    """Says back what it was told, as far as a bot may."""
+    """Repeats the messages of the query, as far as the protocol allows."""
 
     async def get_response(self, request: QueryRequest, context: Context) -> AsyncGenerator[Event | str]:
         for message in request.query[-3:]:
@@ -59,7 +59,7 @@ class EchoBot(Bot):
 
 
 def make_app() -> BotApp:
-    """An application with a bot that asks for a key, and one that does not."""
+    """An application with a bot that requires a key, and one that does not."""
     bot = EchoBot()
     return BotApp({"/": Route(bot, access_key=KEY), "/open": Route(bot, allow_without_key=True)}, limits=LIMITS)
 
@@ -75,7 +75,7 @@ class _Errors(logging.Handler):
 
 @contextmanager
 def errors_logged() -> Generator[list[str]]:
-    """What is logged as an error meanwhile; refusals, which are warnings, go nowhere."""
+    """Collects what is logged as an error; warnings, such as error responses, are dropped."""
     logger, handler = logging.getLogger("poeproto"), _Errors()
     propagated, logger.propagate = logger.propagate, False
     logger.addHandler(handler)
@@ -90,7 +90,7 @@ def errors_logged() -> Generator[list[str]]:
 
 
 async def ask_app(app: BotApp, data: bytes) -> int:
-    """The status of the answer, which must be a whole one, and of `STATUSES`."""
+    """The status of the response, which must be complete and one of `STATUSES`."""
     first, headers, body = parsed(data)
     method, _, target = first.partition(" ")
     raw_path, _, query = target.partition(" ")[0].partition("?")
@@ -126,7 +126,7 @@ async def ask_app(app: BotApp, data: bytes) -> int:
 
 
 def check_answer(head: ResponseHead, body: bytes) -> None:
-    """A status that is foreseen, headers that are one line each, the length that was declared, a reply with its end."""
+    """Check an allowed status, headers of one line each, the declared length, a reply with its end."""
     assert head.status in STATUSES, head.status
     assert not any(set(b"\r\n\0") & set(name + value) for name, value in head.headers)
     length = head.get("content-length")
@@ -146,7 +146,7 @@ def check_answer(head: ResponseHead, body: bytes) -> None:
 
 @asynccontextmanager
 async def embedded_server() -> AsyncGenerator[Path]:
-    """The path of a Unix socket on which the server listens; ports would run out."""
+    """The path of a Unix socket on which the server listens; TCP ports would run out."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "server"
         listening = socket.socket(socket.AF_UNIX)
@@ -170,7 +170,7 @@ async def ask_server(path: Path, data: bytes) -> int | None:
     wire = head.replace(b"\n", b"\r\n") + b"\r\n" + body
     answered, cut_off = bytearray(), True
     async with await anyio.connect_unix(path) as stream:
-        with suppress(anyio.BrokenResourceError, anyio.EndOfStream):  # at any time; what came until then is looked at
+        with suppress(anyio.BrokenResourceError, anyio.EndOfStream):  # at any time; what was received is checked
             for part in cuts(wire, chance_of(data)):
                 await stream.send(part)
             with anyio.move_on_after(_PATIENCE):
@@ -178,7 +178,7 @@ async def ask_server(path: Path, data: bytes) -> int | None:
                 while True:
                     answered += await stream.receive()
             cut_off = True
-            await stream.send_eof()  # it waits for more of the request than there is
+            await stream.send_eof()  # the server waits for the rest of the request
             while True:
                 answered += await stream.receive()
     return _status_of(answered, "HEAD" if data.startswith(b"HEAD ") else "GET", whole=not cut_off)
@@ -201,7 +201,7 @@ def _status_of(answered: bytes | bytearray, method: str, *, whole: bool) -> int 
             elif event is h11.PAUSED or event is h11.NEED_DATA:
                 raise AssertionError("the answer goes on")
     except h11.RemoteProtocolError:
-        # Cut off by our end, or, where nothing came at all, by the server's.
+        # Cut off because we closed, or, if nothing was received, because the server did.
         assert not (whole and answered), answered
     else:
         if head is not None and method != "HEAD":
@@ -216,7 +216,7 @@ def _status_of(answered: bytes | bytearray, method: str, *, whole: bool) -> int 
 
 
 async def run_app(inputs: Iterable[bytes]) -> Counter[int | None]:
-    """How many answers of each status an application gave."""
+    """How many responses of each status an application sent."""
     app, statuses = make_app(), Counter[int | None]()
     with errors_logged() as errors:
         for data in inputs:
@@ -226,7 +226,7 @@ async def run_app(inputs: Iterable[bytes]) -> Counter[int | None]:
 
 
 async def run_server(inputs: Iterable[bytes]) -> Counter[int | None]:
-    """How many answers of each status the embedded server gave, to eight clients at a time."""
+    """How many responses of each status the embedded server sent, to eight clients at a time."""
     statuses, left = Counter[int | None](), iter(inputs)
 
     async def ask_on(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""All targets by name: what each is fed, and how often by default."""
+"""All targets by name, each with its seeds and its default number of runs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from tests.fuzzing import exchanges, framing, inputs, values
 
 
 class Target(NamedTuple):
-    """Code under hostile input.
+    """Code that is fuzzed.
 
     Attributes:
-        run: given one input, it asserts what must hold; its docstring says which exceptions the code may raise.
-        seeds: inputs to start from.
-        runs: how many a whole run makes.
+        run: asserts what must hold for one input; its docstring says which exceptions the code may raise.
+        seeds: makes the inputs to start from.
+        runs: how many inputs a whole run has.
     """
 
     run: Callable[[bytes], None]
@@ -22,7 +22,7 @@ class Target(NamedTuple):
     runs: int
 
     def feed(self, made: Iterable[bytes]) -> int:
-        """Run it with each of these; how many they were. What it raises has a note with the input."""
+        """Run it with each of these inputs; return their number. An exception gets a note with the input."""
         fed = 0
         for data in made:
             try:

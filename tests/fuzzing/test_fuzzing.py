@@ -1,4 +1,4 @@
-"""A share of what `make fuzz` does, and all inputs that were kept."""
+"""A small part of `make fuzz`, and all kept inputs."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ RUNS = 1500
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_a_target_bears_its_seeds_and_what_was_kept(name: str) -> None:
+def test_a_target_passes_its_seeds_and_kept_inputs(name: str) -> None:
     target = TARGETS[name]
     assert target.feed(target.seeds()) > 2
     target.feed(inputs.kept(name))
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_a_target_bears_what_chance_makes(name: str) -> None:
+def test_a_target_passes_random_inputs(name: str) -> None:
     target = TARGETS[name]
     mutator = Mutator([*target.seeds(), *inputs.kept(name)], Random(SEED))
     assert target.feed(mutator.make() for _ in range(RUNS)) == RUNS
@@ -39,7 +39,7 @@ def test_no_request_makes_a_server_fail(backend: str, run: serving.Run) -> None:
     assert {200, 400, 401, 404, 405, 413, 501} <= answers.keys()
 
 
-def test_chance_repeats_itself() -> None:
+def test_the_mutator_is_reproducible() -> None:
     first, second = (Mutator(inputs.requests(), Random(SEED)) for _ in range(2))
     assert [first.make() for _ in range(500)] == [second.make() for _ in range(500)]
     data = bytes(1000)

@@ -1,4 +1,4 @@
-"""Targets: bodies and payloads, parsed and written again."""
+"""Targets: bodies and payloads, decoded and encoded again."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ KEY = "not-a-real-key-00000000000000000"
 
 
 def requests(data: bytes) -> None:
-    """A request: `RemoteProtocolError`, or a value that is written and read back as it was."""
+    """A request: `RemoteProtocolError`, or a value that survives encoding and decoding."""
     lint_request(data)
     try:
         request = decode_request(data)
@@ -65,7 +65,7 @@ def requests(data: bytes) -> None:
 
 
 def events(data: bytes) -> None:
-    """An event, a line with its name and its payload: `RemoteProtocolError`, or stable when written and read back.
+    """An event, a line with its name and its payload: `RemoteProtocolError`, or a value that survives a round trip.
 
     A name with CR or NUL is refused with `LocalProtocolError`, and so is data with a lone surrogate outside of JSON.
     """
@@ -88,7 +88,7 @@ def events(data: bytes) -> None:
 
 
 def settings(data: bytes) -> None:
-    """Settings: `RemoteProtocolError` on reading; `LocalProtocolError` on writing, for what Poe would refuse."""
+    """Settings: `RemoteProtocolError` when decoded; `LocalProtocolError` when encoded, for what Poe would refuse."""
     lint_settings(data)
     try:
         value = decode_settings(data)
@@ -109,7 +109,7 @@ def settings(data: bytes) -> None:
 
 
 def tool_chunks(data: bytes) -> None:
-    """Chunks, each a line: `RemoteProtocolError`, or `LimitExceeded`; nothing grows beyond the limits."""
+    """Chunks, each a line: `RemoteProtocolError` or `LimitExceeded`; nothing exceeds the limits."""
     aggregator, chance = ToolCallAggregator(LIMITS), chance_of(data)
     for line in data.split(b"\n"):
         try:
@@ -135,7 +135,7 @@ def tool_chunks(data: bytes) -> None:
 
 
 def answers(data: bytes) -> None:
-    """Answers to calls of Poe, whole or cut: what each reader documents."""
+    """Responses of Poe, whole or cut: the documented exceptions of each function that reads them."""
     first, headers, body = parsed(data)
     status = int(first[9:12]) if first[9:12].isascii() and first[9:12].isdigit() else 200
     response = HttpResponse(status, headers, body)
@@ -163,7 +163,7 @@ def _cost(response: HttpResponse, parts: list[bytes]) -> str:
 
 
 def reply_headers(head: ResponseHead) -> None:
-    """What headers say about calling again is a finite number, or nothing. No exception at all."""
+    """When to call again, from headers: a finite number or None. No exception."""
     limit = rate_limit(head)
     for seconds in (retry_after_seconds(head), limit and limit.reset_seconds):
         assert seconds is None or (math.isfinite(seconds) and seconds >= 0)
@@ -176,7 +176,7 @@ HEADERS = ("retry-after", "date", "x-ratelimit-limit", "x-ratelimit-remaining", 
 
 
 def headers(data: bytes) -> None:
-    """Values of headers, each a line, and the target of a request. No exception at all."""
+    """Values of headers, each a line, and the target of a request. No exception."""
     lines = data.split(b"\n")
     reply_headers(ResponseHead(429, list(zip(HEADERS, lines, strict=False))))
     bearer_key(lines[0])

@@ -55,7 +55,7 @@ class RecordByRecord(PoeExchange):
     """An exchange without a fast path: it decodes each record by itself."""
 
     def _receive_stream(self, data: bytes, events: list[Event]) -> None:
-        self._take_records(data, events)
+        self._receive_records(data, events)
 
 
 def opened(exchange: PoeExchange) -> PoeExchange:

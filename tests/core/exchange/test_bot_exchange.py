@@ -1,4 +1,4 @@
-"""The request half of a bot server's exchange; the answering half is in `test_bot_exchange_answer`."""
+"""The bot side receives a request; its response is in `test_bot_exchange_answer`."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def exchange_with(body: bytes, limits: Limits | None = None) -> BotExchange:
 
 
 def refusal(exchange: BotExchange, act: Callable[[], object], status: int) -> tuple[RemoteProtocolError, HttpResponse]:
-    """What the peer is told, after a look at what every refusal has in common."""
+    """The error in the response, after checks of what all error responses have in common."""
     with pytest.raises(RemoteProtocolError) as caught:
         act()
     error = caught.value

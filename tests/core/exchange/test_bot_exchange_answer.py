@@ -1,4 +1,4 @@
-"""The answering half of a bot server's exchange: who may be called when, answers, events, apologies."""
+"""The bot side responds: which call is legal when, answers, events, failures."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def records(data: bytes) -> list[tuple[str, Any]]:
     return [(record.event, json.loads(record.data)) for record in SSEDecoder().receive_data(data)]
 
 
-# --- who may be called when
+# --- which call is legal when
 
 CALLS: dict[str, Callable[[BotExchange], object]] = {
     "receive_head": lambda exchange: exchange.receive_head(RequestHead("POST", "/")),
@@ -74,7 +74,11 @@ CALLS: dict[str, Callable[[BotExchange], object]] = {
     "send": lambda exchange: exchange.send(Text("x")),
     "heartbeat": lambda exchange: exchange.heartbeat(),
 }
-NOT_EXPECTED = {"receive_head": "^the head", "receive_data": "^no part of a body", "receive_eof": "^no end of a body"}
+NOT_EXPECTED = {
+    "receive_head": "^the head",
+    "receive_data": "^no body is due",
+    "receive_eof": "^no end of a body is due",
+}
 
 
 def reading_body() -> BotExchange:
@@ -90,7 +94,7 @@ def answered() -> BotExchange:
     return exchange
 
 
-# How each stage is reached, and all that may be called there, in this order.
+# How each stage is reached, and the calls that are legal there, in this order.
 STAGES: dict[str, tuple[Callable[[], BotExchange], list[str]]] = {
     "fresh": (lambda: BotExchange(None), ["receive_head"]),
     "reading": (reading_body, ["receive_data", "receive_eof"]),
@@ -114,7 +118,7 @@ def test_a_call_out_of_order_is_our_fault_and_changes_nothing(stage: str) -> Non
         with pytest.raises(LocalProtocolError) as caught:
             CALLS[call](exchange)
         assert (exchange.our_state, exchange.their_state) == states
-        # What was not expected is named; of our own half, the message tells where we stand.
+        # The message names the call that was not expected, or our own state.
         assert re.search(NOT_EXPECTED.get(call, f": {re.escape(states[0].value)}$"), str(caught.value))
     for call in allowed:
         CALLS[call](exchange)
@@ -149,8 +153,8 @@ def test_a_report_is_answered_with_an_empty_object(report: Request) -> None:
 @pytest.mark.parametrize(
     ("request_", "wrong", "right", "told"),
     [
-        (SettingsRequest(), None, SettingsResponse(), "^settings are"),
-        (ReportErrorRequest(), SettingsResponse(), None, "^None is"),
+        (SettingsRequest(), None, SettingsResponse(), "^the answer to a settings request is"),
+        (ReportErrorRequest(), SettingsResponse(), None, "^the answer to a report is None"),
     ],
 )
 def test_a_call_has_one_kind_of_answer_and_a_forgotten_one_is_named(
@@ -240,7 +244,7 @@ def test_what_passes_a_limit_is_refused_and_the_reply_can_still_end(
 ) -> None:
     exchange = opened(*fitting, limits=limits)
     state = exchange.our_state
-    with pytest.raises(LocalProtocolError, match=r"more than 2 (events|files)$|longer than 4 characters$"):
+    with pytest.raises(LocalProtocolError, match=r"more than (2 events|2 files|4 characters) .*\(Limits\."):
         exchange.send(too_much)
     assert exchange.our_state is state
     for event in [*still_fitting, *end]:
@@ -255,12 +259,12 @@ def test_what_was_sent_is_counted_without_the_end() -> None:
         opened(FILE, limits=Limits(files=1)).send(FILE)
 
 
-def test_after_a_limit_the_apology_is_still_possible() -> None:
+def test_after_a_limit_the_reply_can_still_be_ended() -> None:
     exchange = opened(Text("a"), limits=Limits(events=1, text_length=1))
     with pytest.raises(LocalProtocolError):
         exchange.send(Text("b"))
-    assert isinstance(apology := exchange.fail("id"), bytes)
-    assert [name for name, _ in records(apology)] == ["error", "done"]
+    assert isinstance(ending := exchange.fail("id"), bytes)
+    assert [name for name, _ in records(ending)] == ["error", "done"]
 
 
 # --- failing
@@ -292,33 +296,33 @@ def test_a_failure_before_the_answer_is_a_response_of_500(stage: str) -> None:
 )
 def test_a_failure_after_the_answer_began_sends_what_is_missing_of_an_end(stage: str, names: list[str]) -> None:
     exchange = STAGES[stage][0]()
-    apology = exchange.fail("ab12")
-    assert isinstance(apology, bytes)
-    assert [name for name, _ in records(apology)] == names
+    ending = exchange.fail("ab12")
+    assert isinstance(ending, bytes)
+    assert [name for name, _ in records(ending)] == names
     assert exchange.our_state is State.DONE
     assert exchange.fail("again") == b""
 
 
-def test_the_apology_is_neutral_and_names_the_error() -> None:
-    apology = opened().fail("ab12")
-    assert isinstance(apology, bytes)
-    assert records(apology) == [
+def test_the_ending_is_neutral_and_names_the_error() -> None:
+    ending = opened().fail("ab12")
+    assert isinstance(ending, bytes)
+    assert records(ending) == [
         ("error", {"allow_retry": False, "text": "Something went wrong in this bot. Error id: ab12"}),
         ("done", {}),
     ]
 
 
-def test_the_apology_can_say_more() -> None:
-    apology = opened().fail("ab12", allow_retry=True, error_type="user_message_too_long", text="Too long.")
-    assert isinstance(apology, bytes)
-    assert records(apology)[0] == (
+def test_the_ending_can_say_more() -> None:
+    ending = opened().fail("ab12", allow_retry=True, error_type="user_message_too_long", text="Too long.")
+    assert isinstance(ending, bytes)
+    assert records(ending)[0] == (
         "error",
         {"allow_retry": True, "text": "Too long.", "error_type": "user_message_too_long"},
     )
 
 
 @pytest.mark.parametrize("stage", ["query read", "with text"])
-def test_an_apology_that_cannot_be_written_leaves_another_chance(stage: str) -> None:
+def test_after_an_ending_that_cannot_be_encoded_another_is_possible(stage: str) -> None:
     exchange = STAGES[stage][0]()
     state = exchange.our_state
     with pytest.raises(LocalProtocolError):

@@ -51,7 +51,7 @@ def begins(pattern: re.Pattern[str], letters: str) -> bool:
 
 
 def is_legal(letters: str) -> bool:
-    """After a failure nothing of ours is left to do, but the rest of the request may still be read."""
+    """After a failure we have nothing more to send, but the rest of the request may still be received."""
     before, failure, after = letters.partition("!")
     if not begins(EXCHANGE, before):
         return False
@@ -69,7 +69,7 @@ def call(exchange: BotExchange, letter: str) -> object:
 
 
 def check(letters: str) -> None:
-    """Make the calls, an illegal one being refused without a trace, and look at the whole answer."""
+    """Make the calls, of which an illegal one must change nothing, and check the whole response."""
     exchange = BotExchange(None)
     made = ""
     responses: list[HttpResponse] = []

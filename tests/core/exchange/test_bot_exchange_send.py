@@ -1,4 +1,4 @@
-"""Most pieces of text are sent the short way; every rule must hold there as it does by the table."""
+"""Fast path of `send`: every rule holds as it does by the table."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Shout(str):
 
 
 class Louder(Text):
-    """A class of a user's own."""
+    """A subclass that a user has made."""
 
 
 def begun(limits: Limits | None = None) -> BotExchange:
@@ -50,20 +50,21 @@ def begun(limits: Limits | None = None) -> BotExchange:
 
 
 def outcomes(exchange: BotExchange, send: Callable[[Event], bytes], events: list[Any]) -> list[object]:
-    """What comes of each event, and what the exchange has counted."""
+    """The bytes or the error for each event, and what the exchange has counted."""
     seen: list[object] = []
     for event in events:
         try:
             seen.append(send(event))
         except LocalProtocolError as exc:
             seen.append(str(exc))
-        seen.append((exchange.our_state, exchange.events, exchange._text_length, dict(exchange._text_lengths)))
+        quota = exchange._quota
+        seen.append((exchange.our_state, exchange.events, exchange.text_left, dict(quota._text_left_by_index)))
     return seen
 
 
 def check(limits: Limits, events: list[Any]) -> None:
-    short, by_the_table = begun(limits), begun(limits)
-    assert outcomes(short, short.send, events) == outcomes(by_the_table, by_the_table._send, events)
+    fast, by_the_table = begun(limits), begun(limits)
+    assert outcomes(fast, fast.send, events) == outcomes(by_the_table, by_the_table._send, events)
 
 
 wrong: Any = 5
@@ -99,7 +100,7 @@ def test_the_events_of_every_vector_are_sent_as_by_the_table(case: Case) -> None
     check(Limits(events=2, text_length=3), [Text("a"), *events])
 
 
-def test_texts_in_a_row_are_sent_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_consecutive_texts_take_the_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
     exchange = begun()
     exchange.send(Text("1"))
     exchange.send(Text("2"))
@@ -115,7 +116,7 @@ AROUND: list[Any] = [Meta(), Text("a"), Text("a", 1), Data("m"), Error(), Done()
 
 
 def one_by_one(exchange: BotExchange, texts: list[Any]) -> bytes | None:
-    """What they are when each is sent by itself; None where one cannot be."""
+    """The bytes if each is sent by itself; None if one cannot be sent."""
     try:
         return b"".join([exchange.send(Text(text)) for text in texts])
     except LocalProtocolError:

@@ -41,7 +41,7 @@ RECORDS = {"!": BAD, **{letter: encode_event(event) for letter, event in EVENTS.
 REQUESTS = {"q": sample_query(), "k": ReportErrorRequest()}
 HEADS = {"s": STREAM, "j": JSON, "f": ResponseHead(500)}
 LETTERS = "qksjfmcaed!x"
-# No refusal here is so long that its start is enough.
+# No body here is so long that a refusal is raised before its end.
 LIMITS = Limits(refusal_body=10_000)
 
 
@@ -61,14 +61,14 @@ def is_legal(made: str, step: str) -> bool:
     return re.fullmatch("[qk]([sjf][mcaed!x]*)?", made + step) is not None
 
 
-def told(records: str) -> str:
-    """What the reader of a stream is given of it: all until the end or a fault, but no `meta` that is not the first."""
+def returned(records: str) -> str:
+    """The events of a stream that are returned: all until the end or a fault, without a late `meta`."""
     read = re.sub("!.*", "", re.sub("([ed]).*", r"\1", records))
     return read[:1] + read[1:].replace("m", "")
 
 
 def fault(made: str) -> type[PoeprotoError] | None:
-    """The fault of the peer in these steps, the last of which may have brought it."""
+    """The fault of the peer in these steps, if there is one; the last step may be it."""
     if re.match("(qj|[qk]f).*x", made):
         return RequestRefused
     if re.match("qs[mca]*!", made):
@@ -79,7 +79,7 @@ def fault(made: str) -> type[PoeprotoError] | None:
 
 
 def check(steps: list[str]) -> None:
-    """Take the steps: an illegal one is refused without a trace, and after a fault each gives the same error."""
+    """Make the steps: an illegal one changes nothing, and after a fault each raises the same error."""
     exchange = PoeExchange(limits=LIMITS)
     made = ""
     events: list[Event] = []
@@ -101,11 +101,11 @@ def check(steps: list[str]) -> None:
             assert is_legal(made, step), (made, step)
             made += step
             assert type(exchange.error) is (fault(made) or type(None)), made
-            # The call that meets a fault returns what was good, unless it is the end, which brings nothing.
+            # The call that meets a fault returns the events before it; `receive_eof` has none to return.
             assert raised is (exchange.error if step == "x" else None)
     stream = made[2:].replace("x", "") if made.startswith("qs") else ""
-    assert "".join(LETTERS_OF_EVENTS[type(event)] for event in events) == told(stream)
-    assert exchange.fold.text == "x" * told(stream).count("c")
+    assert "".join(LETTERS_OF_EVENTS[type(event)] for event in events) == returned(stream)
+    assert exchange.fold.text == "x" * returned(stream).count("c")
 
 
 def legal_histories(longest: int) -> Iterator[str]:
@@ -131,5 +131,5 @@ def test_after_every_history_exactly_the_legal_steps_are_taken() -> None:
 )
 def test_any_sequence_of_steps_gives_what_the_model_says(start: str, letters: str) -> None:
     check([*start, *letters])
-    # Records that arrive together: what was good comes first, and then the fault, again and again.
+    # Records that arrive together: first the events before the fault, then the fault for every call.
     check(re.findall("[mcaed!]+|.", start + letters))

@@ -1,4 +1,4 @@
-"""Answers of another status than 200, or of another content type than was asked for."""
+"""Refusals: responses of another status than 200, or of another content type than the call promises."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_of_a_refusal_only_the_start_is_kept(size: int) -> None:
 @pytest.mark.parametrize("last", [1, 100])
 def test_an_endless_refusal_ends_when_its_start_was_read(last: int) -> None:
     exchange = asked(head=ResponseHead(500), limits=Limits(refusal_body=10))
-    # Such a response is no stream, so nothing more is due from the bot.
+    # Such a response is not a stream, so nothing more is due from the bot.
     assert exchange.their_state is State.DONE
     assert exchange.receive_data(b"x" * 9) == []
     assert exchange.error is None
@@ -71,7 +71,7 @@ def test_an_endless_refusal_ends_when_its_start_was_read(last: int) -> None:
         ([("content-type", "text/event-stream"), ("content-encoding", "gzip")], "as 'gzip'"),
         ([("content-type", "text/event-stream"), ("content-encoding", "br")], "as 'br'"),
         ([("content-type", "text/event-stream"), *[("content-encoding", coding) for coding in ("", "br")]], "as 'br'"),
-        # What a message quotes is short, and nothing in it obeyed.
+        # What a message quotes is short, and escaped.
         ([("content-type", "\x1b[31m")], r"type '\x1b[31m'"),
         ([("content-type", "x" * 100)], f"type '{'x' * 100}'"),
         ([("content-type", "x" * 101)], "type <101 characters> instead"),

@@ -1,8 +1,9 @@
-"""The stream of a reply: what is delivered, what is a fault, and how much is taken."""
+"""The stream of a reply: what is delivered, what is a fault, and the limits."""
 
 from __future__ import annotations
 
 import bisect
+import contextlib
 import re
 import sys
 from collections.abc import Callable
@@ -23,15 +24,33 @@ from poeproto import (
     LimitExceeded,
     Limits,
     Meta,
+    QueryRequest,
     RemoteProtocolError,
     ReplaceResponse,
     Text,
     UnknownEvent,
     encode_event,
 )
+from poeproto.exchange.poe_exchange import PoeExchange, UnfoldedPoeExchange
 from poeproto.testing import cut_at, sample_reply
 
 from ...support.poe_exchanges import BAD, DONE, HELLO, META, REPLY, STREAM, asked, outcome, same_however_cut
+
+
+@pytest.mark.parametrize("body", [REPLY, HELLO * 3 + BAD, HELLO])
+def test_without_a_fold_the_events_and_the_error_are_the_same(body: bytes) -> None:
+    seen: list[tuple[list[Event], str]] = []
+    for cls in (UnfoldedPoeExchange, PoeExchange):
+        exchange = cls()
+        exchange.send(QueryRequest([]), "https://bot.invalid/")
+        exchange.receive_head(STREAM)
+        events = exchange.receive_data(body)
+        with contextlib.suppress(IncompleteReply):
+            events += exchange.receive_eof() if exchange.error is None else []
+        seen.append((events, repr(exchange.error)))
+        if exchange.error is not None:
+            assert exchange.error.partial is getattr(exchange, "fold", None)
+    assert seen[0] == seen[1]
 
 
 def test_a_reply_is_read_the_same_however_it_is_cut() -> None:
@@ -127,11 +146,11 @@ def test_what_follows_the_end_is_passed_over_and_breaks_no_limit(end: bytes, res
     assert error is None
 
 
-# --- how much is taken
+# --- the limits
 
 
 def size_kept(*events: Event) -> int:
-    """The smallest `answer_size` with which these events are read."""
+    """The smallest `answer_size` with which these events are accepted."""
     body = b"".join(map(encode_event, events))
 
     def is_read(size: int) -> bool:
@@ -179,7 +198,7 @@ def test_the_end_is_read_however_much_came_before_it(end: Event) -> None:
 
 def test_an_event_that_is_kept_takes_more_than_its_payload() -> None:
     assert size_kept(Text("hello"), Text("hello" + "x" * 100)) == 2 * KEPT_OF_HELLO + 100
-    # Or a bot could fill our memory with empty ones.
+    # Otherwise a bot could fill the memory with empty texts.
     assert size_kept(Text("hello"), *[Text("")] * 50) > KEPT_OF_HELLO + 50 * len('{"text": ""}')
 
 

@@ -1,4 +1,4 @@
-"""JavaScript strings are UTF-16, and a bot written in it may cut one inside a surrogate pair."""
+"""Lone surrogates: a bot written in JavaScript may cut a string inside a surrogate pair."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ BAD = b"event: text\ndata: [not JSON\n\n"
 
 
 def record(name: str, text: str, index: int | None = None) -> bytes:
-    """As JavaScript writes it: half a character as an escape."""
+    """As JavaScript encodes it: a lone surrogate as an escape."""
     data = {"text": text} if index is None else {"text": text, "index": index}
     return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
 

@@ -126,7 +126,7 @@ def check_writer(letters: str) -> None:
             expected.append(event)
             assert begins_a_reply(accepted)
     assert (bot.our_state is State.DONE) == bool(REPLY.fullmatch(accepted))
-    # Had a refused event left a byte behind, it would show here.
+    # A byte left behind by an illegal event would show here.
     _, events = read([written])
     assert events == expected[: accepted.index("e") + 1 if "e" in accepted else None]
 
@@ -228,7 +228,7 @@ SENT_BY_BOT = {
     "e": Kind.ERROR,
     "d": Kind.DONE,
 }
-# A bot may refuse a request before it has read it, and Poe may then go on.
+# A bot may send an error response before it has received the request, and Poe may then go on.
 EXCHANGE = re.compile(f"h[qk]r|hr[qk]|rh[qk]|hqs{REPLY.pattern}")
 
 
@@ -290,7 +290,7 @@ def test_every_row_can_be_reached_and_every_move_ends_in_a_row(role: Role) -> No
     reached = {State.IDLE}
     while new := {target for state in reached for target in rows[state].values()} - reached:
         reached |= new
-    # No move leads to ERROR: it is where a peer's fault puts it.
+    # No transition leads to ERROR; a fault of the peer sets it.
     assert reached | {State.ERROR} == set(rows)
 
 

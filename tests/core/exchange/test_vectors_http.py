@@ -1,4 +1,4 @@
-"""Vectors of exchanges as HTTP shows them, and of what a bot may send."""
+"""Vectors of whole HTTP requests and responses, and of what a bot may send."""
 
 from __future__ import annotations
 

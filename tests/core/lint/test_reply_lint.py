@@ -74,6 +74,7 @@ def test_the_amounts_of_a_reply_are_reported_once() -> None:
         ("events[2]", "too-many-events", ERROR),
         ("events[2]", "too-many-files", ERROR),
     ]
+    assert lint_reply(Text("x"), Text("y"), Error(), Done(), limits=limits) == []  # the end does not count
     limits = attrs.evolve(limits, events=100)
     assert lint_reply(Text("ab"), Text("cd"), Text("e"), Done(), limits=limits) == [
         ("events[1]", "text-too-long", ERROR)

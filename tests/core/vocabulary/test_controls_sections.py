@@ -142,11 +142,11 @@ def condition(left: Any, inner: dict[str, Any] = DIVIDER) -> dict[str, Any]:
         ([DIVIDER, None], "controls[1]", "expected an object, got null"),
         ([{"control": "text_field", "label": "x"}], "controls[0].parameter_name", "missing"),
         ([{"control": "text_field", **NAMED, "label": 1}], "controls[0].label", "expected str, got int"),
-        ([condition({})], "controls[0].condition.left", "needs either literal or parameter_name"),
+        ([condition({})], "controls[0].condition.left", "expected exactly one of literal and parameter_name"),
         (
             [condition({"literal": 1, "parameter_name": "x"})],
             "controls[0].condition.left",
-            "needs either literal or parameter_name",
+            "expected exactly one of literal and parameter_name",
         ),
         (
             [condition({"literal": []})],

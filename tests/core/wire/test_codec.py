@@ -1,4 +1,4 @@
-"""What the codec promises for every value there is; single facts stand in test_codec_requests and test_codec_events."""
+"""Properties of the codec that hold for every value; single cases are in test_codec_requests and test_codec_events."""
 
 from __future__ import annotations
 
@@ -97,9 +97,9 @@ def test_the_samples_survive() -> None:
     assert [decode_event(record.event, record.data) for record in records] == sample_reply()
 
 
-# --- the tolerant way gives what the fast way gives
+# --- the general path gives what the fast path gives
 
-# Where objects with classes stand on the wire; two levels where one name says too little.
+# Where objects with classes are on the wire; two levels where one name is ambiguous.
 CLASSES_AT: dict[str, type[Any]] = {
     "query": Message,
     "referenced_message": Message,
@@ -168,7 +168,7 @@ def test_unknown_keys_change_nothing_but_extra_at_any_level(request_: Request, v
     assert type(decoded) is type(request_)
     assert without_extra(decoded) == without_extra(request_)
     assert extras(decoded) == [{**before, **added} for before in extras(request_)]
-    # ... and they are passed on whole.
+    # ... and they are forwarded whole.
     assert decode_request(encode_request(decoded)) == decoded
 
 
@@ -190,7 +190,7 @@ def test_an_unknown_key_or_a_null_changes_no_settings(response: SettingsResponse
     assert decode_settings(json.dumps(wire)) == attrs.evolve(response, extra={"new": value})
 
 
-# --- nothing else escapes
+# --- no other exception escapes
 
 KINDS = ["query", "settings", "report_feedback", "report_reaction", "report_error", "poll"]
 NAMES = [

@@ -32,7 +32,7 @@ from poeproto import (
 from poeproto.schemas import event_payload
 from poeproto.vocabulary.events import EVENT_CLASSES
 from poeproto.wire.codec import encode_text, encode_texts
-from poeproto.wire.fast_codec import reader
+from poeproto.wire.fast_codec import fast_decoder
 from poeproto.wire.structure import structure
 
 TEXTS: list[tuple[str, type[Text | ReplaceResponse | SuggestedReply]]] = [
@@ -59,7 +59,7 @@ of_each_name = pytest.mark.parametrize("name", EVENT_CLASSES)
 
 
 def read(record: bytes) -> Event:
-    """The event in these bytes, by way of the SSE reader."""
+    """The event in these bytes, decoded as a server-sent event."""
     (found,) = SSEDecoder().receive_data(record)
     return decode_event(found.event, found.data)
 
@@ -171,7 +171,7 @@ def test_done_says_nothing_whatever_it_holds(data: str | bytes) -> None:
 @pytest.mark.parametrize("name", PARSED)
 @pytest.mark.parametrize("data", ["", " ", "[DONE]", "[]", '"x"', "5", "null", "true", "{", '{"text":NaN}', b"\xff"])
 def test_any_other_payload_must_be_a_json_object(name: str, data: str | bytes) -> None:
-    with pytest.raises(RemoteProtocolError, match=f"unacceptable '{name}' event: ") as caught:
+    with pytest.raises(RemoteProtocolError, match=f"invalid '{name}' event: ") as caught:
         decode_event(name, data)
     assert caught.value.path == ""
 
@@ -200,7 +200,7 @@ def test_a_fault_in_an_event_is_found_at_its_place(name: str, wire: dict[str, An
         with pytest.raises(RemoteProtocolError) as caught:
             decode_event(name, json.dumps(payload))
         assert caught.value.path == path
-        assert str(caught.value).startswith(f"{path}: unacceptable {name!r} event: ")
+        assert str(caught.value).startswith(f"{path}: invalid {name!r} event: ")
 
 
 @pytest.mark.parametrize("data", ["", "{}", "not JSON", '{"index": 1}', "[1,", "a\nb", "\ud83d"])
@@ -304,7 +304,7 @@ UNSENDABLE: list[tuple[type[Any], dict[str, Any], str]] = [
     (UnknownEvent, {"event": "poll", "data": {}}, "UnknownEvent.data must be str"),
     (UnknownEvent, {"event": "a\nb", "data": ""}, "the event name"),
     (UnknownEvent, {"event": "", "data": ""}, "the event name is empty"),
-    (UnknownEvent, {"event": "poll", "data": "\ud83d"}, "the 'poll' event holds a lone surrogate"),
+    (UnknownEvent, {"event": "poll", "data": "\ud83d"}, "the 'poll' event contains a lone surrogate"),
 ]
 
 
@@ -342,12 +342,12 @@ FIELD_VALUES = ["a", "", "\ud83d", None, 0, 7, 10**40, 1.0, True, [], {"index": 
     st.dictionaries(st.sampled_from(FIELD_NAMES), st.sampled_from(FIELD_VALUES), max_size=4),
     st.booleans(),
 )
-def test_an_event_read_by_a_mirror_is_the_one_converted(cls: type[Event], wire: dict[str, Any], complete: bool) -> None:
+def test_the_fast_decoder_agrees_with_the_general_path(cls: type[Event], wire: dict[str, Any], complete: bool) -> None:
     if complete:
         wire = {**SMALLEST[next(name for name in EVENT_CLASSES if EVENT_CLASSES[name] is cls)][0], **wire}
     data = json.dumps(wire)
     for form in (data, data.encode()):
-        if (event := reader(cls)(form)) is not None:
+        if (event := fast_decoder(cls)(form)) is not None:
             assert repr(event) == repr(structure(wire, cls))
 
 

@@ -360,10 +360,10 @@ def test_what_is_no_class_of_the_protocol_is_refused_by_its_name() -> None:
     class MySlider(Slider):
         pass
 
-    with pytest.raises(LocalProtocolError, match="MyQuery is no request"):
+    with pytest.raises(LocalProtocolError, match="MyQuery is not a request"):
         encode_request(MyQuery([]))
     mine = MySlider(label="x", parameter_name="x", min_value=0, max_value=1, step=1)
     for control, name in ((mine, "MySlider"), (Control(), "Control")):
         controls = ParameterControls([Section(controls=[Divider(), control])])
-        with pytest.raises(LocalProtocolError, match=rf"sections\[0\]\.controls\[1\]: {name} is no control"):
+        with pytest.raises(LocalProtocolError, match=rf"sections\[0\]\.controls\[1\]: {name} is not a control"):
             encode_settings(SettingsResponse(parameter_controls=controls))

@@ -14,7 +14,7 @@ from poeproto import Json, Message, UnknownRequest
 from poeproto.vocabulary.events import EVENT_CLASSES
 from poeproto.vocabulary.field_types import NO_EXTRA
 from poeproto.wire.codec import REQUEST_CLASSES
-from poeproto.wire.fast_codec import filler, reader, writer
+from poeproto.wire.fast_codec import fast_decoder, fast_encoder, fast_structurer
 from poeproto.wire.json import MAX_DEPTH
 
 
@@ -55,14 +55,14 @@ FULL: dict[str, Any] = {
 
 
 @pytest.fixture(autouse=True)
-def mirrors_made_afresh() -> None:
-    """What a test finds was not made while another ran."""
-    reader.cache_clear()
-    filler.cache_clear()
+def new_struct_twins() -> None:
+    """Each test makes its own, so that none depends on what another has cached."""
+    fast_decoder.cache_clear()
+    fast_structurer.cache_clear()
 
 
 def read(wire: dict[str, Any]) -> Tree | None:
-    return reader(Tree)(json.dumps(wire))
+    return fast_decoder(Tree)(json.dumps(wire))
 
 
 def test_what_is_absent_is_as_by_default() -> None:
@@ -70,7 +70,7 @@ def test_what_is_absent_is_as_by_default() -> None:
     assert tree == Tree(Leaf("a"), [])
     assert type(tree) is Tree
     assert type(tree.leaf) is Leaf
-    assert tree.extra is tree.leaf.extra is NO_EXTRA  # by which writers know that there is none
+    assert tree.extra is tree.leaf.extra is NO_EXTRA  # by which encoders know that there is none
 
 
 def test_all_that_is_there_is_read() -> None:
@@ -87,7 +87,7 @@ def test_all_that_is_there_is_read() -> None:
         {"a": 1, "b": [True]},
     )
     assert repr(read(FULL)) == repr(expected)
-    assert reader(Tree)(json.dumps(FULL).encode()) == expected
+    assert fast_decoder(Tree)(json.dumps(FULL).encode()) == expected
 
 
 def test_no_two_values_share_a_default_that_can_change() -> None:
@@ -134,13 +134,13 @@ def test_what_is_read_is_as_frozen_as_what_is_made() -> None:
     ],
     ids=" ".join,
 )
-def test_what_is_not_as_the_class_says_is_left_to_the_long_way(fields: dict[str, Any]) -> None:
+def test_what_is_not_as_the_class_says_is_left_to_the_general_path(fields: dict[str, Any]) -> None:
     assert read({**SMALLEST, **fields}) is None
 
 
 @pytest.mark.parametrize("document", ["", "[]", "null", "{", "{}", json.dumps(SMALLEST) + "x", b"\xff", "\ud83d"])
-def test_what_is_no_such_object_is_left_to_the_long_way(document: str | bytes) -> None:
-    assert reader(Tree)(document) is None
+def test_another_value_is_left_to_the_general_path(document: str | bytes) -> None:
+    assert fast_decoder(Tree)(document) is None
 
 
 def nested(levels: int, opening: str, closing: str) -> str:
@@ -152,11 +152,11 @@ def test_what_may_be_anything_is_read_where_it_is_shallow(opening: str, closing:
     def with_anything(levels: int) -> str:
         return json.dumps(SMALLEST)[:-1] + f', "anything": {nested(levels, opening, closing)}}}'
 
-    tree = reader(Tree)(with_anything(5))
+    tree = fast_decoder(Tree)(with_anything(5))
     assert tree is not None
     assert json.dumps(tree.anything, separators=(",", ":")) == nested(5, opening, closing)
     for levels in (MAX_DEPTH, 10 * MAX_DEPTH, 100_000):
-        assert reader(Tree)(with_anything(levels)) is None
+        assert fast_decoder(Tree)(with_anything(levels)) is None
 
 
 def test_a_class_within_itself_is_read_once() -> None:
@@ -165,26 +165,26 @@ def test_a_class_within_itself_is_read_once() -> None:
     assert read({**SMALLEST, "tree": tree}) is None
 
 
-def test_keys_beside_the_fields_are_not_kept() -> None:
-    read_beside = reader(Tree, ("kind", Literal["tree"]), ("secret", str, ""))
+def test_ignored_keys_are_dropped() -> None:
+    read_beside = fast_decoder(Tree, ("kind", Literal["tree"]), ("secret", str, ""))
     plain = json.dumps({"kind": "tree", **SMALLEST})
     assert read_beside(plain) == read_beside(plain[:-1] + ', "secret": "x"}') == Tree(Leaf("a"), [])
     for wrong in (json.dumps(SMALLEST), plain.replace('"tree"', '"bush"'), plain[:-1] + ', "secret": 1}'):
         assert read_beside(wrong) is None
-    assert reader(Tree)(plain) is None
+    assert fast_decoder(Tree)(plain) is None
 
 
 def test_a_stack_that_is_nearly_full_is_no_crash() -> None:
-    read_tree, document = reader(Tree), json.dumps(FULL)
+    read_tree, document = fast_decoder(Tree), json.dumps(FULL)
     expected = read_tree(document)
     limit, depth = sys.getrecursionlimit(), len(inspect.stack(0))
-    for room in range(10, 30):
+    for frames in range(10, 30):
         try:
-            sys.setrecursionlimit(depth + room)
+            sys.setrecursionlimit(depth + frames)
             found = read_tree(document)
         finally:
             sys.setrecursionlimit(limit)
-        # How much room it takes depends on the Python.
+        # How many frames it takes depends on the version of Python.
         assert found in (None, expected)
 
 
@@ -199,7 +199,7 @@ def classes_within(hint: Any, seen: set[Any]) -> set[Any]:
 
 
 def test_what_is_read_so_has_no_rules_but_its_types() -> None:
-    """Readers call no constructor, so nothing that one does may be missed."""
+    """The fast codec calls no constructor, so the classes must not need one."""
     seen: set[Any] = set()
     for cls in (*REQUEST_CLASSES.values(), UnknownRequest, *EVENT_CLASSES.values()):
         if cls is not Json:
@@ -222,14 +222,14 @@ class Note:
 
 
 def test_what_is_unset_is_not_written() -> None:
-    write = writer(Note, b"<%b>")
+    write = fast_encoder(Note, b"<%b>")
     assert write(Note("é")) == '<{"text":"é"}>'.encode()
     assert write(Note(None, 7)) == b'<{"text":null,"index":7}>'
     assert write(Note("a", label="")) == b'<{"text":"a","label":""}>'
 
 
-def test_what_is_unusual_is_written_the_long_way() -> None:
-    write, wrong = writer(Note, b"<%b>"), typing.cast("Any", "7")
+def test_an_unusual_value_is_left_to_the_general_path() -> None:
+    write, wrong = fast_encoder(Note, b"<%b>"), typing.cast("Any", "7")
     for note in (Note("a", wrong), Note("a", 2**53), Note("a", label=wrong.encode())):
         assert write(note) is None
     assert write(Note("a", extra={"new": 1})) is None

@@ -1,4 +1,4 @@
-"""What a peer chooses to send costs no more memory than a bound says, and no more work than its size does."""
+"""Whatever a peer sends, memory is bounded, and work is linear in the size."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CAP = 256 * KIB
 
 
 def memory_of(make: Callable[[], object]) -> int:
-    """Bytes that what is made keeps."""
+    """How many bytes the result keeps allocated."""
     kept = make()  # what comes into being once and for all is not counted
     del kept
     gc.collect()
@@ -52,7 +52,7 @@ def memory_of(make: Callable[[], object]) -> int:
 
 
 def work_of(call: Callable[[], object]) -> int:
-    """How many calls are made meanwhile, also of what is not Python: a measure that no other process disturbs."""
+    """How many calls are made meanwhile, C functions included: a measure that does not depend on the machine's load."""
     calls = 0
 
     def count(frame: FrameType, event: str, argument: object) -> None:
@@ -111,7 +111,7 @@ def test_the_work_of_a_stream_grows_as_its_size(piece: bytes, step: int) -> None
 
 # --- one reply
 
-# A peer chooses what is large in memory and small on the wire.
+# Values that are large in memory and small on the wire.
 FLOODS: dict[str, Callable[[int], bytes]] = {
     "texts": lambda i: b'event: text\ndata: {"text":"a"}\n\n',
     "texts that are spaced otherwise": lambda i: b'event: text\ndata: {"text": "ab" }\n\n',
@@ -254,7 +254,7 @@ def test_the_work_of_tool_calls_grows_as_their_pieces() -> None:
     assert work(2000) <= work(250) * 8 * 1.05
 
 
-# --- what is said about it
+# --- messages
 
 
 def test_a_refusal_does_not_repeat_what_it_was_sent_at_length() -> None:

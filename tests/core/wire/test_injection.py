@@ -1,4 +1,4 @@
-"""Whatever strings are written, none of them begins a line, a header or an event of its own."""
+"""No string that is encoded can begin a new line, header or event."""
 
 from __future__ import annotations
 
@@ -125,11 +125,11 @@ def test_one_event_comes_out_for_each_that_was_sent(make: Callable[[str], Event]
 
 
 @each_break
-def test_an_apology_is_two_events_whatever_is_in_it(bad: str) -> None:
+def test_a_failure_ends_with_two_events_whatever_is_in_it(bad: str) -> None:
     exchange = streaming()
-    apology = exchange.fail("e" + bad, text="t" + bad, error_type="y" + bad)
-    assert isinstance(apology, bytes)
-    assert [record.event for record in SSEDecoder().receive_data(apology)] == ["error", "done"]
+    ending = exchange.fail("e" + bad, text="t" + bad, error_type="y" + bad)
+    assert isinstance(ending, bytes)
+    assert [record.event for record in SSEDecoder().receive_data(ending)] == ["error", "done"]
 
 
 def test_a_heartbeat_is_no_event() -> None:

@@ -1,4 +1,4 @@
-"""How deep JSON may nest, read and written."""
+"""How deep JSON may nest, decoding and encoding."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from poeproto import LocalProtocolError, RemoteProtocolError
-from poeproto.wire.json import _decode_shallow, _loads_with_care, dumps, loads
+from poeproto.wire.json import _decode_shallow, _loads_general, dumps, loads
 
 from ...support.vectors import Case, cases, name_of
 
@@ -55,7 +55,7 @@ def test_200_levels_are_read_and_written_and_201_are_not(nest: str, bottom: str)
 def test_what_is_shallow_is_read_like_what_is_deep(nest: str, levels: int, bottom: str) -> None:
     opening, closing, _ = NESTS[nest]
     text = '{"a":' + opening * levels + bottom + closing * levels + "}"
-    assert repr(loads(text)) == repr(loads(text.encode())) == repr(_loads_with_care(text)) == repr(json.loads(text))
+    assert repr(loads(text)) == repr(loads(text.encode())) == repr(_loads_general(text)) == repr(json.loads(text))
 
 
 @pytest.mark.parametrize("case", cases("tool_chunks.json"), ids=name_of)
@@ -83,7 +83,7 @@ def test_a_stack_that_is_nearly_full_is_no_crash(first: str) -> None:
     limit = sys.getrecursionlimit()
     try:
         sys.setrecursionlimit(depth + 80)
-        # Whether there is room depends on the Python; what is raised if there is none does not.
+        # Whether the stack suffices depends on the version of Python; what is raised if it does not suffice does not.
         with contextlib.suppress(RemoteProtocolError):
             assert loads(text)
         with pytest.raises(LocalProtocolError, match="nested too deeply"):

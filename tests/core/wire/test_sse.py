@@ -28,7 +28,7 @@ def decode(parts: Iterable[bytes], decoder: SSEDecoder | None = None) -> list[Se
     return events + decoder.receive_eof()
 
 
-# --- the rules of the standard are in tests/vectors/sse.json; these are what they cannot say
+# --- the rules of the standard are in tests/vectors/sse.json; here is what data cannot express
 
 
 @pytest.mark.parametrize(("digits", "retry"), [(640, int("9" * 640)), (641, 5), (5000, 5)])
@@ -43,7 +43,7 @@ def test_a_lone_cr_ends_a_line_at_once() -> None:
     assert decoder.receive_data(b"data: x\r\r") == [record("x")]
     assert decoder.receive_data(b"data: y\r") == []
     assert decoder.receive_data(b"\r") == [record("y")]
-    # What follows belongs to the line end already taken, and is no line of its own.
+    # The LF belongs to the line end that was already processed, and is not another line.
     assert decoder.receive_data(b"\n") == []
     assert decoder.receive_data(b"data: z\r") == []
     assert decoder.receive_data(b"\n") == []
@@ -277,6 +277,6 @@ def test_a_lone_surrogate_is_refused_because_utf_8_has_no_form_for_it() -> None:
         lambda: encode_sse("text", "x", id="\udc08"),
         lambda: encode_comment("\ud83d"),
     ):
-        with pytest.raises(LocalProtocolError, match="holds a lone surrogate") as caught:
+        with pytest.raises(LocalProtocolError, match="contains a lone surrogate") as caught:
             write()
         assert isinstance(caught.value.__cause__, UnicodeEncodeError)

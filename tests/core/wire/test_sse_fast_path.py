@@ -1,4 +1,4 @@
-"""Texts are read by the run; every rule must hold there as it does record by record."""
+"""Fast path for runs of text events: every rule holds as it does record by record."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from poeproto import (
 )
 from poeproto.testing import bytewise, cut_at
 from poeproto.vocabulary.events import make_texts
-from poeproto.wire.fast_path import end_of_run, is_in_a_record, start_of_next_run, texts_of_run
 from poeproto.wire.json import load_texts, loads
+from poeproto.wire.sse_fast_path import end_of_run, ends_within_record, start_of_next_run, texts_of_run
 
 from ...support.poe_exchanges import RecordByRecord, opened
 from ...support.vectors import Case, cases, name_of, wire_of
@@ -36,19 +36,19 @@ DONE = b"event: done\ndata: {}\n\n"
 
 
 class TimedReply(PoeExchange):
-    """Notes what is read the long way."""
+    """Notes what takes the general path."""
 
     def __init__(self, limits: Limits | None = None) -> None:
         super().__init__(limits=limits)
         self.the_long_way: list[bytes] = []
 
-    def _take_records(self, data: bytes, events: list[Event]) -> None:
+    def _receive_records(self, data: bytes, events: list[Event]) -> None:
         self.the_long_way.append(data)
-        super()._take_records(data, events)
+        super()._receive_records(data, events)
 
 
 def outcome(exchange: PoeExchange, parts: Iterable[bytes]) -> tuple[Any, ...]:
-    """All that can be seen of an exchange after these parts and an end, and what it counted."""
+    """Everything observable about an exchange after these parts and the end, and what it counted."""
     opened(exchange)
     events: list[Event] = []
     with contextlib.suppress(PoeprotoError):
@@ -194,10 +194,10 @@ def test_where_runs_begin_and_end() -> None:
 
 def test_where_a_record_is_under_way() -> None:
     for part in (b"", b"event", RECORD[:-1]):
-        assert is_in_a_record(part, 0)
-        assert is_in_a_record(RECORD + part, len(RECORD))
-        assert not is_in_a_record(RECORD + part, 0)
-    assert not is_in_a_record(b"\n\n", 0)
+        assert ends_within_record(part, 0)
+        assert ends_within_record(RECORD + part, len(RECORD))
+        assert not ends_within_record(RECORD + part, 0)
+    assert not ends_within_record(b"\n\n", 0)
 
 
 def test_the_texts_of_a_run() -> None:

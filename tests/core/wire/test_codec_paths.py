@@ -1,4 +1,4 @@
-"""The quick ways of reading and writing and the long ones, side by side: they give the same and raise the same."""
+"""Fast path and general path of the codec, side by side: they give the same values and raise the same errors."""
 
 from __future__ import annotations
 
@@ -44,20 +44,20 @@ from poeproto.wire.codec import (
     _decode_any_event,
     _decode_any_request,
     _encode_any_event,
-    _query_reader,
-    _writers,
+    _encoders,
+    _query_decoder,
 )
-from poeproto.wire.fast_codec import filler, reader
+from poeproto.wire.fast_codec import fast_decoder, fast_structurer
 from poeproto.wire.json import dumps, loads
 from poeproto.wire.structure import structure
 
 from ...support.vectors import Case, cases, name_of, wire_of
 
-READ_BY_MIRROR = [cls for cls in EVENT_CLASSES.values() if cls is not Json]
+FAST_EVENT_CLASSES = [cls for cls in EVENT_CLASSES.values() if cls is not Json]
 
 
 def outcome(read: Callable[[], object]) -> object:
-    """All that can be told of a value, types of numbers included, or of an error."""
+    """Everything observable about a value, types of numbers included, or about an error."""
     try:
         value = read()
     except RemoteProtocolError as exc:
@@ -67,7 +67,7 @@ def outcome(read: Callable[[], object]) -> object:
     return type(value), repr(value)
 
 
-# --- JSON for a class, nearly as it should be: the writer decides piece by piece whether to keep to it
+# --- JSON for a class, nearly valid: piece by piece, the writer decides whether to keep to the class
 
 BY_TYPE: dict[Any, list[str]] = {
     str: ['""', '"a"', '"query"', '"é\\n🐈"', '"\\u0061\\"\\\\"'],
@@ -140,7 +140,7 @@ def queries(draw: st.DrawFn) -> str:
 
 @st.composite
 def payloads(draw: st.DrawFn) -> tuple[type[Event], str]:
-    cls = draw(st.sampled_from(READ_BY_MIRROR))
+    cls = draw(st.sampled_from(FAST_EVENT_CLASSES))
     return cls, Writer(draw).write_object(cls, 1)
 
 
@@ -175,8 +175,8 @@ def test_a_request_is_the_same_both_ways(case: Case) -> None:
     both_ways(wire_of(case).decode("utf-8", "surrogateescape"))
 
 
-def test_an_ordinary_query_takes_the_quick_way() -> None:
-    read = _query_reader()
+def test_an_ordinary_query_takes_the_fast_path() -> None:
+    read = _query_decoder()
     for query in (sample_query(), whole_query()):
         body = encode_request(query)
         assert repr(read(body)) == repr(read(body.decode())) == repr(query)
@@ -208,7 +208,7 @@ def test_a_query_with_a_slip_in_its_bytes_is_the_same_both_ways(data: st.DataObj
 
 
 def with_unknown_keys(wire: Any) -> Any:
-    """The same with keys that nobody knows in every object, some of them by names that mean something elsewhere."""
+    """The same with unknown keys in every object, some of which are known in other objects."""
     if isinstance(wire, list):
         return [with_unknown_keys(item) for item in cast("list[Any]", wire)]
     if isinstance(wire, dict):
@@ -221,7 +221,7 @@ def with_unknown_keys(wire: Any) -> Any:
 def test_a_query_with_unknown_keys_everywhere_needs_no_normalising() -> None:
     for query in (sample_query(), whole_query()):
         wire = with_unknown_keys(json.loads(encode_request(query)))
-        value = filler(QueryRequest)(wire)
+        value = fast_structurer(QueryRequest)(wire)
         assert outcome(lambda wire=wire: structure(wire, QueryRequest)) == (QueryRequest, repr(value))
         assert value is not None
         assert list(value.extra) == ["new", "type", "extra", "é"]
@@ -230,12 +230,12 @@ def test_a_query_with_unknown_keys_everywhere_needs_no_normalising() -> None:
 
 @given(queries())
 def test_no_unknown_key_is_lost_that_normalising_would_keep(body: str) -> None:
-    """Normalising first is the simplest way, and the slowest."""
+    """The general path, which normalises first."""
     try:
         wire = loads(body)
     except RemoteProtocolError:
         return
-    value = filler(QueryRequest)(wire)
+    value = fast_structurer(QueryRequest)(wire)
     if value is not None:
         assert (QueryRequest, repr(value)) == outcome(lambda: structure(wire, QueryRequest))
 
@@ -247,7 +247,7 @@ def test_no_unknown_key_of_a_request_is_lost(case: Case) -> None:
     except RemoteProtocolError:
         return
     for cls in (*REQUEST_CLASSES.values(), UnknownRequest):
-        value = filler(cls)(wire)
+        value = fast_structurer(cls)(wire)
         if value is not None:
             assert (cls, repr(value)) == outcome(lambda cls=cls: structure(wire, cls))
 
@@ -256,21 +256,21 @@ def test_no_unknown_key_of_a_request_is_lost(case: Case) -> None:
 
 
 @pytest.mark.parametrize("event", sample_reply(), ids=lambda event: type(event).__name__)
-def test_an_ordinary_event_takes_the_quick_way(event: Event) -> None:
+def test_an_ordinary_event_takes_the_fast_path(event: Event) -> None:
     name, payload = event_payload(event)
     assert decode_event(name, dumps(payload)) == event
     if not isinstance(event, Json):
-        assert repr(reader(type(event))(dumps(payload))) == repr(event)
+        assert repr(fast_decoder(type(event))(dumps(payload))) == repr(event)
 
 
 @given(payloads())
 def test_any_event_is_the_same_both_ways(case: tuple[type[Event], str]) -> None:
     cls, data = case
     for form in (data, data.encode()):
-        quick = reader(cls)(form)
-        if quick is None or (quick.index is not None and not is_index(quick.index)):
-            continue  # decode_event goes the long way
-        assert (type(quick), repr(quick)) == outcome(partial(_decode_any_event, cls, form))
+        fast = fast_decoder(cls)(form)
+        if fast is None or (fast.index is not None and not is_index(fast.index)):
+            continue  # decode_event takes the general path
+        assert (type(fast), repr(fast)) == outcome(partial(_decode_any_event, cls, form))
 
 
 @given(payloads())
@@ -280,7 +280,7 @@ def test_no_unknown_key_of_an_event_is_lost(case: tuple[type[Event], str]) -> No
         wire = loads(data)
     except RemoteProtocolError:
         return
-    value = filler(cls)(wire)
+    value = fast_structurer(cls)(wire)
     if value is not None:
         assert (cls, repr(value)) == outcome(lambda: structure(wire, cls))
 
@@ -319,7 +319,7 @@ anything = st.recursive(
 
 @st.composite
 def made_events(draw: st.DrawFn) -> Event:
-    """Events as a bot may make them: mostly as annotated, for no constructor looks."""
+    """Events as a bot may make them: mostly as annotated, since constructors on the hot path check nothing."""
     cls = draw(st.sampled_from(list(EVENT_CLASSES.values())))
     hints = typing.get_type_hints(cls)
     given: dict[str, Any] = {}
@@ -335,9 +335,9 @@ def made_events(draw: st.DrawFn) -> Event:
         return Json({})
 
 
-def test_an_ordinary_event_is_written_the_quick_way() -> None:
+def test_an_ordinary_event_is_encoded_by_the_fast_path() -> None:
     for event in (*sample_reply(), *(attrs.evolve(event, index=7) for event in sample_reply())):
-        assert _writers()[type(event)](event) == encode_event(event) == _encode_any_event(event)
+        assert _encoders()[type(event)](event) == encode_event(event) == _encode_any_event(event)
 
 
 @pytest.mark.parametrize("case", cases("events.json"), ids=name_of)
