@@ -27,7 +27,7 @@ WORDS = {
     "false alarms?": "spurious wakeup",
     "ways? out": "outbound calls or their configuration, or write path",
     "lets? out": "emit or send",
-    "(?:that|which|who) (?:is|are) none": "the noun: an invalid chunk, a reply without text",
+    "(?:that|which|who) (?:is|are) (?-i:none)": "the noun: an invalid chunk, a reply without text",
     "what comes alone": "the noun: an event that arrives alone",
     "in earnest": "the consequence: the bot may be charged",
     "frowns?|frowned|frowning": "warn, reject or fail",

@@ -82,12 +82,12 @@ class TestInFastapi:
         monkeypatch.setenv("POE_ACCESS_KEY", KEY)
         told = anyio.Event()
 
-        def tick(entry: LogEntry) -> None:
+        def observe(entry: LogEntry) -> None:
             if entry.kind == "settings":
                 told.set()
 
         poe = Simulator()
-        poe.engine.on_log.append(tick)
+        poe.engine.on_log.append(observe)
         model = Scripted(lambda request: f"Ahoy! ({request.query[-1].content})")
         async with poe.serving() as address:
             poe.register("GPT-4o-Mini", model)

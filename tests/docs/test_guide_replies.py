@@ -91,12 +91,12 @@ class TestProgress:
             assert seen.acquire(timeout=20), "the user has seen nothing yet"
             return len(numbers)
 
-        def tick(event: Event) -> None:
+        def observe(event: Event) -> None:
             shown.append(event)
             seen.release()
 
         async with playing("progress") as stage:
             monkeypatch.setattr(stage.module, "primes_in", work)
-            reply = await stage.say("Count!", on_event=tick)
+            reply = await stage.say("Count!", on_event=observe)
         assert reply.final_text() == "There are 10000 primes below 10000."
         assert shown == reply.events

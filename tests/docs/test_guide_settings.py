@@ -25,14 +25,14 @@ async def synced(poe: Simulator) -> None:
     """Wait until the bot's settings are there."""
     there = anyio.Event()
 
-    def tick(_: LogEntry | None = None) -> None:
+    def observe(_: LogEntry | None = None) -> None:
         if NAME in poe.engine.bots and poe.settings_of(NAME) is not None:
             there.set()
 
-    poe.engine.on_log.append(tick)
-    tick()
+    poe.engine.on_log.append(observe)
+    observe()
     await there.wait()
-    poe.engine.on_log.remove(tick)
+    poe.engine.on_log.remove(observe)
 
 
 async def test_syncing_settings_when_the_server_starts() -> None:

@@ -58,13 +58,13 @@ class TestInOneAnswer:
             await seen.wait()
             yield Error(allow_retry=False, text="No more.")
 
-        def tick(event: Event) -> None:
+        def observe(event: Event) -> None:
             if failing == FIRST or event == Text("and so on"):
                 seen.set()
 
         others = {FIRST: Scripted(endless), SECOND: Scripted(endless), failing: Scripted(fails)}
         async with playing("two_bots", others) as stage:
-            reply = await stage.say("hello", on_event=tick)
+            reply = await stage.say("hello", on_event=observe)
             assert isinstance(reply.failure, BotError)
             assert reply.error == Error(allow_retry=False, text="No more.")
             await ended.wait()

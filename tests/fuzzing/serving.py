@@ -38,7 +38,7 @@ KEY = "not-a-real-key-00000000000000000"
 # The statuses that are allowed for any request. 500 is not among them.
 STATUSES = frozenset({200, 400, 401, 404, 405, 408, 413, 414, 431, 501, 505})
 # After this time without a response, the server is assumed to be waiting for the rest of the request.
-_PATIENCE = 0.2
+_SILENCE_SECONDS = 0.2
 # Small enough to be exceeded, with time for every reply.
 LIMITS = Limits(request_body=3000)
 
@@ -173,7 +173,7 @@ async def ask_server(path: Path, data: bytes) -> int | None:
         with suppress(anyio.BrokenResourceError, anyio.EndOfStream):  # at any time; what was received is checked
             for part in cuts(wire, chance_of(data)):
                 await stream.send(part)
-            with anyio.move_on_after(_PATIENCE):
+            with anyio.move_on_after(_SILENCE_SECONDS):
                 cut_off = False
                 while True:
                     answered += await stream.receive()

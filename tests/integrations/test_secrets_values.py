@@ -56,7 +56,7 @@ from ..support.calling_bots import QUERY
 from ..support.canary import BEARER_CANARY, CANARY, all_of, all_of_failure, all_within, assert_hidden
 
 PACKAGES = ("poeproto", "poeproto_runtime", "poeproto_h11", "poeproto_asgi", "poeproto_simulator", "poeproto_cli")
-# Fields named for a key that are none, by class.
+# Fields named after a key that hold no key, by class.
 NO_KEYS = {("AppOptions", "allow_without_key"), ("Document", "key")}
 
 SENT = [("authorization", BEARER_CANARY)]

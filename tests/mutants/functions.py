@@ -118,7 +118,7 @@ NOTICED = (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERNAL_ERROR, -signal
 SURVIVED = (pytest.ExitCode.OK, 33)
 
 # Tests that never end have noticed; these are seconds beyond, and times as long as, what they take.
-PATIENCE = {"timeout_constant": "5", "timeout_multiplier": "1.5"}
+TIMEOUTS = {"timeout_constant": "5", "timeout_multiplier": "1.5"}
 
 
 def prepare(module: str) -> Path:
@@ -138,7 +138,7 @@ def prepare(module: str) -> Path:
         "pytest_add_cli_args": "\n-p\nno:cacheprovider\n--hypothesis-seed=0\n--hypothesis-profile=mutants",
         # A process in which the tests ran before has what they left in caches, and the change would not be seen.
         "process_isolation": "forkserver",
-        **PATIENCE,
+        **TIMEOUTS,
     }
     with (place / "setup.cfg").open("w") as file:
         settings.write(file)

@@ -166,9 +166,9 @@ def test_a_wait_that_is_too_long_is_the_callers_to_decide() -> None:
     with pytest.raises(RequestRefused) as caught:
         driver.run(query_flow(HELLO, URL))
     assert caught.value.retry_after == "61"
-    patient = FlowDriver([busy, [Text("x"), Done()]])
-    patient.run(query_flow(HELLO, URL, retry=RetryPolicy(longest_wait=61)))
-    assert patient.waits == [61.0]
+    long_retry = FlowDriver([busy, [Text("x"), Done()]])
+    long_retry.run(query_flow(HELLO, URL, retry=RetryPolicy(longest_wait=61)))
+    assert long_retry.waits == [61.0]
 
 
 BROKEN_REFUSALS = [

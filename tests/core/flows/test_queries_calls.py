@@ -69,6 +69,6 @@ def test_a_call_is_made_with_the_key_the_limits_and_the_tries_it_is_given(make: 
     assert (caught.value.limit, list(parts)) == ("answer_size", [b"not read"])
 
 
-def test_settings_that_are_none_are_told_apart() -> None:
+def test_malformed_settings_are_told_apart() -> None:
     with pytest.raises(RemoteProtocolError, match="not valid JSON"):
         FlowDriver([HttpResponse(200, [], b"<html>")]).run(settings_flow(URL))

@@ -116,7 +116,7 @@ def test_a_chunk_around_tool_calls_is_not_delivered() -> None:
     assert driver.events == [Text("x"), Done()]
 
 
-def test_what_was_good_before_a_chunk_that_is_none_is_delivered(cut: Cut) -> None:
+def test_events_before_an_invalid_chunk_are_delivered(cut: Cut) -> None:
     good: list[Any] = [Meta(), Text("a"), chunk(content="b")]
     body = b"".join(encode_event(event) for event in [*good, Json({"choices": [3]}), Text("not this"), Done()])
     driver = FlowDriver([HttpResponse(200, [("content-type", "text/event-stream")], body)], cut)

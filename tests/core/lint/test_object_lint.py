@@ -1,4 +1,4 @@
-"""Departures of objects: every one, with its place, where readers refuse and where they forgive."""
+"""Findings about objects: each one, with its place, where readers refuse the object and where they accept it."""
 
 from __future__ import annotations
 

@@ -242,7 +242,7 @@ VALUES: list[Any] = [
     *(value for _, value in walk_values(CONTROLS) if value is not CONTROLS),
 ]
 UNCHECKED = (Meta, Text, ReplaceResponse, SuggestedReply, File, Data, Json, Error, Done, UnknownEvent)
-# Settings of ours, records below the protocol, departures from it, effects of flows, and answers put together.
+# Settings of ours, records below the protocol, findings about it, effects of flows, and answers put together.
 NOT_ON_THE_WIRE = {
     poeproto.Answer, poeproto.Limits, poeproto.ServerSentEvent, poeproto.RetryPolicy,
 }  # fmt: skip

@@ -79,7 +79,7 @@ def test_a_reset_is_a_number_or_a_span(reset: str, seconds: float | None) -> Non
 
 
 @pytest.mark.parametrize("value", ["", "many", "-1", "1.5", "1" * 10])
-def test_a_count_that_is_none_is_left_out(value: str) -> None:
+def test_a_malformed_count_is_left_out(value: str) -> None:
     assert rate_limit(head(x_ratelimit_limit=value)) == RateLimit()
 
 

@@ -139,7 +139,7 @@ def test_a_null_index_is_none(name: str) -> None:
         assert event == SMALLEST[name][1]
 
 
-def test_an_index_that_is_none_does_not_hide_another_fault() -> None:
+def test_an_invalid_index_does_not_hide_another_fault() -> None:
     with pytest.raises(RemoteProtocolError) as caught:
         decode_event("text", '{"text": 5, "index": "x"}')
     assert caught.value.path == "text"
@@ -236,7 +236,7 @@ def test_line_breaks_in_a_text_do_not_break_its_line(name: str, cls: type[Text])
 
 
 @of_each_text
-def test_the_long_way_of_a_text_differs_by_what_it_has_more(name: str, cls: type[Text]) -> None:
+def test_a_text_on_the_general_path_differs_by_what_it_has_more(name: str, cls: type[Text]) -> None:
     assert encode_event(cls("é", 1)) == f'event: {name}\ndata: {{"text":"é","index":1}}\n\n'.encode()
     assert encode_event(cls("é", extra={"a": 1})) == f'event: {name}\ndata: {{"text":"é","a":1}}\n\n'.encode()
 
@@ -352,7 +352,7 @@ def test_the_fast_decoder_agrees_with_the_general_path(cls: type[Event], wire: d
 
 
 @given(st.text(st.characters()), st.sampled_from([cls for _, cls in TEXTS]))
-def test_the_short_way_of_a_text_says_the_same_as_the_long_way(text: str, cls: type[Text]) -> None:
+def test_the_fast_path_encodes_a_text_as_the_general_path_does(text: str, cls: type[Text]) -> None:
     short, long = encode_event(cls(text)), encode_event(cls(text, extra={"a": 1}))
     assert long == short.replace(b"}\n\n", b',"a":1}\n\n')
     assert short.count(b"\n") == 3

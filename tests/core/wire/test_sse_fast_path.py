@@ -35,15 +35,15 @@ RECORD = b'event: text\ndata: {"text":"a"}\n\n'
 DONE = b"event: done\ndata: {}\n\n"
 
 
-class TimedReply(PoeExchange):
+class PathRecorder(PoeExchange):
     """Notes what takes the general path."""
 
     def __init__(self, limits: Limits | None = None) -> None:
         super().__init__(limits=limits)
-        self.the_long_way: list[bytes] = []
+        self.general_path: list[bytes] = []
 
     def _receive_records(self, data: bytes, events: list[Event]) -> None:
-        self.the_long_way.append(data)
+        self.general_path.append(data)
         super()._receive_records(data, events)
 
 
@@ -133,38 +133,38 @@ def test_any_stream_cut_anywhere_is_read_as_record_by_record(stream: bytes, cuts
 @given(st.lists(st.text(st.characters(codec="utf-8"))), places)
 def test_texts_are_read_by_the_run_wherever_they_are_cut(texts: list[str], cuts: list[int]) -> None:
     stream = b"".join(encode_event(Text(text)) for text in texts)
-    exchange = opened(TimedReply())
+    exchange = opened(PathRecorder())
     exchange.receive_data(RECORD)
     events = [event for part in cut_at(stream, cuts) if part for event in exchange.receive_data(part)]
     assert events == [Text(text) for text in texts]
     assert exchange.fold.text == "a" + "".join(texts)
 
 
-def test_only_what_is_no_run_is_read_the_long_way() -> None:
-    exchange = opened(TimedReply())
-    assert isinstance(exchange, TimedReply)
+def test_only_records_outside_a_run_take_the_general_path() -> None:
+    exchange = opened(PathRecorder())
+    assert isinstance(exchange, PathRecorder)
     odd = b'event: text\ndata: {"text":"a","index":1}\n\n'
     ping = b": \n\n"
     assert len(exchange.receive_data(RECORD * 50)) == 50
-    assert exchange.the_long_way == [RECORD]
+    assert exchange.general_path == [RECORD]
     assert len(exchange.receive_data(RECORD * 50 + RECORD[:20])) == 50
     assert len(exchange.receive_data(RECORD[20:] + RECORD * 50)) == 51
-    assert exchange.the_long_way == [RECORD]
+    assert exchange.general_path == [RECORD]
     assert len(exchange.receive_data(RECORD * 9 + ping + RECORD * 9 + ping)) == 18
-    assert exchange.the_long_way == [RECORD, ping, ping]
+    assert exchange.general_path == [RECORD, ping, ping]
     assert len(exchange.receive_data(RECORD * 2 + odd + RECORD * 2 + DONE)) == 6
-    assert exchange.the_long_way == [RECORD, ping, ping, RECORD * 2 + odd + RECORD * 2, DONE]
+    assert exchange.general_path == [RECORD, ping, ping, RECORD * 2 + odd + RECORD * 2, DONE]
 
 
 def test_a_beginning_is_held_back_only_once_and_within_the_bound() -> None:
-    exchange = opened(TimedReply(Limits(event_size=len(RECORD) + 10)))
-    assert isinstance(exchange, TimedReply)
+    exchange = opened(PathRecorder(Limits(event_size=len(RECORD) + 10)))
+    assert isinstance(exchange, PathRecorder)
     exchange.receive_data(RECORD)
     start = RECORD[:25]
     assert exchange.receive_data(RECORD + start) == [Text("a")]
-    assert exchange.the_long_way == [RECORD]
+    assert exchange.general_path == [RECORD]
     assert exchange.receive_data(b"") == []
-    assert exchange.the_long_way == [RECORD, start]
+    assert exchange.general_path == [RECORD, start]
     assert exchange.receive_data(RECORD[25:] + RECORD + b"data: " + b"x" * len(RECORD)) == [Text("a")] * 2
     assert exchange.error is None
     assert exchange.receive_data(b"xxxxx") == []

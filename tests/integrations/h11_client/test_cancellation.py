@@ -182,14 +182,14 @@ async def test_cancelled_over_a_socket(place: Callable[[anyio.Event, Peer], Awai
 async def test_cancelling_one_query_leaves_the_others_alone() -> None:
     cancelled, first = anyio.Event(), anyio.Event()
 
-    async def patient(peer: Peer) -> None:
+    async def slow(peer: Peer) -> None:
         await peer.answer(STREAM_HEAD + sent(Text("a")))
         first.set()
         await cancelled.wait()
         await peer.send(sent(Text("b"), Done()) + b"0\r\n\r\n")
         await peer.until_left()
 
-    async with scripted(patient) as server, Client() as client:
+    async with scripted(slow) as server, Client() as client:
         with anyio.CancelScope() as scope:
             async with client.query(server.address, "hello") as kept:
                 assert await anext(kept) == Text("a")

@@ -222,7 +222,7 @@ async def test_all_attempts_share_the_time_of_the_call(query: Query) -> None:
         assert len(server.requests) == 2
 
 
-# --- answers that are none
+# --- invalid responses
 
 
 @both

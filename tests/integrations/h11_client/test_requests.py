@@ -264,7 +264,7 @@ async def test_settings_of_a_bot_on_poe() -> None:
     ],
     ids=["refused", "encoded", "no JSON", "no object", "empty", "wrong type"],
 )
-async def test_settings_that_are_none(answer: bytes, error: type[PoeprotoError]) -> None:
+async def test_malformed_settings(answer: bytes, error: type[PoeprotoError]) -> None:
     async with scripted(answering(answer)) as server, Client() as client:
         with pytest.raises(error) as caught:
             await client.settings(server.address)

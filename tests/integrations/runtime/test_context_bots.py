@@ -130,7 +130,7 @@ async def test_answers_that_are_merged_as_they_arrive() -> None:
         assert events[-1] == Done()
 
 
-async def test_a_passed_on_meta_that_was_overtaken_is_left_out() -> None:
+async def test_a_stale_forwarded_meta_is_left_out() -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[Event]:
         async with context.query_bot("Cat", request) as answer:
             first = await anext(aiter(answer))

@@ -283,7 +283,7 @@ async def test_an_upload_that_poe_refuses() -> None:
 
 @pytest.mark.parametrize("url", ["http://[bad", "https://me:secret@\u2100.invalid/"])
 @pytest.mark.parametrize("name", [None, "a.txt"])
-async def test_a_url_that_is_none(url: str, name: str | None) -> None:
+async def test_a_malformed_url(url: str, name: str | None) -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         with pytest.raises(LocalProtocolError, match="not a URL") as caught:
             await context.post_attachment(url=url, name=name)
