@@ -167,7 +167,7 @@ async def _spool(chunks: AsyncIterable[bytes], limits: Limits, in_thread: InThre
         async for chunk in chunks:
             size += len(chunk)
             if size > limits.file_size:
-                raise FileTooLarge(f"the file is larger than the {limits.file_size} bytes that are allowed")
+                raise FileTooLarge(f"the file has more than {limits.file_size} bytes, which is the limit")
             await in_thread(file.write, chunk)
     except BaseException:
         file.close()

@@ -262,7 +262,7 @@ async def test_files_for_which_there_is_no_room_left_are_a_failure_of_the_bot(ca
 @pytest.mark.parametrize("source", [b"content", None], ids=["bytes", "stream"])
 async def test_a_file_that_is_too_large(source: bytes | None) -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
-        with pytest.raises(FileTooLarge, match="allowed"):
+        with pytest.raises(FileTooLarge, match="limit"):
             await context.post_attachment(source or stream(), name="a.txt")
         yield "too large"
 
