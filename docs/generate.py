@@ -20,6 +20,16 @@ import poeproto
 from poeproto import State
 from poeproto.exchange.states import EXCUSED, IGNORED, TRANSITIONS
 from poeproto.schemas import event_schema, request_schema, settings_schema
+from poeproto_runtime.client.states import (
+    OWNERSHIPS,
+    REPLY,
+    RUNNER,
+    Owner,
+    ReplyAct,
+    ReplyPhase,
+    RunnerAct,
+    RunnerState,
+)
 from poeproto_runtime.reply.states import (
     BOT_PACE,
     SERVER,
@@ -156,7 +166,13 @@ def _states() -> Iterator[str]:
 
 def _with_diagrams(page: str) -> str:
     """The page, with its generated parts written anew: each stands between two comments."""
-    for name, lines in {"tasks": _reply_tasks(), "states": _reply_states()}.items():
+    parts = {
+        "tasks": _reply_tasks(),
+        "states": _reply_states(),
+        "owners of a call": _call_owners(),
+        "states of a call": _call_states(),
+    }
+    for name, lines in parts.items():
         before, marks, after = f"<!-- generated: {name} -->", "\n", "<!-- end -->"
         start = page.index(before) + len(before)
         page = page[:start] + marks + "\n".join(lines) + marks + page[page.index(after, start) :]
@@ -176,15 +192,39 @@ def _reply_tasks() -> Iterator[str]:
         yield f"| {names} | `{relation.function}` | {relation.when} |"
 
 
+Tables = list[tuple[type[Enum], Mapping[Any, Mapping[Any, Any]]]]
+
+
 def _reply_states() -> Iterator[str]:
-    parts: list[tuple[type[Enum], Mapping[Any, Mapping[Act, Any]]]] = [
-        (Writing, WRITING),
-        (BotPace, BOT_PACE),
-        (Tasks, TASKS),
-        (Server, SERVER),
-    ]
-    yield "```mermaid\nstateDiagram-v2\n    state Reply {"
-    for number, (states, table) in enumerate(parts):
+    tables: Tables = [(Writing, WRITING), (BotPace, BOT_PACE), (Tasks, TASKS), (Server, SERVER)]
+    yield from _state_diagram("Reply", tables)
+    yield from _meanings(tables)
+    yield from _acts(Act, "The acts, and where each happens.", "where")
+
+
+def _call_owners() -> Iterator[str]:
+    yield "```mermaid\nflowchart LR"
+    for owner in Owner:
+        yield f'    {owner.name}["{owner.name}<br>{owner.value}"]'
+    for each in OWNERSHIPS:
+        arrow = "-.->" if each.does == "waits for" else "-->"
+        yield f'    {each.owner.name} {arrow}|"{each.does}: {each.when}"| {each.other.name}'
+    yield "```\n\n| who | | what | where | when |\n|---|---|---|---|---|"
+    for each in OWNERSHIPS:
+        yield f"| {each.owner.name} | {each.does} | {each.other.name} | `{each.function}` | {each.when} |"
+
+
+def _call_states() -> Iterator[str]:
+    tables: Tables = [(ReplyPhase, REPLY), (RunnerState, RUNNER)]
+    yield from _state_diagram("Call", tables)
+    yield from _meanings(tables)
+    yield from _acts(ReplyAct, "What the caller does with a reply, and what becomes of that.", "what happens")
+    yield from _acts(RunnerAct, "What happens to the flow and its effects.", "what happens")
+
+
+def _state_diagram(name: str, tables: Tables) -> Iterator[str]:
+    yield f"```mermaid\nstateDiagram-v2\n    state {name} {{"
+    for number, (states, table) in enumerate(tables):
         if number:
             yield "        --"
         yield f"        [*] --> {next(iter(states)).name}"
@@ -197,13 +237,19 @@ def _reply_states() -> Iterator[str]:
                 f"        {state.name} --> {target.name}: {', '.join(acts)}" for target, acts in targets.items()
             )
     yield "    }\n```"
-    for states, _ in parts:
+
+
+def _meanings(tables: Tables) -> Iterator[str]:
+    for states, _ in tables:
         summary, *_ = (states.__doc__ or "").split("\n")
         yield f"\n**`{states.__name__}`**. {summary}\n\n| state | meaning |\n|---|---|"
         for state in states:
             yield f"| {state.name} | {state.value} |"
-    yield "\n**`Act`**. The acts, and where each happens.\n\n| act | where |\n|---|---|"
-    for act in Act:
+
+
+def _acts(acts: type[Enum], summary: str, column: str) -> Iterator[str]:
+    yield f"\n**`{acts.__name__}`**. {summary}\n\n| act | {column} |\n|---|---|"
+    for act in acts:
         yield f"| {act.name} | {act.value} |"
 
 

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from enum import Enum, auto
 from typing import Self
 
 from poeproto import BotError, Done, Error, Event, LocalProtocolError, Meta, ReplyFold, Text, UnknownEvent
 from poeproto_runtime.client.flow_runner import FlowRunner
+from poeproto_runtime.client.states import ReplyPhase
 
 Close = Callable[[], Awaitable[object]]
-
-
-class _State(Enum):
-    """Where a reply is in its life. It only moves downwards."""
-
-    NEW = auto()  # nothing has been sent
-    UNSCOPED = auto()  # read without `with`: closes itself at its end, and when a read fails or is cancelled
-    SCOPED = auto()  # within its `with` block, whose end closes it
-    CLOSED = auto()
 
 
 class ReplyBase:
@@ -42,18 +33,18 @@ class ReplyBase:
         self.fold = fold
         self._runner = runner
         self._on_close = on_close
-        self._state = _State.NEW
+        self._state = ReplyPhase.NEW
 
     @property
     def _is_new(self) -> bool:
-        return self._state is _State.NEW
+        return self._state is ReplyPhase.NEW
 
     async def _enter(self) -> None:
-        if self._state in (_State.SCOPED, _State.CLOSED):
+        if self._state in (ReplyPhase.SCOPED, ReplyPhase.CLOSED):
             raise LocalProtocolError("a reply is entered once: its query was sent already, so make another")
         if self._runner.busy:
             raise LocalProtocolError("two tasks read one reply")
-        self._state = _State.SCOPED
+        self._state = ReplyPhase.SCOPED
         try:
             await self._runner.start()
         except BaseException:
@@ -65,9 +56,9 @@ class ReplyBase:
         runner = self._runner
         if runner.busy:
             raise LocalProtocolError("two tasks read one reply")
-        if self._state in (_State.SCOPED, _State.CLOSED):
+        if self._state in (ReplyPhase.SCOPED, ReplyPhase.CLOSED):
             return await runner.next_event()
-        self._state = _State.UNSCOPED
+        self._state = ReplyPhase.UNSCOPED
         try:
             event = await runner.next_event()
         except BaseException:
@@ -83,7 +74,7 @@ class ReplyBase:
         return self.fold.final_text()
 
     async def _close(self) -> None:
-        self._state = _State.CLOSED
+        self._state = ReplyPhase.CLOSED
         on_close, self._on_close = self._on_close, None
         await close_call(self._runner, on_close)
 
@@ -141,7 +132,7 @@ class Reply(ReplyBase):
             self._guard = _close_when_dropped(self._runner, self._on_close)
             await anext(self._guard)
         # A scoped read calls the runner directly: every coroutine in between delays each event that arrives alone.
-        event = await (self._runner.next_event() if self._state is _State.SCOPED else self._read())
+        event = await (self._runner.next_event() if self._state is ReplyPhase.SCOPED else self._read())
         if event is None:
             raise StopAsyncIteration
         return event
@@ -151,7 +142,7 @@ class Reply(ReplyBase):
         if guard is None:
             await super()._close()
         else:
-            self._state, self._on_close = _State.CLOSED, None
+            self._state, self._on_close = ReplyPhase.CLOSED, None
             await guard.aclose()
 
 
@@ -207,7 +198,7 @@ class BotReplyStream(Reply):
             if event is None:
                 raise StopAsyncIteration
             if isinstance(event, Error):
-                if self._state is _State.UNSCOPED:
+                if self._state is ReplyPhase.UNSCOPED:
                     await self._close()
                 error = BotError(event)
                 error.partial = self.fold
