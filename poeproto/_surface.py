@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from poeproto import bot, limits
 from poeproto.bot import *
-from poeproto.exchange import bot_exchange, poe_exchange, reply, reply_quota, states
+from poeproto.exchange import bot_exchange, poe_exchange, reply, states
 from poeproto.exchange.bot_exchange import *
 from poeproto.exchange.poe_exchange import *
 from poeproto.exchange.reply import *
-from poeproto.exchange.reply_quota import *
 from poeproto.exchange.states import *
 from poeproto.flows import retry
 from poeproto.flows.retry import *
 from poeproto.limits import *
 from poeproto.vocabulary import (
-    answer,
     controls,
     costs,
     endpoints,
@@ -31,7 +29,6 @@ from poeproto.vocabulary import (
     settings,
     tools,
 )
-from poeproto.vocabulary.answer import *
 from poeproto.vocabulary.controls import *
 from poeproto.vocabulary.costs import *
 from poeproto.vocabulary.endpoints import *
@@ -52,11 +49,9 @@ __all__ += bot.__all__
 __all__ += bot_exchange.__all__
 __all__ += poe_exchange.__all__
 __all__ += reply.__all__
-__all__ += reply_quota.__all__
 __all__ += states.__all__
 __all__ += retry.__all__
 __all__ += limits.__all__
-__all__ += answer.__all__
 __all__ += controls.__all__
 __all__ += costs.__all__
 __all__ += endpoints.__all__

@@ -18,8 +18,8 @@ from poeproto import (
     Limits,
     PoeprotoError,
     ReplyFold,
-    ReplyQuota,
 )
+from poeproto.lint import ReplyQuota
 from poeproto_simulator.bot_directory import BotServer
 from poeproto_simulator.records import BotQuery, Charge, Conversation
 

@@ -2,6 +2,7 @@
 
 A flow is a generator that yields effects, such as `SendRequest` or `Wait`, and is sent their outcomes; `calls` explains
 how to drive one. The functions that make a request or read a response are here too, for those who need no flow.
+`PartialReply` and `Answer` are the reply so far, which every error of a flow carries.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ from poeproto.flows.retry import *
 from poeproto.flows.settings_sync import *
 from poeproto.flows.tools import *
 from poeproto.flows.uploads import *
+from poeproto.vocabulary import answer
+from poeproto.vocabulary.answer import *
 
 __all__: list[str] = []
+__all__ += answer.__all__
 __all__ += calls.__all__
 __all__ += costs.__all__
 __all__ += queries.__all__

@@ -17,11 +17,12 @@ import attrs
 from poeproto.limits import Limits
 from poeproto.vocabulary.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
 from poeproto.vocabulary.events import LARGEST_INDEX, Json, is_index
-from poeproto.vocabulary.tools import FunctionCall, ToolCall, ToolCallDelta, ToolResult
+from poeproto.vocabulary.tools import FunctionCall, FunctionCallDelta, ToolCall, ToolCallDelta, ToolResult
 from poeproto.wire.json import dumps, join_paths, json_type, loads
 from poeproto.wire.structure import structure
 
 __all__ = [
+    "FunctionCallDelta",
     "ToolCallAggregator",
     "ToolFunctions",
     "delta_text",

@@ -1,14 +1,14 @@
-"""One answer of a reply: the result of all its events with one index."""
+"""A reply as far as it was received, and each of its answers: the result of all events with one index."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 
-from poeproto.vocabulary.events import File
+from poeproto.vocabulary.events import Error, File, Json, Meta
 
-__all__ = ["Answer"]
+__all__ = ["Answer", "PartialReply"]
 
 
 @attrs.frozen
@@ -30,3 +30,57 @@ class Answer:
     suggested_replies: tuple[str, ...] = ()
     json: tuple[dict[str, Any], ...] = ()
     metadata: str | None = None
+
+
+class PartialReply(Protocol):
+    """A reply as far as it was received: the reading side of `ReplyFold`, which every `PoeprotoError.partial` is."""
+
+    @property
+    def text(self) -> str:
+        """The texts of all answers, one after the other."""
+        ...
+
+    @property
+    def texts(self) -> dict[int | None, str]:
+        """The text of each answer, by its index."""
+        ...
+
+    @property
+    def answers(self) -> dict[int | None, Answer]:
+        """Each answer, by its index."""
+        ...
+
+    @property
+    def meta(self) -> Meta | None:
+        """The `meta` event, if there was one."""
+        ...
+
+    @property
+    def files(self) -> list[File]:
+        """The files, in the order they arrived."""
+        ...
+
+    @property
+    def suggested_replies(self) -> list[str]:
+        """The texts of the suggested replies, in the order they arrived."""
+        ...
+
+    @property
+    def json(self) -> list[Json]:
+        """The `json` events, in the order they arrived."""
+        ...
+
+    @property
+    def metadata(self) -> str | None:
+        """The metadata of the last `data` event."""
+        ...
+
+    @property
+    def error(self) -> Error | None:
+        """The `error` event, if there was one."""
+        ...
+
+    @property
+    def done(self) -> bool:
+        """Whether `done` was received."""
+        ...

@@ -12,10 +12,10 @@ https://creator.poe.com/docs/server-bots/poe-protocol-specification
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
-from poeproto.vocabulary.answer import Answer
-from poeproto.vocabulary.events import Error, File, Json, Meta
+from poeproto.vocabulary.answer import PartialReply
+from poeproto.vocabulary.events import Error
 from poeproto.vocabulary.http import HttpResponse
 from poeproto.vocabulary.rate_limits import RateLimit
 from poeproto.vocabulary.tools import ToolCall
@@ -36,7 +36,6 @@ __all__ = [
     "InvalidValue",
     "LimitExceeded",
     "LocalProtocolError",
-    "PartialReply",
     "PoeprotoError",
     "ProtocolError",
     "RemoteProtocolError",
@@ -49,60 +48,6 @@ __all__ = [
     "UnknownTool",
     "UploadRefused",
 ]
-
-
-class PartialReply(Protocol):
-    """A reply as far as it was received: the reading side of `ReplyFold`, which every `PoeprotoError.partial` is."""
-
-    @property
-    def text(self) -> str:
-        """The texts of all answers, one after the other."""
-        ...
-
-    @property
-    def texts(self) -> dict[int | None, str]:
-        """The text of each answer, by its index."""
-        ...
-
-    @property
-    def answers(self) -> dict[int | None, Answer]:
-        """Each answer, by its index."""
-        ...
-
-    @property
-    def meta(self) -> Meta | None:
-        """The `meta` event, if there was one."""
-        ...
-
-    @property
-    def files(self) -> list[File]:
-        """The files, in the order they arrived."""
-        ...
-
-    @property
-    def suggested_replies(self) -> list[str]:
-        """The texts of the suggested replies, in the order they arrived."""
-        ...
-
-    @property
-    def json(self) -> list[Json]:
-        """The `json` events, in the order they arrived."""
-        ...
-
-    @property
-    def metadata(self) -> str | None:
-        """The metadata of the last `data` event."""
-        ...
-
-    @property
-    def error(self) -> Error | None:
-        """The `error` event, if there was one."""
-        ...
-
-    @property
-    def done(self) -> bool:
-        """Whether `done` was received."""
-        ...
 
 
 class PoeprotoError(Exception):

@@ -16,7 +16,6 @@ from poeproto.vocabulary.field_types import NO_EXTRA, checked
 
 __all__ = [
     "FunctionCall",
-    "FunctionCallDelta",
     "FunctionDefinition",
     "ToolCall",
     "ToolCallDelta",
