@@ -26,7 +26,7 @@ https://creator.poe.com/docs/server-bots/poe-protocol-specification
 from __future__ import annotations
 
 from poeproto.auth import access_key_set
-from poeproto.exchange.key_redaction import redact_error
+from poeproto.exchange.echo_redaction import redact_error
 from poeproto.exchange.refusals import (
     refusal,
     refusal_body_size,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from poeproto.exchange.key_redaction import longest_spelling, redact, redact_body, redact_text
+from poeproto.exchange.echo_redaction import longest_spelling, redact, redact_body, redact_text
 from poeproto.limits import Limits
 from poeproto.vocabulary.errors import RemoteProtocolError, RequestRefused
 from poeproto.vocabulary.http import HttpResponse, ResponseHead

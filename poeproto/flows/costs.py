@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import attrs
 
 from poeproto.auth import access_key_set
-from poeproto.exchange.key_redaction import redact_body
+from poeproto.exchange.echo_redaction import redact_body
 from poeproto.exchange.refusals import (
     refusal,
     refusal_body_size,

@@ -14,7 +14,7 @@ from poeproto.lint.object_lint import load_strictly, object_findings
 from poeproto.lint.rules import Finding, Severity
 from poeproto.vocabulary.controls import CONTROLS_API_VERSION
 from poeproto.vocabulary.events import EVENT_CLASSES, Json
-from poeproto.vocabulary.redaction import SECRET_KEYS
+from poeproto.vocabulary.repr_redaction import SECRET_KEYS
 from poeproto.vocabulary.requests import QueryRequest
 from poeproto.vocabulary.settings import SettingsResponse
 from poeproto.wire.codec import REQUEST_CLASSES

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import attrs
 
 from poeproto.vocabulary.field_types import checked
-from poeproto.vocabulary.redaction import root_without_credentials
+from poeproto.vocabulary.repr_redaction import root_without_credentials
 
 __all__ = ["Endpoints"]
 

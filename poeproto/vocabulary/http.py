@@ -1,6 +1,6 @@
 """HTTP messages as values: the heads of requests and responses, and whole responses.
 
-Reprs hide what may hold a key or a conversation (see `redaction`). https://www.rfc-editor.org/rfc/rfc9110
+Reprs hide what may hold a key or a conversation (see `repr_redaction`). https://www.rfc-editor.org/rfc/rfc9110
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import attrs
 
 from poeproto.vocabulary.field_types import checked
 from poeproto.vocabulary.headers import HasHeaders, HeaderPairs, Headers, normalise_headers
-from poeproto.vocabulary.redaction import body_size, headers_without_secrets, target_without_query
+from poeproto.vocabulary.repr_redaction import body_size, headers_without_secrets, target_without_query
 
 __all__ = ["HttpResponse", "RequestHead", "ResponseHead"]
 

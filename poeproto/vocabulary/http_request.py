@@ -13,7 +13,7 @@ import attrs
 from poeproto.vocabulary.errors import InvalidValue
 from poeproto.vocabulary.field_types import check_types
 from poeproto.vocabulary.headers import HasHeaders, Headers, normalise_headers
-from poeproto.vocabulary.redaction import body_size, headers_without_secrets, without_path
+from poeproto.vocabulary.repr_redaction import body_size, headers_without_secrets, without_path
 from poeproto.vocabulary.streamed_body import StreamedBody
 
 __all__ = ["HttpRequest"]

@@ -8,7 +8,7 @@ import attrs
 
 from poeproto.vocabulary.errors import InvalidValue, LocalProtocolError
 from poeproto.vocabulary.field_types import check_types
-from poeproto.vocabulary.redaction import body_size
+from poeproto.vocabulary.repr_redaction import body_size
 
 __all__ = ["BodyWriter", "StreamedBody"]
 

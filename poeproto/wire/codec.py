@@ -28,7 +28,7 @@ from poeproto.vocabulary.events import (
     is_index,
 )
 from poeproto.vocabulary.field_types import check_types
-from poeproto.vocabulary.redaction import SECRET_KEYS
+from poeproto.vocabulary.repr_redaction import SECRET_KEYS
 from poeproto.vocabulary.requests import (
     QueryRequest,
     ReportErrorRequest,

@@ -36,7 +36,7 @@ MODULES = {
     "wire/codec": ["controls_sections", "vectors_requests", "vectors_values"],
     "exchange/reply": [],
     "exchange/reply_quota": ["bot_exchange_send"],
-    "exchange/key_redaction": ["refusals"],
+    "exchange/echo_redaction": ["refusals"],
     "exchange/bot_exchange": ["vectors_http"],
     "exchange/poe_exchange": ["sse_fast_path", "vectors_http", "vectors_replies"],
     "flows/calls": ["queries"],

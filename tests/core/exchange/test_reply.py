@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poeproto import (
-    Answer,
     BotError,
     Data,
     Done,
@@ -24,6 +23,7 @@ from poeproto import (
     Text,
     UnknownEvent,
 )
+from poeproto.flows import Answer
 from poeproto.testing import sample_reply
 
 FILE = File("https://files.invalid/a", "a", "text/plain")

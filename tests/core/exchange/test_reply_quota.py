@@ -16,13 +16,13 @@ from poeproto import (
     Meta,
     QueryRequest,
     ReplaceResponse,
-    ReplyQuota,
     RequestHead,
     Text,
     TooManyFiles,
     UnknownEvent,
     encode_request,
 )
+from poeproto.lint import ReplyQuota
 
 FILE = File("https://files.invalid/a", "a", "text/plain")
 

@@ -19,7 +19,6 @@ from poeproto import (
     Feedback,
     File,
     FunctionCall,
-    FunctionCallDelta,
     FunctionDefinition,
     HttpRequest,
     HttpResponse,
@@ -48,7 +47,7 @@ from poeproto import (
     UnknownRequest,
     User,
 )
-from poeproto.flows import UploadedFile
+from poeproto.flows import FunctionCallDelta, UploadedFile
 from poeproto.http import RateLimit, StreamedBody
 from poeproto.testing import sample_query, sample_settings
 from poeproto.vocabulary.field_types import NO_EXTRA, check_types, checked, type_name
@@ -242,10 +241,8 @@ VALUES: list[Any] = [
     *(value for _, value in walk_values(CONTROLS) if value is not CONTROLS),
 ]
 UNCHECKED = (Meta, Text, ReplaceResponse, SuggestedReply, File, Data, Json, Error, Done, UnknownEvent)
-# Settings of ours, records below the protocol, findings about it, effects of flows, and answers put together.
-NOT_ON_THE_WIRE = {
-    poeproto.Answer, poeproto.Limits, poeproto.ServerSentEvent, poeproto.RetryPolicy,
-}  # fmt: skip
+# Settings of ours, and records below the protocol.
+NOT_ON_THE_WIRE = {poeproto.Limits, poeproto.RetryPolicy, poeproto.ServerSentEvent}
 every_value = pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from poeproto import Error, Limits
-from poeproto.exchange.key_redaction import longest_spelling, redact_body, redact_error
+from poeproto.exchange.echo_redaction import longest_spelling, redact_body, redact_error
 from poeproto.testing import TEST_ACCESS_KEY
 
 KEY = TEST_ACCESS_KEY.encode()

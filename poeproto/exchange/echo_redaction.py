@@ -1,4 +1,4 @@
-"""Redaction: keeps the key that was sent to a peer out of everything that the peer says about a failure.
+"""Redaction of an echo: keeps the key that was sent to a peer out of what the peer says about a failure.
 
 Some servers repeat the key in the body that refuses it, in a header, or in an `error` event. Users read those, and logs
 keep them. So `PoeExchange` and the readers of Poe's responses pass them through here, and the key is replaced by

@@ -1,4 +1,4 @@
-"""Redaction: how reprs and logs hide keys and conversations.
+"""Redaction of reprs and logs: how they hide keys and conversations.
 
 They show the scheme and host of a URL, a path without the key in it, the values of a few headers, and the size of a
 body: enough to distinguish values, and never a secret.
