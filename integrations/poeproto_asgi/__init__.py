@@ -49,22 +49,23 @@ reply, and the connection is reset. On trio, Hypercorn shields its writes from c
 connection (`TCP_USER_TIMEOUT`, on Linux).
 """
 
-from poeproto_asgi.app import BotApp
-from poeproto_asgi.server import LifespanFailed, serve
-from poeproto_asgi.targets import AppOptions, TargetError, TargetFailed, load_app
-from poeproto_asgi.workers import run
-from poeproto_runtime import FetchPolicy, Observation, Route
+from __future__ import annotations
 
-__all__ = [
-    "AppOptions",
-    "BotApp",
-    "FetchPolicy",
-    "LifespanFailed",
-    "Observation",
-    "Route",
-    "TargetError",
-    "TargetFailed",
-    "load_app",
-    "run",
-    "serve",
-]
+from poeproto_asgi import app, server, targets, workers
+from poeproto_asgi.app import *
+from poeproto_asgi.server import *
+from poeproto_asgi.targets import *
+from poeproto_asgi.workers import *
+from poeproto_runtime import fetch_policy, hooks, routes
+from poeproto_runtime.fetch_policy import *
+from poeproto_runtime.hooks import *
+from poeproto_runtime.routes import *
+
+__all__: list[str] = []
+__all__ += app.__all__
+__all__ += fetch_policy.__all__
+__all__ += hooks.__all__
+__all__ += routes.__all__
+__all__ += server.__all__
+__all__ += targets.__all__
+__all__ += workers.__all__

@@ -13,6 +13,8 @@ from poeproto_asgi.asgi import Receive, Scope, Send, client_of, path_of, receive
 from poeproto_h11 import make_outbound
 from poeproto_runtime import BotService, ClientDisconnected, FetchPolicy, Hook, Hooks, Route
 
+__all__ = ["BotApp"]
+
 # Extensions of our own, which a server may put into a request's scope; `poeproto_asgi.serve` does.
 #
 # A function that resets the connection, for a response that was cut off. Servers would close the connection instead,

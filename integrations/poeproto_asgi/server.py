@@ -25,6 +25,8 @@ from poeproto_runtime.task_groups import sole_exception
 if TYPE_CHECKING:
     from hypercorn.config import Config, Sockets
 
+__all__ = ["LifespanFailed", "serve"]
+
 WorkerClass = Literal["asyncio", "uvloop", "trio"]
 
 

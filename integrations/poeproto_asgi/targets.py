@@ -19,6 +19,8 @@ from poeproto import Bot, Endpoints
 from poeproto_asgi.app import BotApp
 from poeproto_runtime import FetchPolicy, Route
 
+__all__ = ["AppOptions", "TargetError", "TargetFailed", "load_app"]
+
 logger = logging.getLogger("poeproto")
 
 

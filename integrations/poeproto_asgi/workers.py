@@ -27,6 +27,8 @@ from poeproto_asgi.targets import (
 from poeproto_runtime.listen import address_of, listen
 from poeproto_runtime.task_groups import sole_exception
 
+__all__ = ["run"]
+
 
 def run(
     target: BotApp | str,

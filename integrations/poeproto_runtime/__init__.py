@@ -3,20 +3,18 @@
 An integration gives `BotService.handle` the head of a request and a `Channel` to read the rest from and answer on.
 """
 
-from poeproto_runtime.channel import Channel, ClientDisconnected
-from poeproto_runtime.fetch_policy import FetchPolicy
-from poeproto_runtime.hooks import Hook, Hooks, Observation
-from poeproto_runtime.routes import AccessKeyMissing, Route
-from poeproto_runtime.service import BotService
+from __future__ import annotations
 
-__all__ = [
-    "AccessKeyMissing",
-    "BotService",
-    "Channel",
-    "FetchPolicy",
-    "Hook",
-    "Hooks",
-    "Observation",
-    "ClientDisconnected",
-    "Route",
-]
+from poeproto_runtime import channel, fetch_policy, hooks, routes, service
+from poeproto_runtime.channel import *
+from poeproto_runtime.fetch_policy import *
+from poeproto_runtime.hooks import *
+from poeproto_runtime.routes import *
+from poeproto_runtime.service import *
+
+__all__: list[str] = []
+__all__ += channel.__all__
+__all__ += fetch_policy.__all__
+__all__ += hooks.__all__
+__all__ += routes.__all__
+__all__ += service.__all__

@@ -6,6 +6,8 @@ from typing import Protocol
 
 from poeproto import HttpResponse, ResponseHead, TransportError
 
+__all__ = ["Channel", "ClientDisconnected"]
+
 
 class ClientDisconnected(TransportError):
     """The client disconnected while its request was read or answered. No response can reach it any more."""

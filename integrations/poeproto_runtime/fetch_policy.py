@@ -14,6 +14,8 @@ import attrs
 from poeproto import FetchForbidden, InvalidValue, LocalProtocolError
 from poeproto_runtime.client.urls import split_url
 
+__all__ = ["FetchPolicy"]
+
 # NAT64 (RFC 6052): the last four bytes are an IPv4 address.
 _NAT64 = IPv6Network("64:ff9b::/96")
 # `is_global` depends on the Python version, and follows only the registries of the IANA.

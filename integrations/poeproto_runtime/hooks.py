@@ -11,6 +11,8 @@ import attrs
 
 from poeproto import RequestHead
 
+__all__ = ["Hook", "Hooks", "Observation"]
+
 logger = logging.getLogger("poeproto")
 
 

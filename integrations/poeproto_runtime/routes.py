@@ -9,6 +9,8 @@ from poeproto import Bot, Endpoints
 from poeproto.auth import access_key_set
 from poeproto_runtime.outbound import DeclaredCalls
 
+__all__ = ["AccessKeyMissing", "Route"]
+
 logger = logging.getLogger("poeproto")
 
 

@@ -38,6 +38,8 @@ from poeproto_runtime.reply.writer import within_send_seconds
 from poeproto_runtime.routes import Route, checked_routes
 from poeproto_runtime.settings_sync import syncing_settings
 
+__all__ = ["BotService"]
+
 logger = logging.getLogger("poeproto")
 
 _INDEX = HttpResponse.of(

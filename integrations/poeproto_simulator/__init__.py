@@ -5,30 +5,22 @@ rules, without I/O; `files`, `uploads`, `bot_directory`, `database` and `faults`
 joins them to what a user does; `control` and `request_handler` are the HTTP face; `simulator` is the ASGI application.
 """
 
-from poeproto_simulator.engine import Poe
-from poeproto_simulator.faults import Fault, Faults
-from poeproto_simulator.records import Account, BotQuery, Charge, Conversation, LogEntry, RegisteredBot
-from poeproto_simulator.reply import ReceivedFile, Reply
-from poeproto_simulator.responses import HTTPError
-from poeproto_simulator.scripted_bots import Canned, Echo, Scripted, ToolCaller
-from poeproto_simulator.simulator import Simulator
+from __future__ import annotations
 
-__all__ = [
-    "Account",
-    "BotQuery",
-    "Canned",
-    "Charge",
-    "Conversation",
-    "Echo",
-    "Fault",
-    "Faults",
-    "HTTPError",
-    "LogEntry",
-    "Poe",
-    "ReceivedFile",
-    "RegisteredBot",
-    "Reply",
-    "Scripted",
-    "Simulator",
-    "ToolCaller",
-]
+from poeproto_simulator import engine, faults, records, reply, responses, scripted_bots, simulator
+from poeproto_simulator.engine import *
+from poeproto_simulator.faults import *
+from poeproto_simulator.records import *
+from poeproto_simulator.reply import *
+from poeproto_simulator.responses import *
+from poeproto_simulator.scripted_bots import *
+from poeproto_simulator.simulator import *
+
+__all__: list[str] = []
+__all__ += engine.__all__
+__all__ += faults.__all__
+__all__ += records.__all__
+__all__ += reply.__all__
+__all__ += responses.__all__
+__all__ += scripted_bots.__all__
+__all__ += simulator.__all__

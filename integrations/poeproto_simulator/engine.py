@@ -33,6 +33,8 @@ from poeproto_simulator.records import DEFAULT_BALANCE, Account, BotQuery, Conve
 from poeproto_simulator.responses import HTTPError
 from poeproto_simulator.state import State
 
+__all__ = ["Poe"]
+
 _QUERIES_KEPT = 10_000
 _MULTI_ENTITY_PROMPT = "Several people and bots take part in this conversation. This is what was said before:"
 

@@ -17,6 +17,8 @@ from poeproto_asgi.asgi import AsgiMessage, Receive, Send, wait_disconnected
 from poeproto_simulator.asgi import SendFailed, respond, start
 from poeproto_simulator.responses import EVENT_STREAM, STREAM_HEADERS
 
+__all__ = ["Fault", "Faults"]
+
 _STREAM_HEAD = (
     (b"content-type", EVENT_STREAM.encode()),
     *((name.encode(), value.encode()) for name, value in STREAM_HEADERS),

@@ -23,6 +23,8 @@ from poeproto import (
 from poeproto.auth import access_key_set
 from poeproto.http import without_path
 
+__all__ = ["Account", "BotQuery", "Charge", "Conversation", "LogEntry", "RegisteredBot"]
+
 # Ten dollars, in thousandths of a cent.
 DEFAULT_BALANCE = 1_000_000
 

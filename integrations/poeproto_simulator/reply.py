@@ -23,6 +23,8 @@ from poeproto.lint import ReplyQuota
 from poeproto_simulator.bot_directory import BotServer
 from poeproto_simulator.records import BotQuery, Charge, Conversation
 
+__all__ = ["ReceivedFile", "ReceivedReply"]
+
 
 @attrs.frozen
 class ReceivedFile:
@@ -44,7 +46,7 @@ class ReceivedFile:
 
 
 @attrs.frozen(eq=False, repr=False)
-class Reply:
+class ReceivedReply:
     """The reply of a bot to a user's message: complete, or failed.
 
     Attributes:
@@ -108,7 +110,7 @@ class Reply:
 
     def __repr__(self) -> str:
         result = f"failed: {self.failure}" if self.failure else f"{len(self.files)} files"
-        return f"<Reply of {self.query.bot_name}: {self.text!r}, {result}>"
+        return f"<ReceivedReply of {self.query.bot_name}: {self.text!r}, {result}>"
 
     def as_json(self) -> dict[str, Any]:
         """The reply as JSON values, without the content of files."""

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 from poeproto import Done, Error, HttpResponse, encode_event, encode_sse
 
+__all__ = ["HTTPError"]
+
 # Poe sends these with every event stream.
 STREAM_HEADERS = (("cache-control", "no-cache, no-transform"), ("x-accel-buffering", "no"))
 

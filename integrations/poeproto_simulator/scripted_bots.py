@@ -19,6 +19,8 @@ from poeproto import (
     ToolResult,
 )
 
+__all__ = ["Canned", "Echo", "Scripted", "ToolCaller"]
+
 # Short, so that the arguments of any call are sent in several pieces.
 _PIECE_LENGTH = 7
 

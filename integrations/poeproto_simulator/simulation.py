@@ -34,7 +34,7 @@ from poeproto_simulator.engine import Poe
 from poeproto_simulator.faults import Faults
 from poeproto_simulator.files import Files
 from poeproto_simulator.records import Account, BotQuery, Charge, Conversation, RegisteredBot
-from poeproto_simulator.reply import ReceivedFile, Reply, ReplyRecorder
+from poeproto_simulator.reply import ReceivedFile, ReceivedReply, ReplyRecorder
 from poeproto_simulator.uploads import Uploads
 
 logger = logging.getLogger("poeproto")
@@ -170,14 +170,14 @@ class Simulation:
         bot_name: str,
         text: str,
         *,
-        conversation: Conversation | Reply | str | None = None,
+        conversation: Conversation | ReceivedReply | str | None = None,
         user: Account | None = None,
         attachments: Iterable[Attachment | UploadedFile] = (),
         parameters: Mapping[str, Any] | None = None,
         reply_to: str | None = None,
         options: Mapping[str, Any] | None = None,
         on_event: Callable[[Event], object] = lambda event: None,
-    ) -> Reply:
+    ) -> ReceivedReply:
         """Send a user's message to a bot, and return the reply. A reply that fails is returned too, not raised.
 
         Args:
@@ -198,7 +198,7 @@ class Simulation:
         """
         await self.load()
         bot = self.directory.find(bot_name)
-        if isinstance(conversation, Reply):
+        if isinstance(conversation, ReceivedReply):
             conversation = conversation.conversation
         if not isinstance(conversation, Conversation):
             conversation = self.engine.conversation(conversation, user)
@@ -220,7 +220,7 @@ class Simulation:
         await self.save()
         return reply
 
-    async def _receive_reply(self, query: BotQuery, on_event: Callable[[Event], object]) -> Reply:
+    async def _receive_reply(self, query: BotQuery, on_event: Callable[[Event], object]) -> ReceivedReply:
         engine = self.engine
         bot = engine.bot(query.bot_name)
         conversation = engine.conversations[query.request.conversation_id]
@@ -240,7 +240,7 @@ class Simulation:
                 logger.warning("the settings of %s could not be fetched: %s", bot.name, exc)
         files = [await self._received(file) for file in fold.files]
         charges = [charge for charge in engine.charges if charge.bot_query_id == query.request.bot_query_id]
-        return Reply(conversation, query, recorder.events, fold, files, charges, failure)
+        return ReceivedReply(conversation, query, recorder.events, fold, files, charges, failure)
 
     async def _received(self, file: File) -> ReceivedFile:
         stored = self.files.find(file.url)

@@ -21,6 +21,8 @@ from poeproto_simulator.request_handler import RequestHandler
 from poeproto_simulator.scripted_bots import Echo
 from poeproto_simulator.simulation import Simulation
 
+__all__ = ["Simulator"]
+
 
 class Simulator(Simulation, BotApp):
     """A simulated Poe, which is a real HTTP server: serve it as any `poeproto_asgi.BotApp`, or with `serving`.

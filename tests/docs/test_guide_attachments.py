@@ -8,7 +8,7 @@ import pytest
 from pypdf import PdfWriter
 
 from poeproto import Attachment, SettingsResponse
-from poeproto_simulator import Reply, Scripted
+from poeproto_simulator import ReceivedReply, Scripted
 
 from ..support.example_stage import Stage, playing, settings_of
 
@@ -29,7 +29,7 @@ def pdf(pages: int, password: str | None = None) -> bytes:
     return written.getvalue()
 
 
-async def say_with_files(stage: Stage, text: str) -> Reply:
+async def say_with_files(stage: Stage, text: str) -> ReceivedReply:
     """Let a user attach a letter and two pictures, one of which Poe has described."""
     letter = await stage.poe.store_file(b"Dear {name},\nall is well.", "letter.txt")
     drawing = await stage.poe.store_file(PNG, "drawing.png")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from poeproto import Message, SettingsResponse
-from poeproto_simulator import Canned, Reply, Scripted
+from poeproto_simulator import Canned, ReceivedReply, Scripted
 
 from ..support.example_stage import NAME, Stage, playing, settings_of
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 MODEL = "GPT-4o-Mini"
 
 
-async def a_talk(stage: Stage) -> Reply:
+async def a_talk(stage: Stage) -> ReceivedReply:
     """Ann and Bob talk with a cat; then Ann calls in the bot."""
     poe = stage.poe
     await settings_of(stage)  # Poe has them, whether the sync at the start is through or not

@@ -13,7 +13,7 @@ import pytest
 from poeproto import Context, Error, Event, Limits, QueryRequest, Text
 from poeproto_asgi import BotApp, Observation
 from poeproto_h11.client.outbound import SharedH11Transport
-from poeproto_simulator import Conversation, Reply, Scripted
+from poeproto_simulator import Conversation, ReceivedReply, Scripted
 
 from ..support.calling_bots import CallingBot
 from ..support.example_stage import NAME, Stage, playing_bot
@@ -96,7 +96,7 @@ async def test_fifty_conversations_at_once() -> None:
         return f"left of {counted(request)}"
 
     others = {"Left": Scripted(left), "Right": Scripted(lambda request: f"right of {counted(request)}")}
-    replies: dict[int, list[Reply]] = {}
+    replies: dict[int, list[ReceivedReply]] = {}
     ended: list[Observation] = []
     bot = CallingBot(asking_two, Left=1, Right=1)
     before = anyio.get_running_tasks()
@@ -149,7 +149,7 @@ async def failing(request: QueryRequest, context: Context) -> AsyncIterator[Even
 
 @pytest.mark.parametrize("how", ["raise", "error", "late", "call", "upload"])
 async def test_files_of_replies_that_fail(how: str) -> None:
-    replies: dict[int, list[Reply]] = {}
+    replies: dict[int, list[ReceivedReply]] = {}
     async with playing_bot(CallingBot(failing, Left=1), limits=GENEROUS) as stage:
 
         async def converse(number: int) -> None:

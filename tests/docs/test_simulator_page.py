@@ -10,7 +10,7 @@ import click
 import pytest
 
 from poeproto_cli.commands import main
-from poeproto_simulator import Fault, Reply, Simulator
+from poeproto_simulator import Fault, ReceivedReply, Simulator
 from poeproto_simulator.control import _FIELDS
 
 
@@ -39,9 +39,9 @@ def test_what_is_named_is_there(page: str) -> None:
         assert hasattr(Simulator(), name), name
     for name in re.findall(r"`Fault\.([a-z_]+)", page):
         assert hasattr(Fault, name), name
-    [row] = re.findall(r"`Reply\.(.*) \|$", page, re.MULTILINE)
+    [row] = re.findall(r"`ReceivedReply\.(.*) \|$", page, re.MULTILINE)
     for name in re.findall(r"[a-z_]+", row.replace("`", "")):
-        assert name in Reply.__annotations__ or hasattr(Reply, name), name
+        assert name in ReceivedReply.__annotations__ or hasattr(ReceivedReply, name), name
     for call, fields in _FIELDS.items():
         if call in ("bots", "users", "messages", "expiries"):
             [row] = re.findall(rf"^\| `POST {call}` \| (.*) \|$", page, re.MULTILINE)

@@ -15,7 +15,7 @@ import attrs
 from poeproto import Bot, Endpoints, Limits, SettingsResponse
 from poeproto_asgi import BotApp, load_app
 from poeproto_runtime import FetchPolicy
-from poeproto_simulator import Reply, Simulator
+from poeproto_simulator import ReceivedReply, Simulator
 
 from .bots import KEY
 from .hypercorn_servers import serving
@@ -50,7 +50,7 @@ class Stage:
     url: str
     module: ModuleType
 
-    async def say(self, text: str, **details: Any) -> Reply:
+    async def say(self, text: str, **details: Any) -> ReceivedReply:
         """Let a user write to the bot; `details` as in `Simulator.say`."""
         return await self.poe.say(NAME, text, **details)
 

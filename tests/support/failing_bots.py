@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from poeproto import Bot, BotError, Context, Event, QueryRequest, SettingsResponse
-from poeproto_simulator import Reply, Simulator
+from poeproto_simulator import ReceivedReply, Simulator
 
 from .bots import KEY
 from .example_stage import Stage, playing_bot
@@ -46,7 +46,7 @@ class Outcome:
         stage: the stage, whose servers have stopped.
     """
 
-    reply: Reply
+    reply: ReceivedReply
     raised: Exception
     stage: Stage
 

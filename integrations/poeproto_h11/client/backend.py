@@ -22,6 +22,8 @@ from poeproto_runtime.client.flow_runner import RunToolCalls
 from poeproto_runtime.client.uploads import InThread
 from poeproto_runtime.client.urls import Origin
 
+__all__ = ["ByteStream", "Connector", "failure_reason"]
+
 # What connecting raises. ConnectionLost is a peer that closes the connection during the TLS handshake.
 CONNECT_FAILURES = (OSError, UnicodeError, ConnectionLost)
 

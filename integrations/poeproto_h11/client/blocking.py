@@ -30,6 +30,8 @@ from poeproto_runtime.client.flow_runner import FlowRunner
 from poeproto_runtime.client.reply import ReplyBase, close_call
 from poeproto_runtime.client.uploads import BlockingSource
 
+__all__ = ["BlockingClient", "BlockingReply"]
+
 
 class BlockingReply(ReplyBase):
     """One reply as it arrives: an iterator of events, through `Done` or `Error`, and a context manager.

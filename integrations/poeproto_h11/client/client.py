@@ -33,6 +33,8 @@ from poeproto_runtime.client.reply import Reply, ReplyBase
 from poeproto_runtime.client.uploads import Source
 from poeproto_runtime.client.urls import split_url
 
+__all__ = ["Client"]
+
 AnyReply = TypeVar("AnyReply", bound=ReplyBase)
 
 

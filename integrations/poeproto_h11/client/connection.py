@@ -22,6 +22,8 @@ from poeproto_h11.client.backend import ByteStream
 from poeproto_h11.client.chunks import ChunkReader
 from poeproto_h11.client.timeouts import Clock
 
+__all__ = ["h11_reason"]
+
 _MAX_HEAD = 32 * 1024
 _SLICE = 64 * 1024
 _END = h11.EndOfMessage()

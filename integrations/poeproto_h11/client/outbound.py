@@ -17,6 +17,8 @@ from poeproto_runtime.client.urls import Origin
 from poeproto_runtime.fetch_policy import FetchPolicy, check_address
 from poeproto_runtime.outbound import Outbound
 
+__all__ = ["make_outbound"]
+
 
 class SharedH11Transport:
     """A transport with several users: its pool is made at the first call, and closed when the last user releases it.

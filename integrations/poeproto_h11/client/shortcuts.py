@@ -14,6 +14,8 @@ from poeproto_h11.client.timeouts import Timeouts
 from poeproto_runtime.client.flow_runner import FlowRunner
 from poeproto_runtime.client.reply import Reply
 
+__all__ = ["BotResponse", "get_bot_response", "get_bot_response_sync", "get_final_response", "get_final_response_sync"]
+
 Messages = str | Message | Iterable[Message] | QueryRequest
 
 

@@ -8,6 +8,8 @@ import attrs
 
 from poeproto import DeadlineExceeded
 
+__all__ = ["Timeouts"]
+
 
 @attrs.frozen(kw_only=True)
 class Timeouts:

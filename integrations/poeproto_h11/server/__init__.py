@@ -63,3 +63,13 @@ A cancellation of `serve` calls `Acceptor.stop`. `Acceptor.run` then, in this or
 5. cancels the connections that are left. A bot then has `Limits.cleanup_seconds` for its cleanup, and the connection is
    reset.
 """
+
+from __future__ import annotations
+
+from poeproto_h11.server import limits, server
+from poeproto_h11.server.limits import *
+from poeproto_h11.server.server import *
+
+__all__: list[str] = []
+__all__ += limits.__all__
+__all__ += server.__all__

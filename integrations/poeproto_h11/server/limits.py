@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import attrs
 
+__all__ = ["ServerLimits"]
+
 
 @attrs.frozen(kw_only=True)
 class ServerLimits:

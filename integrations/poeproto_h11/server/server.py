@@ -19,6 +19,8 @@ from poeproto_h11.server.limits import ServerLimits
 from poeproto_runtime import BotService, FetchPolicy, Hook, Hooks, Route
 from poeproto_runtime.listen import address_of, listen
 
+__all__ = ["HasService", "serve"]
+
 
 class HasService(Protocol):
     """An application that has a `BotService`, as `poeproto_asgi.BotApp` has."""

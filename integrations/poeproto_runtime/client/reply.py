@@ -9,6 +9,8 @@ from poeproto import BotError, Done, Error, Event, LocalProtocolError, Meta, Rep
 from poeproto_runtime.client.flow_runner import FlowRunner
 from poeproto_runtime.client.states import ReplyPhase
 
+__all__ = ["Reply"]
+
 Close = Callable[[], Awaitable[object]]
 
 

@@ -12,6 +12,8 @@ import attrs
 from poeproto import LocalProtocolError
 from poeproto.http import DEFAULT_PORTS
 
+__all__ = ["Origin", "split_url"]
+
 # A name or an address, and a port (RFC 3986, 3.2.2). urlsplit accepts more, such as a name after an address.
 _AUTHORITY = re.compile(r"([A-Za-z0-9._~-]+|\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(%[A-Za-z0-9._~-]+)?\])(:\d*)?", re.ASCII)
 # The characters that a path or query may contain unencoded, and the percent sign of encoded ones.

@@ -48,7 +48,7 @@ async def test_a_bot_in_this_process() -> None:
     assert reply.suggested_replies == ["Pet"]
     assert reply.metadata == "fed"
     assert reply.failure is reply.error is None
-    assert repr(reply) == "<Reply of Cat: 'Purr', 0 files>"
+    assert repr(reply) == "<ReceivedReply of Cat: 'Purr', 0 files>"
     assert reply.events == seen == [Text("Meow"), ReplaceResponse("Purr"), SuggestedReply("Pet"), Data("fed"), Done()]
     assert [message.content for message in reply.conversation.messages] == ["hello", "Purr"]
 
@@ -200,7 +200,7 @@ async def test_an_error_of_the_bot() -> None:
     assert reply.error == Error(text="no milk", error_type="user_caused_error")
     assert isinstance(reply.failure, BotError)
     assert reply.text == "Me"
-    assert repr(reply) == "<Reply of Cat: 'Me', failed: the bot reported an error (user_caused_error): no milk>"
+    assert repr(reply) == "<ReceivedReply of Cat: 'Me', failed: the bot reported an error (user_caused_error): no milk>"
     with pytest.raises(BotError, match="no milk"):
         reply.final_text()
     assert [message.role for message in reply.conversation.messages] == ["user"], "a failed reply is not added"

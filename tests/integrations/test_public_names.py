@@ -1,0 +1,27 @@
+"""The public names of each integration: those that its modules list, each once."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import pytest
+
+PACKAGES = ("poeproto_runtime", "poeproto_h11", "poeproto_asgi", "poeproto_simulator")
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_exports_what_it_lists_each_name_once(package: str) -> None:
+    namespace: dict[str, Any] = {}
+    exec(f"from {package} import *", namespace)
+    listed = importlib.import_module(package).__all__
+    assert sorted(namespace.keys() - {"__builtins__"}) == sorted(listed)
+
+
+def test_a_name_means_the_same_thing_in_all_packages() -> None:
+    # Two replies, for instance, have two names: of the simulator's user, and of a client.
+    found: dict[str, Any] = {}
+    for package in map(importlib.import_module, PACKAGES):
+        for name in package.__all__:
+            if name != "serve":  # one way to serve a bot, in each package that can
+                assert found.setdefault(name, getattr(package, name)) is getattr(package, name), name
