@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,3 +39,35 @@ def test_links_within_the_checkout_lead_somewhere(name: str, checkout: Path) -> 
     page = checkout / name
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", "\n".join(line for _, line in prose(page)))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+# What a page calls by its path from the root of the checkout, or from `tests/`. CHANGELOG.md also names what once was.
+PATHS = re.compile(r"`((?:\.ci|benchmarks|docs|integrations|poeproto(?:_\w+)?|core|fuzzing|interop|tests)/[\w./*-]+)`")
+
+
+@pytest.mark.parametrize("name", [*(name for name in PAGES if name != "CHANGELOG.md"), "tests/vectors/README.md"])
+def test_paths_that_a_page_names_exist(name: str, checkout: Path) -> None:
+    roots = (checkout, checkout / "tests", checkout / "integrations")
+    missing = [
+        path
+        for path in PATHS.findall((checkout / name).read_text(encoding="utf-8"))
+        if not any(any(root.glob(path)) for root in roots) and not re.search("[A-Z]{4}", path)
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if name != "CHANGELOG.md"])
+def test_test_modules_that_a_page_names_exist(name: str, checkout: Path) -> None:
+    named = re.findall(r"`(?:[\w/]+/)?(test_\w+\.py)`", (checkout / name).read_text(encoding="utf-8"))
+    assert set(named) <= {module.name for module in (checkout / "tests").rglob("test_*.py")}
+
+
+def test_the_table_of_layers_is_the_contract(checkout: Path) -> None:
+    project = tomllib.loads((checkout / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = project["tool"]["importlinter"]["contracts"]
+    [core] = [contract["layers"] for contract in contracts if contract.get("containers") == ["poeproto"]]
+    expected = [set(layer.split(" | ")) for layer in core if layer != "_surface"]
+    page = (checkout / "docs" / "contributing.md").read_text(encoding="utf-8")
+    table = page[page.index("| layer |") :].split("\n\n")[0]
+    rows = [set(re.findall(r"`(\w+)/?`", row.split("|")[1])) for row in table.splitlines()[2:]]
+    assert rows == expected
