@@ -188,7 +188,7 @@ def test_a_driver_has_as_many_answers_as_it_was_given() -> None:
         driver.run(call_flow(HttpRequest("POST", "http://bot.invalid/")))
 
 
-def test_a_driver_runs_tools_as_it_is_told() -> None:
+def test_the_flow_driver_runs_the_tools_that_it_was_given() -> None:
     def run() -> Flow[list[ToolResult]]:
         results: list[ToolResult] = yield RunTools([ToolCall("c", FunctionCall("f", "{}"))])
         return results

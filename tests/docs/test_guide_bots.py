@@ -55,7 +55,7 @@ async def test_reading_an_answer(verdict: Text | Error, answer: str) -> None:
     assert message.content.endswith("\n\nWould you please?")
 
 
-async def test_a_model_that_is_out_of_order() -> None:
+async def test_a_model_that_fails() -> None:
     async with playing("reading_an_answer", {MODEL: Canned("Yes.")}) as stage:
         stage.poe.faults.add(f"/bot/{MODEL}", Fault.status(500), times=1)
         reply = await stage.say("hello")

@@ -226,7 +226,7 @@ class TestFiles:
         assert not seen.reply.files
         assert not uploads(seen.stage)
 
-    async def test_a_file_that_is_too_large_for_poe_alone(self) -> None:
+    async def test_a_file_that_is_too_large_only_for_poe(self) -> None:
         async def respond(request: QueryRequest, context: Context) -> AsyncIterator[str]:
             await context.post_attachment(b"x" * 11, name="x.bin")
             yield "never said"

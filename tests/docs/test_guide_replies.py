@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 
 class TestCosts:
-    async def test_the_most_is_authorised_and_the_work_is_captured(self) -> None:
+    async def test_the_maximum_is_authorised_and_the_actual_cost_captured(self) -> None:
         async with playing("charging") as stage:
             before = stage.poe.balance
             reply = await stage.say("sea 42 gull")
@@ -71,7 +71,7 @@ class TestSuggestedReplies:
 
 
 class TestProgress:
-    async def test_only_the_result_stays(self) -> None:
+    async def test_progress_is_replaced_by_the_result(self) -> None:
         async with playing("progress") as stage:
             reply = await stage.say("Count!")
         assert reply.final_text() == "There are 1229 primes below 10000."
@@ -82,7 +82,7 @@ class TestProgress:
         ]
         assert reply.conversation.messages[-1].content == "There are 1229 primes below 10000."
 
-    async def test_it_is_seen_while_the_work_goes_on(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_progress_is_seen_while_the_work_goes_on(self, monkeypatch: pytest.MonkeyPatch) -> None:
         # Each portion of the work ends only once the user has seen that it has begun.
         seen = threading.Semaphore(0)
         shown: list[Event] = []

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 
 class TestMetadata:
-    async def test_it_comes_back_with_the_next_query(self) -> None:
+    async def test_the_metadata_comes_back_with_the_next_query(self) -> None:
         async with playing("remembering") as stage:
             reply = await stage.say("How do I make an omelette?")
             assert reply.final_text() == "1. Whisk four eggs with a pinch of salt."
@@ -40,7 +40,7 @@ class TestMetadata:
 
 
 class TestHttpRequest:
-    async def test_all_of_it(self) -> None:
+    async def test_every_part_of_the_http_request_is_shown(self) -> None:
         async with playing("http_request") as stage:
             # The address as it might have been given to Poe.
             stage.poe.register(NAME, f"{stage.url}?team=red&team=blue%20sky", access_key=KEY)

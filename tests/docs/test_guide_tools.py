@@ -96,7 +96,7 @@ class TestLoopOfOnesOwn:
             (("divide", {"dividend": 1}), "missing 1 required positional argument: 'divisor'"),
         ],
     )
-    async def test_what_cannot_be_called_is_told_to_the_model(self, call: tuple[str, Any], error: str) -> None:
+    async def test_the_model_gets_an_error_for_an_invalid_call(self, call: tuple[str, Any], error: str) -> None:
         async with playing("function_calling_loop", {MODEL: model([call])}) as stage:
             *_, last = (await stage.say("hello")).final_text().splitlines()
         assert error in json.loads(last.partition(": ")[2])["error"]

@@ -42,7 +42,7 @@ class TestInOneAnswer:
         )
 
     @pytest.mark.parametrize("failing", [FIRST, SECOND])
-    async def test_either_that_fails_ends_the_answer_and_the_other(self, failing: str) -> None:
+    async def test_a_failure_of_either_ends_the_answer_and_cancels_the_other(self, failing: str) -> None:
         began, seen, ended = anyio.Event(), anyio.Event(), anyio.Event()
 
         async def endless(request: QueryRequest) -> AsyncIterator[str]:
@@ -89,7 +89,7 @@ class TestTwoAnswers:
         texts = [event.text for event in reply.events if isinstance(event, Text)]
         assert sorted(texts[:2]) == ["One begins", "Two begins"]
 
-    async def test_one_that_fails_leaves_the_other_alone(self) -> None:
+    async def test_a_failure_of_one_does_not_affect_the_other(self) -> None:
         others = {FIRST: Canned(["so far", Error(text="No more.")]), SECOND: Canned("All is well.")}
         async with playing("two_answers", others) as stage:
             reply = await stage.say("hello")

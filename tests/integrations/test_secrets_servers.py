@@ -199,7 +199,7 @@ async def test_nothing_that_http_2_logs_shows_a_key(caplog: pytest.LogCaptureFix
     assert_hidden(*all_logged(caplog))
 
 
-async def test_the_error_that_a_peer_is_told_has_nothing_of_the_bots(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_error_that_a_peer_receives_shows_nothing_of_the_bots(caplog: pytest.LogCaptureFixture) -> None:
     async def bot(request: QueryRequest, context: Context) -> str:
         raise LookupError(f"the bot's own words, with {context.access_key}")
 
@@ -254,7 +254,7 @@ async def test_the_embedded_server_does_not_start_without_a_key(keys: Any) -> No
 
 
 @pytest.mark.parametrize(("key", "allow"), [("another", False), (None, True)])
-def test_what_an_application_is_told_too_late_is_not_passed_over(key: str | None, allow: bool) -> None:
+def test_options_for_an_application_that_was_made_already_are_an_error(key: str | None, allow: bool) -> None:
     with pytest.raises(TargetError):
         run(BotApp(Bot(), access_key=KEY), access_key=key, allow_without_key=allow)
 

@@ -89,7 +89,7 @@ def refusal(exchange: BotExchange, act: Callable[[], object], status: int) -> tu
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "post", ""])
-def test_another_method_than_post_is_405_and_told_which_are_allowed(method: str) -> None:
+def test_another_method_than_post_is_405_and_lists_the_allowed_ones(method: str) -> None:
     exchange = BotExchange({KEY})
     _, response = refusal(exchange, lambda: exchange.receive_head(RequestHead(method, "/")), 405)
     assert "POST" in (response.get("allow") or "").split(", ")

@@ -52,7 +52,7 @@ ALWAYS = RetryPolicy(attempts=3, failures=True, error_events=True, restart=True)
 # --- when to try again
 
 
-def test_what_no_policy_covers_is_given_up() -> None:
+def test_a_failure_that_no_policy_covers_is_raised() -> None:
     assert ALWAYS.wait_before_retry(RemoteProtocolError("bad"), 1) is None
     assert ALWAYS.wait_before_retry(ConnectionLost("cut"), 3) is None
     assert ALWAYS.wait_before_retry(ConnectionLost("cut"), 2) == 0.5
@@ -136,7 +136,7 @@ def test_a_refusal_is_known_by_its_head_whatever_becomes_of_its_body(failure: Po
     assert (twice.status, twice.get("retry-after"), twice.body) == (503, "3", b"bu")
 
 
-def test_of_a_refusal_that_does_not_end_the_start_is_read() -> None:
+def test_the_start_of_an_endless_refusal_is_read() -> None:
     limits = Limits(answer_size=10, refusal_body=20)
     request = HttpRequest("POST", URL, [("authorization", TEST_ACCESS_KEY)])
     for place in range(21):  # wherever the key stands, it can be told and hidden
@@ -150,7 +150,7 @@ def test_of_a_refusal_that_does_not_end_the_start_is_read() -> None:
         assert refused.body_start == (b"x" * place + b"<hidden>")[:20]
 
 
-def test_what_is_left_of_a_refusal_is_given_up_before_another_try() -> None:
+def test_a_refusal_with_an_unread_rest_is_closed_before_a_retry() -> None:
     long = HttpResponse(503, [], b"x" * 5000)
     for first, closed in ((long, 1), (BUSY, 0)):
         driver = FlowDriver([first, HttpResponse(200)], lambda data: [data[:4000], data[4000:]])
@@ -158,20 +158,20 @@ def test_what_is_left_of_a_refusal_is_given_up_before_another_try() -> None:
         assert driver.closed == closed
 
 
-def test_a_connection_that_was_lost_is_given_up_before_another_try() -> None:
+def test_a_lost_connection_is_closed_before_a_retry() -> None:
     driver = FlowDriver([[ConnectionLost("cut")], HttpResponse(200)])
     driver.run(call_flow(HttpRequest("POST", URL), retry=ALWAYS))
     assert driver.closed == 1
 
 
-def test_what_has_not_begun_is_not_given_up() -> None:
+def test_without_a_response_nothing_is_closed() -> None:
     for failures, closed in (([ConnectFailed("no")], 0), ([[ConnectionLost("cut")], ConnectFailed("no")], 1)):
         driver = FlowDriver([*failures, HttpResponse(200)])
         driver.run(call_flow(HttpRequest("POST", URL), retry=ALWAYS))
         assert driver.closed == closed
 
 
-def test_of_a_refusal_no_more_is_waited_for_than_its_start() -> None:
+def test_only_the_start_of_a_refusal_is_read() -> None:
     def start_of_refusal() -> Flow[bytes]:
         attempts = Attempts(None)
         yield from attempts.send(HttpRequest("POST", URL))
@@ -184,7 +184,7 @@ def test_of_a_refusal_no_more_is_waited_for_than_its_start() -> None:
 
 
 @pytest.mark.parametrize("failure", [BUSY, ConnectFailed("no")])
-def test_without_time_for_another_try_the_first_counts(failure: HttpResponse | PoeprotoError) -> None:
+def test_without_time_for_a_retry_the_first_failure_is_raised(failure: HttpResponse | PoeprotoError) -> None:
     driver = FlowDriver([failure, HttpResponse(200)], longest_wait=0.4)
     if isinstance(failure, HttpResponse):
         assert driver.run(call_flow(HttpRequest("POST", URL))) == failure
@@ -245,7 +245,7 @@ COST = authorize_cost_request(CostItem(5), bot_query_id="q", access_key=TEST_ACC
 
 
 @pytest.mark.parametrize("failure", [ConnectFailed("no"), BUSY])
-def test_a_cost_is_asked_for_again_where_nothing_was_charged(failure: HttpResponse | PoeprotoError) -> None:
+def test_a_cost_call_is_retried_if_nothing_was_charged(failure: HttpResponse | PoeprotoError) -> None:
     driver = FlowDriver([failure, GRANTED], bytewise)
     driver.run(cost_flow(COST, access_key=TEST_ACCESS_KEY))
     assert driver.requests == [COST, COST]
@@ -279,7 +279,7 @@ def test_a_refused_cost_is_known_by_its_head_whatever_becomes_of_its_body(answer
         (HttpResponse(500, [], b"oh"), RequestRefused),
     ],
 )
-def test_a_cost_that_may_have_been_charged_is_not_asked_for_again(
+def test_a_cost_call_that_may_have_charged_is_not_retried(
     failure: HttpResponse | list[PoeprotoError], error: type[Exception]
 ) -> None:
     driver = FlowDriver([failure])
@@ -301,7 +301,7 @@ EACH = pytest.mark.parametrize(
 
 @EACH
 @pytest.mark.parametrize("attempts", [1, 3])
-def test_a_call_is_tried_as_often_as_it_is_to_be(make: Callable[..., Flow[object]], attempts: int) -> None:
+def test_a_call_is_attempted_as_often_as_the_policy_allows(make: Callable[..., Flow[object]], attempts: int) -> None:
     driver = FlowDriver([ConnectFailed("no")] * 3)
     with pytest.raises(ConnectFailed):
         driver.run(make(retry=RetryPolicy(attempts=attempts)))

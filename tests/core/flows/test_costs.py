@@ -99,13 +99,13 @@ def test_a_cost_is_granted(chunks: list[bytes]) -> None:
     exchange.receive_eof()
 
 
-def test_an_answer_that_says_it_is_as_it_was_asked_for_is_read() -> None:
+def test_an_answer_with_content_coding_identity_is_read() -> None:
     exchange = begun(ResponseHead(200, [*STREAM.headers, ("Content-Encoding", "Identity")]))
     exchange.receive_data(GRANTED)
     assert exchange.succeeded
 
 
-def test_what_follows_the_grant_does_not_take_it_back() -> None:
+def test_data_after_the_grant_is_ignored() -> None:
     exchange = begun(limits=Limits(event_size=100))
     exchange.receive_data(GRANTED + b'event: result\ndata: {"status": "no"}\n\n' + b"x" * 200)
     exchange.receive_data(b"x" * 200)
@@ -144,7 +144,7 @@ def test_a_result_without_a_status_is_no_answer(data: str) -> None:
         exchange.receive_eof()
 
 
-def test_a_cut_answer_is_no_refusal() -> None:
+def test_a_truncated_answer_raises_incomplete_reply() -> None:
     exchange = begun()
     exchange.receive_data(GRANTED[:-1])
     for _ in range(2):
@@ -177,7 +177,7 @@ def test_another_answer_is_a_refusal_that_hides_the_key(head: ResponseHead, mess
         assert caught.value.body_start == b"no: <hidden>"
 
 
-def test_of_a_refusal_the_start_is_enough() -> None:
+def test_the_start_of_a_refusal_is_enough() -> None:
     exchange = begun(ResponseHead(500), Limits(refusal_body=40))
     assert exchange.refused
     exchange.receive_data(b"x" * 40)

@@ -98,7 +98,7 @@ def test_a_reply_can_be_looked_at_while_it_comes() -> None:
         assert (fold.text, fold.metadata) == (text, metadata)
 
 
-def test_what_a_driver_does_not_look_at_was_delivered_when_the_flow_goes_on() -> None:
+def test_events_that_a_driver_does_not_iterate_are_delivered_when_the_flow_resumes() -> None:
     fold = ReplyFold()
     flow = query_flow(HELLO, URL, fold=fold)
     for outcome in (None, ResponseHead(200, STREAM), None):
@@ -109,7 +109,7 @@ def test_what_a_driver_does_not_look_at_was_delivered_when_the_flow_goes_on() ->
     assert fold.text == "ab"
 
 
-def test_what_was_not_taken_when_a_flow_is_given_up_is_not_in_the_reply() -> None:
+def test_events_not_taken_before_a_flow_is_closed_are_not_in_the_reply() -> None:
     fold = ReplyFold()
     flow = query_flow(HELLO, URL, fold=fold)
     for outcome in (None, ResponseHead(200, STREAM), None):
@@ -121,9 +121,7 @@ def test_what_was_not_taken_when_a_flow_is_given_up_is_not_in_the_reply() -> Non
 
 
 @pytest.mark.parametrize("failure", [ConnectFailed("no"), BUSY, HttpResponse(429, [], b"")])
-def test_where_nothing_was_done_there_is_a_second_try_and_no_third(
-    failure: HttpResponse | PoeprotoError, cut: Cut
-) -> None:
+def test_a_call_that_did_nothing_is_retried_once(failure: HttpResponse | PoeprotoError, cut: Cut) -> None:
     driver = FlowDriver([failure, [Text("x"), Done()]], cut)
     assert driver.run(query_flow(HELLO, URL)).text == "x"
     assert driver.waits == [3.0 if failure is BUSY else 0.5]
@@ -147,7 +145,7 @@ def test_where_nothing_was_done_there_is_a_second_try_and_no_third(
         ([], IncompleteReply),
     ],
 )
-def test_where_something_may_have_been_done_there_is_one_try_unless_asked(failure: Any, error: type[Exception]) -> None:
+def test_a_call_that_may_have_done_something_is_not_retried_by_default(failure: Any, error: type[Exception]) -> None:
     driver = FlowDriver([failure])
     with pytest.raises(error):
         driver.run(query_flow(HELLO, URL))
@@ -192,7 +190,7 @@ def test_a_refusal_is_known_by_its_head_whatever_becomes_of_its_body(answer: Res
         assert (caught.value.retry_after, len(caught.value.body_start) <= 1024) == ("3", True)
 
 
-def test_a_response_that_was_read_to_its_end_is_not_given_up() -> None:
+def test_a_response_that_was_read_to_its_end_is_not_closed() -> None:
     driver = FlowDriver([BUSY, [Text("x"), Done()]])
     driver.run(query_flow(HELLO, URL))
     assert driver.closed == 0
@@ -206,7 +204,7 @@ def test_an_error_event_ends_the_reply_and_is_delivered() -> None:
         fold.final_text()
 
 
-def test_an_error_event_that_allows_it_is_tried_again_when_asked() -> None:
+def test_an_error_event_that_allows_a_retry_is_retried_if_the_policy_says_so() -> None:
     driver = FlowDriver([[Error(text="oh")], [Text("x"), Done()]])
     assert driver.run(query_flow(HELLO, URL, retry=ALWAYS)).final_text() == "x"
     assert (driver.waits, driver.closed) == ([0.5], 1)
@@ -215,7 +213,7 @@ def test_an_error_event_that_allows_it_is_tried_again_when_asked() -> None:
     assert stubborn.events == [Error(allow_retry=False)]
 
 
-def test_after_output_there_is_no_other_try() -> None:
+def test_after_output_there_is_no_retry() -> None:
     driver = FlowDriver([[Text("x"), ConnectionLost("cut")]])
     with pytest.raises(ConnectionLost) as caught:
         driver.run(query_flow(HELLO, URL, retry=RetryPolicy(failures=True)))
@@ -239,7 +237,7 @@ def test_an_event_that_nobody_knows_does_not_make_a_meta_late(cut: Cut) -> None:
     assert fold.meta == Meta(linkify=True)
 
 
-def test_a_meta_of_another_try_is_late_where_one_came_before(cut: Cut) -> None:
+def test_a_meta_of_a_later_attempt_is_late_if_one_was_delivered(cut: Cut) -> None:
     novelty = b"event: novelty\ndata: x\n\n"
     first = HttpResponse(200, STREAM, encode_event(Meta(linkify=True)))
     second = HttpResponse(200, STREAM, novelty + b"".join(map(encode_event, (Meta(), Text("x"), Done()))))
@@ -269,14 +267,14 @@ def test_a_text_that_was_cleared_is_not_cleared_again() -> None:
     [File("u", "n", "c"), Data("x"), Json({"a": 1}), SuggestedReply("x")],
     ids=lambda event: type(event).__name__,
 )
-def test_what_cannot_be_taken_back_is_not_followed_by_a_restart(event: Event) -> None:
+def test_no_restart_follows_output_that_cannot_be_replaced(event: Event) -> None:
     driver = FlowDriver([[Text("a"), event, ConnectionLost("cut")], [Text("b"), Done()]])
     with pytest.raises(ConnectionLost):
         driver.run(query_flow(HELLO, URL, retry=ALWAYS))
     assert driver.events == [Text("a"), event]
 
 
-def test_a_breach_of_the_protocol_is_never_tried_again() -> None:
+def test_a_protocol_error_is_never_retried() -> None:
     broken = HttpResponse(200, STREAM, b'event: text\ndata: {"text": "a"}\n\nevent: text\ndata: {}\n\n')
     driver = FlowDriver([broken])
     with pytest.raises(RemoteProtocolError) as caught:
@@ -286,7 +284,7 @@ def test_a_breach_of_the_protocol_is_never_tried_again() -> None:
     assert caught.value.partial.text == "a"
 
 
-def test_a_breach_is_raised_without_waiting_for_more_data() -> None:
+def test_a_protocol_error_is_raised_without_waiting_for_more_data() -> None:
     flow = query_flow(HELLO, URL)
     for outcome in (None, ResponseHead(200, STREAM), None):
         flow.send(outcome)
@@ -309,7 +307,7 @@ def test_the_limits_of_a_query_hold_for_its_reply(make: Callable[..., Flow[Reply
     assert caught.value.limit == "answer_events"
 
 
-def test_a_flow_that_is_given_up_asks_for_nothing_more() -> None:
+def test_a_closed_flow_yields_no_more_effects() -> None:
     flow = query_flow(HELLO, URL)
     next(flow)
     flow.close()
@@ -330,7 +328,7 @@ def test_text_that_was_there_before_the_call_is_not_its_output() -> None:
 @pytest.mark.parametrize(
     "failure", [ConnectionLost("cut"), DeadlineExceeded("late"), RemoteProtocolError("no HTTP"), None], ids=repr
 )
-def test_half_a_character_is_in_what_a_reply_that_breaks_off_leaves(failure: PoeprotoError | None, cut: Cut) -> None:
+def test_a_partial_reply_ends_with_its_lone_surrogate(failure: PoeprotoError | None, cut: Cut) -> None:
     driver = FlowDriver([[Text("a\ud83d"), Text("\ud83d", 1), *([failure] if failure else [])]], cut)
     with pytest.raises(PoeprotoError) as caught:
         driver.run(query_flow(HELLO, URL))
@@ -341,7 +339,7 @@ def test_half_a_character_is_in_what_a_reply_that_breaks_off_leaves(failure: Poe
 
 
 @pytest.mark.parametrize("said", [[Text("\ud83d"), ConnectionLost("cut")], [Text("\ud83d")]], ids=["cut", "ended"])
-def test_half_a_character_does_not_stand_in_the_way_of_another_try(said: list[Any], cut: Cut) -> None:
+def test_a_lone_surrogate_does_not_prevent_a_retry(said: list[Any], cut: Cut) -> None:
     driver = FlowDriver([said, [Text("\U0001f408"), Done()]], cut)
     driver.run(query_flow(HELLO, URL, retry=RetryPolicy(attempts=2, failures=True, delay=0.0)))
     assert driver.events == [Text("\U0001f408"), Done()]

@@ -58,7 +58,7 @@ def test_a_refusal_is_raised(make: Callable[..., Flow[object]], size: int) -> No
 
 
 @each_call
-def test_a_call_is_made_with_the_key_the_limits_and_the_tries_it_is_given(make: Callable[..., Flow[object]]) -> None:
+def test_a_call_uses_the_given_key_limits_and_retry_policy(make: Callable[..., Flow[object]]) -> None:
     driver = FlowDriver([BUSY])
     with pytest.raises(RequestRefused):
         driver.run(make(URL, access_key=TEST_ACCESS_KEY, retry=RetryPolicy(attempts=1)))
@@ -69,6 +69,6 @@ def test_a_call_is_made_with_the_key_the_limits_and_the_tries_it_is_given(make: 
     assert (caught.value.limit, list(parts)) == ("answer_size", [b"not read"])
 
 
-def test_malformed_settings_are_told_apart() -> None:
+def test_malformed_settings_are_reported_as_invalid_json() -> None:
     with pytest.raises(RemoteProtocolError, match="not valid JSON"):
         FlowDriver([HttpResponse(200, [], b"<html>")]).run(settings_flow(URL))

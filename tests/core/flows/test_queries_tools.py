@@ -145,7 +145,7 @@ def test_a_reply_without_any_chunk_or_answer_stays_one() -> None:
     assert driver.events == [Meta(), Done()]
 
 
-def test_a_chunk_that_says_nothing_bars_no_other_try() -> None:
+def test_an_empty_chunk_does_not_prevent_a_retry() -> None:
     driver = FlowDriver([[frame(role="assistant"), ConnectionLost("cut")], [Text("x"), Done()]])
     driver.run(tool_rounds_flow(HELLO, URL, TOOLS, retry=RetryPolicy(failures=True)))
     assert driver.events == [Text("x"), Done()]
@@ -172,7 +172,7 @@ def test_halves_of_a_character_in_chunks_are_joined_index_by_index(cut: Cut) -> 
 
 
 @pytest.mark.parametrize("failure", [ConnectionLost("cut"), Json({"choices": [3]}), None], ids=repr)
-def test_half_a_character_is_in_what_a_reply_that_breaks_off_leaves(failure: Any, cut: Cut) -> None:
+def test_a_partial_reply_ends_with_its_lone_surrogate(failure: Any, cut: Cut) -> None:
     said: list[Any] = [chunk(content="a\ud83d"), *([failure] if failure else [])]
     driver = FlowDriver([said], cut)
     with pytest.raises(PoeprotoError) as caught:
@@ -182,7 +182,7 @@ def test_half_a_character_is_in_what_a_reply_that_breaks_off_leaves(failure: Any
     assert caught.value.partial.text == "a\ufffd"
 
 
-def test_each_attempt_gathers_its_own_calls() -> None:
+def test_each_attempt_collects_its_own_tool_calls() -> None:
     broken: list[Any] = [chunk((0, "c1", "weather", '{"a')), ConnectionLost("cut")]
     driver = FlowDriver([broken, [chunk((0, "c2", "weather", "{}")), Done()], [Text("x"), Done()]])
     driver.run(tool_rounds_flow(HELLO, URL, TOOLS, retry=RetryPolicy(failures=True)))
@@ -193,7 +193,7 @@ ROUND_ONE: list[Any] = [Text("Let me look. "), Data("kept"), chunk((0, "c1", "we
 
 
 @pytest.mark.parametrize("failure", [ConnectFailed("no"), BUSY])
-def test_what_one_round_delivered_does_not_bar_another_try_of_the_next(failure: PoeprotoError | HttpResponse) -> None:
+def test_output_of_one_round_does_not_prevent_a_retry_of_the_next(failure: PoeprotoError | HttpResponse) -> None:
     driver = FlowDriver([ROUND_ONE, failure, [Text("It is 5."), Done()]])
     fold = driver.run(tool_rounds_flow(HELLO, URL, TOOLS))
     assert len(driver.requests) == 3
@@ -249,7 +249,7 @@ def test_a_budget_is_for_a_name(half: dict[str, Any]) -> None:
         FlowDriver([]).run(tool_rounds_flow(HELLO, URL, TOOLS, **half))
 
 
-def test_a_dependency_below_zero_is_none() -> None:
+def test_a_negative_call_count_is_no_dependency() -> None:
     budget = CallBudget({"Model": -1})
     assert budget.remaining == {"Model": 0}
     with pytest.raises(CallBudgetSpent):

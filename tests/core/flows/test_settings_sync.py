@@ -62,7 +62,7 @@ def test_the_answer_repeats_the_settings_or_says_nothing() -> None:
         assert read(body) is None
 
 
-def test_a_refusal_tells_all_but_the_key() -> None:
+def test_a_refusal_shows_everything_but_the_key() -> None:
     response = HttpResponse(
         429, [("retry-after", "7"), ("x-ratelimit-limit", "500")], b"no " + TEST_ACCESS_KEY.encode()
     )

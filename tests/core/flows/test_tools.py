@@ -78,7 +78,7 @@ def test_an_id_or_a_name_may_come_late_or_never() -> None:
     assert gather(chunk(piece(0, "{}"))) == [ToolCall("", FunctionCall("", "{}"))]
 
 
-def test_whole_calls_without_an_index_are_told_apart() -> None:
+def test_whole_calls_without_an_index_are_separate_calls() -> None:
     one, two = {"id": "c1", "function": {"name": "f"}}, {"id": "c2", "function": {"name": "f", "arguments": "{}"}}
     bare = {"function": {"name": "g"}}
     assert gather(chunk(one, two), chunk({"id": "c1", "function": {"arguments": "{}"}}), chunk(bare, bare)) == [
@@ -247,7 +247,7 @@ def test_any_cutting_and_any_interleaving_give_the_same_calls(arguments: list[st
 
 
 @pytest.mark.parametrize("written", ["", " \n", "{}"])
-def test_empty_arguments_are_none(written: str) -> None:
+def test_empty_arguments_are_an_empty_dict(written: str) -> None:
     assert parse_arguments(ToolCall("c", FunctionCall("f", written))) == {}
     assert parse_arguments(ToolCall("c")) == {}
 

@@ -59,7 +59,7 @@ def test_a_file_travels_part_by_part(chunks: list[bytes]) -> None:
     assert b'name="file"; filename="qu%22o%0D%0Ate.\xc3\xa9"\r\n' in body
 
 
-def test_nothing_of_it_shows() -> None:
+def test_a_repr_shows_neither_boundary_nor_key() -> None:
     assert "b0undary" not in repr(upload().body)
     assert TEST_ACCESS_KEY not in repr(upload())
 
@@ -184,12 +184,12 @@ def test_another_answer_is_a_fault(body: bytes, path: str) -> None:
     assert caught.value.path == path
 
 
-def test_an_answer_that_was_packed_is_a_refusal() -> None:
+def test_a_compressed_answer_is_a_refusal() -> None:
     with pytest.raises(UploadRefused, match="encoded its answer as 'br'"):
         read_upload(HttpResponse(200, [("content-encoding", "br")], b"{}"), name="a", access_key=TEST_ACCESS_KEY)
 
 
-def test_a_refusal_tells_all_but_the_key() -> None:
+def test_a_refusal_shows_everything_but_the_key() -> None:
     body = b"bad key " + TEST_ACCESS_KEY.encode() + b"x" * 2000
     with pytest.raises(UploadRefused, match="status 403") as caught:
         read_upload(HttpResponse(403, [], body), name="a", access_key=TEST_ACCESS_KEY)

@@ -77,7 +77,7 @@ def test_the_sample_has_every_kind_of_control_and_survives() -> None:
     }  # fmt: skip
 
 
-def test_the_unset_is_left_out() -> None:
+def test_unset_fields_are_left_out() -> None:
     assert wire_of(ParameterControls([Section(controls=[TITLE])])) == {
         "api_version": "2",
         "sections": [{"controls": [{"control": "text_field", "label": "Title", "parameter_name": "title"}]}],
@@ -164,7 +164,7 @@ def condition(left: Any, inner: dict[str, Any] = DIVIDER) -> dict[str, Any]:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("inside_tabs", [False, True], ids=["section", "tab"])
-def test_a_fault_in_what_is_read_has_its_whole_path(
+def test_an_invalid_value_is_reported_with_its_whole_path(
     controls: list[Any], path: str, message: str, inside_tabs: bool
 ) -> None:
     section = {"tabs": [{"name": "t", "controls": controls}]} if inside_tabs else {"controls": controls}
@@ -175,7 +175,7 @@ def test_a_fault_in_what_is_read_has_its_whole_path(
     assert str(caught.value) == f"{place}{path}: {message}"
 
 
-def test_a_fault_of_the_whole_is_placed_in_it() -> None:
+def test_an_error_about_several_fields_has_the_path_of_their_parent() -> None:
     first = {"control": "slider", "label": "x", "parameter_name": "x", "min_value": 1, "max_value": 9, "step": 1}
     wire = {"sections": [{"controls": [first, {**first, "default_value": 5}]}]}
     with pytest.raises(RemoteProtocolError) as caught:

@@ -90,7 +90,7 @@ def test_blame_is_never_shared() -> None:
     assert not any(issubclass(child, ValueError) for child, _ in PARENTS)
 
 
-def test_a_value_that_breaks_a_rule_is_a_value_error_of_ours_and_names_its_place() -> None:
+def test_an_invalid_value_raises_invalid_value_with_its_path() -> None:
     assert InvalidValue.__bases__ == (LocalProtocolError, ValueError)
     error = InvalidValue("7 is outside 10..100", path="controls[2].default_value")
     assert str(error) == "controls[2].default_value: 7 is outside 10..100"
@@ -111,7 +111,7 @@ def test_a_fault_in_json_names_its_place() -> None:
     assert error.response is None
 
 
-def test_a_fault_without_a_place_is_just_the_message() -> None:
+def test_an_error_without_a_path_is_just_the_message() -> None:
     response = HttpResponse(400)
     error = RemoteProtocolError("not valid JSON", response=response)
     assert (str(error), error.path, error.response) == ("not valid JSON", "", response)
@@ -180,7 +180,7 @@ def test_every_error_can_carry_the_partial_reply(error: PoeprotoError) -> None:
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_an_error_survives_copying_and_the_way_to_another_process(error: PoeprotoError) -> None:
+def test_an_error_survives_copying_and_pickling(error: PoeprotoError) -> None:
     for other in (copy.copy(error), pickle.loads(pickle.dumps(error))):
         assert type(other) is type(error)
         assert str(other) == str(error)

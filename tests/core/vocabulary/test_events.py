@@ -32,7 +32,7 @@ def test_every_event_but_the_unknown_has_one_name() -> None:
     assert len(set(EVENT_CLASSES.values())) == len(EVENT_CLASSES)
 
 
-def test_what_events_say_when_nothing_else_is_said() -> None:
+def test_the_defaults_of_events() -> None:
     assert Meta() == Meta("text/markdown", suggested_replies=False, linkify=None, refetch_settings=None, index=None)
     assert File("u", "n", "c") == File(url="u", name="n", content_type="c", inline_ref=None, index=None, extra={})
     assert Error() == Error(allow_retry=True, text=None, raw_response=None, error_type=None, index=None)

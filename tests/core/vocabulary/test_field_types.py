@@ -143,7 +143,7 @@ def test_a_value_of_the_annotated_type_is_taken_as_it_is(field: str, values: lis
 
 
 @pytest.mark.parametrize(("field", "value", "message"), UNFIT)
-def test_another_is_refused_with_class_field_and_types(field: str, value: Any, message: str) -> None:
+def test_another_type_is_refused_with_class_field_and_types(field: str, value: Any, message: str) -> None:
     with pytest.raises(TypeError) as caught:
         Everything(**{field: value})
     assert str(caught.value) == f"Everything.{field} {message}"
@@ -156,7 +156,7 @@ def test_a_secret_of_the_wrong_type_is_not_shown() -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_attrs_own_complaints_are_left_alone() -> None:
+def test_the_type_errors_of_attrs_are_not_changed() -> None:
     construct: Any = Message
     with pytest.raises(TypeError, match="content"):
         construct("user")

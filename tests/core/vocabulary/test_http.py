@@ -150,7 +150,7 @@ def test_a_target_does_not_show_the_key_that_some_of_poes_paths_hold(target: str
     assert f"target={shown!r}" in repr(RequestHead("POST", target))
 
 
-def test_hiding_is_for_the_repr_alone() -> None:
+def test_hiding_changes_only_the_repr() -> None:
     for head in heads([("Authorization", f"Bearer {SECRET}")]):
         assert head.get("authorization") == f"Bearer {SECRET}"
         assert attrs.evolve(head).headers == head.headers
@@ -216,7 +216,7 @@ def test_of_a_url_the_scheme_and_the_host_are_shown(url: str, shown: str) -> Non
     assert f"url={shown!r}," in repr(HttpRequest("GET", url))
 
 
-def test_a_content_coding_is_identity_unless_it_says_otherwise() -> None:
+def test_a_content_coding_is_identity_by_default() -> None:
     assert ResponseHead(200).content_coding == "identity"
     assert ResponseHead(200, [("content-encoding", "")]).content_coding == "identity"
     assert HttpResponse(200, [("Content-Encoding", " GZip ")]).content_coding == "gzip"

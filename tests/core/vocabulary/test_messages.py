@@ -7,7 +7,7 @@ import pytest
 from poeproto import Attachment, Feedback, Message, Reaction, Sender, User
 
 
-def test_what_a_message_is_when_nothing_else_is_said() -> None:
+def test_the_defaults_of_a_message() -> None:
     message = Message("user", "Hello")
     assert message == Message(
         role="user",

@@ -34,7 +34,7 @@ def test_a_date_in_any_of_its_three_forms_is_measured_against_the_responses_own(
 
 
 @pytest.mark.parametrize("value", ["", "-1", "soon", "1e3", "٣", "9" * 400, "Sun, 06 Foo 1994 08:49:37 GMT", "1 2"])
-def test_what_says_nothing_is_none(value: str) -> None:
+def test_an_unusable_retry_after_is_ignored(value: str) -> None:
     response = ResponseHead(429, [("retry-after", value.encode()), ("date", NOW)])
     assert retry_after_seconds(response) is None
     assert retry_after_seconds(ResponseHead(429)) is None

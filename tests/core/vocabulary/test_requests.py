@@ -16,7 +16,7 @@ from poeproto import (
 from poeproto.vocabulary.requests import PROTOCOL_VERSION
 
 
-def test_what_a_query_is_when_nothing_else_is_said() -> None:
+def test_the_defaults_of_a_query() -> None:
     query = [Message("user", "Hello")]
     assert QueryRequest(query) == QueryRequest(
         query=query,

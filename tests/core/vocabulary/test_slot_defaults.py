@@ -26,7 +26,7 @@ def test_a_prefilled_value_has_its_defaults_and_nothing_else() -> None:
     assert not any(hasattr(value, name) for name in ("name", "items", "keys"))
 
 
-def test_constructors_are_not_concerned() -> None:
+def test_constructors_do_not_check_it() -> None:
     assert "__attrs_pre_init__" not in inspect.getsource(Value.__init__)
     assert Value("a", items=[1]) == Value("a", 7, [1], {})
 
@@ -41,7 +41,7 @@ def test_no_two_values_share_a_default_that_can_change() -> None:
     assert second == QueryRequest([Message("a", "")])
 
 
-def test_a_text_made_by_hand_is_a_text_that_was_read() -> None:
+def test_a_constructed_text_equals_a_decoded_one() -> None:
     made = Text("a", index=3)
     assert made == decode_event("text", '{"text":"a","index":3}') == attrs.evolve(Text("b", 3), text="a")
     assert (made.text, made.index, made.extra) == ("a", 3, {})

@@ -113,7 +113,7 @@ def test_another_value_is_no_index_and_is_not_lost(name: str, index: object, unk
 
 
 @of_each_name
-def test_an_index_beyond_what_readers_tell_apart_is_not_written(name: str) -> None:
+def test_an_index_that_readers_cannot_represent_is_not_written(name: str) -> None:
     event = decode_event(name, json.dumps(SMALLEST[name][0]))
     for index in (2**53, -(2**53)):
         with pytest.raises(LocalProtocolError, match=rf"^{type(event).__name__}\.index is beyond 9007199254740991$"):

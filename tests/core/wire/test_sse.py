@@ -204,7 +204,7 @@ def test_nothing_grows_while_no_blank_line_comes(line: bytes) -> None:
     assert held(whole) == 0
 
 
-def test_the_end_of_the_stream_lets_go_of_what_was_unfinished() -> None:
+def test_the_end_of_the_stream_drops_an_unfinished_event() -> None:
     decoder = SSEDecoder()
     assert decoder.receive_data(b"data: x\ndata: y") == []
     assert decoder.receive_eof() == []

@@ -221,7 +221,7 @@ def test_keys_that_cannot_be_used(arguments: dict[str, Any]) -> None:
         load_app("some_bots:bot", **arguments)
 
 
-def test_a_failure_of_the_bots_own_code_is_told_from_a_wrong_name(folder: Path) -> None:
+def test_an_exception_in_the_bots_module_is_reported_other_than_a_wrong_name(folder: Path) -> None:
     (folder / "needs.py").write_text("import no_such_library\n")
     (folder / "wrong.py").write_text("def\n")
     (folder / "deep.py").write_text("raise ValueError('deep trouble')\n")

@@ -157,7 +157,7 @@ def assert_stopped(rest: list[Event]) -> None:
 
 @pytest.mark.parametrize("worker_class", ["asyncio", "uvloop", "trio"])
 @pytest.mark.parametrize("workers", [1, 2])
-def test_it_says_its_address_answers_and_ends_when_told(tmp_path: Path, worker_class: str, workers: int) -> None:
+def test_it_prints_its_address_answers_and_ends_on_a_signal(tmp_path: Path, worker_class: str, workers: int) -> None:
     with program(tmp_path, "bots:hello", worker_class, workers) as server:
         assert server.address.startswith("http://127.0.0.1:")
         with query(server.address) as response:
@@ -169,7 +169,7 @@ def test_it_says_its_address_answers_and_ends_when_told(tmp_path: Path, worker_c
 
 
 @pytest.mark.parametrize("worker_class", ["asyncio", "trio"])
-def test_open_streams_are_ended_when_it_is_told_to_stop(tmp_path: Path, worker_class: str) -> None:
+def test_open_streams_are_ended_on_shutdown(tmp_path: Path, worker_class: str) -> None:
     with program(tmp_path, "bots.py:waits", worker_class) as server, query(server.address) as response:
         first_pid(response)
         server.signal(signal.SIGINT)
@@ -215,7 +215,7 @@ def until_it_cleans(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("worker_class", ["asyncio", "trio"])
-def test_a_worker_that_is_told_by_others_too_ends_in_order(tmp_path: Path, worker_class: str) -> None:
+def test_a_worker_that_receives_several_signals_ends_in_order(tmp_path: Path, worker_class: str) -> None:
     with program(tmp_path, "bots.py:cleans", worker_class, workers=2) as server, query(server.address) as response:
         worker = first_pid(response)
         server.signal(signal.SIGTERM)

@@ -45,7 +45,7 @@ def free_port() -> int:
 
 
 @both_clients
-async def test_the_system_gives_up_connecting(ask: Query, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_operating_system_times_out_connecting(ask: Query, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", time_out)
     monkeypatch.setattr(socket.socket, "connect_ex", return_time_out)
     outcome = await ask("http://127.0.0.1:8080/", retry=ONCE)
@@ -54,7 +54,7 @@ async def test_the_system_gives_up_connecting(ask: Query, monkeypatch: pytest.Mo
 
 
 @both_clients
-async def test_the_system_gives_up_looking_up(ask: Query, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_operating_system_times_out_name_resolution(ask: Query, monkeypatch: pytest.MonkeyPatch) -> None:
     def getaddrinfo(*_: object, flags: int = 0, **more: object) -> None:
         raise socket.gaierror if flags else TIMED_OUT  # with flags, only numeric addresses are resolved
 
@@ -72,7 +72,7 @@ async def test_the_last_address_says_why_where_there_are_several(ask: Query, mon
     assert str(outcome.error) == "no connection to http://bot.example: Connection refused"
 
 
-async def test_the_system_gives_up_a_connection() -> None:
+async def test_the_operating_system_times_out_a_connection() -> None:
     class GivenUp(socket.socket):
         def recv(self, *_: Any) -> bytes:
             raise TIMED_OUT

@@ -192,7 +192,7 @@ async def test_many_queries_at_once() -> None:
         tasks.cancel_scope.cancel()
 
 
-async def test_connections_that_were_closed_meanwhile_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_connections_that_were_closed_meanwhile_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "_PRUNE_SECONDS", 0.0)
     go = anyio.Event()
 

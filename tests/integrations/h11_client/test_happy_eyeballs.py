@@ -81,7 +81,7 @@ def test_the_next_does_not_wait_for_one_that_failed_beside_another(host: str, mo
             assert connection.getpeername()[1] == port
 
 
-def test_the_system_gives_up_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_operating_system_times_out_one_address(monkeypatch: pytest.MonkeyPatch) -> None:
     def connect_ex(*_: object) -> int:
         return errno.ETIMEDOUT
 

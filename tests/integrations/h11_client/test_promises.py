@@ -171,7 +171,7 @@ async def test_a_busy_bot_is_asked_once_more(query: Query, status: int) -> None:
     ],
     ids=lambda answer: repr(answer[:16]),
 )
-async def test_nothing_else_is_asked_again_unless_wanted(query: Query, answer: bytes) -> None:
+async def test_other_failures_are_not_retried_by_default(query: Query, answer: bytes) -> None:
     async with scripted(lambda peer: peer.answer(answer)) as server:
         outcome = await query(server.address)
         assert Text("hello") not in outcome.events

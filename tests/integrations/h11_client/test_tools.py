@@ -94,7 +94,7 @@ async def test_tools_of_a_round_run_at_once_in_threads(run_tools: Any) -> None:
 
 
 @both
-async def test_the_model_is_told_what_went_wrong_or_the_caller_is(run_tools: Any) -> None:
+async def test_the_model_or_the_caller_gets_the_error(run_tools: Any) -> None:
     wrong = calls(SECRET_PLACE, ("tides", "{}"), ("weather", "{}"))
     async with scripted(model(wrong, reply(Text("sorry")))) as server:
         assert await run_tools(server.address, [weather]) == [Text("sorry"), Done()]

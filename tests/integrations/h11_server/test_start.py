@@ -54,7 +54,7 @@ async def test_a_server_that_cannot_begin_leaves_its_callers_socket_open() -> No
         socket.create_connection(listener.getsockname()).close()
 
 
-async def test_a_caller_that_fails_when_it_is_told_the_address() -> None:
+async def test_a_caller_that_fails_when_it_receives_the_address() -> None:
     class Fails(anyio.abc.TaskStatus[str]):
         def started(self, value: str | None = None) -> None:
             raise LookupError("not now")

@@ -249,7 +249,7 @@ async def test_uploads_under_way_count() -> None:
         assert await served.answer() == [A_FILE, A_FILE, Text("3 refused"), Done()]
 
 
-async def test_files_for_which_there_is_no_room_left_are_a_failure_of_the_bot(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_file_beyond_the_limit_of_events_is_a_failure_of_the_bot(caplog: pytest.LogCaptureFixture) -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         yield "a"
         await context.post_attachment(b"x", name="a.txt")

@@ -141,7 +141,7 @@ def unwritable() -> object:
     return {1, 2}
 
 
-async def test_the_model_is_told_what_went_wrong(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_model_gets_the_error(caplog: pytest.LogCaptureFixture) -> None:
     wanted = calls(*[(name, arguments) for name, arguments, _ in WRONG], ("weather", '{"at": "Rome"}'))
     bot = CallingBot(with_tools([weather, unwritable]), Model=2)
     async with calling(bot, model(wanted, reply(Text("sorry")))) as served:
@@ -219,7 +219,7 @@ async def test_a_tool_that_met_a_cancellation_has_failed_and_was_not_cancelled(t
 
 
 @pytest.mark.parametrize("tool", [awaits_what_was_cancelled, raises_it_in_a_thread])
-async def test_or_the_bot_is_told_of_it(tool: Any) -> None:
+async def test_with_raise_errors_the_bot_gets_the_exception(tool: Any) -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         with pytest.raises(ToolFailed):
             await context.run_tools("Model", request, [WEATHER], [tool], raise_errors=True).text()

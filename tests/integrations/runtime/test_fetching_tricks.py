@@ -240,7 +240,7 @@ async def test_a_simulator_fetches_from_what_is_listed_alone_and_says_how(url: s
 
 
 @pytest.mark.parametrize("url", NO_URLS)
-async def test_a_simulator_does_not_make_more_of_what_is_no_url(url: str, network: Network) -> None:
+async def test_a_simulator_rejects_an_invalid_url_without_a_request(url: str, network: Network) -> None:
     with pytest.raises(HTTPError) as caught:
         await Fetcher(["https://good.example", "http://127.0.0.1", "http://localhost"]).fetch(url)
     assert caught.value.status == 400
