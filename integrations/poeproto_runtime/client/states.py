@@ -157,7 +157,7 @@ OWNERSHIPS = (
         Owner.CALLER, _WAITS, Owner.TOOL_TASKS, "ToolRunner.__call__", "a round of tools; cancels them with itself"
     ),
     Ownership(
-        Owner.TOOL_TASKS, _WAITS, Owner.WORKER_THREADS, "_result_of", "a synchronous tool; abandoned if cancelled"
+        Owner.TOOL_TASKS, _WAITS, Owner.WORKER_THREADS, "_run_tool", "a synchronous tool; abandoned if cancelled"
     ),
     Ownership(Owner.CALLER, _WAITS, Owner.WORKER_THREADS, "read_source", "the file of an upload"),
     Ownership(

@@ -42,7 +42,7 @@ class ToolRunner:
     ) -> None:
         self._functions = functions
         self._raise_errors = raise_errors
-        self._call = call or _result_of
+        self._call = call or _run_tool
 
     async def __call__(self, calls: list[ToolCall]) -> list[ToolResult]:
         """The result of each call, in their order.
@@ -114,7 +114,7 @@ def is_asynchronous(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
 
-async def _result_of(function: Callable[..., Any], arguments: Mapping[str, Any]) -> object:
+async def _run_tool(function: Callable[..., Any], arguments: Mapping[str, Any]) -> object:
     call = partial(function, **arguments)
     if is_asynchronous(function):
         return await call()
