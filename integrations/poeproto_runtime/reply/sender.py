@@ -90,7 +90,7 @@ class EventSender:
                         await self.flush_first_event()  # the events of files were buffered before it
                     return
                 size = 0
-                if state.pace is SUSPENDED:
+                if state.pace is SUSPENDED:  # a lone event, not one of a burst
                     await writer.flush()
                     if first:
                         first = False

@@ -272,7 +272,7 @@ TASK_RELATIONS = (
     TaskRelation(Task.BOT, _STARTS, Task.DISCONNECT, "ReplyStream._before_suspension", "first suspension"),
     TaskRelation(Task.BOT, _STARTS, Task.TIMERS, "ReplyTimers.add", "no server has started it"),
     TaskRelation(Task.BOT, _STARTS, Task.WRITER, "ReplyStream._before_suspension", "a burst ends"),
-    TaskRelation(Task.TIMERS, _STARTS, Task.WRITER, "ReplyStream.tick", "a heartbeat is due"),
+    TaskRelation(Task.TIMERS, _STARTS, Task.WRITER, "ReplyStream._send_heartbeat", "a heartbeat is due"),
     TaskRelation(Task.DISCONNECT, _CANCELS, Task.BOT, "ReplyStream._cancel_on_disconnect", "the client disconnected"),
     TaskRelation(Task.TIMERS, _CANCELS, Task.BOT, "ReplyStream.tick", "a write takes too long"),
     TaskRelation(Task.WRITER, _CANCELS, Task.BOT, "ReplyStream._write", "its write failed"),

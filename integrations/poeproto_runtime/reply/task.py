@@ -169,11 +169,14 @@ class ReplyStream:
                 self._cancel()
         elif idle + 2 * interval > self._limits.heartbeat_seconds and state.writing is IDLE:
             self._idle_since = now  # one heartbeat is enough, however long its writer waits for its turn
-            # A bot that has sent its own Done may still be cleaning up, and the end of the body waits for that.
-            if self._exchange.our_state is not State.DONE:
-                writer.buffer(self._exchange.heartbeat())
-            if writer.hand_over(staying=False):
-                self.start_soon(self._write)
+            self._send_heartbeat()
+
+    def _send_heartbeat(self) -> None:
+        # A bot that has sent its own Done may still be cleaning up, and the end of the body waits for that.
+        if self._exchange.our_state is not State.DONE:
+            self._writer.buffer(self._exchange.heartbeat())
+        if self._writer.hand_over(staying=False):
+            self.start_soon(self._write)
 
     def _before_suspension(self) -> None:
         """The hook of `await_with_hook`: the bot's task is about to be suspended, and nothing may be awaited here."""
