@@ -269,7 +269,7 @@ def two_way_splits(data: bytes) -> Iterator[list[bytes]]:
 
 
 def cut_at(data: bytes, places: Iterable[int]) -> list[bytes]:
-    """The bytes, cut at these offsets, for instance random ones. Offsets outside are clamped."""
+    """The bytes, cut at these offsets. An offset outside of the bytes is clamped."""
     edges = [0, *sorted(min(max(place, 0), len(data)) for place in places), len(data)]
     return [data[start:end] for start, end in pairwise(edges)]
 

@@ -29,7 +29,7 @@ Shutdown
 1. The caller cancels `serve`, or Hypercorn shuts down for a reason of its own (`max_requests`).
 2. `_request_stop_when_cancelled` sets an event, and `_shutdown_trigger`, which Hypercorn awaits, returns. In the same
    step it stops the active replies of this server: each ends with an `error` that allows a retry, and `done`. ASGI has
-   no message that would tell the application so; its `lifespan.shutdown` comes after all connections have ended.
+   no message that notifies the application of it; its `lifespan.shutdown` comes after all connections have ended.
 3. Hypercorn closes the listener and idle connections, and waits for the others.
 4. After the graceful timeout, `_reset_after_grace` resets the connections that are left. This ends what Hypercorn
    cannot end: a write that the client does not read. The runtime sees a disconnect and cancels the bot.
@@ -41,7 +41,7 @@ Resets
 
 A response that was cut off must not look complete, and closing its connection may wait for ever behind bytes that the
 client does not read. So `BotApp` asks the server to reset the connection, through the `poeproto.reset` extension of the
-request's scope. Hypercorn tells nobody which sockets it accepted. On asyncio, `RecordingListener` is the listening
+request's scope. Hypercorn does not report which sockets it accepted. On asyncio, `RecordingListener` is the listening
 socket that Hypercorn is given, and records them; on uvloop and trio, `descriptor_scan` finds them.
 
 A client that reads nothing is disconnected after `Limits.send_seconds`. On asyncio and uvloop the runtime cancels the

@@ -41,7 +41,7 @@ class AppOptions:
         environment_key: the same from the environment, used without an `access_key`. It may be meant for another
             program, so it is no error if no bot uses it.
         allow_without_key: whether bots without a key accept every request. It is an error if there are none.
-        bot_name: the name on Poe of a single bot that has none.
+        bot_name: the bot's name on Poe; for a target with a single bot.
         endpoints: where Poe is, for API calls of the bots.
         fetch_policy: which URLs `Context.fetch_attachment` may fetch; None for none.
         sync_settings: whether to push the settings to Poe at startup, for each bot whose name and key are known.

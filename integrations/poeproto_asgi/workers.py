@@ -201,7 +201,7 @@ def _worker(
     number: int,
 ) -> None:
     # A terminal sends Ctrl-C to every process of the group; so does systemd with SIGTERM. The parent sends SIGTERM as
-    # well, which must not count as a second signal here. A second signal is the parent's to act on.
+    # well, which must not count as a second signal here. Only the parent acts on a second signal.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     on_worker()
     app = load_app(target, options=options)

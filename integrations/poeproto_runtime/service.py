@@ -152,7 +152,7 @@ class BotService:
             active_replies: those of the server that has received it; by default those of the event loop.
 
         Raises:
-            ChannelFailed: when a write raised what a `Channel` must not raise.
+            ExceptionGroup: with a `ChannelFailed` in it, when a write raised what a `Channel` must not raise.
         """
         if not path.startswith("/"):
             path = head.path  # a target in the absolute form

@@ -35,7 +35,8 @@ async def background_tasks() -> AsyncGenerator[anyio.abc.TaskGroup]:
 def sole_exception(failure: BaseException) -> BaseException:
     """The exception that a group holds if it holds one alone, at any depth; else what was passed.
 
-    Task groups raise groups, and libraries on trio do, where the same library on asyncio raises the exception itself.
+    A task group raises a group even for one exception. So Hypercorn raises a group on trio, where on asyncio it raises
+    the exception itself.
     """
     while isinstance(failure, BaseExceptionGroup):
         group = cast("BaseExceptionGroup[BaseException]", failure)

@@ -88,7 +88,7 @@ class Callers:
                 call belongs to no message (strict only). It allows a retry, as Poe's does.
         """
         if not self._state.strict and caller.name == bot_name and self._find_active(request) is None:
-            return self._state.first_user  # somebody tests the bot with the bot's own key
+            return self._state.first_user  # a developer tests the bot with the bot's own key
         message = self._message_of(request)
         if message is None and self._state.strict:
             self._refuse(caller, bot_name, f"{caller.name} called without a message to answer")

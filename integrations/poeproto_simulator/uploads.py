@@ -175,7 +175,7 @@ class _FormParts:
 
 @attrs.frozen(kw_only=True)
 class ListedOriginsPolicy(FetchPolicy):
-    """Allows the listed origins only, and no public address besides.
+    """Allows the listed origins only. (`FetchPolicy` also allows public addresses.)
 
     Whoever can call the simulator could otherwise use it as a proxy.
     """

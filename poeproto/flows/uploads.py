@@ -137,7 +137,7 @@ def read_upload(response: HttpResponse, *, name: str, access_key: str, limits: L
         response: the response to `upload_request` or `upload_by_url_request`.
         name: the name of the file.
         access_key: the key, to be hidden in errors.
-        limits: the limits of the error.
+        limits: `Limits.refusal_body` bounds the part of the body that an error keeps.
 
     Raises:
         UploadRefused: for another status than 200, and for a compressed response.

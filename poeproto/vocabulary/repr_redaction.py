@@ -55,7 +55,7 @@ def headers_without_secrets(headers: tuple[tuple[bytes, bytes], ...]) -> str:
 def without_path(url: str) -> str:
     """The repr of a URL reduced to its scheme and host.
 
-    Some of Poe's paths end in a key, and a URL of somebody else may hold one anywhere.
+    Some of Poe's paths end in a key, and a URL from another party may contain one anywhere.
     """
     origin = _ORIGIN.match(url)
     return repr(f"{origin[1]}{origin[2]}{'' if origin.end() == len(url) else '/…'}" if origin else "…")

@@ -2,10 +2,10 @@
 
 `docs/runtime.md` says the same at more length, with a diagram of the tasks and one of the states.
 
-The problem. A bot is an async generator of somebody else's. Between two events it may compute, sleep, call others,
-hold task groups open, fail, or never return. Meanwhile the client may read slowly, stop reading, or disconnect; the
-server may be told to stop. Each event must be sent at once if it is lone, a burst in few writes, and all this on
-asyncio and on trio, with little cost for an event and little memory for a reply that waits.
+The problem. A bot is an async generator that somebody else wrote. Between two events it may compute, sleep, call
+others, hold task groups open, fail, or never return. Meanwhile the client may read slowly, stop reading, or disconnect;
+the server may be told to stop. A lone event must be sent at once, a burst in few writes. All this must hold on asyncio
+and on trio, with little cost for an event and little memory for a reply that waits.
 
 Files. `task` has `ReplyStream`, one reply under way. `sender` takes events from the bot through the exchange into
 `writer`, which buffers and writes. `states` is where the reply stands, as tables. `suspension` has the hook that this
@@ -24,7 +24,7 @@ learns that the bot (or a write) waits. `_before_suspension`:
 - if a burst left bytes in the buffer and nobody writes, starts or wakes the writer's task.
 
 The hook is synchronous. The value on its way to the loop is part of a protocol between the innermost awaitable and the
-loop: on asyncio a future is marked as awaited by now, on trio whoever will reschedule the task knows of it. An
+loop: on asyncio a future is marked as awaited by now, on trio the code that will reschedule the task knows of it. An
 ``await`` in the hook would suspend the task a second time, within the first. For the same reason nothing else stands
 between a suspension and the loop: no task group, scope or queue between the bot and `run`, but those of the bot's own
 and `_bot_scope`.
@@ -77,7 +77,7 @@ two apart, and the reply ends with an error.
 
 Shutdown. A server calls `ActiveReplies.stop` in its loop, `BotApp.stop_streams` reaches all loops. `ReplyStream.stop`
 notes it in the state and cancels `_bot_scope`. The bot's ``finally`` runs, the response ends with an `error` that
-allows a retry and `done`, and the request returns as after any reply. What does not end in time is the server's to cut
-off: after `ServerLimits.grace_seconds` by the embedded server, after `graceful_timeout` by `poeproto_asgi.serve`,
-which then resets the connection. Either reaches the reply as a cancellation or a disconnect.
+allows a retry and `done`, and the request returns as after any reply. The server cuts off what does not end in time:
+the embedded server cancels it after `ServerLimits.grace_seconds`; `poeproto_asgi.serve` resets the connection after
+`graceful_timeout`, which the reply sees as a disconnect.
 """

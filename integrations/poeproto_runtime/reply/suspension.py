@@ -16,8 +16,8 @@ def await_with_hook(awaitable: Awaitable[T], on_suspend: Callable[[], None]) -> 
     """Await the awaitable, and call `on_suspend` before each suspension, just before the event loop takes over.
 
     This is what ``await`` does (PEP 380, "Formal Semantics"), with a hook. The hook must not await: what `yielded` is
-    belongs to the suspension under way (on asyncio a future is marked as awaited by now, on trio whoever will
-    reschedule the task knows of it).
+    belongs to the suspension under way (on asyncio a future is marked as awaited by now, on trio the code that
+    will reschedule the task knows of it).
     """
     iterator = awaitable.__await__()
     try:

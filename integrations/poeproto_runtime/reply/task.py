@@ -248,7 +248,7 @@ class ReplyStream:
         if isinstance(exc, BaseExceptionGroup) and is_cancelled():
             group = cast("BaseExceptionGroup[BaseException]", exc)
             # On trio, exceptions of a bot's tasks that are cancelled arrive in one group with the cancellation. The
-            # whole reply is cancelled only after a disconnect, so no client is left that could be told.
+            # whole reply is cancelled only after a disconnect, so no client is left to read an error.
             failures, rest = group.split(Exception)
             if failures is not None and rest is not None:
                 logger.error(
