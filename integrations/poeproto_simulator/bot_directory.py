@@ -33,7 +33,7 @@ from poeproto import (
     UnknownEvent,
 )
 from poeproto_h11 import Client
-from poeproto_runtime import BotService, Route
+from poeproto_runtime import BotService, ClientDisconnected, Route
 from poeproto_simulator.records import RegisteredBot, same_key
 from poeproto_simulator.responses import HTTPError
 from poeproto_simulator.state import State
@@ -123,18 +123,25 @@ class LocalBot:
         assert isinstance(sent.body, bytes), "only uploads have a streamed body"
         channel = _MemoryChannel(sent.body, exchange, on_event)
         await self._service.handle(RequestHead("POST", "/", sent.headers), self._path, channel)
+        if channel.failure is not None:
+            raise channel.failure
         if exchange.error is not None:
             raise exchange.error
         return exchange
 
 
 class _MemoryChannel:
-    """The `Channel` that connects the bot's exchange to Poe's."""
+    """The `Channel` that connects the bot's exchange to Poe's.
+
+    Attributes:
+        failure: what `on_event` raised. To the bot, that is a disconnect.
+    """
 
     def __init__(self, body: bytes, exchange: PoeExchange, on_event: OnEvent) -> None:
         self._body: bytes | None = body
         self._exchange = exchange
         self._on_event = on_event
+        self.failure: Exception | None = None
 
     async def receive(self) -> bytes | None:
         body, self._body = self._body, None
@@ -153,7 +160,11 @@ class _MemoryChannel:
     async def send(self, data: bytes) -> None:
         if self._exchange.error is None:
             for event in self._exchange.receive_data(data):
-                self._on_event(event)
+                try:
+                    self._on_event(event)
+                except Exception as exc:
+                    self.failure = exc
+                    raise ClientDisconnected("the simulated client takes no more events") from exc
         await anyio.lowlevel.checkpoint()
 
     async def finish(self, data: bytes) -> None:

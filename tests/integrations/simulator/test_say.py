@@ -53,6 +53,31 @@ async def test_a_bot_in_this_process() -> None:
     assert [message.content for message in reply.conversation.messages] == ["hello", "Purr"]
 
 
+@pytest.mark.parametrize("last", [False, True], ids=["an event", "the last event"])
+@pytest.mark.parametrize("remote", [False, True], ids=["in this process", "at a URL"])
+async def test_what_on_event_raises_is_raised(remote: bool, last: bool) -> None:
+    bot_ended = anyio.Event()
+
+    async def reply(request: QueryRequest, context: Context) -> AsyncIterator[Event]:
+        try:
+            yield Text("Meow")
+            if not last:
+                await anyio.sleep_forever()
+        finally:
+            bot_ended.set()
+
+    def on_event(event: Event) -> None:
+        if isinstance(event, Done if last else Text):
+            raise LookupError("not drawn")
+
+    bot = FunctionBot(reply)
+    async with serving(BotApp(bot, access_key=KEY)) as url, Simulator() as simulator:
+        simulator.register("Cat", url if remote else bot, access_key=KEY)
+        with pytest.raises(LookupError, match="not drawn"):
+            await simulator.say("Cat", "hello", on_event=on_event)
+        await bot_ended.wait()
+
+
 async def test_a_bot_at_a_url() -> None:
     bot = Scripted(lambda request: f"You said {request.query[-1].content}")
     async with serving(BotApp(bot, access_key=KEY)) as url, Simulator() as simulator:
