@@ -5,10 +5,13 @@ An integration gives `BotService.handle` the head of a request and a `Channel` t
 
 from __future__ import annotations
 
-from poeproto_runtime import channel, fetch_policy, hooks, routes, service
+from poeproto_runtime import channel, fetch_policy, hooks, outbound, routes, service
 from poeproto_runtime.channel import *
 from poeproto_runtime.fetch_policy import *
 from poeproto_runtime.hooks import *
+from poeproto_runtime.outbound import *
+from poeproto_runtime.reply import shutdown
+from poeproto_runtime.reply.shutdown import *
 from poeproto_runtime.routes import *
 from poeproto_runtime.service import *
 
@@ -16,5 +19,7 @@ __all__: list[str] = []
 __all__ += channel.__all__
 __all__ += fetch_policy.__all__
 __all__ += hooks.__all__
+__all__ += outbound.__all__
+__all__ += shutdown.__all__
 __all__ += routes.__all__
 __all__ += service.__all__

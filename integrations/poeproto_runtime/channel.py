@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Protocol
+
+import anyio
 
 from poeproto import HttpResponse, ResponseHead, TransportError
 
 __all__ = ["Channel", "ClientDisconnected"]
+
+_NOT_READING = "the client has not read what was sent to it within Limits.send_seconds"
 
 
 class ClientDisconnected(TransportError):
@@ -56,3 +62,19 @@ class Channel(Protocol):
     async def finish(self, data: bytes) -> None:
         """Send the last part of the body, which may be empty, and the end of the response."""
         ...
+
+
+@contextmanager
+def within_send_seconds(seconds: float) -> Generator[None]:
+    """Treat the client as disconnected if a write takes longer than `seconds`.
+
+    For single writes. A reply has many, and `ReplyTimers` bounds those with one task for all replies.
+
+    Raises:
+        ClientDisconnected: then.
+    """
+    try:
+        with anyio.fail_after(seconds):
+            yield
+    except TimeoutError as exc:
+        raise ClientDisconnected(_NOT_READING) from exc

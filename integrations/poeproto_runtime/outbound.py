@@ -11,6 +11,8 @@ from poeproto_runtime.client.transport import SharedTransport
 from poeproto_runtime.client.uploads import InThread
 from poeproto_runtime.fetch_policy import FetchPolicy
 
+__all__ = ["Outbound"]
+
 # Whether get_settings is running, in this task or in one that started it.
 _asking: ContextVar[bool] = ContextVar("get_settings is being asked for the dependencies", default=False)
 

@@ -27,14 +27,13 @@ from poeproto import (
 from poeproto.conversation import insert_attachments
 from poeproto.http import without_key
 from poeproto_runtime.cancellation import cancellation_is_ours
-from poeproto_runtime.channel import Channel, ClientDisconnected
+from poeproto_runtime.channel import Channel, ClientDisconnected, within_send_seconds
 from poeproto_runtime.context import RequestContext
 from poeproto_runtime.hooks import Hooks, Progress
 from poeproto_runtime.outbound import Outbound
 from poeproto_runtime.reply.shutdown import ActiveReplies, AllActiveReplies
 from poeproto_runtime.reply.task import ReplyStream
 from poeproto_runtime.reply.timers import LoopTimers
-from poeproto_runtime.reply.writer import within_send_seconds
 from poeproto_runtime.routes import Route, checked_routes
 from poeproto_runtime.settings_sync import syncing_settings
 

@@ -18,7 +18,7 @@ from poeproto.http import Headers
 from poeproto_h11.server.limits import ServerLimits
 from poeproto_h11.server.peer_socket import PeerSocket
 from poeproto_runtime import ClientDisconnected
-from poeproto_runtime.reply.writer import within_send_seconds
+from poeproto_runtime.channel import within_send_seconds
 
 # How often a connection is polled whose bytes are no longer read.
 _POLL_SECONDS = 1.0

@@ -43,7 +43,7 @@ class ReplyBase:
 
     async def _enter(self) -> None:
         if self._state in (ReplyPhase.SCOPED, ReplyPhase.CLOSED):
-            raise LocalProtocolError("a reply is entered once: its query was sent already, so make another")
+            raise LocalProtocolError("a reply is entered once, before it is closed: query again to get another")
         if self._runner.busy:
             raise LocalProtocolError("two tasks read one reply")
         self._state = ReplyPhase.SCOPED

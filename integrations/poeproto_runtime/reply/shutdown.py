@@ -13,6 +13,8 @@ from anyio.lowlevel import RunVar, current_token
 
 from poeproto_runtime.reply.timers import ReplyTimers
 
+__all__ = ["ActiveReplies"]
+
 
 class ActiveReply(Protocol):
     """A reply under way."""

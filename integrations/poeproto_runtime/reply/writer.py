@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
-
 import anyio
 
 from poeproto import ResponseHead
@@ -29,22 +26,7 @@ from poeproto_runtime.reply.states import (
     Writing,
 )
 
-_NOT_READING = "the client has not read what was sent to it within Limits.send_seconds"
 _BROKEN = "an earlier write failed or was cut short, so nothing can follow it"
-
-
-@contextmanager
-def within_send_seconds(seconds: float) -> Generator[None]:
-    """Treat the client as disconnected if a write takes longer than `seconds`.
-
-    Raises:
-        ClientDisconnected: then.
-    """
-    try:
-        with anyio.fail_after(seconds):
-            yield
-    except TimeoutError as exc:
-        raise ClientDisconnected(_NOT_READING) from exc
 
 
 class CoalescingWriter:

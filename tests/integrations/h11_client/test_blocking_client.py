@@ -265,7 +265,7 @@ def test_closing(portal: BlockingPortal) -> None:
         server.until_closed(1)
         with pytest.raises(LocalProtocolError, match="the client is closed"):
             read(client, server.address)
-        with pytest.raises(LocalProtocolError, match="sent already"), answer:
+        with pytest.raises(LocalProtocolError, match="entered once"), answer:
             pass
 
 

@@ -250,7 +250,7 @@ async def test_a_reply_is_entered_once() -> None:
         answer = client.query(server.address, "hello")
         async with answer:
             assert await answer.text() == "hello"
-        with pytest.raises(LocalProtocolError, match="sent already"):
+        with pytest.raises(LocalProtocolError, match="entered once"):
             async with answer:
                 pass
         assert len(server.requests) == 1

@@ -68,9 +68,9 @@ async def test_a_reply_is_for_one_entry() -> None:
     async with scripted(answering(HELLO)) as server, Client() as client:
         reply = client.query(server.address, "hello")
         async with reply:
-            with pytest.raises(LocalProtocolError, match="sent already"):
+            with pytest.raises(LocalProtocolError, match="entered once"):
                 await reply.__aenter__()
-        with pytest.raises(LocalProtocolError, match="sent already"):
+        with pytest.raises(LocalProtocolError, match="entered once"):
             await reply.__aenter__()
         assert len(server.requests) == 1
 

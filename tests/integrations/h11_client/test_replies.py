@@ -54,7 +54,7 @@ async def test_without_with_a_reply_closes_at_its_end_and_its_connection_is_used
         assert await answer.text() == "hello"
         assert await client.query(server.address, "hello").text() == "hello"
         assert (client.connections_opened, len(server.requests)) == (1, 2)
-        with pytest.raises(LocalProtocolError, match="sent already"):
+        with pytest.raises(LocalProtocolError, match="entered once"):
             async with answer:
                 pass
 
