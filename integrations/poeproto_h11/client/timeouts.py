@@ -39,7 +39,7 @@ class Timeouts:
 
 
 class Clock:
-    """The time one call has left. It starts when it is made.
+    """The time that one call has left, counted from when the clock is made.
 
     Args:
         timeouts: the timeouts of the call.
@@ -60,7 +60,7 @@ class Clock:
         return max(0.0, min(seconds, self._end - time.monotonic()))
 
     def exceeded(self, name: str) -> DeadlineExceeded:
-        """The error for a timeout of that name that has passed; it names the total one if that has passed, too."""
+        """The error for the timeout of that name. If the total timeout has passed, too, the error names that."""
         if time.monotonic() >= self._end:
             name = "total"
         return DeadlineExceeded(f"the {name} timeout of {getattr(self.timeouts, name):g} s passed")
