@@ -108,13 +108,15 @@ def _loads_general(data: bytes | str) -> dict[str, Any]:
 
 class _OnlyText(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     text: str
+    index: None = None  # some writers give a null for an absent value
 
 
 _decode_texts = msgspec.json.Decoder(_OnlyText).decode_lines
 
 
 def load_texts(lines: bytes) -> list[str] | None:
-    """Fast path: the texts of lines each of which is an object with a string under `text` and no other key.
+    """Fast path: the texts of lines, each of which is an object with a string under `text` and no other key but a null
+    under `index`.
 
     None if any line may be something else; the caller then decodes each by itself.
     """
