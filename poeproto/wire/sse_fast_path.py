@@ -36,6 +36,9 @@ _EVENT, _DATA = rb"event: ?+text\n", rb"data:.*+\n"
 _EITHER_ORDER = rb"(?:%b%b%b|%b%b%b)" % (_EVENT, _IGNORED, _DATA, _DATA, _IGNORED, _EVENT)
 _DIALECT_RUN = re.compile(rb"(?:%b(?:%b%b)?+\n)++" % (_IGNORED, _EITHER_ORDER, _IGNORED))
 _START_OF_RUN = re.compile(rb"\n\n(?=event: ?text\n|data:|id:|retry:|:)")
+# From this size on, an expression finds the payloads faster than a search for what stands between them: a search for
+# many bytes is slow in CPython, three times as slow as the expression for texts of 4 KiB.
+_LONG = 128
 _PAYLOADS = re.compile(rb"\ndata: ?+(.*+)")
 
 
@@ -55,7 +58,9 @@ def find_run(data: bytes, start: int) -> tuple[int, bytes | None] | None:
     run = _RUN.match(data, start)
     if run is not None:
         end = run.end()
-        return end, data[start + _START_LENGTH : end - 2].replace(_NEXT, b"\n")
+        if data.find(b"\n", start + _START_LENGTH) - start < _LONG:
+            return end, data[start + _START_LENGTH : end - 2].replace(_NEXT, b"\n")
+        return end, b"\n".join(_PAYLOADS.findall(data, start, end))
     run = _DIALECT_RUN.match(data, start)
     if run is None:
         return None

@@ -232,6 +232,9 @@ def test_where_runs_begin_and_end() -> None:
     assert find_run(b"x" + RECORD, 1) == (len(RECORD) + 1, payload)
     for data in (b"", RECORD[:-1], b"x" + RECORD, RECORD.replace(b"}\n", b"}\ndata: x\n"), DONE, b"event: text\n\n"):
         assert find_run(data, 0) is None
+    long = b'{"text":"' + b"x" * 200 + b'"}'
+    stream = RECORD.replace(payload, long) + RECORD
+    assert find_run(stream * 2 + DONE, 0) == (len(stream) * 2, b"\n".join([long, payload] * 2))
 
 
 def test_other_spellings_are_runs_too() -> None:
@@ -297,6 +300,8 @@ def test_lines_are_read_at_once_as_one_by_one(lines: list[bytes]) -> None:
             one_by_one = None
     at_once = load_texts(b"\n".join(lines))
     assert at_once is None or at_once == one_by_one
+    long = b" " * 2000  # so that the lines are long on average
+    assert load_texts(b"\n".join([RECORD[18:-3] + long + b"}", *lines])) in (None, one_by_one and ["a", *one_by_one])
     if all(line in LINES[:5] for line in lines):
         assert at_once == one_by_one
 
