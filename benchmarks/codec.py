@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import json
 import time
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import attrs
@@ -24,6 +26,7 @@ from poeproto.wire.codec import decode_event, decode_request, encode_event, enco
 ROUNDS = 9
 TEXT = "hello world "
 RECORD = encode_event(Text(TEXT))
+DONE = b"event: done\ndata: {}\n\n"
 CHUNK = 4096
 STREAM_HEAD = ResponseHead(200, [("content-type", "text/event-stream")])
 # The limits are higher than any case needs.
@@ -41,6 +44,7 @@ def main(sizes: Sizes) -> None:
     _encode()
     _decode()
     _decode_stream(sizes.codec)
+    _dialects(min(sizes.codec, 1000))
     _other_events()
     _sizes(*sizes.lengths)
     _bytewise(*sizes.bytewise)
@@ -99,7 +103,7 @@ def _decode() -> None:
 
 
 def _decode_stream(count: int) -> None:
-    chunks = _cut(RECORD * count + b"event: done\ndata: {}\n\n")
+    chunks = _cut(RECORD * count + DONE)
     figures = in_turn(
         {
             "split on blank lines, msgspec into a bare class": lambda: _splitting(chunks) / count,
@@ -113,6 +117,45 @@ def _decode_stream(count: int) -> None:
     goal("decode a stream of text events", ours, named(figures, "httpx-sse and json.loads"), at_least=4)
     goal("decode a stream of text events", ours, figures[0], at_most=2)
     cost("an event decoded, in a stream of text events", ours, "µs", 1e6)
+
+
+def _dialects(count: int) -> None:
+    """Streams as other servers write them and as networks cut them, read by the readers that people use."""
+    starlette = fp.PoeBot.text_event(TEXT).encode()  # sse-starlette: CR LF, and spaces in the JSON
+    cjk = "你好，世界🐈"
+    streams = {
+        "LF, in large reads": _cut(RECORD * count),
+        "CR LF, in large reads": _cut(starlette * count),
+        "LF, an event a read": [RECORD] * count,
+        "CR LF, an event a read": [starlette] * count,
+        "LF, in reads of 50 bytes": _cut(RECORD * count, 50),
+        "CR LF, in reads of 50 bytes": _cut(starlette * count, 50),
+        "Chinese and an emoji, as UTF-8": _cut(encode_event(Text(cjk)) * count),
+        "Chinese and an emoji, as escapes, CR LF": _cut(fp.PoeBot.text_event(cjk).encode() * count),
+        "4 KiB texts, in reads of 64 KiB": _cut(encode_event(Text("x" * 4096)) * count, 65_536),
+    }
+    readers: dict[str, Callable[[list[bytes]], float]] = {
+        "PoeExchange": _reading,
+        "httpx-sse and json.loads": _httpx_sse,
+        "fastapi_poe": _fastapi_poe,
+    }
+    cases: dict[str, Callable[[], float]] = {
+        f"{name}: {reader}": functools.partial(_for_each, read, chunks, count)
+        for name, chunks in streams.items()
+        for reader, read in readers.items()
+    }
+    figures = in_turn(cases, ROUNDS)
+    report("reading a stream of texts, for each event", figures, "µs", 1e6)
+    large = named(figures, "CR LF, in large reads: PoeExchange")
+    goal("read CR LF against LF, in large reads", large, named(figures, "LF, in large reads: PoeExchange"), at_most=1.3)
+    for name in ("CR LF, in large reads", "CR LF, an event a read", "CR LF, in reads of 50 bytes"):
+        ours = named(figures, f"{name}: PoeExchange")
+        goal(f"read a stream, {name}", ours, named(figures, f"{name}: httpx-sse and json.loads"), at_least=2)
+        cost(f"an event read, {name}", ours, "µs", 1e6)
+
+
+def _for_each(read: Callable[[list[bytes]], float], chunks: list[bytes], count: int) -> float:
+    return read(chunks) / count
 
 
 def _splitting(chunks: list[bytes]) -> float:
@@ -139,12 +182,16 @@ def _reading(chunks: list[bytes]) -> float:
     return time.perf_counter() - start
 
 
-class _Chunks(httpx.SyncByteStream):
+class _Chunks(httpx.SyncByteStream, httpx.AsyncByteStream):
     def __init__(self, chunks: list[bytes]) -> None:
         self._chunks = chunks
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._chunks)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self._chunks:
+            yield chunk
 
 
 def _httpx_sse(chunks: list[bytes]) -> float:
@@ -152,6 +199,27 @@ def _httpx_sse(chunks: list[bytes]) -> float:
     start = time.perf_counter()
     for record in EventSource(response).iter_sse():
         json.loads(record.data)
+    return time.perf_counter() - start
+
+
+def _fastapi_poe(chunks: list[bytes]) -> float:
+    """Its client, with a transport that answers from memory."""
+
+    async def respond(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=_Chunks([*chunks, DONE]))
+
+    async def read() -> None:
+        query = [fp.ProtocolMessage(role="user", content="hello")]
+        request = fp.QueryRequest(
+            version="1.2", type="query", query=query, user_id="", conversation_id="", message_id=""
+        )
+        async with httpx.AsyncClient(transport=httpx.MockTransport(respond)) as session:
+            stream = fp.stream_request(request, "", base_url="http://bot.invalid/", session=session)  # pyright: ignore[reportUnknownMemberType]
+            async for _ in stream:
+                pass
+
+    start = time.perf_counter()
+    asyncio.run(read())
     return time.perf_counter() - start
 
 
@@ -228,8 +296,8 @@ def _reading_bytewise(size: int) -> float:
     return _reading([record[place : place + 1] for place in range(len(record))])
 
 
-def _cut(stream: bytes) -> list[bytes]:
-    return [stream[place : place + CHUNK] for place in range(0, len(stream), CHUNK)]
+def _cut(stream: bytes, size: int = CHUNK) -> list[bytes]:
+    return [stream[place : place + size] for place in range(0, len(stream), size)]
 
 
 def _bare(cls: type[Any], **types: Any) -> type[Any]:
@@ -249,6 +317,12 @@ def _query() -> None:
     unknown = body.replace(b'{"version"', b'{"new in 1.3":1,"version"', 1)
     unknown_in_each = body.replace(b'{"role"', b'{"new in 1.3":1,"role"')
     null_in_each = body.replace(b'"parameters":{}', b'"parameters":null')
+    wire = msgspec.json.decode(body)
+    nulls = {field.name: None for field in attrs.fields(Message) if field.default is not attrs.NOTHING}
+    del nulls["extra"]
+    wire["query"] = [{**nulls, "role": each["role"], "content": each["content"]} for each in wire["query"]]
+    all_nulls = json.dumps({**wire, "stop_sequences": None, "users": None, "logit_bias": None}).encode()
+    nulls_and_unknown = json.dumps({**json.loads(all_nulls), "new in 1.3": 1}).encode()
     request = decode_request(body)
     parsed = json.loads(body)
     theirs = fp.QueryRequest.model_validate(parsed)
@@ -260,6 +334,8 @@ def _query() -> None:
             "decode_request, an unknown key": repeated(lambda: decode_request(unknown), 100),
             "decode_request, an unknown key in each message": repeated(lambda: decode_request(unknown_in_each), 100),
             "decode_request, a null in each message": repeated(lambda: decode_request(null_in_each), 100),
+            "decode_request, a null for each optional field": repeated(lambda: decode_request(all_nulls), 100),
+            "decode_request, such nulls and an unknown key": repeated(lambda: decode_request(nulls_and_unknown), 100),
             "msgspec to a dict": repeated(lambda: msgspec.json.decode(body), 100),
             "fastapi_poe (json and pydantic)": repeated(lambda: fp.QueryRequest.model_validate(json.loads(body)), 100),
             "fastapi_poe, without parsing JSON": repeated(lambda: fp.QueryRequest.model_validate(parsed), 100),
@@ -271,6 +347,11 @@ def _query() -> None:
     goal("decode a query of 50 messages", mine, named(figures, "fastapi_poe (json and pydantic)"), at_least=4)
     goal("decode a query of 50 messages", mine, figures[0], at_most=1.5)
     goal("decode a query of 50 messages", mine, figures[1], at_most=1.5)
+    with_nulls = named(figures, "decode_request, a null for each optional field")
+    goal("decode a query with nulls against one without", with_nulls, mine, at_most=1.5)
+    with_both = named(figures, "decode_request, such nulls and an unknown key")
+    unknown_alone = named(figures, "decode_request, an unknown key")
+    goal("decode a query with nulls and an unknown key against the key alone", with_both, unknown_alone, at_most=1.5)
     cost(f"a query decoded, {len(body):,} bytes in 50 messages", mine, "µs", 1e6)
     figures = in_turn(
         {

@@ -6,24 +6,24 @@ Every later receiving call raises `error`: it is sticky. So a caller that sees a
 it, and a caller that wants to know at once looks at `error` after each call. `receive_eof` raises in the same call,
 unless it still returns the half of a character.
 
-**From bytes to events.** A record goes through `SSEDecoder`, the transition table, `decode_event`, the limits, and
-`SurrogateJoiner`: `_receive_record`, the general path. In a run of plain `text` records none of those can have an
-effect but the limits, so the run is decoded in one call: `_receive_run`, the fast path of `wire.sse_fast_path`.
-`_receive_stream` chooses. The fast path is taken only
+**From bytes to events.** `RecordBuffer` makes every line end an LF and keeps the beginning of a record until it is
+complete. Complete records then take one of two paths:
 
-- between two records, with no half of a character waiting,
-- in a state in which a Text is a self-transition,
-- for data without CR, and
-- for a run that exceeds no limit and has exactly the expected keys.
+- the general path, `_receive_records`: `SSEDecoder`, the transition table, `decode_event`, the limits, and
+  `SurrogateJoiner`;
+- the fast path of `wire.sse_fast_path` for `text` records in which none of those can have an effect but the limits:
+  `_receive_text` for a read of exactly one record, `_receive_run` for a run of records, decoded in one call.
 
-If one of these is not so, the run goes through the general path record by record, which finds the exact place of the
-fault. Runs are most of the traffic only if records arrive whole, so the beginning of a record that was cut at the end
-of a read is held back until the next read.
+The fast path is taken only in a state in which a Text is a self-transition, with no half of a character waiting, and
+for texts that exceed no limit and have exactly the expected keys. If one of these is not so, the record takes the
+general path, which finds the exact place of the fault.
 
 https://creator.poe.com/docs/server-bots/poe-protocol-specification
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from poeproto.auth import access_key_set
 from poeproto.exchange.echo_redaction import redact_error
@@ -52,6 +52,7 @@ from poeproto.vocabulary.events import (
     ReplaceResponse,
     Text,
     UnknownEvent,
+    is_index,
     make_texts,
 )
 from poeproto.vocabulary.http import ResponseHead
@@ -59,8 +60,10 @@ from poeproto.vocabulary.http_request import HttpRequest
 from poeproto.vocabulary.requests import QueryRequest, Request, SettingsRequest, UnknownRequest
 from poeproto.vocabulary.settings import SettingsResponse
 from poeproto.wire.codec import decode_event, decode_settings, encode_request
-from poeproto.wire.sse import ServerSentEvent, SSEDecoder
-from poeproto.wire.sse_fast_path import end_of_run, ends_within_record, start_of_next_run, texts_of_run
+from poeproto.wire.fast_codec import fast_decoder
+from poeproto.wire.json import load_texts
+from poeproto.wire.sse import RecordBuffer, ServerSentEvent, SSEDecoder
+from poeproto.wire.sse_fast_path import TEXT_RECORD_OVERHEAD, find_run, payload_of_text, start_of_next_run
 from poeproto.wire.surrogates import SurrogateJoiner
 
 __all__ = ["PoeExchange"]
@@ -74,6 +77,8 @@ _INDEX_OVERHEAD = 256
 # What each object, array, key or value within JSON takes in addition: `{},` is 3 bytes on the wire and 72 in memory.
 _VALUE_OVERHEAD = 64
 _STRUCTURE = ("{", "[", ",", ":")
+# The states in which a Text changes nothing, so that the fast path may be taken.
+_TEXT_IS_SELF_TRANSITION = frozenset(state for state in STREAMING if BOT_TRANSITIONS[state].get(KINDS[Text]) is state)
 
 
 class UnfoldedPoeExchange:
@@ -99,9 +104,11 @@ class UnfoldedPoeExchange:
         self._body = bytearray()
         self._events = 0
         self._kept = 0
-        self._kept_text: dict[int | None, int] = {}
+        self._kept_text: dict[int | None, int] = {None: 0}
+        self._buffer = RecordBuffer()
         self._decoder = SSEDecoder(max_event_size=self._limits.event_size, dispatch_without_data=frozenset({"done"}))
-        self._held_back = b""
+        self._takes_fast_path = False
+        self._decode_text = fast_decoder(Text)
         self._surrogates = SurrogateJoiner()
 
     @property
@@ -167,25 +174,25 @@ class UnfoldedPoeExchange:
 
         The first three are not raised by the call that meets the fault, but by every later one.
         """
-        self._raise_if_failed()
-        if self._refusal is not None:
+        if self.error is not None:
+            raise self.error
+        events: list[Event] = []
+        if self._state.bot in STREAMING:
+            self._receive_stream(data, events)
+            if self.error is not None:
+                self._flush_halves(events)
+        elif self._refusal is not None:
             size = refusal_body_size(self._limits, self._key)
             self._body += data[: size - len(self._body)]
             if len(self._body) >= size:
                 self._fail(self._request_refused(self._refusal))
-            return []
-        if self._request is None or self._state.bot in (State.SEND_STREAM, State.SEND_ANSWER):
+        elif self._request is None or self._state.bot in (State.SEND_STREAM, State.SEND_ANSWER):
             raise LocalProtocolError("no response has begun")
-        events: list[Event] = []
-        if not isinstance(self._request, QueryRequest):
+        elif not isinstance(self._request, QueryRequest):
             if len(self._body) + len(data) > self._limits.answer_size:
                 self._fail(self._too_large())
             else:
                 self._body += data
-        elif self._state.bot in STREAMING:
-            self._receive_stream(data, events)
-        if self.error is not None:
-            self._flush_halves(events)
         return events
 
     def receive_eof(self) -> list[Event]:
@@ -222,58 +229,87 @@ class UnfoldedPoeExchange:
     # --- the stream
 
     def _receive_stream(self, data: bytes, events: list[Event]) -> None:
-        data, self._held_back = self._held_back + data, b""
-        if b"\r" in data:  # a line end, too; the fast path knows only LF
-            self._receive_records(data, events)
-            return
+        records = self._buffer.receive_data(data)
+        if records:
+            payload = payload_of_text(records) if self._takes_fast_path else None
+            if payload is None or not self._receive_text(payload, events):
+                self._receive_complete(records, events)
+        if len(self._buffer.unfinished) > self._limits.event_size and self._state.bot in STREAMING:
+            self._receive_records(bytes(self._buffer.unfinished), events)  # which fails
+
+    def _receive_complete(self, data: bytes, events: list[Event]) -> None:
+        """Receive complete records."""
         place = 0
         while place < len(data) and self._state.bot in STREAMING:
-            end = end_of_run(data, place) if self._accepts_run() else place
-            if end > place:
-                if not self._receive_run(data[place:end], events):
-                    self._receive_records(data[place:end], events)
-            elif place and self._can_hold_back(data, place):
-                self._held_back = data[place:]
-                return
-            else:
+            run = find_run(data, place) if self._takes_fast_path else None
+            if run is None:
                 end = start_of_next_run(data, place)
                 self._receive_records(data[place:end], events)
+            else:
+                end, payloads = run
+                if not self._receive_run(payloads, end - place, events):
+                    self._receive_one_by_one(data[place:end], events)
             place = end
 
-    def _accepts_run(self) -> bool:
-        """Whether a Text is a self-transition in this state, and nothing is pending: the fast path may be taken."""
-        state = self._state.bot
-        if self._surrogates.is_waiting or not self._decoder.between_records:
+    def _receive_text(self, payload: bytes, events: list[Event]) -> bool:
+        """Fast path: receive one text. Return False, and receive nothing, if it has to take the general path."""
+        event = self._decode_text(payload)
+        if event is None:
             return False
-        return BOT_TRANSITIONS[state].get(KINDS[Text]) is state
-
-    def _can_hold_back(self, data: bytes, place: int) -> bool:
-        """Whether the data ends within the record that begins at `place`, and the record is not too large yet.
-
-        A record that is cut takes the general path and costs as much as ten in a run, so its beginning is held back
-        until the next read. That happens at most once to a record: then it is at the start of the data, where nothing
-        is held back.
-        """
-        size = len(data) - place
-        return self._decoder.between_records and size <= self._limits.event_size and ends_within_record(data, place)
-
-    def _receive_run(self, run: bytes, events: list[Event]) -> bool:
-        """The fast path: receive all events of a run. False, and nothing received, if it has to be the general path."""
-        if len(run) > self._limits.event_size:
+        index = event.index
+        size = (len(payload) if payload.isascii() else len(payload.decode())) + _EVENT_OVERHEAD
+        if index is not None:
+            if not is_index(index):
+                return False
+            size += _INDEX_OVERHEAD
+        limits = self._limits
+        if (
+            self._kept + size > limits.answer_size
+            or self._events >= limits.answer_events
+            or len(payload) + TEXT_RECORD_OVERHEAD > limits.event_size
+        ):
             return False
-        found = texts_of_run(run)
-        if found is None:
-            return False
-        texts, characters = found
-        size = characters + len(texts) * _EVENT_OVERHEAD
-        if self._kept + size > self._limits.answer_size or self._events + len(texts) > self._limits.answer_events:
-            return False
-        self._events += len(texts)
+        self._events += 1
         self._kept += size
-        self._kept_text[None] = self._kept_text.get(None, 0) + size
+        self._kept_text[index] = self._kept_text.get(index, 0) + size
+        events.append(event)
+        if index is None:
+            self._fold_texts((event.text,))
+        else:
+            self._fold_event(event)
+        return True
+
+    def _receive_run(self, payloads: bytes | None, length: int, events: list[Event]) -> bool:
+        """Fast path: receive a run of texts. Return False, and receive nothing, if it has to take the general path."""
+        limits = self._limits
+        if length > limits.event_size:
+            return False
+        if payloads is None:
+            return True
+        texts = load_texts(payloads)
+        if texts is None:
+            return False
+        count = len(texts)
+        characters = (len(payloads) if payloads.isascii() else len(payloads.decode())) - (count - 1)
+        size = characters + count * _EVENT_OVERHEAD
+        if self._kept + size > limits.answer_size or self._events + count > limits.answer_events:
+            return False
+        self._events += count
+        self._kept += size
+        self._kept_text[None] += size
         events += make_texts(texts)
         self._fold_texts(texts)
         return True
+
+    def _receive_one_by_one(self, data: bytes, events: list[Event]) -> None:
+        """Receive records of which one at least has to take the general path, each by itself."""
+        for part in data[:-2].split(b"\n\n"):
+            record = part + b"\n\n"
+            payload = payload_of_text(record) if self._takes_fast_path else None
+            if payload is None or not self._receive_text(payload, events):
+                self._receive_records(record, events)
+                if self._state.bot not in STREAMING:
+                    return
 
     def _receive_records(self, data: bytes, events: list[Event]) -> None:
         for record in self._decoder.receive_data(data):
@@ -285,10 +321,12 @@ class UnfoldedPoeExchange:
                 return
         if self._decoder.error is not None:
             self._fail(self._decoder.error)
+        self._takes_fast_path = self._state.bot in _TEXT_IS_SELF_TRANSITION and not self._surrogates.is_waiting
 
     def _receive_record(self, record: ServerSentEvent, events: list[Event]) -> None:
         cls = EVENT_CLASSES.get(record.event)
-        if cls is not Done and cls is not Error:  # the end is received whatever was before it
+        is_end = cls is Done or cls is Error
+        if not is_end:  # the end is received whatever was before it
             self._events += 1
             if self._events > self._limits.answer_events:
                 limit = self._limits.answer_events
@@ -303,15 +341,15 @@ class UnfoldedPoeExchange:
         if kind in IGNORED.get(state, ()):
             return
         event: Event | None = decode_event(record.event, record.data)
-        if kind is not Kind.ERROR and kind is not Kind.DONE:
+        if not is_end:
             self._count(event, _size(event, record.data))
         if not self._state.bot_sends(kind):
             self._state.bot = EXCUSED[state][kind]
-        if isinstance(event, Text | ReplaceResponse):
+        if isinstance(event, (Text, ReplaceResponse)):
             # ASCII contains no surrogate, and `isascii` costs nothing.
             if self._surrogates.is_waiting or not event.text.isascii():
                 event = self._surrogates.join(event)
-        elif kind is Kind.DONE or kind is Kind.ERROR:
+        elif is_end:
             self._flush_halves(events)
             if isinstance(event, Error):
                 event = redact_error(event, self._key)
@@ -355,7 +393,7 @@ class UnfoldedPoeExchange:
     def _fold_event(self, event: Event) -> None:
         pass
 
-    def _fold_texts(self, texts: list[str]) -> None:
+    def _fold_texts(self, texts: Iterable[str]) -> None:
         pass
 
 
@@ -386,7 +424,7 @@ class PoeExchange(UnfoldedPoeExchange):
     def _fold_event(self, event: Event) -> None:
         self.fold.add(event)
 
-    def _fold_texts(self, texts: list[str]) -> None:
+    def _fold_texts(self, texts: Iterable[str]) -> None:
         self.fold.add_texts(texts)
 
     def _fail(self, error: PoeprotoError) -> None:
@@ -396,9 +434,10 @@ class PoeExchange(UnfoldedPoeExchange):
 
 def _size(event: Event, data: str) -> int:
     """What an event takes in memory, roughly: a peer can choose values that take many times the size of their JSON."""
+    # Unions such as `Json | UnknownEvent` would be made anew for each call.
     size = len(data) + _EVENT_OVERHEAD
     if event.index is not None:
         size += _INDEX_OVERHEAD
-    if isinstance(event, Json | UnknownEvent) or event.extra:
+    if isinstance(event, (Json, UnknownEvent)) or event.extra:
         size += _VALUE_OVERHEAD * sum(map(data.count, _STRUCTURE))
     return size

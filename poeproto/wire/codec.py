@@ -96,7 +96,7 @@ def decode_request(body: bytes | str) -> Request:
 
 @functools.cache
 def _query_decoder() -> Callable[[bytes | str], QueryRequest | None]:
-    return fast_decoder(QueryRequest, ("type", Literal["query"]), *((key, str, "") for key in SECRET_KEYS))
+    return fast_decoder(QueryRequest, ("type", Literal["query"]), *((key, str | None, None) for key in SECRET_KEYS))
 
 
 def _decode_any_request(body: bytes | str) -> Request:

@@ -2,17 +2,17 @@
 
 **Fast path and general path.** The general path is `wire.json` followed by `wire.structure`: JSON to a dict, the dict
 normalised (nulls where a default stands, unknown keys), the dict to an attrs value. It knows every rule, and it names
-the place of a fault. The fast path handles a message that is exactly as its class says, and nothing else. Each function
-made here returns None for a message that it does not handle, and its caller (`wire.codec`) then takes the general path.
-So a fast path never decides that something is a fault, and both paths give the same value or the same bytes wherever
-the fast path gives any.
+the place of a fault. The fast path handles a message that is exactly as its class says, or has a null for an optional
+field, as many writers do for every unset one. Each function made here returns None for a message that it does not
+handle, and its caller (`wire.codec`) then takes the general path. So a fast path never decides that something is a
+fault, and both paths give the same value or the same bytes wherever the fast path gives any.
 
 **Struct twins.** msgspec can fill an attrs class directly, but then it silently drops unknown keys, and it raises and
 catches an exception for each absent field. A `msgspec.Struct` has neither problem: `forbid_unknown_fields` refuses an
 unknown key, absent fields are filled in C, and encoding leaves out unset fields in C. So each class gets a struct twin
-with the same fields. JSON is decoded into twins, and a function that is generated for the class (`from_twin`) copies a
-twin into a value. To keep unknown keys, JSON is parsed into a dict first; the twins are made from the dict, and
-`from_twin` looks up the unknown keys in it.
+with the same fields, each optional one None by default. JSON is decoded into twins, and a function that is generated
+for the class (`from_twin`) copies a twin into a value, and sets the defaults. To keep unknown keys, JSON is parsed into
+a dict first; the twins are made from the dict, and `from_twin` looks up the unknown keys in it.
 
 **The mutable subclass.** `attrs.frozen` sets fields through `object.__setattr__`, one call a field, which takes ten
 times as long as an assignment. `from_twin` therefore makes an instance of a subclass that is not frozen and has no
@@ -32,7 +32,7 @@ What this module relies on, and nothing else in the core does:
 
 What it gains, in microseconds against the general path: decoding a text event 0.5 : 2.5, encoding one 0.3 : 2.2,
 decoding a query of 50 messages 60 : 290. `python -m benchmarks codec` measures it; there, messages with an unknown key
-or a null take the general path, or a part of it.
+are parsed into a dict first.
 
 Without it nothing else breaks: let each of the three functions return a function that returns None, and every message
 takes the general path with the same result. Tests that fail when a new msgspec, attrs or Python breaks an assumption:
@@ -97,7 +97,9 @@ def fast_decoder(cls: type[T], *ignored_keys: tuple[Any, ...]) -> Callable[[str 
 
 @functools.cache
 def fast_structurer(cls: type[T]) -> Callable[[dict[str, Any]], T | None]:
-    """A function that makes a value of that class from a parsed JSON object and keeps unknown keys, or returns None.
+    """A function that makes a value of that class from a parsed JSON object, or returns None.
+
+    It keeps unknown keys, and handles a null where the field has a default.
 
     Args:
         cls: as for `fast_decoder`.
@@ -123,14 +125,19 @@ def _struct_twin(
 
         def from_twin(twin, wire):
             value = mutable()
-            value.id = twin.id
-            value.sender = twin.sender and make_sender(twin.sender, wire["sender"])
-            value.files = twin.files and list(map(make_files, twin.files, wire["files"]))
+            value.id = twin.id or ""
+            given_sender = twin.sender
+            value.sender = given_sender and make_sender(given_sender, wire["sender"])
+            given_files = twin.files
+            value.files = default_files() if given_files is None else given_files and list(
+                map(make_files, given_files, wire["files"])
+            )
             value.extra = NO_EXTRA if known.issuperset(wire) else extra_keys(wire, known)
             value.__class__ = cls
             return value
 
-    or, with `keep_extra` False, the same without `wire` and with `value.extra = NO_EXTRA`.
+    or, with `keep_extra` False, the same without `wire` and with `value.extra = NO_EXTRA`. The twin has None for each
+    optional field that is absent or null. If the default is another one, as for `id` and `files`, the function sets it.
     """
     hints = typing.get_type_hints(cls)
     fields: list[tuple[Any, ...]] = []
@@ -142,22 +149,38 @@ def _struct_twin(
         "extra_keys": _extra_keys,
     }
     for field in attrs.fields(cls):
-        name, copied = field.name, f"twin.{field.name}"
+        name = field.name
+        default: Any = field.default
+        copied = given = f"twin.{name}"
         if name == "extra":
             copied = "NO_EXTRA if known.issuperset(wire) else extra_keys(wire, known)" if keep_extra else "NO_EXTRA"
         else:
             hint, inner_from_twin = _twin_annotation(hints[name], within, keep_extra=keep_extra)
-            fields.append((name, hint, *_default(field)))
+            fields.append((name, hint) if default is attrs.NOTHING else (name, hint | None, None))
+            if default is attrs.NOTHING:
+                default = None
+            is_factory = isinstance(default, attrs.Factory)  # pyright: ignore[reportArgumentType]
+            if inner_from_twin or is_factory or default:
+                lines.append(f"    given_{name} = {given}")
+                copied = given = f"given_{name}"
             if inner_from_twin:
                 names[f"make_{name}"] = inner_from_twin
-                given = f'{copied}, wire["{name}"]' if keep_extra else copied
-                made = f"make_{name}({given})"
+                arguments = f'{given}, wire["{name}"]' if keep_extra else given
+                made = f"make_{name}({arguments})"
                 is_list = any(typing.get_origin(option) is list for option in options(hints[name]))
                 if is_list and keep_extra:
-                    made = f"list(map(make_{name}, {given}))"
+                    made = f"list(map(make_{name}, {arguments}))"
                 elif is_list:
-                    made = f"[make_{name}(item) for item in {given}]"
-                copied = f"{copied} and {made}"
+                    made = f"[make_{name}(item) for item in {arguments}]"
+                copied = f"{given} and {made}"
+            if is_factory:
+                names[f"default_{name}"] = default.factory
+                copied = f"default_{name}() if {given} is None else {copied}"
+            elif default:
+                copied = f"{default!r} if {given} is None else {copied}"
+            elif default is not None:
+                # Only the default itself is a false value besides None: "", 0 or False. This test is faster.
+                copied = f"{copied} or {default!r}"
         lines.append(f"    value.{name} = {copied}")
     lines += ["    value.__class__ = cls", "    return value"]
     names["known"] = frozenset(name for name, *_ in fields)
@@ -178,19 +201,14 @@ def _twin_annotation(hint: Any, within: tuple[type[Any], ...], *, keep_extra: bo
     if hint is Any:
         return SHALLOW, None
     if attrs.has(hint):
-        return _struct_twin(hint, (*within, hint), keep_extra=keep_extra) if within.count(hint) < 2 else (None, None)
+        if within.count(hint) == 2:
+            return None, None
+        return _struct_twin(hint, (*within, hint), keep_extra=keep_extra)
     args = [_twin_annotation(arg, within, keep_extra=keep_extra) for arg in typing.get_args(hint)]
     if not args:
         return hint, None
     kind: Any = Union if is_union(hint) else typing.get_origin(hint)
     return kind[tuple(arg for arg, _ in args)], next((from_twin for _, from_twin in args if from_twin), None)
-
-
-def _default(field: attrs.Attribute[Any]) -> tuple[Any, ...]:
-    default: Any = field.default
-    if default is attrs.NOTHING:
-        return ()
-    return (msgspec.field(default_factory=default.factory) if isinstance(default, attrs.Factory) else default,)  # pyright: ignore[reportArgumentType]
 
 
 def _mutable_subclass(cls: type[Any]) -> type[Any]:

@@ -51,6 +51,55 @@ class ServerSentEvent:
     retry: int | None = None
 
 
+class RecordBuffer:
+    """Cuts the bytes of one stream between records, and translates the line ends CR LF and CR to LF.
+
+    So what is returned can be searched for whole records. An unfinished record is kept until its end arrives; the
+    caller compares `unfinished` with its limit after each call. It is empty, or all of it is one record, of which it
+    has exactly the size that `SSEDecoder` counts.
+
+    Attributes:
+        unfinished: the beginning of the record that is not complete yet.
+    """
+
+    __slots__ = ("_after_cr", "unfinished")
+
+    def __init__(self) -> None:
+        self._after_cr = False
+        self.unfinished: bytearray = bytearray()
+
+    def receive_data(self, data: bytes) -> bytes:
+        """All records that these bytes complete."""
+        if _CR in data or self._after_cr:  # an int, since a search for bytes takes six times as long
+            data = self._with_line_feeds(data)
+        unfinished = self.unfinished
+        if unfinished:
+            # The blank line may begin with the last byte of the previous call; what is before it was searched already.
+            searched = len(unfinished) - 1
+            unfinished += data
+            if unfinished.rfind(b"\n\n", searched) < 0:
+                return b""
+            data = bytes(unfinished)
+            unfinished.clear()
+        if data.endswith(b"\n\n"):
+            return data
+        end = data.rfind(b"\n\n") + 2
+        if end < 2:  # no blank line, unless the data begins with one
+            end = len(data) - len(data.lstrip(b"\n"))
+        unfinished += data[end:]
+        return data[:end]
+
+    def _with_line_feeds(self, data: bytes) -> bytes:
+        if not data:
+            return data
+        # A CR ended its line at once. If it was the first half of a CR LF, its LF is dropped here.
+        if self._after_cr:
+            data = data.removeprefix(b"\n")
+        self._after_cr = data.endswith(b"\r")
+        data = data.replace(b"\r\n", b"\n")
+        return data.replace(b"\r", b"\n") if _CR in data else data
+
+
 class SSEDecoder:
     """Decodes the bytes of one stream to records, however the bytes are cut.
 
@@ -77,13 +126,6 @@ class SSEDecoder:
         self._data: bytearray | None = None  # not a list of lines, whose overhead the peer could choose
         self._id = ""
         self._retry: int | None = None
-
-    @property
-    def between_records(self) -> bool:
-        """Whether the next byte begins a record. False at the start of the stream, where a BOM may come, and after a
-        CR, which may be the first half of a CR LF.
-        """
-        return not (self._size or self._unfinished_line or self._after_cr or self._at_start)
 
     def receive_data(self, data: bytes) -> list[ServerSentEvent]:
         """The records that these bytes complete.

@@ -132,7 +132,9 @@ def responses() -> list[bytes]:
     """Whole responses: the status line, headers, a blank line, the body."""
     refusals = [message(f"HTTP/1.1 {case['status']} -", case["headers"], wire) for case, wire in _wires("answers.json")]
     stream = [("content-type", "text/event-stream")]
-    return [*refusals, *(message("HTTP/1.1 200 -", stream, wire) for _, wire in _wires("replies.json"))]
+    replies = [wire for _, wire in _wires("replies.json")]
+    replies += [wire.replace(b"\n", b"\r\n") for wire in replies]
+    return [*refusals, *(message("HTTP/1.1 200 -", stream, wire) for wire in replies)]
 
 
 @cache

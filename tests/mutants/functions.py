@@ -49,10 +49,9 @@ EQUIVALENT = {
     "what does not take the fast path takes the general path, with the same outcome": {
         "if text_left > 0 and quota.events_left:",
         "if text_left >= 1 and quota.events_left:",
-        "if len(run) >= self._limits.event_size:",
-        "if self._kept + size >= self._limits.answer_size or self._events + len(texts) > self._limits.answer_events:",
-        "if self._kept + size > self._limits.answer_size or self._events + len(texts) >= self._limits.answer_events:",
-        "return self._decoder.between_records and size < self._limits.event_size and ends_within_record(data, place)",
+        "if length >= limits.event_size:",
+        "if self._kept + size >= limits.answer_size or self._events + count > limits.answer_events:",
+        "if self._kept + size > limits.answer_size or self._events + count >= limits.answer_events:",
         "if type(None) is Text and (parts := self._parts.get(event.index)) is not None:",
         "if value is not None and (value.index is None and is_index(value.index)):",
         "if value is not None and (value.index is None or is_index(None)):",

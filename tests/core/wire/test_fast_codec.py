@@ -36,6 +36,9 @@ class Tree:
     anything: Any = None
     items: list[str] = attrs.field(factory=list[str])
     keys: dict[str, Any] = attrs.field(factory=dict[str, Any])
+    label: str = "label"
+    flag: bool = False
+    count: int = 0
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
@@ -90,6 +93,19 @@ def test_all_that_is_there_is_read() -> None:
     assert fast_decoder(Tree)(json.dumps(FULL).encode()) == expected
 
 
+def test_a_null_is_as_good_as_an_absent_optional_field() -> None:
+    optional = {field.name: None for field in attrs.fields(Tree) if field.default is not attrs.NOTHING}
+    del optional["extra"]
+    tree: dict[str, Any] = {**SMALLEST, **optional}
+    expected = Tree(Leaf("a"), [])
+    assert read(tree) == fast_structurer(Tree)(tree) == expected
+    assert read({**tree, "tree": tree}) == Tree(Leaf("a"), [], tree=expected)
+    assert fast_structurer(Tree)({**tree, "new": None}) == attrs.evolve(expected, extra={"new": None})
+    full = read({**FULL, "number": 0, "label": ""})
+    assert full is not None
+    assert (full.number, full.label) == (0, "")
+
+
 def test_no_two_values_share_a_default_that_can_change() -> None:
     first, second = read(SMALLEST), read(SMALLEST)
     assert first is not None
@@ -124,11 +140,10 @@ def test_what_is_read_is_as_frozen_as_what_is_made() -> None:
         {"leaves": None},
         {"others": [{"name": "a", "new": []}]},
         {"tree": {**SMALLEST, "new": 1}},
-        {"number": None},
         {"number": True},
         {"number": 1.5},
-        {"items": None},
         {"items": [1]},
+        {"items": [None]},
         {"keys": []},
         {"anything": "\ud83d"},
     ],

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from poeproto import LimitExceeded, Limits, LocalProtocolError, ServerSentEvent, SSEDecoder, encode_sse
 from poeproto.testing import bytewise, cut_at, two_way_splits
-from poeproto.wire.sse import encode_comment
+from poeproto.wire.sse import RecordBuffer, encode_comment
 
 from ...support.naive_sse import LINE_END, bounded_reference, reference
 from ...support.vectors import Case, cases, name_of, wire_of
@@ -62,23 +62,27 @@ def test_an_event_comes_out_of_the_call_that_completes_it() -> None:
     assert decoder.receive_data(b"\n") == [record("3")]
 
 
-def test_whether_a_record_has_just_ended() -> None:
-    decoder = SSEDecoder()
-    assert not decoder.between_records  # a byte order mark may come
-    for data, expected in [
-        (b"data: x\n\n", True),
-        (b"", True),
-        (b"d", False),
-        (b"ata\n", False),
-        (b"\n", True),
-        (b": comment\n", False),
-        (b"\n\n", True),
-        (b"event: x\r", False),
-        (b"\r", False),
-        (b"\n", True),
+# --- the buffer that cuts between records
+
+
+def test_complete_records_come_out_with_line_feeds() -> None:
+    buffer = RecordBuffer()
+    for data, complete, unfinished in [
+        (b"data: x\r\n\r\n", b"data: x\n\n", b""),
+        (b"", b"", b""),
+        (b"data: y\r", b"", b"data: y\n"),
+        (b"", b"", b"data: y\n"),
+        (b"\n", b"", b"data: y\n"),
+        (b"\r", b"data: y\n\n", b""),
+        (b"\ndata: 1\r\rdata: 2\n\nda", b"data: 1\n\ndata: 2\n\n", b"da"),
+        (b"ta: 3\n\n\n", b"data: 3\n\n\n", b""),
+        (b"\n", b"\n", b""),
+        (b"\r", b"\n", b""),
+        (b"\n\nd", b"\n", b"d"),
+        (b"\n", b"", b"d\n"),
+        (b"\nx", b"d\n\n", b"x"),
     ]:
-        decoder.receive_data(data)
-        assert decoder.between_records is expected
+        assert (buffer.receive_data(data), buffer.unfinished) == (complete, unfinished)
 
 
 # --- against the naive decoder

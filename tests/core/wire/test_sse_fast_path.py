@@ -25,7 +25,7 @@ from poeproto import (
 from poeproto.testing import bytewise, cut_at
 from poeproto.vocabulary.events import make_texts
 from poeproto.wire.json import load_texts, loads
-from poeproto.wire.sse_fast_path import end_of_run, ends_within_record, start_of_next_run, texts_of_run
+from poeproto.wire.sse_fast_path import TEXT_RECORD_OVERHEAD, find_run, payload_of_text, start_of_next_run
 
 from ...support.poe_exchanges import RecordByRecord, opened
 from ...support.vectors import Case, cases, name_of, wire_of
@@ -67,6 +67,7 @@ def outcome(exchange: PoeExchange, parts: Iterable[bytes]) -> tuple[Any, ...]:
         exchange.fold.done,
         exchange._kept,
         exchange._kept_text,
+        exchange._events,
     )
 
 
@@ -76,9 +77,10 @@ def test_every_vector_is_read_as_record_by_record(case: Case) -> None:
     wire = wire_of(case)
     assert outcome(PoeExchange(limits=limits), [wire]) == outcome(RecordByRecord(limits=limits), [wire])
     stream = RECORD * 2 + wire + RECORD * 2  # with a text before it, runs are taken from the start
-    for size in (len(stream), 1, 7, len(RECORD) - 1, len(RECORD), 100):
-        parts = [stream[place : place + size] for place in range(0, len(stream), size)]
-        assert outcome(PoeExchange(limits=limits), parts) == outcome(RecordByRecord(limits=limits), parts), parts
+    for other_stream in (stream, stream.replace(b"\n", b"\r\n"), stream.replace(b"\n", b"\r")):
+        for size in (len(stream), 1, 7, len(RECORD) - 1, len(RECORD), 100):
+            parts = [other_stream[place : place + size] for place in range(0, len(other_stream), size)]
+            assert outcome(PoeExchange(limits=limits), parts) == outcome(RecordByRecord(limits=limits), parts), parts
 
 
 PIECES = [
@@ -96,6 +98,15 @@ PIECES = [
     b'event: text\ndata: {"text":"a"}\r\n\n',
     b'event:text\ndata:{"text":"a"}\n\n',
     b'event: text\nid: 1\ndata: {"text":"a"}\n\n',
+    b'id: 1\nevent: text\ndata: {"text":"a"}\nretry: 5\n\n',
+    b'id: \xff\0\r\nevent: text\r\n: c\r\ndata:  {"text": "a"}\r\nretry: x\r\n\r\n',
+    b'event: text\rdata: {"text":\t"\\ud83d\\udc08"}\r\r',
+    b'data:{"text":"a"}\r\nevent:text\r\n\r\n',
+    b": ping - 2026-11-29 03:00:00+00:00\r\n\r\n",
+    b"id: 7\nretry: 5\n\n",
+    b'event:  text\ndata: {"text":"a"}\n\n',
+    b'event: text\nevent: text\ndata: {"text":"a"}\n\n',
+    b'data: {"text":"a"}\ndata: \nevent: text\n\n',
     b'data: {"text":"a"}\nevent: text\n\n',
     b'event: replace_response\ndata: {"text":"r"}\n\n',
     b'event: suggested_reply\ndata: {"text":"s"}\n\n',
@@ -140,34 +151,73 @@ def test_texts_are_read_by_the_run_wherever_they_are_cut(texts: list[str], cuts:
     assert exchange.fold.text == "a" + "".join(texts)
 
 
-def test_only_records_outside_a_run_take_the_general_path() -> None:
+def test_only_unusual_records_take_the_general_path() -> None:
     exchange = opened(PathRecorder())
     assert isinstance(exchange, PathRecorder)
-    odd = b'event: text\ndata: {"text":"a","index":1}\n\n'
+    odd = b'event: text\ndata: {"text":"a","new":1}\n\n'
     ping = b": \n\n"
     assert len(exchange.receive_data(RECORD * 50)) == 50
     assert exchange.general_path == [RECORD]
     assert len(exchange.receive_data(RECORD * 50 + RECORD[:20])) == 50
     assert len(exchange.receive_data(RECORD[20:] + RECORD * 50)) == 51
-    assert exchange.general_path == [RECORD]
     assert len(exchange.receive_data(RECORD * 9 + ping + RECORD * 9 + ping)) == 18
-    assert exchange.general_path == [RECORD, ping, ping]
+    assert exchange.general_path == [RECORD]
     assert len(exchange.receive_data(RECORD * 2 + odd + RECORD * 2 + DONE)) == 6
-    assert exchange.general_path == [RECORD, ping, ping, RECORD * 2 + odd + RECORD * 2, DONE]
+    assert exchange.general_path == [RECORD, odd, DONE]
 
 
-def test_a_beginning_is_held_back_only_once_and_within_the_bound() -> None:
+# What sse-starlette makes of `fastapi_poe.PoeBot.text_event`, with and without its other fields; then what other
+# servers write.
+DIALECTS = [
+    b'event: text\r\ndata: {"text": "a"}\r\n\r\n',
+    b'event: text\r\ndata: {"text": "\\u00e9\\ud83d\\udc08\\n"}\r\n\r\n',
+    b'id: 1\r\nevent: text\r\ndata: {"text": "a"}\r\nretry: 1000\r\n\r\n',
+    b': comment\r\nevent: text\r\ndata: {"text": "a"}\r\n\r\n',
+    b': ping - 2026-11-29 03:00:00.123456+00:00\r\n\r\nevent: text\r\ndata: {"text": "a"}\r\n\r\n',
+    b'event: text\rdata: {"text": "a"}\r\r',
+    b'event:text\ndata:{"text":"a"}\n\n',
+    b'data: {"text":"a"}\nevent: text\n\n',
+    b'event: text\ndata: {"text":"a","index":null}\n\n',
+]
+
+
+@pytest.mark.parametrize("record", DIALECTS)
+@pytest.mark.parametrize("size", [1, 7, 50, 4096])
+def test_the_dialects_of_others_take_the_fast_path(record: bytes, size: int) -> None:
+    exchange = opened(PathRecorder())
+    assert isinstance(exchange, PathRecorder)
+    exchange.receive_data(RECORD)
+    stream = record * 60
+    for place in range(0, len(stream), size):
+        exchange.receive_data(stream[place : place + size])
+    expected = "é🐈\n" if b"ud83d" in record else "a"
+    assert exchange.fold.text == "a" + expected * 60
+    assert exchange.general_path == [RECORD]
+
+
+def test_a_text_with_an_index_takes_the_fast_path_where_it_is_alone() -> None:
+    exchange = opened(PathRecorder())
+    assert isinstance(exchange, PathRecorder)
+    exchange.receive_data(RECORD)
+    indexed = b'event: text\ndata: {"text":"b","index":%d}\n\n'
+    assert exchange.receive_data(indexed % 1) == [Text("b", 1)]
+    assert exchange.receive_data(RECORD + indexed % 1 + indexed % 2) == [Text("a"), Text("b", 1), Text("b", 2)]
+    assert exchange.fold.texts == {None: "aa", 1: "bb", 2: "b"}
+    assert exchange.general_path == [RECORD]
+    assert exchange.receive_data(indexed % 2**53) == [Text("b", extra={"index": 2**53})]
+    assert exchange.general_path == [RECORD, indexed % 2**53]
+
+
+def test_an_unfinished_record_is_kept_within_the_bound() -> None:
     exchange = opened(PathRecorder(Limits(event_size=len(RECORD) + 10)))
     assert isinstance(exchange, PathRecorder)
     exchange.receive_data(RECORD)
-    start = RECORD[:25]
-    assert exchange.receive_data(RECORD + start) == [Text("a")]
-    assert exchange.general_path == [RECORD]
+    assert exchange.receive_data(RECORD + RECORD[:25]) == [Text("a")]
     assert exchange.receive_data(b"") == []
-    assert exchange.general_path == [RECORD, start]
-    assert exchange.receive_data(RECORD[25:] + RECORD + b"data: " + b"x" * len(RECORD)) == [Text("a")] * 2
+    assert exchange.receive_data(RECORD[25:] + RECORD + b"data: " + b"x" * (len(RECORD) + 4)) == [Text("a")] * 2
+    assert exchange.general_path == [RECORD]
     assert exchange.error is None
-    assert exchange.receive_data(b"xxxxx") == []
+    assert exchange.receive_data(b"x") == []
     assert exchange.error is not None
 
 
@@ -175,36 +225,41 @@ def test_a_beginning_is_held_back_only_once_and_within_the_bound() -> None:
 
 
 def test_where_runs_begin_and_end() -> None:
-    assert end_of_run(RECORD * 3, 0) == end_of_run(RECORD * 3 + RECORD[:-1], 0) == len(RECORD) * 3
-    assert end_of_run(b"\n" + RECORD, 1) == len(RECORD) + 1
-    for data in (
-        b"",
-        RECORD[:-1],
-        b"\n" + RECORD,
-        RECORD.replace(b": ", b":"),
-        RECORD.replace(b"}\n", b"}\ndata: x\n"),
-    ):
-        assert end_of_run(data, 0) == 0
+    payload = b'{"text":"a"}'
+    assert find_run(RECORD, 0) == (len(RECORD), payload)
+    three = (len(RECORD) * 3, b"\n".join([payload] * 3))
+    assert find_run(RECORD * 3, 0) == find_run(RECORD * 3 + RECORD[:-1], 0) == find_run(RECORD * 3 + DONE, 0) == three
+    assert find_run(b"x" + RECORD, 1) == (len(RECORD) + 1, payload)
+    for data in (b"", RECORD[:-1], b"x" + RECORD, RECORD.replace(b"}\n", b"}\ndata: x\n"), DONE, b"event: text\n\n"):
+        assert find_run(data, 0) is None
+    long = b'{"text":"' + b"x" * 200 + b'"}'
+    stream = RECORD.replace(payload, long) + RECORD
+    assert find_run(stream * 2 + DONE, 0) == (len(stream) * 2, b"\n".join([long, payload] * 2))
+
+
+def test_other_spellings_are_runs_too() -> None:
+    payload = b'{"text":"a"}'
+    other = b'id: 1\n:\ndata:{"text":"a"}\nevent:text\n\n\n: ping\n\nretry: 5\n\n'
+    assert find_run(other * 2 + RECORD + DONE, 0) == (len(other * 2 + RECORD), b"\n".join([payload] * 3))
+    assert find_run(b"event: text\ndata:\n\n", 0) == (19, b"")
+    assert find_run(b"\n: ping\n\n", 0) == (9, None)
+
+
+def test_where_the_next_run_may_begin() -> None:
     assert start_of_next_run(DONE + RECORD, 0) == len(DONE)
     assert start_of_next_run(RECORD + DONE, 0) == len(RECORD + DONE)
     assert start_of_next_run(RECORD + RECORD, 0) == len(RECORD)
     assert start_of_next_run(b"\n\n" + RECORD, 0) == 2
     assert start_of_next_run(RECORD * 2, len(RECORD)) == len(RECORD * 2)
+    for start in (b"event:text\n", b"data:", b"id: 1\n", b"retry: 5\n", b":\n"):
+        assert start_of_next_run(DONE + DONE + start, 0) == len(DONE + DONE)
 
 
-def test_where_a_record_is_under_way() -> None:
-    for part in (b"", b"event", RECORD[:-1]):
-        assert ends_within_record(part, 0)
-        assert ends_within_record(RECORD + part, len(RECORD))
-        assert not ends_within_record(RECORD + part, 0)
-    assert not ends_within_record(b"\n\n", 0)
-
-
-def test_the_texts_of_a_run() -> None:
-    assert texts_of_run(RECORD) == (["a"], 12)
-    cat = 'event: text\ndata: {"text":"🐈"}\n\n'.encode()
-    assert texts_of_run(RECORD + cat + RECORD) == (["a", "🐈", "a"], 36)
-    assert texts_of_run(RECORD + b"event: text\ndata: {}\n\n") is None
+def test_the_payload_of_one_text() -> None:
+    assert payload_of_text(RECORD) == b'{"text":"a"}'
+    assert len(RECORD) == TEXT_RECORD_OVERHEAD + len(b'{"text":"a"}')
+    for data in (RECORD * 2, DONE, RECORD.replace(b": ", b":"), b"\n" + RECORD, RECORD.replace(b'"a"', b'\n"a"')):
+        assert payload_of_text(data) is None
 
 
 LINES = [
@@ -245,6 +300,8 @@ def test_lines_are_read_at_once_as_one_by_one(lines: list[bytes]) -> None:
             one_by_one = None
     at_once = load_texts(b"\n".join(lines))
     assert at_once is None or at_once == one_by_one
+    long = b" " * 2000  # so that the lines are long on average
+    assert load_texts(b"\n".join([RECORD[18:-3] + long + b"}", *lines])) in (None, one_by_one and ["a", *one_by_one])
     if all(line in LINES[:5] for line in lines):
         assert at_once == one_by_one
 
