@@ -7,7 +7,7 @@ transport keeps reading until `_READ_SIZE` bytes wait, and a connection has one 
 Connecting stays with anyio (name resolution, happy eyeballs), so this file uses its internals: the attributes
 `_transport` and `_protocol` of its stream, and `read_queue` and `is_at_eof` of that protocol. `take_over` returns None
 if one is missing, and the client then uses anyio's stream, which costs about 40 µs more CPU time for each such event
-(``python -m benchmarks lone_client``). tests/integrations/h11_client/test_streams.py would notice.
+(``python -m benchmarks lone``). tests/integrations/h11_client/test_streams.py would notice.
 """
 
 from __future__ import annotations
