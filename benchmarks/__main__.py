@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
-from benchmarks import burst, client, codec, imports, lengths, paced, silent, visits
+from benchmarks import burst, client, codec, imports, lengths, lone, paced, relay, silent, visits
 from benchmarks.measure import RECORD, once
 from benchmarks.record import goal_rows
 from benchmarks.sizes import SMALLEST, Sizes
@@ -18,6 +18,8 @@ SUITES: dict[str, Callable[[Sizes], None]] = {
     "burst": burst.main,
     "paced": paced.main,
     "client": client.main,
+    "lone": lone.main,
+    "relay": relay.main,
     "silent": silent.main,
     "visits": visits.main,
     "lengths": lengths.main,

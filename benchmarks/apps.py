@@ -4,6 +4,8 @@ The last message of the query says what the reply is:
     "burst 1000"  that many text events, as fast as possible
     "paced 100"   that many text events, with a pause of 20 ms before each but the first
     "silent"      one event, then nothing until the peer disconnects
+
+A relay passes the query on to a source (`benchmarks.bare_sockets`), and the events of its reply back.
 """
 
 from __future__ import annotations
@@ -13,7 +15,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from functools import cache
 from typing import Any
 
-from poeproto import Bot, Context, Limits, QueryRequest, Text, encode_event, encode_sse
+from benchmarks.processes import ACCESS_KEY
+from poeproto import (
+    Bot,
+    Context,
+    Endpoints,
+    Event,
+    Limits,
+    QueryRequest,
+    SettingsRequest,
+    SettingsResponse,
+    Text,
+    encode_event,
+    encode_sse,
+)
 from poeproto_asgi import BotApp
 
 PACE_SECONDS = 0.02
@@ -81,8 +96,24 @@ class OurBotOfEvents(Bot):
             yield Text(text_of(number))
 
 
+class OurRelay(Bot):
+    """Passes another bot's events on, as the README shows it."""
+
+    async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[Event]:
+        async for event in context.query_bot("source", request):
+            yield event
+
+    async def get_settings(self, request: SettingsRequest, context: Context) -> SettingsResponse:
+        return SettingsResponse(server_bot_dependencies={"source": 1})
+
+
 def ours(bot: Bot) -> BotApp:
     return BotApp(bot, allow_without_key=True, limits=LIMITS)
+
+
+def our_relay(source: str) -> BotApp:
+    """A relay whose source is at that URL."""
+    return BotApp(OurRelay(), access_key=ACCESS_KEY, limits=LIMITS, endpoints=Endpoints.at(source), sync_settings=False)
 
 
 def bare(sleep: Sleep) -> Asgi:

@@ -1,4 +1,4 @@
-"""A server of precomputed bytes: it answers each request with one write, and parses as little HTTP as possible.
+"""A server of precomputed bytes: it answers with one write, or one an event, and parses as little HTTP as possible.
 
 Clients are measured with it, and it shows the rate that the load generator can receive.
 """
@@ -8,24 +8,42 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from collections.abc import Iterator
 from functools import cache
 
-from benchmarks.apps import BLOCK, DONE, encoded, wish_of
+from benchmarks.apps import BLOCK, DONE, PACE_SECONDS, encoded, text_of, wish_of
 
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
+_END = b"0\r\n\r\n"
+
+
 @cache
 def response_to(content: str) -> bytes:
-    """The whole response: "burst 1000" in chunks of 64 KiB, "singly 1000" in a chunk for each event."""
+    """The whole response: "burst 1000" in chunks of 64 KiB, "singly 1000" in a chunk for each event.
+
+    "crlf 1000" is a burst as sse-starlette writes it.
+    """
     manner, count = wish_of(content)
-    events = [*encoded(count), DONE]
+    events = like_sse_starlette(count) if manner == "crlf" else [*encoded(count), DONE]
     if manner == "singly":
         chunks = events
     else:
         whole = b"".join(events)
         chunks = [whole[start : start + BLOCK] for start in range(0, len(whole), BLOCK)]
-    return _HEAD + b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
+    return _HEAD + b"".join(map(_chunk, chunks)) + _END
+
+
+@cache
+def like_sse_starlette(count: int) -> list[bytes]:
+    """The events of a reply as nearly every bot writes them: CR LF at line ends, and the spaces of `json.dumps`."""
+    events = [("text", {"text": text_of(number)}) for number in range(count)]
+    return [f"event: {name}\r\ndata: {json.dumps(data)}\r\n\r\n".encode() for name, data in [*events, ("done", {})]]
+
+
+def _chunk(content: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(content), content)
 
 
 class _Connection(asyncio.Protocol):
@@ -45,7 +63,24 @@ class _Connection(asyncio.Protocol):
         if len(body) < int(lengths[0].partition(b":")[2]):
             return
         self._received = b""
-        self._transport.write(response_to(json.loads(body)["query"][-1]["content"]))
+        content = json.loads(body)["query"][-1]["content"]
+        manner, count = wish_of(content)
+        if manner == "paced":
+            self._transport.write(_HEAD)
+            self._write_next(iter(like_sse_starlette(count)))
+        else:
+            self._transport.write(response_to(content))
+
+    def _write_next(self, events: Iterator[bytes]) -> None:
+        """Write an event, and the next one after a pause."""
+        event = next(events, None)
+        if self._transport.is_closing():
+            return
+        if event is None:
+            self._transport.write(_END)
+        else:
+            self._transport.write(_chunk(event))
+            asyncio.get_running_loop().call_later(PACE_SECONDS, self._write_next, events)
 
 
 async def serve_bare_sockets(listener: socket.socket, backlog: int) -> None:

@@ -54,7 +54,7 @@ def main(sizes: Sizes) -> None:
         servers = {name: stack.enter_context(serving(server)) for name, server in SERVERS.items()}
         bursts = {name: Expected(name, server, f"burst {sizes.burst}", sizes.burst) for name, server in servers.items()}
         alone = {
-            name: _alone(expected, REPLIES, lambda reply: reply.whole / sizes.burst)
+            name: replies_in_turn(expected, REPLIES, lambda reply: reply.whole / sizes.burst)
             for name, expected in bursts.items()
         }
         _throughput(in_turn(alone, ROUNDS_ALONE), sizes.burst, 1)
@@ -63,7 +63,9 @@ def main(sizes: Sizes) -> None:
         _throughput(in_turn(together, ROUNDS_TOGETHER), sizes.burst, sizes.connections)
         busiest = max(busy, key=busy.__getitem__)
         note(f"The load generator is busy for at most {busy[busiest]:.0%} of the time, when it measures {busiest}.")
-        cases = {name: _alone(expected, REPLIES, lambda reply: reply.first) for name, expected in bursts.items()}
+        cases = {
+            name: replies_in_turn(expected, REPLIES, lambda reply: reply.first) for name, expected in bursts.items()
+        }
         figures = in_turn(cases, ROUNDS_ALONE)
         figures = [figure for figure in figures if figure.name != GENERATOR]
         report("time to the first event of such a reply, one connection", figures, "ms", 1e3)
@@ -71,7 +73,9 @@ def main(sizes: Sizes) -> None:
             ours, bare = named(figures, f"poeproto on {host}"), named(figures, f"bare ASGI on {host}")
             goal("time to the first event, c=1", ours, bare, at_most=1.5)
         short = {name: Expected(name, server, "burst 1", 1) for name, server in servers.items()}
-        cases = {name: _alone(expected, 5 * REPLIES, lambda reply: reply.whole) for name, expected in short.items()}
+        cases = {
+            name: replies_in_turn(expected, 5 * REPLIES, lambda reply: reply.whole) for name, expected in short.items()
+        }
         figures = in_turn(cases, ROUNDS_ALONE)
         figures = [figure for figure in figures if figure.name != GENERATOR]
         report("a whole reply of one event, one connection", figures, "ms", 1e3)
@@ -86,7 +90,7 @@ def _throughput(figures: list[Figure], events: int, connections: int) -> None:
     cost(f"an event of a burst, on Hypercorn with asyncio, c={connections}", ours, "µs", 1e6)
 
 
-def _alone(expected: Expected, count: int, seconds: Callable[[Received], float]) -> Callable[[], float]:
+def replies_in_turn(expected: Expected, count: int, seconds: Callable[[Received], float]) -> Callable[[], float]:
     """A case: the mean of `seconds` over `count` replies, one after the other on one connection."""
 
     def sample() -> float:

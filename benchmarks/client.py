@@ -38,6 +38,9 @@ def main(sizes: Sizes) -> None:
         earlier = [Message("user" if i % 2 == 0 else "bot", "lorem ipsum " * 68) for i in range(sizes.messages - 1)]
         conversation = f"a conversation of {sizes.messages} messages"
         _measure(server, earlier, f"burst {sizes.client}", sizes, conversation, 250)
+        _measure(
+            server, [], f"crlf {sizes.client}", sizes, "1 message, CR LF at line ends, as sse-starlette writes", 20
+        )
         _measure(server, [], f"singly {sizes.client}", sizes, "1 message, each event a chunk of its own", None)
 
 
@@ -59,6 +62,7 @@ def _measure(
     cases = {
         name: _reading(name, reader, backend, server.url, messages, sizes)
         for name, (reader, backend) in CLIENTS.items()
+        if reader is not readers.raw_typed or not wish.startswith("crlf")  # it only splits at LF
     }
     figures = in_turn(cases, ROUNDS)
     report(f"client, an event of {sizes.client}: {title}", figures, "µs", 1e6, rate="events a second")

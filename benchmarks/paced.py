@@ -39,7 +39,7 @@ def main(sizes: Sizes) -> None:
             running = stack.enter_context(serving(server))
             # The body is that of a burst, which is checked in less time.
             expected = Expected(name, running, f"burst {sizes.paced}", sizes.paced)
-            cases[name] = _streaming(expected, running.query(f"paced {sizes.paced}"), sizes.paced_streams)
+            cases[name] = streaming(expected, running.query(f"paced {sizes.paced}"), sizes.paced_streams)
         figures = in_turn(cases, ROUNDS, warm_up=False)
     title = f"paced: {sizes.paced_streams} streams, an event every {PACE_SECONDS * 1e3:g} ms, server CPU an event"
     report(title, figures, "µs", 1e6)
@@ -49,7 +49,7 @@ def main(sizes: Sizes) -> None:
     cost("an event of a paced stream, on Hypercorn with asyncio (CPU time)", ours, "µs", 1e6)
 
 
-def _streaming(expected: Expected, query: Query, streams: int) -> Callable[[], float]:
+def streaming(expected: Expected, query: Query, streams: int) -> Callable[[], float]:
     """A case: the server's CPU seconds an event, while all streams are open."""
 
     def sample() -> float:

@@ -34,9 +34,30 @@ class TheirBot(fp.PoeBot):
             await asyncio.sleep(3600)
 
 
+class TheirRelay(fp.PoeBot):
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self._source = source
+
+    async def get_response(self, request: fp.QueryRequest) -> AsyncIterator[fp.PartialResponse]:
+        async for message in fp.stream_request(  # pyright: ignore[reportUnknownMemberType]
+            request, "source", request.access_key, base_url=self._source
+        ):
+            yield message
+
+
 def theirs(sleep: Sleep) -> Asgi:
+    return _app_of(TheirBot())
+
+
+def their_relay(source: str) -> Asgi:
+    """A relay whose source is at that URL."""
+    return _app_of(TheirRelay(source))
+
+
+def _app_of(bot: fp.PoeBot) -> Asgi:
     logging.disable(logging.WARNING)  # it warns that settings are not synced, which is intended here
-    app: Any = fp.make_app(TheirBot(), allow_without_key=True)
+    app: Any = fp.make_app(bot, allow_without_key=True)
     logging.disable(logging.NOTSET)
     return app
 

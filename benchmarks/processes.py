@@ -64,7 +64,7 @@ class Server:
 
 @contextmanager
 def serving(server: str) -> Generator[Server]:
-    """Run a server, named "APP HOST" as in `benchmarks.servers`, until the block exits."""
+    """Run a server, named "APP HOST [SOURCE]" as in `benchmarks.servers`, until the block exits."""
     with running("benchmarks.servers", *server.split()) as process:
         yield process
 

@@ -27,7 +27,7 @@ from poeproto_runtime.client.urls import split_url
 
 Read = Callable[[], Awaitable[list[Any]]]
 Reader = Callable[[str, list[Message]], AbstractAsyncContextManager[Read]]
-_HEADERS = {"authorization": f"Bearer {ACCESS_KEY}", "content-type": "application/json"}
+HEADERS = {"authorization": f"Bearer {ACCESS_KEY}", "content-type": "application/json"}
 
 
 @attrs.frozen
@@ -91,7 +91,7 @@ async def with_httpx_sse(url: str, messages: list[Message]) -> AsyncGenerator[Re
 
         async def read() -> list[Any]:
             texts: list[str] = []
-            async with httpx_sse.aconnect_sse(session, "POST", url, headers=_HEADERS, content=body) as source:
+            async with httpx_sse.aconnect_sse(session, "POST", url, headers=HEADERS, content=body) as source:
                 async for event in source.aiter_sse():
                     data = json.loads(event.data)
                     if event.event == "text":
@@ -105,7 +105,7 @@ async def with_httpx_sse(url: str, messages: list[Message]) -> AsyncGenerator[Re
 async def with_aiohttp(url: str, messages: list[Message]) -> AsyncGenerator[Read]:
     """aiohttp with a parser by hand, line by line, as is common."""
     body = encode_request(QueryRequest(messages))
-    async with aiohttp.ClientSession(headers=_HEADERS) as session:
+    async with aiohttp.ClientSession(headers=HEADERS) as session:
 
         async def read() -> list[Any]:
             texts: list[str] = []
@@ -133,7 +133,7 @@ async def raw(url: str, messages: list[Message]) -> AsyncGenerator[Read]:
 
         async def read() -> list[Any]:
             parts: list[bytes] = []
-            await stream.send(_written(connection, origin, target, body))
+            await stream.send(written(connection, origin, target, body))
             while not isinstance(event := connection.next_event(), h11.EndOfMessage):
                 if event is h11.NEED_DATA:
                     connection.receive_data(await stream.receive())
@@ -167,7 +167,7 @@ def texts_in(read: list[Any]) -> list[str]:
     return read
 
 
-def _written(connection: h11.Connection, origin: Origin, target: str, body: bytes) -> bytes:
-    headers = [("host", origin.authority), *_HEADERS.items(), ("content-length", str(len(body)))]
+def written(connection: h11.Connection, origin: Origin, target: str, body: bytes) -> bytes:
+    headers = [("host", origin.authority), *HEADERS.items(), ("content-length", str(len(body)))]
     events = (h11.Request(method="POST", target=target, headers=headers), h11.Data(data=body), h11.EndOfMessage())
     return b"".join(connection.send(event) or b"" for event in events)

@@ -1,7 +1,8 @@
-"""Command: runs one server under measurement, `python -m benchmarks.servers APP HOST`.
+"""Command: runs one server under measurement, `python -m benchmarks.servers APP HOST [SOURCE]`.
 
-APP is the application, HOST the server that runs it; `_app` and `_serve` have their names. The kernel chooses the port,
-and the command prints it. The process exits when its standard input closes, so it never outlives its parent.
+APP is the application, HOST the server that runs it; `_app` and `_serve` have their names. SOURCE is the URL that a
+relay calls. The kernel chooses the port, and the command prints it. The process exits when its standard input closes,
+so it never outlives its parent.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from benchmarks.processes import end_with_standard_input
 BACKLOG = 2048
 
 
-def main(app: str, host: str) -> None:
+def main(app: str, host: str, source: str = "") -> None:
     end_with_standard_input()
     # asyncio turns off Nagle's algorithm only for a socket whose protocol is set to TCP.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -36,18 +37,24 @@ def main(app: str, host: str) -> None:
         sleep: apps.Sleep = trio.sleep
     else:
         sleep = asyncio.sleep
-    _serve(_app(app, sleep), host, listener)
+    _serve(_app(app, sleep, source), host, listener)
 
 
 # Imports are local: an unused package would take time, and change the memory of a stream.
 
 
-def _app(name: str, sleep: apps.Sleep) -> Any:
+def _app(name: str, sleep: apps.Sleep, source: str) -> Any:
     match name:
         case "poeproto":
             return apps.ours(apps.OurBot(sleep))
         case "poeproto-events":
             return apps.ours(apps.OurBotOfEvents())
+        case "poeproto-relay":
+            return apps.our_relay(source)
+        case "fastapi_poe-relay":
+            from benchmarks import peers
+
+            return peers.their_relay(source)
         case "bare":
             return apps.bare(sleep)
         case "bare-blocks":

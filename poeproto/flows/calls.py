@@ -123,6 +123,9 @@ Effect = SendRequest | ReceiveData | CloseResponse | ReplyStarted | Wait | Deliv
 Flow = Generator[Effect, Any, R]
 
 
+_RECEIVE_DATA = ReceiveData()  # made once, since each event that arrives alone needs one
+
+
 class Attempts:
     """The attempts at one call: the steps through which a flow sends requests, reads responses and retries.
 
@@ -143,7 +146,7 @@ class Attempts:
 
     def receive_data(self) -> Flow[bytes | None]:
         """Return the next part of the response's body, or None at its end."""
-        data: bytes | None = yield ReceiveData()
+        data: bytes | None = yield _RECEIVE_DATA
         self._response_open = data is not None
         return data
 

@@ -122,17 +122,25 @@ class _Output:
         self._final = False
 
     def deliver(self, events: list[Event]) -> Flow[None]:
-        kinds = set(map(type, events))
-        if Meta in kinds and self._started:  # the caller sees one reply, which has already begun
-            events = [event for event in events if not isinstance(event, Meta)]
-        if not events:
-            return
-        self._started = self._started or kinds != {UnknownEvent}  # readers ignore unknown events
-        self._final = self._final or not _FINAL.isdisjoint(kinds)
+        if len(events) == 1 and type(events[0]) is Text:  # an event that arrives alone, and needs no check
+            self._started = True
+        else:
+            events = self._checked(events)
+            if not events:
+                return
         effect = Deliver(events)
         self.fold.add_as_taken(events, iter(effect))
         yield effect
         self.fold.add_rest()
+
+    def _checked(self, events: list[Event]) -> list[Event]:
+        kinds = set(map(type, events))
+        if Meta in kinds and self._started:  # the caller sees one reply, which has already begun
+            events = [event for event in events if not isinstance(event, Meta)]
+        if events:
+            self._started = self._started or kinds != {UnknownEvent}  # readers ignore unknown events
+            self._final = self._final or not _FINAL.isdisjoint(kinds)
+        return events
 
     def deliver_held(self, exc: PoeprotoError) -> Flow[None]:
         yield from self.deliver(self.held)

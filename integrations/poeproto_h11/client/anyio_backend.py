@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -12,7 +13,9 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
-from poeproto import ConnectFailed, ConnectionLost, LocalProtocolError
+from poeproto import ConnectFailed
+from poeproto_h11.client.anyio_stream import AnyioStream
+from poeproto_h11.client.asyncio_stream import take_over
 from poeproto_h11.client.backend import (
     CONNECT_FAILURES,
     Backend,
@@ -20,15 +23,12 @@ from poeproto_h11.client.backend import (
     Connector,
     failure_reason,
     is_deadline,
-    readable_now,
 )
 from poeproto_h11.client.tls import secure, system_trust
 from poeproto_runtime.client.tools import ToolRunner
 from poeproto_runtime.client.urls import Origin
 
 T = TypeVar("T")
-
-_READ_SIZE = 64 * 1024
 
 
 def anyio_backend(ssl_context: ssl.SSLContext | None = None, connector: Connector | None = None) -> Backend:
@@ -91,56 +91,18 @@ async def _open_one(addresses: list[str], origin: Origin, context: ssl.SSLContex
 
 
 async def _open(host: str, origin: Origin, context: ssl.SSLContext | None, timeout: float) -> ByteStream:
-    stream = AnyioStream(await anyio.connect_tcp(host, origin.port))
+    stream = byte_stream(await anyio.connect_tcp(host, origin.port))
     # The certificate must be for the name, not for the address.
     return stream if context is None else await secure(stream, context, origin.host, timeout)
 
 
-class AnyioStream:
-    """A `ByteStream` over a stream of anyio."""
+def byte_stream(stream: anyio.abc.ByteStream) -> ByteStream:
+    """The fastest `ByteStream` for a connected stream of anyio, which must not be used afterwards."""
+    connection: socket.socket | None = stream.extra(anyio.abc.SocketAttribute.raw_socket, None)
+    if anyio.get_cancelled_exc_class() is asyncio.CancelledError:
+        return take_over(stream) or AnyioStream(stream)
+    if connection is None:
+        return AnyioStream(stream)
+    from poeproto_h11.client.trio_stream import TrioStream  # here, because trio need not be installed
 
-    def __init__(self, stream: anyio.abc.ByteStream) -> None:
-        self._stream = stream
-        # Looked up once: each look-up asks the system for the peer's address.
-        self._socket: socket.socket | None = stream.extra(anyio.abc.SocketAttribute.raw_socket, None)
-        self._read_ahead = (
-            False  # whether anyio may hold more data than it has returned, which the socket does not show
-        )
-
-    async def receive(self, timeout: float) -> bytes:
-        """The next bytes; empty at the end."""
-        try:
-            with anyio.fail_after(timeout):
-                data = await self._stream.receive(_READ_SIZE)
-        except anyio.EndOfStream:
-            return b""
-        except anyio.BusyResourceError as exc:
-            raise LocalProtocolError("two tasks read one reply") from exc
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError) as exc:
-            raise ConnectionLost("the connection broke while it was read") from exc
-        self._read_ahead = len(data) == _READ_SIZE
-        return data
-
-    async def send(self, data: bytes, timeout: float) -> None:
-        """Send all of the data."""
-        try:
-            with anyio.fail_after(timeout):
-                await self._stream.send(data)
-        except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError) as exc:
-            raise ConnectionLost("the connection broke while it was written") from exc
-
-    async def aclose(self) -> None:
-        """Close at once."""
-        # Shielded, because a caller that is being cancelled may have more connections to close.
-        with anyio.CancelScope(shield=True):
-            await anyio.aclose_forcefully(self._stream)
-
-    def is_idle(self) -> bool:
-        """Whether there is nothing to read."""
-        if self._socket is None or self._socket.fileno() < 0 or self._read_ahead:
-            return False
-        return not readable_now(self._socket)
-
-    async def is_answering(self) -> bool:
-        """Whether the peer has sent something, or disconnected. Does not wait."""
-        return not self.is_idle()
+    return TrioStream(stream, connection)

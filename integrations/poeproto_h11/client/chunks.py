@@ -28,8 +28,18 @@ class ChunkReader:
         self.fault = ""
         self._left = 0  # bytes that the current chunk still lacks, without the CR LF after it
         self._at_end = False
-        self._held = b""  # an incomplete size line, or the CR of an incomplete CR LF
+        self._held: bytes = b""  # an incomplete size line, or the CR of an incomplete CR LF
         self._over = False
+
+    def read_one(self, data: bytes) -> bytes | None:
+        """The content of the one chunk that the data is, as for an event that arrives alone; None for other data."""
+        if self._left or self._at_end or self._held or self._over or data[-2:] != _END:
+            return None
+        head = _HEAD.match(data)
+        if head is None:
+            return None
+        start = head.end()
+        return data[start:-2] if start + int(head[1], 16) + 2 == len(data) else None
 
     def read(self, data: bytes) -> tuple[list[bytes], bytes]:
         """The contents of the chunks, and the bytes after them that are for h11."""

@@ -12,7 +12,7 @@ The parts, from the caller down to the socket
     exchange         bytes to events, and the protocol's rules (core)                 poeproto.PoeExchange
     TransportCall    the requests of one call, and its deadlines                      transport.py (H11Call)
     Connection       one HTTP/1.1 connection: h11 and the chunk reader                poeproto_h11.client.connection
-    ByteStream       the socket of anyio, or a blocking one, with TLS or without      poeproto_h11.client.backend
+    ByteStream       a socket on asyncio, trio or blocking, with TLS or without      poeproto_h11.client.backend
 
 A flow is a generator without I/O. It yields effects (`SendRequest`, `ReceiveData`, `Wait`, `RunTools`, ...), and the
 runner resumes it with their outcomes, or throws their failures into it. So what to do next is decided in one place, and
@@ -46,8 +46,9 @@ No task, and no scope around the caller's code
 ----------------------------------------------
 
 A call runs in the task that awaits the reply, and only while it is awaited. Cancel scopes exist inside single
-operations (`anyio.fail_after` around one read). The only task group is the one in which `ToolRunner` runs the tools of
-a round; it begins and ends within one await, too. Nothing stays open while the caller's code runs between two events,
+operations, such as connecting and writing. A read has none, but a timer: one a connection on asyncio, one for all
+connections on trio. The only task group is the one in which `ToolRunner` runs the tools of a round; it begins and ends
+within one await, too. Nothing stays open while the caller's code runs between two events,
 or within ``async with``. The reason: that code is often a bot's generator, suspended at a ``yield``. A scope or task
 group that is open across a ``yield`` may be exited in another task than it was entered in, its deadline fires in code
 that it was not meant for, and what it cancels surfaces wherever the generator happens to be. For the same reason

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from operator import length_hint
 from typing import Any, Generic, TypeVar
 
@@ -174,7 +175,13 @@ class FlowRunner(Generic[R]):
         outcome: Any = None
         self.busy = True
         try:
-            outcome = await self._perform(effect)
+            if isinstance(
+                effect, ReceiveData
+            ):  # directly: each coroutine in between delays an event that arrives alone
+                assert self._response is not None, "a flow reads a response after it has sent a request"
+                outcome = await self._response.receive()
+            else:
+                outcome = await self._perform(effect)
         except PoeprotoError as exc:
             failure = exc
             self._resume = lambda: self._flow.throw(failure)
@@ -188,15 +195,12 @@ class FlowRunner(Generic[R]):
             await self._drop_response()
             raise
         else:
-            self._resume = lambda: self._flow.send(outcome)
+            self._resume = partial(self._flow.send, outcome)
         finally:
             self.busy = False
 
     async def _perform(self, effect: Effect | _Prepare | None) -> object:
         match effect:
-            case ReceiveData():
-                assert self._response is not None, "a flow reads a response after it has sent a request"
-                return await self._response.receive()
             case SendRequest():
                 await self._finish_response()
                 self._call = self._call or self._transport.begin()

@@ -1,0 +1,200 @@
+"""The client's stream on asyncio and uvloop: a protocol of its own on the transport of a connected anyio stream.
+
+anyio's stream pauses and resumes reading around each `receive`, which takes two system calls, and its deadlines are
+cancel scopes. For an event that arrives alone, that costs more than everything else the event loop does. Here the
+transport keeps reading until `_READ_SIZE` bytes wait, and a connection has one timer, which later deadlines postpone.
+
+Connecting stays with anyio (name resolution, happy eyeballs), so this file uses its internals: the attributes
+`_transport` and `_protocol` of its stream, and `read_queue` and `is_at_eof` of that protocol. `take_over` returns None
+if one is missing, and the client then uses anyio's stream, which costs about 40 µs more CPU time for each such event
+(``python -m benchmarks lone``). tests/integrations/h11_client/test_streams.py would notice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any, cast
+
+import anyio
+import anyio.abc
+import anyio.lowlevel
+
+from poeproto import ConnectionLost, LocalProtocolError
+from poeproto_h11.client.backend import readable_now
+
+# What one `receive` returns at most. Reading pauses when more than this waits; the event loop may exceed it by one read
+# of its own, of up to 256 KiB.
+_READ_SIZE = 64 * 1024
+
+
+def take_over(stream: anyio.abc.ByteStream) -> AsyncioStream | None:
+    """A stream on the transport of a connected stream of anyio, which must not be used afterwards.
+
+    None if anyio has changed, or has read something already: then its own stream has to be used.
+    """
+    inner = cast("Any", stream)
+    try:
+        transport, protocol = inner._transport, inner._protocol
+        unread = protocol.read_queue or protocol.is_at_eof or transport.is_closing()
+    except AttributeError:
+        return None
+    return None if unread else AsyncioStream(transport)
+
+
+class AsyncioStream(asyncio.Protocol):
+    """A `ByteStream` on a transport of asyncio or uvloop, which this takes over.
+
+    Args:
+        transport: a connected transport whose reading is paused.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._socket: socket.socket = transport.get_extra_info("socket")
+        self._chunks: list[bytes] = []
+        self._size = 0  # of the chunks
+        self._paused = False
+        self._at_eof = False
+        self._lost = False
+        self._reader: asyncio.Future[None] | None = None  # resolved when there is something to read, or at a deadline
+        self._writer: asyncio.Future[None] | None = None  # resolved when the kernel has all data; None if it has
+        self._deadline = 0.0  # of the read that waits
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_end = 0.0
+        transport.set_protocol(self)
+        transport.set_write_buffer_limits(0)
+        transport.resume_reading()
+
+    async def receive(self, timeout: float) -> bytes:
+        """The next bytes; empty at the end."""
+        if timeout <= 0:
+            raise TimeoutError
+        if self._chunks or self._at_eof or self._lost:
+            await anyio.lowlevel.checkpoint()
+        else:
+            if self._reader is not None:
+                raise LocalProtocolError("two tasks read one reply")
+            self._set_deadline(timeout)
+            self._reader = self._loop.create_future()
+            try:
+                await self._reader
+            finally:
+                self._reader = None
+        return self._take()
+
+    async def send(self, data: bytes, timeout: float) -> None:
+        """Send all of the data."""
+        with anyio.fail_after(timeout):
+            await anyio.lowlevel.checkpoint_if_cancelled()
+            if not self._lost:
+                self._transport.write(data)
+            if self._writer is None or self._lost:
+                await anyio.lowlevel.cancel_shielded_checkpoint()
+            else:
+                await self._writer
+        if self._lost:
+            raise ConnectionLost("the connection broke while it was written")
+
+    async def aclose(self) -> None:
+        """Close at once."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._transport.abort()
+        self._lost = True
+        self._wake_reader()
+        await anyio.lowlevel.cancel_shielded_checkpoint()  # in which the event loop closes the socket
+
+    def is_idle(self) -> bool:
+        """Whether there is nothing to read."""
+        if self._chunks or self._at_eof or self._lost or self._socket.fileno() < 0:
+            return False
+        return not readable_now(self._socket)
+
+    async def is_answering(self) -> bool:
+        """Whether the peer has sent something, or disconnected. Does not wait."""
+        return not self.is_idle()
+
+    def _take(self) -> bytes:
+        chunks = self._chunks
+        if chunks:
+            data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            if self._size > _READ_SIZE:
+                chunks[:] = [data[_READ_SIZE:]]
+                data = data[:_READ_SIZE]
+            else:
+                chunks.clear()
+            self._size -= len(data)
+            if self._paused and self._size <= _READ_SIZE:
+                self._paused = False
+                if not self._transport.is_closing():
+                    self._transport.resume_reading()
+            return data
+        if self._lost:
+            raise ConnectionLost("the connection broke while it was read")
+        if self._at_eof:
+            return b""
+        raise TimeoutError
+
+    # --- the one timer of the connection
+
+    def _set_deadline(self, timeout: float) -> None:
+        self._deadline = end = self._loop.time() + timeout
+        if self._timer is not None:
+            if self._timer_end <= end:
+                return  # it finds the later deadline when it ends
+            self._timer.cancel()
+        self._start_timer(end)
+
+    def _start_timer(self, end: float) -> None:
+        self._timer_end = end
+        self._timer = self._loop.call_at(end, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        if self._reader is None:
+            return
+        if self._loop.time() >= self._deadline:
+            self._wake_reader()
+        else:
+            self._start_timer(self._deadline)
+
+    # --- called by the transport
+
+    def data_received(self, data: bytes) -> None:
+        """Keep the data for `receive`."""
+        self._chunks.append(data)
+        self._size += len(data)
+        if self._size > _READ_SIZE and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    def eof_received(self) -> bool:
+        """Keep the transport open: the peer may still read."""
+        self._at_eof = True
+        self._wake_reader()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wake whoever waits."""
+        self._lost = True
+        self._wake_reader()
+        self.resume_writing()
+
+    def pause_writing(self) -> None:
+        """Make `send` wait."""
+        self._writer = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        """Let `send` return."""
+        writer, self._writer = self._writer, None
+        if writer is not None and not writer.done():
+            writer.set_result(None)
+
+    def _wake_reader(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
