@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
-from benchmarks import burst, client, codec, imports, lengths, paced, silent, visits
+from benchmarks import burst, client, codec, imports, lengths, many, paced, silent, visits
 from benchmarks.measure import RECORD, once
 from benchmarks.record import goal_rows
 from benchmarks.sizes import SMALLEST, Sizes
@@ -19,6 +19,7 @@ SUITES: dict[str, Callable[[Sizes], None]] = {
     "paced": paced.main,
     "client": client.main,
     "silent": silent.main,
+    "many": many.main,
     "visits": visits.main,
     "lengths": lengths.main,
     "imports": lambda sizes: imports.main(),

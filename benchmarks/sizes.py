@@ -15,6 +15,8 @@ class Sizes:
         paced_streams: concurrent streams with a pause after each event.
         paced: events of each paced stream.
         silent: concurrent streams without events.
+        many: concurrent streams with an event a second.
+        many_events: events of each of them.
         visits: connections that are opened for one short reply each.
         replies: events of the replies whose cost is compared; the others are compared to the first.
         client: events of a reply that a client reads.
@@ -30,6 +32,8 @@ class Sizes:
     paced_streams: int = 256
     paced: int = 100
     silent: int = 1000
+    many: int = 10_000
+    many_events: int = 10
     visits: int = 1000
     replies: tuple[int, ...] = (1000, 10_000, 100_000)
     client: int = 10_000
@@ -42,6 +46,6 @@ class Sizes:
 
 # For tests: every case runs, and the figures mean nothing.
 SMALLEST = Sizes(
-    burst=3, connections=2, paced_streams=2, paced=25, silent=20, visits=2, replies=(2, 3), client=3,
-    client_seconds=0.0, messages=2, codec=3, lengths=(4, 2), bytewise=(8, 1),
+    burst=3, connections=2, paced_streams=2, paced=25, silent=20, many=4, many_events=1, visits=2, replies=(2, 3),
+    client=3, client_seconds=0.0, messages=2, codec=3, lengths=(4, 2), bytewise=(8, 1),
 )  # fmt: skip

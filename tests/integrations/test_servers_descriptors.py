@@ -16,7 +16,7 @@ _SECONDS = 60  # a deadline for failures
 _TRACEBACKS = 1000
 
 
-@pytest.mark.parametrize("worker_class", ["asyncio", "uvloop", "trio"])
+@pytest.mark.parametrize("worker_class", ["asyncio", "trio"])
 def test_a_flood_of_connections_is_no_flood_of_the_log(worker_class: str, tmp_path: Path) -> None:
     bots = tmp_path / "bots.py"
     bots.write_text("from poeproto import Bot\n\nbot = Bot()\n")
