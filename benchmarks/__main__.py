@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
-from benchmarks import burst, client, codec, imports, lengths, lone, paced, relay, silent, visits
+from benchmarks import burst, client, codec, imports, lengths, lone, many, paced, relay, silent, visits
 from benchmarks.measure import RECORD, once
 from benchmarks.record import goal_rows
 from benchmarks.sizes import SMALLEST, Sizes
@@ -21,6 +21,7 @@ SUITES: dict[str, Callable[[Sizes], None]] = {
     "lone": lone.main,
     "relay": relay.main,
     "silent": silent.main,
+    "many": many.main,
     "visits": visits.main,
     "lengths": lengths.main,
     "imports": lambda sizes: imports.main(),

@@ -3,6 +3,7 @@
 The last message of the query says what the reply is:
     "burst 1000"  that many text events, as fast as possible
     "paced 100"   that many text events, with a pause of 20 ms before each but the first
+    "steady 10"   that many text events, with a pause of a second before each but the first
     "silent"      one event, then nothing until the peer disconnects
 
 A relay passes the query on to a source (`benchmarks.bare_sockets`), and the events of its reply back.
@@ -32,6 +33,7 @@ from poeproto import (
 from poeproto_asgi import BotApp
 
 PACE_SECONDS = 0.02
+PAUSES = {"paced": PACE_SECONDS, "steady": 1.0}
 # More than any case needs. The default of 10,000 events is Poe's, and the longest reply here has 100,000.
 LIMITS = Limits(events=1_000_000, text_length=100_000_000)
 DONE = encode_sse("done", "{}")
@@ -77,10 +79,10 @@ class OurBot(Bot):
         if manner == "burst":
             for number in range(count):
                 yield text_of(number)
-        elif manner == "paced":
+        elif manner in PAUSES:
             for number in range(count):
                 if number:
-                    await self._sleep(PACE_SECONDS)
+                    await self._sleep(PAUSES[manner])
                 yield text_of(number)
         else:
             yield text_of(0)
@@ -145,10 +147,10 @@ def _bare(sleep: Sleep, parts_of: Callable[[int], list[bytes]]) -> Asgi:
         if manner == "burst":
             for part in parts_of(count):
                 await send({"type": "http.response.body", "body": part, "more_body": True})
-        elif manner == "paced":
+        elif manner in PAUSES:
             for number, event in enumerate(encoded(count)):
                 if number:
-                    await sleep(PACE_SECONDS)
+                    await sleep(PAUSES[manner])
                 await send({"type": "http.response.body", "body": event, "more_body": True})
         else:
             await send({"type": "http.response.body", "body": encoded(1)[0], "more_body": True})

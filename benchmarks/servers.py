@@ -21,7 +21,7 @@ from benchmarks import apps
 from benchmarks.processes import end_with_standard_input
 
 # Long enough for all connections of a case. asyncio's servers set the backlog again, each to a default of its own.
-BACKLOG = 2048
+BACKLOG = 4096
 
 
 def main(app: str, host: str, source: str = "") -> None:
@@ -92,10 +92,10 @@ def _serve(app: Any, host: str, listener: socket.socket) -> None:
                 backlog=BACKLOG,
             )
             uvicorn.Server(config).run([listener])
-        case "h11-asyncio" | "h11-trio":
+        case "h11-asyncio" | "h11-uvloop" | "h11-trio":
             from poeproto_h11 import serve as serve_h11
 
-            _until_sigterm(lambda: serve_h11(app, bind=listener), host.removeprefix("h11-"))
+            _until_sigterm(lambda: serve_h11(app, bind=listener), *_event_loop(host.removeprefix("h11-")))
         case "aiohttp":
             from aiohttp import web
 
@@ -114,24 +114,28 @@ def _hypercorn(app: Any, worker_class: str, listener: socket.socket) -> None:
 
     from poeproto_asgi import BotApp, serve
 
-    options: dict[str, Any] = {}
-    if worker_class == "uvloop":
-        import uvloop
-
-        options["loop_factory"] = uvloop.new_event_loop
+    backend, options = _event_loop(worker_class)
     config = Config()
     config.loglevel = "WARNING"
     config.backlog = BACKLOG
-    backend = "trio" if worker_class == "trio" else "asyncio"
     if isinstance(app, BotApp):
-        _until_sigterm(lambda: serve(app, bind=listener, config=config), backend, **options)
+        _until_sigterm(lambda: serve(app, bind=listener, config=config), backend, options)
         return
     config.bind = [f"fd://{listener.fileno()}"]
     hypercorn = importlib.import_module(f"hypercorn.{backend}")
-    _until_sigterm(lambda: hypercorn.serve(app, config, shutdown_trigger=anyio.sleep_forever), backend, **options)
+    _until_sigterm(lambda: hypercorn.serve(app, config, shutdown_trigger=anyio.sleep_forever), backend, options)
 
 
-def _until_sigterm(serve: Callable[[], Coroutine[Any, Any, None]], backend: str, **options: Any) -> None:
+def _event_loop(name: str) -> tuple[str, dict[str, Any]]:
+    """The backend and its options for `anyio.run`."""
+    if name != "uvloop":
+        return name, {}
+    import uvloop
+
+    return "asyncio", {"loop_factory": uvloop.new_event_loop}
+
+
+def _until_sigterm(serve: Callable[[], Coroutine[Any, Any, None]], backend: str, options: dict[str, Any]) -> None:
     """Serve until the process receives SIGTERM, then cancel the server and wait for it."""
 
     async def main() -> None:

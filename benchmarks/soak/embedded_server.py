@@ -23,6 +23,7 @@ BACKENDS = ("asyncio", "trio")
 # Short for a fast run, and long enough that a busy system is late by less than a tenth of it.
 SECONDS = 3.0
 FILES = 64  # the limit of open files of the server, its own included
+QUEUE_SECONDS = 2.0
 TIMEOUT = 30.0  # for what never happens
 NEVER = 3600.0  # for timeouts of the server that must not pass
 
@@ -166,7 +167,7 @@ def _serve(backend: str, seconds: float) -> None:
     end_with_standard_input()
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     print(listener.getsockname()[1], flush=True)
-    limits = ServerLimits(head_seconds=seconds, body_seconds=seconds, idle_seconds=seconds)
+    limits = ServerLimits(head_seconds=seconds, body_seconds=seconds, idle_seconds=seconds, queue_seconds=QUEUE_SECONDS)
 
     async def run() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))

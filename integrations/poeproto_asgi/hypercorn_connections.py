@@ -15,6 +15,8 @@ from weakref import WeakValueDictionary
 
 import anyio
 
+from poeproto_runtime.listen import EXHAUSTED
+
 _LONGEST_TIMEOUT = 2**31 - 1  # in milliseconds, 24 days; the option holds no more
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -49,18 +51,31 @@ class RecordingListener(socket.socket):
         super().__init__(fileno=listener.detach())
         self.setblocking(False)
         self._queue_size = queue_size
+        self._is_exhausted = False  # whether the last `accept` failed for want of descriptors or memory
         # By peer. The values are weak: a connection that its transport has dropped is closed.
         self._open: WeakValueDictionary[object, socket.socket] = WeakValueDictionary()
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """Accept a connection, and record it."""
-        connection, address = super().accept()
+        """Accept a connection, and record it.
+
+        In one iteration, asyncio accepts as many connections as its `backlog` says. Where descriptors have run out, it
+        logs a traceback and schedules a retry for each of them: tens of thousands of lines in seconds. So the call
+        after such an error finds no connection, which ends the iteration.
+        """
+        if self._is_exhausted:
+            self._is_exhausted = False
+            raise BlockingIOError
+        try:
+            connection, address = super().accept()
+        except OSError as exc:
+            self._is_exhausted = exc.errno in EXHAUSTED
+            raise
         # A Unix socket's client has no address; the descriptor is unique among open sockets.
         self._open[address[:2] if address else connection.fileno()] = connection
         return connection, address
 
     def listen(self, backlog: int = 0, /) -> None:
-        """Listen, with a queue of `queue_size`; asyncio's `backlog` is how many it accepts in one iteration, too."""
+        """Listen, with a queue of `queue_size`; asyncio's `backlog` is how many it accepts in one iteration."""
         super().listen(self._queue_size)
 
     def reset(self, peer: tuple[str, int]) -> None:

@@ -18,7 +18,7 @@ from poeproto_asgi.app import ACTIVE_REPLIES, RESET, BotApp
 from poeproto_asgi.asgi import AsgiMessage, Receive, Scope, Send
 from poeproto_asgi.descriptor_scan import ScannedConnections
 from poeproto_asgi.hypercorn_connections import OpenConnections, RecordingListener, records_accepts, set_send_timeout
-from poeproto_runtime.listen import address_of, listen
+from poeproto_runtime.listen import LISTEN_QUEUE, address_of, listen
 from poeproto_runtime.task_groups import sole_exception
 
 # Hypercorn is an extra of its own: the application runs on other servers without it.
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["LifespanFailed", "serve"]
 
 WorkerClass = Literal["asyncio", "uvloop", "trio"]
+
+# How many connections asyncio accepts in one iteration: `backlog` says that to it as well. With one, a busy event loop
+# falls behind a flood of connections; with thousands, the open ones would have to wait.
+_ACCEPTS = 64
 
 
 class LifespanFailed(OSError):
@@ -66,7 +70,7 @@ async def serve(
         app: what to serve.
         bind: ``HOST:PORT``, or a listening socket, which this call takes over.
         worker_class: checked against the running event loop; None accepts any.
-        config: Hypercorn's configuration, except its addresses; by default it logs warnings only.
+        config: Hypercorn's configuration, except its addresses and its `backlog`; by default it logs warnings only.
         task_status: for `anyio.abc.TaskGroup.start`; given the address as a URL once connections are accepted.
 
     Raises:
@@ -126,14 +130,13 @@ class _HypercornServer:
     def _take_over(self, listener: socket.socket, on_trio: bool) -> OpenConnections:
         """Have Hypercorn listen on this socket; returns the connections that it will accept there."""
         if not on_trio and records_accepts():
-            self._listener = connections = RecordingListener(listener, queue_size=self._config.backlog)
-            # asyncio accepts up to `backlog` connections in one iteration. Where descriptors have run out, it logs a
-            # traceback and schedules a retry for each: tens of thousands of lines in seconds. So one at a time.
-            self._config.backlog = 1
+            self._listener = connections = RecordingListener(listener, LISTEN_QUEUE)
+            self._config.backlog = _ACCEPTS
         else:
             self._listener = socket.socket(fileno=listener.detach())  # trio takes no subclass
             self._listener.setblocking(False)
             connections = ScannedConnections(self._listener)
+            self._config.backlog = LISTEN_QUEUE  # Hypercorn's own, of 100, would replace the listener's
         self._config.bind = []
         self._config.create_sockets = partial(self._create_sockets, self._config.create_sockets)
         return connections

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 
-BACKLOG = 1024
+# How many connections may wait to be accepted. The system lowers it to its own bound: on Linux that is 4,096 by default
+# (net.core.somaxconn). When thousands of clients connect at once, Linux drops those that do not fit: they wait for
+# seconds, and some are reset.
+LISTEN_QUEUE = 65_535
+# Errors of accept(2) that end when the process or the system frees something.
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _LARGEST_PORT = 65535
 
 
@@ -27,7 +33,7 @@ def listen(bind: str) -> socket.socket:
         raise ValueError(f"the port of HOST:PORT is at most {_LARGEST_PORT}, got {bind!r}")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((host, int(port)), family=family, backlog=BACKLOG)
+        listener = socket.create_server((host, int(port)), family=family, backlog=LISTEN_QUEUE)
     except OSError as exc:
         # The system's words alone: socket's own repeat the address. Negative numbers are name resolution's.
         words = os.strerror(exc.errno) if exc.errno and exc.errno > 0 else exc.strerror or str(exc)

@@ -11,7 +11,8 @@ one task, `Acceptor.run`. That starts the accept loop, and one task for each con
 
     serve (the caller's)
       Acceptor.run             shielded from cancellation: only `Acceptor.stop` ends it
-        Acceptor._accept       accepts within the bound of connections
+        Acceptor._accept       accepts connections, and admits them within their bound
+        Acceptor._close_for_waiting    closes connections for those that wait to be admitted
         Acceptor._serve        one a connection: reads a request, handles it, reads the next one
           the reply's tasks    started by the runtime, when the bot suspends for the first time
 
@@ -28,7 +29,7 @@ What suspends
 
 `PeerSocket.send` suspends only while the kernel's buffer is full. This matters: to the runtime a suspension of the
 bot's task is the end of a burst, and the first one costs a task. `PeerSocket.receive` always suspends. The accept loop
-suspends after each connection, and a connection before a pipelined request, so that neither starves the others.
+suspends after 64 connections, and a connection before a pipelined request, so that neither starves the others.
 
 A write that was cut short
 --------------------------
@@ -47,8 +48,14 @@ cancels the bot. A write to a broken connection raises `ClientDisconnected`, wit
 At the bound
 ------------
 
-At `ServerLimits.connections`, and where descriptors or memory have run out, the accept loop closes the connection that
-has been idle for longest, and waits until one has closed, or for a second. The rest waits in the system's queue.
+At most `ServerLimits.connections` are admitted, which means that their requests are handled. Others are accepted as
+well, and wait in `Acceptor._serve_admitted`, in their order. One is admitted when another has ended, and refused with
+503 when it has waited for `queue_seconds`. Meanwhile `Acceptor._close_for_waiting` ends connections that have no
+request: an idle one, kept alive after a response, closes; one that has long sent no complete head is refused. A
+connection that has just connected, or has bytes to be read, is left alone. The rest waits in the system's queue.
+
+Where accept fails for want of descriptors, nobody is admitted. The accept loop closes a descriptor of its reserve for
+each connection that it accepts then, which waits as above. The server admits again when the reserve is full.
 
 Shutdown
 --------

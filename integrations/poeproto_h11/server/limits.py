@@ -15,8 +15,11 @@ class ServerLimits:
     size of a request's body, and `send_seconds`, after which a client that does not read is disconnected.
 
     Attributes:
-        connections: how many may be open. One more makes the server close the one that has been without a request for
-            longest; where each has a request, it waits in the system's queue.
+        connections: how many are served at once. One more makes the server close the one that has been idle for
+            longest: it was kept alive after a response, and nothing has arrived since. If none is idle, it waits.
+        queue_seconds: how long a connection waits where `connections` are served, or where descriptors have run out;
+            then it is answered with 503 and `Retry-After`. So is one that is served while others wait, and has sent no
+            complete head for half as long.
         head_size: of a request's head; a larger one is answered with 431.
         head_seconds: for a request's head, from its first byte, or from the start of the connection; then 408.
         body_seconds: for a request's body, from its head on, and a second more for each `body_rate` bytes; then 408.
@@ -31,8 +34,10 @@ class ServerLimits:
         ValueError: when a value is not positive.
     """
 
-    # No published source. A silent stream takes about 30 KiB; one whose client does not read, at most 256 KiB: 1 GiB.
-    connections: int = 4096
+    # No published source. A silent stream takes about 30 KiB; one whose client does not read, at most 256 KiB: 4 GiB.
+    connections: int = 16_384
+    # Poe waits as long for the first event of a reply: https://creator.poe.com/docs/server-bots-functional-guides
+    queue_seconds: float = 5.0
     # As nginx, four buffers of 8 KiB: https://nginx.org/en/docs/http/ngx_http_core_module.html#large_client_header_buffers
     head_size: int = 32 * 1024
     # https://httpd.apache.org/docs/2.4/mod/mod_reqtimeout.html, for this and the next. At its rate of 500 bytes a

@@ -10,12 +10,15 @@ import contextlib
 import select
 import socket
 import struct
+import sys
 
 import anyio
 
 from poeproto_runtime import ClientDisconnected
 
 _READ_SIZE = 64 * 1024
+# The offset of tcpi_last_data_recv: eight bytes, and eleven numbers of four.
+_LAST_DATA_RECEIVED = 52
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 # Linux reports the peer's end of stream even behind bytes that nobody has read. Elsewhere only a reset is reported.
 _HANG_UP: int = getattr(select, "POLLRDHUP", 0)
@@ -63,6 +66,27 @@ class PeerSocket:
                     await anyio.wait_writable(self._socket)
         except OSError as exc:
             raise ClientDisconnected("the connection broke while the response was written") from exc
+
+    def is_readable(self) -> bool:
+        """Whether bytes have arrived that nobody has read."""
+        try:
+            return len(self._socket.recv(1, socket.MSG_PEEK)) > 0
+        except OSError:  # nothing has arrived, or the connection is broken
+            return False
+
+    def seconds_unread(self) -> float:
+        """How long ago the last bytes arrived, or the connection was made; 0 where the system does not say.
+
+        An accepted connection may have waited in the system's queue. Linux says for how long in `tcp_info`
+        (https://man7.org/linux/man-pages/man7/tcp.7.html), in milliseconds, at an offset that never changes.
+        """
+        if sys.platform != "linux" or self._socket.family not in (socket.AF_INET, socket.AF_INET6):
+            return 0.0
+        try:
+            info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_DATA_RECEIVED + 4)
+        except OSError:  # broken already
+            return 0.0
+        return struct.unpack_from("I", info, _LAST_DATA_RECEIVED)[0] / 1000
 
     def send_eof(self) -> None:
         """End our side of the stream."""

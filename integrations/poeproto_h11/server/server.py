@@ -17,7 +17,7 @@ from poeproto_h11.client.outbound import make_outbound
 from poeproto_h11.server.acceptor import Acceptor
 from poeproto_h11.server.limits import ServerLimits
 from poeproto_runtime import BotService, FetchPolicy, Hook, Hooks, Route
-from poeproto_runtime.listen import address_of, listen
+from poeproto_runtime.listen import LISTEN_QUEUE, address_of, listen
 
 __all__ = ["HasService", "serve"]
 
@@ -101,6 +101,7 @@ async def _serve(
 ) -> None:
     # The acceptor closes the listener. A socket of the caller's stays open where serving does not even start.
     with nullcontext(bind) if isinstance(bind, socket.socket) else listen(bind) as listener:
+        listener.listen(LISTEN_QUEUE)  # a socket of the caller's may have a shorter queue
         address = address_of(listener)
         acceptor = Acceptor(listener, service, limits)
         async with service.running(), anyio.create_task_group() as tasks:

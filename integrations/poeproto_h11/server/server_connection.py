@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
 import socket
 import time
+from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
 
@@ -25,6 +27,7 @@ _POLL_SECONDS = 1.0
 _NOT_HTTP = "the request is not acceptable HTTP"
 _TIMED_OUT = "the request took too long to arrive"
 _STOPPING = "the server is about to stop"
+_BUSY = "the server has too many connections; try again later"
 # The characters of a host and port, or nothing (RFC 3986, 3.2.2; RFC 9112, 3.2 asks for 400 otherwise).
 _HOST = re.compile(rb"[A-Za-z0-9._~%!$&'()*+,;=:\[\]-]*")
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
@@ -38,6 +41,10 @@ class ServerConnection:
         client: the client's address and port.
         limits: the bounds of the connection.
         send_seconds: how long a write may take.
+        do_others_wait: whether connections wait for this one to close; then it is not kept alive.
+
+    Attributes:
+        is_refused: whether `stop_if_idle` has ended the read of a request, so that `refuse` must follow.
     """
 
     def __init__(
@@ -46,14 +53,20 @@ class ServerConnection:
         client: tuple[str, int] | None,
         limits: ServerLimits,
         send_seconds: float,
+        do_others_wait: Callable[[], bool],
     ) -> None:
         self._socket = PeerSocket(raw)
         self._client = client
         self._limits = limits
         self._send_seconds = send_seconds
+        self._do_others_wait = do_others_wait
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.head_size)
         self._method = ""
         self._had_request = False
+        self._is_idle = False  # whether it is kept alive after a response, and nothing has been read since
+        # For the head of a request. A silent client has waited in the system's queue as well.
+        self._waits_since = anyio.current_time() - self._socket.seconds_unread()
+        self.is_refused = False
         self._body_deadline = 0.0
         self._is_last = False  # whether no request may follow the current one
         self._responding = False  # whether a response has begun and is not complete
@@ -66,6 +79,31 @@ class ServerConnection:
         if self._reading is not None:
             self._reading.cancel()
 
+    def stop_if_idle(self, seconds: float) -> bool:
+        """End the read of a request for those that wait; returns whether the connection ends soon.
+
+        An idle connection closes. One that has sent no complete head for `seconds` is refused. One that has just
+        connected, or whose request has arrived, goes on.
+        """
+        if self.is_refused or self._stopping or self._is_last:
+            return True
+        if self._socket.is_readable():
+            return False
+        if self._is_idle:
+            self.stop()
+        elif anyio.current_time() - self._waits_since >= seconds:
+            self.is_refused = True
+            if self._reading is not None:
+                self._reading.cancel()
+        return self.is_refused or self._stopping
+
+    async def refuse(self) -> None:
+        """Answer with 503 and `Retry-After`, whatever the request is."""
+        headers = ((b"retry-after", b"%d" % math.ceil(self._limits.queue_seconds)),)
+        await self._send_last(_error_response(503, _BUSY, headers))
+        if self._socket.is_readable():  # else a close does not reset the connection, and others need its descriptor
+            await self._linger()
+
     async def next_head(self) -> RequestHead | None:
         """The head of the next request; None when there is none, or it was answered with an error here."""
         try:
@@ -75,7 +113,7 @@ class ServerConnection:
             return None
         if event is None:
             return None
-        self._had_request = True
+        self._had_request, self.is_refused = True, False
         self._method = event.method.decode("ascii")
         headers = tuple(event.headers)  # once: h11 makes each pair anew at every access
         status = _error_status(event.http_version, headers)
@@ -88,6 +126,10 @@ class ServerConnection:
         self._body_deadline = anyio.current_time() + self._limits.body_seconds
         target = event.target.decode("latin-1")
         return RequestHead(self._method, target, headers, client=self._client)
+
+    def seconds_unread(self) -> float:
+        """How long the first bytes of an accepted connection have waited to be read, as far as the system says."""
+        return self._socket.seconds_unread()
 
     async def ready_for_next(self) -> bool:
         """Whether another request may follow on this connection; if not, wait for the client to close it."""
@@ -172,17 +214,20 @@ class ServerConnection:
         size = len(self._h11.trailing_data[0])  # of a request that was pipelined
         if size:
             await anyio.lowlevel.checkpoint()  # nothing else need suspend this task, and other connections wait
-        idle = self._had_request and not size
-        deadline = began + (limits.idle_seconds if idle else limits.head_seconds)
+        if self._had_request:
+            self._waits_since = began
+        self._is_idle = self._had_request and not size
+        deadline = began + (limits.idle_seconds if self._is_idle else limits.head_seconds)
         while (event := self._h11.next_event()) is h11.NEED_DATA:
             # `stop` may have come when there was no read to cancel.
-            data = None if self._stopping else await self._read_by(deadline)
+            data = None if self._stopping or self.is_refused else await self._read_by(deadline)
             if data is None:
-                if size and not self._stopping:
+                if size and not self._stopping and not self.is_refused:
                     await self._respond_error(408, _TIMED_OUT)
                 return None
-            if idle:
-                idle, deadline = False, anyio.current_time() + limits.head_seconds
+            if self._is_idle:
+                self._is_idle, self._waits_since = False, anyio.current_time()
+                deadline = self._waits_since + limits.head_seconds
             size += len(data)
             self._h11.receive_data(data)
         if not isinstance(event, h11.Request):
@@ -195,14 +240,18 @@ class ServerConnection:
     def _head(self, status: int, headers: Headers) -> bytes | None:
         self._responding = True
         # The rest of the request will not be read, so no other can follow it.
-        closes = self._is_last or self._stopping or self._h11.their_state in (h11.SEND_BODY, h11.ERROR)
+        closes = self._is_last or self._stopping or self._do_others_wait()
+        closes = closes or self._h11.their_state in (h11.SEND_BODY, h11.ERROR)
         return self._h11.send(_response(status, headers, closes, int(time.time())))
 
     async def _respond_error(self, status: int, why: str) -> None:
+        await self._send_last(_error_response(status, why))
+        await self._linger()
+
+    async def _send_last(self, response: HttpResponse) -> None:
         self._is_last = True
         with within_send_seconds(self._send_seconds):
-            await self.respond(_error_response(status, why))
-        await self._linger()
+            await self.respond(response)
 
     async def _linger(self) -> None:
         # End our side first: the client may read until then (RFC 9112, 9.6). On a broken connection, reads end at once.
@@ -247,8 +296,8 @@ def _error_status(version: bytes, headers: Headers) -> int | None:
     return None
 
 
-def _error_response(status: int, why: str) -> HttpResponse:
-    return HttpResponse.of(status, "application/json", b'{"error": "%s"}' % why.encode())
+def _error_response(status: int, why: str, headers: Headers = ()) -> HttpResponse:
+    return HttpResponse.of(status, "application/json", b'{"error": "%s"}' % why.encode(), headers)
 
 
 def _rejected(status: int, why: str) -> RemoteProtocolError:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
+import os
 import socket
 from pathlib import Path
 
@@ -73,6 +75,32 @@ def test_the_queue_keeps_its_length_whatever_asyncio_asks_for() -> None:
         accepted = [listener.accept()[0] for _ in range(3)]
         for end in (*peers, *accepted):
             end.close()
+
+
+@on_asyncio
+@pytest.mark.anyio
+async def test_a_listener_without_descriptors_is_reported_once_an_iteration(monkeypatch: pytest.MonkeyPatch) -> None:
+    reported: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: reported.append(context["message"]))
+    monkeypatch.setattr("asyncio.constants.ACCEPT_RETRY_DELAY", 0.01)
+    accept, calls = socket.socket.accept, 0
+
+    def fail_first(self: socket.socket) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return accept(self)
+
+    monkeypatch.setattr(socket.socket, "accept", fail_first)
+    listener = recording_listener()
+    async with (
+        await asyncio.start_server(lambda reader, writer: writer.close(), sock=listener, backlog=64),
+        await anyio.connect_tcp(*listener.getsockname()) as peer,
+    ):
+        with pytest.raises(anyio.EndOfStream):
+            await peer.receive()
+    assert reported == ["socket.accept() out of system resource"]
 
 
 # Where these fail, the event loop has begun to call `accept`, and can do without `descriptor_scan`.

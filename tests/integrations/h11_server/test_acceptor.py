@@ -6,7 +6,9 @@ import errno
 import logging
 import os
 import socket
+import struct
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -16,9 +18,10 @@ from poeproto import Text
 from poeproto_h11 import ServerLimits, serve
 from poeproto_h11.server import acceptor
 from poeproto_runtime import BotService
+from poeproto_runtime.listen import LISTEN_QUEUE
 
 from ...support.bots import KEY
-from ...support.embedded_servers import EchoBot, WaitingBot, serving
+from ...support.embedded_servers import EchoBot, WaitingBot, serving, stopping
 from ...support.raw_http import connect, fetch, http_request
 
 pytestmark = pytest.mark.anyio
@@ -102,8 +105,7 @@ async def test_an_unusable_listener_ends_the_server(number: int) -> None:
 # --- at the bound
 
 
-@pytest.mark.parametrize("first", [b"", b"POST / HTTP/1.1\r\nHo", REQUEST], ids=["idle", "within a head", "kept"])
-async def test_an_idle_connection_is_closed_for_a_new_one(first: bytes, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_idle_connection_is_closed_for_a_new_one(caplog: pytest.LogCaptureFixture) -> None:
     async with (
         serving(server_limits=ServerLimits(connections=3)) as address,
         connect(address) as oldest,
@@ -111,18 +113,99 @@ async def test_an_idle_connection_is_closed_for_a_new_one(first: bytes, caplog: 
         connect(address) as third,
     ):
         for connection in (oldest, second, third):
-            await connection.send(first)
-            await anyio.wait_all_tasks_blocked()
-            if first == REQUEST:
-                await connection.read_response()
+            await connection.send(REQUEST)
+            await connection.read_response()
         assert (await fetch(address, REQUEST)).status == 200
         assert await oldest.read_to_end() == b""
-        if first == REQUEST:
-            await third.send(REQUEST)
-            assert (await third.read_response()).status == 200
+        await third.send(REQUEST)
+        assert (await third.read_response()).status == 200
     assert errors_in(caplog) == [
         "new connections must wait until one closes: 3 are open, as many as ServerLimits.connections allows"
     ]
+
+
+@pytest.mark.parametrize("first", [b"", b"POST / HTTP/1.1\r\nHo"], ids=["nothing", "part of a head"])
+async def test_a_connection_without_a_request_makes_way_for_a_new_one(first: bytes) -> None:
+    limits = ServerLimits(connections=2, queue_seconds=2)
+    async with serving(server_limits=limits) as address, connect(address) as slow, connect(address) as slower:
+        for connection in (slow, slower):
+            await connection.send(first)
+        assert (await fetch(address, REQUEST)).status == 200
+        refused = await slow.read_response()
+        assert refused.status == 503
+        assert refused.headers["retry-after"] == "2"
+        assert refused.headers["connection"] == "close"
+
+
+async def test_a_connection_that_has_just_connected_is_not_closed_for_a_new_one() -> None:
+    limits = ServerLimits(connections=1, queue_seconds=3600)
+    async with serving(server_limits=limits) as address, connect(address) as first, connect(address) as second:
+        await second.send(REQUEST)
+        await anyio.wait_all_tasks_blocked()
+        await first.send(REQUEST)
+        response = await first.read_response()
+        assert response.status == 200
+        assert response.headers["connection"] == "close"
+        assert (await second.read_response()).status == 200
+
+
+async def test_a_connection_that_has_waited_for_too_long_is_refused() -> None:
+    bot = WaitingBot()
+    limits = ServerLimits(connections=1, queue_seconds=0.05)
+    async with serving(bot, access_key=KEY, server_limits=limits) as address, connect(address) as stream:
+        await stream.send(http_request())
+        assert (await stream.read_head())[0] == 200
+        for _ in range(3):
+            async with connect(address) as late:
+                await late.send(http_request(b" " * 100_000))
+                response = await late.read_response()
+                assert response.status == 503
+                assert response.headers["retry-after"] == "1"
+                assert b"too many connections" in response.body
+        assert not bot.ended.is_set()
+
+
+async def test_four_times_as_many_clients_as_places_are_all_answered() -> None:
+    statuses: list[int] = []
+
+    async def query(address: str) -> None:
+        async with connect(address) as connection:
+            await connection.send(http_request())
+            statuses.append((await connection.read_head())[0])
+            await connection.read_events()
+
+    limits = ServerLimits(connections=10, queue_seconds=3600)
+    async with serving(server_limits=limits) as address, anyio.create_task_group() as clients:
+        for _ in range(40):
+            clients.start_soon(query, address)
+    assert statuses == [200] * 40
+
+
+async def test_a_connection_that_waits_is_refused_when_the_server_stops() -> None:
+    async with (
+        stopping(WaitingBot(), ServerLimits(connections=1, grace_seconds=3600)) as server,
+        connect(server.address) as stream,
+        connect(server.address) as waiting,
+    ):
+        await stream.send(http_request())
+        assert (await stream.read_head())[0] == 200
+        await waiting.send(http_request())
+        await anyio.wait_all_tasks_blocked()
+        server.stop()
+        assert (await waiting.read_response()).status == 503
+
+
+def longest_queue() -> int:
+    return int(Path("/proc/sys/net/core/somaxconn").read_text())
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="only Linux says how long a listener's queue is")
+async def test_the_queue_of_a_callers_socket_is_lengthened() -> None:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=1)
+    async with serving(bind=listener):
+        # Of a listener, tcpi_sacked is the bound of its queue.
+        information = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+        assert struct.unpack_from("I", information, 28) == (min(LISTEN_QUEUE, longest_queue()),)
 
 
 async def test_a_connection_waits_until_a_request_is_over() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Generator
 import anyio
 import pytest
 
-from poeproto import ResponseHead
+from poeproto import HttpResponse, ResponseHead
 from poeproto_h11 import ServerLimits, serve
 from poeproto_h11.server.peer_socket import PeerSocket
 from poeproto_h11.server.server_connection import ServerConnection
@@ -20,6 +20,7 @@ from ...support.raw_http import http_request
 pytestmark = pytest.mark.anyio
 
 SOON = 0.002
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 MANY = bytes(10_000_000)  # more than the kernel buffers
 
 
@@ -62,7 +63,7 @@ async def test_a_connection_stopped_between_two_requests_does_not_wait_for_the_s
 ) -> None:
     ours, theirs = pair
     theirs.sendall(http_request(query_body()) + b"POST / HT")
-    connection = ServerConnection(ours, None, ServerLimits(), 5)
+    connection = ServerConnection(ours, None, ServerLimits(), 5, lambda: False)
     assert await connection.next_head() is not None
     while await connection.receive() is not None:
         pass
@@ -72,6 +73,53 @@ async def test_a_connection_stopped_between_two_requests_does_not_wait_for_the_s
     connection.stop()
     with anyio.fail_after(5):
         assert await connection.next_head() is None
+
+
+async def test_only_an_idle_connection_closes_for_others(pair: tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = pair
+    connection = ServerConnection(ours, None, ServerLimits(), 5, lambda: False)
+    assert not connection.stop_if_idle(3600)
+    theirs.sendall(GET)
+    assert await connection.next_head() is not None
+    await connection.respond(HttpResponse.of(200, "text/plain", b"hello"))
+    assert await connection.ready_for_next()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(connection.next_head)
+        await anyio.wait_all_tasks_blocked()
+        theirs.sendall(GET)
+        assert not connection.stop_if_idle(0)
+    await connection.respond(HttpResponse.of(200, "text/plain", b"hello"))
+    assert await connection.ready_for_next()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(connection.next_head)
+        await anyio.wait_all_tasks_blocked()
+        assert connection.stop_if_idle(3600)
+        assert connection.stop_if_idle(3600)
+    assert not connection.is_refused
+
+
+async def test_a_connection_without_a_request_is_refused_for_others(pair: tuple[socket.socket, socket.socket]) -> None:
+    connection = ServerConnection(pair[0], None, ServerLimits(), 5, lambda: False)
+    assert connection.stop_if_idle(0)
+    assert await connection.next_head() is None
+    assert connection.is_refused
+
+
+async def test_how_long_bytes_have_waited() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as peer:
+        peer.sendall(b"a")
+        with listener.accept()[0] as accepted:
+            connection = PeerSocket(accepted)
+            assert 0 <= connection.seconds_unread() < 60
+            connection.close(reset=False)
+            assert connection.seconds_unread() == 0
+            assert not connection.is_readable()
+
+
+async def test_a_socket_that_is_not_tcp_does_not_say_how_long_bytes_have_waited(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    assert PeerSocket(pair[0]).seconds_unread() == 0
 
 
 def test_an_event_loop_that_does_not_report_when_a_socket_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
