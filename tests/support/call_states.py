@@ -72,6 +72,7 @@ class ObservedRunner(FlowRunner[R]):
         finally:
             self._note()
 
-    async def _perform(self, effect: Any) -> object:
-        self._note()
-        return await super()._perform(effect)
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name == "busy" and value:
+            self._note()

@@ -175,9 +175,8 @@ class FlowRunner(Generic[R]):
         outcome: Any = None
         self.busy = True
         try:
-            if isinstance(
-                effect, ReceiveData
-            ):  # directly: each coroutine in between delays an event that arrives alone
+            # A read is awaited directly: each coroutine in between delays an event that arrives alone.
+            if isinstance(effect, ReceiveData):
                 assert self._response is not None, "a flow reads a response after it has sent a request"
                 outcome = await self._response.receive()
             else:
