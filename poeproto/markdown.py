@@ -41,7 +41,7 @@ def markdown_image(url: str, alt: str = "") -> str:
 
 
 def inline_reference(file: File | Attachment | str, alt: str = "") -> str:
-    """A reference to a file of the same reply, which is shown in its place in the text.
+    """A reference that renders a file of the same reply inline in the text.
 
     Args:
         file: the file with its `inline_ref`, or that label.

@@ -17,8 +17,8 @@ __all__ = ["BotApp"]
 
 # Extensions of our own, which a server may put into a request's scope; `poeproto_asgi.serve` does.
 #
-# A function that resets the connection, for a response that was cut off. Servers would close the connection instead,
-# which may wait for ever behind bytes that the client does not read.
+# A function that resets the connection, for a response that was cut off. Servers would close the connection
+# gracefully instead, and that may block for ever on unsent data that the client does not read.
 RESET = "poeproto.reset"
 # The server's own `ActiveReplies`, which it stops when it shuts down.
 ACTIVE_REPLIES = "poeproto.active_replies"

@@ -175,7 +175,7 @@ class _HypercornServer:
                 await self._hypercorn_serve(
                     self._asgi_app, self._config, shutdown_trigger=self._shutdown_trigger, mode="asgi"
                 )
-        except Exception as exc:  # noqa: BLE001 - carried past the task group, which would wrap it
+        except Exception as exc:  # noqa: BLE001 - re-raised outside the task group, which would wrap it in a group
             self._failure = exc
         self._ended.set()
         self._stopping.set()

@@ -88,7 +88,7 @@ async def discard_body(receive: Receive) -> None:
 
 
 def with_body(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that returns this body first, and then what the given one returns."""
+    """A `receive` that returns this body first, and then delegates to the one given."""
     pending = [body]
 
     async def receive_again() -> AsgiMessage:

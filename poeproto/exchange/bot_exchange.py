@@ -1,4 +1,4 @@
-"""Bot side of one exchange: Poe's request comes in, our response goes out.
+"""Bot side of one exchange: receives a request from Poe, and sends the response.
 
 **Errors are sticky, one side at a time.** A fault of the peer is remembered in `error`, and every later receiving call
 raises the same error. The sending side is not affected: an error response or the end of the stream can still be sent.

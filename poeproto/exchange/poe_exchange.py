@@ -1,4 +1,4 @@
-"""Poe side of one exchange: our request goes out, the bot's events come in.
+"""Poe side of one exchange: sends a request, and receives the bot's events.
 
 **What is delivered before an error.** Everything that was good before a fault is delivered, whatever the chunking. The
 call that meets the fault returns the events before it and sets `error`; if there are none, it returns an empty list.

@@ -42,7 +42,7 @@ ToolFunctions = Iterable[Callable[..., Any]] | Mapping[str, Callable[..., Any]]
 
 
 def tool_call_deltas(event: Json) -> list[ToolCallDelta]:
-    """The parts of tool calls in one chunk; empty for an object that is not a chunk.
+    """The tool-call deltas of one chunk; empty for an object that is not a chunk.
 
     Raises:
         RemoteProtocolError: for a field of another type than OpenAI's; `path` names it.

@@ -1,4 +1,4 @@
-"""Models that call tools: what they send, and what they are told."""
+"""Models that call tools: the chunks that they send, and the results that they receive."""
 
 from __future__ import annotations
 

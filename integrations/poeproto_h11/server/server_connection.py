@@ -287,8 +287,8 @@ def _error_status(version: bytes, headers: Headers) -> int | None:
     if version not in (b"1.0", b"1.1"):
         return 505
     framing = {name for name, _ in headers if name in _FRAMING}
-    # A proxy may see another end of the body than we do; then the rest would pass for a request. RFC 9112, 6.1 calls
-    # the second case faulty framing.
+    # If a proxy frames the body differently, the rest of it would be parsed as a request (request smuggling). RFC 9112,
+    # 6.1 calls the second case faulty framing.
     if len(framing) > 1 or (b"transfer-encoding" in framing and version == b"1.0"):
         return 400
     if not all(_HOST.fullmatch(value) for name, value in headers if name == b"host"):

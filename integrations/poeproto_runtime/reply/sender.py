@@ -12,8 +12,8 @@ from poeproto_runtime.hooks import Progress
 from poeproto_runtime.reply.states import BURST, RESUMED, SUSPENDED, ReplyState
 from poeproto_runtime.reply.writer import CoalescingWriter
 
-# Texts that are encoded together are held as they are until then: no more than it pays for, in characters. In JSON a
-# character takes six bytes at most, and the record around a text 31.
+# The largest run of texts that is buffered before it is encoded in one call, in characters; a longer run gains nothing.
+# In JSON a character takes six bytes at most, and the record around a text takes 31.
 _LONGEST_RUN = 8192
 _MAX_CHARACTER_BYTES = 6
 _FRAME = 31
