@@ -14,7 +14,7 @@ import anyio.abc
 async def background_tasks() -> AsyncGenerator[anyio.abc.TaskGroup]:
     """A task group for tasks beside the block; they are cancelled when the block is left.
 
-    A task group would wrap the block's exception in a group. Here it is caught, and re-raised unchanged outside the group.
+    A task group would wrap the block's exception in a group. Here it is caught, and re-raised unchanged outside.
 
     Raises:
         Exception: what the block raises.
