@@ -41,8 +41,8 @@ Resets
 
 A response that was cut off must not look complete, and closing its connection gracefully may block for ever on unsent
 data that the client does not read. So `BotApp` asks the server to reset the connection, through the `poeproto.reset`
-extension of the request's scope. Hypercorn does not report which sockets it accepted. On asyncio, `RecordingListener` is
-the listening socket that Hypercorn is given, and records them; on uvloop and trio, `descriptor_scan` finds them.
+extension of the request's scope. Hypercorn does not report which sockets it accepted. On asyncio, `RecordingListener`
+is the listening socket that Hypercorn is given, and records them; on uvloop and trio, `descriptor_scan` finds them.
 
 A client that reads nothing is disconnected after `Limits.send_seconds`. On asyncio and uvloop the runtime cancels the
 reply, and the connection is reset. On trio, Hypercorn shields its writes from cancellation, so the kernel ends the
