@@ -28,7 +28,7 @@ class Writing(Enum):
     BOT = "the bot's task writes"
     WRITER = "the writer's task writes"
     CUT_SHORT = "a write of the bot's task was cancelled; how much of it was sent, only the channel knows"
-    BROKEN = "a write failed, or was cancelled with the whole reply; nothing may follow"
+    BROKEN = "a write failed, or a write other than the bot's task's was cancelled; nothing may follow"
     ENDING = "the bot's task writes the rest and the end"
     ENDED = "the end has been written"
 
