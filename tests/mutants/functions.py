@@ -96,6 +96,13 @@ EQUIVALENT = {
         'self._data = ""',
     },
     "only time or memory depends on it": {
+        "run = None",
+        'if data.find(b"\\n", start + _START_LENGTH) + start < _LONG:',
+        'if data.find(b"\\n", None) - start < _LONG:',
+        'if data.find(b"\\n", ) - start < _LONG:',
+        'if data.rfind(b"\\n", start + _START_LENGTH) - start < _LONG:',
+        'if data.find(b"\\n", start - _START_LENGTH) - start < _LONG:',
+        'if data.find(b"\\n", start + _START_LENGTH) - start <= _LONG:',
         "if len(parts) >= 1:",
         'return data.rfind(b"\\n\\n", start) < 0',
         "return texts, (len(payloads) if (payloads.isascii()) and False else len(payloads.decode())) - line_ends",

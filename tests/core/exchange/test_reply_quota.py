@@ -100,3 +100,12 @@ def test_a_bot_sends_what_keeps_the_quota_and_nothing_else(limits: Limits, event
         assert exchange.events == limits.events - quota.events_left
         assert exchange.files == limits.files - quota.files_left
         assert exchange.text_left == quota.text_left
+
+
+@pytest.mark.parametrize("end", [Done(), Error()])
+def test_an_end_never_exceeds_the_number_of_events(end: Event) -> None:
+    quota = ReplyQuota(Limits(events=1))
+    quota.count(Text("a"))
+    assert quota.events_left == 0
+    assert quota.exceeded_by(end) == []
+    assert quota.exceeded_by(Text("b")) == ["events"]
