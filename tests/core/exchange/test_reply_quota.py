@@ -108,4 +108,6 @@ def test_an_end_never_exceeds_the_number_of_events(end: Event) -> None:
     quota.count(Text("a"))
     assert quota.events_left == 0
     assert quota.exceeded_by(end) == []
+    quota.count(end)
+    assert quota.events_left == 0
     assert quota.exceeded_by(Text("b")) == ["events"]
