@@ -14,16 +14,16 @@ from benchmarks.record import goal_rows
 from benchmarks.sizes import SMALLEST, Sizes
 
 SUITES: dict[str, Callable[[Sizes], None]] = {
-    "codec": codec.main,
-    "burst": burst.main,
-    "paced": paced.main,
-    "client": client.main,
     "lone": lone.main,
     "relay": relay.main,
+    "paced": paced.main,
     "silent": silent.main,
     "many": many.main,
+    "burst": burst.main,
+    "client": client.main,
     "visits": visits.main,
     "lengths": lengths.main,
+    "codec": codec.main,
     "imports": lambda sizes: imports.main(),
 }
 

@@ -19,7 +19,20 @@ from httpx_sse import EventSource
 
 from benchmarks.measure import cost, goal, in_turn, named, repeated, report
 from benchmarks.sizes import Sizes
-from poeproto import BotExchange, Error, Limits, Message, PoeExchange, QueryRequest, RequestHead, ResponseHead, Text
+from poeproto import (
+    Attachment,
+    BotExchange,
+    Error,
+    FunctionDefinition,
+    Limits,
+    Message,
+    PoeExchange,
+    QueryRequest,
+    RequestHead,
+    ResponseHead,
+    Text,
+    ToolDefinition,
+)
 from poeproto.testing import sample_reply
 from poeproto.wire.codec import decode_event, decode_request, encode_event, encode_request
 
@@ -361,6 +374,57 @@ def _query() -> None:
         ROUNDS,
     )
     report("encoding that query", figures, "µs", 1e6)
+    _rich_query()
+
+
+def _rich_query() -> None:
+    """A query as a bot with files and tools gets it: an attachment a message, parsed content, and ten tools."""
+    request = _with_files_and_tools()
+    body = encode_request(request)
+    theirs = fp.QueryRequest.model_validate(json.loads(body))
+    figures = in_turn(
+        {
+            "decode_request": repeated(lambda: decode_request(body), 100),
+            "msgspec to a dict": repeated(lambda: msgspec.json.decode(body), 100),
+            "fastapi_poe (json and pydantic)": repeated(lambda: fp.QueryRequest.model_validate(json.loads(body)), 100),
+        },
+        ROUNDS,
+    )
+    what = f"a query of 20 messages, each with a file, and of 10 tools ({len(body)} bytes)"
+    report(f"decoding {what}", figures, "µs", 1e6)
+    figures = in_turn(
+        {
+            "encode_request": repeated(lambda: encode_request(request), 100),
+            "fastapi_poe (pydantic)": repeated(lambda: json.dumps(theirs.model_dump()).encode(), 100),
+        },
+        ROUNDS,
+    )
+    report(f"encoding {what}", figures, "µs", 1e6)
+
+
+def _with_files_and_tools() -> QueryRequest:
+    files = [
+        Attachment(
+            f"https://files.example/{number}",
+            "application/pdf",
+            f"report {number}.pdf",
+            parsed_content="lorem ipsum " * 400,
+        )
+        for number in range(20)
+    ]
+    messages = [
+        Message("user" if number % 2 == 0 else "bot", "Read it, please.", attachments=[file])
+        for number, file in enumerate(files)
+    ]
+    parameters = {
+        "type": "object",
+        "properties": {"city": {"type": "string", "description": "a name"}, "days": {"type": "integer"}},
+        "required": ["city"],
+    }
+    tools = [
+        ToolDefinition(FunctionDefinition(f"tool_{number}", "What the tool does.", parameters)) for number in range(10)
+    ]
+    return QueryRequest(messages, tools=tools)
 
 
 def _long_query() -> bytes:

@@ -1,7 +1,7 @@
-"""Writes the figures of a run into docs/performance.md, and its plots: python -m benchmarks.document FILE.json.
+"""Writes the figures of a run into docs/performance.md and README.md, and draws the plots.
 
-It replaces the text between `<!-- figures: NAME -->` and `<!-- end of figures -->`. NAME is a suite, or "machine",
-"goals" or "costs".
+Run it as python -m benchmarks.document FILE.json. It replaces the text between `<!-- figures: NAME -->` and
+`<!-- end of figures -->`. NAME is a suite, or "machine", "headline", "goals" or "costs".
 """
 
 from __future__ import annotations
@@ -11,9 +11,19 @@ import re
 from pathlib import Path
 
 from benchmarks.plots import amount, chart
-from benchmarks.record import Record, Table, goal_rows, read_record
+from benchmarks.record import Goal, Record, Table, goal_rows, read_record
 
 PAGE = Path("docs/performance.md")
+README = Path("README.md")
+# What the traffic of bots is made of, most of it first: the works whose first goal against fastapi_poe is a headline.
+HEADLINE = {
+    "client, lone event, CPU": "a client reads an event that arrives alone",
+    "relay, lone event, CPU": "a relay passes such an event on",
+    "paced, server CPU an event": "a server sends an event alone",
+    "memory of a silent stream": "a stream is open and silent (memory)",
+    "relay, burst": "a relay passes a burst on",
+    "server burst, c=1": "a server sends a burst",
+}
 _BLOCK = re.compile(r"(<!-- figures: ([a-z]+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 _NOTHING = "Not measured yet.\n"
 
@@ -29,6 +39,7 @@ def main() -> None:
         default=PAGE,
         help=f"the page to write; its plots go into the folder beside it ({PAGE} by default)",
     )
+    parser.add_argument("--readme", type=Path, default=README, help=f"the page with the headline ({README} by default)")
     arguments = parser.parse_args()
     record = read_record(arguments.json)
     page: Path = arguments.page
@@ -37,6 +48,8 @@ def main() -> None:
     for suite in record.seconds:
         (plots / f"{suite}.svg").write_text(chart(suite, record))
     page.write_text(filled(page.read_text(), record, plots.name))
+    readme: Path = arguments.readme
+    readme.write_text(filled(readme.read_text(), record, plots.name))
 
 
 def filled(text: str, record: Record, plots: str) -> str:
@@ -48,6 +61,8 @@ def _figures(name: str, record: Record, plots: str) -> str:
     match name:
         case "machine":
             return _machine(record) if record.made else _NOTHING
+        case "headline":
+            return _rows(("what is done", "by", "fastapi_poe takes"), headline_rows(record.goals))
         case "goals":
             return _rows(("work", "against", "reached", "wanted", "reached?"), goal_rows(record.goals))
         case "costs":
@@ -55,6 +70,17 @@ def _figures(name: str, record: Record, plots: str) -> str:
             return _rows(("what", "costs"), rows)
         case _:
             return _suite(name, record, plots)
+
+
+def headline_rows(goals: list[Goal]) -> list[tuple[str, str, str]]:
+    """For each work of the headline: our case, and how many times as much fastapi_poe takes for the same."""
+    rows: list[tuple[str, str, str]] = []
+    for work, words in HEADLINE.items():
+        goal = next((goal for goal in goals if goal.work == work and goal.reference.startswith("fastapi_poe")), None)
+        if goal is not None:
+            times = goal.ratio if goal.sense == "at least" else 1 / goal.ratio
+            rows.append((words, goal.case, f"{times:.1f} x as much"))
+    return rows
 
 
 def _machine(record: Record) -> str:

@@ -14,11 +14,11 @@ import pytest
 from benchmarks import measure
 from benchmarks.__main__ import SUITES
 from benchmarks.checking import Expected
-from benchmarks.document import filled
+from benchmarks.document import HEADLINE, filled, headline_rows
 from benchmarks.measure import Figure
 from benchmarks.plots import amount
 from benchmarks.processes import serving
-from benchmarks.record import Record, goal_rows, read_record
+from benchmarks.record import Goal, Record, goal_rows, read_record
 from poeproto_cli.load import LoadConnection
 
 SECONDS = 900  # for a run that hangs
@@ -68,6 +68,9 @@ def test_every_suite_yields_figures(suite: str, record: Record, output: str) -> 
 def test_every_goal_has_a_row_in_the_summary(record: Record, output: str) -> None:
     works = {goal.work for goal in record.goals}
     assert works >= {
+        "client, lone event, CPU",
+        "relay, lone event, CPU",
+        "relay, burst",
         "server burst, c=1",
         "server burst, c=2",
         "client, a conversation of 1 message",
@@ -100,7 +103,7 @@ def test_what_there_is_no_suite_for(checkout: Path) -> None:
         [sys.executable, "-m", "benchmarks", "nonsense"], cwd=checkout, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert "there is no suite nonsense; there are codec, " in done.stderr
+    assert "there is no suite nonsense; there are lone, " in done.stderr
 
 
 # --- the page
@@ -111,7 +114,9 @@ def page(checkout: Path, folder: Path, record: Record) -> Path:
     """A copy of docs/performance.md, filled with what was just measured, and its plots beside it."""
     page = folder / "performance.md"
     page.write_text((checkout / "docs/performance.md").read_text())
-    assert run(checkout, "benchmarks.document", folder / "kept/figures.json", "--page", page) == ""
+    (folder / "README.md").write_text((checkout / "README.md").read_text())
+    pages = ("--page", page, "--readme", folder / "README.md")
+    assert run(checkout, "benchmarks.document", folder / "kept/figures.json", *pages) == ""
     return page
 
 
@@ -132,6 +137,25 @@ def test_the_page_has_a_place_for_every_figure(page: Path, record: Record) -> No
     assert filled(text, record, "performance") == text
 
 
+def test_the_headline_is_in_both_pages(page: Path, record: Record) -> None:
+    rows = headline_rows(record.goals)
+    assert [row[0] for row in rows] == list(HEADLINE.values())
+    for text in (page.read_text(), page.with_name("README.md").read_text()):
+        assert all(f"| {' | '.join(row)} |" in text for row in rows)
+
+
+def test_the_headline_says_how_many_times_as_much() -> None:
+    goals = [
+        Goal("relay, lone event, CPU", "ours", "bare", 2.0, "at most", 1.5),
+        Goal("relay, lone event, CPU", "ours", "fastapi_poe on uvicorn", 0.4, "at most", 0.28),
+        Goal("relay, burst", "ours", "fastapi_poe on uvicorn", 30.0, "at least", 25),
+    ]
+    assert headline_rows(goals) == [
+        ("a relay passes such an event on", "ours", "2.5 x as much"),
+        ("a relay passes a burst on", "ours", "30.0 x as much"),
+    ]
+
+
 def test_the_plots_show_every_case(page: Path, record: Record) -> None:
     for suite in SUITES:
         plot = ElementTree.parse(page.with_suffix("") / f"{suite}.svg")
@@ -149,6 +173,8 @@ def test_the_page_holds_what_was_measured_and_nothing_else(checkout: Path) -> No
     figures = checkout / "docs/performance/figures.json"
     kept = read_record(figures) if figures.exists() else Record()
     assert filled(text, kept, "performance") == text
+    readme = (checkout / "README.md").read_text()
+    assert filled(readme, kept, "performance") == readme
     for suite in kept.seconds:
         assert (checkout / f"docs/performance/{suite}.svg").exists()
 
