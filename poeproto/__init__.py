@@ -23,7 +23,7 @@ else:
         surface = import_module("poeproto._surface")
         names = getattr(surface, "__all__", ())  # not there yet while the surface itself is being loaded
         if name != "__all__" and name not in names:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            raise import_module("poeproto.name_hints").missing_name(__name__, name)
         globals().update({each: getattr(surface, each) for each in ["__all__", *names]})
         return globals()[name]
 

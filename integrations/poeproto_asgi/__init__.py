@@ -51,6 +51,9 @@ connection (`TCP_USER_TIMEOUT`, on Linux).
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from poeproto.name_hints import missing_name
 from poeproto_asgi import app, server, targets, workers
 from poeproto_asgi.app import *
 from poeproto_asgi.server import *
@@ -60,6 +63,12 @@ from poeproto_runtime import fetch_policy, hooks, routes
 from poeproto_runtime.fetch_policy import *
 from poeproto_runtime.hooks import *
 from poeproto_runtime.routes import *
+
+if not TYPE_CHECKING:  # a type checker finds missing names by itself
+
+    def __getattr__(name: str) -> object:
+        raise missing_name(__name__, name)
+
 
 __all__: list[str] = []
 __all__ += app.__all__

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from poeproto.name_hints import missing_name
 from poeproto_h11 import client, server
 from poeproto_h11.client import *
 from poeproto_h11.server import *
@@ -11,6 +14,12 @@ from poeproto_runtime.client.reply import *
 from poeproto_runtime.client.urls import *
 from poeproto_runtime.fetch_policy import *
 from poeproto_runtime.hooks import *
+
+if not TYPE_CHECKING:  # a type checker finds missing names by itself
+
+    def __getattr__(name: str) -> object:
+        raise missing_name(__name__, name)
+
 
 __all__: list[str] = []
 __all__ += client.__all__

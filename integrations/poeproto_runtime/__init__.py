@@ -5,6 +5,9 @@ An integration gives `BotService.handle` the head of a request and a `Channel` t
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from poeproto.name_hints import missing_name
 from poeproto_runtime import channel, fetch_policy, hooks, outbound, routes, service
 from poeproto_runtime.channel import *
 from poeproto_runtime.fetch_policy import *
@@ -14,6 +17,12 @@ from poeproto_runtime.reply import shutdown
 from poeproto_runtime.reply.shutdown import *
 from poeproto_runtime.routes import *
 from poeproto_runtime.service import *
+
+if not TYPE_CHECKING:  # a type checker finds missing names by itself
+
+    def __getattr__(name: str) -> object:
+        raise missing_name(__name__, name)
+
 
 __all__: list[str] = []
 __all__ += channel.__all__

@@ -7,6 +7,9 @@ joins them to what a user does; `control` and `request_handler` are the HTTP fac
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from poeproto.name_hints import missing_name
 from poeproto_simulator import engine, faults, records, reply, responses, scripted_bots, simulator
 from poeproto_simulator.engine import *
 from poeproto_simulator.faults import *
@@ -15,6 +18,12 @@ from poeproto_simulator.reply import *
 from poeproto_simulator.responses import *
 from poeproto_simulator.scripted_bots import *
 from poeproto_simulator.simulator import *
+
+if not TYPE_CHECKING:  # a type checker finds missing names by itself
+
+    def __getattr__(name: str) -> object:
+        raise missing_name(__name__, name)
+
 
 __all__: list[str] = []
 __all__ += engine.__all__

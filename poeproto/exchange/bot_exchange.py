@@ -14,15 +14,17 @@ https://creator.poe.com/docs/server-bots/poe-protocol-specification
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import NoReturn
 
 from poeproto.auth import access_key_set, bearer_key, key_matches
+from poeproto.exchange.event_hints import must_be_bytes, not_a_url, not_an_event
 from poeproto.exchange.reply_quota import ReplyQuota
 from poeproto.exchange.states import BOT_TRANSITIONS, KINDS, STREAMING, ExchangeState, Kind, State
 from poeproto.limits import Limits
 from poeproto.vocabulary.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError, TooManyFiles
-from poeproto.vocabulary.events import Done, Error, Event, Text
+from poeproto.vocabulary.events import Done, Error, Event, File, Text
 from poeproto.vocabulary.field_types import NO_EXTRA
 from poeproto.vocabulary.http import HttpResponse, RequestHead, ResponseHead
 from poeproto.vocabulary.requests import QueryRequest, Request, SettingsRequest, UnknownRequest
@@ -44,6 +46,12 @@ _STREAM_HEAD = ResponseHead(
     ],
 )
 _HEARTBEAT = encode_comment()
+# The path of a file on this machine: it begins with a root, a drive or a dot, or is a mere name with a suffix.
+_LOCAL_PATH = re.compile(
+    r"file:|[a-z]:[\\/]|[\\/~]|\.{1,2}[\\/]|[^:?#\\/]+([\\/][^:?#]*)?\.[a-z0-9]{2,5}$",
+    re.IGNORECASE,
+)
+_BEFORE_THE_REQUEST = frozenset({State.IDLE, State.SEND_BODY})
 
 
 class BotExchange:
@@ -137,10 +145,13 @@ class BotExchange:
         Raises:
             LimitExceeded: as soon as the body is larger than `Limits.request_body`; its response has status 413.
             LocalProtocolError: if no body is due.
+            TypeError: for a string.
         """
         self._raise_if_failed()
         if self._state.poe is not State.SEND_BODY:
             raise LocalProtocolError(f"no body is due: {self._state.poe.value}")
+        if not isinstance(data, bytes | bytearray | memoryview):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(must_be_bytes("receive_data", data))
         if len(self._body) + len(data) > self._limits.request_body:
             self._reject_body()
         self._body += data
@@ -235,7 +246,7 @@ class BotExchange:
         for _ in texts[:2]:  # from the second on, a Text is a self-transition
             before, target = target, BOT_TRANSITIONS[target].get(Kind.CONTENT)
             if target is None:
-                raise LocalProtocolError(f"Text is out of order: {before.value}")
+                raise LocalProtocolError(f"Text is out of order: {before.value}{self._hint(Kind.CONTENT)}")
         try:
             length = len("".join(texts))
         except TypeError as exc:
@@ -256,11 +267,13 @@ class BotExchange:
         cls = type(event)
         kind = KINDS.get(cls)
         if kind is None:
-            raise LocalProtocolError(f"{cls.__name__} is not an event that can be sent")
+            raise LocalProtocolError(not_an_event(event))
         target = BOT_TRANSITIONS[self._state.bot].get(kind)
         if target is None:
-            raise LocalProtocolError(f"{cls.__name__} is out of order: {self._state.bot.value}")
+            raise LocalProtocolError(f"{cls.__name__} is out of order: {self._state.bot.value}{self._hint(kind)}")
         data = encode_event(event)
+        if isinstance(event, File) and _LOCAL_PATH.match(event.url):
+            raise LocalProtocolError(not_a_url(event.url))
         if exceeded := self._quota.exceeded_by(event):
             raise self._excess(exceeded[0])
         self._quota.count(event)
@@ -314,6 +327,19 @@ class BotExchange:
         return data
 
     # --- within
+
+    def _hint(self, kind: Kind) -> str:
+        """What to do about an event that is out of order."""
+        state = self._state.bot
+        if state is State.SEND_STREAM:
+            return "; call begin first, and write the head that it returns"
+        if state in _BEFORE_THE_REQUEST:
+            return "; pass the request to receive_head, receive_data and receive_eof first, then call begin"
+        if kind is Kind.META and state in STREAMING:
+            return "; send Meta before all other events"
+        if kind is Kind.DONE and state in STREAMING:
+            return "; send an answer first (Text, File or Json), or an Error"
+        return ""
 
     def _excess(self, limit: str) -> LocalProtocolError:
         cls = TooManyFiles if limit == "files" else LocalProtocolError

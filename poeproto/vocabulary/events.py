@@ -15,7 +15,7 @@ from typing import Any
 
 import attrs
 
-from poeproto.vocabulary.field_types import NO_EXTRA
+from poeproto.vocabulary.field_types import ADVICE, NO_EXTRA, explain_frozen
 from poeproto.vocabulary.slot_defaults import prefilled
 
 __all__ = [
@@ -43,6 +43,7 @@ def is_index(value: object) -> bool:
 
 
 @prefilled
+@explain_frozen
 @attrs.frozen
 class Meta:
     """How Poe shows the reply. It must be the first event.
@@ -65,6 +66,7 @@ class Meta:
 
 
 @prefilled
+@explain_frozen
 @attrs.frozen(init=False)
 class Text:
     """Text to append to the answer.
@@ -105,6 +107,7 @@ def make_texts(strings: list[str]) -> list[Text]:
 
 
 @prefilled
+@explain_frozen
 @attrs.frozen
 class ReplaceResponse:
     """Text that replaces all text of the answer so far.
@@ -121,6 +124,7 @@ class ReplaceResponse:
 
 
 @prefilled
+@explain_frozen
 @attrs.frozen
 class SuggestedReply:
     """A reply that the user can send with one click.
@@ -137,6 +141,7 @@ class SuggestedReply:
 
 
 @prefilled
+@explain_frozen
 @attrs.frozen
 class File:
     """A file of the answer. A reply has at most 20 (`Limits.files`).
@@ -159,6 +164,7 @@ class File:
 
 
 @prefilled
+@explain_frozen
 @attrs.frozen
 class Data:
     """A string that later queries have as `Message.metadata` of this reply. The last `data` event counts.
@@ -174,6 +180,7 @@ class Data:
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
+@explain_frozen
 @attrs.frozen
 class Json:
     """A JSON object: usually an OpenAI chat completion chunk with tool calls.
@@ -197,6 +204,7 @@ class Json:
 
 
 @prefilled
+@explain_frozen
 @attrs.frozen
 class Error:
     """The bot failed. This ends the whole reply, whatever the index; only `done` may follow.
@@ -211,7 +219,7 @@ class Error:
         extra: unknown keys.
     """
 
-    allow_retry: bool = True
+    allow_retry: bool = attrs.field(default=True, metadata={ADVICE: "write Error(text=...) for its text"})
     text: str | None = None
     raw_response: Any = None
     error_type: str | None = None
@@ -220,6 +228,7 @@ class Error:
 
 
 @prefilled
+@explain_frozen
 @attrs.frozen
 class Done:
     """The reply is complete.
@@ -233,6 +242,7 @@ class Done:
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
+@explain_frozen
 @attrs.frozen
 class UnknownEvent:
     """An event of an unknown name. Readers ignore it, and `BotExchange.send` refuses it.

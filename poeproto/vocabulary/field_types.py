@@ -17,6 +17,9 @@ import attrs
 T = TypeVar("T")
 Check = Callable[[object], bool]
 
+# The key in the metadata of a field under which its author says what to do about a value of a wrong type.
+ADVICE = "advice"
+
 
 class _NoExtra(dict[str, Any]):
     """The empty dict that every value without unknown keys shares. It cannot be changed."""
@@ -40,10 +43,58 @@ def checked(cls: type[T]) -> type[T]:
 
     @functools.wraps(construct)
     def __init__(self: T, *args: Any, **kwargs: Any) -> None:
-        construct(self, *args, **kwargs)
+        try:
+            construct(self, *args, **kwargs)
+        except TypeError:
+            _check_names(cls, kwargs)
+            raise
         check_types(self)
 
     cls.__init__ = __init__
+    return explain_frozen(cls)
+
+
+def suggesting_fields(cls: type[T]) -> type[T]:
+    """Decorator of an attrs class that checks its types itself: the error for an unknown field names a similar one."""
+    construct = cls.__init__
+
+    @functools.wraps(construct)
+    def __init__(self: T, *args: Any, **kwargs: Any) -> None:
+        try:
+            construct(self, *args, **kwargs)
+        except TypeError:
+            _check_names(cls, kwargs)
+            raise
+
+    cls.__init__ = __init__
+    return explain_frozen(cls)
+
+
+def _check_names(cls: type, arguments: Mapping[str, object]) -> None:
+    """Raise a TypeError for arguments that are not fields: with the field that may be meant, as newer Pythons do."""
+    from difflib import get_close_matches  # large, and needed for mistakes only
+
+    names = [field.alias or field.name for field in attrs.fields(cls)]
+    for name in arguments:
+        if name not in names:
+            similar = get_close_matches(name, names, 1)
+            hint = f"did you mean {similar[0]}?" if similar else f"its fields are {', '.join(names)}"
+            raise TypeError(f"{cls.__name__} got an unexpected keyword argument {name!r}; {hint}") from None
+
+
+def explain_frozen(cls: type[T]) -> type[T]:
+    """Decorator of a frozen attrs class: the error for a changed field says how to make a changed copy."""
+
+    def refuse(self: object, name: str, value: object = None) -> NoReturn:
+        error = attrs.exceptions.FrozenInstanceError()
+        # Its own constructor takes no message.
+        AttributeError.__init__(
+            error,
+            f"{type(self).__name__}.{name} cannot be changed; make a changed copy with attrs.evolve(value, {name}=...)",
+        )
+        raise error
+
+    cls.__setattr__ = cls.__delattr__ = refuse
     return cls
 
 
@@ -57,7 +108,11 @@ def check_types(value: object) -> None:
     for name, fits, hint in _checks(cls):
         field = getattr(value, name)
         if not fits(field):
-            raise TypeError(f"{cls.__name__}.{name} must be {type_name(hint)}, got {_describe(field)}")
+            advice = attrs.fields_dict(cls)[name].metadata.get(ADVICE)
+            raise TypeError(
+                f"{cls.__name__}.{name} must be {type_name(hint)}, got {_describe(field)}"
+                + (f"; {advice}" if advice else "")
+            )
 
 
 @functools.cache

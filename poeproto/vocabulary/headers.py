@@ -5,12 +5,13 @@ ASGI and h11 share this form. https://www.rfc-editor.org/rfc/rfc9110#section-5
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import cast
 
 __all__ = ["ACCEPT_IDENTITY", "HeaderPairs", "Headers", "normalise_headers"]
 
 Headers = tuple[tuple[bytes, bytes], ...]
-HeaderPairs = Iterable[tuple[bytes | str, bytes | str]]
+HeaderPairs = Iterable[tuple[bytes | str, bytes | str]] | Mapping[str, str] | Mapping[bytes, bytes]
 
 # No compression: a compressed stream arrives late, and decompressing untrusted data needs bounds of its own.
 ACCEPT_IDENTITY: tuple[str, str] = ("accept-encoding", "identity")
@@ -19,10 +20,23 @@ ACCEPT_IDENTITY: tuple[str, str] = ("accept-encoding", "identity")
 def normalise_headers(pairs: HeaderPairs) -> Headers:
     """Header pairs with names in lower case, names and values as bytes; strings are encoded as Latin-1 (RFC 9110, 5.5).
 
+    Args:
+        pairs: pairs of name and value, or a mapping, in which each name has one value.
+
     Raises:
+        TypeError: for anything else.
         UnicodeEncodeError: for a string with other characters, which a header cannot hold.
     """
-    return tuple([(_lower(_header_bytes(name)), _header_bytes(value)) for name, value in pairs])
+    # Each request has headers, and asking for an abstract class takes long, so other mappings are found below.
+    listed = cast("Iterable[tuple[bytes | str, bytes | str]]", pairs.items() if isinstance(pairs, dict) else pairs)
+    try:
+        return tuple([(_lower(_header_bytes(name)), _header_bytes(value)) for name, value in listed])
+    except (TypeError, ValueError) as exc:
+        if isinstance(exc, UnicodeError):
+            raise
+        if isinstance(pairs, Mapping) and listed is pairs:
+            return normalise_headers(dict(cast("Mapping[str, str]", pairs)))
+        raise TypeError("headers must be pairs of name and value, each str or bytes, or a mapping") from None
 
 
 def _lower(name: bytes) -> bytes:

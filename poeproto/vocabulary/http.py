@@ -24,7 +24,7 @@ class RequestHead(HasHeaders):
     Attributes:
         method: as sent.
         target: the path and query as sent, still percent-encoded (RFC 9112, 3.2).
-        headers: pairs of name and value.
+        headers: pairs of name and value, or a mapping.
         client: the address and port of the peer, if the server knows them; behind a proxy, those of the proxy.
     """
 
@@ -89,4 +89,4 @@ class HttpResponse(HasHeaders):
     def of(cls, status: int, content_type: str, body: bytes, headers: HeaderPairs = ()) -> HttpResponse:
         """A response with this body, its ``Content-Type`` and ``Content-Length``, and further headers."""
         described = (("content-type", content_type), ("content-length", str(len(body))))
-        return cls(status, (*described, *headers), body)
+        return cls(status, (*described, *normalise_headers(headers)), body)

@@ -11,11 +11,12 @@ from typing import Any
 import attrs
 
 from poeproto.vocabulary.controls import ParameterControls, Validated
-from poeproto.vocabulary.field_types import NO_EXTRA
+from poeproto.vocabulary.field_types import NO_EXTRA, suggesting_fields
 
 __all__ = ["SettingsResponse"]
 
 
+@suggesting_fields
 @attrs.frozen(kw_only=True)
 class SettingsResponse(Validated):
     """The settings of a bot. A field that is None is not sent, so that Poe's default applies.

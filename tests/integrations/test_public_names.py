@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+import poeproto
+from poeproto.name_hints import OTHER_NAMES, PLACES
+
 PACKAGES = ("poeproto_runtime", "poeproto_h11", "poeproto_asgi", "poeproto_simulator")
 
 
@@ -25,3 +28,32 @@ def test_a_name_means_the_same_thing_in_all_packages() -> None:
         for name in package.__all__:
             if name != "serve":  # one way to serve a bot, in each package that can
                 assert found.setdefault(name, getattr(package, name)) is getattr(package, name), name
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_public_name_has_a_hint_in_the_core(package: str) -> None:
+    names = set(importlib.import_module(package).__all__)
+    assert names >= PLACES[package]
+    elsewhere = {name for names in PLACES.values() for name in names}
+    assert names <= elsewhere, f"add these names to {package} in poeproto/name_hints.py: {names - elsewhere}"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_name_that_another_package_has(package: str) -> None:
+    with pytest.raises(
+        ImportError, match=rf"^cannot import name 'Text' from '{package}'; write: from poeproto import Text$"
+    ):
+        exec(f"from {package} import Text")
+    with pytest.raises(ImportError, match=r"is here poeproto\.Bot, which"):
+        exec(f"from {package} import PoeBot")
+    with pytest.raises(ImportError, match="cannot import name 'Nothing'"):
+        exec(f"from {package} import Nothing")
+
+
+def test_every_name_of_fastapi_poe_exists_here_or_has_a_hint() -> None:
+    known = {*poeproto.__all__, *OTHER_NAMES, *(name for names in PLACES.values() for name in names)}
+    assert set(importlib.import_module("fastapi_poe").__all__) <= known
+    for name in ("types", "client", "base"):
+        module = importlib.import_module(f"fastapi_poe.{name}")
+        own = {key for key, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__}
+        assert {key for key in own if not key.startswith("_")} <= known

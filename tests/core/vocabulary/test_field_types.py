@@ -264,6 +264,14 @@ def test_a_value_is_frozen_and_has_slots(value: Any) -> None:
     assert not hasattr(value, "__dict__")
 
 
+@pytest.mark.parametrize("value", [sample_query(), Message("user", "x"), Text("x"), Json({}), SettingsResponse()])
+def test_the_error_for_a_changed_field_says_how_to_make_a_changed_copy(value: Any) -> None:
+    with pytest.raises(
+        attrs.exceptions.FrozenInstanceError, match=r"\.extra .* with attrs\.evolve\(value, extra=\.{3}\)"
+    ):
+        value.extra = {}
+
+
 ROUND_TRIPS: list[Callable[[Any], Any]] = [
     copy.copy,
     copy.deepcopy,
@@ -312,7 +320,7 @@ def test_the_constructor_checks_types_unless_it_is_an_event(value: Any) -> None:
             continue
         if isinstance(value, UNCHECKED):
             changed = attrs.evolve(value, **{field.name: wrong})
-            with pytest.raises(TypeError, match=rf"^{type(value).__name__}\.{field.name} must be .* type object$"):
+            with pytest.raises(TypeError, match=rf"^{type(value).__name__}\.{field.name} must be .* type object(; |$)"):
                 check_types(changed)
         else:
             with pytest.raises(TypeError, match=rf"^{type(value).__name__}\.{field.name} must be .* type object$"):
@@ -333,3 +341,23 @@ def test_defaults_that_can_be_changed_are_not_shared() -> None:
         for field in attrs.fields(type(one)):
             if isinstance(getattr(one, field.name), list | dict) and field.name != "extra":
                 assert getattr(one, field.name) is not getattr(other, field.name)
+
+
+def test_an_unknown_field_is_answered_with_a_similar_one() -> None:
+    with pytest.raises(
+        TypeError, match=r"^SettingsResponse got an unexpected .*'allow_attachment'; did you mean allow"
+    ):
+        SettingsResponse(allow_attachment=True)  # pyright: ignore[reportCallIssue]
+    with pytest.raises(TypeError, match=r"^Sender got an unexpected .*'colour'; its fields are id, name, extra$"):
+        Sender(colour="red")  # pyright: ignore[reportCallIssue]
+    for cls in (Sender, SettingsResponse):
+        with pytest.raises(TypeError, match="positional argument"):
+            cls(*"abcdefg")
+
+
+def test_advice_follows_the_error_for_a_wrong_type() -> None:
+    wrong: Any = "no dogs"
+    with pytest.raises(
+        TypeError, match=r"^Error\.allow_retry must be bool, .*; write Error\(text=\.\.\.\) for its text$"
+    ):
+        check_types(Error(wrong))

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections import UserDict
+from collections.abc import Iterable
+from types import MappingProxyType
 from typing import Any
 
 import attrs
 import pytest
 
 from poeproto import HttpRequest, HttpResponse, RequestHead, ResponseHead
-from poeproto.vocabulary.headers import HeaderPairs, normalise_headers
+from poeproto.vocabulary.headers import normalise_headers
 
 Head = RequestHead | ResponseHead | HttpRequest | HttpResponse
 
 SECRET = "not-a-real-key"
 
 
-def heads(headers: HeaderPairs) -> list[Head]:
+Pairs = Iterable[tuple[bytes | str, bytes | str]]
+
+
+def heads(headers: Pairs) -> list[Head]:
     pairs = list(headers)
     return [
         RequestHead("POST", "/", pairs),
@@ -26,7 +32,7 @@ def heads(headers: HeaderPairs) -> list[Head]:
 
 
 def test_names_are_kept_in_lower_case_and_all_as_bytes_in_order() -> None:
-    pairs: HeaderPairs = [("X-One", "1"), (b"X-TWO", b"2"), ("x-one", b"3"), (b"Accept", "é")]
+    pairs: Pairs = [("X-One", "1"), (b"X-TWO", b"2"), ("x-one", b"3"), (b"Accept", "é")]
     expected = ((b"x-one", b"1"), (b"x-two", b"2"), (b"x-one", b"3"), (b"accept", b"\xe9"))
     assert normalise_headers(pairs) == normalise_headers(pair for pair in pairs) == expected
     for head in heads(pairs):
@@ -51,6 +57,21 @@ def test_a_header_of_another_type_is_refused(bad: Any) -> None:
         normalise_headers(bad)
     with pytest.raises(TypeError):
         ResponseHead(200, bad)
+
+
+@pytest.mark.parametrize("mapping", [dict, UserDict, MappingProxyType])
+def test_headers_may_be_a_mapping(mapping: Any) -> None:
+    headers = mapping({"X-One": "1", "TE": "trailers"})
+    expected = ((b"x-one", b"1"), (b"te", b"trailers"))
+    assert RequestHead("POST", "/", headers).headers == expected
+    assert HttpResponse.of(200, "a/b", b"", headers).headers[2:] == expected
+    assert normalise_headers({b"A": b"b"}) == ((b"a", b"b"),)
+
+
+@pytest.mark.parametrize("bad", [5, "accept", ["accept: */*"], [("a", "b", "c")], {"a": 1}, UserDict({"a": 1})])
+def test_what_headers_must_be(bad: Any) -> None:
+    with pytest.raises(TypeError, match=r"^headers must be pairs of name and value, each str or bytes, or a mapping$"):
+        RequestHead("POST", "/", bad)
 
 
 def test_a_character_beyond_latin_1_cannot_travel() -> None:
