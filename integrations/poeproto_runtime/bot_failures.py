@@ -20,7 +20,7 @@ def error_meant_by(exc: BaseException) -> Error | None:
     if missing is not None:
         own = Error(allow_retry=False, text=_NO_FUNDS, error_type=_INSUFFICIENT_FUND)
         return missing.event if isinstance(missing, BotError) else own
-    leaves = list(_leaves(exc))
+    leaves = list(exceptions_in(exc))
     if all(isinstance(leaf, BotError) for leaf in leaves):
         [event, *_] = [leaf.event for leaf in leaves if isinstance(leaf, BotError)]
         return event
@@ -29,7 +29,7 @@ def error_meant_by(exc: BaseException) -> Error | None:
 
 def lack_of_funds_in(exc: BaseException) -> InsufficientFunds | BotError | None:
     """The exception, this one or one in its groups, that says that the user lacks points for this bot or another."""
-    for leaf in _leaves(exc):
+    for leaf in exceptions_in(exc):
         if isinstance(leaf, InsufficientFunds):
             return leaf
         if isinstance(leaf, BotError) and leaf.event.error_type == _INSUFFICIENT_FUND:
@@ -37,9 +37,10 @@ def lack_of_funds_in(exc: BaseException) -> InsufficientFunds | BotError | None:
     return None
 
 
-def _leaves(exc: BaseException) -> Iterator[BaseException]:
+def exceptions_in(exc: BaseException) -> Iterator[BaseException]:
+    """The exception itself; of a group, the exceptions in it, at any depth."""
     if isinstance(exc, BaseExceptionGroup):
         for inner in cast("BaseExceptionGroup[BaseException]", exc).exceptions:
-            yield from _leaves(inner)
+            yield from exceptions_in(inner)
     else:
         yield exc

@@ -29,6 +29,7 @@ from poeproto import (
 from poeproto.flows import CallBudget, ToolFunctions, UploadSource, tools_by_name
 from poeproto.http import SECRET_KEYS
 from poeproto.markdown import make_inline_ref
+from poeproto_runtime.bot_mistakes import call_method, failure_line, place_of_caller
 from poeproto_runtime.cancellation import cancellation_is_ours
 from poeproto_runtime.client.api import ApiCalls
 from poeproto_runtime.client.flow_runner import FlowRunner
@@ -86,7 +87,9 @@ class RequestContext:
         # For calls.
         self._api: ApiCalls | None = None
         self._budget: _RequestBudget | None = None
-        self._runners: set[FlowRunner[ReplyFold]] | None = None
+        self._runners: dict[FlowRunner[ReplyFold], tuple[str, str]] | None = (
+            None  # with the name and place of each call
+        )
         self._uploading = 0
         self._forwarded_meta: ForwardedMeta | None = None
 
@@ -104,8 +107,9 @@ class RequestContext:
         if self._route.declared.known is None:
             try:
                 await self._route.declared.ask(self)
-            except Exception:
-                logger.exception("%s: get_settings failed before a query, which continues", self._bot_class)
+            except Exception as exc:
+                line = failure_line(exc, self._route.bot.get_settings)
+                logger.exception("%s: get_settings failed before a query, which continues: %s", self._bot_class, line)
 
     def query_bot(self, bot_name: str, request: QueryRequest | str) -> BotReplyStream:
         """Query another bot on Poe."""
@@ -117,7 +121,7 @@ class RequestContext:
             await budget.learn(bot_name)
             budget.calls.spend(bot_name)
 
-        return self._stream(api.query(url, self._forwarded(request), key, fold, prepare), fold)
+        return self._stream(api.query(url, self._forwarded(request), key, fold, prepare), fold, bot_name)
 
     async def final_text(self, bot_name: str, request: QueryRequest | str) -> str:
         """Query another bot on Poe, and return the text of its reply."""
@@ -145,7 +149,7 @@ class RequestContext:
         runner = api.run_tools(
             url, forwarded, list(tools), run_calls, key, fold, prepare, bot_name=bot_name, budget=budget.calls
         )
-        return self._stream(runner, fold)
+        return self._stream(runner, fold, bot_name)
 
     def is_stale(self, event: object) -> bool:
         """Whether the event is a forwarded `Meta` that comes too late, because the reply has begun without it."""
@@ -169,14 +173,14 @@ class RequestContext:
             self._budget = _RequestBudget(self, self._route)
         return self._budget
 
-    def _stream(self, runner: FlowRunner[ReplyFold], fold: ReplyFold) -> BotReplyStream:
+    def _stream(self, runner: FlowRunner[ReplyFold], fold: ReplyFold, bot_name: str) -> BotReplyStream:
         if self._runners is None:
-            self._runners = set()
+            self._runners = {}
         runners = self._runners
-        runners.add(runner)
+        runners[runner] = bot_name, place_of_caller(3)
 
         async def forget() -> None:
-            runners.discard(runner)
+            runners.pop(runner, None)
 
         return BotReplyStream(runner, fold, forget, self._accepts_meta)
 
@@ -251,6 +255,8 @@ class RequestContext:
 
     def on_close(self, async_fn: Callable[[], Awaitable[object]]) -> None:
         """Call this function when the request is over, however it ends; the last registered is called first."""
+        if not callable(async_fn):
+            raise TypeError(f"on_close takes an async function, to be called at the end; got {async_fn!r}")
         self._closers.append(async_fn)
 
     async def close(self, error_id: str) -> None:
@@ -272,7 +278,7 @@ class RequestContext:
             closer = self._closers.pop()
             with anyio.move_on_after(seconds, shield=True) as scope:
                 try:
-                    await closer()
+                    await call_method(closer)
                 except asyncio.CancelledError as exc:
                     if scope.cancel_called:
                         raise
@@ -280,8 +286,9 @@ class RequestContext:
                         # A server on asyncio cancelled our task at its graceful timeout; Task.cancel ignores shields.
                         cancelled = exc
                     logger.error("an on_close function was cancelled (error id %s)", error_id, exc_info=exc)
-                except Exception:
-                    logger.exception("an on_close function failed (error id %s)", error_id)
+                except Exception as exc:
+                    line = failure_line(exc, closer)
+                    logger.exception("an on_close function failed (error id %s): %s", error_id, line)
             if scope.cancelled_caught:
                 message = "an on_close function took longer than %g s and was cancelled (error id %s)"
                 logger.error(message, seconds, error_id)
@@ -291,7 +298,11 @@ class RequestContext:
     async def _close_calls(self) -> None:
         try:
             while self._runners:
-                await self._runners.pop().aclose()
+                runner, (bot_name, place) = self._runners.popitem()
+                if runner.is_new:
+                    message = "%s: %s: the call of %r was never read, so nothing was sent; read it with `async for`, or"
+                    logger.warning(message + " await its text()", self._bot_class, place, bot_name)
+                await runner.aclose()
         finally:
             if self._outbound is not None:
                 self._api = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import secrets
 import time
@@ -10,6 +11,7 @@ from collections.abc import Callable
 import attrs
 
 from poeproto import RequestHead
+from poeproto_runtime.bot_mistakes import name_of, place_of
 
 __all__ = ["Hook", "Hooks", "Observation"]
 
@@ -140,6 +142,11 @@ class Progress:
             complete=self.complete,
         )
         try:
-            hook(observation)
+            result = hook(observation)
         except Exception:
             logger.exception("a hook failed (request %s)", self.id)
+        else:
+            if inspect.iscoroutine(result):
+                result.close()
+                message = "%s: the hook %s is a coroutine function, and was not run; define it with `def`"
+                logger.error(message, place_of(hook), name_of(hook))

@@ -7,6 +7,7 @@ from contextvars import ContextVar
 import attrs
 
 from poeproto import Bot, Context, Endpoints, LocalProtocolError, RetryPolicy, SettingsRequest, SettingsResponse
+from poeproto_runtime.bot_mistakes import call_method
 from poeproto_runtime.client.transport import SharedTransport
 from poeproto_runtime.client.uploads import InThread
 from poeproto_runtime.fetch_policy import FetchPolicy
@@ -60,7 +61,7 @@ class DeclaredCalls:
         """Ask the bot, and return the dependencies that it declares now."""
         token = _asking.set(True)
         try:
-            return self.update(await self._bot.get_settings(SettingsRequest(), context))
+            return self.update(await call_method(self._bot.get_settings, SettingsRequest(), context))
         finally:
             _asking.reset(token)
 

@@ -7,11 +7,15 @@ from collections.abc import Callable, Iterable, Mapping
 
 from poeproto import Bot, Endpoints
 from poeproto.auth import access_key_set
+from poeproto_runtime.bot_mistakes import check_methods
 from poeproto_runtime.outbound import DeclaredCalls
 
 __all__ = ["AccessKeyMissing", "Route"]
 
 logger = logging.getLogger("poeproto")
+
+
+_KEY_LENGTH = 32
 
 
 class AccessKeyMissing(ValueError):
@@ -44,8 +48,7 @@ class Route:
         bot_name: str | None = None,
         endpoints: Endpoints | Callable[[], Endpoints] | None = None,
     ) -> None:
-        if not isinstance(bot, Bot):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"bot must be a Bot, got {bot!r}")
+        check_bot(bot)
         if access_key is None and not allow_without_key:
             raise AccessKeyMissing("pass access_key, or allow_without_key=True to answer anyone")
         if access_key is not None and allow_without_key:
@@ -61,6 +64,12 @@ class Route:
         listed = [access_key] if isinstance(access_key, str) else list(access_key or ())
         self.access_key = listed[0] if listed else None
         self.accepted_keys = None if access_key is None else access_key_set(listed)
+        for key in listed:
+            if len(key) < _KEY_LENGTH:
+                message = (
+                    "the access key of %s has %d characters; Poe's have %d: copy the whole key from the bot's page"
+                )
+                logger.warning(message, type(bot).__name__, len(key), _KEY_LENGTH)
 
     def poe(self, otherwise: Endpoints) -> Endpoints:
         """Poe's hosts for this bot; `otherwise` where the route has none."""
@@ -73,8 +82,25 @@ class Route:
         return f"<Route to {type(self.bot).__name__} with {key}>"
 
 
+def check_bot(bot: object) -> None:
+    """Check that this is a bot which can be called.
+
+    Raises:
+        TypeError: when it is something else, or a method of it takes other parameters; the message says which.
+    """
+    if isinstance(bot, Bot):
+        check_methods(bot)
+    elif isinstance(bot, type):
+        hint = (
+            f"; pass an instance: {bot.__name__}()" if issubclass(bot, Bot) else "; make it a subclass of poeproto.Bot"
+        )
+        raise TypeError(f"bot must be a Bot, got the class {bot.__name__}{hint}")
+    else:
+        raise TypeError(f"bot must be a Bot, got {bot!r}; its class must be a subclass of poeproto.Bot")
+
+
 def checked_routes(routes: Mapping[str, Route]) -> dict[str, Route]:
-    """The routes by path, each path as it appears in a request.
+    """The routes by path, each path as it appears in a request. Paths that differ in a slash at their end are logged.
 
     Raises:
         TypeError: when a value is not a `Route`.
@@ -86,5 +112,11 @@ def checked_routes(routes: Mapping[str, Route]) -> dict[str, Route]:
         if not path.startswith("/"):
             raise ValueError(f"the path of a route must start with a slash, got {path!r}")
         if not isinstance(route, Route):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"the bot at {path!r} must be given as a Route, got {route!r}")
+            raise TypeError(
+                f"the bot at {path!r} must be given as a Route, got {route!r}; write Route(bot, access_key=...)"
+            )
+        similar = routes.get(path.rstrip("/"))
+        if path.endswith("/") and similar is not None and similar.bot is not route.bot:
+            message = "%s and %s differ in a slash only and have different bots, %s and %s; is one of them a mistake?"
+            logger.warning(message, path.rstrip("/"), path, type(similar.bot).__name__, type(route.bot).__name__)
     return dict(routes)

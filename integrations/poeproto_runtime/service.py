@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import cast
 from urllib.parse import quote
 
 import anyio
 
 from poeproto import (
+    Bot,
     BotExchange,
     HttpResponse,
     Limits,
@@ -26,6 +28,7 @@ from poeproto import (
 )
 from poeproto.conversation import insert_attachments
 from poeproto.http import without_key
+from poeproto_runtime.bot_mistakes import call_method, failure_line
 from poeproto_runtime.cancellation import cancellation_is_ours
 from poeproto_runtime.channel import Channel, ClientDisconnected, within_send_seconds
 from poeproto_runtime.context import RequestContext
@@ -230,7 +233,8 @@ class BotService:
                 raise
             what = f"{type(route.bot).__name__}: the bot failed at a {type(request).__name__}"
             error_id = progress.failed()
-            logger.error("%s (error id %s)", what, error_id, exc_info=exc)
+            line = failure_line(exc, _method_for(route.bot, request))
+            logger.error("%s (error id %s): %s", what, error_id, line, exc_info=exc)
             apology = exchange.fail(error_id)
             assert isinstance(apology, HttpResponse), "nothing was answered yet"
             return apology
@@ -244,21 +248,28 @@ def _log_refusal(head: RequestHead, path: str, response: HttpResponse, why: str)
         logger.warning("%s %s refused: %d %s", head.method, without_key(quote(path)), response.status, line)
 
 
-async def _call(route: Route, request: Request, context: RequestContext) -> SettingsResponse | None:
-    bot = route.bot
+def _method_for(bot: Bot, request: Request) -> Callable[..., Awaitable[SettingsResponse | None]]:
     match request:
         case SettingsRequest():
-            settings = await bot.get_settings(request, context)
-            route.declared.update(settings)
-            return settings
+            return bot.get_settings
         case ReportFeedbackRequest():
-            await bot.on_feedback(request, context)
+            return bot.on_feedback
         case ReportReactionRequest():
-            await bot.on_reaction(request, context)
+            return bot.on_reaction
         case ReportErrorRequest():
-            # Poe reports this to a bot's author in no other way.
-            logger.warning("Poe reports an error of the bot: %r %s", request.message, request.metadata)
-            await bot.on_error(request, context)
+            return bot.on_error
         case _:
             raise TypeError(f"{type(request).__name__} is not a call")
-    return None
+
+
+async def _call(route: Route, request: Request, context: RequestContext) -> SettingsResponse | None:
+    method = _method_for(route.bot, request)
+    if isinstance(request, ReportErrorRequest):
+        # Poe reports this to a bot's author in no other way.
+        logger.warning("Poe reports an error of the bot: %r %s", request.message, request.metadata)
+    result = await call_method(method, request, context)
+    if not isinstance(request, SettingsRequest):
+        return None
+    settings = cast("SettingsResponse", result)  # checked by `update`
+    route.declared.update(settings)
+    return settings

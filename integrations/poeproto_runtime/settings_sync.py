@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 
 from poeproto import Limits, PoeprotoError, RequestHead, RetryPolicy, SettingsRequest, SettingsResponse
+from poeproto_runtime.bot_mistakes import call_method, failure_line
 from poeproto_runtime.client.api import ApiCalls
 from poeproto_runtime.context import RequestContext
 from poeproto_runtime.outbound import Outbound
@@ -37,8 +38,9 @@ async def syncing_settings(routes: Mapping[str, Route], outbound: Outbound, limi
 async def _sync(path: str, route: Route, name: str, key: str, outbound: Outbound, limits: Limits) -> None:
     try:
         settings = await _settings_of(path, route, outbound, limits)
-    except Exception:
-        logger.exception("the settings of %s were not synced: its get_settings failed", name)
+    except Exception as exc:
+        line = failure_line(exc, route.bot.get_settings)
+        logger.exception("the settings of %s were not synced: its get_settings failed: %s", name, line)
         return
     # To push settings twice does no harm, so failures after which other calls are not made again are retried, too.
     retry = outbound.retry or RetryPolicy(failures=True)
@@ -55,7 +57,7 @@ async def _sync(path: str, route: Route, name: str, key: str, outbound: Outbound
 async def _settings_of(path: str, route: Route, outbound: Outbound, limits: Limits) -> SettingsResponse:
     context = RequestContext(RequestHead("POST", path), route, limits, outbound)
     try:
-        settings = await route.bot.get_settings(SettingsRequest(), context)
+        settings = await call_method(route.bot.get_settings, SettingsRequest(), context)
         route.declared.update(settings)
         return settings
     finally:

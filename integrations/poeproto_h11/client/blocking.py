@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 from collections.abc import Generator, Iterable
-from typing import Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
 from poeproto import (
     CostItem,
@@ -66,6 +66,14 @@ class BlockingReply(ReplyBase):
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+    if not TYPE_CHECKING:  # for who writes an `async` too many; a type checker says so by itself
+
+        def __aiter__(self) -> NoReturn:
+            raise TypeError("this reply is read by blocking: write `for event in reply`, or use Client in async code")
+
+        def __await__(self) -> NoReturn:
+            raise TypeError("this reply is read by blocking: write `reply.text()`, or use Client in async code")
 
     def __iter__(self) -> Self:
         return self

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, NoReturn, Self, TypeVar
 
 from poeproto import (
     CostItem,
@@ -265,6 +265,14 @@ class Client(ClientBase[Reply]):
     async def aclose(self) -> None:
         """Close the idle connections; those in use close with their replies."""
         await self._pool.aclose()
+
+    if not TYPE_CHECKING:  # for who forgets an `async`; a type checker says so by itself
+
+        def __enter__(self) -> NoReturn:
+            raise TypeError("this client is asynchronous: write `async with Client(...)`, or use BlockingClient")
+
+        def __exit__(self, *exc_info: object) -> None:
+            """Never called; without it, Python would not call `__enter__` either."""
 
     async def __aenter__(self) -> Self:
         return self

@@ -83,6 +83,11 @@ class FlowRunner(Generic[R]):
         self._ended = False
         self._failure: BaseException | None = None
 
+    @property
+    def is_new(self) -> bool:
+        """Whether `prepare` has not been called, and so nothing was sent."""
+        return isinstance(self._effect, _Prepare)
+
     async def start(self) -> None:
         """Run the flow until a reply has started, or until it delivers an event without one.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
 from poeproto import BotError, Done, Error, Event, LocalProtocolError, Meta, ReplyFold, Text, UnknownEvent
 from poeproto_runtime.client.flow_runner import FlowRunner
@@ -123,6 +123,22 @@ class Reply(ReplyBase):
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self._close()
+
+    if not TYPE_CHECKING:  # for who forgets an `async`; a type checker says so by itself
+
+        def __iter__(self) -> NoReturn:
+            raise TypeError(
+                "this reply is read asynchronously: write `async for event in reply`, or `await reply.text()`"
+            )
+
+        def __await__(self) -> NoReturn:
+            raise TypeError("a reply is not awaited itself: write `await reply.text()`, or `async for event in reply`")
+
+        def __enter__(self) -> NoReturn:
+            raise TypeError("this reply is entered asynchronously: write `async with`")
+
+        def __exit__(self, *exc_info: object) -> None:
+            """Never called; without it, Python would not call `__enter__` either."""
 
     def __aiter__(self) -> Self:
         return self

@@ -13,6 +13,7 @@ import anyio
 
 from poeproto import Bot, BotExchange, Done, LocalProtocolError, QueryRequest, State
 from poeproto_runtime.bot_failures import error_meant_by
+from poeproto_runtime.bot_mistakes import failure_line, place_of_yield, yields_after
 from poeproto_runtime.cancellation import is_cancelled
 from poeproto_runtime.channel import Channel, ChannelFailed, ClientDisconnected
 from poeproto_runtime.context import RequestContext
@@ -41,6 +42,7 @@ _TIMED_OUT = "This bot took too long to answer."
 _NO_ANSWER = "This bot gave no answer."
 
 _OPEN = frozenset({State.OPENED, State.UNANSWERED, State.ANSWERED})
+_FINAL = frozenset({State.FAILED, State.DONE})
 
 
 class ReplyStream:
@@ -73,6 +75,7 @@ class ReplyStream:
         "_timers",
         "_writer",
         "_writes_seen",
+        "_yielded_at",
     )
 
     def __init__(
@@ -98,6 +101,7 @@ class ReplyStream:
         self._tasks = anyio.create_task_group()
         self._context_variables: contextvars.Context | None = None  # the bot's, for tasks that others start
         self._writes_seen = 0
+        self._yielded_at: str | None = None  # where the bot's code yielded what could not be sent
         self._idle_since = 0.0
 
     async def run(self, request: QueryRequest) -> None:
@@ -128,8 +132,13 @@ class ReplyStream:
                 events = as_events(self._bot.get_response(request, self._context))
                 try:
                     await self._sender.send(events)
+                except Exception:
+                    self._yielded_at = place_of_yield(events)
+                    raise
                 finally:
                     if not has_ended(events):
+                        if self._exchange.our_state in _FINAL and (place := yields_after(events)) is not None:
+                            self._warn_of_dropped_events(place)
                         # Closed here, because a scope or task group that the bot holds open around a `yield` must be
                         # left within the scopes that it was entered in. For the same reason the deadline is that of the
                         # bot's scope: another scope would come between.
@@ -215,7 +224,7 @@ class ReplyStream:
         """The bytes that end the reply of a bot that returned, or was cancelled by its scope."""
         state = self._exchange.our_state
         if self._bot_scope.cancelled_caught:
-            if state in (State.FAILED, State.DONE):
+            if state in _FINAL:
                 return self._apology("after its reply the bot took too long to clean up")
             if self._state.server is Server.STOPPING:
                 return self._apology("the server stopped during a reply", text=_STOPPED, allow_retry=True)
@@ -280,12 +289,24 @@ class ReplyStream:
         logger.info("%s ends its reply with an error (error id %s): %s", name, self._progress.id, meant)
         return ending + self._exchange.send(Done())
 
+    def _warn_of_dropped_events(self, place: str) -> None:
+        last = "Done" if self._exchange.our_state is State.DONE else "Error"
+        logger.warning(
+            "%s: %s: this yield is not reached: the bot has ended its reply with %s; yield %s last, or not at all",
+            type(self._bot).__name__,
+            place,
+            last,
+            last,
+        )
+
     def _apology(
         self, what: str, *, text: str | None = None, allow_retry: bool = False, cause: BaseException | None = None
     ) -> bytes:
         self._progress.failed()
         level = logging.INFO if self._state.server is Server.STOPPING and cause is None else logging.ERROR
-        logger.log(level, "%s: %s (error id %s)", type(self._bot).__name__, what, self._progress.id, exc_info=cause)
+        line = "" if cause is None else f": {failure_line(cause, self._bot.get_response, self._yielded_at)}"
+        name = type(self._bot).__name__
+        logger.log(level, "%s: %s (error id %s)%s", name, what, self._progress.id, line, exc_info=cause)
         if text is not None:
             text = f"{text} Error id: {self._progress.id}"
         apology = self._exchange.fail(self._progress.id, text=text, allow_retry=allow_retry)
