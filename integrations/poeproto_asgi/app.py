@@ -12,6 +12,7 @@ from poeproto import Bot, Endpoints, HttpResponse, Limits, RequestHead, Response
 from poeproto_asgi.asgi import Receive, Scope, Send, client_of, path_of, receive_body, target_of, wait_disconnected
 from poeproto_h11 import make_outbound
 from poeproto_runtime import BotService, ClientDisconnected, FetchPolicy, Hook, Hooks, Route
+from poeproto_runtime.routes import make_routes
 
 __all__ = ["BotApp"]
 
@@ -36,9 +37,9 @@ class BotApp:
     """One or several bots as an ASGI application, for any ASGI server and for mounting in another application.
 
     Args:
-        bot: the bot that answers at ``/``, or routes by path.
-        access_key: the bot's key, or several that are valid at once; for a single bot only.
-        allow_without_key: accept requests without a key; for a single bot only.
+        bot: the bot that answers at ``/``, or routes and bots by path.
+        access_key: the key of each bot that has no `Route`, or several that are valid at once.
+        allow_without_key: accept requests without a key, for these bots.
         bot_name: the bot's name on Poe; for a single bot only.
         limits: the bounds of every exchange.
         endpoints: where Poe is, for API calls of the bots.
@@ -49,13 +50,13 @@ class BotApp:
         on_end: called when a request has ended, whatever its outcome.
 
     Raises:
-        TypeError: when `bot` is neither a `Bot` nor a mapping of `Route`s, or single-bot arguments come with routes.
+        TypeError: when `bot` is neither a `Bot` nor a mapping of them or of `Route`s, or an argument has no effect.
         ValueError: when a bot has neither a key nor the permission to accept requests without one.
     """
 
     def __init__(
         self,
-        bot: Bot | Mapping[str, Route],
+        bot: Bot | Mapping[str, Route] | Mapping[str, Bot] | Mapping[str, Route | Bot],
         *,
         access_key: str | Iterable[str] | None = None,
         allow_without_key: bool = False,
@@ -68,15 +69,7 @@ class BotApp:
         on_first_event: Hook | None = None,
         on_end: Hook | None = None,
     ) -> None:
-        if isinstance(bot, Mapping):
-            if access_key is not None or allow_without_key or bot_name is not None:
-                raise TypeError(
-                    "access_key, allow_without_key and bot_name are for a single bot; pass them to each Route instead"
-                )
-            routes = bot
-        else:
-            route = Route(bot, access_key=access_key, allow_without_key=allow_without_key, bot_name=bot_name)
-            routes = {"/": route}
+        routes = make_routes(bot, access_key=access_key, allow_without_key=allow_without_key, bot_name=bot_name)
         limits = limits or Limits()
         outbound = make_outbound(limits, endpoints, fetch_policy=fetch_policy)
         hooks = Hooks(on_start=on_start, on_first_event=on_first_event, on_end=on_end)

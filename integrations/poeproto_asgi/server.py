@@ -7,17 +7,19 @@ import importlib
 import logging
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import anyio
 import anyio.abc
 
+from poeproto import Bot
 from poeproto_asgi.app import ACTIVE_REPLIES, RESET, BotApp
 from poeproto_asgi.asgi import AsgiMessage, Receive, Scope, Send
 from poeproto_asgi.descriptor_scan import ScannedConnections
 from poeproto_asgi.hypercorn_connections import OpenConnections, RecordingListener, records_accepts, set_send_timeout
+from poeproto_runtime import Route
 from poeproto_runtime.listen import LISTEN_QUEUE, address_of, listen
 from poeproto_runtime.task_groups import sole_exception
 
@@ -54,9 +56,12 @@ class HypercornServe(Protocol):
 
 
 async def serve(
-    app: BotApp,
+    app: BotApp | Bot | Mapping[str, Route] | Mapping[str, Bot] | Mapping[str, Route | Bot],
     *,
     bind: str | socket.socket = "127.0.0.1:8080",
+    access_key: str | Iterable[str] | None = None,
+    allow_without_key: bool = False,
+    bot_name: str | None = None,
     worker_class: WorkerClass | None = None,
     config: Config | None = None,
     task_status: anyio.abc.TaskStatus[str] = anyio.TASK_STATUS_IGNORED,
@@ -67,18 +72,26 @@ async def serve(
     are those whose client reads nothing for `Limits.send_seconds` (on Linux).
 
     Args:
-        app: what to serve.
+        app: an application, or what `BotApp` takes: a bot, or routes and bots by path.
         bind: ``HOST:PORT``, or a listening socket, which this call takes over.
+        access_key: as in `BotApp`; this and the next two are not for an application, which has its own.
+        allow_without_key: as in `BotApp`.
+        bot_name: as in `BotApp`.
         worker_class: checked against the running event loop; None accepts any.
         config: Hypercorn's configuration, except its addresses and its `backlog`; by default it logs warnings only.
         task_status: for `anyio.abc.TaskGroup.start`; given the address as a URL once connections are accepted.
 
     Raises:
+        TypeError, ValueError: when the arguments do not make an application; see `BotApp`.
         ValueError, OSError: when the address is malformed or cannot be bound.
         LifespanFailed: for an OSError of the application's lifespan, as `poeproto_simulator.Simulator.aclose` raises.
         RuntimeError: when `worker_class` does not fit the running event loop.
         Exception: what Hypercorn raises about its configuration, such as missing certificates.
     """
+    if not isinstance(app, BotApp):
+        app = BotApp(app, access_key=access_key, allow_without_key=allow_without_key, bot_name=bot_name)
+    elif access_key is not None or allow_without_key or bot_name is not None:
+        raise TypeError("an application has its own access_key, allow_without_key and bot_name; pass them there")
     on_trio = in_trio_task()
     if worker_class is not None and (worker_class == "trio") != on_trio:
         running = "trio" if on_trio else "asyncio"

@@ -57,7 +57,7 @@ class AppOptions:
 
 
 def load_app(
-    target: str,
+    target: str | BotApp | Bot | type[Bot] | Mapping[str, object],
     *,
     access_key: str | None = None,
     allow_without_key: bool = False,
@@ -67,7 +67,7 @@ def load_app(
 
     Args:
         target: ``module:attribute`` or ``path/file.py:attribute``. The attribute is a `BotApp`, a `Bot`, a class of
-            bots that needs no arguments, or a dict of these two or of `Route`s by path.
+            bots that needs no arguments, or a dict of these two or of `Route`s by path. Or one of these itself.
         access_key: the key of every bot that has none.
         allow_without_key: whether bots without a key accept every request.
         options: these two and more; the two are ignored then.
@@ -79,13 +79,21 @@ def load_app(
     """
     options = options or AppOptions(access_key=access_key, allow_without_key=allow_without_key)
     app = load_app_unchecked(target, options)
-    check_keys_used(target, app, options)
+    check_keys_used(name_of_target(target), app, options)
     return app
 
 
-def load_app_unchecked(target: str, options: AppOptions) -> BotApp:
+def name_of_target(target: object) -> str:
+    """What messages call a target: its name, or the class of an object without one."""
+    if isinstance(target, str):
+        return target
+    return f"the {target.__name__ if isinstance(target, type) else type(target).__name__} that was passed"
+
+
+def load_app_unchecked(target: object, options: AppOptions) -> BotApp:
     """As `load_app`, but the key and the permission may have no effect."""
-    found = _load(target)
+    found = _load(target) if isinstance(target, str) else target
+    target = name_of_target(target)
     if isinstance(found, BotApp):
         check_options_of_application(target, options)
         return found
@@ -97,12 +105,15 @@ def load_app_unchecked(target: str, options: AppOptions) -> BotApp:
         if isinstance(bot, type) and issubclass(bot, Bot):
             bot = _instantiate(bot, target)
         if isinstance(bot, Bot):
-            bot = Route(
-                bot,
-                access_key=options.access_key or options.environment_key,
-                allow_without_key=options.allow_without_key,
-                bot_name=options.bot_name,
-            )
+            try:
+                bot = Route(
+                    bot,
+                    access_key=options.access_key or options.environment_key,
+                    allow_without_key=options.allow_without_key,
+                    bot_name=options.bot_name,
+                )
+            except TypeError as exc:  # a method with other parameters
+                raise TargetError(str(exc)) from None
         if not isinstance(bot, Route):
             raise TargetError(f"{target} is not a bot, a class of bots, a BotApp, or a dict of bots by path: {bot!r}")
         routes[path] = bot

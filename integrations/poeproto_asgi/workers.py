@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from importlib.util import find_spec
 from multiprocessing.connection import Connection, wait
@@ -15,13 +15,13 @@ from typing import Any
 import anyio
 import anyio.abc
 
+from poeproto import Bot
 from poeproto_asgi.app import BotApp
 from poeproto_asgi.server import WorkerClass, serve
 from poeproto_asgi.targets import (
     AppOptions,
-    check_keys_used,
-    check_options_of_application,
     load_app,
+    name_of_target,
     warn_of_unused_key,
 )
 from poeproto_runtime.listen import address_of, listen
@@ -31,7 +31,7 @@ __all__ = ["run"]
 
 
 def run(
-    target: BotApp | str,
+    target: str | BotApp | Bot | type[Bot] | Mapping[str, object],
     *,
     bind: str = "127.0.0.1:8080",
     worker_class: WorkerClass = "asyncio",
@@ -45,7 +45,7 @@ def run(
     """Serve until SIGINT or SIGTERM.
 
     Args:
-        target: an application, or its name as `load_app` takes it.
+        target: a name as `load_app` takes it, or what such a name names: an application, a bot, a dict of bots by path.
         bind: ``HOST:PORT``; port 0 takes a free one.
         worker_class: the event loop: "asyncio", "uvloop" or "trio".
         workers: how many processes. More than one needs a name as target, since an instance cannot be pickled.
@@ -57,7 +57,7 @@ def run(
             nothing from this one. It must be a module's function, since it is pickled by its name.
 
     Raises:
-        TypeError: for an application where several workers need a name.
+        TypeError: for an object where several workers need a name.
         TargetError, ValueError, OSError: when the target or the address is not usable.
         OSError: also what the application's lifespan raises, as `poeproto_simulator.Simulator.aclose` does.
         RuntimeError: when a worker process ends before a signal.
@@ -68,17 +68,15 @@ def run(
     if worker_class == "uvloop" and find_spec("uvloop") is None:
         raise ValueError("uvloop is not installed; install it, or use the worker class asyncio or trio")
     options = options or AppOptions(access_key=access_key, allow_without_key=allow_without_key)
-    if isinstance(target, BotApp):
-        if workers > 1:
-            raise TypeError("several workers need the target's name, such as 'module:attribute', not an application")
-        check_options_of_application("the target", options)
-        check_keys_used("the target", target, options)
-        _run_one(target, listen(bind), worker_class, ready)
-        return
+    if workers > 1 and not isinstance(target, str):
+        raise TypeError(
+            f"workers={workers} needs the target's name, such as 'module:attribute', since each worker process imports"
+            f" it; got {name_of_target(target)}"
+        )
     # Loaded here even if other processes serve it: a mistake is reported once, before anything listens.
     app = load_app(target, options=options)
-    warn_of_unused_key(target, app, options)
-    if workers == 1:
+    warn_of_unused_key(name_of_target(target), app, options)
+    if workers == 1 or not isinstance(target, str):
         _run_one(app, listen(bind), worker_class, ready)
     else:
         _run_several(target, options, listen(bind), worker_class, workers, ready, on_worker or _do_nothing)

@@ -15,7 +15,9 @@ __all__ = ["AccessKeyMissing", "Route"]
 logger = logging.getLogger("poeproto")
 
 
+# Poe's keys have 32 characters. One that is much shorter was not copied whole.
 _KEY_LENGTH = 32
+_SHORT_KEY = 16
 
 
 class AccessKeyMissing(ValueError):
@@ -64,18 +66,21 @@ class Route:
         listed = [access_key] if isinstance(access_key, str) else list(access_key or ())
         self.access_key = listed[0] if listed else None
         self.accepted_keys = None if access_key is None else access_key_set(listed)
-        for key in listed:
-            if len(key) < _KEY_LENGTH:
-                message = (
-                    "the access key of %s has %d characters; Poe's have %d: copy the whole key from the bot's page"
-                )
-                logger.warning(message, type(bot).__name__, len(key), _KEY_LENGTH)
 
     def poe(self, otherwise: Endpoints) -> Endpoints:
         """Poe's hosts for this bot; `otherwise` where the route has none."""
         if self.endpoints is None:
             return otherwise
         return self.endpoints if isinstance(self.endpoints, Endpoints) else self.endpoints()
+
+    def warn_of_short_keys(self) -> None:
+        """Log keys that are too short for Poe's."""
+        for key in self.accepted_keys or ():
+            if len(key) < _SHORT_KEY:
+                message = (
+                    "the access key of %s has %d characters; Poe's have %d: copy the whole key from the bot's page"
+                )
+                logger.warning(message, type(self.bot).__name__, len(key), _KEY_LENGTH)
 
     def __repr__(self) -> str:
         key = "a key" if self.accepted_keys else "no key"
@@ -96,7 +101,50 @@ def check_bot(bot: object) -> None:
         )
         raise TypeError(f"bot must be a Bot, got the class {bot.__name__}{hint}")
     else:
-        raise TypeError(f"bot must be a Bot, got {bot!r}; its class must be a subclass of poeproto.Bot")
+        raise TypeError(
+            f"bot must be a Bot, or a dict of Routes by path, got {bot!r}; a bot's class is a subclass of poeproto.Bot"
+        )
+
+
+def make_routes(
+    bots: Bot | Mapping[str, Route] | Mapping[str, Bot] | Mapping[str, Route | Bot],
+    *,
+    access_key: str | Iterable[str] | None = None,
+    allow_without_key: bool = False,
+    bot_name: str | None = None,
+) -> dict[str, Route]:
+    """The routes of a single bot, or of several by path.
+
+    Args:
+        bots: a bot, which answers at ``/``, or routes and bots by path.
+        access_key: the key of each bot that is given without a route, or several that are valid at once.
+        allow_without_key: accept requests without a key, for these bots.
+        bot_name: the bot's name on Poe; for a single bot only.
+
+    Raises:
+        TypeError: when `bots` is something else, or an argument would have no effect.
+        ValueError: as `Route` raises it.
+    """
+    keys = access_key if access_key is None or isinstance(access_key, str) else list(access_key)
+    if isinstance(bots, Bot):
+        return {"/": Route(bots, access_key=keys, allow_without_key=allow_without_key, bot_name=bot_name)}
+    if not isinstance(bots, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        check_bot(bots)
+    if bot_name is not None or (
+        (keys is not None or allow_without_key) and not any(isinstance(bot, Bot) for bot in bots.values())
+    ):
+        raise TypeError(
+            "access_key, allow_without_key and bot_name are for a single bot; pass them to each Route instead"
+        )
+    routes: dict[str, Route] = {}
+    for path, bot in bots.items():
+        if isinstance(bot, Bot):
+            try:
+                bot = Route(bot, access_key=keys, allow_without_key=allow_without_key)
+            except AccessKeyMissing as exc:
+                raise AccessKeyMissing(f"the bot at {path!r}: {exc}") from None
+        routes[path] = bot
+    return routes
 
 
 def checked_routes(routes: Mapping[str, Route]) -> dict[str, Route]:

@@ -14,6 +14,7 @@ import anyio
 from poeproto import (
     Bot,
     BotExchange,
+    Endpoints,
     HttpResponse,
     Limits,
     QueryRequest,
@@ -101,6 +102,10 @@ class BotService:
         self.routes = checked_routes(routes)
         self.limits = limits or Limits()
         self.outbound = outbound
+        if outbound is None or outbound.endpoints == Endpoints():
+            for route in self.routes.values():
+                if route.endpoints is None:  # a stand-in for Poe has keys of any length
+                    route.warn_of_short_keys()
         self._hooks = hooks or Hooks()
         self.sync_settings = sync_settings
         self._timers = LoopTimers(min(self.limits.heartbeat_seconds, self.limits.send_seconds))

@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
-from typing import Protocol
+from typing import Protocol, cast
 
 import anyio
 import anyio.abc
@@ -18,6 +18,7 @@ from poeproto_h11.server.acceptor import Acceptor
 from poeproto_h11.server.limits import ServerLimits
 from poeproto_runtime import BotService, FetchPolicy, Hook, Hooks, Route
 from poeproto_runtime.listen import LISTEN_QUEUE, address_of, listen
+from poeproto_runtime.routes import make_routes
 
 __all__ = ["HasService", "serve"]
 
@@ -32,7 +33,7 @@ class HasService(Protocol):
 
 
 async def serve(
-    app: HasService | Bot | Mapping[str, Route],
+    app: HasService | Bot | Mapping[str, Route] | Mapping[str, Bot] | Mapping[str, Route | Bot],
     *,
     bind: str | socket.socket = "127.0.0.1:8080",
     server_limits: ServerLimits | None = None,
@@ -54,11 +55,11 @@ async def serve(
     for complete. A bot then has `Limits.cleanup_seconds` for its cleanup.
 
     Args:
-        app: a bot, routes by path, or an application such as `poeproto_asgi.BotApp`.
+        app: a bot, routes and bots by path, or an application such as `poeproto_asgi.BotApp`.
         bind: ``HOST:PORT``, or a listening socket, which this call takes over when it starts to serve.
         server_limits: the bounds of connections.
-        access_key: the bot's key, or several that are valid at once; for a single bot only.
-        allow_without_key: accept requests without a key; for a single bot only.
+        access_key: the key of each bot that has no `Route`, or several that are valid at once.
+        allow_without_key: accept requests without a key, for these bots.
         bot_name: the bot's name on Poe; for a single bot only.
         limits: the bounds of every exchange; this and the following are not for an application, which has its own.
         endpoints: where Poe is, for API calls of the bots.
@@ -76,23 +77,22 @@ async def serve(
     """
     _check_event_loop()
     hooks = Hooks(on_start=on_start, on_first_event=on_first_event, on_end=on_end)
-    if isinstance(app, Bot):
-        route = Route(app, access_key=access_key, allow_without_key=allow_without_key, bot_name=bot_name)
-        app = {"/": route}
+    if isinstance(app, type | str) or not hasattr(app, "service"):
+        bots = cast("Bot | Mapping[str, Route]", app)
+        routes = make_routes(bots, access_key=access_key, allow_without_key=allow_without_key, bot_name=bot_name)
+        limits = limits or Limits()
+        outbound = make_outbound(limits, endpoints, fetch_policy=fetch_policy)
+        service = BotService(routes, limits, outbound, hooks, sync_settings=sync_settings)
     elif access_key is not None or allow_without_key or bot_name is not None:
         raise TypeError(
             "access_key, allow_without_key and bot_name are for a single bot; pass them to each Route instead"
         )
-    if isinstance(app, Mapping):
-        limits = limits or Limits()
-        outbound = make_outbound(limits, endpoints, fetch_policy=fetch_policy)
-        service = BotService(app, limits, outbound, hooks, sync_settings=sync_settings)
     elif limits or endpoints or fetch_policy or hooks != Hooks() or not sync_settings:
         raise TypeError(
             "an application has its own limits, endpoints, fetch_policy, sync_settings and hooks; pass them there"
         )
     else:
-        service = app.service
+        service = cast("HasService", app).service
     await _serve(service, bind, server_limits or ServerLimits(), task_status)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from poeproto import Bot, Context, Done, QueryRequest, Text
-from poeproto_asgi import BotApp, Route
+from poeproto_asgi import AccessKeyMissing, BotApp, Route
 
 from ...support.bots import BEARER, KEY, FunctionBot, query_body
 from ...support.scripted_asgi import body_messages, converse, http_scope, request
@@ -179,7 +179,12 @@ def test_what_is_no_bot(bot: Any) -> None:
 
 @pytest.mark.parametrize(
     ("routes", "error"),
-    [({}, ValueError), ({"a": Route(Bot(), allow_without_key=True)}, ValueError), ({"/": Bot()}, TypeError)],
+    [
+        ({}, ValueError),
+        ({"a": Route(Bot(), allow_without_key=True)}, ValueError),
+        ({"/": Bot()}, AccessKeyMissing),
+        ({"/": 5}, TypeError),
+    ],
 )
 def test_routes_that_cannot_be_used(routes: Any, error: type[Exception]) -> None:
     with pytest.raises(error):

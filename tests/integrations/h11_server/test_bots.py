@@ -111,7 +111,10 @@ BAD_ARGUMENTS = [
     pytest.param(BotApp(ROUTES), {"limits": Limits()}, TypeError, "own limits", id="limits beside an application"),
     pytest.param({}, {}, ValueError, "no route", id="no routes"),
     pytest.param({"a": ROUTES["/"]}, {}, ValueError, "slash", id="a path without a slash"),
-    pytest.param({"/": BOT}, {}, TypeError, "must be given as a Route", id="a bot in place of a route"),
+    pytest.param({"/": BOT}, {}, ValueError, "^the bot at '/': pass access_key", id="a bot without a key"),
+    pytest.param({"/": 5}, {}, TypeError, "must be given as a Route", id="a number in place of a route"),
+    pytest.param("bots:bot", {}, TypeError, "bot must be a Bot, or a dict", id="a name"),
+    pytest.param(Bot, {}, TypeError, r"pass an instance: Bot\(\)", id="a class"),
     pytest.param(BOT, {"allow_without_key": True, "bind": "8080"}, ValueError, "HOST:PORT", id="no host"),
     pytest.param(BOT, {"allow_without_key": True, "bind": "127.0.0.1:65536"}, ValueError, "HOST:PORT", id="port"),
 ]
