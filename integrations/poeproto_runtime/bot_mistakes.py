@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import linecache
+import re
 import sysconfig
 import textwrap
 import traceback
@@ -26,6 +27,9 @@ _OURS = frozenset(
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 _GENERATED = ("<frozen ", "<attrs ")
 _LONGEST_LINE = 500
+# How Python says that a coroutine is where its result was expected, and trio that what is awaited is of asyncio.
+_COROUTINE = re.compile("""['"]coroutine['"]|got coroutine""")
+_FOREIGN_YIELD = "trio.run received unrecognized yield message"
 
 # The methods that a bot may override, and the parameters that they are called with.
 _METHODS = ("get_response", "get_settings", "on_feedback", "on_reaction", "on_error")
@@ -216,11 +220,11 @@ def _advice(exc: BaseException) -> str:
     match exc:
         case AttributeError() if attrs.has(type(exc.obj)) and not isinstance(exc, attrs.exceptions.FrozenError):
             return f"its fields are {', '.join(field.name for field in attrs.fields(cast('Any', type(exc.obj))))}"
-        case AttributeError() | TypeError() if "coroutine" in text:
+        case AttributeError() | TypeError() if _COROUTINE.search(text):
             return "put `await` before the call that returned it"
         case TypeError() if "async_generator" in text:
             return "iterate over it with `async for`"
-        case RuntimeError() if "no running event loop" in text:
+        case RuntimeError() | TypeError() if "no running event loop" in text or _FOREIGN_YIELD in text:
             return (
                 "this server runs trio, on which functions of asyncio do not work: use anyio, or worker_class='asyncio'"
             )

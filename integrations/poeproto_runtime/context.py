@@ -259,17 +259,21 @@ class RequestContext:
             raise TypeError(f"on_close takes an async function, to be called at the end; got {async_fn!r}")
         self._closers.append(async_fn)
 
-    async def close(self, error_id: str) -> None:
+    async def close(self, error_id: str, *, failed: bool = False) -> None:
         """Call the `on_close` functions, each under a shield with a deadline, and then close the calls.
 
         A function that fails or takes too long is logged, and the others still run. They may make calls themselves.
+
+        Args:
+            error_id: for the log.
+            failed: whether the request has failed; otherwise a call that was never read is logged.
         """
         if self._closers:
             await self._call_closers(error_id)
         self._closed = True
         if self._api is not None:
             with anyio.CancelScope(shield=True):
-                await self._close_calls()
+                await self._close_calls(failed)
 
     async def _call_closers(self, error_id: str) -> None:
         seconds = self.limits.cleanup_seconds
@@ -295,11 +299,11 @@ class RequestContext:
         if cancelled is not None:
             raise cancelled
 
-    async def _close_calls(self) -> None:
+    async def _close_calls(self, failed: bool) -> None:
         try:
             while self._runners:
                 runner, (bot_name, place) = self._runners.popitem()
-                if runner.is_new:
+                if runner.is_new and not failed:
                     message = "%s: %s: the call of %r was never read, so nothing was sent; read it with `async for`, or"
                     logger.warning(message + " await its text()", self._bot_class, place, bot_name)
                 await runner.aclose()

@@ -6,11 +6,12 @@ call takes, the context which bots may be called.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from pathlib import PurePosixPath
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from poeproto import (
     CostItem,
@@ -51,6 +52,9 @@ from poeproto_runtime.client.flow_runner import FlowRunner, Prepare, R, RunToolC
 from poeproto_runtime.client.transport import Transport
 from poeproto_runtime.client.uploads import InThread, Source, measure
 
+# A host and a port without a scheme. What may hold a key, after a `@`, `?` or `#`, is not repeated in an error.
+_ADDRESS = re.compile(r"[^/:\s@?#]+:\d+(/[^@?#]*)?")
+
 
 class ApiCalls:
     """All calls of Poe and of bots, over one transport.
@@ -82,6 +86,8 @@ class ApiCalls:
 
     def url_of(self, bot: str) -> str:
         """The URL of a bot, given by its name on Poe or by its URL."""
+        if "://" not in bot and _ADDRESS.fullmatch(bot):
+            raise LocalProtocolError(f"{bot!r} is neither a bot's name nor a URL; did you mean http://{bot}?")
         return bot if "://" in bot else self.bot_url(bot)
 
     def bot_url(self, bot_name: str) -> str:
@@ -238,7 +244,7 @@ def _raise_as_local_error() -> Generator[None]:
 
 def _name_in(url: str) -> str:
     try:
-        return PurePosixPath(urlsplit(url).path).name
+        return PurePosixPath(unquote(urlsplit(url).path)).name
     except ValueError:
         # urlsplit's message may quote credentials from before the host.
         raise LocalProtocolError("not a URL: its host is malformed") from None

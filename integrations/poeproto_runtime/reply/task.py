@@ -116,7 +116,8 @@ class ReplyStream:
                 self._progress.events, self._progress.bytes = self._exchange.events, self._writer.bytes_sent
                 if self._state.tasks is not BOT_ONLY:
                     self._cancel()
-                await self._context.close(self._progress.id)
+                failed = self._progress.error_id is not None or not self._progress.complete
+                await self._context.close(self._progress.id, failed=failed)
 
     async def _answer(self, request: QueryRequest) -> None:
         await self._writer.start(self._exchange.begin())
