@@ -15,19 +15,29 @@ from typing import Any, TypeVar, cast
 import attrs
 
 from poeproto.limits import Limits
-from poeproto.vocabulary.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
+from poeproto.vocabulary.errors import InvalidValue, LimitExceeded, LocalProtocolError, RemoteProtocolError
 from poeproto.vocabulary.events import LARGEST_INDEX, Json, is_index
-from poeproto.vocabulary.tools import FunctionCall, FunctionCallDelta, ToolCall, ToolCallDelta, ToolResult
+from poeproto.vocabulary.tools import (
+    FunctionCall,
+    FunctionCallDelta,
+    ToolCall,
+    ToolCallDelta,
+    ToolDefinition,
+    ToolResult,
+)
 from poeproto.wire.json import dumps, join_paths, json_type, loads
-from poeproto.wire.structure import structure
+from poeproto.wire.structure import structure, unstructure
 
 __all__ = [
     "FunctionCallDelta",
     "ToolCallAggregator",
     "ToolFunctions",
+    "as_tool_call",
+    "as_tool_definition",
     "delta_text",
     "parse_arguments",
     "prepare_call",
+    "tool_as_dict",
     "tool_call_deltas",
     "tool_content",
     "tool_error",
@@ -36,6 +46,7 @@ __all__ = [
 ]
 
 F = TypeVar("F")
+T = TypeVar("T")
 
 # The functions that a model may call, synchronous or asynchronous: under their own names, or as a dict of names.
 ToolFunctions = Iterable[Callable[..., Any]] | Mapping[str, Callable[..., Any]]
@@ -279,3 +290,29 @@ def tool_error(call: ToolCall, message: str) -> ToolResult:
 
 def _name(call: ToolCall) -> str:
     return call.function.name if call.function is not None else ""
+
+
+def as_tool_definition(tool: ToolDefinition | Mapping[str, Any]) -> ToolDefinition:
+    """The definition of a tool, given as one or as a dict in OpenAI's format; unknown keys are kept in `extra`.
+
+    Raises:
+        InvalidValue: for a dict of another form; `path` names the field.
+    """
+    return tool if isinstance(tool, ToolDefinition) else _from_dict(tool, ToolDefinition)
+
+
+def as_tool_call(call: ToolCall | Mapping[str, Any]) -> ToolCall:
+    """A model's call of a tool, given as one or as a dict in OpenAI's format. Errors as in `as_tool_definition`."""
+    return call if isinstance(call, ToolCall) else _from_dict(call, ToolCall)
+
+
+def tool_as_dict(tool: ToolDefinition | ToolCall | ToolResult) -> dict[str, Any]:
+    """The dict of a tool's definition, call or result in OpenAI's format, as it is sent."""
+    return unstructure(tool)
+
+
+def _from_dict(given: Mapping[str, Any], cls: type[T]) -> T:
+    try:
+        return structure(dict(given), cls)
+    except RemoteProtocolError as exc:
+        raise InvalidValue(exc.args[0], path=exc.path) from exc

@@ -20,6 +20,7 @@ from poeproto.vocabulary.field_types import checked
 from poeproto.vocabulary.headers import ACCEPT_IDENTITY
 from poeproto.vocabulary.http import HttpResponse
 from poeproto.vocabulary.http_request import HttpRequest
+from poeproto.vocabulary.messages import Attachment
 from poeproto.vocabulary.streamed_body import StreamedBody
 from poeproto.wire.json import loads
 
@@ -60,6 +61,10 @@ class UploadedFile:
     def event(self, inline_ref: str | None = None) -> File:
         """The event that adds the file to a reply, with an optional label for references from the text."""
         return File(self.url, self.name, self.content_type, inline_ref or None)
+
+    def attachment(self, inline_ref: str | None = None) -> Attachment:
+        """The attachment that adds the file to a message of a query, with an optional label for references."""
+        return Attachment(self.url, self.content_type, self.name, inline_ref or None)
 
 
 def upload_request(

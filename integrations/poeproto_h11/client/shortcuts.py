@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Generator, Iterable
-from typing import TypedDict, Unpack
+from collections.abc import Generator, Iterable, Mapping
+from typing import Any, TypedDict, Unpack, cast
 
-from poeproto import Endpoints, Event, Limits, Message, QueryRequest, ReplyFold, RetryPolicy
+import attrs
+
+from poeproto import Endpoints, Event, Limits, Message, QueryRequest, ReplyFold, RetryPolicy, ToolDefinition
+from poeproto.flows import ToolFunctions, as_tool_definition
 from poeproto_h11.client.anyio_backend import anyio_backend
 from poeproto_h11.client.blocking import BlockingClient
-from poeproto_h11.client.client import Client, ClientBase
+from poeproto_h11.client.client import AnyReply, Client, ClientBase
 from poeproto_h11.client.timeouts import Timeouts
 from poeproto_runtime.client.flow_runner import FlowRunner
 from poeproto_runtime.client.reply import Reply
@@ -33,8 +36,34 @@ class ClientOptions(_OptionsOfCalls, total=False):
     ssl_context: ssl.SSLContext | None
 
 
+class ReplyOptions(ClientOptions, total=False):
+    """The arguments of `Client`, and fields of the query; None leaves a field as it is in `messages`.
+
+    Attributes:
+        temperature: the sampling temperature.
+        skip_system_prompt: whether the bot should leave out its own system prompt.
+        logit_bias: token to bias, -100 to 100.
+        stop_sequences: strings at which generation stops.
+        adopt_current_bot_name: whether the bot replies under the caller's name.
+        tools: the tools that the model may call, also as dicts in OpenAI's format.
+        tool_executables: the functions to call for them, as in `Client.run_tools`; without them, the model's calls
+            arrive as `Json` events.
+    """
+
+    temperature: float | None
+    skip_system_prompt: bool | None
+    logit_bias: dict[str, float] | None
+    stop_sequences: list[str] | None
+    adopt_current_bot_name: bool | None
+    tools: Iterable[ToolDefinition | Mapping[str, Any]] | None
+    tool_executables: ToolFunctions | None
+
+
 class BotResponse(Reply):
     """The reply of `get_bot_response`: a `Reply` with a client of its own, which is closed with it."""
+
+
+_QUERY_OPTIONS = ReplyOptions.__annotations__.keys() - ClientOptions.__annotations__.keys()
 
 
 class _OneReplyClient(ClientBase[BotResponse]):
@@ -50,7 +79,7 @@ class _OneReplyClient(ClientBase[BotResponse]):
 
 
 def get_bot_response(
-    messages: Messages, bot_name: str, api_key: str | None = None, **options: Unpack[ClientOptions]
+    messages: Messages, bot_name: str, api_key: str | None = None, **options: Unpack[ReplyOptions]
 ) -> BotResponse:
     """Query a bot, on asyncio or trio; iterate over the reply with ``async for`` to get the events as they arrive.
 
@@ -58,15 +87,22 @@ def get_bot_response(
         messages: the text of one user message, a message, several, or a whole query.
         bot_name: the bot's name on Poe, or the URL of a bot server.
         api_key: the key for bots called by name; https://poe.com/api_key shows yours.
-        options: as for `Client`; `access_key` is for a URL.
+        options: as for `Client`, where `access_key` is for a URL; also `temperature`, `skip_system_prompt`,
+            `logit_bias`, `stop_sequences`, `adopt_current_bot_name`, `tools` and `tool_executables`, see
+            `ReplyOptions`.
 
+    Raises:
+        TypeError: for `tool_executables` without `tools`, or an unknown option.
+
+    A ``break`` closes the reply at once, unless a variable refers to it: then use ``async with``.
     Nothing is sent before the reply is read or entered. Errors are raised as by `Client.query`; an `Error` is an event.
     """
-    return _OneReplyClient(api_key, **options).query(bot_name, _as_query(messages))
+    fields, rest = _split(options)
+    return _query(_OneReplyClient(api_key, **rest), bot_name, messages, fields)
 
 
 async def get_final_response(
-    messages: Messages, bot_name: str, api_key: str | None = None, **options: Unpack[ClientOptions]
+    messages: Messages, bot_name: str, api_key: str | None = None, **options: Unpack[ReplyOptions]
 ) -> str:
     """Query a bot, on asyncio or trio, and return the text of its reply. Arguments as in `get_bot_response`.
 
@@ -74,35 +110,62 @@ async def get_final_response(
         BotError: when the bot ended the reply with an error.
         PoeprotoError: as by `Client.query` and `Reply.text`.
     """
-    async with Client(api_key, **options) as client, client.query(bot_name, _as_query(messages)) as reply:
+    fields, rest = _split(options)
+    async with Client(api_key, **rest) as client, _query(client, bot_name, messages, fields) as reply:
         return await reply.text()
 
 
 def get_bot_response_sync(
-    messages: Messages, bot_name: str, api_key: str | None = None, **options: Unpack[ClientOptions]
+    messages: Messages, bot_name: str, api_key: str | None = None, **options: Unpack[ReplyOptions]
 ) -> Generator[Event]:
     """Query a bot, and block; iterate over the result with ``for`` to get the events as they arrive.
 
     This also works while an event loop is running. Arguments as in `get_bot_response`. Everything is closed when the
     events end, and when the generator is closed or dropped, after a ``break`` for instance.
     """
-    with BlockingClient(api_key, **options) as client, client.query(bot_name, _as_query(messages)) as reply:
+    fields, rest = _split(options)
+    with BlockingClient(api_key, **rest) as client, _query(client, bot_name, messages, fields) as reply:
         yield from reply
 
 
 def get_final_response_sync(
-    messages: Messages, bot_name: str, api_key: str | None = None, **options: Unpack[ClientOptions]
+    messages: Messages, bot_name: str, api_key: str | None = None, **options: Unpack[ReplyOptions]
 ) -> str:
     """Query a bot, block until its reply is complete, and return its text.
 
     This also works while an event loop is running. Arguments as in `get_bot_response`, errors as in
     `get_final_response`.
     """
-    with BlockingClient(api_key, **options) as client, client.query(bot_name, _as_query(messages)) as reply:
+    fields, rest = _split(options)
+    with BlockingClient(api_key, **rest) as client, _query(client, bot_name, messages, fields) as reply:
         return reply.text()
 
 
-def _as_query(messages: Messages) -> QueryRequest | str:
-    if isinstance(messages, str | QueryRequest):
+def _split(options: ReplyOptions) -> tuple[dict[str, Any], ClientOptions]:
+    """The fields of the query, and the arguments of the client."""
+    given = cast("dict[str, Any]", options)
+    fields = {name: value for name, value in given.items() if name in _QUERY_OPTIONS}
+    rest = {name: value for name, value in given.items() if name not in _QUERY_OPTIONS}
+    return fields, cast("ClientOptions", rest)
+
+
+def _query(client: ClientBase[AnyReply], bot_name: str, messages: Messages, fields: dict[str, Any]) -> AnyReply:
+    tools, functions = fields.pop("tools", None), fields.pop("tool_executables", None)
+    query = _as_query(messages)
+    changes = {name: value for name, value in fields.items() if value is not None}
+    if changes:
+        query = attrs.evolve(query, **changes)
+    offered = None if tools is None else [as_tool_definition(tool) for tool in tools]
+    if functions is None:
+        return client.query(bot_name, query if offered is None else attrs.evolve(query, tools=offered))
+    if offered is None:
+        raise TypeError("tool_executables needs tools: the definitions that the model is given")
+    return client.run_tools(bot_name, query, offered, functions)
+
+
+def _as_query(messages: Messages) -> QueryRequest:
+    if isinstance(messages, QueryRequest):
         return messages
+    if isinstance(messages, str):
+        messages = Message("user", messages)
     return QueryRequest([messages] if isinstance(messages, Message) else list(messages))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from poeproto import (
     FunctionCall,
+    InvalidValue,
     Json,
     LimitExceeded,
     Limits,
@@ -21,10 +22,13 @@ from poeproto import (
 )
 from poeproto.flows.tools import (
     ToolCallAggregator,
+    as_tool_call,
+    as_tool_definition,
     delta_text,
     parse_arguments,
     prepare_call,
     says_nothing,
+    tool_as_dict,
     tool_call_deltas,
     tool_content,
     tool_error,
@@ -310,3 +314,32 @@ def test_a_result_without_a_form_is_an_error_the_model_can_read() -> None:
     with pytest.raises(LocalProtocolError):
         tool_content({1, 2})
     assert tool_error(ToolCall("c"), "no").name == ""
+
+
+WEATHER = {
+    "type": "function",
+    "function": {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}},
+    "strict": True,
+}
+
+
+def test_a_tool_as_a_dict_is_read_and_written() -> None:
+    tool = as_tool_definition(WEATHER)
+    assert tool.function is not None
+    assert (tool.function.name, tool.extra) == ("weather", {"strict": True})
+    assert as_tool_definition(tool) is tool
+    assert tool_as_dict(tool) == WEATHER
+    call = as_tool_call({"id": "c1", "type": "function", "function": {"name": "weather", "arguments": "{}"}})
+    assert call == as_tool_call(call) == ToolCall("c1", FunctionCall("weather", "{}"))
+    assert as_tool_call(tool_as_dict(call)) == call
+
+
+@pytest.mark.parametrize(
+    ("given", "path"), [({"function": {}}, "function.name"), ({"function": {"name": 5}}, "function.name")]
+)
+def test_a_dict_that_is_no_tool(given: dict[str, Any], path: str) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        as_tool_definition(given)
+    assert caught.value.path == path
+    with pytest.raises(InvalidValue, match=r"^id: missing$"):
+        as_tool_call({})

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from poeproto import (
+    Attachment,
     Endpoints,
     File,
     FileTooLarge,
@@ -196,3 +197,9 @@ def test_a_refusal_shows_everything_but_the_key() -> None:
     assert caught.value.status == 403
     assert caught.value.body_start.startswith(b"bad key <hidden>xx")
     assert len(caught.value.body_start) <= 1024
+
+
+def test_an_upload_becomes_an_attachment_of_a_message() -> None:
+    uploaded = UploadedFile("https://x.invalid/a", "image/png", "a.png", 5)
+    assert uploaded.attachment() == Attachment("https://x.invalid/a", "image/png", "a.png")
+    assert uploaded.attachment("ab").inline_ref == "ab"

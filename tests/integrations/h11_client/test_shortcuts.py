@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio
 import anyio.lowlevel
 import pytest
@@ -13,6 +15,7 @@ from poeproto import (
     Done,
     Endpoints,
     Error,
+    Json,
     LocalProtocolError,
     Message,
     QueryRequest,
@@ -20,7 +23,10 @@ from poeproto import (
     Text,
     decode_request,
 )
+from poeproto.flows import as_tool_definition
 from poeproto_h11 import (
+    BlockingClient,
+    Client,
     get_bot_response,
     get_bot_response_sync,
     get_final_response,
@@ -176,3 +182,102 @@ def test_blocking_within_a_running_loop(portal: BlockingPortal, anyio_backend: s
 
     with scripted_in_thread(portal, answering(HELLO)) as server:
         assert anyio.run(main, server.address, backend=anyio_backend) == "hello"
+
+
+# --- options of the query
+
+OPTIONS: dict[str, Any] = {
+    "temperature": 0.5,
+    "skip_system_prompt": True,
+    "logit_bias": {"7": -100.0},
+    "stop_sequences": ["."],
+    "adopt_current_bot_name": True,
+}
+WEATHER: dict[str, Any] = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
+
+
+def query_in(body: bytes) -> QueryRequest:
+    query = decode_request(body)
+    assert isinstance(query, QueryRequest)
+    return query
+
+
+@pytest.mark.anyio
+async def test_the_options_of_the_query_are_sent() -> None:
+    async with scripted(answering(HELLO)) as server:
+        async with get_bot_response("hello", server.address, **OPTIONS, tools=[WEATHER]) as events:
+            assert await events.text() == "hello"
+        assert await get_final_response(TWO, server.address, **OPTIONS, tools=None) == "hello"
+        query = QueryRequest([Message("user", "hello")], stop_sequences=["!"], user_id="u")
+        assert await get_final_response(query, server.address, temperature=0.1, stop_sequences=None) == "hello"
+    first, second, third = (query_in(request.body) for request in server.requests)
+    assert first == QueryRequest([Message("user", "hello")], tools=[as_tool_definition(WEATHER)], **OPTIONS)
+    assert second == QueryRequest(TWO, **OPTIONS)
+    assert third == QueryRequest(query.query, stop_sequences=["!"], user_id="u", temperature=0.1)
+
+
+@pytest.mark.anyio
+async def test_tools_with_functions_are_run() -> None:
+    def weather(city: str) -> str:
+        return f"rain in {city}"
+
+    calls = [{"index": 0, "id": "c", "function": {"name": "weather", "arguments": '{"city": "Oslo"}'}}]
+    calling = reply(Json({"choices": [{"delta": {"tool_calls": calls}}]}), Done())
+
+    async def script(peer: Peer) -> None:
+        await peer.answer(calling)
+        await peer.answer(HELLO)
+
+    async with scripted(script) as server:
+        answer = await get_final_response("hello", server.address, tools=[WEATHER], tool_executables=[weather])
+        assert answer == "hello"
+    results = query_in(server.requests[1].body).tool_results
+    assert results is not None
+    assert [result.content for result in results] == ["rain in Oslo"]
+
+
+def test_options_that_cannot_be_used() -> None:
+    with pytest.raises(TypeError, match=r"^tool_executables needs tools"):
+        get_bot_response("hello", "Cat", tool_executables=[print])
+    with pytest.raises(TypeError, match="temprature"):
+        get_bot_response("hello", "Cat", temprature=0.5)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"^QueryRequest\.temperature must be float"):
+        get_bot_response("hello", "Cat", temperature="hot")  # type: ignore[arg-type]
+
+
+def test_the_options_of_a_blocking_query_are_sent(portal: BlockingPortal) -> None:
+    with scripted_in_thread(portal, answering(HELLO)) as server:
+        assert list(get_bot_response_sync("hello", server.address, **OPTIONS)) == [Text("hello"), Done()]
+        assert get_final_response_sync("hello", server.address, **OPTIONS) == "hello"
+        expected = QueryRequest([Message("user", "hello")], **OPTIONS)
+        assert [query_in(request.body) for request in server.requests] == [expected, expected]
+
+
+# --- a loop that is left early without a block
+
+
+@pytest.mark.anyio
+@pytest.mark.filterwarnings("ignore:Async generator .* was garbage collected:ResourceWarning")
+async def test_a_break_closes_a_reply_that_no_variable_refers_to() -> None:
+    async with scripted(starting) as server, Client() as client:
+        async for _ in get_bot_response("hello", server.address):
+            break
+        await server.until_closed(1)
+        await anext(get_bot_response("hello", server.address))
+        await server.until_closed(2)
+        async for _ in client.query(server.address, "hello"):
+            break
+        await server.until_closed(3)
+        async for _ in client.run_tools(server.address, "hello", [], []):
+            break
+        await server.until_closed(4)
+
+
+def test_a_break_closes_a_blocking_reply_that_no_variable_refers_to(portal: BlockingPortal) -> None:
+    with scripted_in_thread(portal, starting) as server, BlockingClient() as client:
+        for _ in client.query(server.address, "hello"):
+            break
+        server.until_closed(1)
+        for _ in client.run_tools(server.address, "hello", [], []):
+            break
+        server.until_closed(2)
