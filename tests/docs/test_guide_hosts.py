@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shlex
 import subprocess
@@ -22,7 +24,7 @@ from poeproto_h11.client.outbound import SharedH11Transport
 from poeproto_simulator import LogEntry, Scripted, Simulator
 
 from ..support.bots import BEARER, KEY, events_in, query_body
-from ..support.example_stage import load_example
+from ..support.example_stage import EXAMPLES, load_example
 from ..support.hypercorn_servers import hosting, serving
 
 pytestmark = pytest.mark.anyio
@@ -107,6 +109,31 @@ class TestInFastapi:
             assert isinstance(bots.service.outbound.transport, SharedH11Transport)
             # For the settings and both questions: connections are kept as long as the lifespan lasts.
             assert bots.service.outbound.transport.opened == 1
+
+
+class TestInAFunction:
+    async def test_bot_that_calls_another(self) -> None:
+        example = load_example("in_a_function")
+        poe = Simulator()
+        async with poe.serving() as address:
+            poe.register("Claude-Haiku-4.5", Scripted(lambda request: "meow"))
+            poe.register("Forwarding", example.ForwardingBot(), access_key=KEY)  # Poe knows its key and settings
+            service = example.make_service(KEY, Endpoints.at(address))
+            async with service.running():
+                for key, status in ((BEARER, 200), ("Bearer wrong", 401)):
+                    headers = {"authorization": key, "content-type": "application/json"}
+                    response = await example.handle(service, headers, query_body())
+                    assert response.status == status
+                    if status == 200:
+                        assert events_in(response.body) == [Text("meow"), Done()]
+                        assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
+
+    def test_the_command_in_its_docstring(self) -> None:
+        example = EXAMPLES / "in_a_function.py"
+        body = b'{"version": "1.2", "type": "settings"}'
+        environment = {**os.environ, "POE_ACCESS_KEY": KEY}
+        done = subprocess.run([sys.executable, example], input=body, env=environment, capture_output=True, check=True)
+        assert json.loads(done.stdout) == {"response_version": 2, "server_bot_dependencies": {"Claude-Haiku-4.5": 1}}
 
 
 def unchanged(function: Any) -> Any:
