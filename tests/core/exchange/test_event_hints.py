@@ -89,7 +89,8 @@ def test_a_body_that_is_a_string() -> None:
         exchange.receive_data("{}")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"^receive_data takes bytes, got list$"):
         exchange.receive_data([])  # type: ignore[arg-type]
-    exchange.receive_data(bytearray(b'{"type": "settings"}'))
+    data: Any = bytearray(b'{"type": "settings"}')
+    exchange.receive_data(data)
     exchange.receive_eof()
 
 
