@@ -36,7 +36,7 @@ def path_of(scope: Scope) -> str:
 def client_of(scope: Scope) -> tuple[str, int] | None:
     """The client's host and port; None where the server does not know them."""
     client = scope.get("client")  # optional in ASGI; for a Unix socket, servers give None or an empty host
-    return (client[0], client[1] or 0) if client and client[0] else None
+    return (client[0], int(client[1] or 0)) if client and client[0] else None
 
 
 async def receive_body(receive: Receive) -> tuple[bytes, bool]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import httpx
 import pytest
 from starlette.applications import Starlette
@@ -18,9 +21,10 @@ from starlette.routing import Mount, Route
 
 from poeproto import Context, Done, Limits, QueryRequest, Text
 
+from ..support import asgi_processes
 from ..support.bots import BEARER, events_in, query_body
 from ..support.hypercorn_servers import app_of
-from ..support.raw_http import chunk, connect, fetch, http_request
+from ..support.raw_http import Connection, chunk, connect, fetch, http_request
 from ..support.uvicorn_server import on_uvicorn
 
 pytestmark = pytest.mark.anyio
@@ -214,3 +218,129 @@ async def test_starlettes_compression_leaves_the_stream_alone() -> None:
         assert await connection.read_events() == [Text("one")]
         read.set()
         assert await connection.read_rest() == [Text("two"), Done()]
+
+
+@pytest.fixture(params=["granian", "daphne"], scope="module")
+def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[asgi_processes.Host]:
+    with asgi_processes.running(request.param, tmp_path_factory.mktemp(request.param)) as host:
+        yield host
+
+
+def ask(instruction: str) -> bytes:
+    """The request of a query that tells the bot of `asgi_processes` what to do."""
+    return http_request(query_body(instruction))
+
+
+@asynccontextmanager
+async def started(host: asgi_processes.Host, instruction: str) -> AsyncGenerator[Connection]:
+    """A connection on which this query has been sent, and the head of the response has arrived."""
+    async with connect(host.address) as connection:
+        await connection.send(ask(instruction))
+        assert (await connection.read_head())[0] == 200
+        yield connection
+
+
+class TestInAProcessOfItsOwn:
+    """Hosts that an event loop cannot run beside a test."""
+
+    async def test_events_arrive_as_they_are_yielded(self, host: asgi_processes.Host) -> None:
+        async with started(host, "hold") as connection:
+            assert await connection.read_events() == [Text("one")]
+            assert (await fetch(host.address, ask("release"))).events == [Text("released"), Done()]
+            assert await connection.read_rest() == [Text("two"), Done()]
+
+    async def test_heartbeats(self, host: asgi_processes.Host) -> None:
+        async with started(host, "hold") as connection:
+            await connection.read_events()
+            assert await connection.read_chunk() == b": \n\n"
+            await fetch(host.address, ask("release"))
+            assert await connection.read_rest() == [Text("two"), Done()]
+
+    async def test_a_client_that_disconnects_ends_the_bot(self, host: asgi_processes.Host) -> None:
+        async with started(host, "wait") as connection:
+            assert await connection.read_events() == [Text("hello")]
+        for instruction in ("ended", "closed"):
+            assert (await fetch(host.address, ask(instruction))).events == [Text(instruction), Done()]
+
+    async def test_a_connection_is_used_again(self, host: asgi_processes.Host) -> None:
+        async with connect(host.address) as connection:
+            for _ in range(3):
+                await connection.send(http_request())
+                assert (await connection.read_response()).events == [Text("hello"), Done()]
+            for body, status in ((b'{"type": "settings"}', 200), (b"[]", 400), (b'{"type": "dance"}', 501)):
+                await connection.send(http_request(body))
+                assert (await connection.read_response()).status == status
+
+    async def test_the_index_page_and_its_head(self, host: asgi_processes.Host) -> None:
+        async with connect(host.address) as connection:
+            await connection.send(http_request(b"", method="HEAD", key=None))
+            assert (await connection.read_head())[0] == 200
+            await connection.send(http_request(b"", method="GET", key=None))
+            assert (await connection.read_response()).status == 200
+
+    async def test_large_bodies(self, host: asgi_processes.Host) -> None:
+        text = "a" * 3_000_000
+        assert (await fetch(host.address, ask(text))).events == [Text(text), Done()]
+        parts = [chunk(data) for data in (query_body(text)[:100_000], query_body(text)[100_000:], b"")]
+        answer = await fetch(host.address, http_request(chunked=True) + b"".join(parts))
+        assert answer.events == [Text(text), Done()]
+
+    async def test_refusals(self, host: asgi_processes.Host) -> None:
+        """docs/deployment.md says which hosts read the whole body first."""
+        large, unauthorized = http_request(b" " * 5_000_000), http_request(b" " * 1_000_000, key="Bearer wrong")
+        # Granian resets a connection that still sends.
+        sent = None if host.name == "daphne" else 200_000
+        for request, status in (
+            (unauthorized[:sent], 401),
+            (large[:sent], 413),
+            (http_request(b"", method="PUT"), 405),
+            (http_request(path="/elsewhere"), 404),
+        ):
+            assert (await fetch(host.address, request)).status == status
+
+    async def test_lifespans(self, host: asgi_processes.Host) -> None:
+        """docs/deployment.md says which hosts run one."""
+        scopes = "http" if host.name == "daphne" else "http lifespan"
+        assert (await fetch(host.address, ask("scopes"))).events == [Text(scopes), Done()]
+
+    async def test_an_unread_reply(self, host: asgi_processes.Host) -> None:
+        """docs/deployment.md says which hosts have backpressure; the bot of another is not even held back."""
+        async with started(host, "flood"):
+            if host.name == "granian":
+                # Cancelled, `Limits.send_seconds` after it was held back.
+                assert (await fetch(host.address, ask("flooded"))).events == [Text("flooded"), Done()]
+            else:
+                while await kilobytes_made(host) < MORE_THAN_BUFFERS_HOLD:
+                    pass
+        assert (await fetch(host.address, ask("flooded"))).events == [Text("flooded"), Done()]
+        assert (await kilobytes_made(host) < MORE_THAN_BUFFERS_HOLD) == (host.name == "granian")
+
+
+MORE_THAN_BUFFERS_HOLD = 30_000  # kilobytes, of the kernel and of a server
+
+
+async def kilobytes_made(host: asgi_processes.Host) -> int:
+    text, _ = (await fetch(host.address, ask("how far?"))).events
+    assert isinstance(text, Text)
+    return int(text.text)
+
+
+async def test_granian_waits_for_an_open_reply_when_it_stops(tmp_path: Path) -> None:
+    with asgi_processes.running("granian", tmp_path) as host:
+        async with started(host, "read gate") as connection:
+            assert await connection.read_events() == [Text("one")]
+            host.process.terminate()
+            for _ in range(10):
+                assert await connection.read_chunk() == b": \n\n"
+            await anyio.Path(tmp_path / "gate").write_text("two")
+            assert await connection.read_rest() == [Text("two"), Done()]
+        await anyio.to_thread.run_sync(host.process.wait, asgi_processes.SECONDS)
+
+
+async def test_daphne_breaks_off_an_open_reply_when_it_stops(tmp_path: Path) -> None:
+    with asgi_processes.running("daphne", tmp_path) as host:
+        async with started(host, "wait") as connection:
+            assert await connection.read_events() == [Text("hello")]
+            host.process.terminate()
+            assert not (await connection.read_to_end()).endswith(b"0\r\n\r\n")
+        await anyio.to_thread.run_sync(host.process.wait, asgi_processes.SECONDS)

@@ -4,50 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 
 import anyio
-import anyio.abc
 import pytest
 
 from poeproto import Context, Done, Limits, QueryRequest, Text
 
-from ..support.bots import BEARER, events_in, query_body
+from ..support.bots import events_in
+from ..support.curl_process import curl, read_rest, read_until
 from ..support.hypercorn_servers import app_of, serving
 
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed"),
 ]
-
-
-@asynccontextmanager
-async def curl(address: str, *options: str, body: bytes | None = None) -> AsyncGenerator[anyio.abc.Process]:
-    """Let curl send a query. It is killed at the end, if it has not ended by then."""
-    data = (query_body() if body is None else body).decode()
-    headers = ["-H", f"Authorization: {BEARER}", "-H", "Content-Type: application/json"]
-    command = ["curl", "--silent", "--show-error", "--no-buffer", *headers, "--data", data, *options, address]
-    async with await anyio.open_process(command) as process:
-        yield process
-        if process.returncode is None:
-            process.kill()
-
-
-async def read_until(process: anyio.abc.Process, end: bytes) -> bytes:
-    """What curl prints next, through these bytes."""
-    assert process.stdout is not None
-    printed = b""
-    while not printed.endswith(end):
-        printed += await process.stdout.receive()
-    return printed
-
-
-async def read_rest(process: anyio.abc.Process) -> bytes:
-    assert process.stdout is not None
-    printed = b"".join([data async for data in process.stdout])
-    assert await process.wait() == 0
-    return printed
 
 
 async def test_events_are_shown_as_they_are_yielded() -> None:
