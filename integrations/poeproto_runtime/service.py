@@ -139,6 +139,10 @@ class BotService:
         """
         self._replies.stop_soon()
 
+    def active_locations(self) -> list[str]:
+        """The bot of each reply under way, and the line where it is. May be called from any thread."""
+        return self._replies.locations()
+
     async def handle(
         self, head: RequestHead, path: str, channel: Channel, active_replies: ActiveReplies | None = None
     ) -> None:

@@ -1,0 +1,107 @@
+"""Where a bot's code is: the file and line at which it waits, or runs. For logs about bots that do not end, or block.
+
+This leans on how CPython links coroutines and frames: `cr_await`, `ag_await`, `gi_yieldfrom`, `f_back`; and on
+`gc.get_referents` for an async generator that is iterated, whose iterator has no such attribute. Without that, a log
+line names the bot alone. `tests/integrations/runtime/test_bot_location.py` notices.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sysconfig
+import types
+from collections.abc import Iterable, Iterator
+from itertools import dropwhile
+from pathlib import Path
+
+__all__ = ["blocking_code", "suspended_code"]
+
+_RUNTIME = str(Path(__file__).parent) + os.sep
+_LIBRARIES = (
+    _RUNTIME,
+    "<frozen ",
+    *{sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")},
+)
+# The functions of event loops that run one step of a task; uvloop's are not Python. The runners are outside of all.
+_EVENT_LOOPS = (
+    os.sep.join(("asyncio", "events.py")),
+    os.sep.join(("asyncio", "base_events.py")),
+    os.sep.join(("asyncio", "runners.py")),
+)
+_TRIO_LOOP = os.sep.join(("trio", "_core", "_run.py"))
+_OPAQUE = frozenset({"async_generator_asend", "async_generator_athrow", "anext_awaitable", "coroutine_wrapper"})
+_Frames = list[types.FrameType]
+
+
+def suspended_code(awaitable: object) -> str | None:
+    """The line at which a bot waits, below a coroutine of the runtime's: ``FILE:LINE in FUNCTION``.
+
+    None if the runtime does not wait for code of a bot.
+    """
+    return _described(_bots_frames(_awaited_frames(awaitable)))
+
+
+def blocking_code(innermost: types.FrameType) -> tuple[int, str] | None:
+    """The line at which code of a bot runs in an event loop, and a number that tells its frame from others.
+
+    None if the thread of this frame runs no code of a bot: the loop waits, or a library works.
+    """
+    frames: _Frames = []
+    frame: types.FrameType | None = innermost
+    while frame is not None and not _is_event_loop(frame):
+        frames.append(frame)
+        frame = frame.f_back
+    frames.reverse()
+    below = list(dropwhile(lambda frame: not frame.f_code.co_filename.startswith(_RUNTIME), frames))
+    frames = _bots_frames(below or [frame for frame in frames if not _is_of_library(frame)])
+    where = _described(frames)
+    return None if where is None else (id(frames[0]), where)
+
+
+def _awaited_frames(awaitable: object) -> Iterator[types.FrameType]:
+    while awaitable is not None:
+        frame, following = None, None
+        match awaitable:
+            case types.CoroutineType():
+                frame, following = awaitable.cr_frame, awaitable.cr_await
+            case types.AsyncGeneratorType():
+                frame, following = awaitable.ag_frame, awaitable.ag_await
+            case types.GeneratorType():
+                frame, following = awaitable.gi_frame, awaitable.gi_yieldfrom
+            case _ if type(awaitable).__name__ in _OPAQUE:
+                following = next(filter(_has_frame, gc.get_referents(awaitable)), None)
+            case _:
+                pass  # a future, or another object that only the event loop knows
+        if frame is not None:
+            yield frame
+        awaitable = following
+
+
+def _has_frame(awaitable: object) -> bool:
+    return (
+        isinstance(awaitable, types.CoroutineType | types.AsyncGeneratorType | types.GeneratorType)
+        or type(awaitable).__name__ in _OPAQUE
+    )
+
+
+def _bots_frames(frames: Iterable[types.FrameType]) -> _Frames:
+    """The frames below the runtime's first ones; the outermost stands first."""
+    return list(dropwhile(lambda frame: frame.f_code.co_filename.startswith(_RUNTIME), frames))
+
+
+def _described(frames: _Frames) -> str | None:
+    """The innermost line that is no library's; the outermost one, if the bot is a library's."""
+    if not frames:
+        return None
+    frame = next((frame for frame in reversed(frames) if not _is_of_library(frame)), frames[0])
+    return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_qualname}"
+
+
+def _is_of_library(frame: types.FrameType) -> bool:
+    return frame.f_code.co_filename.startswith(_LIBRARIES)
+
+
+def _is_event_loop(frame: types.FrameType) -> bool:
+    name = frame.f_code.co_filename
+    return name.endswith(_EVENT_LOOPS) or (name.endswith(_TRIO_LOOP) and frame.f_code.co_name == "unrolled_run")
