@@ -79,6 +79,18 @@ async def serve(
         RuntimeError: when `worker_class` does not fit the running event loop.
         Exception: what Hypercorn raises about its configuration, such as missing certificates.
     """
+    await serve_until_cancelled(app, bind, worker_class, config or default_config(), task_status)
+
+
+async def serve_until_cancelled(
+    app: BotApp,
+    bind: str | socket.socket,
+    worker_class: WorkerClass | None,
+    config: Config,
+    task_status: anyio.abc.TaskStatus[str],
+    on_connections_ended: Callable[[], None] | None = None,
+) -> None:
+    """`serve`, with a function to call when no connection is left, before the application's lifespan ends."""
     on_trio = in_trio_task()
     if worker_class is not None and (worker_class == "trio") != on_trio:
         running = "trio" if on_trio else "asyncio"
@@ -89,7 +101,7 @@ async def serve(
     hypercorn_serve = load_hypercorn_serve(on_trio)
     _keep_headers_out_of_logs()
     listener = bind if isinstance(bind, socket.socket) else listen(bind)
-    server = _HypercornServer(app, hypercorn_serve, config or _quiet_config(), listener, on_trio)
+    server = _HypercornServer(app, hypercorn_serve, config, listener, on_trio, on_connections_ended)
     await server.run(task_status)
 
 
@@ -102,12 +114,20 @@ class _HypercornServer:
         config: Hypercorn's configuration; a copy is changed.
         listener: the listening socket, which this takes over.
         on_trio: whether trio runs the event loop.
+        on_connections_ended: called when no connection is left, before the lifespan ends.
     """
 
     def __init__(
-        self, app: BotApp, hypercorn_serve: HypercornServe, config: Config, listener: socket.socket, on_trio: bool
+        self,
+        app: BotApp,
+        hypercorn_serve: HypercornServe,
+        config: Config,
+        listener: socket.socket,
+        on_trio: bool,
+        on_connections_ended: Callable[[], None] | None,
     ) -> None:
         limits = app.service.limits
+        self._on_connections_ended = on_connections_ended
         self._app = app
         self._hypercorn_serve = hypercorn_serve
         self._address = address_of(listener)
@@ -211,8 +231,16 @@ class _HypercornServer:
             if scope["http_version"] != "2" and scope["client"]:
                 scope["extensions"][RESET] = partial(self._connections.reset, scope["client"])
         elif scope["type"] == "lifespan":
+            receive = partial(self._receive_noting_shutdown, receive)
             send = partial(self._send_noting_failure, send)
         return self._app(scope, receive, send)
+
+    async def _receive_noting_shutdown(self, receive: Receive) -> AsgiMessage:
+        message = await receive()
+        # Hypercorn sends it when all connections have ended.
+        if message["type"] == "lifespan.shutdown" and self._on_connections_ended is not None:
+            self._on_connections_ended()
+        return message
 
     async def _send_noting_failure(self, send: Send, message: AsgiMessage) -> None:
         if message["type"].endswith(".failed"):
@@ -239,7 +267,8 @@ def _keep_headers_out_of_logs() -> None:
         hpack.setLevel(logging.INFO)
 
 
-def _quiet_config() -> Config:
+def default_config() -> Config:
+    """Hypercorn's configuration where none is given: it logs warnings only."""
     from hypercorn.config import Config
 
     config = Config()

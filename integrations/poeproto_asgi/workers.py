@@ -18,7 +18,8 @@ import anyio
 import anyio.abc
 
 from poeproto_asgi.app import BotApp
-from poeproto_asgi.server import WorkerClass, serve
+from poeproto_asgi.forced_exit import ForcedExit
+from poeproto_asgi.server import WorkerClass, default_config, serve_until_cancelled
 from poeproto_asgi.stop_signals import StopSignals, ignore_terminal_signals, stop_signals
 from poeproto_asgi.targets import (
     AppOptions,
@@ -105,9 +106,18 @@ def _run_one(
     *,
     is_worker: bool = False,
 ) -> None:
+    config = default_config()
+    exit_by_force = ForcedExit(
+        config.graceful_timeout + app.service.limits.cleanup_seconds, app.service.active_locations
+    )
+
+    async def server(*, task_status: anyio.abc.TaskStatus[str]) -> None:
+        ended = exit_by_force.connections_ended
+        await serve_until_cancelled(app, listener, worker_class, config, task_status, ended)
+
     async def main() -> None:
         async with anyio.create_task_group() as tasks:
-            ready(await tasks.start(_serve, app, listener, worker_class))
+            ready(await tasks.start(server))
             await signals.wait()
             tasks.cancel_scope.cancel()
 
@@ -117,16 +127,10 @@ def _run_one(
 
         backend_options["loop_factory"] = uvloop.new_event_loop
     try:
-        with StopSignals(_do_nothing, is_worker=is_worker) as signals:
+        with StopSignals(exit_by_force.start, is_worker=is_worker) as signals:
             anyio.run(main, backend="trio" if worker_class == "trio" else "asyncio", backend_options=backend_options)
     except BaseExceptionGroup as group:
         raise sole_exception(group) from None
-
-
-async def _serve(
-    app: BotApp, listener: socket.socket, worker_class: WorkerClass, *, task_status: anyio.abc.TaskStatus[str]
-) -> None:
-    await serve(app, bind=listener, worker_class=worker_class, task_status=task_status)
 
 
 def _run_several(

@@ -2,7 +2,7 @@
 
 This leans on how CPython links coroutines and frames: `cr_await`, `ag_await`, `gi_yieldfrom`, `f_back`; and on
 `gc.get_referents` for an async generator that is iterated, whose iterator has no such attribute. Without that, a log
-line names the bot alone. `tests/integrations/runtime/test_bot_location.py` notices.
+line names the bot alone. `tests/integrations/runtime/test_stuck_bots.py` notices.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ _RUNTIME = str(Path(__file__).parent) + os.sep
 _LIBRARIES = (
     _RUNTIME,
     "<frozen ",
+    "<attrs generated ",
     *{sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")},
 )
 # The functions of event loops that run one step of a task; uvloop's are not Python. The runners are outside of all.
@@ -30,6 +31,9 @@ _EVENT_LOOPS = (
     os.sep.join(("asyncio", "runners.py")),
 )
 _TRIO_LOOP = os.sep.join(("trio", "_core", "_run.py"))
+_TRIO_LOOP_FUNCTIONS = frozenset({"run", "unrolled_run"})
+# The frame of a coroutine, async generator or generator, and what it awaits.
+_LINKS = (("cr_frame", "cr_await"), ("ag_frame", "ag_await"), ("gi_frame", "gi_yieldfrom"))
 _OPAQUE = frozenset({"async_generator_asend", "async_generator_athrow", "anext_awaitable", "coroutine_wrapper"})
 _Frames = list[types.FrameType]
 
@@ -61,28 +65,22 @@ def blocking_code(innermost: types.FrameType) -> tuple[int, str] | None:
 
 def _awaited_frames(awaitable: object) -> Iterator[types.FrameType]:
     while awaitable is not None:
-        frame, following = None, None
-        match awaitable:
-            case types.CoroutineType():
-                frame, following = awaitable.cr_frame, awaitable.cr_await
-            case types.AsyncGeneratorType():
-                frame, following = awaitable.ag_frame, awaitable.ag_await
-            case types.GeneratorType():
-                frame, following = awaitable.gi_frame, awaitable.gi_yieldfrom
-            case _ if type(awaitable).__name__ in _OPAQUE:
+        frame: types.FrameType | None = None
+        following: object = None
+        for frame_name, following_name in _LINKS:
+            if hasattr(awaitable, frame_name):
+                frame, following = getattr(awaitable, frame_name), getattr(awaitable, following_name)
+                break
+        else:  # an iterator; or a future, or another object that only the event loop knows
+            if type(awaitable).__name__ in _OPAQUE:
                 following = next(filter(_has_frame, gc.get_referents(awaitable)), None)
-            case _:
-                pass  # a future, or another object that only the event loop knows
         if frame is not None:
             yield frame
         awaitable = following
 
 
 def _has_frame(awaitable: object) -> bool:
-    return (
-        isinstance(awaitable, types.CoroutineType | types.AsyncGeneratorType | types.GeneratorType)
-        or type(awaitable).__name__ in _OPAQUE
-    )
+    return any(hasattr(awaitable, name) for name, _ in _LINKS) or type(awaitable).__name__ in _OPAQUE
 
 
 def _bots_frames(frames: Iterable[types.FrameType]) -> _Frames:
@@ -104,4 +102,4 @@ def _is_of_library(frame: types.FrameType) -> bool:
 
 def _is_event_loop(frame: types.FrameType) -> bool:
     name = frame.f_code.co_filename
-    return name.endswith(_EVENT_LOOPS) or (name.endswith(_TRIO_LOOP) and frame.f_code.co_name == "unrolled_run")
+    return name.endswith(_EVENT_LOOPS) or (name.endswith(_TRIO_LOOP) and frame.f_code.co_name in _TRIO_LOOP_FUNCTIONS)

@@ -7,10 +7,10 @@ import logging
 import re
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 
 import anyio
-import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
@@ -32,14 +32,12 @@ class Stuck:
 
     async def pass_on_any_exception(self) -> None:
         while not self.is_released.is_set():
-            try:
+            with suppress(BaseException):
                 await anyio.sleep(0.01)
-            except BaseException:  # noqa: BLE001, S110 - what is tested
-                pass
 
     async def wait_under_shield(self) -> None:
         with anyio.CancelScope(shield=True):
-            while not self.is_released.is_set():
+            while not self.is_released.is_set():  # noqa: ASYNC110 - a bot's own
                 await anyio.sleep(0.001)
 
     async def wait_for_thread(self) -> None:
@@ -65,7 +63,7 @@ async def until_logged(caplog: pytest.LogCaptureFixture) -> str:
     def lines() -> list[str]:
         return [record.getMessage() for record in caplog.records if "still runs" in record.getMessage()]
 
-    while not lines():
+    while not lines():  # noqa: ASYNC110 - a log has no event
         await anyio.sleep(0.001)
     for _ in range(20):  # ticks: it is logged once
         await anyio.sleep(0.003)
@@ -81,6 +79,7 @@ async def test_a_bot_that_does_not_end_is_logged_with_its_line(
     stuck = Stuck()
     service = service_stuck_in(partial(wait, stuck))
     channel = MemoryChannel()
+    line, location = "", ""
     async with service.running(), anyio.create_task_group() as tasks:
         tasks.start_soon(service.handle, RequestHead("POST", "/"), "/", channel)
         await channel.until(lambda: bool(channel.events))
@@ -93,7 +92,9 @@ async def test_a_bot_that_does_not_end_is_logged_with_its_line(
         [location] = service.active_locations()
         stuck.is_released.set()
     source, first = inspect.getsourcelines(wait)
-    found = re.search(rf"FunctionBot: .* \(error id \w+\), at {re.escape(__file__)}:(\d+) in Stuck\.{wait.__name__}; ", line)
+    found = re.search(
+        rf"FunctionBot: .* \(error id \w+\), at {re.escape(__file__)}:(\d+) in Stuck\.{wait.__name__}; ", line
+    )
     assert found, line
     assert first <= int(found[1]) < first + len(source)
     assert location.startswith(f"FunctionBot at {__file__}:")
