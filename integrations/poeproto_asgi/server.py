@@ -32,6 +32,9 @@ WorkerClass = Literal["asyncio", "uvloop", "trio"]
 # How many connections asyncio accepts in one iteration: `backlog` says that to it as well. With one, a busy event loop
 # falls behind a flood of connections; with thousands, the open ones would have to wait.
 _ACCEPTS = 64
+# How many duplicates of the listening socket Hypercorn has on trio, where it accepts one connection of each in an
+# iteration. A lone connection wakes them all, which costs some microseconds each.
+_TRIO_LISTENERS = 4
 
 
 class LifespanFailed(OSError):
@@ -150,12 +153,14 @@ class _HypercornServer:
     def _take_over(self, listener: socket.socket, on_trio: bool) -> OpenConnections:
         """Have Hypercorn listen on this socket; returns the connections that it will accept there."""
         if not on_trio and records_accepts():
-            self._listener = connections = RecordingListener(listener, LISTEN_QUEUE)
+            connections = RecordingListener(listener, LISTEN_QUEUE)
+            self._listeners: list[socket.socket] = [connections]
             self._config.backlog = _ACCEPTS
         else:
-            self._listener = socket.socket(fileno=listener.detach())  # trio takes no subclass
-            self._listener.setblocking(False)
-            connections = ScannedConnections(self._listener)
+            plain = socket.socket(fileno=listener.detach())  # trio takes no subclass
+            plain.setblocking(False)
+            connections = ScannedConnections(plain)
+            self._listeners = [plain, *(plain.dup() for _ in range(_TRIO_LISTENERS - 1 if on_trio else 0))]
             self._config.backlog = LISTEN_QUEUE  # Hypercorn's own, of 100, would replace the listener's
         self._config.bind = []
         self._config.create_sockets = partial(self._create_sockets, self._config.create_sockets)
@@ -164,7 +169,7 @@ class _HypercornServer:
     def _create_sockets(self, create: Callable[[], Sockets]) -> Sockets:
         """Hypercorn calls this for the sockets to listen on; `create` makes those that the configuration adds."""
         sockets = create()
-        (sockets.secure_sockets if self._config.ssl_enabled else sockets.insecure_sockets).append(self._listener)
+        (sockets.secure_sockets if self._config.ssl_enabled else sockets.insecure_sockets).extend(self._listeners)
         return sockets
 
     async def run(self, task_status: anyio.abc.TaskStatus[str]) -> None:
@@ -179,7 +184,8 @@ class _HypercornServer:
                 tasks.start_soon(self._run_hypercorn, tasks.cancel_scope)
                 task_status.started(self._address)
         finally:
-            self._listener.close()
+            for listener in self._listeners:
+                listener.close()
             # Raised even if this is cancelled: that is how `serve` is stopped, and so when a shutdown fails.
             if self._lifespan_failure is not None:
                 raise self._lifespan_failure

@@ -19,6 +19,7 @@ import anyio.abc
 
 from poeproto_asgi.app import BotApp
 from poeproto_asgi.forced_exit import ForcedExit
+from poeproto_asgi.open_files import raise_open_files
 from poeproto_asgi.server import WorkerClass, default_config, serve_until_cancelled
 from poeproto_asgi.stop_signals import StopSignals, ignore_terminal_signals, stop_signals
 from poeproto_asgi.targets import (
@@ -50,6 +51,9 @@ def run(
 ) -> None:
     """Serve until SIGINT, SIGTERM or SIGHUP (unless that is ignored, as under `nohup`).
 
+    The process's soft limit of open files becomes the hard one. The process ends by force if bots or threads still run
+    a second after the graceful timeout and `Limits.cleanup_seconds`; what follows this call is not affected.
+
     Args:
         target: an application, or its name as `load_app` takes it.
         bind: ``HOST:PORT``; port 0 takes a free one.
@@ -73,6 +77,7 @@ def run(
         raise ValueError(f"workers must be at least 1, got {workers}")
     if worker_class == "uvloop" and find_spec("uvloop") is None:
         raise ValueError("uvloop is not installed; install it, or use the worker class asyncio or trio")
+    raise_open_files()
     options = options or AppOptions(access_key=access_key, allow_without_key=allow_without_key)
     if isinstance(target, BotApp):
         if workers > 1:
