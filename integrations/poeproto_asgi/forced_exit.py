@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-from poeproto_runtime.bot_location import blocking_code
+from poeproto_runtime.bot_location import Blocking, blocking_code
 
 logger = logging.getLogger("poeproto")
 
@@ -70,7 +70,7 @@ class ForcedExit:
     def _stuck_bots(self) -> list[str]:
         """The bots under way, and where; if the event loop is blocked, where as well."""
         locations: list[str] = []
-        blocking: tuple[int, str] | None = None
+        blocking: Blocking | None = None
         # A bot that swallows its cancellation in a loop is suspended at most times, and runs at others.
         for _ in range(_SAMPLES):
             frame = sys._current_frames().get(self._loop_thread)  # pyright: ignore[reportPrivateUsage] - it is documented
@@ -80,7 +80,7 @@ class ForcedExit:
                 return locations
             time.sleep(_SAMPLE_SECONDS)
         assert blocking is not None, "the last sample did not return"
-        return [*locations, f"the event loop is blocked at {blocking[1]}"]
+        return [*locations, f"the event loop is blocked at {blocking.where}"]
 
     def _exit(self, why: str, what: list[str]) -> None:
         message = "the process ends by force, %g s after it was asked to stop: %s (%s)"

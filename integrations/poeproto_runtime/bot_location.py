@@ -15,7 +15,9 @@ from collections.abc import Iterable, Iterator
 from itertools import dropwhile
 from pathlib import Path
 
-__all__ = ["blocking_code", "suspended_code"]
+import attrs
+
+from poeproto import Bot
 
 _RUNTIME = str(Path(__file__).parent) + os.sep
 _LIBRARIES = (
@@ -46,10 +48,25 @@ def suspended_code(awaitable: object) -> str | None:
     return _described(_bots_frames(_awaited_frames(awaitable)))
 
 
-def blocking_code(innermost: types.FrameType) -> tuple[int, str] | None:
-    """The line at which code of a bot runs in an event loop, and a number that tells its frame from others.
+@attrs.frozen
+class Blocking:
+    """Code of a bot that runs in an event loop.
 
-    None if the thread of this frame runs no code of a bot: the loop waits, or a library works.
+    Attributes:
+        frame: a number that tells the bot's outermost frame from others.
+        bot: the name of the bot's class, if it is known.
+        where: the line, as `suspended_code` gives it.
+    """
+
+    frame: int
+    bot: str
+    where: str
+
+
+def blocking_code(innermost: types.FrameType) -> Blocking | None:
+    """The code of a bot that the thread of this frame runs.
+
+    None if it runs none: the event loop waits, or a library works.
     """
     frames: _Frames = []
     frame: types.FrameType | None = innermost
@@ -58,9 +75,18 @@ def blocking_code(innermost: types.FrameType) -> tuple[int, str] | None:
         frame = frame.f_back
     frames.reverse()
     below = list(dropwhile(lambda frame: not frame.f_code.co_filename.startswith(_RUNTIME), frames))
-    frames = _bots_frames(below or [frame for frame in frames if not _is_of_library(frame)])
-    where = _described(frames)
-    return None if where is None else (id(frames[0]), where)
+    of_bot = _bots_frames(below or [frame for frame in frames if not _is_of_library(frame)])
+    where = _described(of_bot)
+    return None if where is None else Blocking(id(of_bot[0]), _bot_name(frames), where)
+
+
+def _bot_name(frames: _Frames) -> str:
+    for frame in frames:
+        method_of = frame.f_locals.get("self")
+        for bot in (method_of, getattr(method_of, "_bot", None), getattr(frame.f_locals.get("route"), "bot", None)):
+            if isinstance(bot, Bot):
+                return type(bot).__name__
+    return "a task of a bot's"
 
 
 def _awaited_frames(awaitable: object) -> Iterator[types.FrameType]:
