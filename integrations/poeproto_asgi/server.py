@@ -34,7 +34,7 @@ WorkerClass = Literal["asyncio", "uvloop", "trio"]
 _ACCEPTS = 64
 # How many duplicates of the listening socket Hypercorn has on trio, where it accepts one connection of each in an
 # iteration. A lone connection wakes them all, which costs some microseconds each.
-_TRIO_LISTENERS = 4
+_TRIO_LISTENERS = 8
 
 
 class LifespanFailed(OSError):
