@@ -18,6 +18,7 @@ from poeproto_asgi.app import ACTIVE_REPLIES, RESET, BotApp
 from poeproto_asgi.asgi import AsgiMessage, Receive, Scope, Send
 from poeproto_asgi.descriptor_scan import ScannedConnections
 from poeproto_asgi.hypercorn_connections import OpenConnections, RecordingListener, records_accepts, set_send_timeout
+from poeproto_asgi.hypercorn_requests import TimedBody, closing_connection, has_two_framings
 from poeproto_runtime.listen import LISTEN_QUEUE, address_of, listen
 from poeproto_runtime.task_groups import sole_exception
 
@@ -234,8 +235,13 @@ class _HypercornServer:
         if scope["type"] == "http":
             scope["extensions"][ACTIVE_REPLIES] = self._active_replies
             # HTTP/2 has several requests on one connection, and resets one of them by itself.
-            if scope["http_version"] != "2" and scope["client"]:
-                scope["extensions"][RESET] = partial(self._connections.reset, scope["client"])
+            if scope["http_version"] != "2":
+                reset = partial(self._connections.reset, scope["client"]) if scope["client"] else None
+                if reset is not None:
+                    scope["extensions"][RESET] = reset
+                receive = TimedBody(receive, reset)
+                if has_two_framings(scope):
+                    send = closing_connection(send)
         elif scope["type"] == "lifespan":
             receive = partial(self._receive_noting_shutdown, receive)
             send = partial(self._send_noting_failure, send)
