@@ -19,6 +19,7 @@ from poeproto_asgi.app import ACTIVE_REPLIES, RESET, BotApp
 from poeproto_asgi.asgi import AsgiMessage, Receive, Scope, Send
 from poeproto_asgi.descriptor_scan import ScannedConnections
 from poeproto_asgi.hypercorn_connections import OpenConnections, RecordingListener, records_accepts, set_send_timeout
+from poeproto_asgi.hypercorn_requests import TimedBody, closing_connection, has_two_framings
 from poeproto_runtime import Route
 from poeproto_runtime.listen import LISTEN_QUEUE, address_of, listen
 from poeproto_runtime.task_groups import sole_exception
@@ -34,6 +35,9 @@ WorkerClass = Literal["asyncio", "uvloop", "trio"]
 # How many connections asyncio accepts in one iteration: `backlog` says that to it as well. With one, a busy event loop
 # falls behind a flood of connections; with thousands, the open ones would have to wait.
 _ACCEPTS = 64
+# How many duplicates of the listening socket Hypercorn has on trio, where it accepts one connection of each in an
+# iteration. A lone connection wakes them all, which costs about 30 us of CPU time each.
+_TRIO_LISTENERS = 8
 
 
 class LifespanFailed(OSError):
@@ -92,6 +96,18 @@ async def serve(
         app = BotApp(app, access_key=access_key, allow_without_key=allow_without_key, bot_name=bot_name)
     elif access_key is not None or allow_without_key or bot_name is not None:
         raise TypeError("an application has its own access_key, allow_without_key and bot_name; pass them there")
+    await serve_until_cancelled(app, bind, worker_class, config or default_config(), task_status)
+
+
+async def serve_until_cancelled(
+    app: BotApp,
+    bind: str | socket.socket,
+    worker_class: WorkerClass | None,
+    config: Config,
+    task_status: anyio.abc.TaskStatus[str],
+    on_connections_ended: Callable[[], None] | None = None,
+) -> None:
+    """`serve`, with a function to call when no connection is left, before the application's lifespan ends."""
     on_trio = in_trio_task()
     if worker_class is not None and (worker_class == "trio") != on_trio:
         running = "trio" if on_trio else "asyncio"
@@ -102,7 +118,7 @@ async def serve(
     hypercorn_serve = load_hypercorn_serve(on_trio)
     _keep_headers_out_of_logs()
     listener = bind if isinstance(bind, socket.socket) else listen(bind)
-    server = _HypercornServer(app, hypercorn_serve, config or _quiet_config(), listener, on_trio)
+    server = _HypercornServer(app, hypercorn_serve, config, listener, on_trio, on_connections_ended)
     await server.run(task_status)
 
 
@@ -115,12 +131,20 @@ class _HypercornServer:
         config: Hypercorn's configuration; a copy is changed.
         listener: the listening socket, which this takes over.
         on_trio: whether trio runs the event loop.
+        on_connections_ended: called when no connection is left, before the lifespan ends.
     """
 
     def __init__(
-        self, app: BotApp, hypercorn_serve: HypercornServe, config: Config, listener: socket.socket, on_trio: bool
+        self,
+        app: BotApp,
+        hypercorn_serve: HypercornServe,
+        config: Config,
+        listener: socket.socket,
+        on_trio: bool,
+        on_connections_ended: Callable[[], None] | None,
     ) -> None:
         limits = app.service.limits
+        self._on_connections_ended = on_connections_ended
         self._app = app
         self._hypercorn_serve = hypercorn_serve
         self._address = address_of(listener)
@@ -143,12 +167,14 @@ class _HypercornServer:
     def _take_over(self, listener: socket.socket, on_trio: bool) -> OpenConnections:
         """Have Hypercorn listen on this socket; returns the connections that it will accept there."""
         if not on_trio and records_accepts():
-            self._listener = connections = RecordingListener(listener, LISTEN_QUEUE)
+            connections = RecordingListener(listener, LISTEN_QUEUE)
+            self._listeners: list[socket.socket] = [connections]
             self._config.backlog = _ACCEPTS
         else:
-            self._listener = socket.socket(fileno=listener.detach())  # trio takes no subclass
-            self._listener.setblocking(False)
-            connections = ScannedConnections(self._listener)
+            plain = socket.socket(fileno=listener.detach())  # trio takes no subclass
+            plain.setblocking(False)
+            connections = ScannedConnections(plain)
+            self._listeners = [plain, *(plain.dup() for _ in range(_TRIO_LISTENERS - 1 if on_trio else 0))]
             self._config.backlog = LISTEN_QUEUE  # Hypercorn's own, of 100, would replace the listener's
         self._config.bind = []
         self._config.create_sockets = partial(self._create_sockets, self._config.create_sockets)
@@ -157,7 +183,7 @@ class _HypercornServer:
     def _create_sockets(self, create: Callable[[], Sockets]) -> Sockets:
         """Hypercorn calls this for the sockets to listen on; `create` makes those that the configuration adds."""
         sockets = create()
-        (sockets.secure_sockets if self._config.ssl_enabled else sockets.insecure_sockets).append(self._listener)
+        (sockets.secure_sockets if self._config.ssl_enabled else sockets.insecure_sockets).extend(self._listeners)
         return sockets
 
     async def run(self, task_status: anyio.abc.TaskStatus[str]) -> None:
@@ -172,7 +198,8 @@ class _HypercornServer:
                 tasks.start_soon(self._run_hypercorn, tasks.cancel_scope)
                 task_status.started(self._address)
         finally:
-            self._listener.close()
+            for listener in self._listeners:
+                listener.close()
             # Raised even if this is cancelled: that is how `serve` is stopped, and so when a shutdown fails.
             if self._lifespan_failure is not None:
                 raise self._lifespan_failure
@@ -221,11 +248,24 @@ class _HypercornServer:
         if scope["type"] == "http":
             scope["extensions"][ACTIVE_REPLIES] = self._active_replies
             # HTTP/2 has several requests on one connection, and resets one of them by itself.
-            if scope["http_version"] != "2" and scope["client"]:
-                scope["extensions"][RESET] = partial(self._connections.reset, scope["client"])
+            if scope["http_version"] != "2":
+                reset = partial(self._connections.reset, scope["client"]) if scope["client"] else None
+                if reset is not None:
+                    scope["extensions"][RESET] = reset
+                receive = TimedBody(receive, reset)
+                if has_two_framings(scope):
+                    send = closing_connection(send)
         elif scope["type"] == "lifespan":
+            receive = partial(self._receive_noting_shutdown, receive)
             send = partial(self._send_noting_failure, send)
         return self._app(scope, receive, send)
+
+    async def _receive_noting_shutdown(self, receive: Receive) -> AsgiMessage:
+        message = await receive()
+        # Hypercorn sends it when all connections have ended.
+        if message["type"] == "lifespan.shutdown" and self._on_connections_ended is not None:
+            self._on_connections_ended()
+        return message
 
     async def _send_noting_failure(self, send: Send, message: AsgiMessage) -> None:
         if message["type"].endswith(".failed"):
@@ -252,7 +292,8 @@ def _keep_headers_out_of_logs() -> None:
         hpack.setLevel(logging.INFO)
 
 
-def _quiet_config() -> Config:
+def default_config() -> Config:
+    """Hypercorn's configuration where none is given: it logs warnings only."""
     from hypercorn.config import Config
 
     config = Config()

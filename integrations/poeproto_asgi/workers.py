@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
+import os
 import signal
 import socket
+import threading
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from importlib.util import find_spec
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -17,7 +19,10 @@ import anyio.abc
 
 from poeproto import Bot
 from poeproto_asgi.app import BotApp
-from poeproto_asgi.server import WorkerClass, serve
+from poeproto_asgi.forced_exit import ForcedExit
+from poeproto_asgi.open_files import raise_open_files
+from poeproto_asgi.server import WorkerClass, default_config, serve_until_cancelled
+from poeproto_asgi.stop_signals import StopSignals, ignore_terminal_signals, stop_signals
 from poeproto_asgi.targets import (
     AppOptions,
     load_app,
@@ -28,6 +33,8 @@ from poeproto_runtime.listen import address_of, listen
 from poeproto_runtime.task_groups import sole_exception
 
 __all__ = ["run"]
+
+logger = logging.getLogger("poeproto")
 
 
 def run(
@@ -42,7 +49,10 @@ def run(
     on_ready: Callable[[str], None] | None = None,
     on_worker: Callable[[], None] | None = None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM.
+    """Serve until SIGINT, SIGTERM or SIGHUP (unless that is ignored, as under `nohup`).
+
+    The process's soft limit of open files becomes the hard one. The process ends by force if bots or threads still run
+    a second after the graceful timeout and `Limits.cleanup_seconds`; what follows this call is not affected.
 
     Args:
         target: a name as `load_app` takes it, or what such a name names: an application, a bot, a dict of bots by path.
@@ -67,6 +77,7 @@ def run(
         raise ValueError(f"workers must be at least 1, got {workers}")
     if worker_class == "uvloop" and find_spec("uvloop") is None:
         raise ValueError("uvloop is not installed; install it, or use the worker class asyncio or trio")
+    raise_open_files()
     options = options or AppOptions(access_key=access_key, allow_without_key=allow_without_key)
     if workers > 1 and not isinstance(target, str):
         raise TypeError(
@@ -98,17 +109,20 @@ def _run_one(
     *,
     is_worker: bool = False,
 ) -> None:
+    config = default_config()
+    exit_by_force = ForcedExit(
+        config.graceful_timeout + app.service.limits.cleanup_seconds, app.service.active_locations
+    )
+
+    async def server(*, task_status: anyio.abc.TaskStatus[str]) -> None:
+        ended = exit_by_force.connections_ended
+        await serve_until_cancelled(app, listener, worker_class, config, task_status, ended)
+
     async def main() -> None:
-        with ExitStack() as handlers:
-            numbers = (signal.SIGTERM,) if is_worker else (signal.SIGINT, signal.SIGTERM)
-            signals = handlers.enter_context(anyio.open_signal_receiver(*numbers))
-            async with anyio.create_task_group() as tasks:
-                ready(await tasks.start(_serve, app, listener, worker_class))
-                await anext(signals)
-                if not is_worker:
-                    # From here on, a second signal has its usual effect: it ends the process at once.
-                    handlers.close()
-                tasks.cancel_scope.cancel()
+        async with anyio.create_task_group() as tasks:
+            ready(await tasks.start(server))
+            await signals.wait()
+            tasks.cancel_scope.cancel()
 
     backend_options: dict[str, Any] = {}
     if worker_class == "uvloop":
@@ -116,15 +130,10 @@ def _run_one(
 
         backend_options["loop_factory"] = uvloop.new_event_loop
     try:
-        anyio.run(main, backend="trio" if worker_class == "trio" else "asyncio", backend_options=backend_options)
+        with StopSignals(exit_by_force.start, is_worker=is_worker) as signals:
+            anyio.run(main, backend="trio" if worker_class == "trio" else "asyncio", backend_options=backend_options)
     except BaseExceptionGroup as group:
         raise sole_exception(group) from None
-
-
-async def _serve(
-    app: BotApp, listener: socket.socket, worker_class: WorkerClass, *, task_status: anyio.abc.TaskStatus[str]
-) -> None:
-    await serve(app, bind=listener, worker_class=worker_class, task_status=task_status)
 
 
 def _run_several(
@@ -143,7 +152,7 @@ def _run_several(
     received: list[int] = []
     previous = {
         number: signal.signal(number, lambda number, frame: _stop(processes, received, number))
-        for number in (signal.SIGINT, signal.SIGTERM)
+        for number in stop_signals()
     }
     try:
         for number in range(workers):
@@ -200,9 +209,22 @@ def _worker(
 ) -> None:
     # A terminal sends Ctrl-C to every process of the group; so does systemd with SIGTERM. The parent sends SIGTERM as
     # well, which must not count as a second signal here. Only the parent acts on a second signal.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ignore_terminal_signals()
     on_worker()
+    threading.Thread(target=_stop_with_parent, name="parent process", daemon=True).start()
     app = load_app(target, options=options)
     if number > 0:
         app.service.sync_settings = False  # the first worker pushes them for all
     _run_one(app, listener, worker_class, pipe.send, is_worker=True)
+
+
+def _stop_with_parent() -> None:
+    """Wait until the parent process has ended, however it did, and stop this worker as a SIGTERM does.
+
+    Nobody could stop a worker that stayed behind, and it would keep the address.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a worker has been started by the parent process"
+    parent.join()
+    logger.error("the parent process (%s) has ended without stopping this worker, which stops now", parent.pid)
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -34,6 +34,7 @@ from poeproto_runtime.cancellation import cancellation_is_ours
 from poeproto_runtime.channel import Channel, ClientDisconnected, within_send_seconds
 from poeproto_runtime.context import RequestContext
 from poeproto_runtime.hooks import Hooks, Progress
+from poeproto_runtime.loop_watch import loop_watched
 from poeproto_runtime.outbound import Outbound
 from poeproto_runtime.reply.shutdown import ActiveReplies, AllActiveReplies
 from poeproto_runtime.reply.task import ReplyStream
@@ -113,11 +114,18 @@ class BotService:
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        """Open while requests are served: runs the timers, syncs settings, and keeps connections for outbound calls.
+        """Open while requests are served: runs the timers, watches the event loop, syncs settings, and keeps
+        connections for outbound calls.
 
         Without it, connections are not kept from one request to the next: nothing would say when to close them.
         """
         self._replies.here().restart()
+        with loop_watched():
+            async with self._running():
+                yield
+
+    @asynccontextmanager
+    async def _running(self) -> AsyncGenerator[None]:
         if self.outbound is None:
             async with self._timers.here().running():
                 yield
@@ -146,6 +154,10 @@ class BotService:
         final. May be called from any thread and event loop; the replies of another loop are stopped there, soon.
         """
         self._replies.stop_soon()
+
+    def active_locations(self) -> list[str]:
+        """The bot of each reply under way, and the line where it is. May be called from any thread."""
+        return self._replies.locations()
 
     async def handle(
         self, head: RequestHead, path: str, channel: Channel, active_replies: ActiveReplies | None = None

@@ -35,10 +35,15 @@ def page() -> str:
 
 
 @pytest.fixture(scope="module")
-def table(page: str) -> dict[str, Outcome]:
-    """The outcomes that the page has for this Python, by host."""
+def rows(page: str) -> list[list[str]]:
+    """The rows of the page's table, the titles first."""
     [text] = re.findall(r"^\| host \|.*\n(?:\|.*\n)+", page, re.MULTILINE)
-    rows = [line.strip("| ").split(" | ") for line in text.splitlines()]
+    return [line.strip("| ").split(" | ") for line in text.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def table(rows: list[list[str]]) -> dict[str, Outcome]:
+    """The outcomes that the page has for this Python, by host."""
     columns = [column.rpartition(" ")[2] for column in rows[0]]
     open_reply = columns.index(PYTHON)
     unread = columns.index(PYTHON, open_reply + 1)
@@ -46,15 +51,23 @@ def table(page: str) -> dict[str, Outcome]:
 
 
 @pytest.fixture(scope="module")
-def observed(page: str, table: dict[str, Outcome], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
-    """What the hosts do. They mostly wait, so they do it at once."""
-    folder = tmp_path_factory.mktemp("stopping")
+def hosts(page: str) -> dict[str, tuple[str, ...]]:
+    """The hosts, with the program that the page has."""
     blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     [server] = [block for block in blocks if "uvicorn.Server" in block]
-    hosts = {**HOSTS, "Uvicorn with `stop_streams` and a timeout": (server + UVICORN_SERVER, "")}
+    return {**HOSTS, "Uvicorn with `stop_streams` and a timeout": (server + UVICORN_SERVER, "")}
+
+
+@pytest.fixture(scope="module")
+def observed(
+    hosts: dict[str, tuple[str, ...]], table: dict[str, Outcome], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Outcome]:
+    """What the hosts do. They mostly wait, so they do it at once."""
+    folder = tmp_path_factory.mktemp("stopping")
 
     def observe(number: int, name: str) -> Outcome:
         with stopping(folder / str(number), *hosts[name]) as server:
+            server.leave_unread()
             return server.stop(WAITING_SECONDS if table[name].unread == "waited for" else SECONDS)
 
     with ThreadPoolExecutor(len(hosts)) as threads:
@@ -65,6 +78,20 @@ def observed(page: str, table: dict[str, Outcome], tmp_path_factory: pytest.Temp
 @pytest.mark.parametrize("host", HOSTS)
 def test_a_server_stops_as_the_page_says(host: str, table: dict[str, Outcome], observed: dict[str, Outcome]) -> None:
     assert observed[host] == table[host]
+
+
+def test_servers_do_on_a_hangup_what_the_page_says(
+    hosts: dict[str, tuple[str, ...]], rows: list[list[str]], tmp_path: Path
+) -> None:
+    assert rows[0][-1] == "SIGHUP"
+
+    def observe(number: int, name: str) -> str:
+        with stopping(tmp_path / str(number), *hosts[name]) as server:
+            return server.hang_up()
+
+    with ThreadPoolExecutor(len(hosts)) as threads:
+        outcomes = threads.map(observe, range(len(hosts)), hosts)
+        assert dict(zip(hosts, outcomes, strict=True)) == {row[0]: row[-1] for row in rows[2:]}
 
 
 def test_the_page_has_a_row_for_each_host(table: dict[str, Outcome]) -> None:

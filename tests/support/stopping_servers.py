@@ -107,15 +107,26 @@ class Outcome:
 
 
 class Stopping:
-    """A server, with a reply under way and a peer that does not read."""
+    """A server, with a reply under way."""
 
     def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
         self._process = process
         self._port = port
         self.unread = socket.socket()
+        self._start_reply()
+
+    def _start_reply(self) -> None:
+        self._reply = http.client.HTTPConnection("127.0.0.1", self._port, timeout=SECONDS)
+        self._reply.request("POST", "/", _body("hello"))
+        self._response = self._reply.getresponse()
+        self._first = b"".join(self._response.readline() for _ in range(3))
+
+    def leave_unread(self) -> None:
+        """Add a peer that does not read."""
+        self._reply.close()
         self.unread.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self.unread.settimeout(SECONDS)
-        self.unread.connect(("127.0.0.1", port))
+        self.unread.connect(("127.0.0.1", self._port))
         self.unread.sendall(_request("flood"))
         self.unread.recv(1)
         # Until it comes to a standstill, the system's buffers are not full.
@@ -123,10 +134,7 @@ class Stopping:
         while seen != (made := self._how_far()):
             seen = made
             time.sleep(0.1)
-        self._reply = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
-        self._reply.request("POST", "/", _body("hello"))
-        self._response = self._reply.getresponse()
-        self._first = b"".join(self._response.readline() for _ in range(3))
+        self._start_reply()
 
     def _how_far(self) -> str:
         with closing(http.client.HTTPConnection("127.0.0.1", self._port, timeout=SECONDS)) as connection:
@@ -150,6 +158,22 @@ class Stopping:
         self.unread.close()
         self._process.wait(SECONDS)
         return Outcome(open_reply, unread)
+
+    def hang_up(self) -> str:
+        """Send the server SIGHUP, and return what it does, in the words of docs/deployment.md."""
+        self._process.send_signal(signal.SIGHUP)
+        with closing(self._reply):
+            open_reply = self._end_of_reply()
+        if open_reply == "ended, retry":
+            self._process.wait(SECONDS)
+            return "stops"
+        try:
+            self._process.wait(WAITING_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._how_far()  # a new worker answers
+            return "restarts"
+        assert self._process.returncode == -signal.SIGHUP
+        return "ends at once"
 
     def _end_of_reply(self) -> str:
         try:

@@ -30,6 +30,8 @@ _STOPPING = "the server is about to stop"
 _BUSY = "the server has too many connections; try again later"
 # The characters of a host and port, or nothing (RFC 3986, 3.2.2; RFC 9112, 3.2 asks for 400 otherwise).
 _HOST = re.compile(rb"[A-Za-z0-9._~%!$&'()*+,;=:\[\]-]*")
+_BLANK = b"\r\n"
+_LINE_ENDS = (b"\r", b"\n")
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
 
@@ -138,6 +140,7 @@ class ServerConnection:
         ours, theirs = self._h11.our_state, self._h11.their_state
         if ours is h11.DONE and theirs is h11.DONE and not self._stopping:
             self._h11.start_next_cycle()
+            self._skip_blank_lines()
             self._method = ""
             return True
         if not self._stopping or theirs in (h11.SEND_BODY, h11.ERROR):
@@ -209,6 +212,14 @@ class ServerConnection:
 
     # --- parts of the above
 
+    def _skip_blank_lines(self) -> None:
+        """Drop line ends before the next request that has been received already; h11 takes them for a request."""
+        received = self._h11.trailing_data[0]
+        if received[:1] in _LINE_ENDS:
+            self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=self._limits.head_size)
+            if rest := received.lstrip(_BLANK):
+                self._h11.receive_data(rest)
+
     async def _next_request(self) -> h11.Request | None:
         limits, began = self._limits, anyio.current_time()
         size = len(self._h11.trailing_data[0])  # of a request that was pipelined
@@ -218,6 +229,7 @@ class ServerConnection:
             self._waits_since = began
         self._is_idle = self._had_request and not size
         deadline = began + (limits.idle_seconds if self._is_idle else limits.head_seconds)
+        blank = 0  # line ends before the request, which a server should ignore (RFC 9112, 2.2)
         while (event := self._h11.next_event()) is h11.NEED_DATA:
             # `stop` may have come when there was no read to cancel.
             data = None if self._stopping or self.is_refused else await self._read_by(deadline)
@@ -225,6 +237,14 @@ class ServerConnection:
                 if size and not self._stopping and not self.is_refused:
                     await self._respond_error(408, _TIMED_OUT)
                 return None
+            if data and not size:
+                blank += len(data)
+                data = data.lstrip(_BLANK)
+                blank -= len(data)
+                if blank > limits.head_size:
+                    raise h11.RemoteProtocolError("too many empty lines", error_status_hint=400)
+                if not data:
+                    continue
             if self._is_idle:
                 self._is_idle, self._waits_since = False, anyio.current_time()
                 deadline = self._waits_since + limits.head_seconds
@@ -284,7 +304,7 @@ def _response(status: int, headers: Headers, closes: bool, now: int) -> h11.Resp
 
 def _error_status(version: bytes, headers: Headers) -> int | None:
     """The status of the error response for a head that h11 accepts and we do not; header names are in lower case."""
-    if version not in (b"1.0", b"1.1"):
+    if not version.startswith(b"1."):  # a higher minor version is read as 1.1 (RFC 9110, 2.5)
         return 505
     framing = {name for name, _ in headers if name in _FRAMING}
     # If a proxy frames the body differently, the rest of it would be parsed as a request (request smuggling). RFC 9112,

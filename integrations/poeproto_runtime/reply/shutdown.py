@@ -23,6 +23,10 @@ class ActiveReply(Protocol):
         """End it now, with an `error` that allows a retry; called in its own event loop."""
         ...
 
+    def location(self) -> str:
+        """The bot, and the line where it is; called from any thread."""
+        ...
+
 
 class ActiveReplies:
     """The replies under way of one server, in one event loop.
@@ -64,6 +68,10 @@ class ActiveReplies:
         with suppress(RuntimeError):  # the loop has ended, and its replies with it
             call_soon(self.stop)
 
+    def locations(self) -> list[str]:
+        """The bot of each reply, and the line where it is. May be called from any thread."""
+        return [reply.location() for reply in list(self._replies)]
+
     def restart(self) -> None:
         """Accept replies again: a server starts anew in this loop."""
         self._stopping = False
@@ -103,3 +111,9 @@ class AllActiveReplies:
             known = list(self._known)
         for replies in known:
             replies.stop_soon()
+
+    def locations(self) -> list[str]:
+        """The bot of each reply, and the line where it is. May be called from any thread."""
+        with self._lock:
+            known = list(self._known)
+        return [location for replies in known for location in replies.locations()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import math
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, cast
@@ -13,6 +14,7 @@ import anyio
 
 from poeproto import Bot, BotExchange, Done, LocalProtocolError, QueryRequest, State
 from poeproto_runtime.bot_failures import error_meant_by
+from poeproto_runtime.bot_location import suspended_code
 from poeproto_runtime.bot_mistakes import failure_line, place_of_yield, yields_after
 from poeproto_runtime.cancellation import is_cancelled
 from poeproto_runtime.channel import Channel, ChannelFailed, ClientDisconnected
@@ -60,8 +62,10 @@ class ReplyStream:
     """
 
     __slots__ = (
+        "_answering",
         "_bot",
         "_bot_scope",
+        "_cancelled_at",
         "_channel",
         "_context",
         "_context_variables",
@@ -103,16 +107,21 @@ class ReplyStream:
         self._writes_seen = 0
         self._yielded_at: str | None = None  # where the bot's code yielded what could not be sent
         self._idle_since = 0.0
+        self._answering: Coroutine[Any, Any, None] | None = None  # while it runs
+        self._cancelled_at: float | None = None  # as the timers noticed; infinite once that has been logged
 
     async def run(self, request: QueryRequest) -> None:
         """Answer the query. Returns when the response has been sent, or the client has disconnected."""
         async with self._tasks:
             try:
-                await await_with_hook(self._answer(request), self._before_suspension)
+                self._answering = answering = self._answer(request)
+                await await_with_hook(answering, self._before_suspension)
                 self._progress.complete = True
             except ClientDisconnected as exc:
                 logger.debug("the client disconnected during its reply: %s", exc)
             finally:
+                self._answering = None
+                self._timers.discard(self)
                 self._progress.events, self._progress.bytes = self._exchange.events, self._writer.bytes_sent
                 if self._state.tasks is not BOT_ONLY:
                     self._cancel()
@@ -159,6 +168,11 @@ class ReplyStream:
         self._state.server = STOP[self._state.server]
         self._bot_scope.cancel()
 
+    def location(self) -> str:
+        """The bot, and the line where it is. May be called from any thread."""
+        name, where = type(self._bot).__name__, suspended_code(self._answering)
+        return name if where is None else f"{name} at {where}"
+
     # --- beside the bot
 
     def start_soon(self, run: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> None:
@@ -168,6 +182,11 @@ class ReplyStream:
 
     def tick(self, now: float, interval: float) -> None:
         """Treat a client that does not read as disconnected, and send a heartbeat while the bot is idle."""
+        is_disconnected = self._tasks.cancel_scope.cancel_called
+        if is_disconnected or self._bot_scope.cancel_called:
+            self._log_if_overdue(now)
+        if is_disconnected:
+            return
         state, writer = self._state, self._writer
         if writer.writes != self._writes_seen:
             self._writes_seen, self._idle_since = writer.writes, now
@@ -180,6 +199,22 @@ class ReplyStream:
         elif idle + 2 * interval > self._limits.heartbeat_seconds and state.writing is IDLE:
             self._idle_since = now  # one heartbeat is enough, however long its writer waits for its turn
             self._send_heartbeat()
+
+    def _log_if_overdue(self, now: float) -> None:
+        """Log once that the bot has been cancelled, and has not ended in its time for cleanup."""
+        if self._cancelled_at is None:
+            self._cancelled_at = now
+        elif now - self._cancelled_at >= self._limits.cleanup_seconds:
+            self._cancelled_at = math.inf
+            if (where := suspended_code(self._answering)) is not None:
+                logger.error(
+                    "%s: the bot still runs %g s after it was cancelled (error id %s), at %s; it must not swallow the"
+                    " exception that cancels it, nor wait where it cannot be cancelled",
+                    type(self._bot).__name__,
+                    self._limits.cleanup_seconds,
+                    self._progress.id,
+                    where,
+                )
 
     def _send_heartbeat(self) -> None:
         # A bot that has sent its own Done may still be cleaning up, and the end of the body waits for that.
@@ -202,7 +237,6 @@ class ReplyStream:
             self.start_soon(self._write)
 
     def _cancel(self) -> None:
-        self._timers.discard(self)
         self._tasks.cancel_scope.cancel()
 
     async def _cancel_on_disconnect(self) -> None:

@@ -6,11 +6,12 @@ import http.client
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -106,14 +107,22 @@ class Server:
 
 
 @contextmanager
-def program(folder: Path, target: str, worker_class: str = "asyncio", workers: int = 1) -> Generator[Server]:
-    """Run a server with this target, and end it if the test did not."""
+def program(
+    folder: Path,
+    target: str,
+    worker_class: str = "asyncio",
+    workers: int = 1,
+    ignored: signal.Signals | None = None,
+) -> Generator[Server]:
+    """Run a server with this target, with a signal ignored, and end it if the test did not."""
     if worker_class == "uvloop":
         pytest.importorskip("uvloop")
     (folder / "bots.py").write_text(BOTS)
     (folder / "program.py").write_text(PROGRAM)
+    ignore = "" if ignored is None else f"trap '' {ignored.name.removeprefix('SIG')}; "
+    command = [sys.executable, "-W", "error", "program.py", target, worker_class, str(workers)]
     process = subprocess.Popen(
-        [sys.executable, "-W", "error", "program.py", target, worker_class, str(workers)],
+        ["sh", "-c", f'{ignore}exec "$@"', "sh", *command],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -124,7 +133,7 @@ def program(folder: Path, target: str, worker_class: str = "asyncio", workers: i
         try:
             yield Server(process)
         finally:
-            if process.poll() is None:
+            with suppress(ProcessLookupError):  # all of it has ended
                 os.killpg(process.pid, signal.SIGKILL)
 
 
@@ -205,6 +214,43 @@ def test_open_streams_of_every_worker_are_ended(
         status, errors = server.wait()
         assert status == 0
         assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("worker_class", ["asyncio", "uvloop", "trio"])
+def test_workers_end_with_their_parent(tmp_path: Path, worker_class: str) -> None:
+    """The parent is killed: its workers end their replies in order, and release the address."""
+    with program(tmp_path, "bots.py:waits", worker_class, workers=2) as server, query(server.address) as response:
+        first_pid(response)
+        server.signal(signal.SIGKILL)
+        assert_stopped(events_in(response.read()))
+        status, errors = server.wait()
+        assert status == -signal.SIGKILL
+        assert "has ended without stopping this worker, which stops now" in errors
+        assert "Traceback" not in errors
+        with socket.create_server(("127.0.0.1", urlsplit(server.address).port or 0)):
+            pass
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("to_all", [False, True], ids=["as kill does", "as a terminal does"])
+def test_a_hangup_stops_as_other_signals_do(tmp_path: Path, workers: int, to_all: bool) -> None:
+    with program(tmp_path, "bots.py:waits", workers=workers) as server, query(server.address) as response:
+        first_pid(response)
+        (server.signal_all if to_all else server.signal)(signal.SIGHUP)
+        assert_stopped(events_in(response.read()))
+        assert server.read_line() == "over"
+        assert server.wait()[0] == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_hangup_is_ignored_under_nohup(tmp_path: Path, workers: int) -> None:
+    with program(tmp_path, "bots.py:hello", workers=workers, ignored=signal.SIGHUP) as server:
+        server.signal_all(signal.SIGHUP)
+        with query(server.address) as response:
+            first_pid(response)
+        server.signal(signal.SIGTERM)
+        assert server.read_line() == "over"
+        assert server.wait()[0] == 0
 
 
 def until_it_cleans(folder: Path) -> None:

@@ -243,3 +243,36 @@ async def test_a_disconnect_is_noticed_behind_a_large_request(early: int, monkey
             assert await connection.read_events() == [Text("hello")]
         await bot.ended.wait()
         await bot.closed.wait()
+
+
+@pytest.mark.parametrize("version", [b"1.2", b"1.9"])
+async def test_a_higher_minor_version_is_read_as_the_last_one(version: bytes) -> None:
+    """RFC 9110, 2.5: also that the connection is kept, and that a chunked body is read."""
+    head = HEAD.replace(b"HTTP/1.1", b"HTTP/" + version)
+    async with serving() as address, connect(address) as connection:
+        for framed in (LENGTH + b"\r\n" + BODY, CHUNKED + b"\r\n" + chunk(BODY) + b"0\r\n\r\n"):
+            await connection.send(head + framed)
+            response = await connection.read_response()
+            assert response.events == [Text("a"), Done()]
+            assert "connection" not in response.headers
+
+
+@pytest.mark.parametrize("blank", [b"\r\n", b"\n", b"\r\n\r\n", b"\r\n" * 1000])
+@pytest.mark.parametrize("piece", [1, 3, 100_000])
+async def test_empty_lines_before_a_request_are_ignored(blank: bytes, piece: int) -> None:
+    """RFC 9112, 2.2: at first, and behind a body, where old clients send one too much."""
+    data = (blank + HEAD + LENGTH + b"\r\n" + BODY) * 3 + blank
+    piece = max(piece, len(data) // 2000)
+    async with serving() as address, connect(address) as connection:
+        for start in range(0, len(data), piece):
+            await connection.send(data[start : start + piece])
+        for _ in range(3):
+            assert (await connection.read_response()).events == [Text("a"), Done()]
+        await connection.send(REQUEST)
+        assert (await connection.read_response()).status == 200
+
+
+async def test_endless_empty_lines_are_refused() -> None:
+    async with serving() as address, connect(address) as connection:
+        await connection.send(b"\r\n" * 32 * 1024)
+        assert (await connection.read_response()).status == 400

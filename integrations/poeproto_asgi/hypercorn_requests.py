@@ -1,0 +1,67 @@
+"""What Hypercorn leaves to applications: slow bodies, and bodies with two framings."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+from poeproto_asgi.asgi import AsgiMessage, Receive, Scope, Send
+from poeproto_h11 import ServerLimits
+
+_LIMITS = ServerLimits()
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+
+
+class TimedBody:
+    """The `receive` of a request, whose body must arrive in the time that the embedded server allows by default.
+
+    Args:
+        receive: Hypercorn's.
+        reset: resets the connection; None where that is not possible.
+    """
+
+    __slots__ = ("_deadline", "_is_complete", "_receive", "_reset")
+
+    def __init__(self, receive: Receive, reset: Callable[[], None] | None) -> None:
+        self._receive = receive
+        self._reset = reset
+        self._is_complete = False
+        self._deadline = anyio.current_time() + _LIMITS.body_seconds
+
+    def __call__(self) -> Awaitable[AsgiMessage]:
+        """The next message. Once the body is complete, this is Hypercorn's own, which waits for as long as a reply."""
+        return self._receive() if self._is_complete else self._receive_in_time()
+
+    async def _receive_in_time(self) -> AsgiMessage:
+        with anyio.CancelScope(deadline=self._deadline):
+            message = await self._receive()
+            self._is_complete = not message.get("more_body", False)
+            self._deadline += len(message.get("body", b"")) / _LIMITS.body_rate
+            return message
+        self._is_complete = True
+        if self._reset is None:
+            return {"type": "http.disconnect"}
+        self._reset()
+        return await self._receive()  # the disconnect
+
+
+def has_two_framings(scope: Scope) -> bool:
+    """Whether a request has both Content-Length and Transfer-Encoding, or the latter in HTTP/1.0.
+
+    A proxy may take its end for another than Hypercorn does, so that no request may follow on the connection (RFC 9112,
+    6.1).
+    """
+    framings = [name for name, _ in scope["headers"] if name in _FRAMING]
+    return len(framings) > 1 or (b"transfer-encoding" in framings and scope["http_version"] == "1.0")
+
+
+def closing_connection(send: Send) -> Send:
+    """A `send` whose response closes the connection."""
+
+    async def send_closing(message: AsgiMessage) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], (b"connection", b"close")]
+        await send(message)
+
+    return send_closing

@@ -1,0 +1,131 @@
+"""Where a bot's code is: the file and line at which it waits, or runs. For logs about bots that do not end, or block.
+
+This leans on how CPython links coroutines and frames: `cr_await`, `ag_await`, `gi_yieldfrom`, `f_back`; and on
+`gc.get_referents` for an async generator that is iterated, whose iterator has no such attribute. Without that, a log
+line names the bot alone. `tests/integrations/runtime/test_stuck_bots.py` notices.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sysconfig
+import types
+from collections.abc import Iterable, Iterator
+from itertools import dropwhile
+from pathlib import Path
+
+import attrs
+
+from poeproto import Bot
+
+_RUNTIME = str(Path(__file__).parent) + os.sep
+_LIBRARIES = (
+    _RUNTIME,
+    "<frozen ",
+    "<attrs generated ",
+    *{sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")},
+)
+# The functions of event loops that run one step of a task; uvloop's are not Python. The runners are outside of all.
+_EVENT_LOOPS = (
+    os.sep.join(("asyncio", "events.py")),
+    os.sep.join(("asyncio", "base_events.py")),
+    os.sep.join(("asyncio", "runners.py")),
+)
+_TRIO_LOOP = os.sep.join(("trio", "_core", "_run.py"))
+_TRIO_LOOP_FUNCTIONS = frozenset({"run", "unrolled_run"})
+# The frame of a coroutine, async generator or generator, and what it awaits.
+_LINKS = (("cr_frame", "cr_await"), ("ag_frame", "ag_await"), ("gi_frame", "gi_yieldfrom"))
+_OPAQUE = frozenset({"async_generator_asend", "async_generator_athrow", "anext_awaitable", "coroutine_wrapper"})
+_Frames = list[types.FrameType]
+
+
+def suspended_code(awaitable: object) -> str | None:
+    """The line at which a bot waits, below a coroutine of the runtime's: ``FILE:LINE in FUNCTION``.
+
+    None if the runtime does not wait for code of a bot.
+    """
+    return _described(_bots_frames(_awaited_frames(awaitable)))
+
+
+@attrs.frozen
+class Blocking:
+    """Code of a bot that runs in an event loop.
+
+    Attributes:
+        frame: a number that tells the bot's outermost frame from others.
+        bot: the name of the bot's class, if it is known.
+        where: the line, as `suspended_code` gives it.
+    """
+
+    frame: int
+    bot: str
+    where: str
+
+
+def blocking_code(innermost: types.FrameType) -> Blocking | None:
+    """The code of a bot that the thread of this frame runs.
+
+    None if it runs none: the event loop waits, or a library works.
+    """
+    frames: _Frames = []
+    frame: types.FrameType | None = innermost
+    while frame is not None and not _is_event_loop(frame):
+        frames.append(frame)
+        frame = frame.f_back
+    frames.reverse()
+    below = list(dropwhile(lambda frame: not frame.f_code.co_filename.startswith(_RUNTIME), frames))
+    of_bot = _bots_frames(below or [frame for frame in frames if not _is_of_library(frame)])
+    where = _described(of_bot)
+    return None if where is None else Blocking(id(of_bot[0]), _bot_name(frames), where)
+
+
+def _bot_name(frames: _Frames) -> str:
+    for frame in frames:
+        method_of = frame.f_locals.get("self")
+        for bot in (method_of, getattr(method_of, "_bot", None), getattr(frame.f_locals.get("route"), "bot", None)):
+            if isinstance(bot, Bot):
+                return type(bot).__name__
+    return "a task of a bot's"
+
+
+def _awaited_frames(awaitable: object) -> Iterator[types.FrameType]:
+    while awaitable is not None:
+        frame: types.FrameType | None = None
+        following: object = None
+        for frame_name, following_name in _LINKS:
+            if hasattr(awaitable, frame_name):
+                frame, following = getattr(awaitable, frame_name), getattr(awaitable, following_name)
+                break
+        else:  # an iterator; or a future, or another object that only the event loop knows
+            if type(awaitable).__name__ in _OPAQUE:
+                following = next(filter(_has_frame, gc.get_referents(awaitable)), None)
+        if frame is not None:
+            yield frame
+        awaitable = following
+
+
+def _has_frame(awaitable: object) -> bool:
+    return any(hasattr(awaitable, name) for name, _ in _LINKS) or type(awaitable).__name__ in _OPAQUE
+
+
+def _bots_frames(frames: Iterable[types.FrameType]) -> _Frames:
+    """The frames below the runtime's first ones; the outermost stands first."""
+    return list(dropwhile(lambda frame: frame.f_code.co_filename.startswith(_RUNTIME), frames))
+
+
+def _described(frames: _Frames) -> str | None:
+    """The innermost line that is no library's; the outermost one, if the bot is a library's."""
+    if not frames:
+        return None
+    frame = next((frame for frame in reversed(frames) if not _is_of_library(frame)), frames[0])
+    return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_qualname}"
+
+
+def _is_of_library(frame: types.FrameType) -> bool:
+    return frame.f_code.co_filename.startswith(_LIBRARIES)
+
+
+def _is_event_loop(frame: types.FrameType) -> bool:
+    name = frame.f_code.co_filename
+    return name.endswith(_EVENT_LOOPS) or (name.endswith(_TRIO_LOOP) and frame.f_code.co_name in _TRIO_LOOP_FUNCTIONS)

@@ -1,0 +1,88 @@
+"""A bot that blocks the event loop is logged with its line, once a minute; one that waits or is only busy is not."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from poeproto import Context, QueryRequest, RequestHead
+from poeproto_runtime import BotService, Route, loop_watch
+
+from ...support.bots import FunctionBot
+from ...support.memory_channel import MemoryChannel
+
+pytestmark = pytest.mark.anyio
+
+
+def blocks_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.001)
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+
+
+async def ask(bot: FunctionBot) -> None:
+    service = BotService({"/": Route(bot, allow_without_key=True)})
+    async with service.running():
+        await service.handle(RequestHead("POST", "/"), "/", MemoryChannel())
+
+
+async def test_a_bot_that_blocks_is_logged_once_with_its_line(caplog: pytest.LogCaptureFixture) -> None:
+    async def respond(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        yield "hello"
+        blocks_until(lambda: len(warnings(caplog)) > 0)
+        yield "more"
+        time.sleep(0.3)  # noqa: ASYNC251 - what is tested
+
+    await ask(FunctionBot(respond))
+    [line] = warnings(caplog)
+    assert line.startswith(f"FunctionBot blocks the event loop for more than 100 ms, at {__file__}:")
+    assert "; await an asynchronous function instead, or run this one with anyio.to_thread.run_sync" in line
+    assert line.partition(f" at {__file__}:")[2].partition(" in ")[2].startswith("blocks_until: ")
+
+
+async def test_a_task_of_a_bot_that_blocks_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def block() -> None:
+        blocks_until(lambda: len(warnings(caplog)) > 0)
+
+    async def respond(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(block)
+        yield "hello"
+
+    await ask(FunctionBot(respond))
+    [line] = warnings(caplog)
+    assert line.startswith(f"a task of a bot's blocks the event loop for more than 100 ms, at {__file__}:")
+
+
+async def test_a_bot_that_works_in_short_steps_is_not_logged(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_watch, "_SAMPLE_SECONDS", 0.001)
+
+    async def respond(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        for _ in range(100):
+            yield "hello"
+            time.sleep(0.002)  # noqa: ASYNC251 - a step
+            await anyio.lowlevel.checkpoint()
+
+    await ask(FunctionBot(respond))
+    assert warnings(caplog) == []
+
+
+async def test_services_in_one_loop_share_a_watch() -> None:
+    services = [BotService({"/": Route(FunctionBot(lambda request, context: None), allow_without_key=True)})] * 2
+    async with services[0].running():
+        [watch] = loop_watch._watches.values()
+        async with services[1].running():
+            assert list(loop_watch._watches.values()) == [watch]
+        assert list(loop_watch._watches.values()) == [watch]
+    assert loop_watch._watches == {}
