@@ -22,6 +22,7 @@ from poeproto_cli.failures import client_failures
 from poeproto_cli.load import Load, LoadConnection, Received
 from poeproto_cli.load_query import Query, events_of, write_query
 from poeproto_cli.options import access_key_option, json_option, worker_class_option
+from poeproto_cli.terminal import echo
 from poeproto_cli.urls import refuse_address
 
 # How long a server that was started here may take to exit before it is killed.
@@ -244,7 +245,7 @@ def _show_log(log: list[str]) -> None:
     errors = [number for number, line in enumerate(log) if _ERROR.match(line)]
     shown = log[: min([_LOG_LINES, *errors[1:2]])]
     for line in shown:
-        click.echo(line, err=True)
+        echo(line, err=True)
     if len(log) > len(shown):
         click.echo(f"(and {len(log) - len(shown)} more lines)", err=True)
 

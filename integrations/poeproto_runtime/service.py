@@ -248,9 +248,7 @@ class BotService:
 def _log_refusal(head: RequestHead, path: str, response: HttpResponse, why: str) -> None:
     """Log why Poe, or a test, is refused. `GET` is what browsers and scanners send, and is not logged."""
     if head.method not in ("GET", "HEAD"):
-        # The client chooses these characters; they must not look like another line of the log.
-        line = "".join(character if character.isprintable() else "\ufffd" for character in why)
-        logger.warning("%s %s refused: %d %s", head.method, without_key(quote(path)), response.status, line)
+        logger.warning("%s %s refused: %d %s", head.method, without_key(quote(path)), response.status, why)
 
 
 def _method_for(bot: Bot, request: Request) -> Callable[..., Awaitable[SettingsResponse | None]]:

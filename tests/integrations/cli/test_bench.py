@@ -156,7 +156,7 @@ def test_the_log_of_a_failing_target_is_shown(bots: Path) -> None:
     assert error.startswith("Error: the bot reported an error: Something went wrong")
     error_id = error.rpartition(" ")[2]
     assert f"the bot failed (error id {error_id})" in log[0]
-    assert log.count("RuntimeError: swordfish") == 1
+    assert log.count("    RuntimeError: swordfish") == 1
     assert f'  File "{bots}"' in "\n".join(log)
 
 
