@@ -15,9 +15,9 @@ from typing import Any, cast
 
 import attrs
 
-from poeproto import Attachment, Event, RemoteProtocolError, decode_event, decode_object
-from poeproto_asgi.asgi import Receive, Scope, Send
-from poeproto_simulator.asgi import media_type_of, read_body, respond
+from poeproto import Attachment, Event, HttpResponse, RemoteProtocolError, decode_event, decode_object
+from poeproto_asgi.asgi import Receive, Scope
+from poeproto_simulator.asgi import media_type_of, read_body
 from poeproto_simulator.faults import Fault
 from poeproto_simulator.records import messages_to_json, settings_to_json
 from poeproto_simulator.responses import HTTPError, json_response
@@ -60,13 +60,14 @@ _REQUIRED: dict[str, tuple[str, ...]] = {
 
 
 async def answer(
-    simulation: Simulation, method: str, path: tuple[str, ...], scope: Scope, receive: Receive, send: Send
-) -> None:
-    """Answer a request below ``/simulator/``.
+    simulation: Simulation, method: str, path: tuple[str, ...], scope: Scope, receive: Receive
+) -> HttpResponse:
+    """The response to a request below ``/simulator/``. What the request has changed is saved.
 
     Raises:
         HTTPError: with status 404 for an unknown path, 415 for another content type, 400 for an invalid body; as the
             called method does.
+        OSError: when a change cannot be saved.
     """
     body = await read_body(receive, _BODY_SIZE)
     if method == "POST" and media_type_of(scope) != "application/json":
@@ -82,6 +83,7 @@ async def answer(
             result = await _CALLS[call](simulation, wire)
         except (TypeError, ValueError) as exc:
             raise HTTPError(400, f"the body has an invalid value: {exc}") from exc
+        await simulation.save()
     elif (method, path) == ("GET", ("state",)):
         result = state_to_json(simulation.engine) | {"faults": simulation.faults.as_json()}
     elif (method, path) == ("GET", ("log",)):
@@ -91,7 +93,7 @@ async def answer(
         result = {}
     else:
         raise HTTPError(404, "the simulator has no such path")
-    await respond(send, json_response(result))
+    return json_response(result)
 
 
 def _check(call: str, wire: dict[str, Any]) -> None:

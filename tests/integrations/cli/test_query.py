@@ -198,7 +198,8 @@ def test_no_event_controls_the_terminal_or_forges_a_line(
         b"HTTP/1.1 200 ok\r\ncontent-type: \xc2\x9b2J\x1b\r\ncontent-length: 0\r\n\r\n",
         b"\x1b]0;own\x07\r\n\r\n",
         b"HTTP/1.1 302 no\r\nlocation: http://\xc2\x9b2J/\r\ncontent-length: 0\r\n\r\n",
-        b'HTTP/1.1 200 ok\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\nevent: text\r\ndata: "\x1b]0;own\x07"\r\n\r\n',
+        b"HTTP/1.1 200 ok\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
+        b'event: text\r\ndata: "\x1b]0;own\x07"\r\n\r\n',
     ],
 )
 @pytest.mark.parametrize("verb", ["query", "settings", "bench"])
