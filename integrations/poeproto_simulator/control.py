@@ -65,8 +65,8 @@ async def answer(
     """The response to a request below ``/simulator/``. What the request has changed is saved.
 
     Raises:
-        HTTPError: with status 404 for an unknown path, 415 for another content type, 400 for an invalid body; as the
-            called method does.
+        HTTPError: with status 404 for an unknown path, 405 for another method, 415 for another content type, 400 for an
+            invalid body; as the called method does.
         OSError: when a change cannot be saved.
     """
     body = await read_body(receive, _BODY_SIZE)
@@ -92,14 +92,23 @@ async def answer(
         simulation.faults.clear()
         result = {}
     else:
-        raise HTTPError(404, "the simulator has no such path")
+        raise _refused(path)
     return json_response(result)
+
+
+def _refused(path: tuple[str, ...]) -> HTTPError:
+    """The error for a path that does not exist, or takes another method."""
+    [call, *more] = path or ("",)
+    methods = {"state": ["GET"], "log": ["GET"], "faults": ["DELETE", "POST"]}.get(call, ["POST"])
+    if more or (call not in _FIELDS and methods == ["POST"]):
+        return HTTPError(404, "the simulator has no such path")
+    return HTTPError(405, f"this path takes {' and '.join(methods)}", [("allow", ", ".join(methods))])
 
 
 def _check(call: str, wire: dict[str, Any]) -> None:
     fields = _FIELDS.get(call)
     if fields is None:
-        raise HTTPError(404, "the simulator has no such path")
+        raise _refused((call,))
     for name, value in wire.items():
         expected = fields.get(name)
         if expected is None and call != "faults":

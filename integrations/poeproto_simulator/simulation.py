@@ -114,6 +114,7 @@ class Simulation:
             name: its name on Poe.
             bot: the bot, to be run in this process; or the URL of its server.
             access_key: the key that Poe and the bot's server share. Calls to the simulator with this key are the bot's.
+                A bot in this process needs one for its calls, and gets a random one by default.
             settings: its settings; by default they are fetched when they are first needed.
 
         Raises:
