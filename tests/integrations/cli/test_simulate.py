@@ -38,6 +38,11 @@ class Calling(Cat):
     async def get_response(self, request, context):
         yield await context.final_text("Dog", "Woof")
 
+class Posting(Cat):
+    async def get_response(self, request, context):
+        yield await context.final_text("Dog", "Woof")
+        await context.post_attachment(b"x", name="x.txt")
+
 both = {"/": Cat, "/other": Cat}
 app = BotApp(Cat(), access_key="a-key-of-its-own")
 elsewhere = BotApp(
@@ -135,6 +140,15 @@ def test_a_bot_that_calls_another_through_the_simulator(bots: Path, worker_class
         reply = simulator_call(simulator.address, "messages", {"bot": "Calling", "text": "hello"})
     assert isinstance(reply, dict)
     assert reply["text"] == "Woof"
+
+
+def test_a_bot_without_a_key_calls_another_and_posts_a_file(bots: Path) -> None:
+    options = ["--bot", f"Posting={bots}:Posting", "--bot", f"Open={bots}:route"]
+    with simulating(*options, env={"POE_ACCESS_KEY": ""}) as simulator:
+        reply = simulator_call(simulator.address, "messages", {"bot": "Posting", "text": "hello"})
+    assert isinstance(reply, dict)
+    assert (reply["failure"], reply["text"]) == (None, "Woof")
+    assert [file["name"] for file in reply["files"]] == ["x.txt"]
 
 
 def test_unused_options_of_a_target_are_logged(bots: Path) -> None:
