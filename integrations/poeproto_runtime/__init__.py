@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING
 from poeproto.name_hints import missing_name
 import logging
 
+from poeproto.extras import missing_extra
+
+if (_missing := missing_extra(__name__, "h11", ["anyio"])) is not None:
+    raise _missing
+
 from poeproto_runtime import channel, fetch_policy, hooks, outbound, routes, service
 from poeproto_runtime.channel import *
 from poeproto_runtime.fetch_policy import *

@@ -193,7 +193,8 @@ def test_a_database_that_cannot_be_written_at_the_end(bots: Path, tmp_path: Path
     with simulating("--database", str(file), "--worker-class", worker_class) as simulator:
         simulator_call(simulator.address, "state")  # it has loaded the database by now
         file.write_text("a rose is a rose" * 1000)
-        assert calling(simulator.address, "any", functools.partial(asked, "Cat")) == "hello"
+        with pytest.raises(RequestRefused, match="its log says why"):
+            calling(simulator.address, "any", functools.partial(asked, "Cat"))
         simulator.signal(signal.SIGTERM)
         status, output, errors = simulator.wait()
     why = f"the database {file} cannot be used: file is not a database"

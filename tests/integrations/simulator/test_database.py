@@ -218,9 +218,9 @@ async def test_a_state_that_cannot_be_saved_at_the_end(tmp_path: Path, caplog: p
     with pytest.raises(OSError, match="file is not a database"):
         async with simulator.serving() as address:
             file.write_text("a rose is a rose is a rose" * 1000)
-            client = Client(access_key=KEY, endpoints=Endpoints.at(address))
-            async with client, client.query("Cat", "hello") as reply:
-                assert await reply.text() == "hello"
+            async with Client(access_key=KEY, endpoints=Endpoints.at(address)) as client:
+                with pytest.raises(RequestRefused, match="its log says why"):
+                    await client.query("Cat", "hello").text()
     assert not any(record.exc_info for record in caplog.records)
 
 
