@@ -5,12 +5,11 @@ An integration gives `BotService.handle` the head of a request and a `Channel` t
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
-from poeproto.name_hints import missing_name
-import logging
-
 from poeproto.extras import missing_extra
+from poeproto.name_hints import missing_name
 
 if (_missing := missing_extra(__name__, "h11", ["anyio"])) is not None:
     raise _missing

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from poeproto.name_hints import missing_name
 from poeproto.extras import missing_extra
+from poeproto.name_hints import missing_name
 
 if (
     _missing := missing_extra(__name__, "simulator", ["anyio", "h11", "truststore", "hypercorn", "python_multipart"])
