@@ -80,7 +80,8 @@ their units, and the errors that are raised. `make generated` writes this page.
 """
 # Besides poeproto itself; a package's names are listed by the module that defines them.
 PUBLIC = (
-    "auth", "conversation", "flows", "http", "identifiers", "lint", "markdown", "reactions", "schemas", "testing",
+    "auth", "conversation", "extras", "flows", "http", "identifiers", "lint", "markdown", "reactions", "schemas",
+    "testing",
 )  # fmt: skip
 
 

@@ -63,6 +63,7 @@ _FIELD_RULES: dict[tuple[type, str], dict[str, Any]] = {
     (ParameterControls, "api_version"): {"const": CONTROLS_API_VERSION},
     (Section, "controls"): _NOT_EMPTY,
     (Section, "tabs"): _NOT_EMPTY,
+    (SettingsResponse, "response_version"): {"default": 0},  # the oldest; constructors set the newest
     (SettingsResponse, "server_bot_dependencies"): {"additionalProperties": {"type": "integer", "minimum": 0}},
     (Slider, "step"): _ABOVE_ZERO,
     (Tab, "controls"): _NOT_EMPTY,
@@ -139,7 +140,8 @@ class _Schemas:
             if field.name == "extra":
                 continue
             text = {"description": texts[field.name]} if field.name in texts else {}
-            all_properties[field.name] = text | self.of(hints[field.name]) | _rule(cls, field.name)
+            default = {} if field.name in needed else _default(field)
+            all_properties[field.name] = text | self.of(hints[field.name]) | default | _rule(cls, field.name)
             if field.default is attrs.NOTHING and field.name not in needed:
                 needed.append(field.name)
         if needed:
@@ -176,6 +178,14 @@ class _Schemas:
 
 def _rule(cls: type, field: str) -> dict[str, Any]:
     return _PARAMETER_NAME_RULE if field == "parameter_name" else _FIELD_RULES.get((cls, field), {})
+
+
+def _default(field: attrs.Attribute[Any]) -> dict[str, Any]:
+    """The value that readers take for an absent field. None means that the field is absent, and is no value."""
+    value: Any = field.default
+    if isinstance(value, attrs.Factory):  # pyright: ignore[reportArgumentType]
+        value = value.factory()
+    return {} if value is None or value is attrs.NOTHING else {"default": value}
 
 
 def _reference(cls: type) -> dict[str, Any]:

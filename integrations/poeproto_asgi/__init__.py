@@ -53,7 +53,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from poeproto.extras import missing_extra
 from poeproto.name_hints import missing_name
+
+if (_missing := missing_extra(__name__, "asgi", ["anyio", "h11", "truststore"])) is not None:
+    raise _missing
+
 from poeproto_asgi import app, server, targets, workers
 from poeproto_asgi.app import *
 from poeproto_asgi.server import *

@@ -15,6 +15,7 @@ import anyio
 import anyio.abc
 
 from poeproto import Bot
+from poeproto.extras import missing_extra
 from poeproto_asgi.app import ACTIVE_REPLIES, RESET, BotApp
 from poeproto_asgi.asgi import AsgiMessage, Receive, Scope, Send
 from poeproto_asgi.descriptor_scan import ScannedConnections
@@ -281,6 +282,8 @@ def in_trio_task() -> bool:
 
 def load_hypercorn_serve(on_trio: bool) -> HypercornServe:
     """Import Hypercorn's `serve` for the event loop."""
+    if (missing := missing_extra("serving with Hypercorn", "hypercorn", ["hypercorn"])) is not None:
+        raise missing
     # By name: neither is completely typed. They differ in a parameter that is not used here.
     return importlib.import_module("hypercorn.trio" if on_trio else "hypercorn.asyncio").serve
 

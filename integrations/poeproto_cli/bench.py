@@ -9,9 +9,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Generator
 from contextlib import closing, contextmanager, nullcontext
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import IO
 
 import attrs
@@ -21,7 +23,8 @@ from poeproto import BotError, Error, Message, PoeprotoError, QueryRequest
 from poeproto_cli.failures import client_failures
 from poeproto_cli.load import Load, LoadConnection, Received
 from poeproto_cli.load_query import Query, events_of, write_query
-from poeproto_cli.options import access_key_option, json_option, worker_class_option
+from poeproto_cli.options import access_key_option, checked_endpoint, json_option, worker_class_option
+from poeproto_cli.terminal import echo
 from poeproto_cli.urls import refuse_address
 
 # How long a server that was started here may take to exit before it is killed.
@@ -98,6 +101,12 @@ class Measurement:
 )
 @worker_class_option
 @access_key_option
+@click.option(
+    "--endpoint",
+    callback=checked_endpoint,
+    metavar="URL",
+    help="Send the calls of a TARGET's bot to this URL: a simulator, or https://api.poe.com. Refused by default.",
+)
 @json_option
 def bench(
     target: str,
@@ -107,6 +116,7 @@ def bench(
     timeout: float,
     worker_class: str,
     access_key: str | None,
+    endpoint: str | None,
     as_json: bool,
 ) -> None:
     """Measure the latency and throughput of a bot.
@@ -114,14 +124,17 @@ def bench(
     TARGET is the URL of a bot server, or a TARGET as for serve: that bot is served for the measurement, with the given
     worker class. TEXT is sent in every query.
 
-    Each request is a real one: the bot may be charged. A reply that fails or is incomplete ends the measurement. If the
-    bot was served here, its log is shown then.
+    Each request is a real one: the bot may be charged. So a bot that is served for the measurement cannot call Poe or
+    other bots, except with --endpoint, and its settings are not pushed. A reply that fails or is incomplete ends the
+    measurement. If the bot was served here, its log is shown then.
     """
     if "://" in target:
+        if endpoint is not None:
+            raise click.UsageError("--endpoint is for a TARGET; the server at a URL decides where its bots call Poe")
         server = nullcontext(target)
     else:
         refuse_address(target)
-        server = _server(target, worker_class, access_key)
+        server = _server(target, worker_class, access_key, endpoint)
     with client_failures(), server as url:
         query = write_query(url, QueryRequest([Message("user", text)]), access_key)
         with closing(LoadConnection(query, timeout)) as connection:
@@ -188,16 +201,52 @@ def _milliseconds(latency: Latency) -> str:
     return f"median {latency.median * 1e3:,.2f} ms, 90th percentile {latency.p90 * 1e3:,.2f} ms"
 
 
+class _Refusal(BaseHTTPRequestHandler):
+    """Refuses the calls of a bot that is measured, and says why."""
+
+    def do_POST(self) -> None:
+        why = "poeproto bench lets a bot call others only with --endpoint, the URL of a simulator or of Poe"
+        body = json.dumps({"error": why}).encode()
+        self.rfile.read(int(self.headers.get("content-length") or 0))
+        self.send_response(403)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass  # the bot's log has the refusal
+
+
 @contextmanager
-def _server(target: str, worker_class: str, access_key: str | None) -> Generator[str]:
-    """Run `poeproto serve` in a process of its own, so that server and load do not share a core; yields the URL."""
-    command = [sys.executable, "-m", "poeproto_cli", "serve", target, "--bind", "127.0.0.1:0"]
-    command += ["--worker-class", worker_class]
-    environment = dict(os.environ)
-    if access_key is None:
-        command += ["--allow-without-key"]
-    else:
-        environment["POE_ACCESS_KEY"] = access_key  # no list of processes shows the environment
+def _refusing_endpoint() -> Generator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Refusal) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
+def _server(target: str, worker_class: str, access_key: str | None, endpoint: str | None) -> Generator[str]:
+    """Serve a target in a process of its own, so that server and load do not share a core; yields the URL."""
+    with _refusing_endpoint() if endpoint is None else nullcontext(endpoint) as url:
+        command = [sys.executable, "-m", "poeproto_cli.bench_server", target]
+        command += ["--worker-class", worker_class, "--endpoint", url]
+        environment = dict(os.environ)
+        environment.pop("POE_ACCESS_KEY", None)
+        if access_key is not None:
+            environment["POE_ACCESS_KEY"] = access_key  # no list of processes shows the environment
+        with _process(command, environment) as address:
+            yield address
+
+
+@contextmanager
+def _process(command: list[str], environment: dict[str, str]) -> Generator[str]:
+    """Run a server; yields the URL that it prints. Its log is shown if the block or the server fails."""
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=environment, text=True
@@ -205,7 +254,7 @@ def _server(target: str, worker_class: str, access_key: str | None) -> Generator
         try:
             with _terminating(process):
                 assert process.stdout is not None
-                address = process.stdout.readline().rpartition(" ")[2].strip()
+                address = process.stdout.readline().strip()
                 if address:
                     yield address
         except PoeprotoError:
@@ -244,7 +293,7 @@ def _show_log(log: list[str]) -> None:
     errors = [number for number, line in enumerate(log) if _ERROR.match(line)]
     shown = log[: min([_LOG_LINES, *errors[1:2]])]
     for line in shown:
-        click.echo(line, err=True)
+        echo(line, err=True)
     if len(log) > len(shown):
         click.echo(f"(and {len(log) - len(shown)} more lines)", err=True)
 

@@ -6,6 +6,8 @@ interrupted query.
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from poeproto_cli.bench import bench
@@ -13,9 +15,26 @@ from poeproto_cli.query import query
 from poeproto_cli.serve import serve
 from poeproto_cli.settings import settings
 from poeproto_cli.simulate import simulate
+from poeproto_runtime.printable import printable_text
 
 
-@click.group()
+class Command(click.Group):
+    """The command. Its error messages are printable, whatever they quote: a peer, an argument or a file."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.ClickException as exc:
+            message = exc.format_message()
+            shown = printable_text(message)
+            if shown == message:
+                raise
+            if isinstance(exc, click.UsageError):
+                raise click.UsageError(shown, exc.ctx) from exc
+            raise click.ClickException(shown) from exc
+
+
+@click.group(cls=Command)
 @click.version_option(package_name="poeproto")
 def main() -> None:
     """Serve, query, measure and simulate Poe server bots.

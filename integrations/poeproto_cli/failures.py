@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import traceback
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -13,6 +12,7 @@ import click
 
 from poeproto import ConnectFailed, LocalProtocolError, PoeprotoError, RequestRefused
 from poeproto_asgi import TargetError, TargetFailed
+from poeproto_cli.terminal import print_exception
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ def client_failures() -> Generator[None]:
     except LocalProtocolError as exc:
         raise click.UsageError(str(exc)) from exc
     except PoeprotoError as exc:
-        # The message may contain the bot's words, which may have several lines.
+        # The message may contain the bot's words, which may have several lines. The command makes it printable.
         raise click.ClickException(" ".join(str(exc).split()) + _advice(exc)) from exc
 
 
@@ -51,7 +51,8 @@ def server_failures() -> Generator[None]:
     try:
         yield
     except TargetFailed as exc:
-        traceback.print_exception(exc.__cause__)  # for the author of the code that failed
+        if exc.__cause__ is not None:  # for the author of the code that failed
+            print_exception(type(exc.__cause__), exc.__cause__, exc.__cause__.__traceback__)
         raise click.ClickException(str(exc)) from exc
     except (TargetError, LocalProtocolError, ValueError) as exc:
         raise click.UsageError(str(exc)) from exc

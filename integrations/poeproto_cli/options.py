@@ -7,7 +7,9 @@ from typing import Any, TypeVar
 
 import click
 
+from poeproto import LocalProtocolError
 from poeproto.auth import access_key_set
+from poeproto_h11 import split_url
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -20,6 +22,26 @@ def checked_key(context: click.Context, parameter: click.Parameter, key: str | N
         except ValueError:
             raise click.BadParameter("a key is a string of visible ASCII characters") from None
     return key
+
+
+def checked_endpoint(context: click.Context, parameter: click.Parameter, url: str | None) -> str | None:
+    """The callback of an option for the address of Poe or a simulator, without a slash at its end."""
+    if url is None:
+        return None
+    try:
+        origin_of(url)
+        valid = "?" not in url and "#" not in url  # Poe's paths are appended to it
+    except LocalProtocolError:
+        valid = False
+    if not valid:
+        # The message does not repeat the URL, which may contain a password.
+        raise click.BadParameter("this is not the address of a server; expected a URL as http://127.0.0.1:8000")
+    return url.rstrip("/")
+
+
+def origin_of(url: str) -> str:
+    """The origin of a URL: its scheme, host and port."""
+    return str(split_url(url)[0])
 
 
 access_key_option = click.option(

@@ -7,34 +7,15 @@ import logging
 import click
 from click.core import ParameterSource
 
-from poeproto import Endpoints, LocalProtocolError
+from poeproto import Endpoints
 from poeproto_asgi import AppOptions, FetchPolicy, run
 from poeproto_asgi.server import WorkerClass
 from poeproto_cli.failures import server_failures
-from poeproto_cli.options import access_key_option, bind_option, worker_class_option
+from poeproto_cli.options import access_key_option, bind_option, checked_endpoint, origin_of, worker_class_option
 from poeproto_cli.terminal import log_to_stderr
-from poeproto_h11 import split_url
 from poeproto_runtime import AccessKeyMissing
 
 logger = logging.getLogger("poeproto")
-
-
-def _checked_endpoint(context: click.Context, parameter: click.Parameter, url: str | None) -> str | None:
-    if url is None:
-        return None
-    try:
-        _origin_of(url)
-        valid = "?" not in url and "#" not in url  # Poe's paths are appended to it
-    except LocalProtocolError:
-        valid = False
-    if not valid:
-        # The message does not repeat the URL, which may contain a password.
-        raise click.BadParameter("this is not the address of a server; expected a URL as http://127.0.0.1:8000")
-    return url.rstrip("/")
-
-
-def _origin_of(url: str) -> str:
-    return str(split_url(url)[0])
 
 
 @click.command()
@@ -51,7 +32,7 @@ def _origin_of(url: str) -> str:
 @click.option("--bot-name", help="The bot's name on Poe. With a name and a key, its settings are synced at startup.")
 @click.option(
     "--endpoint",
-    callback=_checked_endpoint,
+    callback=checked_endpoint,
     metavar="URL",
     help="Send the bot's calls to this URL instead of Poe: the address of a simulator.",
 )
@@ -90,7 +71,7 @@ def serve(
         if not key_in_environment:
             raise click.UsageError("--access-key and --allow-without-key exclude each other")
         access_key = None
-    origins = [] if endpoint is None else [_origin_of(endpoint)]
+    origins = [] if endpoint is None else [origin_of(endpoint)]
     options = AppOptions(
         access_key=None if key_in_environment else access_key,
         environment_key=access_key if key_in_environment else None,

@@ -87,7 +87,7 @@ def simulate(
 
     Clients and bots use the printed address instead of https://api.poe.com and https://www.quora.com. Without --strict,
     any key is accepted, and an unknown bot repeats each message. --access-key is the key of each --bot that sets none
-    itself.
+    itself; without it, a bot that runs in the simulator gets a random one.
     """
     from poeproto_simulator import Simulator  # imported here, so that the other commands start faster
 

@@ -1,21 +1,23 @@
-"""Terminal output: replies as text or as JSON lines, and the log."""
+"""Terminal output: replies as text or as JSON lines, failures, and the log.
+
+All text that may quote a peer is printed by `echo`, or passes through `printable_line`: on standard output and standard
+error, and the same in a terminal as in a pipe. Whoever reads a pipe may be a terminal again (`less`, `tee`).
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import logging
-import re
-import sys
+import traceback
+from types import TracebackType
 from typing import NoReturn
 
 import click
 
 from poeproto import Event, File, ReplaceResponse, SuggestedReply, Text, UnknownEvent
 from poeproto.schemas import event_payload
-
-# Control characters of ASCII and Latin-1, which terminals interpret, except tab and newline.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+from poeproto_runtime.printable import PrintableFormatter, printable_line, printable_text
 
 
 class Terminal:
@@ -34,9 +36,9 @@ class Terminal:
                 # Printed text cannot be replaced, so the new text begins on a new line.
                 self._print(f"\n{event.text}" if self._in_line else event.text)
             case File():
-                self._notes.append(f"[file {event.name}: {event.url}]")
+                self._notes.append(printable_line(f"[file {event.name}: {event.url}]"))
             case SuggestedReply():
-                self._notes.append(f"[suggested reply: {event.text}]")
+                self._notes.append(printable_line(f"[suggested reply: {event.text}]"))
             case _:
                 pass  # --json shows all events
 
@@ -70,17 +72,20 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def echo(text: str, *, nl: bool = True, err: bool = False) -> None:
-    """Print text from a peer."""
-    # A lone surrogate, as JavaScript peers send it, cannot be encoded. The escape printed for it is also valid in JSON.
-    text = text.encode("utf-8", "backslashreplace").decode()
-    stream = sys.stderr if err else sys.stdout
-    if stream.isatty():
-        # A bot must not control the terminal.
-        text = _CONTROL.sub("\ufffd", text)
-    # With color=True, click does not strip escape sequences: a pipe or file gets what the bot sent.
-    click.echo(text, nl=nl, err=err, color=True)
+    """Print text that may quote a peer. JSON stays valid and exact: its strings are escaped as JSON escapes them."""
+    # With color=True, click does not look for escape sequences to strip: none is left.
+    click.echo(printable_text(text), nl=nl, err=err, color=True)
+
+
+def print_exception(
+    kind: type[BaseException], failure: BaseException | None, trace: TracebackType | None = None, /
+) -> None:
+    """Print an exception with its traceback on standard error, as `sys.excepthook` does."""
+    echo("".join(traceback.format_exception(kind, failure, trace)), nl=False, err=True)
 
 
 def log_to_stderr() -> None:
     """Log to standard error, from INFO on, each line with date and level."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from poeproto.extras import missing_extra
 from poeproto.name_hints import missing_name
+
+if (_missing := missing_extra(__name__, "h11", ["anyio", "h11", "truststore"])) is not None:
+    raise _missing
+
 from poeproto_h11 import client, server
 from poeproto_h11.client import *
 from poeproto_h11.server import *

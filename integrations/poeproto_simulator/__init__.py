@@ -9,7 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from poeproto.extras import missing_extra
 from poeproto.name_hints import missing_name
+
+if (
+    _missing := missing_extra(__name__, "simulator", ["anyio", "h11", "truststore", "hypercorn", "python_multipart"])
+) is not None:
+    raise _missing
+
 from poeproto_simulator import engine, faults, records, reply, responses, scripted_bots, simulator
 from poeproto_simulator.engine import *
 from poeproto_simulator.faults import *

@@ -15,9 +15,9 @@ from typing import Any, cast
 
 import attrs
 
-from poeproto import Attachment, Event, RemoteProtocolError, decode_event, decode_object
-from poeproto_asgi.asgi import Receive, Scope, Send
-from poeproto_simulator.asgi import media_type_of, read_body, respond
+from poeproto import Attachment, Event, HttpResponse, RemoteProtocolError, decode_event, decode_object
+from poeproto_asgi.asgi import Receive, Scope
+from poeproto_simulator.asgi import media_type_of, read_body
 from poeproto_simulator.faults import Fault
 from poeproto_simulator.records import messages_to_json, settings_to_json
 from poeproto_simulator.responses import HTTPError, json_response
@@ -60,13 +60,14 @@ _REQUIRED: dict[str, tuple[str, ...]] = {
 
 
 async def answer(
-    simulation: Simulation, method: str, path: tuple[str, ...], scope: Scope, receive: Receive, send: Send
-) -> None:
-    """Answer a request below ``/simulator/``.
+    simulation: Simulation, method: str, path: tuple[str, ...], scope: Scope, receive: Receive
+) -> HttpResponse:
+    """The response to a request below ``/simulator/``. What the request has changed is saved.
 
     Raises:
-        HTTPError: with status 404 for an unknown path, 415 for another content type, 400 for an invalid body; as the
-            called method does.
+        HTTPError: with status 404 for an unknown path, 405 for another method, 415 for another content type, 400 for an
+            invalid body; as the called method does.
+        OSError: when a change cannot be saved.
     """
     body = await read_body(receive, _BODY_SIZE)
     if method == "POST" and media_type_of(scope) != "application/json":
@@ -82,6 +83,7 @@ async def answer(
             result = await _CALLS[call](simulation, wire)
         except (TypeError, ValueError) as exc:
             raise HTTPError(400, f"the body has an invalid value: {exc}") from exc
+        await simulation.save()
     elif (method, path) == ("GET", ("state",)):
         result = state_to_json(simulation.engine) | {"faults": simulation.faults.as_json()}
     elif (method, path) == ("GET", ("log",)):
@@ -90,14 +92,23 @@ async def answer(
         simulation.faults.clear()
         result = {}
     else:
-        raise HTTPError(404, "the simulator has no such path")
-    await respond(send, json_response(result))
+        raise _refused(path)
+    return json_response(result)
+
+
+def _refused(path: tuple[str, ...]) -> HTTPError:
+    """The error for a path that does not exist, or takes another method."""
+    [call, *more] = path or ("",)
+    methods = {"state": ["GET"], "log": ["GET"], "faults": ["DELETE", "POST"]}.get(call, ["POST"])
+    if more or (call not in _FIELDS and methods == ["POST"]):
+        return HTTPError(404, "the simulator has no such path")
+    return HTTPError(405, f"this path takes {' and '.join(methods)}", [("allow", ", ".join(methods))])
 
 
 def _check(call: str, wire: dict[str, Any]) -> None:
     fields = _FIELDS.get(call)
     if fields is None:
-        raise HTTPError(404, "the simulator has no such path")
+        raise _refused((call,))
     for name, value in wire.items():
         expected = fields.get(name)
         if expected is None and call != "faults":

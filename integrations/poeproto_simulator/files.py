@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import re
 import secrets
 import tempfile
 from pathlib import Path
@@ -18,6 +19,9 @@ from poeproto_simulator.responses import HTTPError
 
 _CHUNK = 64 * 1024
 _UNKNOWN_TYPE = "application/octet-stream"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# Clients resolve dots as relative references (RFC 3986, 5.2.4): their URLs would be those of a folder.
+_NOT_IN_URLS = frozenset({"", ".", ".."})
 
 
 @attrs.define
@@ -62,19 +66,25 @@ class Files:
 
         Args:
             data: its content.
-            name: its name; a path before it is dropped.
+            name: its name; a path before it is dropped. A name that cannot end a URL is replaced by "file".
             content_type: its media type; by default guessed from its name.
 
         Raises:
-            HTTPError: with status 413, when it is too large.
+            HTTPError: with status 413, when it is too large; 400, when the media type has a control character.
         """
         if len(data) > self._largest:
             raise HTTPError(413, f"the file has {len(data)} bytes, and {self._largest} are allowed")
+        content_type = (content_type or "").strip()
+        if _CONTROL.search(content_type):
+            # A header with it could not be sent, so the file could not be fetched.
+            raise HTTPError(400, f"the media type {content_type!r} has a control character")
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="poeproto-simulator-")
-        name = name.replace("\\", "/").rpartition("/")[2] or "file"
-        if content_type in (None, "", _UNKNOWN_TYPE):
-            content_type = mimetypes.guess_type(name)[0]
+        name = name.encode("utf-8", "replace").decode().replace("\\", "/").rpartition("/")[2]
+        if name in _NOT_IN_URLS:
+            name = "file"
+        if content_type in ("", _UNKNOWN_TYPE):
+            content_type = mimetypes.guess_type(name)[0] or ""
         path = Path(self._folder.name, secrets.token_hex(16))
         await anyio.Path(path).write_bytes(data)
         stored = StoredFile(path.name, name, content_type or _UNKNOWN_TYPE, len(data), path)

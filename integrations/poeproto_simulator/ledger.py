@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import attrs
+
 from poeproto import CostItem, RemoteProtocolError
 from poeproto_simulator.records import Account, BotQuery, Charge, same_key
 from poeproto_simulator.responses import HTTPError
@@ -12,6 +14,25 @@ from poeproto_simulator.state import State
 SUCCESS = "success"
 # Poe's name for it, as bots write it into `error` events.
 INSUFFICIENT_FUNDS = "insufficient_fund"
+
+
+@attrs.frozen
+class Payment:
+    """A cost that was authorised or captured, or refused, and what undoes it.
+
+    Attributes:
+        status: for the bot: `SUCCESS` or `INSUFFICIENT_FUNDS`.
+        user: who pays.
+        query: the query it is for, if known.
+        spent: what was taken from the balance, in thousandths of a US cent.
+        reserved: by how much the reserved amount has grown; below zero for a capture.
+    """
+
+    status: str
+    user: Account
+    query: BotQuery | None
+    spent: int = 0
+    reserved: int = 0
 
 
 class Ledger:
@@ -27,8 +48,8 @@ class Ledger:
     def __init__(self, state: State) -> None:
         self._state = state
 
-    def pay(self, call: str, bot_query_id: str, items: list[CostItem], access_key: str) -> str:
-        """Authorise or capture a cost; returns the status for the bot: `SUCCESS` or `INSUFFICIENT_FUNDS`.
+    def pay(self, call: str, bot_query_id: str, items: list[CostItem], access_key: str) -> Payment:
+        """Authorise or capture a cost.
 
         Args:
             call: "authorize" or "capture".
@@ -48,17 +69,29 @@ class Ledger:
                 raise HTTPError(404, "this bot was sent no query with that identifier")
         user = state.users[query.user_id] if query else state.first_user
         amount = sum(item.amount_usd_milli_cents for item in items)
-        granted = self._grant(call, user, query, amount)
-        if granted and call == "capture":
-            charge = Charge(bot_query_id, query.bot_name if query else None, user.id, items)
-            state.charges.append(charge)
+        payment = self._pay(call, user, query, amount)
+        user.balance -= payment.spent
+        if query is not None:
+            query.authorized += payment.reserved
+        bot_name = query.bot_name if query else None
+        if payment.spent:
+            state.charges.append(Charge(bot_query_id, bot_name, user.id, items))
             state.mark_changed("charge", str(len(state.charges) - 1))
             state.mark_changed("user", user.id)
-        bot_name = query.bot_name if query else None
+        granted = payment.status == SUCCESS
         state.add_log_entry("cost", call=call, bot=bot_name, amount=amount, granted=granted)
-        return SUCCESS if granted else INSUFFICIENT_FUNDS
+        return payment
 
-    def _grant(self, call: str, user: Account, query: BotQuery | None, amount: int) -> bool:
+    def undo(self, payment: Payment) -> None:
+        """Undo the last payment."""
+        payment.user.balance += payment.spent
+        if payment.query is not None:
+            payment.query.authorized = max(payment.query.authorized - payment.reserved, 0)
+        if payment.spent:
+            self._state.charges.pop()
+            self._state.changed.pop(("charge", str(len(self._state.charges))), None)
+
+    def _pay(self, call: str, user: Account, query: BotQuery | None, amount: int) -> Payment:
         reserved_for_others = sum(
             other.authorized
             for other in self._state.queries.values()
@@ -67,15 +100,10 @@ class Ledger:
         already = query.authorized if query else 0
         needed = amount + already if call == "authorize" else amount
         if needed > user.balance - reserved_for_others:
-            return False
+            return Payment(INSUFFICIENT_FUNDS, user, query)
         if call == "authorize":
-            if query:
-                query.authorized = needed
-            return True
-        user.balance -= amount
-        if query:
-            query.authorized = max(already - amount, 0)
-        return True
+            return Payment(SUCCESS, user, query, reserved=amount)
+        return Payment(SUCCESS, user, query, spent=amount, reserved=-min(amount, already))
 
 
 def read_cost_items(wire: dict[str, Any]) -> list[CostItem]:

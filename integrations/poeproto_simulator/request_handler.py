@@ -111,13 +111,13 @@ class RequestHandler:
         simulation = self._simulation
         match segments_of(scope):
             case ("simulator", *rest):
-                await control.answer(simulation, scope["method"], tuple(rest), scope, receive, send)
+                await respond(send, await control.answer(simulation, scope["method"], tuple(rest), scope, receive))
             case ("bot", call, name, key, *version) if call in _SETTINGS_CALLS and len(version) < 2:
                 body = await self._read_post(scope, receive)
                 await respond(send, await self._change_settings(call, name, key, body))
             case ("bot", "cost", bot_query_id, call) if call in _COST_CALLS:
                 body = await self._read_post(scope, receive)
-                await respond(send, self._pay(call, bot_query_id, body))
+                await respond(send, await self._pay(call, bot_query_id, body))
             case ("bot", name) if name:
                 await self._call_bot(name, scope, await self._read_post(scope, receive), receive, send)
             case ("poe_api", "file_upload_3RD_PARTY_POST"):
@@ -132,7 +132,6 @@ class RequestHandler:
             case _:
                 await read_body(receive, simulation.limits.request_body)
                 raise HTTPError(404, "the simulator has no such path")
-        await simulation.save()
 
     async def _read_post(self, scope: Scope, receive: Receive) -> bytes:
         await _check_method(scope, receive, "POST")
@@ -155,11 +154,13 @@ class RequestHandler:
             try:
                 user = await self._paying_user(caller, name, asked)
             except HTTPError as error:
+                await self._simulation.save()
                 await respond(send, error.as_reply())
                 return
             query = engine.open_query(name, user, asked)
             body = encode_request(query.request)
         try:
+            await self._simulation.save()  # before the answer, which cannot say any more that it failed
             path = self._simulation.directory.path_of(bot)
             scope = {**scope, "path": path, "root_path": "", "headers": _headers_for(bot, scope, body)}
             await self._run_bot(scope, with_body(body, receive), send)
@@ -194,14 +195,15 @@ class RequestHandler:
         except (RemoteProtocolError, LocalProtocolError) as exc:
             raise HTTPError(400, f"the settings are invalid: {exc}") from exc
         self._simulation.engine.set_settings(name, settings)
+        await self._simulation.save()
         return HttpResponse.of(200, "text/plain", b"The settings have been updated.")
 
-    def _pay(self, call: str, bot_query_id: str, body: bytes) -> HttpResponse:
+    async def _pay(self, call: str, bot_query_id: str, body: bytes) -> HttpResponse:
         """Answer ``POST /bot/cost/{bot_query_id}/authorize`` or ``.../capture``."""
-        ledger = self._simulation.engine.ledger
         try:
             wire = decode_object(body)
-            status = ledger.pay(call, bot_query_id, read_cost_items(wire), str(wire.get("access_key") or ""))
+            items, access_key = read_cost_items(wire), str(wire.get("access_key") or "")
+            status = await self._simulation.pay(call, bot_query_id, items, access_key)
         except RemoteProtocolError as exc:
             return HTTPError(400, str(exc)).as_cost_event()
         except HTTPError as error:
@@ -220,6 +222,7 @@ class RequestHandler:
         # Poe expects the bare key here. Some clients write "Bearer" before it nevertheless.
         simulation.engine.callers.authenticate(key_of(scope, bare=True))
         stored = await simulation.uploads.store(form)
+        await simulation.save()
         details = {"name": stored.name, "content_type": stored.content_type, "size": stored.size}
         simulation.engine.add_log_entry("upload", **details)
         url = stored.url(root_of(scope))

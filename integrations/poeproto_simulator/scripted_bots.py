@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from itertools import islice
 from typing import Any, cast
 
 from poeproto import (
@@ -104,7 +105,8 @@ class ToolCaller(_WithSettings):
     """A deterministic model that calls tools, in the format of OpenAI's chat completion chunks.
 
     - A query that offers tools: it calls them, in `json` events that split the arguments into pieces.
-    - A query with tool results: it replies with a text that quotes them.
+    - A query with tool results: it replies with a text that quotes them. The results may also be messages of the role
+      "tool" at the end of the query, after the calls in a message of the type "function_call".
     - Any other query: it repeats the last message.
 
     Args:
@@ -124,8 +126,8 @@ class ToolCaller(_WithSettings):
         self._calls = None if pairs is None else list(pairs)
 
     async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[Event | str]:
-        if request.tool_results:
-            for piece in _quotes(request.tool_results):
+        if results := request.tool_results or _results_in(request):
+            for piece in _quotes(results):
                 yield piece
         elif calls := self._calls_for(request):
             for chunk in tool_call_chunks(calls):
@@ -163,6 +165,47 @@ def _tool_chunk(call: dict[str, Any]) -> Json:
 def _chunk(delta: dict[str, Any], finish_reason: str | None = None) -> Json:
     choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
     return Json({"id": "chatcmpl-simulated", "object": "chat.completion.chunk", "choices": [choice]})
+
+
+def _results_in(request: QueryRequest) -> list[ToolResult]:
+    """The results in the messages since the user's last one: JSON like `QueryRequest.tool_results`, or text.
+
+    A result without a name belongs to the call with its identifier, or to the next call without a result.
+    """
+    calls: dict[str, str] = {}
+    results: list[ToolResult] = []
+    for message in request.query:
+        if message.role == "tool":
+            for wire in _objects_in(message.content, "content", "role tool_call_id name") or [
+                {"content": message.content}
+            ]:
+                number, call_id = len(results), wire.get("tool_call_id")
+                name = wire.get("name") or calls.get(str(call_id)) or next(islice(calls.values(), number, None), "tool")
+                content = wire.get("content")
+                text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+                results.append(ToolResult(str(call_id or ""), str(name), text))
+        elif message.message_type == "function_call":
+            for wire in _objects_in(message.content, "function") or _objects_in(message.content, "name"):
+                function = wire.get("function")
+                function = cast("dict[str, Any]", function) if isinstance(function, dict) else wire
+                calls[str(wire.get("id") or len(calls))] = str(function.get("name") or "tool")
+        elif message.role == "user":
+            calls.clear()
+            results.clear()
+    return results
+
+
+def _objects_in(content: str, required: str, one_of: str = "") -> list[dict[str, Any]]:
+    """The JSON objects in a message's content: one, or a list. Empty if one has other keys, and for other text."""
+    try:
+        wire: Any = json.loads(content)
+    except (ValueError, RecursionError):
+        return []
+    keys, more = {required}, set(one_of.split())
+    objects = cast("list[Any]", wire if isinstance(wire, list) else [wire])
+    if all(isinstance(each, dict) and keys <= each.keys() and (not more or more & each.keys()) for each in objects):
+        return objects
+    return []  # JSON of the tool itself
 
 
 def _quotes(results: Iterable[ToolResult]) -> Iterable[str]:

@@ -14,6 +14,7 @@ import attrs
 from poeproto import (
     Attachment,
     Bot,
+    CostItem,
     Endpoints,
     Event,
     File,
@@ -72,6 +73,7 @@ class Simulation:
         self._database = None if database is None else Database(database)
         self._loaded = self._database is None
         self._database_lock = anyio.Lock()
+        self._payment_lock = anyio.Lock()
         self._client: Client | None = None
 
     @property
@@ -112,6 +114,7 @@ class Simulation:
             name: its name on Poe.
             bot: the bot, to be run in this process; or the URL of its server.
             access_key: the key that Poe and the bot's server share. Calls to the simulator with this key are the bot's.
+                A bot in this process needs one for its calls, and gets a random one by default.
             settings: its settings; by default they are fetched when they are first needed.
 
         Raises:
@@ -301,6 +304,27 @@ class Simulation:
             failure = str(exc)  # Poe ignores it as well
         self.engine.add_report(bot.name, kind, **details, failure=failure)
         await self.save()
+
+    # --- costs
+
+    async def pay(self, call: str, bot_query_id: str, items: list[CostItem], access_key: str) -> str:
+        """Authorise or capture a cost, as `Ledger.pay`, and save it. A cost that cannot be saved is undone.
+
+        Otherwise a bot that repeats the failed call would charge the user twice.
+
+        Raises:
+            HTTPError: with status 401 or 404, for a wrong key or an unknown query (strict only).
+            OSError: when the database cannot be written.
+        """
+        ledger = self.engine.ledger
+        async with self._payment_lock:  # so that the last charge is the one to undo
+            payment = ledger.pay(call, bot_query_id, items, access_key)
+            try:
+                await self.save()
+            except BaseException:
+                ledger.undo(payment)
+                raise
+        return payment.status
 
     # --- loading, saving and closing
 

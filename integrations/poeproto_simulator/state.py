@@ -18,6 +18,7 @@ from poeproto_simulator.scripted_bots import Echo
 
 _LOG_LENGTH = 10_000
 _IDENTIFIER_BYTES = 20
+_KEY_BYTES = 16  # in hexadecimal, a key has 32 characters, as Poe's have
 
 
 class State:
@@ -89,7 +90,8 @@ class State:
         Args:
             name: its name on Poe.
             bot: the bot, to be run in this process; or the URL of its server.
-            access_key: the key that Poe and the bot's server share.
+            access_key: the key that Poe and the bot's server share. A bot in this process needs one for its calls, and
+                gets a random one by default.
             settings: its settings; by default they are fetched when they are needed.
 
         Raises:
@@ -101,6 +103,8 @@ class State:
                 split_url(url)
             except LocalProtocolError as exc:  # the client takes a string that is no URL for the name of a bot on Poe
                 raise InvalidValue(str(exc)) from None
+        if instance is not None and access_key is None:
+            access_key = self._random_bytes(_KEY_BYTES).hex()
         known = self.bots.get(name)
         if settings is None and known is not None and known.placeholder:
             settings = known.settings  # the bot pushed them when it started, before it was registered

@@ -128,7 +128,7 @@ class BotExchange:
         if not self._state.poe_sends(Kind.REQUEST_HEAD):
             raise LocalProtocolError("the head of the request was received already")
         if head.method != "POST":
-            self._reject(405, f"the method {head.method[:20]!r} is not allowed here", [("allow", "GET, HEAD, POST")])
+            self._reject(405, f"the method {head.method[:20]!r} is not allowed here", [("allow", "POST")])
         if self._access_keys is not None and not self._has_key(head, self._access_keys):
             self._reject(401, "the access key is missing or wrong", [("www-authenticate", "Bearer")])
         for declared in head.get_all("content-length"):

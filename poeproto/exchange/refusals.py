@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from poeproto.exchange.echo_redaction import longest_spelling, redact, redact_body, redact_text
+from poeproto.exchange.echo_redaction import longest_spelling, redact_body, redact_text
 from poeproto.limits import Limits
 from poeproto.vocabulary.errors import RemoteProtocolError, RequestRefused
 from poeproto.vocabulary.http import HttpResponse, ResponseHead
@@ -68,7 +68,8 @@ def refusal(
         key: the key that was sent; some servers repeat it when they refuse it.
         limits: `Limits.refusal_body` bounds the `body_start` of the error.
     """
-    body_start = redact_body(body, key, limits)
+    is_whole = head.get("content-length") == str(len(body))
+    body_start = redact_body(body, key, limits, is_whole=is_whole)
     reason = _reason_in(body_start, key)
     message, retry_after = redact_text(message, key), head.get("retry-after")
     return cls(
@@ -91,5 +92,5 @@ def _reason_in(body: bytes, key: bytes) -> str:
         return ""
     # A message contains nothing that a terminal would obey.
     line = "".join(character if character.isprintable() else "\ufffd" for character in " ".join(reason.split()))
-    # Escapes in the JSON may have concealed the key until now.
-    return redact(line.encode(), key).decode()[:_REASON_LENGTH]
+    # Escapes in the JSON may have concealed the key until now. JSON that can be parsed was not cut.
+    return redact_text(line, key)[:_REASON_LENGTH]

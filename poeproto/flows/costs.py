@@ -181,7 +181,7 @@ class CostExchange:
             raise RemoteProtocolError("missing, or not a string", path="status")
         if status != "success":
             # Poe may repeat the key here, as in the body of an error response.
-            shown = redact_body(status.encode(errors="replace"), self._key, self._limits)
+            shown = redact_body(status.encode(errors="replace"), self._key, self._limits, is_whole=True)
             status = shown.decode(errors="replace")
             raise InsufficientFunds(f"the cost was not granted: {status}", status=status)
         self.succeeded = True

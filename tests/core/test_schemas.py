@@ -19,6 +19,9 @@ from poeproto import (
     Text,
     UnknownEvent,
     UnknownRequest,
+    decode_event,
+    decode_request,
+    decode_settings,
     encode_request,
     encode_settings,
 )
@@ -47,6 +50,39 @@ def test_it_is_a_schema_and_each_call_makes_another(make: Callable[[], dict[str,
 def shown(event: Event) -> dict[str, Any]:
     name, payload = event_payload(event)
     return {"event": name, "data": payload}
+
+
+# --- defaults
+
+
+def defaults(schema: dict[str, Any], name: str) -> dict[str, Any]:
+    properties = schema["$defs"][name]["properties"]
+    return {field: value["default"] for field, value in properties.items() if "default" in value}
+
+
+def test_every_default_is_valid() -> None:
+    for make in (request_schema, event_schema, settings_schema):
+        for definition in make()["$defs"].values():
+            for schema in definition["properties"].values():
+                if "default" in schema and "$ref" not in schema:
+                    Draft202012Validator(schema).validate(schema["default"])
+
+
+def test_a_reader_takes_the_default_for_an_absent_field() -> None:
+    request = decode_request('{"version": "1.2", "type": "query", "query": [{"role": "user", "content": "a"}]}')
+    assert isinstance(request, QueryRequest)
+    for value, read, schema in [
+        (request, "QueryRequest", request_schema()),
+        (request.query[0], "Message", request_schema()),
+        (decode_event("error", "{}"), "Error", event_schema()),
+        (decode_event("meta", "{}"), "Meta", event_schema()),
+        (decode_settings("{}"), "SettingsResponse", settings_schema()),
+    ]:
+        shown = defaults(schema, read)
+        assert shown == {field: getattr(value, field) for field in shown}
+    assert defaults(event_schema(), "Error") == {"allow_retry": True}
+    assert defaults(settings_schema(), "SettingsResponse") == {"response_version": 0, "server_bot_dependencies": {}}
+    assert defaults(event_schema(), "Text") == {}
 
 
 # --- what we write is accepted

@@ -81,7 +81,7 @@ EQUIVALENT = {
         "if self._size - len(line) > self._max_event_size:",
     },
     "it is how much is quoted": {
-        'self._reject(405, f"the method {head.method[:21]!r} is not allowed here", [("allow", "GET, HEAD, POST")])',
+        'self._reject(405, f"the method {head.method[:21]!r} is not allowed here", [("allow", "POST")])',
     },
     "it is for the type checker": {
         "without case _: return False",

@@ -83,3 +83,40 @@ def test_the_error_of_a_bot_does_not_show_the_key() -> None:
         assert redact_error(plain, KEY) is plain
     assert redact_error(said, b"") is said
     assert redact_error(Error(text="the word is secret"), b"secret") == Error(text="the word is secret")
+
+
+WORDS = [b"wrong-key-000001", b"wrongwrongwrong1", b"WRONG" + b"x" * 27, b"wrong%20key%20word"]
+
+
+@pytest.mark.parametrize("key", WORDS)
+def test_a_word_that_begins_a_key_is_not_hidden(key: bytes) -> None:
+    said = b"the access key is missing or wrong"
+    assert body_start(said, 40, key) == said
+    assert redact_body(b"wrong", key, Limits(), is_whole=True) == b"wrong"
+    assert body_start(b"no: " + key, 40, key) == b"no: <hidden>"
+    assert body_start(b"no: " + key[:-1], 40, key) == b"no: <hidden>"
+
+
+def test_only_a_whole_key_is_hidden_in_a_whole_body() -> None:
+    for length in range(4, len(KEY)):
+        assert redact_body(b"no: " + KEY[:length], KEY, Limits(), is_whole=True) == b"no: " + KEY[:length]
+    assert redact_body(b"no: " + KEY, KEY, Limits(), is_whole=True) == b"no: <hidden>"
+    assert redact_body(b"." * 30 + KEY, KEY, Limits(refusal_body=40), is_whole=True) == b"." * 30 + b"<hidden>"
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (b"swrong", b"s<hidden>"),
+        (b"9wrong", b"9<hidden>"),
+        (b"no wrong-", b"no <hidden>"),
+        (b"no wrong-key", b"no <hidden>"),
+        (b"wrongkeyw", b"wrongkeyw"),
+    ],
+)
+def test_only_a_short_word_of_its_own_is_shown(said: bytes, shown: bytes) -> None:
+    assert body_start(said, 40, b"wrong-key-000001") == shown
+
+
+def test_a_word_of_more_than_half_the_key_is_hidden() -> None:
+    assert body_start(b"no: unauthorized", 40, b"unauthorized-key") == b"no: <hidden>"

@@ -57,6 +57,16 @@ def test_the_reason_does_not_show_the_key() -> None:
     assert message(b'{"error": "' + b"x" * 195 + escaped + b'"}') == "no: " + "x" * 195 + "<hidd"
 
 
+def test_a_word_at_the_end_of_a_whole_body_is_shown_though_it_begins_the_key() -> None:
+    key, said = b"unauthorized-key-1", b"unauthorized"
+    whole = refusal(RequestRefused, "no", HttpResponse.of(401, "text/plain", said), said, key, Limits())
+    assert whole.body_start == said
+    cut = refusal(RequestRefused, "no", HttpResponse.of(401, "text/plain", said + b"!"), said, key, Limits())
+    assert cut.body_start == b"<hidden>"
+    body = b'{"error": "unauthorized"}'
+    assert str(refusal(RequestRefused, "no", HttpResponse(401), body, key, Limits())) == "no: unauthorized"
+
+
 # --- the key, wherever a peer repeats it
 
 

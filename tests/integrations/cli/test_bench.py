@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from poeproto_cli.commands import main
 
 from ...support.bots import KEY
-from ...support.command import SECONDS, serving, started
+from ...support.command import SECONDS, serving, simulating, started
 
 BOTS = """
 import logging
@@ -144,6 +144,53 @@ def test_an_invalid_target(bots: Path, tmp_path: Path) -> None:
     assert result.stderr.splitlines()[-1].startswith("Error: ")
 
 
+CALLING = """
+from poeproto import Bot, SettingsResponse
+from poeproto_asgi import BotApp, Route
+
+class Calling(Bot):
+    async def get_settings(self, request, context):
+        return SettingsResponse(server_bot_dependencies={"Other": 1000})
+
+    async def get_response(self, request, context):
+        async with context.query_bot("Other", request) as reply:
+            async for event in reply:
+                yield event
+
+KEY = "a-key-of-its-own"
+bot = Calling()
+app = BotApp({"/": Route(bot, access_key=KEY, bot_name="Calling")})
+"""
+
+
+@pytest.fixture(scope="module")
+def calling(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("bots") / "calling.py"
+    file.write_text(CALLING)
+    return file
+
+
+@pytest.mark.parametrize("name", ["bot", "app"])
+def test_a_bot_that_is_measured_does_not_call_poe(calling: Path, name: str) -> None:
+    result = bench(f"{calling}:{name}", key="a-key-of-its-own")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "status 403: poeproto bench lets a bot call others only with --endpoint" in result.stderr
+    assert "settings" not in result.stderr
+
+
+@pytest.mark.parametrize("name", ["bot", "app"])
+def test_a_bot_that_calls_a_simulator(calling: Path, name: str) -> None:
+    with simulating() as simulator:
+        options = ["--endpoint", simulator.address, "--replies", "2", "--connections", "1", "--json"]
+        result = bench(f"{calling}:{name}", "hello", *options, key="a-key-of-its-own")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert json.loads(result.stdout)["events"] == 2
+
+
+def test_an_endpoint_for_a_url() -> None:
+    fails(bench("http://127.0.0.1:1/", "--endpoint", "http://127.0.0.1:2"), "--endpoint is for a TARGET", 2)
+
+
 def test_a_reply_that_fails(address: str) -> None:
     fails(bench(address, "error"), "the bot reported an error: no dogs here")
 
@@ -156,7 +203,7 @@ def test_the_log_of_a_failing_target_is_shown(bots: Path) -> None:
     assert error.startswith("Error: the bot reported an error: Something went wrong")
     error_id = error.rpartition(" ")[2]
     assert f"the bot failed (error id {error_id})" in log[0]
-    assert log.count("RuntimeError: swordfish") == 1
+    assert log.count("    RuntimeError: swordfish") == 1
     assert f'  File "{bots}"' in "\n".join(log)
 
 

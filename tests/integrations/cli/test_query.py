@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -17,13 +18,14 @@ import pytest
 from anyio.from_thread import BlockingPortal
 from click.testing import CliRunner, Result
 
-from poeproto import Text, UnknownEvent
+from poeproto import Error, Event, File, Meta, ReplaceResponse, SuggestedReply, Text, UnknownEvent
 from poeproto_cli.commands import main
+from poeproto_cli.terminal import print_exception
 
 from ...support.bots import KEY
 from ...support.command import COMMAND, SECONDS, serving, started
 from ...support.peers_in_thread import scripted_in_thread
-from ...support.scripted_peer import answering, reply
+from ...support.scripted_peer import Peer, answering, reply
 
 BOTS = """
 import anyio
@@ -132,13 +134,15 @@ def test_an_unknown_event_is_shown_as_json_if_it_is_json(payload: str, shown: ob
     assert lines(result.stdout)[0] == {"event": "later", "data": shown}
 
 
-ESCAPES = "a\x1b[31mb\tc\x07\x9b2J\nd"
+# Colours, a title, an 8-bit control sequence, a bidirectional override and an isolate; tab and line ends are harmless.
+ESCAPES = "a\x1b[31mb\tc\x1b]0;own\x07\x9b2J\u202eevil\u2066\r\nd"
+SHOWN = "a\\u001b[31mb\tc\\u001b]0;own\\u0007\\u009b2J\\u202eevil\\u2066\r\nd"
+UNSAFE = re.compile("[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
-def test_a_pipe_gets_what_the_bot_sent(address: str) -> None:
-    assert invoke("query", address, ESCAPES).stdout == f"{ESCAPES}\n"
+def test_a_bot_cannot_control_the_terminal_through_a_pipe(address: str) -> None:
     command = [*COMMAND, "query", address, ESCAPES, "--access-key", KEY]
-    assert subprocess.check_output(command, timeout=SECONDS) == f"{ESCAPES}\n".encode()
+    assert subprocess.check_output(command, timeout=SECONDS) == f"{SHOWN}\n".encode()
 
 
 def test_a_bot_cannot_control_the_terminal(address: str) -> None:
@@ -151,7 +155,74 @@ def test_a_bot_cannot_control_the_terminal(address: str) -> None:
         os.close(theirs)
         os.close(ours)
     assert (done.returncode, done.stderr) == (0, b"")
-    assert shown == "a\ufffd[31mb\tc\ufffd\ufffd2J\r\nd\r\n"
+    assert shown.replace("\r", "") == f"{SHOWN}\n".replace("\r", "")
+
+
+def test_json_is_exact_and_printable(address: str) -> None:
+    result = invoke("query", address, ESCAPES, "--json")
+    assert lines(result.stdout)[0] == {"event": "text", "data": {"text": ESCAPES}}
+    assert not UNSAFE.search(result.output)
+
+
+FORGED = "a\nError: forged\x1b]0;own\x07\x9b2J\u202e\u2028b"
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        pytest.param([Error(allow_retry=False, text=FORGED, error_type=FORGED)], id="error"),
+        pytest.param([Error(allow_retry=True, text="", raw_response=FORGED)], id="raw response"),
+        pytest.param([Text("a"), File(f"https://files.invalid/{FORGED}", FORGED, FORGED, FORGED)], id="file"),
+        pytest.param([Text("a"), SuggestedReply(FORGED), SuggestedReply("\r\x0b\x0c\x85")], id="suggested reply"),
+        pytest.param([Meta(content_type=FORGED), ReplaceResponse("a")], id="meta"),
+        pytest.param([UnknownEvent("later", FORGED), Text("a")], id="unknown"),
+    ],
+)
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_no_event_controls_the_terminal_or_forges_a_line(
+    hostile: list[Event], options: list[str], portal: BlockingPortal
+) -> None:
+    with scripted_in_thread(portal, answering(reply(*hostile))) as server:
+        result = invoke("query", server.address, "hello", *options)
+    assert result.exit_code in (0, 1), result.output
+    assert not UNSAFE.search(result.output)
+    assert "\nError: forged" not in result.output
+    assert len(result.stderr.splitlines()) <= 2
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        b"HTTP/1.1 400 \x1b]0;own\x07\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.1 400 no\r\ncontent-length: 12\r\n\r\nno\nError: \x1b\x07",
+        b"HTTP/1.1 200 ok\r\ncontent-type: \xc2\x9b2J\x1b\r\ncontent-length: 0\r\n\r\n",
+        b"\x1b]0;own\x07\r\n\r\n",
+        b"HTTP/1.1 302 no\r\nlocation: http://\xc2\x9b2J/\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.1 200 ok\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
+        b'event: text\r\ndata: "\x1b]0;own\x07"\r\n\r\n',
+    ],
+)
+@pytest.mark.parametrize("verb", ["query", "settings", "bench"])
+def test_no_response_controls_the_terminal(response: bytes, verb: str, portal: BlockingPortal) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.answer(response)
+
+    with scripted_in_thread(portal, script) as server:
+        result = invoke(verb, server.address, *(["hello"] if verb != "settings" else []))
+    assert result.exit_code == 1
+    assert not UNSAFE.search(result.output)
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_no_argument_controls_the_terminal() -> None:
+    result = invoke("query", "http://a\x1b[31m\u202e/", "hello")
+    assert result.exit_code == 2
+    assert not UNSAFE.search(result.output)
+
+
+def test_an_unexpected_exception_is_printable(capsys: pytest.CaptureFixture[str]) -> None:
+    print_exception(ValueError, ValueError(ESCAPES))
+    assert capsys.readouterr().err == f"ValueError: {SHOWN}\n"
 
 
 def test_files_and_suggestions_go_to_standard_error(address: str) -> None:

@@ -38,6 +38,11 @@ class Calling(Cat):
     async def get_response(self, request, context):
         yield await context.final_text("Dog", "Woof")
 
+class Posting(Cat):
+    async def get_response(self, request, context):
+        yield await context.final_text("Dog", "Woof")
+        await context.post_attachment(b"x", name="x.txt")
+
 both = {"/": Cat, "/other": Cat}
 app = BotApp(Cat(), access_key="a-key-of-its-own")
 elsewhere = BotApp(
@@ -137,6 +142,15 @@ def test_a_bot_that_calls_another_through_the_simulator(bots: Path, worker_class
     assert reply["text"] == "Woof"
 
 
+def test_a_bot_without_a_key_calls_another_and_posts_a_file(bots: Path) -> None:
+    options = ["--bot", f"Posting={bots}:Posting", "--bot", f"Open={bots}:route"]
+    with simulating(*options, env={"POE_ACCESS_KEY": ""}) as simulator:
+        reply = simulator_call(simulator.address, "messages", {"bot": "Posting", "text": "hello"})
+    assert isinstance(reply, dict)
+    assert (reply["failure"], reply["text"]) == (None, "Woof")
+    assert [file["name"] for file in reply["files"]] == ["x.txt"]
+
+
 def test_unused_options_of_a_target_are_logged(bots: Path) -> None:
     options = ["--bot", f"A={bots}:elsewhere", "--bot", f"B={bots}:route", "--bot", f"C={bots}:app"]
     with simulating(*options) as simulator:
@@ -179,7 +193,8 @@ def test_a_database_that_cannot_be_written_at_the_end(bots: Path, tmp_path: Path
     with simulating("--database", str(file), "--worker-class", worker_class) as simulator:
         simulator_call(simulator.address, "state")  # it has loaded the database by now
         file.write_text("a rose is a rose" * 1000)
-        assert calling(simulator.address, "any", functools.partial(asked, "Cat")) == "hello"
+        with pytest.raises(RequestRefused, match="its log says why"):
+            calling(simulator.address, "any", functools.partial(asked, "Cat"))
         simulator.signal(signal.SIGTERM)
         status, output, errors = simulator.wait()
     why = f"the database {file} cannot be used: file is not a database"

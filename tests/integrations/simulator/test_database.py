@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import sqlite3
 from functools import partial
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from poeproto import CostItem, Data, Endpoints, Feedback, SettingsResponse, UploadRefused
+from poeproto import CostItem, Data, Endpoints, Feedback, RequestRefused, SettingsResponse, UploadRefused
 from poeproto_h11 import Client
 from poeproto_simulator import Canned, Simulator
 from poeproto_simulator.database import Database, Document
@@ -128,8 +129,9 @@ async def test_a_storage_failure_is_logged_in_one_line(
         with sqlite3.connect(file) as other:
             other.execute("drop table documents")
         other.close()
-        async with client.query("Cat", "hello") as reply:
-            assert await reply.text() == "hello"  # it was answered before the failure
+        with pytest.raises(RequestRefused, match="its log says why"):
+            await client.query("Cat", "hello").text()
+        assert await client.query("Cat", "hello").text() == "hello"  # the table is made again
         simulator.files.store = store  # type: ignore[method-assign, assignment]
         with pytest.raises(UploadRefused, match=said) as caught:
             await client.upload(b"x", name="a.txt")
@@ -139,6 +141,62 @@ async def test_a_storage_failure_is_logged_in_one_line(
     assert any(os.strerror(number) in record.getMessage() for record in logged)
     assert all("could not use its storage" in record.getMessage() for record in logged)
     assert not any(record.exc_info for record in logged)
+
+
+def json_post(path: str, wire: object) -> tuple[dict[str, Any], bytes]:
+    return http_scope(path=path, headers=[("content-type", "application/json")]), json.dumps(wire).encode()
+
+
+COST = {"amounts": [{"amount_usd_milli_cents": 300}], "access_key": KEY}
+
+
+@pytest.mark.parametrize(
+    ("path", "wire"),
+    [
+        pytest.param("/bot/cost/b-1/capture", COST, id="capture"),
+        pytest.param("/bot/cost/b-1/authorize", COST, id="authorize"),
+        pytest.param("/simulator/users", {"name": "Ann"}, id="user"),
+        pytest.param("/simulator/messages", {"bot": "Cat", "text": "hello"}, id="message"),
+        pytest.param("/simulator/bots", {"name": "Dog", "url": "http://127.0.0.1:1/"}, id="bot"),
+        pytest.param("/simulator/errors", {"bot": "Cat", "message": "no"}, id="report"),
+        pytest.param("/bot/Cat", json.loads(query_body()), id="query"),
+        pytest.param(f"/bot/update_settings/Cat/{KEY}/1.2", {"allow_attachments": True}, id="settings"),
+    ],
+)
+async def test_what_cannot_be_saved_is_not_answered_with_200(
+    path: str, wire: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(self: Database, documents: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    file = tmp_path / "simulator.db"
+    simulator = Simulator(database=file, balance=1000)
+    simulator.register("Cat", "http://127.0.0.1:1/" if "update" in path else Canned("meow"))
+    scope, body = json_post(path, wire)
+    with monkeypatch.context() as patch:
+        patch.setattr(Database, "save", full)
+        assert (await converse(simulator, scope, body_messages(body))).status == 507
+        assert simulator.balance == 1000
+        assert simulator.charges == []
+    assert (await converse(simulator, scope, body_messages(body))).status == 200
+    spent = 300 if path.endswith("capture") else 0
+    await simulator.aclose()
+    async with Simulator(database=file, balance=1000) as after:
+        assert after.balance == 1000 - spent
+        assert [charge.amount for charge in after.charges] == ([spent] if spent else [])
+
+
+async def test_a_state_that_is_only_read_needs_no_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(self: Database, documents: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    simulator = Simulator(database=tmp_path / "simulator.db")
+    simulator.engine.add_user()
+    with monkeypatch.context() as patch:
+        patch.setattr(Database, "save", full)
+        answer = await converse(simulator, http_scope(method="GET", path="/simulator/state"), body_messages(b""))
+        assert answer.status == 200
+    await simulator.aclose()
 
 
 async def test_a_database_at_its_maximum_size_is_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,9 +218,9 @@ async def test_a_state_that_cannot_be_saved_at_the_end(tmp_path: Path, caplog: p
     with pytest.raises(OSError, match="file is not a database"):
         async with simulator.serving() as address:
             file.write_text("a rose is a rose is a rose" * 1000)
-            client = Client(access_key=KEY, endpoints=Endpoints.at(address))
-            async with client, client.query("Cat", "hello") as reply:
-                assert await reply.text() == "hello"
+            async with Client(access_key=KEY, endpoints=Endpoints.at(address)) as client:
+                with pytest.raises(RequestRefused, match="its log says why"):
+                    await client.query("Cat", "hello").text()
     assert not any(record.exc_info for record in caplog.records)
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 from urllib.parse import quote
 
+import httpx
 import pytest
 
 from poeproto import (
@@ -324,6 +325,19 @@ async def test_an_upload_is_served_back(strict: tuple[Simulator, str]) -> None:
     assert (status, headers["content-length"]) == (200, "5")
 
 
+@pytest.mark.parametrize("name", [".", "..", "a/..", "..\\", "\x00\x1b\n", "%2e%2e", "a?b#c"])
+@pytest.mark.parametrize("content_type", ["text/x; name=\u00e9", " text/x ", "text/x"])
+async def test_any_stored_file_can_be_fetched(name: str, content_type: str) -> None:
+    simulator = Simulator()
+    async with simulator.serving():
+        stored = await simulator.store_file(b"warm", name, content_type)
+        assert httpx.URL(stored.url).path.startswith("/files/")
+        async with httpx.AsyncClient() as browser:  # which resolves dots
+            response = await browser.get(stored.url)
+    assert (response.status_code, response.content) == (200, b"warm")
+    assert response.headers["content-type"].startswith("text/x")
+
+
 async def test_the_type_of_a_file_without_one(lenient: tuple[Simulator, str]) -> None:
     _, address = lenient
     for name, kind in [("a.png", "image/png"), ("a.nothing", "application/octet-stream"), ("", None)]:
@@ -336,6 +350,9 @@ async def test_the_type_of_a_file_without_one(lenient: tuple[Simulator, str]) ->
     ("header", "body", "status", "words"),
     [
         (FORM, a_part("file", b"x", filename="a"), 400, "it is incomplete"),
+        (FORM, a_part("file", b"x", filename="a", content_type="a/\x1bb") + b"--x--\r\n", 400, "control character"),
+        (FORM, a_part("file", b"x", filename="a", content_type="a/\x7fb") + b"--x--\r\n", 400, "control character"),
+        (FORM, a_part("file", b"x", filename="a", content_type="a/b;\tc=d") + b"--x--\r\n", 400, "control character"),
         (FORM, b"no form", 400, "the form cannot be read"),
         (FORM, a_part("file", b"x", filename="a") * 2 + b"--x--\r\n", 400, "there are two files"),
         (FORM, a_part("note", b"x") + b"--x--\r\n", 400, "neither a file nor a download_url"),

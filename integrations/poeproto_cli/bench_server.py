@@ -1,0 +1,50 @@
+"""The server that `poeproto bench` starts for a target, in a process of its own.
+
+It serves as `poeproto serve` does, except for what reaches Poe. The bots' calls go to the given endpoint, whatever the
+application says, and no settings are pushed: a measurement repeats its query many times, and Poe would charge for each.
+"""
+
+from __future__ import annotations
+
+import attrs
+import click
+
+from poeproto import Endpoints
+from poeproto_asgi import AppOptions, BotApp, load_app, run
+from poeproto_asgi.server import WorkerClass
+from poeproto_asgi.targets import warn_of_unused_key
+from poeproto_cli.failures import server_failures
+from poeproto_cli.options import worker_class_option
+from poeproto_cli.terminal import log_to_stderr
+
+
+@click.command()
+@click.argument("target")
+@worker_class_option
+@click.option("--endpoint", required=True)
+@click.option("--access-key", envvar="POE_ACCESS_KEY")
+def main(target: str, worker_class: WorkerClass, endpoint: str, access_key: str | None) -> None:
+    """Serve a target at a free port, and print the address."""
+    log_to_stderr()
+    options = AppOptions(environment_key=access_key, allow_without_key=access_key is None)
+    with server_failures():
+        app = load_app(target, options=options)
+        warn_of_unused_key(target, app, options)
+        _redirect(app, endpoint)
+        run(app, bind="127.0.0.1:0", worker_class=worker_class, on_ready=lambda address: click.echo(address))
+
+
+def _redirect(app: BotApp, endpoint: str) -> None:
+    """Send all calls of an application's bots to this endpoint."""
+    poe = Endpoints()
+    endpoints = poe if endpoint == poe.api else Endpoints.at(endpoint)
+    service = app.service
+    service.sync_settings = False
+    for route in service.routes.values():
+        route.endpoints = endpoints
+    if service.outbound is not None:
+        service.outbound = attrs.evolve(service.outbound, endpoints=endpoints)
+
+
+if __name__ == "__main__":
+    main()
