@@ -16,7 +16,7 @@ from poeproto.limits import Limits
 from poeproto.vocabulary.endpoints import POE, Endpoints
 from poeproto.vocabulary.errors import FileTooLarge, InvalidValue, RemoteProtocolError, UploadRefused
 from poeproto.vocabulary.events import File
-from poeproto.vocabulary.field_types import checked
+from poeproto.vocabulary.field_types import as_integer, checked
 from poeproto.vocabulary.headers import ACCEPT_IDENTITY
 from poeproto.vocabulary.http import HttpResponse
 from poeproto.vocabulary.http_request import HttpRequest
@@ -154,7 +154,7 @@ def read_upload(response: HttpResponse, *, name: str, access_key: str, limits: L
     for field in ("attachment_url", "mime_type"):
         if not isinstance(wire.get(field), str):
             raise RemoteProtocolError("missing, or not a string", path=field)
-    size = wire.get("size")
+    size = as_integer(wire.get("size"))
     return UploadedFile(wire["attachment_url"], wire["mime_type"], name, size if type(size) is int else None)
 
 

@@ -14,6 +14,7 @@ from poeproto.lint.object_lint import load_strictly, object_findings
 from poeproto.lint.rules import Finding, Severity
 from poeproto.vocabulary.controls import CONTROLS_API_VERSION
 from poeproto.vocabulary.events import EVENT_CLASSES, Json
+from poeproto.vocabulary.field_types import as_integer
 from poeproto.vocabulary.repr_redaction import SECRET_KEYS
 from poeproto.vocabulary.requests import QueryRequest
 from poeproto.vocabulary.settings import SettingsResponse
@@ -70,7 +71,7 @@ def lint_settings(body: bytes | str) -> list[Finding]:
     if wire.pop("enable_multi_bot_chat_prompting", None) is not None:
         message = "deprecated; write enable_multi_entity_prompting"
         found.append(Finding("enable_multi_bot_chat_prompting", "deprecated-field", Severity.WARNING, message))
-    version = wire.get("response_version")
+    version = as_integer(wire.get("response_version"))
     if version is None or (type(version) is int and version < 2):
         dropped = "; Poe ignores parameter_controls otherwise" if wire.get("parameter_controls") else ""
         severity = Severity.ERROR if dropped else Severity.WARNING
@@ -94,7 +95,7 @@ def lint_event(event: str, data: str | bytes) -> list[Finding]:
     if wire is None:
         # Readers accept any data of `done`.
         return [attrs.evolve(each, severity=Severity.WARNING) for each in found] if event == "done" else found
-    index = wire.get("index")
+    index = as_integer(wire.get("index"))
     if index is not None and type(index) is not int:
         del wire["index"]
         message = f"expected an integer, got {json_type(index)}"

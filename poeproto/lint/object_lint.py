@@ -25,7 +25,7 @@ from poeproto.vocabulary.controls import (
     Validated,
 )
 from poeproto.vocabulary.errors import RemoteProtocolError
-from poeproto.vocabulary.field_types import NO_EXTRA, fits, options, type_name
+from poeproto.vocabulary.field_types import NO_EXTRA, fits, options, type_name, with_integers
 from poeproto.vocabulary.requests import QueryRequest
 from poeproto.wire.json import join_paths, json_type, loads
 from poeproto.wire.structure import CONTROL_CLASSES
@@ -158,6 +158,7 @@ class _Reading:
             items = enumerate(cast("list[Any]", given))
             values = [self._inner(item, inner, f"{place}[{number}]") for number, item in items]
             return _UNREADABLE if any(value is _UNREADABLE for value in values) else values
+        given = with_integers(given, hint)
         if not fits(given, hint):
             message = f"expected {type_name(hint)}, got {json_type(given)}"
             self._report(place, "field-type", Severity.ERROR, message)

@@ -15,7 +15,7 @@ from typing import Any
 
 import attrs
 
-from poeproto.vocabulary.field_types import ADVICE, NO_EXTRA, explain_frozen
+from poeproto.vocabulary.field_types import ADVICE, NO_EXTRA, as_integer, explain_frozen
 from poeproto.vocabulary.slot_defaults import prefilled
 
 __all__ = [
@@ -196,7 +196,7 @@ class Json:
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.data, dict):  # pyright: ignore[reportUnnecessaryIsInstance]
             return  # sending refuses it
-        inside = self.data.get("index")
+        inside = as_integer(self.data.get("index"))
         if self.index is not None:
             object.__setattr__(self, "data", {**self.data, "index": self.index})
         elif is_index(inside):

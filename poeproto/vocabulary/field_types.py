@@ -176,6 +176,28 @@ def fits(value: object, hint: Any) -> bool:
     return _check(hint)(value)
 
 
+def as_integer(value: Any) -> Any:
+    """A float without a fraction as an integer; any other value unchanged.
+
+    JSON has one type for numbers, and JSON Schema counts 1.0 as an integer. Some writers know nothing but floats.
+    """
+    return int(value) if type(value) is float and value.is_integer() else value
+
+
+def with_integers(value: Any, hint: Any) -> Any:
+    """A value from JSON with `as_integer` applied where the annotation has integers: to itself, or to its items."""
+    if is_integer_type(hint):
+        return as_integer(value)
+    if isinstance(value, dict) and typing.get_origin(hint) is dict and is_integer_type(typing.get_args(hint)[1]):
+        return {key: as_integer(item) for key, item in cast("dict[str, Any]", value).items()}
+    return cast("Any", value)
+
+
+def is_integer_type(hint: Any) -> bool:
+    """Whether the annotation allows an integer, and no other number."""
+    return int in options(hint) and float not in options(hint)
+
+
 def is_union(hint: Any) -> bool:
     """Whether the annotation is a union, written either way."""
     return typing.get_origin(hint) in (Union, types.UnionType)

@@ -27,7 +27,7 @@ from poeproto.vocabulary.events import (
     UnknownEvent,
     is_index,
 )
-from poeproto.vocabulary.field_types import check_types
+from poeproto.vocabulary.field_types import as_integer, check_types
 from poeproto.vocabulary.repr_redaction import SECRET_KEYS
 from poeproto.vocabulary.requests import (
     QueryRequest,
@@ -225,7 +225,7 @@ def decode_event(event: str, data: str | bytes) -> Event:
 
 def _decode_any_event(cls: type[Event], data: str | bytes) -> Event:
     wire = loads(data)
-    if wire.get("index") is None or is_index(wire["index"]):
+    if wire.get("index") is None or is_index(as_integer(wire["index"])):
         return _structured(wire, cls)
     # An invalid index is kept in `extra`, like an unknown key.
     kept = {"index": wire.pop("index")}

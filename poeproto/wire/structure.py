@@ -1,8 +1,9 @@
 """Structure: dicts to attrs values and back. The general path of the codec, and the only module that uses cattrs.
 
 `structure` first normalises the dict, then lets msgspec convert it. Normalising drops a null where the field has a
-default, and moves unknown keys to `extra`; msgspec alone would refuse the first and drop the second. A fault becomes a
-`RemoteProtocolError` whose `path` is the place, which msgspec has only as text at the end of its message.
+default, makes an integer of a float without a fraction where the field is an integer, and moves unknown keys to
+`extra`; msgspec alone would refuse the first two and drop the third. A fault becomes a `RemoteProtocolError` whose
+`path` is the place, which msgspec has only as text at the end of its message.
 
 `unstructure` lets cattrs make the dict, drops unset fields and puts `extra` back.
 """
@@ -36,7 +37,7 @@ from poeproto.vocabulary.controls import (
     UnknownControl,
 )
 from poeproto.vocabulary.errors import InvalidValue, LocalProtocolError, RemoteProtocolError
-from poeproto.vocabulary.field_types import options
+from poeproto.vocabulary.field_types import is_integer_type, options, with_integers
 from poeproto.wire.json import join_paths, json_type
 
 T = TypeVar("T")
@@ -56,6 +57,7 @@ class _Shape:
     known: frozenset[str]
     defaulted: frozenset[str]
     nested: tuple[tuple[str, type, bool], ...]  # name of a field, class of its values, whether it is a list of them
+    integers: tuple[tuple[str, Any], ...]  # name and annotation of a field that is an integer, or a dict of integers
 
 
 @functools.cache
@@ -73,6 +75,7 @@ def _shape(cls: type) -> _Shape:
         known=frozenset(field.name for field in fields),
         defaulted=frozenset(field.name for field in fields if field.default is not attrs.NOTHING),
         nested=tuple(nested),
+        integers=tuple((name, hint) for name, hint in hints.items() if is_integer_type(hint) or hint == dict[str, int]),
     )
 
 
@@ -144,7 +147,7 @@ def _convert_comparison_side(wire: dict[str, Any]) -> Operand:
 
 
 def _normalised(wire: dict[str, Any], cls: type) -> dict[str, Any]:
-    """The object without nulls that mean a default, and with unknown keys under `extra`."""
+    """The object without nulls that mean a default, with integers as such, and with unknown keys under `extra`."""
     shape = _shape(cls)
     known = {
         key: value
@@ -157,6 +160,9 @@ def _normalised(wire: dict[str, Any], cls: type) -> dict[str, Any]:
             known[name] = [_normalised_item(item, inner) for item in cast("list[Any]", value)]
         elif not many and name in known:
             known[name] = _normalised_item(value, inner)
+    for name, hint in shape.integers:
+        if name in known:
+            known[name] = with_integers(known[name], hint)
     extra = {key: value for key, value in wire.items() if key not in shape.known}
     return {**known, "extra": extra} if extra else known
 

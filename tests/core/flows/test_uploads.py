@@ -165,7 +165,7 @@ def test_poe_fetches_a_file() -> None:
         upload_by_url_request("", access_key=TEST_ACCESS_KEY)
 
 
-@pytest.mark.parametrize(("size", "read"), [("12", 12), ('"12"', None), ("true", None)])
+@pytest.mark.parametrize(("size", "read"), [("12", 12), ("12.0", 12), ("1.5", None), ('"12"', None), ("true", None)])
 def test_the_answer_is_a_file(size: str, read: int | None) -> None:
     body = f'{{"attachment_url": "https://x.invalid/a", "mime_type": "image/png", "size": {size}, "new": 1}}'
     file = read_upload(HttpResponse(200, [], body.encode()), name="a.png", access_key=TEST_ACCESS_KEY)

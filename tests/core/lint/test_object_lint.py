@@ -83,6 +83,16 @@ def test_settings_are_to_be_of_today(wire: dict[str, Any], expected: list[Any]) 
     assert places(lint_settings(json.dumps(wire))) == expected
 
 
+def test_a_whole_number_may_be_written_as_a_float() -> None:
+    whole = {"response_version": 2.0, "server_bot_dependencies": {"x": 1.0}}
+    assert lint_settings(json.dumps(whole)) == []
+    broken = {"response_version": 2.5, "server_bot_dependencies": {"x": 1.5}}
+    assert places(lint_settings(json.dumps(broken))) == [
+        ("response_version", "field-type", ERROR),
+        ("server_bot_dependencies", "field-type", ERROR),
+    ]
+
+
 def test_an_old_version_that_loses_the_controls_is_an_error() -> None:
     (found,) = lint_settings(settings_with({**SLIDER}, response_version=None))
     assert (found.path, found.severity) == ("response_version", ERROR)

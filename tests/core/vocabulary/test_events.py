@@ -79,11 +79,16 @@ def test_the_index_of_a_json_event_and_the_one_inside_are_one() -> None:
     assert Json({"index": 1}, 2) == Json({"index": 2})
 
 
-@pytest.mark.parametrize("inside", [True, "1", 1.0, None, [1], 2**53, -(2**53)])
+@pytest.mark.parametrize("inside", [True, "1", 1.5, None, [1], 2**53, -(2**53), 1e300])
 def test_only_an_integer_inside_is_an_index(inside: object) -> None:
     event = Json({"index": inside})
     assert event.index is None
     assert event.data == {"index": inside}
+
+
+def test_a_whole_float_inside_is_an_index() -> None:
+    event = Json({"index": 2.0})
+    assert (event.index, type(event.index)) == (2, int)
 
 
 def test_a_json_event_does_not_write_into_what_it_was_given() -> None:

@@ -101,7 +101,7 @@ def test_any_event_may_have_an_index(name: str, index: int) -> None:
 
 
 @of_each_name
-@pytest.mark.parametrize("index", [True, False, "1", 1.0, 1.5, [1], {}, 2**53, -(2**53), 2**61 - 1, 10**400])
+@pytest.mark.parametrize("index", [True, False, "1", 1.5, [1], {}, 2**53, -(2**53), 1e300, 2**61 - 1, 10**400])
 @pytest.mark.parametrize("unknown", [{}, {"unknown": 1}], ids=["known keys", "an unknown key"])
 def test_another_value_is_no_index_and_is_not_lost(name: str, index: object, unknown: dict[str, Any]) -> None:
     event = decode_event(name, json.dumps({**SMALLEST[name][0], "index": index, **unknown}))
@@ -110,6 +110,16 @@ def test_another_value_is_no_index_and_is_not_lost(name: str, index: object, unk
     assert kept == {"index": index, **unknown}
     assert type(kept["index"]) is type(index)
     assert read(encode_event(event)) == event
+
+
+@of_each_name
+@pytest.mark.parametrize("unknown", [{}, {"unknown": 1}], ids=["known keys", "an unknown key"])
+def test_an_index_may_be_written_as_a_float(name: str, unknown: dict[str, Any]) -> None:
+    event, as_integer = (
+        decode_event(name, json.dumps({**SMALLEST[name][0], "index": index, **unknown})) for index in (2.0, 2)
+    )
+    assert event == as_integer
+    assert type(event.index) is int
 
 
 @of_each_name
