@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Any
 
 import anyio
 
 from poeproto import Bot, Endpoints, HttpResponse, Limits, RequestHead, ResponseHead
-from poeproto_asgi.asgi import Receive, Scope, Send, client_of, path_of, receive_body, target_of, wait_disconnected
+from poeproto_asgi.asgi import (
+    Receive,
+    Scope,
+    Send,
+    client_of,
+    extensions_of,
+    path_of,
+    receive_body,
+    target_of,
+    wait_disconnected,
+)
 from poeproto_h11 import make_outbound
 from poeproto_runtime import BotService, ClientDisconnected, FetchPolicy, Hook, Hooks, Route
 from poeproto_runtime.routes import make_routes
@@ -78,9 +87,9 @@ class BotApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one scope of the ASGI server: a request, or its lifespan."""
         if scope["type"] == "http":
-            head = RequestHead(scope["method"], target_of(scope), scope["headers"], client=client_of(scope))
+            head = RequestHead(scope["method"], target_of(scope), scope.get("headers") or (), client=client_of(scope))
             channel = _AsgiChannel(receive, send)
-            extensions: dict[str, Any] = scope.get("extensions") or {}
+            extensions = extensions_of(scope)
             try:
                 await self.service.handle(head, path_of(scope), channel, extensions.get(ACTIVE_REPLIES))
             finally:

@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote
 
 from poeproto import HttpResponse
 from poeproto.auth import bearer_key
+from poeproto_asgi import asgi
 from poeproto_asgi.asgi import AsgiMessage, Receive, Scope, Send, receive_body
 from poeproto_simulator.responses import HTTPError
 
@@ -20,10 +21,7 @@ class SendFailed(OSError):
 
 def raw_path_of(scope: Scope) -> str:
     """The path as the client wrote it, still percent-encoded, below the mount."""
-    # raw_path is optional in ASGI, and is without the query when present.
-    raw = scope.get("raw_path")
-    path = raw.decode("latin-1") if raw is not None else quote(scope["path"])
-    root = quote(scope.get("root_path", "").rstrip("/"))
+    path, root = asgi.raw_path_of(scope), quote(asgi.root_path_of(scope))
     return path[len(root) :] if root and path.startswith(f"{root}/") else path
 
 
@@ -54,7 +52,7 @@ def media_type_of(scope: Scope) -> str:
 def root_of(scope: Scope) -> str:
     """The URL under which the client reached this application, without a trailing slash."""
     host = header_of(scope, b"host") or "localhost"
-    return f"{scope.get('scheme', 'http')}://{host}{scope.get('root_path', '').rstrip('/')}"
+    return f"{scope.get('scheme') or 'http'}://{host}{asgi.root_path_of(scope)}"
 
 
 async def read_body(receive: Receive, largest: int) -> bytes:

@@ -18,6 +18,7 @@ from poeproto import (
     ReportErrorRequest,
     ReportFeedbackRequest,
     ReportReactionRequest,
+    RequestHead,
     SettingsRequest,
     SettingsResponse,
     Text,
@@ -108,6 +109,94 @@ async def test_without_the_key_the_body_is_not_read(key: str | None) -> None:
 
 async def test_the_schemes_case_does_not_matter() -> None:
     assert (await request(an_app(), key=f"bEARER {KEY}")).status == 200
+
+
+ABSENT = object()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "seen"),
+    [
+        ("client", ("10.0.0.1", 5), ("10.0.0.1", 5)),
+        ("client", ("10.0.0.1", "53386"), ("10.0.0.1", 53386)),  # Granian
+        ("client", ["10.0.0.1", 5], ("10.0.0.1", 5)),
+        ("client", [b"10.0.0.1", b"5"], ("10.0.0.1", 5)),
+        ("client", ("10.0.0.1",), ("10.0.0.1", 0)),
+        ("client", ("10.0.0.1", None), ("10.0.0.1", 0)),
+        ("client", ("10.0.0.1", "http"), ("10.0.0.1", 0)),
+        ("client", ("10.0.0.1", "9" * 5000), ("10.0.0.1", 0)),
+        ("client", ("10.0.0.1", True), ("10.0.0.1", 0)),
+        ("client", ("10.0.0.1", 5.0), ("10.0.0.1", 0)),
+        ("client", ("::1", 5, 0, 0), ("::1", 5)),
+        ("client", ("", 0), None),
+        ("client", (None, 5), None),
+        ("client", (), None),
+        ("client", "10.0.0.1:5", None),
+        ("client", {"host": "10.0.0.1"}, None),
+        ("client", None, None),
+        ("client", ABSENT, None),
+    ],
+)
+async def test_the_client_is_what_the_server_knows_of_it(field: str, value: object, seen: object) -> None:
+    assert (await seen_in(**{field: value})).client == seen
+
+
+@pytest.mark.parametrize(
+    ("changes", "target"),
+    [
+        ({"root_path": ABSENT}, "/"),
+        ({"root_path": None}, "/"),
+        ({"root_path": b""}, "/"),
+        ({"query_string": "a=%20b"}, "/?a=%20b"),
+        ({"query_string": ABSENT}, "/"),
+        ({"query_string": None}, "/"),
+        ({"raw_path": "/"}, "/"),
+        ({"raw_path": b"/?a=b"}, "/?a=b"),
+        ({"raw_path": b"/?a=b", "query_string": b"a=b"}, "/?a=b"),
+        ({"raw_path": b"/?a=b", "path": ABSENT}, "/?a=b"),
+        ({"raw_path": ABSENT}, "/"),
+        ({"raw_path": None, "path": b"/"}, "/"),
+        ({"raw_path": ABSENT, "path": ""}, "/"),
+        ({"raw_path": ABSENT, "path": ABSENT}, "/"),
+        ({"raw_path": 7, "query_string": 7, "root_path": 7}, "/"),
+        ({"extensions": None}, "/"),
+        ({"extensions": ["tls"]}, "/"),
+        *(({name: ABSENT}, "/") for name in ("asgi", "http_version", "scheme", "server", "extensions")),
+    ],
+    ids=str,
+)
+async def test_no_field_that_only_informs_makes_a_request_fail(changes: dict[str, Any], target: str) -> None:
+    assert (await seen_in(**changes)).target == target
+
+
+async def seen_in(**changes: object) -> RequestHead:
+    """The head that a bot sees of a request whose scope has these fields instead of the usual ones."""
+    heads: list[RequestHead] = []
+
+    async def bot(request: QueryRequest, context: Context) -> str:
+        heads.append(context.http_request)
+        return "hello"
+
+    scope = {key: value for key, value in (http_scope() | changes).items() if value is not ABSENT}
+    answer = await converse(BotApp(FunctionBot(bot), access_key=KEY), scope, body_messages(query_body()))
+    assert answer.events == [Text("hello"), Done()]
+    return heads[0]
+
+
+async def test_headers_may_be_lists_and_strings() -> None:
+    headers = [["Authorization", BEARER], [b"content-type", b"application/json"]]
+    assert (await converse(an_app(), {**http_scope(), "headers": headers}, body_messages(query_body()))).status == 200
+    scope = {key: value for key, value in http_scope().items() if key != "headers"}
+    assert (await converse(an_app(), scope, body_messages(query_body()))).status == 401
+
+
+async def test_a_message_without_a_body_or_with_none() -> None:
+    messages: list[dict[str, Any]] = [
+        {"type": "http.request", "body": None, "more_body": True},
+        {"type": "http.request", "body": query_body(), "more_body": True},
+        {"type": "http.request", "more_body": None},
+    ]
+    assert (await converse(an_app(), http_scope(), messages)).events == [Text("hello"), Done()]
 
 
 async def test_no_key_is_needed_where_anyone_is_answered() -> None:
