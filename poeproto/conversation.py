@@ -1,4 +1,4 @@
-"""Preparing a conversation for a model: attachments as messages, and roles that alternate.
+"""Preparing a conversation for a model or another bot: attachments as messages, alternating roles, nothing unspecified.
 
 These are pure functions: they return new values and change none.
 
@@ -10,16 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from itertools import groupby
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import attrs
 
+from poeproto.lint.rules import OPEN_SETS
 from poeproto.vocabulary.errors import InvalidValue
-from poeproto.vocabulary.field_types import checked
-from poeproto.vocabulary.messages import Attachment, Message
+from poeproto.vocabulary.field_types import NO_EXTRA, checked
+from poeproto.vocabulary.messages import Attachment, Feedback, Message
 from poeproto.vocabulary.requests import QueryRequest
 
-__all__ = ["AttachmentTemplates", "alternate_roles", "insert_attachments"]
+__all__ = ["AttachmentTemplates", "alternate_roles", "insert_attachments", "reduce_to_specification"]
 
 T = TypeVar("T")
 
@@ -134,3 +135,56 @@ def _merged(run: list[Message]) -> Message:
 
 def _last(run: list[Message], of: Callable[[Message], T]) -> T:
     return next((of(message) for message in reversed(run) if of(message)), of(run[-1]))
+
+
+# Roles of other interfaces, by the role of the specification. A role that is in neither becomes "user", which a bot
+# trusts least.
+_ROLES = {"assistant": "bot", "developer": "system", "function": "tool", "model": "bot"}
+
+
+def reduce_to_specification(request: QueryRequest) -> QueryRequest:
+    """The query without the values and keys that the specification does not have, for forwarding to a strict server.
+
+    By default a query is forwarded as it was received, with whatever a later version of the protocol has added. Some
+    servers answer such a query with status 500; fastapi_poe's do. An unknown role becomes "user" (or the role that is
+    meant, as "bot" for "assistant"), an unknown content type "text/plain", an unknown message type None. Feedback of an
+    unknown type, tools and calls of another type than "function", the results of those calls, and unknown keys are
+    removed.
+    """
+    tools = [tool for tool in request.tools or () if tool.type == "function" and tool.function is not None]
+    calls = [call for call in request.tool_calls or () if call.type == "function" and call.function is not None]
+    removed = {call.id for call in request.tool_calls or ()} - {call.id for call in calls}
+    results = [result for result in request.tool_results or () if result.tool_call_id not in removed]
+    reduced = attrs.evolve(
+        request,
+        query=[_specified_message(message) for message in request.query],
+        tools=None if request.tools is None else tools,
+        tool_calls=None if request.tool_calls is None else calls,
+        tool_results=None if request.tool_results is None else results,
+    )
+    return _without_extra(reduced)
+
+
+def _specified_message(message: Message) -> Message:
+    referenced = message.referenced_message
+    specified = OPEN_SETS[Message, "role"]
+    return attrs.evolve(
+        message,
+        role=message.role if message.role in specified else _ROLES.get(message.role, "user"),
+        content_type=message.content_type
+        if message.content_type in OPEN_SETS[Message, "content_type"]
+        else "text/plain",
+        message_type=message.message_type if message.message_type in OPEN_SETS[Message, "message_type"] else None,
+        feedback=[each for each in message.feedback if each.type in OPEN_SETS[Feedback, "type"]],
+        referenced_message=None if referenced is None else _specified_message(referenced),
+    )
+
+
+def _without_extra(value: T) -> T:
+    """The value without unknown keys, at any depth."""
+    if isinstance(value, list):
+        return cast("T", [_without_extra(item) for item in cast("list[object]", value)])
+    if not attrs.has(cast("type[Any]", type(value))):
+        return value
+    names = [field.name for field in attrs.fields(type(value)) if field.name != "extra"]
+    return attrs.evolve(value, **{name: _without_extra(getattr(value, name)) for name in names}, extra=NO_EXTRA)

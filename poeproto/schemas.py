@@ -41,6 +41,7 @@ from poeproto.vocabulary.events import EVENT_CLASSES, Json
 from poeproto.vocabulary.field_types import options
 from poeproto.vocabulary.settings import SettingsResponse
 from poeproto.wire.codec import REQUEST_CLASSES, event_payload
+from poeproto.wire.reader_requirements import requirements_of
 from poeproto.wire.structure import CONTROL_CLASSES
 
 __all__ = ["event_payload", "event_schema", "request_schema", "settings_schema"]
@@ -135,13 +136,16 @@ class _Schemas:
         self._definitions[cls.__name__] = schema  # before its fields, since one may be of the same class
         schema["properties"] = all_properties = dict(properties)
         needed = list(required)
-        hints = typing.get_type_hints(cls)
+        hints, requirements = typing.get_type_hints(cls), requirements_of(cls)
         for field in attrs.fields(cls):
             if field.name == "extra":
                 continue
             text = {"description": texts[field.name]} if field.name in texts else {}
             default = {} if field.name in needed else _default(field)
-            all_properties[field.name] = text | self.of(hints[field.name]) | default | _rule(cls, field.name)
+            schema_of_field = self.of(hints[field.name]) | default | _rule(cls, field.name)
+            if field.name in requirements and requirements[field.name].written(None) is None:
+                schema_of_field["type"] = [schema_of_field["type"], "null"]
+            all_properties[field.name] = text | schema_of_field
             if field.default is attrs.NOTHING and field.name not in needed:
                 needed.append(field.name)
         if needed:

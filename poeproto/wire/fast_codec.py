@@ -54,6 +54,7 @@ import msgspec
 from poeproto.vocabulary.events import LARGEST_INDEX
 from poeproto.vocabulary.field_types import NO_EXTRA, is_union, options
 from poeproto.wire.json import SHALLOW, encode, is_writable
+from poeproto.wire.reader_requirements import requirements_of
 
 T = TypeVar("T")
 FromTwin = Callable[..., Any]
@@ -232,11 +233,13 @@ def fast_encoder(cls: type[T], around: bytes, *, whole: str | None = None) -> Ca
                 return around % encode(twin(text, index))
 
     Args:
-        cls: an attrs class whose fields with a default of None come last; they are left out where they are None.
+        cls: an attrs class whose fields with a default of None come last; they are left out where they are None, except
+            those that `wire.reader_requirements` writes as a null.
         around: the bytes around the JSON object, with ``%b`` in its place.
         whole: the name of the field that is itself the JSON object, if there is one.
     """
     hints = typing.get_type_hints(cls)
+    required = requirements_of(cls)
     lines, tests, fields = ["def encode_value(value):"], list[str](), list[tuple[Any, ...]]()
     for field in attrs.fields(cls):
         name = field.name
@@ -246,7 +249,8 @@ def fast_encoder(cls: type[T], around: bytes, *, whole: str | None = None) -> Ca
         lines.append(f"    {name} = value.{name}")
         # Most of these fields are None, which stands last in an annotation, so it is tested first.
         tests.append(" or ".join(_CAN_ENCODE[option].format(name) for option in reversed(options(hints[name]))))
-        fields.append((name, Any, None) if field.default is None else (name, Any))
+        # A field without a default is never left out: a null of a field that readers require is written.
+        fields.append((name, Any, None) if field.default is None and name not in required else (name, Any))
     written = whole or f"twin({', '.join(name for name, *_ in fields)})"
     lines += [f"    if ({') and ('.join(tests)}):", f"        return around % encode({written})"]
     names: dict[str, Any] = {"around": around, "encode": encode, "is_writable": is_writable, "NO_EXTRA": NO_EXTRA}

@@ -5,7 +5,8 @@ default, makes an integer of a float without a fraction where the field is an in
 `extra`; msgspec alone would refuse the first two and drop the third. A fault becomes a `RemoteProtocolError` whose
 `path` is the place, which msgspec has only as text at the end of its message.
 
-`unstructure` lets cattrs make the dict, drops unset fields and puts `extra` back.
+`unstructure` lets cattrs make the dict, drops unset fields except those that a known reader requires
+(`wire.reader_requirements`), and puts `extra` back.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from poeproto.vocabulary.controls import (
 from poeproto.vocabulary.errors import InvalidValue, LocalProtocolError, RemoteProtocolError
 from poeproto.vocabulary.field_types import is_integer_type, options, with_integers
 from poeproto.wire.json import join_paths, json_type
+from poeproto.wire.reader_requirements import requirements_of
 
 T = TypeVar("T")
 
@@ -195,10 +197,11 @@ _converter = cattrs.Converter()
 
 def _unstructure_factory(cls: type[Any]) -> Callable[[Any], dict[str, Any]]:
     # A field whose default is None is unset when it is None, and the protocol leaves out unset fields.
+    required = requirements_of(cls)
     unset: dict[str, Any] = {
         field.name: override(omit_if_default=True)
         for field in attrs.fields(cls)
-        if field.default is None or field.metadata.get("omit_if_default")
+        if (field.default is None or field.metadata.get("omit_if_default")) and field.name not in required
     }
     known = make_dict_unstructure_fn(cls, _converter, **unset, extra=override(omit=True))
 
@@ -211,7 +214,13 @@ def _unstructure_factory(cls: type[Any]) -> Callable[[Any], dict[str, Any]]:
                 wire.setdefault(key, item)
         return wire
 
-    return to_wire
+    def to_wire_with_required(value: Any) -> dict[str, Any]:
+        wire = to_wire(value)
+        for name, requirement in required.items():
+            wire[name] = requirement.written(wire[name])
+        return wire
+
+    return to_wire_with_required if required else to_wire
 
 
 _converter.register_unstructure_hook_factory(attrs.has, _unstructure_factory)
@@ -223,6 +232,8 @@ _converter.register_unstructure_hook_func(
 
 def unstructure(value: Any) -> dict[str, Any]:
     """The JSON object of an attrs value: unset fields are left out, `extra` is put back.
+
+    The unset fields in `wire.reader_requirements` are written all the same.
 
     Raises:
         LocalProtocolError: if it is nested too deeply.

@@ -8,8 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poeproto import Attachment, Feedback, InvalidValue, Message, QueryRequest, Reaction
-from poeproto.conversation import AttachmentTemplates, alternate_roles, insert_attachments
+from poeproto import (
+    Attachment,
+    Feedback,
+    FunctionCall,
+    FunctionDefinition,
+    InvalidValue,
+    Message,
+    QueryRequest,
+    Reaction,
+    Sender,
+    ToolCall,
+    ToolDefinition,
+    ToolResult,
+)
+from poeproto.conversation import AttachmentTemplates, alternate_roles, insert_attachments, reduce_to_specification
+from poeproto.testing import sample_query
 
 PLAIN = AttachmentTemplates(text="text {name}: {content}", url="url {name}: {content}", image="image {name}: {content}")
 
@@ -126,3 +140,65 @@ def test_a_message_alone_stays_as_it_is() -> None:
     alone = Message("user", "a")
     assert alternate_roles(iter([alone]))[0] is alone
     assert alternate_roles([]) == []
+
+
+# --- nothing beyond the specification
+
+
+def test_a_query_by_the_specification_is_not_reduced() -> None:
+    assert reduce_to_specification(sample_query()) == sample_query()
+    assert reduce_to_specification(QueryRequest([])) == QueryRequest([])
+
+
+@pytest.mark.parametrize(
+    ("role", "reduced"),
+    [
+        *((role, role) for role in ("system", "user", "bot", "tool")),
+        ("assistant", "bot"), ("model", "bot"), ("developer", "system"), ("function", "tool"), ("owner", "user"),
+        ("", "user"),
+    ],
+)  # fmt: skip
+def test_an_unknown_role_becomes_a_known_one(role: str, reduced: str) -> None:
+    query = QueryRequest([Message(role, "x", referenced_message=Message(role, "y"))])
+    (message,) = reduce_to_specification(query).query
+    assert message == Message(reduced, "x", referenced_message=Message(reduced, "y"))
+
+
+def test_unknown_values_and_keys_are_removed_at_any_depth() -> None:
+    new: dict[str, Any] = {"extra": {"new": 1}}
+    message = Message(
+        "user",
+        "<b>",
+        "text/html",
+        "thought",
+        sender=Sender("u", **new),
+        feedback=[Feedback("meh"), Feedback("like", **new)],
+        attachments=[Attachment("u", "c", "n", **new)],
+        parameters={"kept": 1},
+        **new,
+    )
+    reduced = reduce_to_specification(QueryRequest([Message("bot", "x", referenced_message=message)], **new))
+    assert reduced.extra == reduced.query[0].extra == {}
+    assert reduced.query[0].referenced_message == Message(
+        "user",
+        "<b>",
+        "text/plain",
+        sender=Sender("u"),
+        feedback=[Feedback("like")],
+        attachments=[Attachment("u", "c", "n")],
+        parameters={"kept": 1},
+    )
+
+
+def test_only_functions_are_left_of_tools_and_calls() -> None:
+    call, result = ToolCall("1", FunctionCall("f")), ToolResult("1", "f", "x")
+    tool = ToolDefinition(FunctionDefinition("f"))
+    query = QueryRequest(
+        [],
+        tools=[ToolDefinition(None, "custom"), tool],
+        tool_calls=[call, ToolCall("2", None, "custom"), ToolCall("3")],
+        tool_results=[result, ToolResult("2", "", "y"), ToolResult("4", "", "of an earlier call")],
+    )
+    reduced = reduce_to_specification(query)
+    assert (reduced.tools, reduced.tool_calls) == ([tool], [call])
+    assert reduced.tool_results == [result, ToolResult("4", "", "of an earlier call")]

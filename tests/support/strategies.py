@@ -40,6 +40,7 @@ from poeproto import (
     User,
 )
 from poeproto.testing import sample_settings
+from poeproto.wire.reader_requirements import requirements_of
 
 text = st.text(max_size=10)
 integers = st.integers(-(10**40), 10**40)
@@ -88,8 +89,14 @@ def for_annotation(annotation: str) -> st.SearchStrategy[Any] | None:
     return st.one_of(strategies)
 
 
+def as_written(value: Any) -> Any:
+    """The value with what is written for its unset fields: what another reader makes of it."""
+    written = {name: each.written(getattr(value, name)) for name, each in requirements_of(type(value)).items()}
+    return attrs.evolve(value, **written)
+
+
 for leaf in (Attachment, Sender, User, Feedback, Reaction, FunctionDefinition, FunctionCall):
-    STRATEGIES[leaf.__name__] = values(leaf)
+    STRATEGIES[leaf.__name__] = values(leaf).map(as_written)
     STRATEGIES[f"list[{leaf.__name__}]"] = st.lists(values(leaf), max_size=2)
 for branch in (ToolDefinition, ToolCall, ToolResult):
     STRATEGIES[f"list[{branch.__name__}]"] = st.lists(values(branch), max_size=2)

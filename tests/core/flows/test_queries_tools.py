@@ -46,7 +46,7 @@ HELLO = QueryRequest([Message("user", "hello")])
 BUSY = HttpResponse(503, [(b"retry-after", b"3")], b"busy")
 ALWAYS = RetryPolicy(attempts=3, failures=True, error_events=True, restart=True)
 Cut = Callable[[bytes], Iterable[bytes]]
-TOOLS = [ToolDefinition(FunctionDefinition("weather"))]
+TOOLS = [ToolDefinition(FunctionDefinition("weather", "", {"type": "object", "properties": {}}))]
 
 
 @pytest.fixture(params=[False, True], ids=["whole", "bytewise"])

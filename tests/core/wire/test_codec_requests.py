@@ -34,6 +34,7 @@ from poeproto import (
     encode_settings,
 )
 from poeproto.wire.json import loads
+from poeproto.wire.reader_requirements import REQUIREMENTS
 from poeproto.wire.structure import structure
 
 MESSAGE: dict[str, Any] = {"role": "user", "content": "Hello"}
@@ -367,3 +368,37 @@ def test_what_is_no_class_of_the_protocol_is_refused_by_its_name() -> None:
         controls = ParameterControls([Section(controls=[Divider(), control])])
         with pytest.raises(LocalProtocolError, match=rf"sections\[0\]\.controls\[1\]: {name} is not a control"):
             encode_settings(SettingsResponse(parameter_controls=controls))
+
+
+# --- what known readers require
+
+
+@pytest.mark.parametrize(
+    ("schema", "written"),
+    [
+        (None, {"type": "object", "properties": {}}),
+        ({}, {"type": "object", "properties": {}}),
+        ({"type": None, "properties": None}, {"type": "object", "properties": {}}),
+        ({"type": "object"}, {"type": "object", "properties": {}}),
+        ({"properties": {"a": {}}}, {"type": "object", "properties": {"a": {}}}),
+        ({"type": "string", "properties": {}, "x": 1}, {"type": "string", "properties": {}, "x": 1}),
+    ],
+)
+def test_the_keys_of_a_tool_that_readers_require_are_written(schema: Any, written: dict[str, Any]) -> None:
+    for description in (None, "", "does"):
+        request = query(tools=[{"function": {"name": "f", "description": description, "parameters": schema}}])
+        (tool,) = json.loads(encode_request(request))["tools"]
+        assert tool["function"] == {"name": "f", "description": description or "", "parameters": written}
+
+
+def test_the_reason_of_feedback_is_written_as_a_null() -> None:
+    request = query(query=[{"role": "user", "content": "x", "feedback": [{"type": "like"}]}])
+    (message,) = json.loads(encode_request(request))["query"]
+    assert message["feedback"] == [{"type": "like", "reason": None}]
+    assert decode_request(encode_request(request)) == request
+
+
+def test_each_requirement_names_a_field_and_its_source() -> None:
+    for (cls, name), requirement in REQUIREMENTS.items():
+        assert name in attrs.fields_dict(cls)
+        assert requirement.source.startswith("fastapi_poe.")
