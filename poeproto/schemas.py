@@ -40,11 +40,11 @@ from poeproto.vocabulary.controls import (
 from poeproto.vocabulary.events import EVENT_CLASSES, Json
 from poeproto.vocabulary.field_types import options
 from poeproto.vocabulary.settings import SettingsResponse
-from poeproto.wire.codec import REQUEST_CLASSES, event_payload
+from poeproto.wire.codec import REQUEST_CLASSES, event_payload, settings_payload
 from poeproto.wire.reader_requirements import requirements_of
 from poeproto.wire.structure import CONTROL_CLASSES
 
-__all__ = ["event_payload", "event_schema", "request_schema", "settings_schema"]
+__all__ = ["event_payload", "event_schema", "request_schema", "settings_payload", "settings_schema"]
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TYPES: dict[Any, str] = {str: "string", bool: "boolean", int: "integer", float: "number"}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from functools import partial
 
-import attrs
 import click
 
-from poeproto import SettingsResponse, encode_settings
+from poeproto import SettingsResponse
+from poeproto.schemas import settings_payload
 from poeproto_cli.failures import run_call
 from poeproto_cli.options import access_key_option, backend_option, json_option
 from poeproto_cli.terminal import echo
@@ -27,9 +27,8 @@ def settings(url: str, access_key: str | None, backend: str, as_json: bool) -> N
     With --json, they are printed on one line.
     """
     response = run_call(partial(_settings, checked_url(url), access_key), backend)
-    # Keys that this version does not know cannot be sent, but they can be shown.
-    wire = {**json.loads(encode_settings(attrs.evolve(response, extra={}))), **response.extra}
-    echo(json.dumps(wire, ensure_ascii=False, indent=None if as_json else 2))
+    # What this version does not know cannot be sent, but it can be shown.
+    echo(json.dumps(settings_payload(response), ensure_ascii=False, indent=None if as_json else 2))
 
 
 async def _settings(url: str, access_key: str | None) -> SettingsResponse:

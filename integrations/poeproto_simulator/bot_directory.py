@@ -197,9 +197,6 @@ class ForwardingBot(Bot):
         except PoeprotoError as exc:
             yield Error(text=f"{self._name} did not answer: {exc}")
 
-    async def get_settings(self, request: SettingsRequest, context: Context) -> SettingsResponse:
-        return await self._server().settings()
-
     async def on_feedback(self, request: ReportFeedbackRequest, context: Context) -> None:
         await self._server().report(request)
 

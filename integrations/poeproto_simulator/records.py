@@ -18,10 +18,10 @@ from poeproto import (
     decode_request,
     decode_settings,
     encode_request,
-    encode_settings,
 )
 from poeproto.auth import access_key_set
 from poeproto.http import without_path
+from poeproto.schemas import settings_payload
 
 __all__ = ["Account", "BotQuery", "Charge", "Conversation", "LogEntry", "RegisteredBot"]
 
@@ -198,8 +198,8 @@ def messages_from_json(wire: list[dict[str, Any]]) -> list[Message]:
 
 
 def settings_to_json(settings: SettingsResponse | None) -> dict[str, Any] | None:
-    """Settings as a bot sends them."""
-    return None if settings is None else json.loads(encode_settings(settings))
+    """Settings as a bot sends them, with what this version does not know."""
+    return None if settings is None else settings_payload(settings)
 
 
 def settings_from_json(wire: dict[str, Any] | None) -> SettingsResponse | None:

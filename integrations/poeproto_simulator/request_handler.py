@@ -7,14 +7,14 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 
-import attrs
-
 from poeproto import (
     HttpResponse,
     LocalProtocolError,
     PoeprotoError,
     QueryRequest,
     RemoteProtocolError,
+    SettingsRequest,
+    SettingsResponse,
     decode_object,
     decode_request,
     decode_settings,
@@ -22,6 +22,7 @@ from poeproto import (
     encode_settings,
     encode_sse,
 )
+from poeproto.schemas import settings_payload
 from poeproto_asgi.asgi import AsgiMessage, Receive, Scope, Send
 from poeproto_runtime import ClientDisconnected
 from poeproto_simulator import control
@@ -150,6 +151,10 @@ class RequestHandler:
         caller = engine.callers.authenticate(key, asked, name)
         bot = self._simulation.directory.find(name)
         query: BotQuery | None = None
+        if isinstance(request, SettingsRequest) and bot.bot is None:
+            # Not through the service: an exchange refuses to send what this version does not know.
+            await respond(send, await _forwarded_settings(name, self._simulation.directory.server_of(bot).settings()))
+            return
         if asked is not None:
             try:
                 user = await self._paying_user(caller, name, asked)
@@ -184,11 +189,7 @@ class RequestHandler:
         """
         bot = self._simulation.directory.find_with_key(name, key)
         if call == "fetch_settings":
-            try:
-                settings = await self._simulation.fetch_settings(bot.name)
-                return HttpResponse.of(200, "application/json", encode_settings(attrs.evolve(settings, extra={})))
-            except PoeprotoError as exc:
-                raise HTTPError(502, f"the settings of {name} could not be fetched: {exc}") from exc
+            return await _forwarded_settings(name, self._simulation.fetch_settings(bot.name))
         try:
             settings = decode_settings(body)
             encode_settings(settings)  # validates them as Poe does
@@ -251,6 +252,19 @@ def _headers_for(bot: RegisteredBot, scope: Scope, body: bytes) -> list[tuple[by
         (name, value) for name, value in scope["headers"] if name.lower() not in (*replaced, b"transfer-encoding")
     ]
     return headers + [(name, value) for name, value in replaced.items() if value is not None]
+
+
+async def _forwarded_settings(name: str, fetching: Awaitable[SettingsResponse]) -> HttpResponse:
+    """The settings of a bot as it sent them, with what this version does not know.
+
+    Raises:
+        HTTPError: with status 502 when they could not be fetched.
+    """
+    try:
+        payload = settings_payload(await fetching)
+    except PoeprotoError as exc:
+        raise HTTPError(502, f"the settings of {name} could not be fetched: {exc}") from exc
+    return HttpResponse.of(200, "application/json", json.dumps(payload).encode())
 
 
 def _storage_error(failure: OSError) -> HTTPError:

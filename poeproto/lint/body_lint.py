@@ -79,8 +79,8 @@ def lint_settings(body: bytes | str) -> list[Finding]:
         wire.pop("response_version", None)
     controls = wire.get("parameter_controls")
     if isinstance(controls, dict):
-        api_version = cast("dict[str, Any]", controls).get("api_version", CONTROLS_API_VERSION)
-        if api_version != CONTROLS_API_VERSION:
+        api_version = cast("dict[str, Any]", controls).get("api_version")
+        if api_version is not None and api_version != CONTROLS_API_VERSION:
             message = f"expected {CONTROLS_API_VERSION!r}, got {api_version!r}"
             found.append(Finding("parameter_controls.api_version", "value", Severity.ERROR, message))
     return found + object_findings(wire, SettingsResponse, unknown=Severity.ERROR, null=Severity.WARNING)

@@ -447,8 +447,8 @@ class Tab(Validated):
     """One of several groups of controls, of which one is shown at a time.
 
     Attributes:
-        name: the text on the tab.
         controls: at least one.
+        name: the text on the tab.
         extra: unknown keys.
 
     Raises:
@@ -456,8 +456,8 @@ class Tab(Validated):
         InvalidValue: for no controls.
     """
 
-    name: str
     controls: list[Control]
+    name: str | None = None
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, hash=False)
 
     def violations(self) -> Iterator[tuple[str, str]]:

@@ -156,6 +156,8 @@ def decode_settings(body: bytes | str) -> SettingsResponse:
 def encode_settings(settings: SettingsResponse) -> bytes:
     """The settings as the body of a response. Unset fields are left out.
 
+    Settings that another server sent may hold more than can be sent; `settings_payload` shows and forwards those.
+
     Raises:
         LocalProtocolError: if there is a key or a control that this version does not know, since Poe refuses those; or
             if a value cannot be encoded as JSON. The message names the place.
@@ -179,6 +181,15 @@ def encode_settings(settings: SettingsResponse) -> bytes:
             where = f"{path}: " if path else ""
             raise LocalProtocolError(f"{where}Poe refuses settings with unknown keys: {', '.join(sorted(value.extra))}")
     return dumps(unstructure(settings))
+
+
+def settings_payload(settings: SettingsResponse) -> dict[str, Any]:
+    """The settings as a JSON object, with all that was received: for showing, storing and forwarding them.
+
+    Unlike `encode_settings` it refuses nothing: unknown keys, unknown controls and another version of the controls are
+    kept. `decode_settings` makes an equal value of it.
+    """
+    return unstructure(settings)
 
 
 def walk_values(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

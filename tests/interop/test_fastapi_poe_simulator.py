@@ -8,10 +8,11 @@ from typing import Any
 import anyio.to_thread
 import fastapi_poe
 import pytest
+from fastapi_poe import types
 from fastapi_poe.base import InsufficientFundError
 from fastapi_poe.client import BotError, sync_bot_settings
 
-from poeproto import SettingsResponse, Text
+from poeproto import Divider, ParameterControls, Section, SettingsResponse, Tab, Text, TextField
 from poeproto_simulator import Canned, Echo, Fault, Simulator, ToolCaller
 
 from ..support.bots import KEY
@@ -93,6 +94,20 @@ async def test_its_client_syncs_settings(simulator: Simulator) -> None:
     assert simulator.settings_of("Cat Bot") == SettingsResponse(introduction_message="hi")
     await anyio.to_thread.run_sync(sync, None)
     assert simulator.settings_of("Cat Bot") == SettingsResponse()
+
+
+async def test_its_client_syncs_controls(simulator: Simulator) -> None:
+    """Their client writes a null for every key that is not set."""
+    tab = types.Tab(controls=[types.TextField(label="L", parameter_name="p")])
+    sections = [types.Section(tabs=[tab]), types.Section(controls=[types.Divider()])]
+    theirs = fastapi_poe.SettingsResponse(parameter_controls=types.ParameterControls(sections=sections))
+
+    def sync() -> None:
+        sync_bot_settings("Cat Bot", KEY, settings=theirs.model_dump(), base_url=f"{simulator.address}/bot/")
+
+    await anyio.to_thread.run_sync(sync)
+    ours = [Section(tabs=[Tab(controls=[TextField(label="L", parameter_name="p")])]), Section(controls=[Divider()])]
+    assert simulator.settings_of("Cat Bot") == SettingsResponse(parameter_controls=ParameterControls(ours))
 
 
 class Caller(fastapi_poe.PoeBot):

@@ -257,7 +257,7 @@ def test_all_controls_are_walked_with_their_paths() -> None:
     [
         (ParameterControls, {"sections": [Divider()]}),
         (Section, {"controls": [SettingsResponse()]}),
-        (Tab, {"name": None, "controls": [Divider()]}),
+        (Tab, {"name": 7, "controls": [Divider()]}),
         (ConditionalControls, {"condition": "x", "controls": [Divider()]}),
     ],
 )

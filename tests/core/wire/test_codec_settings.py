@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -15,6 +16,9 @@ from poeproto import (
     decode_settings,
     encode_settings,
 )
+from poeproto.schemas import settings_payload
+from poeproto.testing import sample_settings
+from poeproto.wire.json import dumps
 
 
 def test_settings_are_written_at_version_2_without_what_is_unset() -> None:
@@ -73,3 +77,51 @@ def test_a_fault_in_settings_is_found_at_its_place(wire: dict[str, Any], path: s
         with pytest.raises(RemoteProtocolError) as caught:
             decode_settings(json.dumps(document))
         assert caught.value.path == path
+
+
+# --- settings of another server, shown and forwarded as received
+
+
+def objects_in(value: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every JSON object within a value, with its path."""
+    if isinstance(value, dict):
+        yield path, value
+    items = enumerate(value) if isinstance(value, list) else value.items() if isinstance(value, dict) else ()
+    for key, item in items:
+        yield from objects_in(item, f"{path}.{key}")
+
+
+def whole_wire() -> dict[str, Any]:
+    return json.loads(encode_settings(sample_settings()))
+
+
+# In these objects a key is a bot's name, and not one that a later version may have added.
+PLACES = [path for path, _ in objects_in(whole_wire()) if path != ".server_bot_dependencies"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_what_a_later_version_adds_is_shown_and_not_sent(place: str) -> None:
+    wire = whole_wire()
+    dict(objects_in(wire))[place]["added"] = {"deep": [None, "\ud83d", 1.0]}
+    settings = decode_settings(dumps(wire))
+    assert settings_payload(settings) == wire
+    assert decode_settings(dumps(settings_payload(settings))) == settings
+    with pytest.raises(LocalProtocolError, match="Poe refuses settings with unknown keys: added"):
+        encode_settings(settings)
+
+
+@pytest.mark.parametrize("place", [place for place in PLACES if place.rpartition(".")[0].endswith("controls")])
+def test_a_control_of_a_later_version_is_shown_and_not_sent(place: str) -> None:
+    wire = whole_wire()
+    control = dict(objects_in(wire))[place]
+    control.clear()
+    control.update(control="dial", turns=[1, None])
+    settings = decode_settings(dumps(wire))
+    assert settings_payload(settings) == wire
+    with pytest.raises(LocalProtocolError, match="Poe does not know the control 'dial'"):
+        encode_settings(settings)
+
+
+def test_the_payload_of_usual_settings_is_what_is_sent() -> None:
+    assert settings_payload(sample_settings()) == whole_wire()
+    assert settings_payload(SettingsResponse()) == {"response_version": 2}

@@ -17,7 +17,7 @@ from poeproto import (
     encode_settings,
 )
 from poeproto.flows import ToolCallAggregator, delta_text
-from poeproto.schemas import event_payload
+from poeproto.schemas import event_payload, settings_payload
 from poeproto.wire.codec import unstructure
 from poeproto.wire.json import dumps, loads
 
@@ -73,6 +73,6 @@ def test_settings_mean_what_they_mean(case: Case) -> None:
     if case.get("writable", True):
         assert json.loads(encode_settings(settings)) == case["settings"]
     else:
-        assert unstructure(settings) == case["settings"]
+        assert settings_payload(settings) == case["settings"]
         with pytest.raises(LocalProtocolError):
             encode_settings(settings)

@@ -25,7 +25,7 @@ from poeproto_cli.terminal import print_exception
 from ...support.bots import KEY
 from ...support.command import COMMAND, SECONDS, serving, started
 from ...support.peers_in_thread import scripted_in_thread
-from ...support.scripted_peer import Peer, answering, reply
+from ...support.scripted_peer import Peer, answering, reply, response
 
 BOTS = """
 import anyio
@@ -245,6 +245,7 @@ def test_events_are_printed_as_json_lines(address: str, backend: str) -> None:
                 "url": "https://files.invalid/a.png",
                 "name": "a.png",
                 "content_type": "image/png",
+                "inline_ref": None,
             },
         },
         {"event": "data", "data": {"metadata": "kept"}},
@@ -363,6 +364,29 @@ def test_settings(address: str, backend: str) -> None:
     result = invoke("settings", address, "--backend", backend)
     assert json.loads(result.stdout) == wire
     assert '\n  "introduction_message": "naïve 🐈"' in result.stdout
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        {"response_version": 2, "added": {"a": None}},
+        {"response_version": 3, "parameter_controls": {"api_version": "3", "sections": []}},
+        {
+            "response_version": 2,
+            "parameter_controls": {
+                "api_version": "2",
+                "sections": [{"controls": [{"control": "dial", "turns": 3}, {"control": "divider", "added": 1}]}],
+                "added": 2,
+            },
+        },
+    ],
+    ids=["key", "version", "control"],
+)
+def test_settings_of_a_later_version_are_shown(wire: dict[str, object], portal: BlockingPortal) -> None:
+    with scripted_in_thread(portal, answering(response(200, json.dumps(wire).encode()))) as server:
+        result = invoke("settings", server.address, "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert lines(result.stdout) == [wire]
 
 
 # --- as a process

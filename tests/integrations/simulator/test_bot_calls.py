@@ -27,8 +27,10 @@ from poeproto import (
     UploadRefused,
 )
 from poeproto.flows import ToolCallAggregator, parse_arguments, tool_result
+from poeproto.schemas import settings_payload
 from poeproto_h11 import Client
 from poeproto_simulator import Canned, Echo, Fault, Scripted, Simulator, ToolCaller
+from poeproto_simulator.records import settings_to_json
 
 from ...support.bots import KEY
 from ...support.served_simulator import a_place
@@ -147,6 +149,26 @@ async def test_settings_with_fields_that_poe_does_not_know() -> None:
         with pytest.raises(RemoteProtocolError, match="settings have no colour"):
             await simulator.fetch_settings("Cat")
         assert simulator.settings_of("Cat") is None
+
+
+async def test_settings_of_a_later_version_are_forwarded_and_stored() -> None:
+    controls = {"api_version": "3", "sections": [{"controls": [{"control": "dial", "turns": 3}], "added": 1}]}
+    wire = {"response_version": 2, "parameter_controls": controls}
+    elsewhere = Simulator()
+    elsewhere.faults.add("Cat", Fault.garbage(json.dumps(wire)), times=None)
+    async with elsewhere.serving() as url, a_place() as place:
+        place.simulator.register("Cat", f"{url}/bot/Cat")
+        assert settings_payload(await (await place.client(KEY)).settings("Cat")) == wire
+        await place.simulator.fetch_settings("Cat")
+        assert settings_to_json(place.simulator.settings_of("Cat")) == wire
+
+
+async def test_the_settings_of_a_server_that_is_down() -> None:
+    async with a_place() as place:
+        place.simulator.register("Down", "http://127.0.0.1:9/")
+        with pytest.raises(RequestRefused, match="the settings of Down could not be fetched") as caught:
+            await (await place.client(KEY)).settings("Down")
+    assert caught.value.status == 502
 
 
 async def test_a_user_stops_a_reply() -> None:
