@@ -40,6 +40,7 @@ from poeproto import (
     User,
 )
 from poeproto.testing import sample_settings
+from poeproto.vocabulary.tools import CustomCall, CustomToolDefinition
 from poeproto.wire.reader_requirements import requirements_of
 
 text = st.text(max_size=10)
@@ -95,7 +96,17 @@ def as_written(value: Any) -> Any:
     return attrs.evolve(value, **written)
 
 
-for leaf in (Attachment, Sender, User, Feedback, Reaction, FunctionDefinition, FunctionCall):
+for leaf in (
+    Attachment,
+    Sender,
+    User,
+    Feedback,
+    Reaction,
+    FunctionDefinition,
+    FunctionCall,
+    CustomToolDefinition,
+    CustomCall,
+):
     STRATEGIES[leaf.__name__] = values(leaf).map(as_written)
     STRATEGIES[f"list[{leaf.__name__}]"] = st.lists(values(leaf), max_size=2)
 for branch in (ToolDefinition, ToolCall, ToolResult):

@@ -35,7 +35,7 @@ from poeproto.flows.tools import (
     tool_result,
     tools_by_name,
 )
-from poeproto.vocabulary.tools import FunctionCallDelta, ToolCallDelta
+from poeproto.vocabulary.tools import CustomCall, FunctionCallDelta, ToolCallDelta
 
 
 def chunk(*pieces: Any, **rest: Any) -> Json:
@@ -142,7 +142,127 @@ def test_answers_of_one_reply_are_kept_apart() -> None:
 
 def test_a_tool_of_another_type_is_kept() -> None:
     calls = gather(chunk({"index": 0, "id": "c", "type": "custom", "custom": {"name": "sql", "input": "x"}}))
-    assert calls == [ToolCall("c", None, "custom", extra={"custom": {"name": "sql", "input": "x"}})]
+    assert calls == [ToolCall("c", None, "custom", CustomCall("sql", "x"))]
+    calls = gather(chunk({"index": 0, "id": "c", "type": "search", "search": {"name": "x"}}))
+    assert calls == [ToolCall("c", None, "search", extra={"search": {"name": "x"}})]
+
+
+def test_a_custom_call_comes_in_parts() -> None:
+    first = {"index": 0, "id": "c", "type": "custom", "custom": {"name": "sql", "input": ""}}
+    parts = [{"index": 0, "custom": {"input": "select "}}, {"index": 0, "custom": {"input": "1", "name": None}}]
+    assert gather(chunk(first), *map(chunk, parts)) == [ToolCall("c", None, "custom", CustomCall("sql", "select 1"))]
+    assert gather(chunk({"index": 0, "custom": {"name": "sql"}})) == [ToolCall("", None, "custom", CustomCall("sql"))]
+
+
+# --- dialects
+
+
+def test_a_part_without_name_and_index_continues_the_latest_call() -> None:
+    bare = {"function": {"arguments": "1}"}}
+    calls = gather(chunk({"id": "a", "function": {"name": "f", "arguments": '{"a":'}}), chunk(bare))
+    assert calls == [ToolCall("a", FunctionCall("f", '{"a":1}'))]
+    calls = gather(
+        chunk(piece(0, "{}", id="a", name="f"), piece(1, '{"b":', id="b", name="g")),
+        chunk({"id": "new", **bare}),
+        chunk({"function": {"name": "h"}}),
+        chunk({"function": {"arguments": "{}"}}),
+    )
+    assert [call.function for call in calls] == [
+        FunctionCall("f", "{}"),
+        FunctionCall("g", '{"b":1}'),
+        FunctionCall("h", "{}"),
+    ]
+
+
+@pytest.mark.parametrize("call_id", ["", None])
+def test_whole_calls_of_one_index_are_separate_calls(call_id: str | None) -> None:
+    calls = gather(*(chunk(piece(0, f'{{"c":{n}}}', id=call_id, name="f")) for n in (1, 2, 2)))
+    assert [call.function for call in calls] == [FunctionCall("f", f'{{"c":{n}}}') for n in (1, 2, 2)]
+    calls = gather(chunk(piece(0, "", id=call_id, name="f")), chunk(piece(0, "", id=call_id, name="g")))
+    assert [call.function for call in calls] == [FunctionCall("f"), FunctionCall("g")]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ['{"c":1}', '{"c": "}"} ', '{"c":"\\\\"}', '{"c":"a\\"}{"}', '{"c":[{"d":{}}]}', "{}", '{"\\u007d":"{"}'],
+)
+def test_calls_of_one_index_are_told_apart_wherever_they_are_cut(arguments: str) -> None:
+    whole = FunctionCall("f", arguments)
+    for cut in range(len(arguments)):
+        parts = [piece(0, arguments[:cut], name="f"), piece(0, arguments[cut:])]
+        assert [call.function for call in gather(*map(chunk, parts * 3))] == [whole] * 3
+        # ... with the name again in each part, too.
+        if arguments[:cut].strip() and arguments[cut:].lstrip()[:1] != "{":
+            parts[1]["function"]["name"] = "f"
+            assert [call.function for call in gather(*map(chunk, parts * 3))] == [whole] * 3
+    bytewise = [piece(0, character) for character in arguments]
+    bytewise[0]["function"]["name"] = "f"
+    assert [call.function for call in gather(*map(chunk, bytewise * 2))] == [whole] * 2
+
+
+def test_a_name_that_is_repeated_without_arguments_begins_a_call_only_if_arguments_follow() -> None:
+    assert gather(chunk(piece(0, "{}", name="f")), chunk(piece(0, "", name="f")), chunk(piece(0, " "))) == [
+        ToolCall("", FunctionCall("f", "{} "))
+    ]
+    assert [call.function for call in gather(*(chunk(piece(0, "{}", name=name)) for name in ("f", "f", "g")))] == [
+        FunctionCall("f", "{}"),
+        FunctionCall("f", "{}"),
+        FunctionCall("g", "{}"),
+    ]
+
+
+def test_a_call_that_is_repeated_with_its_id_is_one_call() -> None:
+    whole = chunk(piece(0, "{}", id="a", name="f"))
+    assert gather(chunk(piece(0, "{", id="a", name="f")), chunk(piece(0, "}")), whole, whole) == [
+        ToolCall("a", FunctionCall("f", "{}"))
+    ]
+    other = chunk(piece(0, '{"b":1}', id="a", name="f"))
+    assert [call.function for call in gather(whole, other)] == [FunctionCall("f", "{}"), FunctionCall("f", '{"b":1}')]
+
+
+def test_whole_calls_in_the_message_of_a_chunk_count() -> None:
+    calls = [
+        {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}},
+        {"type": "function", "function": {"name": "f", "arguments": '{"b":1}'}},
+    ]
+    message = Json(
+        {"choices": [{"message": {"role": "assistant", "tool_calls": calls}, "finish_reason": "tool_calls"}]}
+    )
+    expected = [ToolCall("a", FunctionCall("f", "{}")), ToolCall("", FunctionCall("f", '{"b":1}'))]
+    assert gather(message) == expected
+    assert says_nothing(message)
+    aggregator = ToolCallAggregator()
+    aggregator.add(chunk(piece(0, "{", id="a", name="f"), piece(0, "}"), piece(1, '{"b":1}', name="f")))
+    assert aggregator.add(message) == []
+    assert aggregator.calls == expected
+    assert not says_nothing(Json({"choices": [{"message": {"content": "x"}}]}))
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [{"index": "0", "id": "7", "function": {"name": "f", "arguments": '{"a":[1]}'}}],
+        [{"index": 0, "id": 7, "function": {"name": "f", "arguments": {"a": [1]}}}],
+        {"index": 0, "id": "7", "function": {"name": "f", "arguments": '{"a":[1]}'}},
+        {"0": {"index": 0, "id": "7", "function": {"name": "f", "arguments": '{"a":[1]}'}}},
+    ],
+)
+def test_other_types_than_openais_are_read(pieces: Any) -> None:
+    assert gather(Json({"choices": [{"delta": {"tool_calls": pieces}}]})) == [
+        ToolCall("7", FunctionCall("f", '{"a":[1]}'))
+    ]
+
+
+def test_the_input_of_a_custom_call_may_be_an_object() -> None:
+    assert gather(chunk({"custom": {"name": "f", "input": {"a": 1}}})) == [
+        ToolCall("", None, "custom", CustomCall("f", '{"a":1}'))
+    ]
+
+
+def test_the_older_function_call_is_a_call() -> None:
+    parts = [{"name": "f", "arguments": ""}, {"arguments": "{"}, {"arguments": "}"}]
+    calls = gather(*(Json({"choices": [{"delta": {"function_call": part}}]}) for part in parts))
+    assert calls == [ToolCall("", FunctionCall("f", "{}"))]
 
 
 NO_CALLS: list[dict[str, Any]] = [
@@ -154,6 +274,9 @@ NO_CALLS: list[dict[str, Any]] = [
     {"choices": [{"delta": None}]},
     {"choices": [{"delta": {"content": None, "tool_calls": None, "refusal": None}}]},
     {"choices": [{"delta": {"tool_calls": []}}]},
+    {"choices": [{"delta": {"tool_calls": {}}}]},
+    {"choices": [{"message": None}]},
+    {"choices": [{"message": {"tool_calls": {}, "function_call": None}}]},
 ]
 
 
@@ -204,7 +327,19 @@ def test_calls_may_come_with_the_reason_to_stop() -> None:
         ({"choices": [{"delta": {"tool_calls": 1}}]}, "choices[0].delta.tool_calls", "expected an array, got a number"),
         (chunk(piece(0), None).data, "choices[0].delta.tool_calls[1]", "expected an object, got null"),
         (chunk(piece(0, 7)).data, "choices[0].delta.tool_calls[0].function.arguments", "expected str | null, got int"),
-        (chunk({"index": "0"}).data, "choices[0].delta.tool_calls[0].index", "expected int | null, got str"),
+        (chunk({"index": "x"}).data, "choices[0].delta.tool_calls[0].index", "expected int | null, got str"),
+        (chunk({"index": 2**53}).data, "choices[0].delta.tool_calls[0].index", f"beyond {2**53 - 1}"),
+        (chunk({"id": True}).data, "choices[0].delta.tool_calls[0].id", "expected str | null, got bool"),
+        (
+            {"choices": [{"message": {"tool_calls": [7]}}]},
+            "choices[0].message.tool_calls[0]",
+            "expected an object, got a number",
+        ),
+        (
+            {"choices": [{"delta": {"tool_calls": {"0": 7}}}]},
+            "choices[0].delta.tool_calls[0]",
+            "expected an object, got a number",
+        ),
         ({"choices": [{"finish_reason": 1}]}, "choices[0].finish_reason", "expected a string, got a number"),
     ],
 )
@@ -314,11 +449,16 @@ def test_a_result_without_a_form_is_an_error_the_model_can_read() -> None:
     with pytest.raises(LocalProtocolError):
         tool_content({1, 2})
     assert tool_error(ToolCall("c"), "no").name == ""
+    assert tool_error(ToolCall("c", None, "custom", CustomCall("sql")), "no").name == "sql"
 
 
 WEATHER = {
     "type": "function",
-    "function": {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}},
+    "function": {
+        "name": "weather",
+        "description": "",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+    },
     "strict": True,
 }
 

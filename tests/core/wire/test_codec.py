@@ -42,6 +42,7 @@ from poeproto import (
     encode_settings,
 )
 from poeproto.testing import bytewise, sample_query, sample_reply
+from poeproto.vocabulary.tools import CustomCall, CustomToolDefinition
 
 from ...support.strategies import (
     REQUEST_CLASSES,
@@ -112,6 +113,8 @@ CLASSES_AT: dict[str, type[Any]] = {
     "tool_calls": ToolCall,
     "tool_results": ToolResult,
     "tools.function": FunctionDefinition,
+    "tools.custom": CustomToolDefinition,
+    "tool_calls.custom": CustomCall,
     "tool_calls.function": FunctionCall,
 }
 
