@@ -12,6 +12,7 @@ import attrs
 
 from poeproto import (
     Attachment,
+    Done,
     Error,
     Feedback,
     Limits,
@@ -174,7 +175,7 @@ class Poe(State):
         self.close_query(query)
         request = query.request
         details: dict[str, Any] = {"bot": query.bot_name, "message_id": request.message_id}
-        if failure is not None or fold.error is not None or not fold.done:
+        if failure is not None or not isinstance(fold.ending, Done):
             self.add_log_entry("reply", **details, failure=str(failure or _error_text(fold.error)))
             return None
         message = Message(

@@ -58,8 +58,7 @@ class ReplyFold:
         self._suggested_replies: list[str] = []
         self._json: list[Json] = []
         self._metadata: str | None = None
-        self._error: Error | None = None
-        self._done: bool = False
+        self._ending: Done | Error | None = None
         self._parts: dict[int | None, list[str]] = {}
         self._asides: dict[int | None, _Asides] = {}
         # Two iterators over one batch: the caller takes events from the first; the second is behind or level with it.
@@ -121,10 +120,9 @@ class ReplyFold:
                 self._meta = event
             case File() | SuggestedReply() | Json() | Data():
                 self._add_aside(event)
-            case Error():
-                self._error = event
-            case Done():
-                self._done = True
+            case Error() | Done():
+                if self._ending is None:  # `done` may follow an `error`, which has ended the reply
+                    self._ending = event
             case _:
                 pass  # an event of a later version, which does not change the fold
 
@@ -174,16 +172,19 @@ class ReplyFold:
         return self._metadata
 
     @property
-    def error(self) -> Error | None:
-        """The `error` event, if the bot ended the reply with one."""
+    def ending(self) -> Done | Error | None:
+        """The event that ended the reply: `Done` for success, `Error` for failure, None while it has not ended.
+
+        A reply that broke off has no ending either; the caller gets an exception then.
+        """
         self._catch_up()
-        return self._error
+        return self._ending
 
     @property
-    def done(self) -> bool:
-        """Whether `done` was received."""
-        self._catch_up()
-        return self._done
+    def error(self) -> Error | None:
+        """The `error` event, if the bot ended the reply with one."""
+        ending = self.ending
+        return ending if isinstance(ending, Error) else None
 
     @property
     def texts(self) -> dict[int | None, str]:
@@ -233,9 +234,10 @@ class ReplyFold:
             IncompleteReply: if the reply has not ended, or has ended without an answer.
         """
         failure: BotError | IncompleteReply
-        if self.error is not None:
-            failure = BotError(self.error)
-        elif not self.done:
+        ending = self.ending
+        if isinstance(ending, Error):
+            failure = BotError(ending)
+        elif ending is None:
             failure = IncompleteReply("the reply has not ended")
         elif not (self._parts or self._files or self._json):
             failure = IncompleteReply("the bot ended its reply without any answer: no text, file or json event")
@@ -245,4 +247,5 @@ class ReplyFold:
         raise failure
 
     def __repr__(self) -> str:
-        return f"<ReplyFold of {len(self.text)} characters, {len(self.files)} files, done={self.done}>"
+        ending = "not ended" if self.ending is None else f"ended by {type(self.ending).__name__}"
+        return f"<ReplyFold of {len(self.text)} characters, {len(self.files)} files, {ending}>"

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import attrs
 
-from poeproto.vocabulary.events import Error, File, Json, Meta
+from poeproto.vocabulary.events import Done, Error, File, Json, Meta
 
 __all__ = ["Answer", "PartialReply"]
 
@@ -81,6 +81,6 @@ class PartialReply(Protocol):
         ...
 
     @property
-    def done(self) -> bool:
-        """Whether `done` was received."""
+    def ending(self) -> Done | Error | None:
+        """The event that ended the reply; None if it has not ended."""
         ...

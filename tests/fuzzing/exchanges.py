@@ -250,4 +250,4 @@ def _check_events(events: list[Event], fold: ReplyFold) -> None:
         if not isinstance(event, UnknownEvent):
             encode_event(event)
     assert fold.texts == texts
-    assert fold.done == any(isinstance(event, Done) for event in events)
+    assert fold.ending == next((event for event in events if isinstance(event, Done | Error)), None)

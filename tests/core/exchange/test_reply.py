@@ -80,7 +80,7 @@ READINGS: list[Callable[[ReplyFold], object]] = [
     lambda reply: list(reply.json),
     lambda reply: reply.metadata,
     lambda reply: reply.error,
-    lambda reply: reply.done,
+    lambda reply: reply.ending,
     lambda reply: reply.text,
     lambda reply: reply.texts,
     lambda reply: reply.answers,
@@ -165,15 +165,23 @@ def test_all_of_a_reply_is_kept() -> None:
     assert reply.suggested_replies == ["And then?"]
     assert reply.metadata == '{"seen": 2}'
     assert reply.texts == {None: "Good day", 0: ", naïve 🐈"}
-    assert reply.done
-    assert reply.error is None
+    assert (reply.ending, reply.error) == (Done(), None)
 
 
 def test_a_reply_that_has_not_begun_has_nothing() -> None:
     reply = ReplyFold()
     assert (reply.meta, reply.metadata, reply.error) == (None, None, None)
-    assert reply.done is False
+    assert reply.ending is None
+    assert "not ended" in repr(reply)
     assert (reply.files, reply.json, reply.suggested_replies, reply.texts) == ([], [], [], {})
+
+
+@pytest.mark.parametrize("after", [[], [Done()]], ids=["error", "error and done"])
+def test_a_reply_that_failed_has_ended(after: list[Event]) -> None:
+    error = Error(text="no dogs")
+    reply = fold(Text("a"), error, *after)
+    assert reply.ending is reply.error is error
+    assert "ended by Error" in repr(reply)
 
 
 def test_texts_by_the_run_are_the_texts_of_the_answer_without_an_index() -> None:

@@ -76,7 +76,7 @@ def test_a_reply_is_delivered_as_it_comes(cut: Cut) -> None:
     fold = driver.run(query_flow(HELLO, URL, access_key=TEST_ACCESS_KEY))
     assert driver.events == events
     assert fold.texts == {None: "hello", 1: "two"}
-    assert fold.done
+    assert fold.ending == Done()
     (sent,) = driver.requests
     assert decode_request(body_of(sent)) == HELLO
     assert sent.get("authorization") == f"Bearer {TEST_ACCESS_KEY}"

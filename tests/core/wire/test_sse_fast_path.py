@@ -64,7 +64,7 @@ def outcome(exchange: PoeExchange, parts: Iterable[bytes]) -> tuple[Any, ...]:
         getattr(error, "path", None),
         exchange.their_state,
         exchange.fold.texts,
-        exchange.fold.done,
+        exchange.fold.ending,
         exchange._kept,
         exchange._kept_text,
         exchange._events,
