@@ -29,10 +29,10 @@ PLACES: dict[str, frozenset[str]] = {
         ),
         "poeproto_runtime": "ActiveReplies BotService Channel ClientDisconnected Outbound",
         "poeproto.auth": "access_key_set bearer_key key_matches",
-        "poeproto.conversation": "AttachmentTemplates alternate_roles insert_attachments",
+        "poeproto.conversation": "AttachmentTemplates alternate_roles insert_attachments reduce_to_specification",
         "poeproto.flows": (
-            "Answer CallBudget CloseResponse CostExchange Deliver Effect Flow FunctionCallDelta PartialReply"
-            " ReceiveData ReplyStarted RunTools SendRequest ToolCallAggregator ToolFunctions UploadSource UploadedFile"
+            "Answer CallBudget CloseResponse CostExchange CustomCall CustomCallDelta CustomToolDefinition Deliver Effect"
+            " Flow FunctionCallDelta PartialReply ReceiveData ReplyStarted RunTools SendRequest ToolCallAggregator ToolFunctions UploadSource UploadedFile"
             " Wait as_tool_call as_tool_definition authorize_cost_request call_flow capture_cost_request cost_flow"
             " delta_text fetch_settings_request"
             " parse_arguments prepare_call query_flow read_settings_sync read_upload report_flow settings_flow"
@@ -47,7 +47,7 @@ PLACES: dict[str, frozenset[str]] = {
         "poeproto.lint": "Finding ReplyLint ReplyQuota Severity lint_event lint_request lint_settings",
         "poeproto.markdown": "create_bot_url inline_reference make_inline_ref markdown_image markdown_link",
         "poeproto.reactions": "ReactionChange normalise_reaction reaction_change",
-        "poeproto.schemas": "event_payload event_schema request_schema settings_schema",
+        "poeproto.schemas": "event_payload event_schema request_schema settings_payload settings_schema",
         "poeproto.testing": (
             "ExchangePair FlowDriver ResponseInParts TEST_ACCESS_KEY bytewise cut_at sample_query sample_reply"
             " sample_settings two_way_splits"
