@@ -46,6 +46,11 @@ class AnyioStream:
         except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError) as exc:
             raise ConnectionLost("the connection broke while it was written") from exc
 
+    async def send_until_answered(self, data: bytes, timeout: float) -> bool:
+        """Send all of the data. anyio does not say how much of it was sent, so this does not stop for an answer."""
+        await self.send(data, timeout)
+        return True
+
     async def aclose(self) -> None:
         """Close at once."""
         # Shielded, because a caller that is being cancelled may have more connections to close.

@@ -43,6 +43,17 @@ class ByteStream(Protocol):
         """Send all of the data."""
         ...
 
+    async def send_until_answered(self, data: bytes, timeout: float) -> bool:
+        """Send all of the data, but stop when it cannot be written yet and there is something to read.
+
+        A peer that rejects a request often answers without reading the rest of it, so waiting for it to read would not
+        end. What is left is kept: another call, with more data or none, goes on with it.
+
+        Returns:
+            Whether all was sent.
+        """
+        ...
+
     async def aclose(self) -> None:
         """Close at once, without a TLS closing handshake. Never fails."""
         ...
@@ -121,6 +132,25 @@ def readable_now(connection: socket.socket) -> bool:
         poll.register(connection, select.POLLIN)
         return bool(poll.poll(0))
     return bool(select.select([connection], [], [], 0)[0])
+
+
+def wait_readable_or_writable(connection: socket.socket, timeout: float) -> bool:
+    """Block until the socket can be read or written; return whether it can be read.
+
+    Raises:
+        TimeoutError: when that takes longer than `timeout` seconds.
+    """
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(connection, select.POLLIN | select.POLLOUT)
+        ready = poll.poll(timeout * 1000)
+        readable = bool(ready and ready[0][1] & select.POLLIN)
+    else:
+        read, write, failed = select.select([connection], [connection], [connection], timeout)
+        ready, readable = [*read, *write, *failed], bool(read)
+    if not ready:
+        raise TimeoutError
+    return readable
 
 
 def failure_reason(exc: BaseException) -> str:

@@ -50,6 +50,7 @@ class Connection:
         self._stream = stream
         self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
         self._head: ResponseHead | None = None
+        self._early_response: h11.Response | None = None  # received while the request was being written
         self._unread = b""  # bytes after a head, which h11 has not been given
         self._end_of_head = b""  # the last bytes of an incomplete head
         self._chunks: ChunkReader | None = None
@@ -106,19 +107,46 @@ class Connection:
         return self._h11.send(event) or b""
 
     async def _write(self, data: bytes, clock: Clock) -> None:
+        """Write to the connection until the peer answers.
+
+        A peer that answers before it has read the request usually rejects it, and closes. If we wrote on, its reset
+        could destroy that answer before we read it; and a peer that does not read would keep us waiting.
+        """
         view = memoryview(data)
-        try:
-            # In slices, because the timeout bounds the time without progress, not the time of a whole body.
-            for start in range(0, len(view), _SLICE):
-                if self._written >= _SLICE and await self._stream.is_answering():
-                    # The peer answers before it has read the request, usually with an error, and closes. If we wrote
-                    # on, its reset could destroy that answer before we read it.
-                    self._request_cut_short = True
+        # In slices, because the timeout bounds the time without progress, not the time of a whole body.
+        for start in range(0, len(view), _SLICE):
+            part = bytes(view[start : start + _SLICE])
+            size = len(part)
+            if self._written >= _SLICE and await self._stream.is_answering() and await self._is_answered(clock):
+                return
+            while not await self._send(part, clock):
+                if await self._is_answered(clock):
                     return
-                await self._stream.send(bytes(view[start : start + _SLICE]), clock.left(clock.timeouts.idle))
-                self._written += len(view[start : start + _SLICE])
+                part = b""  # the stream has the rest of it
+            self._written += size
+
+    async def _send(self, part: bytes, clock: Clock) -> bool:
+        try:
+            return await self._stream.send_until_answered(part, clock.left(clock.timeouts.idle))
         except TimeoutError as exc:
             raise clock.exceeded("idle") from exc
+        except ConnectionLost:
+            self._request_cut_short = True
+            raise
+
+    async def _is_answered(self, clock: Clock) -> bool:
+        """Read what has arrived; return whether that cuts the request short: a response, or a failure.
+
+        An interim response does not: the peer may be waiting for the rest of the request (RFC 9110, 15.2).
+        """
+        try:
+            self._early_response = self._response_in(await self._read(clock, clock.timeouts.idle, "idle"))
+            while self._early_response is None and self._unread:
+                self._early_response = self._response_in(await self._read(clock, clock.timeouts.idle, "idle"))
+        except (ConnectionLost, RemoteProtocolError) as exc:
+            self._failure = exc  # for `receive_head`
+        self._request_cut_short = self._early_response is not None or self._failure is not None
+        return self._request_cut_short
 
     async def receive_head(self, clock: Clock) -> ResponseHead:
         """The head of the response.
@@ -128,17 +156,23 @@ class Connection:
             RemoteProtocolError: when the peer does not speak HTTP.
         """
         end = time.monotonic() + clock.timeouts.header
-        while True:
-            data = await self._read(clock, end - time.monotonic(), "header")
-            self._h11.receive_data(self._up_to_body(data))  # one head; interim ones may precede it (RFC 9110, 15.2)
-            event = self._next_event()
-            if isinstance(event, h11.Response):
-                self._head = head = ResponseHead(event.status_code, event.headers.raw_items())
-                if (b"transfer-encoding", b"chunked") in head.headers and head.status == 200:
-                    self._chunks = ChunkReader()
-                else:
-                    self._read_events([])  # an empty body ends here
-                return head
+        if self._failure is not None:
+            raise self._failure
+        response, self._early_response = self._early_response, None
+        while response is None:
+            response = self._response_in(await self._read(clock, end - time.monotonic(), "header"))
+        self._head = head = ResponseHead(response.status_code, response.headers.raw_items())
+        if (b"transfer-encoding", b"chunked") in head.headers and head.status == 200:
+            self._chunks = ChunkReader()
+        else:
+            self._read_events([])  # an empty body ends here
+        return head
+
+    def _response_in(self, data: bytes) -> h11.Response | None:
+        """The response whose head ends in the data, if one does. Interim ones may precede it (RFC 9110, 15.2)."""
+        self._h11.receive_data(self._up_to_body(data))  # one head
+        event = self._next_event()
+        return event if isinstance(event, h11.Response) else None
 
     async def receive_body(self, clock: Clock) -> bytes | None:
         """The next bytes of the body, at least one; None at its end.

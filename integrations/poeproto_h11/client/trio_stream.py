@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import math
 import socket
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
+import anyio
 import anyio.abc
 import trio
 
 from poeproto import ConnectionLost, LocalProtocolError
 from poeproto_h11.client.anyio_stream import READ_SIZE, AnyioStream
+from poeproto_h11.client.backend import is_deadline, readable_now
 
 
 class TrioStream(AnyioStream):
@@ -35,6 +39,7 @@ class TrioStream(AnyioStream):
         self.connection = connection
         self.deadline = math.inf
         self._deadlines = _deadlines_here()
+        self._unsent = memoryview(b"")
 
     async def receive(self, timeout: float) -> bytes:
         """The next bytes; empty at the end."""
@@ -60,6 +65,35 @@ class TrioStream(AnyioStream):
             raise ConnectionLost("the connection broke while it was read") from exc
         finally:
             deadlines.waiting.discard(self)
+
+    async def send_until_answered(self, data: bytes, timeout: float) -> bool:
+        """Send all of the data, or stop when there is something to read. Returns whether all was sent."""
+        self._unsent = memoryview(bytes(self._unsent) + data)
+        try:
+            with anyio.fail_after(timeout):
+                await trio.lowlevel.checkpoint()
+                while self._unsent:
+                    try:
+                        self._unsent = self._unsent[self.connection.send(self._unsent) :]
+                    except BlockingIOError:
+                        if readable_now(self.connection):
+                            return False
+                        await self._wait_readable_or_writable()
+        except OSError as exc:
+            if is_deadline(exc):
+                raise
+            raise ConnectionLost("the connection broke while it was written") from exc
+        return True
+
+    async def _wait_readable_or_writable(self) -> None:
+        async def wait(ready: Callable[[socket.socket], Awaitable[None]]) -> None:
+            with suppress(trio.ClosedResourceError):  # the next `send` raises OSError
+                await ready(self.connection)
+            nursery.cancel_scope.cancel()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait, trio.lowlevel.wait_readable)
+            nursery.start_soon(wait, trio.lowlevel.wait_writable)
 
 
 class _Deadlines:
