@@ -24,7 +24,10 @@ from poeproto_h11.client.timeouts import Clock
 
 __all__ = ["h11_reason"]
 
+# The longest head of a response, and the longest trailers, in bytes. Interim responses have heads of their own.
 _MAX_HEAD = 32 * 1024
+# h11 bounds incomplete trailers only, so they are passed to it in parts.
+_CHUNKED_PART = 1024
 _SLICE = 64 * 1024
 _END = h11.EndOfMessage()
 # The end of a head as h11 finds it: some servers leave out the CR.
@@ -53,6 +56,7 @@ class Connection:
         self._early_response: h11.Response | None = None  # received while the request was being written
         self._unread = b""  # bytes after a head, which h11 has not been given
         self._end_of_head = b""  # the last bytes of an incomplete head
+        self._head_size = 0  # how much of an incomplete head was read
         self._chunks: ChunkReader | None = None
         self._request_cut_short = False
         self._written = 0
@@ -235,11 +239,14 @@ class Connection:
         """The data up to the end of the head, if it contains that; the rest is kept until the head was parsed."""
         seen = self._end_of_head + data
         end = _END_OF_HEAD.search(seen)
+        size = len(data) if end is None else end.end() - len(self._end_of_head)
+        self._head_size += size
+        if self._head_size > _MAX_HEAD:
+            raise RemoteProtocolError(f"the head of the response is larger than {_MAX_HEAD} bytes")
         if end is None:
             self._end_of_head = seen[-_END_OF_HEAD_CUT:]
             return data
-        size = end.end() - len(self._end_of_head)
-        self._end_of_head, self._unread = b"", data[size:]
+        self._end_of_head, self._unread, self._head_size = b"", data[size:], 0
         return data[:size]
 
     def _receive(self, data: bytes, parts: list[bytes]) -> None:
@@ -251,8 +258,13 @@ class Connection:
                 self._failure = RemoteProtocolError(f"the peer's HTTP is invalid: {self._chunks.fault}")
             if not data:
                 return
-        self._h11.receive_data(data)
-        self._read_events(parts)
+        step = _CHUNKED_PART if self._is_chunked() else _SLICE
+        for start in range(0, len(data) or 1, step):
+            self._h11.receive_data(data[start : start + step])
+            self._read_events(parts)
+
+    def _is_chunked(self) -> bool:
+        return self._head is not None and bool(self._head.get_all("transfer-encoding"))
 
     def _read_events(self, parts: list[bytes]) -> None:
         """Read h11's events of the body."""
@@ -280,7 +292,7 @@ class Connection:
 
     def _cut_short(self, message: str) -> ConnectionLost:
         """The error for a connection that ends here. A body without a length rightly ends with its connection."""
-        if self._head is not None and self._head.get_all("transfer-encoding"):
+        if self._is_chunked():
             return IncompleteChunkedBody(message)
         if self._head is not None and self._head.get_all("content-length"):
             return IncompleteSizedBody(message)
