@@ -113,6 +113,7 @@ class _NotingStream:
         self._connector = connector
         self.receive = stream.receive
         self.aclose = stream.aclose
+        self.close_socket = stream.close_socket
         self.is_idle = stream.is_idle
         self.is_answering = stream.is_answering
         self._send = stream.send

@@ -214,6 +214,9 @@ class CannedStream:
     async def aclose(self) -> None:
         self.closed = True
 
+    def close_socket(self) -> None:
+        self.closed = True
+
     def is_idle(self) -> bool:
         return not self.closed
 

@@ -57,6 +57,12 @@ class AnyioStream:
         with anyio.CancelScope(shield=True):
             await anyio.aclose_forcefully(self._stream)
 
+    def close_socket(self) -> None:
+        """Close without waiting."""
+        # asyncio's objects for sockets have no `close`; those are closed when they are collected as garbage.
+        if isinstance(self._socket, socket.socket):
+            self._socket.close()
+
     def is_idle(self) -> bool:
         """Whether there is nothing to read."""
         if self._socket is None or self._socket.fileno() < 0 or self._read_ahead:

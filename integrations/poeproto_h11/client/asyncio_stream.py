@@ -8,6 +8,9 @@ Connecting stays with anyio (name resolution, happy eyeballs), so this file uses
 `_transport` and `_protocol` of its stream, and `read_queue` and `is_at_eof` of that protocol. `take_over` returns None
 if one is missing, and the client then uses anyio's stream, which costs about 40 µs more CPU time for each such event
 (``python -m benchmarks lone``). tests/integrations/h11_client/test_streams.py would notice.
+
+Of asyncio it uses `_sock` of a transport, to close a connection whose event loop is closed. Without that attribute,
+such a socket stays open until it is collected as garbage, and test_event_loops.py would notice.
 """
 
 from __future__ import annotations
@@ -15,18 +18,36 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections.abc import Callable
 from typing import Any, cast
 
 import anyio
 import anyio.abc
 import anyio.lowlevel
+import attrs
 
 from poeproto import ConnectionLost, LocalProtocolError
-from poeproto_h11.client.backend import readable_now
+from poeproto_h11.client.backend import OTHER_LOOP, readable_now
 
 # What one `receive` returns at most. Reading pauses when more than this waits; the event loop may exceed it by one read
 # of its own, of up to 256 KiB.
 _READ_SIZE = 64 * 1024
+
+
+@attrs.frozen
+class AsyncioLoop:
+    """An `EventLoop` of asyncio or uvloop."""
+
+    _loop: asyncio.AbstractEventLoop
+
+    def is_over(self) -> bool:
+        """Whether the loop is closed."""
+        return self._loop.is_closed()
+
+    def call_soon(self, function: Callable[[], object]) -> None:
+        """Call the function in that loop; not at all if the loop is being closed, which closes its connections."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(function)
 
 
 def take_over(stream: anyio.abc.ByteStream) -> AsyncioStream | None:
@@ -79,10 +100,15 @@ class AsyncioStream(asyncio.Protocol):
         else:
             if self._reader is not None:
                 raise LocalProtocolError("two tasks read one reply")
-            self._set_deadline(timeout)
-            self._reader = self._loop.create_future()
+            if self._loop.is_closed():
+                raise LocalProtocolError(OTHER_LOOP)
             try:
+                self._set_deadline(timeout)
+                self._reader = self._loop.create_future()
                 await self._reader
+            except RuntimeError:  # a future of another loop cannot be awaited
+                self._check_loop()
+                raise
             finally:
                 self._reader = None
         return self._take()
@@ -103,6 +129,7 @@ class AsyncioStream(asyncio.Protocol):
         return not self._must_wait
 
     async def _send(self, data: bytes) -> None:
+        self._check_loop()
         await anyio.lowlevel.checkpoint_if_cancelled()
         if data and not self._lost:
             self._transport.write(data)
@@ -122,10 +149,22 @@ class AsyncioStream(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._transport.abort()
+        self.close_socket()
         self._lost = True
         self._wake_reader()
         await anyio.lowlevel.cancel_shielded_checkpoint()  # in which the event loop closes the socket
+
+    def close_socket(self) -> None:
+        """Close without waiting."""
+        if not self._loop.is_closed():
+            self._transport.abort()
+            return
+        # A transport cannot be closed without its loop; asyncio leaves the socket open. uvloop has closed it.
+        transport = cast("Any", self._transport)
+        connection: socket.socket | None = getattr(transport, "_sock", None)
+        if connection is not None:
+            connection.close()
+            transport._sock = None
 
     def is_idle(self) -> bool:
         """Whether there is nothing to read."""
@@ -139,6 +178,14 @@ class AsyncioStream(asyncio.Protocol):
 
     def _has_input(self) -> bool:
         return bool(self._chunks) or self._at_eof or self._lost
+
+    def _check_loop(self) -> None:
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:  # trio runs
+            running = None
+        if running is not self._loop:
+            raise LocalProtocolError(OTHER_LOOP)
 
     def _take(self) -> bytes:
         chunks = self._chunks

@@ -27,6 +27,8 @@ __all__ = ["ByteStream", "Connector", "failure_reason"]
 # What connecting raises. ConnectionLost is a peer that closes the connection during the TLS handshake.
 CONNECT_FAILURES = (OSError, UnicodeError, ConnectionLost)
 
+OTHER_LOOP = "this reply belongs to another event loop; read and close a reply in the loop that it was begun in"
+
 
 class ByteStream(Protocol):
     """The bytes of one connection.
@@ -58,6 +60,10 @@ class ByteStream(Protocol):
         """Close at once, without a TLS closing handshake. Never fails."""
         ...
 
+    def close_socket(self) -> None:
+        """Close without waiting. It is called in the stream's event loop, or after that has ended."""
+        ...
+
     def is_idle(self) -> bool:
         """Whether there is nothing to read, not even the end: the state of a connection that can be used again."""
         ...
@@ -80,6 +86,18 @@ class Connector(Protocol):
         ...
 
 
+class EventLoop(Protocol):
+    """An event loop to which connections belong. Objects for the same loop are equal."""
+
+    def is_over(self) -> bool:
+        """Whether the loop has ended, so that its connections cannot be used any more."""
+        ...
+
+    def call_soon(self, function: Callable[[], object]) -> None:
+        """Call the function in that loop, soon. May be called in any thread."""
+        ...
+
+
 class MakeToolRunner(Protocol):
     """Makes a tool runner."""
 
@@ -97,12 +115,14 @@ class Backend:
         sleep: waits for a number of seconds.
         in_thread: calls a function that may block.
         tool_runner: makes the runner for the tools of a model; `raise_errors` as in `ToolRunner`.
+        current_loop: the running event loop; None where connections belong to none.
     """
 
     connect: Connector
     sleep: Callable[[float], Awaitable[None]]
     in_thread: InThread
     tool_runner: MakeToolRunner
+    current_loop: Callable[[], EventLoop | None] = lambda: None
 
 
 # --- for all backends

@@ -18,7 +18,7 @@ from poeproto import (
     ResponseHead,
 )
 from poeproto.http import BodyWriter, StreamedBody
-from poeproto_h11.client.backend import ByteStream
+from poeproto_h11.client.backend import ByteStream, EventLoop
 from poeproto_h11.client.chunks import ChunkReader
 from poeproto_h11.client.timeouts import Clock
 
@@ -47,9 +47,14 @@ class Connection:
 
     Args:
         stream: a connected stream.
+        loop: the event loop that it belongs to, if any.
+
+    Attributes:
+        loop: the same.
     """
 
-    def __init__(self, stream: ByteStream) -> None:
+    def __init__(self, stream: ByteStream, loop: EventLoop | None = None) -> None:
+        self.loop = loop
         self._stream = stream
         self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
         self._head: ResponseHead | None = None
@@ -222,6 +227,10 @@ class Connection:
     async def aclose(self) -> None:
         """Close at once."""
         await self._stream.aclose()
+
+    def close_socket(self) -> None:
+        """Close without waiting: in the connection's event loop, or after that has ended."""
+        self._stream.close_socket()
 
     async def _read(self, clock: Clock, seconds: float, name: str) -> bytes:
         """The next bytes; empty at the end."""

@@ -173,6 +173,10 @@ class SocketStream:
         """Close at once."""
         self._socket.close()
 
+    def close_socket(self) -> None:
+        """Close at once."""
+        self._socket.close()
+
     def is_idle(self) -> bool:
         """Whether there is nothing to read."""
         return self._socket.fileno() >= 0 and not readable_now(self._socket)

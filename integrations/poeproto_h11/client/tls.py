@@ -115,6 +115,10 @@ class TlsStream:
         """Close at once."""
         await self._stream.aclose()
 
+    def close_socket(self) -> None:
+        """Close without waiting."""
+        self._stream.close_socket()
+
     def is_idle(self) -> bool:
         """Whether there is nothing to read."""
         return not self._cut_short and self._has_no_data() and self._stream.is_idle()

@@ -52,6 +52,9 @@ class TlsPeer:
     async def aclose(self) -> None:
         """Nothing to close."""
 
+    def close_socket(self) -> None:
+        """Nothing to close."""
+
     def is_idle(self) -> bool:
         return not self._outgoing.pending
 
