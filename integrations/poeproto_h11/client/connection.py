@@ -251,7 +251,9 @@ class Connection:
         size = len(data) if end is None else end.end() - len(self._end_of_head)
         self._head_size += size
         if self._head_size > _MAX_HEAD:
-            raise RemoteProtocolError(f"the head of the response is larger than {_MAX_HEAD} bytes")
+            raise RemoteProtocolError(
+                f"the peer's HTTP is invalid: the response's head is larger than {_MAX_HEAD} bytes"
+            )
         if end is None:
             self._end_of_head = seen[-_END_OF_HEAD_CUT:]
             return data

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 BOUND = 32 * 1024
 EVENTS = [Text("hello"), Done()]
-TOO_LARGE = "the head of the response is larger than 32768 bytes"
+TOO_LARGE = "the peer's HTTP is invalid: the response's head is larger than 32768 bytes"
 
 
 def head_of(size: int, head: bytes = STREAM_HEAD) -> bytes:
