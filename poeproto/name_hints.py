@@ -31,10 +31,10 @@ PLACES: dict[str, frozenset[str]] = {
         "poeproto.auth": "access_key_set bearer_key key_matches",
         "poeproto.conversation": "AttachmentTemplates alternate_roles insert_attachments reduce_to_specification",
         "poeproto.flows": (
-            "Answer CallBudget CloseResponse CostExchange CustomCall CustomCallDelta CustomToolDefinition Deliver Effect"
-            " Flow FunctionCallDelta PartialReply ReceiveData ReplyStarted RunTools SendRequest ToolCallAggregator ToolFunctions UploadSource UploadedFile"
-            " Wait as_tool_call as_tool_definition authorize_cost_request call_flow capture_cost_request cost_flow"
-            " delta_text fetch_settings_request"
+            "Answer CallBudget CloseResponse CostExchange CustomCall CustomCallDelta CustomToolDefinition Deliver"
+            " Effect Flow FunctionCallDelta PartialReply ReceiveData ReplyStarted RunTools SendRequest"
+            " ToolCallAggregator ToolFunctions UploadSource UploadedFile Wait as_tool_call as_tool_definition"
+            " authorize_cost_request call_flow capture_cost_request cost_flow delta_text fetch_settings_request"
             " parse_arguments prepare_call query_flow read_settings_sync read_upload report_flow settings_flow"
             " tool_as_dict tool_call_deltas tool_content tool_error tool_result tool_rounds_flow tools_by_name"
             " update_settings_request upload_by_url_request upload_flow upload_request"

@@ -113,13 +113,19 @@ class _NotingStream:
         self._connector = connector
         self.receive = stream.receive
         self.aclose = stream.aclose
+        self.close_socket = stream.close_socket
         self.is_idle = stream.is_idle
         self.is_answering = stream.is_answering
         self._send = stream.send
+        self._send_until_answered = stream.send_until_answered
 
     async def send(self, data: bytes, timeout: float) -> None:
         self._connector.written = time.monotonic()
         await self._send(data, timeout)
+
+    async def send_until_answered(self, data: bytes, timeout: float) -> bool:
+        self._connector.written = time.monotonic()
+        return await self._send_until_answered(data, timeout)
 
 
 class _NotingConnector:

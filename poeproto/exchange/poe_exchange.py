@@ -53,7 +53,6 @@ from poeproto.vocabulary.events import (
     Text,
     UnknownEvent,
     is_index,
-    make_texts,
 )
 from poeproto.vocabulary.http import ResponseHead
 from poeproto.vocabulary.http_request import HttpRequest
@@ -297,7 +296,7 @@ class UnfoldedPoeExchange:
         self._events += count
         self._kept += size
         self._kept_text[None] += size
-        events += make_texts(texts)
+        events += map(Text, texts)
         self._fold_texts(texts)
         return True
 

@@ -99,8 +99,8 @@ _UNREADABLE: Any = object()
 class _Reading:
     """One pass over a JSON object and all objects within it.
 
-    Values are made without their constructors, which would raise for the first violation; here every violation becomes
-    a finding.
+    Validated values are made without their constructors, which would raise for the first violation; here every
+    violation becomes a finding.
     """
 
     def __init__(self, unknown: Severity, null: Severity) -> None:
@@ -113,22 +113,23 @@ class _Reading:
 
     def read(self, wire: dict[str, Any], cls: type, path: str) -> Any:
         """The value, or `_UNREADABLE` if a field is missing or has the wrong type."""
-        value = cast("Any", object.__new__(cls))
         fields = _fields(cls)
-        sound = True
-        for name, (field, hint) in fields.items():
-            given = self._field(wire, cls, name, field, hint, join_paths(path, name))
-            sound = sound and given is not _UNREADABLE
-            object.__setattr__(value, name, given)
+        given = {
+            name: self._field(wire, cls, name, field, hint, join_paths(path, name))
+            for name, (field, hint) in fields.items()
+        }
         for key in wire:
             if key not in fields:
                 self._report(join_paths(path, key), "unknown-field", self._unknown, "unknown field")
-        if not sound:
+        if any(value is _UNREADABLE for value in given.values()):
             return _UNREADABLE
-        object.__setattr__(value, "extra", NO_EXTRA)
-        if isinstance(value, Validated):
-            for place, message in value.violations():
-                self._report(join_paths(path, place), "value", Severity.ERROR, message)
+        if not issubclass(cls, Validated):
+            return cls(**given)
+        value = object.__new__(cls)
+        for name, field_value in {**given, "extra": NO_EXTRA}.items():
+            object.__setattr__(value, name, field_value)
+        for place, message in value.violations():
+            self._report(join_paths(path, place), "value", Severity.ERROR, message)
         return value
 
     def _field(

@@ -17,7 +17,8 @@ a dict first; the twins are made from the dict, and `from_twin` looks up the unk
 **The mutable subclass.** `attrs.frozen` sets fields through `object.__setattr__`, one call a field, which takes ten
 times as long as an assignment. `from_twin` therefore makes an instance of a subclass that is not frozen and has no
 slots of its own, assigns the fields, and sets `__class__` to the real class. CPython allows that assignment because
-both classes have the same slot layout.
+both classes have the same slot layout. A class that is a struct (`vocabulary.struct_values`) has a constructor that
+needs none of this.
 
 **Depth.** The types bound how deep the JSON may nest, so no brackets have to be counted: a class contains itself at
 most once (a message that another refers to), and a value of type Any is `SHALLOW`. Deeper JSON takes the general path.
@@ -125,11 +126,11 @@ def _struct_twin(
     a third, the function is
 
         def from_twin(twin, wire):
+            given_sender = twin.sender
+            given_files = twin.files
             value = mutable()
             value.id = twin.id or ""
-            given_sender = twin.sender
             value.sender = given_sender and make_sender(given_sender, wire["sender"])
-            given_files = twin.files
             value.files = default_files() if given_files is None else given_files and list(
                 map(make_files, given_files, wire["files"])
             )
@@ -139,12 +140,13 @@ def _struct_twin(
 
     or, with `keep_extra` False, the same without `wire` and with `value.extra = NO_EXTRA`. The twin has None for each
     optional field that is absent or null. If the default is another one, as for `id` and `files`, the function sets it.
+    A class that is itself a struct has a constructor in C; the function then only calls that.
     """
     hints = typing.get_type_hints(cls)
     fields: list[tuple[Any, ...]] = []
-    lines = [f"def from_twin({'twin, wire' if keep_extra else 'twin'}):", "    value = mutable()"]
+    lines: list[str] = []
+    copies: dict[str, str] = {}
     names: dict[str, Any] = {
-        "mutable": _mutable_subclass(cls),
         "cls": cls,
         "NO_EXTRA": NO_EXTRA,
         "extra_keys": _extra_keys,
@@ -182,8 +184,14 @@ def _struct_twin(
             elif default is not None:
                 # Only the default itself is a false value besides None: "", 0 or False. This test is faster.
                 copied = f"{copied} or {default!r}"
-        lines.append(f"    value.{name} = {copied}")
-    lines += ["    value.__class__ = cls", "    return value"]
+        copies[name] = copied
+    if issubclass(cls, msgspec.Struct):
+        lines.append(f"    return cls({', '.join(f'{name}={copied}' for name, copied in copies.items())})")
+    else:
+        names["mutable"] = _mutable_subclass(cls)
+        assignments = [f"    value.{name} = {copied}" for name, copied in copies.items()]
+        lines += ["    value = mutable()", *assignments, "    value.__class__ = cls", "    return value"]
+    lines.insert(0, f"def from_twin({'twin, wire' if keep_extra else 'twin'}):")
     names["known"] = frozenset(name for name, *_ in fields)
     exec("\n".join(lines), names)
     twin = msgspec.defstruct(cls.__name__, fields, forbid_unknown_fields=not keep_extra, gc=False)

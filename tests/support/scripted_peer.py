@@ -207,7 +207,14 @@ class CannedStream:
         await self._step("send")
         self.written += data
 
+    async def send_until_answered(self, data: bytes, timeout: float) -> bool:
+        await self.send(data, timeout)
+        return True
+
     async def aclose(self) -> None:
+        self.closed = True
+
+    def close_socket(self) -> None:
         self.closed = True
 
     def is_idle(self) -> bool:

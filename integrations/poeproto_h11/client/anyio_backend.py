@@ -15,12 +15,13 @@ import anyio.to_thread
 
 from poeproto import ConnectFailed
 from poeproto_h11.client.anyio_stream import AnyioStream
-from poeproto_h11.client.asyncio_stream import take_over
+from poeproto_h11.client.asyncio_stream import AsyncioLoop, take_over
 from poeproto_h11.client.backend import (
     CONNECT_FAILURES,
     Backend,
     ByteStream,
     Connector,
+    EventLoop,
     failure_reason,
     is_deadline,
 )
@@ -33,7 +34,18 @@ T = TypeVar("T")
 
 def anyio_backend(ssl_context: ssl.SSLContext | None = None, connector: Connector | None = None) -> Backend:
     """The backend for asyncio and trio."""
-    return Backend(connector or AnyioConnector(ssl_context), anyio.sleep, _in_worker_thread, ToolRunner)
+    connect = connector or AnyioConnector(ssl_context)
+    return Backend(connect, anyio.sleep, _in_worker_thread, ToolRunner, _current_loop)
+
+
+def _current_loop() -> EventLoop:
+    if anyio.get_cancelled_exc_class() is asyncio.CancelledError:
+        return AsyncioLoop(asyncio.get_running_loop())
+    import trio  # here, because trio need not be installed
+
+    from poeproto_h11.client.trio_stream import TrioLoop
+
+    return TrioLoop(trio.lowlevel.current_trio_token())
 
 
 async def _in_worker_thread(function: Callable[..., T], *args: Any) -> T:

@@ -46,11 +46,22 @@ class AnyioStream:
         except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError) as exc:
             raise ConnectionLost("the connection broke while it was written") from exc
 
+    async def send_until_answered(self, data: bytes, timeout: float) -> bool:
+        """Send all of the data. anyio does not say how much of it was sent, so this does not stop for an answer."""
+        await self.send(data, timeout)
+        return True
+
     async def aclose(self) -> None:
         """Close at once."""
         # Shielded, because a caller that is being cancelled may have more connections to close.
         with anyio.CancelScope(shield=True):
             await anyio.aclose_forcefully(self._stream)
+
+    def close_socket(self) -> None:
+        """Close without waiting."""
+        # asyncio's objects for sockets have no `close`; those are closed when they are collected as garbage.
+        if isinstance(self._socket, socket.socket):
+            self._socket.close()
 
     def is_idle(self) -> bool:
         """Whether there is nothing to read."""

@@ -8,24 +8,46 @@ Connecting stays with anyio (name resolution, happy eyeballs), so this file uses
 `_transport` and `_protocol` of its stream, and `read_queue` and `is_at_eof` of that protocol. `take_over` returns None
 if one is missing, and the client then uses anyio's stream, which costs about 40 µs more CPU time for each such event
 (``python -m benchmarks lone``). tests/integrations/h11_client/test_streams.py would notice.
+
+Of asyncio it uses `_sock` of a transport, to close a connection whose event loop is closed. Without that attribute,
+such a socket stays open until it is collected as garbage, and test_event_loops.py would notice.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
+from collections.abc import Callable
 from typing import Any, cast
 
 import anyio
 import anyio.abc
 import anyio.lowlevel
+import attrs
 
 from poeproto import ConnectionLost, LocalProtocolError
-from poeproto_h11.client.backend import readable_now
+from poeproto_h11.client.backend import OTHER_LOOP, readable_now
 
 # What one `receive` returns at most. Reading pauses when more than this waits; the event loop may exceed it by one read
 # of its own, of up to 256 KiB.
 _READ_SIZE = 64 * 1024
+
+
+@attrs.frozen
+class AsyncioLoop:
+    """An `EventLoop` of asyncio or uvloop."""
+
+    _loop: asyncio.AbstractEventLoop
+
+    def is_over(self) -> bool:
+        """Whether the loop is closed."""
+        return self._loop.is_closed()
+
+    def call_soon(self, function: Callable[[], object]) -> None:
+        """Call the function in that loop; not at all if the loop is being closed, which closes its connections."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(function)
 
 
 def take_over(stream: anyio.abc.ByteStream) -> AsyncioStream | None:
@@ -59,7 +81,9 @@ class AsyncioStream(asyncio.Protocol):
         self._at_eof = False
         self._lost = False
         self._reader: asyncio.Future[None] | None = None  # resolved when there is something to read, or at a deadline
-        self._writer: asyncio.Future[None] | None = None  # resolved when the kernel has all data; None if it has
+        self._must_wait = False  # whether the kernel has not taken all data yet
+        self._writer: asyncio.Future[None] | None = None  # resolved when it has, or the connection is lost
+        self._stops_for_answer = False  # whether the writer is also resolved when there is something to read
         self._deadline = 0.0  # of the read that waits
         self._timer: asyncio.TimerHandle | None = None
         self._timer_end = 0.0
@@ -71,15 +95,20 @@ class AsyncioStream(asyncio.Protocol):
         """The next bytes; empty at the end."""
         if timeout <= 0:
             raise TimeoutError
-        if self._chunks or self._at_eof or self._lost:
+        if self._has_input():
             await anyio.lowlevel.checkpoint()
         else:
             if self._reader is not None:
                 raise LocalProtocolError("two tasks read one reply")
-            self._set_deadline(timeout)
-            self._reader = self._loop.create_future()
+            if self._loop.is_closed():
+                raise LocalProtocolError(OTHER_LOOP)
             try:
+                self._set_deadline(timeout)
+                self._reader = self._loop.create_future()
                 await self._reader
+            except RuntimeError:  # a future of another loop cannot be awaited
+                self._check_loop()
+                raise
             finally:
                 self._reader = None
         return self._take()
@@ -87,13 +116,31 @@ class AsyncioStream(asyncio.Protocol):
     async def send(self, data: bytes, timeout: float) -> None:
         """Send all of the data."""
         with anyio.fail_after(timeout):
-            await anyio.lowlevel.checkpoint_if_cancelled()
-            if not self._lost:
-                self._transport.write(data)
-            if self._writer is None or self._lost:
-                await anyio.lowlevel.cancel_shielded_checkpoint()
-            else:
+            await self._send(data)
+
+    async def send_until_answered(self, data: bytes, timeout: float) -> bool:
+        """Send all of the data, or stop when there is something to read. Returns whether all was sent."""
+        self._stops_for_answer = True
+        try:
+            with anyio.fail_after(timeout):
+                await self._send(data)
+        finally:
+            self._stops_for_answer = False
+        return not self._must_wait
+
+    async def _send(self, data: bytes) -> None:
+        self._check_loop()
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        if data and not self._lost:
+            self._transport.write(data)
+        if self._must_wait and not self._lost and not (self._stops_for_answer and self._has_input()):
+            self._writer = self._loop.create_future()
+            try:
                 await self._writer
+            finally:
+                self._writer = None
+        else:
+            await anyio.lowlevel.cancel_shielded_checkpoint()
         if self._lost:
             raise ConnectionLost("the connection broke while it was written")
 
@@ -102,20 +149,43 @@ class AsyncioStream(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._transport.abort()
+        self.close_socket()
         self._lost = True
         self._wake_reader()
         await anyio.lowlevel.cancel_shielded_checkpoint()  # in which the event loop closes the socket
 
+    def close_socket(self) -> None:
+        """Close without waiting."""
+        if not self._loop.is_closed():
+            self._transport.abort()
+            return
+        # A transport cannot be closed without its loop; asyncio leaves the socket open. uvloop has closed it.
+        transport = cast("Any", self._transport)
+        connection: socket.socket | None = getattr(transport, "_sock", None)
+        if connection is not None:
+            connection.close()
+            transport._sock = None
+
     def is_idle(self) -> bool:
         """Whether there is nothing to read."""
-        if self._chunks or self._at_eof or self._lost or self._socket.fileno() < 0:
+        if self._has_input() or self._socket.fileno() < 0:
             return False
         return not readable_now(self._socket)
 
     async def is_answering(self) -> bool:
         """Whether the peer has sent something, or disconnected. Does not wait."""
         return not self.is_idle()
+
+    def _has_input(self) -> bool:
+        return bool(self._chunks) or self._at_eof or self._lost
+
+    def _check_loop(self) -> None:
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:  # trio runs
+            running = None
+        if running is not self._loop:
+            raise LocalProtocolError(OTHER_LOOP)
 
     def _take(self) -> bytes:
         chunks = self._chunks
@@ -172,29 +242,53 @@ class AsyncioStream(asyncio.Protocol):
             self._transport.pause_reading()
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
+        if self._stops_for_answer:
+            self._wake_writer()
 
     def eof_received(self) -> bool:
         """Keep the transport open: the peer may still read."""
         self._at_eof = True
         self._wake_reader()
+        if self._stops_for_answer:
+            self._wake_writer()
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wake whoever waits."""
+        """Read what arrived before the connection broke, and wake whoever waits."""
+        if exc is not None and not self._lost:
+            self._read_rest()
         self._lost = True
         self._wake_reader()
-        self.resume_writing()
+        self._wake_writer()
 
     def pause_writing(self) -> None:
-        """Make `send` wait."""
-        self._writer = self._loop.create_future()
+        """Make the writer wait."""
+        self._must_wait = True
 
     def resume_writing(self) -> None:
-        """Let `send` return."""
-        writer, self._writer = self._writer, None
-        if writer is not None and not writer.done():
-            writer.set_result(None)
+        """Wake the writer."""
+        self._must_wait = False
+        self._wake_writer()
+
+    def _read_rest(self) -> None:
+        """Read from the socket itself, which the event loop closes next.
+
+        A write that fails ends the transport, although an answer may have arrived just before: a server that rejects a
+        request closes without reading the rest of it, so that its answer is followed by a reset.
+        """
+        with contextlib.suppress(OSError):
+            reader = socket.socket(fileno=self._socket.fileno())
+            try:
+                while self._size <= _READ_SIZE and (data := reader.recv(_READ_SIZE)):
+                    self._chunks.append(data)
+                    self._size += len(data)
+            finally:
+                reader.detach()
 
     def _wake_reader(self) -> None:
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
+
+    def _wake_writer(self) -> None:
+        if self._writer is not None and not self._writer.done():
+            self._writer.set_result(None)

@@ -27,6 +27,8 @@ __all__ = ["ByteStream", "Connector", "failure_reason"]
 # What connecting raises. ConnectionLost is a peer that closes the connection during the TLS handshake.
 CONNECT_FAILURES = (OSError, UnicodeError, ConnectionLost)
 
+OTHER_LOOP = "this reply belongs to another event loop; read and close a reply in the loop that it was begun in"
+
 
 class ByteStream(Protocol):
     """The bytes of one connection.
@@ -43,8 +45,23 @@ class ByteStream(Protocol):
         """Send all of the data."""
         ...
 
+    async def send_until_answered(self, data: bytes, timeout: float) -> bool:
+        """Send all of the data, but stop when it cannot be written yet and there is something to read.
+
+        A peer that rejects a request often answers without reading the rest of it, so waiting for it to read would not
+        end. What is left is kept: another call, with more data or none, goes on with it.
+
+        Returns:
+            Whether all was sent.
+        """
+        ...
+
     async def aclose(self) -> None:
         """Close at once, without a TLS closing handshake. Never fails."""
+        ...
+
+    def close_socket(self) -> None:
+        """Close without waiting. It is called in the stream's event loop, or after that has ended."""
         ...
 
     def is_idle(self) -> bool:
@@ -69,6 +86,18 @@ class Connector(Protocol):
         ...
 
 
+class EventLoop(Protocol):
+    """An event loop to which connections belong. Objects for the same loop are equal."""
+
+    def is_over(self) -> bool:
+        """Whether the loop has ended, so that its connections cannot be used any more."""
+        ...
+
+    def call_soon(self, function: Callable[[], object]) -> None:
+        """Call the function in that loop, soon. May be called in any thread."""
+        ...
+
+
 class MakeToolRunner(Protocol):
     """Makes a tool runner."""
 
@@ -86,12 +115,14 @@ class Backend:
         sleep: waits for a number of seconds.
         in_thread: calls a function that may block.
         tool_runner: makes the runner for the tools of a model; `raise_errors` as in `ToolRunner`.
+        current_loop: the running event loop; None where connections belong to none.
     """
 
     connect: Connector
     sleep: Callable[[float], Awaitable[None]]
     in_thread: InThread
     tool_runner: MakeToolRunner
+    current_loop: Callable[[], EventLoop | None] = lambda: None
 
 
 # --- for all backends
@@ -121,6 +152,25 @@ def readable_now(connection: socket.socket) -> bool:
         poll.register(connection, select.POLLIN)
         return bool(poll.poll(0))
     return bool(select.select([connection], [], [], 0)[0])
+
+
+def wait_readable_or_writable(connection: socket.socket, timeout: float) -> bool:
+    """Block until the socket can be read or written; return whether it can be read.
+
+    Raises:
+        TimeoutError: when that takes longer than `timeout` seconds.
+    """
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(connection, select.POLLIN | select.POLLOUT)
+        ready = poll.poll(timeout * 1000)
+        readable = bool(ready and ready[0][1] & select.POLLIN)
+    else:
+        read, write, failed = select.select([connection], [connection], [connection], timeout)
+        ready, readable = [*read, *write, *failed], bool(read)
+    if not ready:
+        raise TimeoutError
+    return readable
 
 
 def failure_reason(exc: BaseException) -> str:

@@ -60,7 +60,7 @@ class ClientBase(ABC, Generic[AnyReply]):
         self._api_key = api_key
         self._access_key = access_key
         self._tool_runner = backend.tool_runner
-        self._pool = Pool(backend.connect)
+        self._pool = Pool(backend.connect, backend.current_loop)
         transport = H11Transport(self._pool, backend, limits, timeouts or Timeouts())
         self._calls = ApiCalls(transport, backend.in_thread, endpoints, limits, retry)
 
@@ -142,7 +142,10 @@ def _as_query(request: QueryRequest | str) -> QueryRequest:
 
 
 class Client(ClientBase[Reply]):
-    """Calls bots and Poe over HTTP/1.1, on asyncio and trio. Use it as an async context manager, within one event loop.
+    """Calls bots and Poe over HTTP/1.1, on asyncio and trio. Use it as an async context manager.
+
+    A client may be used in several event loops, in ``asyncio.run`` twice for instance; a reply belongs to the loop that
+    it was begun in. No loop reuses a connection of another.
 
     Args:
         api_key: the key for bots called by name. It is sent to Poe's own origin only.

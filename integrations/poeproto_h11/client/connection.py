@@ -18,13 +18,16 @@ from poeproto import (
     ResponseHead,
 )
 from poeproto.http import BodyWriter, StreamedBody
-from poeproto_h11.client.backend import ByteStream
+from poeproto_h11.client.backend import ByteStream, EventLoop
 from poeproto_h11.client.chunks import ChunkReader
 from poeproto_h11.client.timeouts import Clock
 
 __all__ = ["h11_reason"]
 
+# The longest head of a response, and the longest trailers, in bytes. Interim responses have heads of their own.
 _MAX_HEAD = 32 * 1024
+# h11 bounds incomplete trailers only, so they are passed to it in parts.
+_CHUNKED_PART = 1024
 _SLICE = 64 * 1024
 _END = h11.EndOfMessage()
 # The end of a head as h11 finds it: some servers leave out the CR.
@@ -44,14 +47,21 @@ class Connection:
 
     Args:
         stream: a connected stream.
+        loop: the event loop that it belongs to, if any.
+
+    Attributes:
+        loop: the same.
     """
 
-    def __init__(self, stream: ByteStream) -> None:
+    def __init__(self, stream: ByteStream, loop: EventLoop | None = None) -> None:
+        self.loop = loop
         self._stream = stream
         self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
         self._head: ResponseHead | None = None
+        self._early_response: h11.Response | None = None  # received while the request was being written
         self._unread = b""  # bytes after a head, which h11 has not been given
         self._end_of_head = b""  # the last bytes of an incomplete head
+        self._head_size = 0  # how much of an incomplete head was read
         self._chunks: ChunkReader | None = None
         self._request_cut_short = False
         self._written = 0
@@ -106,19 +116,46 @@ class Connection:
         return self._h11.send(event) or b""
 
     async def _write(self, data: bytes, clock: Clock) -> None:
+        """Write to the connection until the peer answers.
+
+        A peer that answers before it has read the request usually rejects it, and closes. If we wrote on, its reset
+        could destroy that answer before we read it; and a peer that does not read would keep us waiting.
+        """
         view = memoryview(data)
-        try:
-            # In slices, because the timeout bounds the time without progress, not the time of a whole body.
-            for start in range(0, len(view), _SLICE):
-                if self._written >= _SLICE and await self._stream.is_answering():
-                    # The peer answers before it has read the request, usually with an error, and closes. If we wrote
-                    # on, its reset could destroy that answer before we read it.
-                    self._request_cut_short = True
+        # In slices, because the timeout bounds the time without progress, not the time of a whole body.
+        for start in range(0, len(view), _SLICE):
+            part = bytes(view[start : start + _SLICE])
+            size = len(part)
+            if self._written >= _SLICE and await self._stream.is_answering() and await self._is_answered(clock):
+                return
+            while not await self._send(part, clock):
+                if await self._is_answered(clock):
                     return
-                await self._stream.send(bytes(view[start : start + _SLICE]), clock.left(clock.timeouts.idle))
-                self._written += len(view[start : start + _SLICE])
+                part = b""  # the stream has the rest of it
+            self._written += size
+
+    async def _send(self, part: bytes, clock: Clock) -> bool:
+        try:
+            return await self._stream.send_until_answered(part, clock.left(clock.timeouts.idle))
         except TimeoutError as exc:
             raise clock.exceeded("idle") from exc
+        except ConnectionLost:
+            self._request_cut_short = True
+            raise
+
+    async def _is_answered(self, clock: Clock) -> bool:
+        """Read what has arrived; return whether that cuts the request short: a response, or a failure.
+
+        An interim response does not: the peer may be waiting for the rest of the request (RFC 9110, 15.2).
+        """
+        try:
+            self._early_response = self._response_in(await self._read(clock, clock.timeouts.idle, "idle"))
+            while self._early_response is None and self._unread:
+                self._early_response = self._response_in(await self._read(clock, clock.timeouts.idle, "idle"))
+        except (ConnectionLost, RemoteProtocolError) as exc:
+            self._failure = exc  # for `receive_head`
+        self._request_cut_short = self._early_response is not None or self._failure is not None
+        return self._request_cut_short
 
     async def receive_head(self, clock: Clock) -> ResponseHead:
         """The head of the response.
@@ -128,17 +165,23 @@ class Connection:
             RemoteProtocolError: when the peer does not speak HTTP.
         """
         end = time.monotonic() + clock.timeouts.header
-        while True:
-            data = await self._read(clock, end - time.monotonic(), "header")
-            self._h11.receive_data(self._up_to_body(data))  # one head; interim ones may precede it (RFC 9110, 15.2)
-            event = self._next_event()
-            if isinstance(event, h11.Response):
-                self._head = head = ResponseHead(event.status_code, event.headers.raw_items())
-                if (b"transfer-encoding", b"chunked") in head.headers and head.status == 200:
-                    self._chunks = ChunkReader()
-                else:
-                    self._read_events([])  # an empty body ends here
-                return head
+        if self._failure is not None:
+            raise self._failure
+        response, self._early_response = self._early_response, None
+        while response is None:
+            response = self._response_in(await self._read(clock, end - time.monotonic(), "header"))
+        self._head = head = ResponseHead(response.status_code, response.headers.raw_items())
+        if (b"transfer-encoding", b"chunked") in head.headers and head.status == 200:
+            self._chunks = ChunkReader()
+        else:
+            self._read_events([])  # an empty body ends here
+        return head
+
+    def _response_in(self, data: bytes) -> h11.Response | None:
+        """The response whose head ends in the data, if one does. Interim ones may precede it (RFC 9110, 15.2)."""
+        self._h11.receive_data(self._up_to_body(data))  # one head
+        event = self._next_event()
+        return event if isinstance(event, h11.Response) else None
 
     async def receive_body(self, clock: Clock) -> bytes | None:
         """The next bytes of the body, at least one; None at its end.
@@ -185,6 +228,10 @@ class Connection:
         """Close at once."""
         await self._stream.aclose()
 
+    def close_socket(self) -> None:
+        """Close without waiting: in the connection's event loop, or after that has ended."""
+        self._stream.close_socket()
+
     async def _read(self, clock: Clock, seconds: float, name: str) -> bytes:
         """The next bytes; empty at the end."""
         if self._unread:
@@ -201,11 +248,16 @@ class Connection:
         """The data up to the end of the head, if it contains that; the rest is kept until the head was parsed."""
         seen = self._end_of_head + data
         end = _END_OF_HEAD.search(seen)
+        size = len(data) if end is None else end.end() - len(self._end_of_head)
+        self._head_size += size
+        if self._head_size > _MAX_HEAD:
+            raise RemoteProtocolError(
+                f"the peer's HTTP is invalid: the response's head is larger than {_MAX_HEAD} bytes"
+            )
         if end is None:
             self._end_of_head = seen[-_END_OF_HEAD_CUT:]
             return data
-        size = end.end() - len(self._end_of_head)
-        self._end_of_head, self._unread = b"", data[size:]
+        self._end_of_head, self._unread, self._head_size = b"", data[size:], 0
         return data[:size]
 
     def _receive(self, data: bytes, parts: list[bytes]) -> None:
@@ -217,8 +269,13 @@ class Connection:
                 self._failure = RemoteProtocolError(f"the peer's HTTP is invalid: {self._chunks.fault}")
             if not data:
                 return
-        self._h11.receive_data(data)
-        self._read_events(parts)
+        step = _CHUNKED_PART if self._is_chunked() else _SLICE
+        for start in range(0, len(data) or 1, step):
+            self._h11.receive_data(data[start : start + step])
+            self._read_events(parts)
+
+    def _is_chunked(self) -> bool:
+        return self._head is not None and bool(self._head.get_all("transfer-encoding"))
 
     def _read_events(self, parts: list[bytes]) -> None:
         """Read h11's events of the body."""
@@ -246,7 +303,7 @@ class Connection:
 
     def _cut_short(self, message: str) -> ConnectionLost:
         """The error for a connection that ends here. A body without a length rightly ends with its connection."""
-        if self._head is not None and self._head.get_all("transfer-encoding"):
+        if self._is_chunked():
             return IncompleteChunkedBody(message)
         if self._head is not None and self._head.get_all("content-length"):
             return IncompleteSizedBody(message)

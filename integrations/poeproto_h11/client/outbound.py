@@ -63,7 +63,7 @@ class SharedH11Transport:
     def begin(self) -> H11Call:
         """Start a call; its total timeout starts now."""
         if self._pool is None:
-            self._pool = Pool(self._backend.connect)
+            self._pool = Pool(self._backend.connect, self._backend.current_loop)
         return H11Transport(self._pool, self._backend, self._limits, self._timeouts).begin()
 
 

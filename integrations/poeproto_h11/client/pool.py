@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 from poeproto import LocalProtocolError
-from poeproto_h11.client.backend import Connector
+from poeproto_h11.client.backend import Connector, EventLoop
 from poeproto_h11.client.connection import Connection
 from poeproto_h11.client.timeouts import Clock
 from poeproto_runtime.client.urls import Origin
@@ -20,18 +21,21 @@ class Pool:
     """Opens connections, and keeps idle ones for the next request to the same origin.
 
     Threads may share a pool: a connection belongs either to one of them or to the pool. No lock is held across an
-    await.
+    await. Event loops may share it, too, one after the other (``asyncio.run`` twice) or in several threads. A
+    connection is used in its own loop only, and closed when that has ended.
 
     Args:
         connect: opens a connection.
+        current_loop: the running event loop, if connections belong to one.
 
     Attributes:
         opened: how many connections were opened so far.
     """
 
-    def __init__(self, connect: Connector) -> None:
+    def __init__(self, connect: Connector, current_loop: Callable[[], EventLoop | None] = lambda: None) -> None:
         self.opened = 0
         self._connect = connect
+        self._current_loop = current_loop
         self._idle: list[tuple[Origin, Connection]] = []  # the most recently used comes last
         self._pruned = time.monotonic()
         self._closed = False
@@ -46,7 +50,9 @@ class Pool:
         """
         if self._closed:
             raise LocalProtocolError("the client is closed")
-        while (connection := self._last_used(origin)) is not None:
+        loop = self._current_loop()
+        self._drop_orphans(loop)
+        while (connection := self._last_used(origin, loop)) is not None:
             if connection.is_idle():
                 return connection
             await connection.aclose()
@@ -56,13 +62,25 @@ class Pool:
             raise clock.exceeded("connect") from exc
         with self._lock:
             self.opened += 1
-        return Connection(stream)
+        return Connection(stream, loop)
 
-    def _last_used(self, origin: Origin) -> Connection | None:
+    def _drop_orphans(self, loop: EventLoop | None) -> None:
+        """Close the connections whose event loop has ended."""
+        with self._lock:
+            loops = {id(connection.loop): connection.loop for _, connection in self._idle}
+            ended = [other for other in loops.values() if other is not None and other != loop and other.is_over()]
+            orphans = [entry for entry in self._idle if entry[1].loop in ended]
+            if orphans:
+                self._idle = [entry for entry in self._idle if entry[1].loop not in ended]
+        for _, connection in orphans:
+            connection.close_socket()
+
+    def _last_used(self, origin: Origin, loop: EventLoop | None) -> Connection | None:
         """Remove the most recently used idle connection, which the peer is the least likely to have closed."""
         with self._lock:
             for number in range(len(self._idle) - 1, -1, -1):
-                if self._idle[number][0] == origin:
+                kept_for, connection = self._idle[number]
+                if kept_for == origin and connection.loop == loop:
                     return self._idle.pop(number)[1]
         return None
 
@@ -79,7 +97,7 @@ class Pool:
             if not kept:
                 await connection.aclose()
         for surplus in self._prune():
-            await surplus.aclose()
+            await self._close(surplus)
 
     def _prune(self) -> list[Connection]:
         """Remove connections beyond the limit and, every few seconds, those that their peers have closed."""
@@ -99,4 +117,12 @@ class Pool:
             self._closed = True
             idle, self._idle = self._idle, []
         for _, connection in idle:
+            await self._close(connection)
+
+    async def _close(self, connection: Connection) -> None:
+        if connection.loop is None or connection.loop == self._current_loop():
             await connection.aclose()
+        elif connection.loop.is_over():
+            connection.close_socket()
+        else:
+            connection.loop.call_soon(connection.close_socket)

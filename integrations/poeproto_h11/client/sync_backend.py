@@ -27,6 +27,7 @@ from poeproto_h11.client.backend import (
     is_deadline,
     readable_now,
     time_left,
+    wait_readable_or_writable,
 )
 from poeproto_h11.client.happy_eyeballs import Address, connect_first
 from poeproto_h11.client.tls import secure, system_trust
@@ -124,6 +125,7 @@ class SocketStream:
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
+        self._unsent = memoryview(b"")
 
     async def receive(self, timeout: float) -> bytes:
         """The next bytes; empty at the end."""
@@ -149,7 +151,29 @@ class SocketStream:
                 raise
             raise ConnectionLost("the connection broke while it was written") from exc
 
+    async def send_until_answered(self, data: bytes, timeout: float) -> bool:
+        """Send all of the data, or stop when there is something to read. Returns whether all was sent."""
+        end = time.monotonic() + min(timeout, _LONGEST_WAIT)
+        self._unsent = memoryview(bytes(self._unsent) + data)
+        try:
+            self._socket.settimeout(0)
+            while self._unsent:
+                try:
+                    self._unsent = self._unsent[self._socket.send(self._unsent) :]
+                except BlockingIOError:
+                    if wait_readable_or_writable(self._socket, time_left(end)):
+                        return False
+        except OSError as exc:
+            if is_deadline(exc):
+                raise
+            raise ConnectionLost("the connection broke while it was written") from exc
+        return True
+
     async def aclose(self) -> None:
+        """Close at once."""
+        self._socket.close()
+
+    def close_socket(self) -> None:
         """Close at once."""
         self._socket.close()
 

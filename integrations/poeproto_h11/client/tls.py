@@ -86,17 +86,38 @@ class TlsStream:
     async def send(self, data: bytes, timeout: float) -> None:
         """Send all of the data."""
         end = time.monotonic() + timeout
+        await self._encrypt(data, end)
+        await self._flush(end)
+
+    async def send_until_answered(self, data: bytes, timeout: float) -> bool:
+        """Send all of the data, or stop when there is data to read. Returns whether all was sent.
+
+        TLS's own records, such as session tickets, do not count.
+        """
+        end = time.monotonic() + timeout
+        await self._encrypt(data, end)
+        self._cut_short = True
+        while not await self._stream.send_until_answered(self._outgoing.read(), time_left(end)):
+            if await self.is_answering():
+                return False
+        self._cut_short = False
+        return True
+
+    async def _encrypt(self, data: bytes, end: float) -> None:
         view = memoryview(data)
         try:
             while view:  # OpenSSL takes one record at a time
                 view = view[await self._run(partial(self._tls.write, view), end) :]
-            await self._flush(end)
         except ssl.SSLError as exc:
             raise ConnectionLost(f"the connection broke while it was written: {exc}") from exc
 
     async def aclose(self) -> None:
         """Close at once."""
         await self._stream.aclose()
+
+    def close_socket(self) -> None:
+        """Close without waiting."""
+        self._stream.close_socket()
 
     def is_idle(self) -> bool:
         """Whether there is nothing to read."""

@@ -10,12 +10,17 @@ from __future__ import annotations
 
 import math
 import socket
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
+import anyio
 import anyio.abc
+import attrs
 import trio
 
 from poeproto import ConnectionLost, LocalProtocolError
 from poeproto_h11.client.anyio_stream import READ_SIZE, AnyioStream
+from poeproto_h11.client.backend import OTHER_LOOP, is_deadline, readable_now
 
 
 class TrioStream(AnyioStream):
@@ -35,6 +40,7 @@ class TrioStream(AnyioStream):
         self.connection = connection
         self.deadline = math.inf
         self._deadlines = _deadlines_here()
+        self._unsent = memoryview(b"")
 
     async def receive(self, timeout: float) -> bytes:
         """The next bytes; empty at the end."""
@@ -43,6 +49,8 @@ class TrioStream(AnyioStream):
         deadlines = self._deadlines
         if self in deadlines.waiting:
             raise LocalProtocolError("two tasks read one reply")
+        if deadlines.has_ended:
+            raise LocalProtocolError(OTHER_LOOP)
         self.deadline = trio.current_time() + timeout
         deadlines.add(self)
         try:
@@ -61,6 +69,68 @@ class TrioStream(AnyioStream):
         finally:
             deadlines.waiting.discard(self)
 
+    async def send_until_answered(self, data: bytes, timeout: float) -> bool:
+        """Send all of the data, or stop when there is something to read. Returns whether all was sent."""
+        self._unsent = memoryview(bytes(self._unsent) + data)
+        try:
+            with anyio.fail_after(timeout):
+                await trio.lowlevel.checkpoint()
+                while self._unsent:
+                    try:
+                        self._unsent = self._unsent[self.connection.send(self._unsent) :]
+                    except BlockingIOError:
+                        if readable_now(self.connection):
+                            return False
+                        await self._wait_readable_or_writable()
+        except OSError as exc:
+            if is_deadline(exc):
+                raise
+            raise ConnectionLost("the connection broke while it was written") from exc
+        return True
+
+    async def aclose(self) -> None:
+        """Close at once."""
+        if self._deadlines.has_ended:
+            self.connection.close()
+        else:
+            await super().aclose()
+
+    async def _wait_readable_or_writable(self) -> None:
+        async def wait(ready: Callable[[socket.socket], Awaitable[None]]) -> None:
+            with suppress(trio.ClosedResourceError):  # the next `send` raises OSError
+                await ready(self.connection)
+            nursery.cancel_scope.cancel()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait, trio.lowlevel.wait_readable)
+            nursery.start_soon(wait, trio.lowlevel.wait_writable)
+
+
+@attrs.frozen
+class TrioLoop:
+    """An `EventLoop` of trio."""
+
+    _token: trio.lowlevel.TrioToken
+
+    def is_over(self) -> bool:
+        """Whether the run has ended."""
+        try:
+            self._token.run_sync_soon(_do_nothing, idempotent=True)
+        except trio.RunFinishedError:
+            return True
+        return False
+
+    def call_soon(self, function: Callable[[], object]) -> None:
+        """Call the function in that loop; here, if it has ended."""
+        try:
+            self._token.run_sync_soon(function)
+        except trio.RunFinishedError:
+            function()
+
+
+def _do_nothing() -> None:
+    pass
+
 
 class _Deadlines:
     """The deadlines of all streams of an event loop.
@@ -70,10 +140,12 @@ class _Deadlines:
 
     Attributes:
         waiting: the streams that wait for data. One that has timed out is removed.
+        has_ended: whether the event loop has ended.
     """
 
     def __init__(self) -> None:
         self.waiting: set[TrioStream] = set()
+        self.has_ended = False
         self._scope = trio.CancelScope()
 
     def add(self, stream: TrioStream) -> None:
@@ -84,6 +156,12 @@ class _Deadlines:
 
     async def run(self) -> None:
         """Wake the streams that time out. A system task."""
+        try:
+            await self._run()
+        finally:
+            self.has_ended = True
+
+    async def _run(self) -> None:
         while True:
             with self._scope:
                 await trio.sleep_forever()

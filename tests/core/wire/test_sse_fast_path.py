@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Iterable
 from typing import Any
 
-import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,11 +18,9 @@ from poeproto import (
     RemoteProtocolError,
     ResponseHead,
     Text,
-    decode_event,
     encode_event,
 )
 from poeproto.testing import bytewise, cut_at
-from poeproto.vocabulary.events import make_texts
 from poeproto.wire.json import load_texts, loads
 from poeproto.wire.sse_fast_path import TEXT_RECORD_OVERHEAD, find_run, payload_of_text, start_of_next_run
 
@@ -304,12 +301,3 @@ def test_lines_are_read_at_once_as_one_by_one(lines: list[bytes]) -> None:
     assert load_texts(b"\n".join([RECORD[18:-3] + long + b"}", *lines])) in (None, one_by_one and ["a", *one_by_one])
     if all(line in LINES[:5] for line in lines):
         assert at_once == one_by_one
-
-
-@pytest.mark.parametrize("count", [0, 1, 7, 8, 100])
-def test_many_texts_are_made_as_one_is(count: int) -> None:
-    strings = [str(number) for number in range(count)]
-    texts = make_texts(strings)
-    assert texts == [Text(text) for text in strings]
-    assert all(attrs.astuple(text) == (text.text, None, {}) for text in texts)
-    assert texts == [decode_event("text", f'{{"text":"{text}"}}') for text in strings]

@@ -45,7 +45,14 @@ class TlsPeer:
             with contextlib.suppress(ssl.SSLError):  # it wants more, or sends an alert
                 self.tls.do_handshake()
 
+    async def send_until_answered(self, data: bytes, timeout: float) -> bool:
+        await self.send(data, timeout)
+        return True
+
     async def aclose(self) -> None:
+        """Nothing to close."""
+
+    def close_socket(self) -> None:
         """Nothing to close."""
 
     def is_idle(self) -> bool:
