@@ -62,7 +62,7 @@ class Act(Enum):
     """What happens to a reply, and who does it."""
 
     START = "`CoalescingWriter.start`"
-    BOT_WRITES = "`CoalescingWriter.flush` in the bot's task"
+    BOT_WRITES = "`CoalescingWriter.write_lone`, or `flush` in the bot's task"
     WRITER_WRITES = "`CoalescingWriter.flush` in the writer's task"
     FINISH = "`CoalescingWriter.finish`"
     WRITE_ENDS = "the channel returns"

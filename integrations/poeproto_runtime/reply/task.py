@@ -25,8 +25,10 @@ from poeproto_runtime.reply.states import (
     BOT_ONLY,
     FINISHED,
     IDLE,
+    RESUMED,
     STOP,
     SUSPEND,
+    SUSPENDED,
     UNDER_WAY,
     ReplyState,
     Server,
@@ -225,8 +227,12 @@ class ReplyStream:
 
     def _before_suspension(self) -> None:
         """The hook of `await_with_hook`: the bot's task is about to be suspended, and nothing may be awaited here."""
-        self._sender.before_suspension()
         state = self._state
+        if state.pace is RESUMED and state.tasks is not BOT_ONLY:
+            # Fast path: a lone event was written, or buffered for the write under way, which leaves nothing to be done.
+            state.pace = SUSPENDED
+            return
+        self._sender.before_suspension()
         if state.tasks is BOT_ONLY:
             state.tasks = SUSPEND[state.tasks]
             self._context_variables = contextvars.copy_context()
