@@ -276,6 +276,6 @@ TASK_RELATIONS = (
     TaskRelation(Task.DISCONNECT, _CANCELS, Task.BOT, "ReplyStream._cancel_on_disconnect", "the client disconnected"),
     TaskRelation(Task.TIMERS, _CANCELS, Task.BOT, "ReplyStream.tick", "a write takes too long"),
     TaskRelation(Task.WRITER, _CANCELS, Task.BOT, "ReplyStream._write", "its write failed"),
-    TaskRelation(Task.BOT, _CANCELS, Task.DISCONNECT, "ReplyStream.run", "the reply has ended"),
-    TaskRelation(Task.BOT, _CANCELS, Task.WRITER, "ReplyStream.run", "the reply has ended"),
+    TaskRelation(Task.BOT, _CANCELS, Task.DISCONNECT, "ReplyStream._end_tasks", "the reply has ended"),
+    TaskRelation(Task.BOT, _CANCELS, Task.WRITER, "ReplyStream._end_tasks", "the reply has ended"),
 )
