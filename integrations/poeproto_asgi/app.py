@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 
 import anyio
@@ -172,14 +172,15 @@ class _AsgiChannel:
             return
         # An error response before the whole body was read. Hypercorn's queue of messages to us is bounded, and our
         # last `send` waits until the disconnect is in it, behind the rest of the body. So empty the queue meanwhile.
-        await self.send(response.body)
+        try:
+            await self.send(response.body)
+        except OSError as exc:
+            raise ClientDisconnected(_DISCONNECTED) from exc
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.wait_disconnected)
             with suppress(ClientDisconnected):  # the client has its response
                 await self.finish(b"")
             tasks.cancel_scope.cancel()
-
-    # These three repeat the same `except`: where every event is a write, one more coroutine shows in the figures.
 
     async def start(self, head: ResponseHead) -> None:
         self.unfinished = True
@@ -188,29 +189,28 @@ class _AsgiChannel:
         except OSError as exc:
             raise ClientDisconnected(_DISCONNECTED) from exc
 
-    async def send(self, data: bytes) -> None:
-        rest: list[bytes] = []
-        if len(data) > _MESSAGE_SIZE:
-            rest = [data[start : start + _MESSAGE_SIZE] for start in range(0, len(data), _MESSAGE_SIZE)]
-            rest.reverse()
-            data = rest.pop()
-            self._in_parts = True
-        try:
-            # A server accepts either the whole body of a message or none of it.
-            await self._send({"type": "http.response.body", "body": data, "more_body": True})
-            while rest:
-                await self._send({"type": "http.response.body", "body": rest.pop(), "more_body": True})
-        except OSError as exc:
-            raise ClientDisconnected(_DISCONNECTED) from exc
+    def send(self, data: bytes) -> Awaitable[None]:
+        # A server accepts either the whole body of a message or none of it.
+        if len(data) <= _MESSAGE_SIZE:
+            return self._send({"type": "http.response.body", "body": data, "more_body": True})
+        return self._send_in_parts(data)
+
+    async def _send_in_parts(self, data: bytes) -> None:
+        rest = [data[start : start + _MESSAGE_SIZE] for start in range(0, len(data), _MESSAGE_SIZE)]
+        rest.reverse()
+        del data  # not to be held while a slow client reads
+        self._in_parts = True
+        while rest:
+            await self._send({"type": "http.response.body", "body": rest.pop(), "more_body": True})
         self._in_parts = False
 
     async def finish(self, data: bytes) -> None:
         if self._in_parts:
             raise ClientDisconnected("an earlier write was cut short, so the response cannot end in order")
-        if len(data) > _LAST_MESSAGE_SIZE:
-            await self.send(data)
-            data = b""
         try:
+            if len(data) > _LAST_MESSAGE_SIZE:
+                await self.send(data)
+                data = b""
             await self._send({"type": "http.response.body", "body": data, "more_body": False})
         except OSError as exc:
             raise ClientDisconnected(_DISCONNECTED) from exc

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Awaitable, Generator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -55,8 +55,19 @@ class Channel(Protocol):
         """Send the head of a response whose body follows."""
         ...
 
-    async def send(self, data: bytes) -> None:
-        """Send a part of the body at once; wait while the client is slow to read (backpressure)."""
+    def send(self, data: bytes) -> Awaitable[None] | None:
+        """Send a part of the body at once, which is not empty.
+
+        Not a coroutine function, since a coroutine for each event costs more than a write to a socket that has
+        capacity. One is allowed, too.
+
+        Returns:
+            None if the data was sent. Otherwise, what to await: it waits while the client is slow to read
+            (backpressure).
+
+        Raises:
+            OSError: the same as a `ClientDisconnected`, at the call or at the await.
+        """
         ...
 
     async def finish(self, data: bytes) -> None:

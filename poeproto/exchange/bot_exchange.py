@@ -235,6 +235,21 @@ class BotExchange:
                 return data
         return self._send(event)
 
+    def send_text(self, text: str) -> bytes:
+        """The bytes of one text: the same as `send(Text(text))`, without the object.
+
+        Raises:
+            LocalProtocolError: as `send` does. Nothing is changed then, and another event may follow.
+        """
+        quota = self._quota
+        if self._state.bot is self._text_self_transition and type(text) is str and quota.events_left:
+            text_left = quota.text_left - len(text)
+            if text_left >= 0:
+                quota.text_left = text_left
+                quota.events_left -= 1
+                return encode_text(text)
+        return self._send(Text(text))
+
     def send_texts(self, texts: list[str]) -> bytes:
         """The bytes of several texts, joined: the same as `send(Text(text))` for each, in a fraction of the time.
 

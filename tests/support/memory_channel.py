@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 
 import anyio
@@ -85,8 +85,11 @@ class MemoryChannel:
             await anyio.lowlevel.checkpoint()
             await self.head_open.wait()
 
-    async def send(self, data: bytes) -> None:
+    def send(self, data: bytes) -> Awaitable[None] | None:
         assert data, "an empty part would end a chunked body in a careless server"
+        return self._send(data)
+
+    async def _send(self, data: bytes) -> None:
         with self._exclusively():
             await self._write(data)
 

@@ -11,11 +11,14 @@ import select
 import socket
 import struct
 import sys
+from collections.abc import Coroutine
+from typing import Any
 
 import anyio
 
 from poeproto_runtime import ClientDisconnected
 
+_BROKEN = "the connection broke while the response was written"
 _READ_SIZE = 64 * 1024
 # The offset of tcpi_last_data_recv: eight bytes, and eleven numbers of four.
 _LAST_DATA_RECEIVED = 52
@@ -50,22 +53,36 @@ class PeerSocket:
             except OSError:
                 return b""
 
-    async def send(self, data: bytes) -> None:
-        """Send all bytes; waits only while the kernel's buffer is full, so it cannot be cancelled otherwise.
+    def send(self, data: bytes) -> Coroutine[Any, Any, None] | None:
+        """Send bytes.
+
+        Returns:
+            None if the kernel has accepted all of them. Otherwise, what to await: it waits while the kernel's buffer is
+            full, and sends the rest.
 
         Raises:
             ClientDisconnected: when the connection is broken.
         """
-        left = memoryview(data)
+        try:
+            sent = self._socket.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError as exc:
+            raise ClientDisconnected(_BROKEN) from exc
+        if sent == len(data):
+            return None
+        self.partly_sent = self.partly_sent or sent > 0
+        return self._send_rest(memoryview(data)[sent:])
+
+    async def _send_rest(self, left: memoryview) -> None:
         try:
             while left:
-                try:
+                await anyio.wait_writable(self._socket)
+                with contextlib.suppress(BlockingIOError):  # a spurious wakeup
                     left = left[self._socket.send(left) :]
                     self.partly_sent = len(left) > 0
-                except BlockingIOError:
-                    await anyio.wait_writable(self._socket)
         except OSError as exc:
-            raise ClientDisconnected("the connection broke while the response was written") from exc
+            raise ClientDisconnected(_BROKEN) from exc
 
     def is_readable(self) -> bool:
         """Whether bytes have arrived that nobody has read."""

@@ -7,9 +7,10 @@ import math
 import re
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from email.utils import formatdate
 from http import HTTPStatus
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -64,6 +65,7 @@ class ServerConnection:
         self._do_others_wait = do_others_wait
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.head_size)
         self._method = ""
+        self._is_chunked = False  # whether the body of the response is, once it has begun
         self._had_request = False
         self._is_idle = False  # whether it is kept alive after a response, and nothing has been read since
         # For the head of a request. A silent client has waited in the system's queue as well.
@@ -198,11 +200,12 @@ class ServerConnection:
 
     async def start(self, head: ResponseHead) -> None:
         await self._write(self._head(head.status, head.headers))
+        # To a client of HTTP/1.0, the end of the connection is the end of the body.
+        self._is_chunked = self._h11.their_http_version == b"1.1"
 
-    async def send(self, data: bytes) -> None:
-        # The same name again: with another, both would be held while a slow client reads.
-        data = self._h11.send(h11.Data(data=data))
-        await self._socket.send(data)
+    def send(self, data: bytes) -> Coroutine[Any, Any, None] | None:
+        # Framed here: h11 takes as long for that as the kernel for the write, and stays in the same state.
+        return self._socket.send(b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked else data)
 
     async def finish(self, data: bytes) -> None:
         if self._socket.partly_sent:
@@ -290,7 +293,9 @@ class ServerConnection:
         return None
 
     async def _write(self, *parts: bytes | None) -> None:
-        await self._socket.send(b"".join(part for part in parts if part))
+        rest = self._socket.send(b"".join(part for part in parts if part))
+        if rest is not None:
+            await rest
 
 
 @functools.lru_cache(maxsize=16)

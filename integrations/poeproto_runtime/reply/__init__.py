@@ -42,9 +42,9 @@ cancels. They inherit the context variables of the bot's task.
 - The timers' task (`ReplyTimers._run`) serves all replies of a server and event loop. It runs in the server's
   lifespan, or without one in some reply's task group. It calls `ReplyStream.tick`, which never awaits.
 
-Who writes. One at a time: `Writing` says who. The bot's task writes a lone event itself (`flush`). If the writer's
-task is writing at that moment, the event is buffered, and `flush` returns: the writer's task finds it when its write
-ends.
+Who writes. One at a time: `Writing` says who. The bot's task writes a lone event itself (`write_lone`). If the
+writer's task is writing at that moment, the event is buffered, and `flush` returns: the writer's task finds it when its
+write ends.
 
 Backpressure. `flush` waits only if `Limits.write_buffer` bytes are buffered and a write is under way; then the bot's
 generator is not resumed. A bot that never waits is made to yield to the loop each time the buffer is full.

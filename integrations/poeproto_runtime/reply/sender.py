@@ -9,7 +9,7 @@ import anyio.lowlevel
 from poeproto import BotExchange, Done, Error, Event, Meta, Text
 from poeproto_runtime.context import RequestContext
 from poeproto_runtime.hooks import Progress
-from poeproto_runtime.reply.states import BURST, RESUMED, SUSPENDED, ReplyState
+from poeproto_runtime.reply.states import BURST, IDLE, RESUMED, SUSPENDED, ReplyState
 from poeproto_runtime.reply.writer import CoalescingWriter
 
 # The largest run of texts that is buffered before it is encoded in one call, in characters; a longer run gains nothing.
@@ -67,37 +67,53 @@ class EventSender:
         size = 0
         try:
             async for event in events:
-                # Fast path: most events are texts of a burst, so they take the fewest steps.
+                # Fast path: most events are texts, so they take the fewest steps, in a burst and alone.
                 text: object = event
                 if type(event) is Text and event.index is None and event.extra is _NO_EXTRA:
                     text = event.text
-                if type(text) is str:
+                if type(text) is str and not posted:
                     size += len(text) + _FRAME
-                    if size <= self._run_limit and not posted:
+                    if size <= self._run_limit:
                         texts.append(text)
                         continue
-                if texts:
-                    self._encode_texts()
-                kind = type(event)
-                if kind is Meta:
-                    if self._context.is_stale(event):
-                        continue
-                elif posted:
-                    writer.buffer(self.files())
-                full = writer.buffer(exchange.send(Text(event) if isinstance(event, str) else event))
-                if kind in _LAST:
-                    if first and exchange.events:
-                        await self.flush_first_event()  # the events of files were buffered before it
-                    return
+                    if texts:
+                        self._encode_texts()
+                    data = exchange.send_text(text)
+                else:
+                    if texts:
+                        self._encode_texts()
+                    kind = type(event)
+                    if kind is Meta:
+                        if self._context.is_stale(event):
+                            continue
+                    elif posted:
+                        writer.buffer(self.files())
+                    data = exchange.send(Text(event) if isinstance(event, str) else event)
+                    if kind in _LAST:
+                        writer.buffer(data)
+                        if first and exchange.events:
+                            await self.flush_first_event()  # the events of files were buffered before it
+                        return
                 size = 0
                 if state.pace is SUSPENDED:  # a lone event, not one of a burst
-                    await writer.flush()
+                    if state.writing is IDLE and not writer.buffered:
+                        written = writer.write_lone(data)
+                        if written is not None:
+                            data = b""  # not to be held while a slow client reads
+                            try:
+                                await written
+                            except BaseException as exc:  # noqa: BLE001 - `fail` raises it
+                                writer.fail(exc)
+                            state.writing = IDLE
+                    else:
+                        writer.buffer(data)
+                        await writer.flush()
                     if first:
                         first = False
                         self._progress.first_event()
                     state.pace = RESUMED
                 else:
-                    if full:
+                    if writer.buffer(data):
                         await writer.flush()
                         # A channel may return without a suspension. A bot that has none either must not block the loop.
                         await anyio.lowlevel.checkpoint()

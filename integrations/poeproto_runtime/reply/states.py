@@ -62,7 +62,7 @@ class Act(Enum):
     """What happens to a reply, and who does it."""
 
     START = "`CoalescingWriter.start`"
-    BOT_WRITES = "`CoalescingWriter.flush` in the bot's task"
+    BOT_WRITES = "`CoalescingWriter.write_lone`, or `flush` in the bot's task"
     WRITER_WRITES = "`CoalescingWriter.flush` in the writer's task"
     FINISH = "`CoalescingWriter.finish`"
     WRITE_ENDS = "the channel returns"
@@ -276,6 +276,6 @@ TASK_RELATIONS = (
     TaskRelation(Task.DISCONNECT, _CANCELS, Task.BOT, "ReplyStream._cancel_on_disconnect", "the client disconnected"),
     TaskRelation(Task.TIMERS, _CANCELS, Task.BOT, "ReplyStream.tick", "a write takes too long"),
     TaskRelation(Task.WRITER, _CANCELS, Task.BOT, "ReplyStream._write", "its write failed"),
-    TaskRelation(Task.BOT, _CANCELS, Task.DISCONNECT, "ReplyStream.run", "the reply has ended"),
-    TaskRelation(Task.BOT, _CANCELS, Task.WRITER, "ReplyStream.run", "the reply has ended"),
+    TaskRelation(Task.BOT, _CANCELS, Task.DISCONNECT, "ReplyStream._end_tasks", "the reply has ended"),
+    TaskRelation(Task.BOT, _CANCELS, Task.WRITER, "ReplyStream._end_tasks", "the reply has ended"),
 )

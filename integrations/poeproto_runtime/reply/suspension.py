@@ -20,8 +20,9 @@ def await_with_hook(awaitable: Awaitable[T], on_suspend: Callable[[], None]) -> 
     will reschedule the task knows of it).
     """
     iterator = awaitable.__await__()
+    send = iterator.send
     try:
-        yielded = iterator.send(None)
+        yielded = send(None)
         while True:
             on_suspend()
             try:
@@ -29,7 +30,7 @@ def await_with_hook(awaitable: Awaitable[T], on_suspend: Callable[[], None]) -> 
             except BaseException as exc:  # noqa: BLE001 - thrown in, whatever it is
                 yielded = iterator.throw(exc)
             else:
-                yielded = iterator.send(sent)
+                yielded = send(sent)
     except StopIteration as stop:
         return stop.value
 

@@ -7,7 +7,6 @@ import contextvars
 import logging
 import math
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from typing import Any, cast
 
 import anyio
@@ -25,8 +24,10 @@ from poeproto_runtime.reply.states import (
     BOT_ONLY,
     FINISHED,
     IDLE,
+    RESUMED,
     STOP,
     SUSPEND,
+    SUSPENDED,
     UNDER_WAY,
     ReplyState,
     Server,
@@ -76,6 +77,7 @@ class ReplyStream:
         "_sender",
         "_state",
         "_tasks",
+        "_tasks_running",
         "_timers",
         "_writer",
         "_writes_seen",
@@ -104,6 +106,7 @@ class ReplyStream:
         self._bot_scope = anyio.CancelScope()
         self._tasks = anyio.create_task_group()
         self._context_variables: contextvars.Context | None = None  # the bot's, for tasks that others start
+        self._tasks_running = 0  # in the task group; one of the timers counts as running until the reply has ended
         self._writes_seen = 0
         self._yielded_at: str | None = None  # where the bot's code yielded what could not be sent
         self._idle_since = 0.0
@@ -124,7 +127,7 @@ class ReplyStream:
                 self._timers.discard(self)
                 self._progress.events, self._progress.bytes = self._exchange.events, self._writer.bytes_sent
                 if self._state.tasks is not BOT_ONLY:
-                    self._cancel()
+                    self._end_tasks()
                 failed = self._progress.error_id is not None or not self._progress.complete
                 await self._context.close(self._progress.id, failed=failed)
 
@@ -178,6 +181,7 @@ class ReplyStream:
     def start_soon(self, run: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> None:
         """Start a task in the reply's task group; it is cancelled when the reply ends."""
         assert self._context_variables is not None, "the bot has been suspended"
+        self._tasks_running += 1
         self._context_variables.run(self._tasks.start_soon, run, *arguments)
 
     def tick(self, now: float, interval: float) -> None:
@@ -225,8 +229,12 @@ class ReplyStream:
 
     def _before_suspension(self) -> None:
         """The hook of `await_with_hook`: the bot's task is about to be suspended, and nothing may be awaited here."""
-        self._sender.before_suspension()
         state = self._state
+        if state.pace is RESUMED and state.tasks is not BOT_ONLY:
+            # Fast path: a lone event was written, or buffered for the write under way, which leaves nothing to be done.
+            state.pace = SUSPENDED
+            return
+        self._sender.before_suspension()
         if state.tasks is BOT_ONLY:
             state.tasks = SUSPEND[state.tasks]
             self._context_variables = contextvars.copy_context()
@@ -236,12 +244,32 @@ class ReplyStream:
         if self._writer.hand_over():
             self.start_soon(self._write)
 
+    def _end_tasks(self) -> None:
+        """Cancel the other tasks, because the reply has ended.
+
+        On asyncio, soon: ASGI servers report the end of a response as a disconnect, which ends the disconnect task, and
+        the reply rarely has another. `CancelScope.cancel` formats the running task for its message, which takes as long
+        as several events; in a callback of the loop there is none.
+        """
+        if self._progress.complete and anyio.get_cancelled_exc_class() is asyncio.CancelledError:
+            asyncio.get_running_loop().call_soon(self._cancel_remaining_tasks)
+        else:
+            self._cancel()
+
+    def _cancel_remaining_tasks(self) -> None:
+        if self._tasks_running:
+            self._tasks.cancel_scope.cancel()
+
     def _cancel(self) -> None:
         self._tasks.cancel_scope.cancel()
 
     async def _cancel_on_disconnect(self) -> None:
-        with suppress(ClientDisconnected):
+        try:
             await self._channel.wait_disconnected()
+        except ClientDisconnected:
+            pass
+        finally:
+            self._tasks_running -= 1
         # Servers report the end of an exchange as a disconnect, too, from within the call that ends it. To cancel that
         # call would interrupt them while they close the connection, or make it ready for the next request.
         if self._state.writing not in FINISHED:
@@ -252,6 +280,8 @@ class ReplyStream:
             await self._writer.run()
         except ClientDisconnected:
             self._cancel()
+        finally:
+            self._tasks_running -= 1
 
     # --- the end of the reply
 

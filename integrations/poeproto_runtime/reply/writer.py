@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+from typing import NoReturn
+
 import anyio
 
 from poeproto import ResponseHead
@@ -43,11 +46,12 @@ class CoalescingWriter:
         state: the reply's state.
 
     Attributes:
+        buffered: what waits to be written.
         bytes_sent: how many bytes were given to the channel.
         writes: how many writes were begun.
     """
 
-    __slots__ = ("_buffered", "_channel", "_limit", "_size", "_state", "_wake", "_write_ended", "bytes_sent", "writes")
+    __slots__ = ("_channel", "_limit", "_size", "_state", "_wake", "_write_ended", "buffered", "bytes_sent", "writes")
 
     def __init__(self, channel: Channel, limit: int, state: ReplyState) -> None:
         self._channel = channel
@@ -55,7 +59,7 @@ class CoalescingWriter:
         self._state = state
         self.bytes_sent = 0
         self.writes = 0
-        self._buffered: list[bytes] = []
+        self.buffered: list[bytes] = []
         self._size = 0
         self._write_ended: anyio.Event | None = None  # where a task waits for the end of the write under way
         self._wake: anyio.Event | None = None  # where the writer's task waits
@@ -85,7 +89,7 @@ class CoalescingWriter:
     def buffer(self, data: bytes) -> bool:
         """Buffer bytes for the next write; returns whether the buffer is full now."""
         if data:
-            self._buffered.append(data)
+            self.buffered.append(data)
             self._size += len(data)
         return self._size >= self._limit
 
@@ -102,13 +106,56 @@ class CoalescingWriter:
             Whether there is no such task yet, and the caller must start one with `run`.
         """
         state = self._state
-        if not self._buffered or state.writing is not IDLE:
+        if not self.buffered or state.writing is not IDLE:
             return False
         starts = state.tasks is WATCHED
         state.tasks = WRITER_BUSY if staying else WRITER_LEAVES
         if self._wake is not None:
             self._wake.set()
         return starts
+
+    def write_lone(self, data: bytes) -> Awaitable[None] | None:
+        """Begin the write of a lone event, from the bot's task; only while nobody writes and nothing is buffered.
+
+        It is what `buffer` and `flush` do, without a coroutine, which costs as much as the rest of a lone event.
+
+        Returns:
+            None if the write has ended. Otherwise, what to await for its end; then set the state to IDLE, or call
+            `fail`.
+
+        Raises:
+            ClientDisconnected, ChannelFailed: as `flush` does.
+        """
+        state = self._state
+        state.writing = BOT
+        self.writes += 1
+        self.bytes_sent += len(data)
+        try:
+            written = self._channel.send(data)
+        except BaseException as exc:  # noqa: BLE001 - `fail` raises it
+            self.fail(exc)
+        if written is None:
+            state.writing = IDLE
+        return written
+
+    def fail(self, exc: BaseException) -> NoReturn:
+        """Record that the write under way raised this, and raise what its caller raises.
+
+        Raises:
+            ClientDisconnected: when the channel raised it, or an OSError.
+            ChannelFailed: when the channel raised another exception.
+            BaseException: what cancelled the write.
+        """
+        state = self._state
+        if not isinstance(exc, Exception):
+            state.writing = WRITE_CANCELLED[state.writing]
+            raise exc
+        state.writing = WRITE_FAILS[state.writing]
+        if isinstance(exc, ClientDisconnected):
+            raise exc
+        if isinstance(exc, OSError):
+            raise ClientDisconnected("the client disconnected while the response was written") from exc
+        raise ChannelFailed("a write failed") from exc
 
     async def flush(self, writing: Writing = BOT) -> None:
         """Write what is buffered, from this task. While the other task writes, wait only if the buffer is full: the
@@ -128,20 +175,16 @@ class CoalescingWriter:
             if self._size < self._limit:
                 return
             await self._until_write_ended()
-        if not self._buffered:
+        if not self.buffered:
             return
         state.writing = writing
         self.writes += 1
         try:
-            await self._channel.send(self._drain())
-        except Exception as exc:
-            state.writing = WRITE_FAILS[writing]
-            if isinstance(exc, ClientDisconnected):
-                raise
-            raise ChannelFailed("a write failed") from exc
-        except BaseException:
-            state.writing = WRITE_CANCELLED[writing]
-            raise
+            written = self._channel.send(self._drain())
+            if written is not None:
+                await written
+        except BaseException as exc:  # noqa: BLE001 - `fail` raises it
+            self.fail(exc)
         else:
             state.writing = IDLE
         finally:
@@ -153,7 +196,7 @@ class CoalescingWriter:
         beginning of the reply, without a hole in it.
         """
         self._state.writing = SKIP_WRITE[self._state.writing]
-        self._buffered.clear()
+        self.buffered.clear()
         self._size = 0
 
     async def finish(self, tail: bytes) -> None:
@@ -187,7 +230,7 @@ class CoalescingWriter:
         state = self._state
         try:
             while True:
-                while self._buffered and state.writing is IDLE:
+                while self.buffered and state.writing is IDLE:
                     await self.flush(WRITER)
                 if state.tasks is WRITER_LEAVES:
                     state.tasks = WATCHED
@@ -215,7 +258,7 @@ class CoalescingWriter:
         await self._write_ended.wait()
 
     def _drain(self) -> bytes:
-        buffered = self._buffered
+        buffered = self.buffered
         data = buffered[0] if len(buffered) == 1 else b"".join(buffered)
         buffered.clear()
         self.bytes_sent += self._size

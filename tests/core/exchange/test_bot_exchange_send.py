@@ -49,7 +49,7 @@ def begun(limits: Limits | None = None) -> BotExchange:
     return exchange
 
 
-def outcomes(exchange: BotExchange, send: Callable[[Event], bytes], events: list[Any]) -> list[object]:
+def outcomes(exchange: BotExchange, send: Callable[[Any], bytes], events: list[Any]) -> list[object]:
     """The bytes or the error for each event, and what the exchange has counted."""
     seen: list[object] = []
     for event in events:
@@ -146,6 +146,20 @@ def test_texts_at_once_are_what_they_are_one_by_one(limits: Limits, before: Any,
     assert sent == one_by_one(both[1], texts)
     if sent is not None:
         check_alike(*both, after)
+
+
+@settings(max_examples=300)
+@given(
+    st.builds(Limits, text_length=st.integers(1, 40), events=st.integers(1, 6)),
+    st.lists(st.sampled_from([*TEXTS, 5, None, b"a", *AROUND]), max_size=8),
+)
+def test_a_text_without_its_object_is_what_it_is_with_it(limits: Limits, steps: list[Any]) -> None:
+    one, other = begun(limits), begun(limits)
+    for step in steps:
+        if isinstance(step, Text | Meta | Data | Error | Done):
+            check_alike(one, other, step)
+        else:
+            assert outcomes(one, one.send_text, [step]) == outcomes(other, other.send, [Text(step)])
 
 
 def check_alike(one: BotExchange, other: BotExchange, event: Any) -> None:

@@ -13,6 +13,7 @@ from poeproto import HttpResponse, ResponseHead
 from poeproto_h11 import ServerLimits, serve
 from poeproto_h11.server.peer_socket import PeerSocket
 from poeproto_h11.server.server_connection import ServerConnection
+from poeproto_runtime import ClientDisconnected
 
 from ...support.bots import query_body
 from ...support.raw_http import http_request
@@ -44,18 +45,56 @@ async def test_a_send_cancelled_before_its_first_byte_is_not_partly_sent(
     ours, _ = pair
     fill(ours)
     connection = PeerSocket(ours)
+    rest = connection.send(b"hello")
+    assert rest is not None
     with anyio.move_on_after(SOON):
-        await connection.send(b"hello")
+        await rest
     assert not connection.partly_sent
 
 
 async def test_a_send_cancelled_after_its_first_byte_is_partly_sent(pair: tuple[socket.socket, socket.socket]) -> None:
     connection = PeerSocket(pair[0])
-    await connection.send(b"hello")
+    assert connection.send(b"hello") is None, "the kernel has accepted it"
     assert not connection.partly_sent
-    with anyio.move_on_after(SOON):
-        await connection.send(MANY)
+    rest = connection.send(MANY)
+    assert rest is not None
     assert connection.partly_sent
+    with anyio.move_on_after(SOON):
+        await rest
+    assert connection.partly_sent
+
+
+async def test_a_send_continues_as_the_client_reads(pair: tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = pair
+    theirs.setblocking(False)
+    connection = PeerSocket(ours)
+    received = 0
+
+    async def read() -> None:
+        nonlocal received
+        while received < len(MANY):
+            await anyio.wait_readable(theirs)
+            received += len(theirs.recv(len(MANY)))
+
+    rest = connection.send(MANY)
+    assert rest is not None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(read)
+        await rest
+    assert received == len(MANY)
+    assert not connection.partly_sent
+
+
+async def test_a_send_on_a_broken_connection(pair: tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = pair
+    connection = PeerSocket(ours)
+    rest = connection.send(MANY)
+    assert rest is not None
+    theirs.close()
+    with pytest.raises(ClientDisconnected):
+        await rest
+    with pytest.raises(ClientDisconnected):
+        connection.send(b"hello")
 
 
 async def test_a_connection_stopped_between_two_requests_does_not_wait_for_the_second(

@@ -30,7 +30,7 @@ class FaultyChannel(MemoryChannel):
 
     async def send(self, data: bytes) -> None:
         self._fail_at("send")
-        await super().send(data)
+        await self._send(data)
 
     async def finish(self, data: bytes) -> None:
         self._fail_at("finish")
@@ -87,7 +87,7 @@ async def test_a_fault_in_the_writers_task_is_not_logged_as_the_bots(
         async def send(self, data: bytes) -> None:
             if self.broken:
                 raise LookupError("a fault of the server's")
-            await super().send(data)
+            await self._send(data)
 
     channel = LaterFaulty()
     with pytest.raises(ExceptionGroup) as raised:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import anyio
@@ -189,6 +189,75 @@ async def test_a_channel_that_raises_what_it_must_not() -> None:
     assert writer._state.writing is Writing.BROKEN
     with pytest.raises(ClientDisconnected):
         await writer.finish(b"b")
+
+
+class SynchronousChannel(MemoryChannel):
+    """Whose writes end at once, or raise an exception."""
+
+    def __init__(self, failure: Exception | None = None) -> None:
+        super().__init__()
+        self._failure = failure
+
+    def send(self, data: bytes) -> Awaitable[None] | None:
+        if self._failure is not None:
+            raise self._failure
+        self.writes.append(data)
+        return None
+
+
+class FailingChannel(SynchronousChannel):
+    """Whose writes raise an exception when they are awaited."""
+
+    def send(self, data: bytes) -> Awaitable[None] | None:
+        return self._fail()
+
+    async def _fail(self) -> None:
+        assert self._failure is not None
+        raise self._failure
+
+
+async def test_a_write_that_the_channel_does_not_wait_for() -> None:
+    writer, channel = await a_writer(1000, SynchronousChannel())
+    assert writer.write_lone(b"abc") is None
+    assert writer._state.writing is Writing.IDLE
+    writer.buffer(b"de")
+    await writer.flush()
+    assert (channel.writes, writer.bytes_sent, writer.writes) == ([b"abc", b"de"], 5, 3)
+
+
+async def test_a_lone_event_is_written_without_the_buffer() -> None:
+    writer, channel = await a_writer(1000)
+    written = writer.write_lone(b"abc")
+    assert written is not None
+    assert writer._state.writing is Writing.BOT
+    await written
+    assert (channel.writes, writer.bytes_sent, writer.writes) == ([b"abc"], 3, 2)
+
+
+@pytest.mark.parametrize("kind", [SynchronousChannel, FailingChannel])
+@pytest.mark.parametrize("failure", [OSError("reset"), ClientDisconnected("reset"), LookupError("a fault")])
+async def test_a_lone_event_that_cannot_be_written(kind: type[SynchronousChannel], failure: Exception) -> None:
+    async def write() -> None:
+        written = writer.write_lone(b"abc")
+        if written is not None:
+            try:
+                await written
+            except Exception as exc:  # noqa: BLE001 - `fail` raises it
+                writer.fail(exc)
+
+    writer, _ = await a_writer(1000, kind(failure))
+    with pytest.raises(ChannelFailed if isinstance(failure, LookupError) else ClientDisconnected) as raised:
+        await write()
+    assert failure in (raised.value, raised.value.__cause__)
+    assert writer._state.writing is Writing.BROKEN
+
+
+async def test_a_burst_that_cannot_be_written_since_the_client_disconnected() -> None:
+    writer, _ = await a_writer(1000, SynchronousChannel(OSError("reset")))
+    writer.buffer(b"a")
+    with pytest.raises(ClientDisconnected):
+        await writer.flush()
+    assert writer._state.writing is Writing.BROKEN
 
 
 async def test_nothing_is_written_behind_a_write_that_failed() -> None:
