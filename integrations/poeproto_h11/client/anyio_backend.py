@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -24,16 +25,33 @@ from poeproto_h11.client.backend import (
     failure_reason,
     is_deadline,
 )
+from poeproto_h11.client.proxy import ProxyRules
 from poeproto_h11.client.tls import secure, system_trust
+from poeproto_h11.client.tunnel import ProxyConnector
 from poeproto_runtime.client.tools import ToolRunner
 from poeproto_runtime.client.urls import Origin
 
 T = TypeVar("T")
 
 
-def anyio_backend(ssl_context: ssl.SSLContext | None = None, connector: Connector | None = None) -> Backend:
-    """The backend for asyncio and trio."""
-    return Backend(connector or AnyioConnector(ssl_context), anyio.sleep, _in_worker_thread, ToolRunner)
+def anyio_backend(
+    ssl_context: ssl.SSLContext | None = None,
+    connector: Connector | None = None,
+    proxies: ProxyRules | None = None,
+    unix_socket: str | os.PathLike[str] | None = None,
+) -> Backend:
+    """The backend for asyncio and trio.
+
+    Args:
+        ssl_context: for https; by default certificates are verified against the system's trust store.
+        connector: opens the connections, also those to proxies.
+        proxies: which origin is reached through which proxy; by default none.
+        unix_socket: the path of a socket to connect to, whatever the origin; in place of `connector`.
+    """
+    proxies = proxies or ProxyRules()
+    connector = connector or AnyioConnector(ssl_context, unix_socket=unix_socket)
+    connect = ProxyConnector(connector, proxies, ssl_context)
+    return Backend(connect, anyio.sleep, _in_worker_thread, ToolRunner, proxies)
 
 
 async def _in_worker_thread(function: Callable[..., T], *args: Any) -> T:
@@ -41,26 +59,32 @@ async def _in_worker_thread(function: Callable[..., T], *args: Any) -> T:
 
 
 class AnyioConnector:
-    """Opens TCP and TLS streams on asyncio and trio.
+    """Opens streams on asyncio and trio: over TCP or a Unix socket, with TLS or without.
 
     Args:
         ssl_context: for https; by default certificates are verified against the system's trust store.
         resolve: returns the addresses to connect to, in their order; by default anyio resolves the name.
+        unix_socket: the path of a socket to connect to, whatever the origin.
     """
 
     def __init__(
         self,
         ssl_context: ssl.SSLContext | None = None,
         resolve: Callable[[Origin], Awaitable[list[str]]] | None = None,
+        unix_socket: str | os.PathLike[str] | None = None,
     ) -> None:
         self._ssl_context = ssl_context
         self._resolve = resolve
+        self._unix_socket = unix_socket
 
     async def __call__(self, origin: Origin, timeout: float) -> ByteStream:
         """A stream connected to that server."""
         context = self._tls() if origin.scheme == "https" else None
         try:
             with anyio.fail_after(timeout):
+                if self._unix_socket is not None:
+                    stream = byte_stream(await anyio.connect_unix(self._unix_socket))
+                    return stream if context is None else await secure(stream, context, origin.host, timeout)
                 if self._resolve is None:
                     return await _open(origin.host, origin, context, timeout)
                 end = anyio.current_time() + timeout
@@ -68,7 +92,8 @@ class AnyioConnector:
         except CONNECT_FAILURES as exc:
             if is_deadline(exc):
                 raise
-            raise ConnectFailed(f"no connection to {origin}: {failure_reason(exc)}") from exc
+            where = "" if self._unix_socket is None else f" at unix:{os.fspath(self._unix_socket)}"
+            raise ConnectFailed(f"no connection to {origin}{where}: {failure_reason(exc)}") from exc
 
     def _tls(self) -> ssl.SSLContext:
         if self._ssl_context is None:

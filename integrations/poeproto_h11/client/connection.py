@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import h11
 
 from poeproto import (
+    ConnectFailed,
     ConnectionLost,
     HttpRequest,
     IncompleteChunkedBody,
@@ -20,6 +21,7 @@ from poeproto import (
 from poeproto.http import BodyWriter, StreamedBody
 from poeproto_h11.client.backend import ByteStream
 from poeproto_h11.client.chunks import ChunkReader
+from poeproto_h11.client.proxy import Proxy
 from poeproto_h11.client.timeouts import Clock
 
 __all__ = ["h11_reason"]
@@ -44,10 +46,13 @@ class Connection:
 
     Args:
         stream: a connected stream.
+        proxy: the proxy that it leads to, which forwards the requests; None if it leads to the origin.
     """
 
-    def __init__(self, stream: ByteStream) -> None:
+    def __init__(self, stream: ByteStream, proxy: Proxy | None = None) -> None:
         self._stream = stream
+        self._proxy = proxy
+        self._forwarded_to = ""
         self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
         self._head: ResponseHead | None = None
         self._unread = b""  # bytes after a head, which h11 has not been given
@@ -96,6 +101,11 @@ class Connection:
     def _begin(self, request: HttpRequest, length: int, target: str, host: str) -> bytes:
         self._written = 0
         headers = [(b"host", host.encode()), *request.headers, (b"content-length", str(length).encode())]
+        if self._proxy is not None:
+            self._forwarded_to = f"http://{host}"
+            target = self._forwarded_to + target
+            if self._proxy.authorization is not None:
+                headers.append((b"proxy-authorization", self._proxy.authorization))
         try:
             return self._h11_send(h11.Request(method=request.method, target=target, headers=headers))
         except h11.LocalProtocolError as exc:
@@ -126,6 +136,7 @@ class Connection:
         Raises:
             ConnectionLost, DeadlineExceeded: the connection must be closed then.
             RemoteProtocolError: when the peer does not speak HTTP.
+            ConnectFailed: when the proxy requires other credentials, so it has not forwarded the request.
         """
         end = time.monotonic() + clock.timeouts.header
         while True:
@@ -134,6 +145,11 @@ class Connection:
             event = self._next_event()
             if isinstance(event, h11.Response):
                 self._head = head = ResponseHead(event.status_code, event.headers.raw_items())
+                if self._proxy is not None and self._proxy.is_refusal(head):
+                    raise ConnectFailed(
+                        f"no connection to {self._forwarded_to} through the proxy {self._proxy}: "
+                        + self._proxy.refusal_reason(head)
+                    )
                 if (b"transfer-encoding", b"chunked") in head.headers and head.status == 200:
                     self._chunks = ChunkReader()
                 else:

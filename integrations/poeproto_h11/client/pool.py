@@ -8,6 +8,7 @@ import time
 from poeproto import LocalProtocolError
 from poeproto_h11.client.backend import Connector
 from poeproto_h11.client.connection import Connection
+from poeproto_h11.client.proxy import ProxyRules
 from poeproto_h11.client.timeouts import Clock
 from poeproto_runtime.client.urls import Origin
 
@@ -24,14 +25,16 @@ class Pool:
 
     Args:
         connect: opens a connection.
+        proxies: which origins it reaches through a proxy. They never change, so connections to one origin are alike.
 
     Attributes:
         opened: how many connections were opened so far.
     """
 
-    def __init__(self, connect: Connector) -> None:
+    def __init__(self, connect: Connector, proxies: ProxyRules | None = None) -> None:
         self.opened = 0
         self._connect = connect
+        self._proxies = proxies or ProxyRules()
         self._idle: list[tuple[Origin, Connection]] = []  # the most recently used comes last
         self._pruned = time.monotonic()
         self._closed = False
@@ -42,7 +45,8 @@ class Pool:
 
         Raises:
             ConnectFailed, DeadlineExceeded: when no connection can be made.
-            LocalProtocolError: when the pool is closed; a call is not retried after that.
+            LocalProtocolError: when the pool is closed, or the proxy of the environment cannot be used; a call is not
+                retried after that.
         """
         if self._closed:
             raise LocalProtocolError("the client is closed")
@@ -56,7 +60,7 @@ class Pool:
             raise clock.exceeded("connect") from exc
         with self._lock:
             self.opened += 1
-        return Connection(stream)
+        return Connection(stream, self._proxies.find(origin) if origin.scheme == "http" else None)
 
     def _last_used(self, origin: Origin) -> Connection | None:
         """Remove the most recently used idle connection, which the peer is the least likely to have closed."""

@@ -14,6 +14,7 @@ from anyio.lowlevel import current_token
 
 from poeproto import Bot, Endpoints, Limits
 from poeproto_h11.client.outbound import make_outbound
+from poeproto_h11.client.proxy import ProxyOption
 from poeproto_h11.server.acceptor import Acceptor
 from poeproto_h11.server.limits import ServerLimits
 from poeproto_runtime import BotService, FetchPolicy, Hook, Hooks, Route
@@ -42,6 +43,7 @@ async def serve(
     limits: Limits | None = None,
     endpoints: Endpoints | None = None,
     fetch_policy: FetchPolicy | None = None,
+    proxy: ProxyOption = None,
     sync_settings: bool = True,
     on_start: Hook | None = None,
     on_first_event: Hook | None = None,
@@ -63,6 +65,7 @@ async def serve(
         limits: the bounds of every exchange; this and the following are not for an application, which has its own.
         endpoints: where Poe is, for API calls of the bots.
         fetch_policy: which URLs `Context.fetch_attachment` may fetch; None for none.
+        proxy: the proxy of the bots' outbound calls, as of `Client`.
         sync_settings: whether to push the settings to Poe at startup, for each bot whose name and key are known.
         on_start: called when the head of a request has been read; this and the next two must return quickly.
         on_first_event: called when the first event of a reply has been written.
@@ -85,11 +88,12 @@ async def serve(
         )
     if isinstance(app, Mapping):
         limits = limits or Limits()
-        outbound = make_outbound(limits, endpoints, fetch_policy=fetch_policy)
+        outbound = make_outbound(limits, endpoints, fetch_policy=fetch_policy, proxy=proxy)
         service = BotService(app, limits, outbound, hooks, sync_settings=sync_settings)
-    elif limits or endpoints or fetch_policy or hooks != Hooks() or not sync_settings:
+    elif limits or endpoints or fetch_policy or proxy is not None or hooks != Hooks() or not sync_settings:
         raise TypeError(
-            "an application has its own limits, endpoints, fetch_policy, sync_settings and hooks; pass them there"
+            "an application has its own limits, endpoints, fetch_policy, proxy, sync_settings and hooks; pass them "
+            "there"
         )
     else:
         service = app.service
