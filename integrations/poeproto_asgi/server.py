@@ -8,6 +8,7 @@ import logging
 import socket
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -18,7 +19,7 @@ from poeproto_asgi.app import ACTIVE_REPLIES, RESET, BotApp
 from poeproto_asgi.asgi import AsgiMessage, Receive, Scope, Send
 from poeproto_asgi.descriptor_scan import ScannedConnections
 from poeproto_asgi.hypercorn_connections import OpenConnections, RecordingListener, records_accepts, set_send_timeout
-from poeproto_runtime.listen import LISTEN_QUEUE, address_of, listen
+from poeproto_runtime.listen import LISTEN_QUEUE, address_of, listening
 from poeproto_runtime.task_groups import sole_exception
 
 # Hypercorn is an extra of its own: the application runs on other servers without it.
@@ -68,10 +69,11 @@ async def serve(
 
     Args:
         app: what to serve.
-        bind: ``HOST:PORT``, or a listening socket, which this call takes over.
+        bind: ``HOST:PORT``, ``:PORT`` (all interfaces), ``PORT`` (loopback), ``unix:PATH`` (with ``,mode=660`` for the
+            file's permissions), ``fd://NUMBER`` (inherited), or a listening socket, which this call takes over.
         worker_class: checked against the running event loop; None accepts any.
         config: Hypercorn's configuration, except its addresses and its `backlog`; by default it logs warnings only.
-        task_status: for `anyio.abc.TaskGroup.start`; given the address as a URL once connections are accepted.
+        task_status: for `anyio.abc.TaskGroup.start`; given the address once connections are accepted.
 
     Raises:
         ValueError, OSError: when the address is malformed or cannot be bound.
@@ -88,9 +90,9 @@ async def serve(
         )
     hypercorn_serve = load_hypercorn_serve(on_trio)
     _keep_headers_out_of_logs()
-    listener = bind if isinstance(bind, socket.socket) else listen(bind)
-    server = _HypercornServer(app, hypercorn_serve, config or _quiet_config(), listener, on_trio)
-    await server.run(task_status)
+    with nullcontext(bind) if isinstance(bind, socket.socket) else listening(bind) as listener:
+        server = _HypercornServer(app, hypercorn_serve, config or _quiet_config(), listener, on_trio)
+        await server.run(task_status)
 
 
 class _HypercornServer:

@@ -24,7 +24,7 @@ from poeproto_asgi.targets import (
     load_app,
     warn_of_unused_key,
 )
-from poeproto_runtime.listen import address_of, listen
+from poeproto_runtime.listen import address_of, listening
 from poeproto_runtime.task_groups import sole_exception
 
 __all__ = ["run"]
@@ -46,7 +46,7 @@ def run(
 
     Args:
         target: an application, or its name as `load_app` takes it.
-        bind: ``HOST:PORT``; port 0 takes a free one.
+        bind: as of `serve`, without a socket; port 0 takes a free one.
         worker_class: the event loop: "asyncio", "uvloop" or "trio".
         workers: how many processes. More than one needs a name as target, since an instance cannot be pickled.
         access_key: the key of every bot that has none. It is an error if no bot uses it.
@@ -73,15 +73,17 @@ def run(
             raise TypeError("several workers need the target's name, such as 'module:attribute', not an application")
         check_options_of_application("the target", options)
         check_keys_used("the target", target, options)
-        _run_one(target, listen(bind), worker_class, ready)
+        with listening(bind) as listener:
+            _run_one(target, listener, worker_class, ready)
         return
     # Loaded here even if other processes serve it: a mistake is reported once, before anything listens.
     app = load_app(target, options=options)
     warn_of_unused_key(target, app, options)
-    if workers == 1:
-        _run_one(app, listen(bind), worker_class, ready)
-    else:
-        _run_several(target, options, listen(bind), worker_class, workers, ready, on_worker or _do_nothing)
+    with listening(bind) as listener:
+        if workers == 1:
+            _run_one(app, listener, worker_class, ready)
+        else:
+            _run_several(target, options, listener, worker_class, workers, ready, on_worker or _do_nothing)
 
 
 def _ignore_address(address: str) -> None:

@@ -125,8 +125,10 @@ class Simulator(Simulation, BotApp):
                     tasks.cancel_scope.cancel()
 
             try:
-                self.address = await tasks.start(run)
-                yield self.address
+                address = await tasks.start(run)
+                if not address.startswith("unix:"):  # such an address is no URL
+                    self.address = address
+                yield address
             except Exception as exc:  # noqa: BLE001 - likewise
                 failure = failure or exc
             tasks.cancel_scope.cancel()

@@ -8,7 +8,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import anyio
 import anyio.abc
@@ -16,7 +16,7 @@ import anyio.to_thread
 
 from poeproto import ConnectFailed
 from poeproto_h11.client.anyio_stream import AnyioStream
-from poeproto_h11.client.asyncio_stream import take_over
+from poeproto_h11.client.asyncio_stream import AsyncioStream, take_over
 from poeproto_h11.client.backend import (
     CONNECT_FAILURES,
     Backend,
@@ -83,7 +83,7 @@ class AnyioConnector:
         try:
             with anyio.fail_after(timeout):
                 if self._unix_socket is not None:
-                    stream = byte_stream(await anyio.connect_unix(self._unix_socket))
+                    stream = await _connect_unix(os.fspath(self._unix_socket))
                     return stream if context is None else await secure(stream, context, origin.host, timeout)
                 if self._resolve is None:
                     return await _open(origin.host, origin, context, timeout)
@@ -119,6 +119,23 @@ async def _open(host: str, origin: Origin, context: ssl.SSLContext | None, timeo
     stream = byte_stream(await anyio.connect_tcp(host, origin.port))
     # The certificate must be for the name, not for the address.
     return stream if context is None else await secure(stream, context, origin.host, timeout)
+
+
+async def _connect_unix(path: str) -> ByteStream:
+    if anyio.get_cancelled_exc_class() is not asyncio.CancelledError:
+        return byte_stream(await anyio.connect_unix(path))
+    # anyio's own stream has no transport here, and fails if it is cancelled while data arrives.
+    _, opening = await asyncio.get_running_loop().create_unix_connection(_Opening, path)
+    return opening.stream
+
+
+class _Opening(asyncio.Protocol):
+    """Hands its transport to a stream, before the event loop reads from it."""
+
+    stream: AsyncioStream
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.stream = AsyncioStream(cast("asyncio.Transport", transport))
 
 
 def byte_stream(stream: anyio.abc.ByteStream) -> ByteStream:

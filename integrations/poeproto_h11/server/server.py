@@ -18,7 +18,7 @@ from poeproto_h11.client.proxy import ProxyOption
 from poeproto_h11.server.acceptor import Acceptor
 from poeproto_h11.server.limits import ServerLimits
 from poeproto_runtime import BotService, FetchPolicy, Hook, Hooks, Route
-from poeproto_runtime.listen import LISTEN_QUEUE, address_of, listen
+from poeproto_runtime.listen import LISTEN_QUEUE, address_of, listening
 
 __all__ = ["HasService", "serve"]
 
@@ -57,7 +57,9 @@ async def serve(
 
     Args:
         app: a bot, routes by path, or an application such as `poeproto_asgi.BotApp`.
-        bind: ``HOST:PORT``, or a listening socket, which this call takes over when it starts to serve.
+        bind: ``HOST:PORT``, ``:PORT`` (all interfaces), ``PORT`` (loopback), ``unix:PATH`` (with ``,mode=660`` for the
+            file's permissions), ``fd://NUMBER`` (inherited), or a listening socket, which this call takes over when it
+            starts to serve.
         server_limits: the bounds of connections.
         access_key: the bot's key, or several that are valid at once; for a single bot only.
         allow_without_key: accept requests without a key; for a single bot only.
@@ -70,7 +72,7 @@ async def serve(
         on_start: called when the head of a request has been read; this and the next two must return quickly.
         on_first_event: called when the first event of a reply has been written.
         on_end: called when a request has ended, whatever its outcome.
-        task_status: for `anyio.abc.TaskGroup.start`; given the address as a URL once connections are accepted.
+        task_status: for `anyio.abc.TaskGroup.start`; given the address once connections are accepted.
 
     Raises:
         TypeError, ValueError: when the arguments do not make a service; see `Route`.
@@ -104,7 +106,7 @@ async def _serve(
     service: BotService, bind: str | socket.socket, limits: ServerLimits, task_status: anyio.abc.TaskStatus[str]
 ) -> None:
     # The acceptor closes the listener. A socket of the caller's stays open where serving does not even start.
-    with nullcontext(bind) if isinstance(bind, socket.socket) else listen(bind) as listener:
+    with nullcontext(bind) if isinstance(bind, socket.socket) else listening(bind) as listener:
         listener.listen(LISTEN_QUEUE)  # a socket of the caller's may have a shorter queue
         address = address_of(listener)
         acceptor = Acceptor(listener, service, limits)
