@@ -126,9 +126,11 @@ class Simulator(Simulation, BotApp):
 
             try:
                 address = await tasks.start(run)
-                if not address.startswith("unix:"):  # such an address is no URL
+                if address.startswith("unix:"):  # no URL
+                    yield address
+                else:
                     self.address = address
-                yield address
+                    yield self.address
             except Exception as exc:  # noqa: BLE001 - likewise
                 failure = failure or exc
             tasks.cancel_scope.cancel()
