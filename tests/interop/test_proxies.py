@@ -15,8 +15,8 @@ from typing import Protocol
 
 import pytest
 
-from poeproto import ConnectFailed, Done, Endpoints, RetryPolicy, Text
-from poeproto_h11 import Client
+from poeproto import Done, Endpoints, RetryPolicy, Text
+from poeproto_h11 import Client, ProxyFailed
 
 from ..support.both_clients import Query, query, query_blocking
 from ..support.calling_bots import CallingBot, Served, passes_on, service_of
@@ -144,7 +144,7 @@ async def test_a_password(ask: Query, proxy_with_password: str, certificate: Cer
             assert outcome.events == [Text("hello"), Done()], outcome.error
             for wrong, reason in (("", "requires a user"), ("user:wrong@", "does not accept the user")):
                 outcome = await ask(target, proxy=f"http://{wrong}{proxy_with_password}", retry=ONCE)
-                assert type(outcome.error) is ConnectFailed
+                assert type(outcome.error) is ProxyFailed
                 assert reason in str(outcome.error)
         assert server.requests[0].all("proxy-authorization") == []
 
@@ -152,7 +152,7 @@ async def test_a_password(ask: Query, proxy_with_password: str, certificate: Cer
 @both_clients
 async def test_a_server_that_is_not_there(ask: Query, proxy: str) -> None:
     outcome = await ask(f"https://127.0.0.1:{free_port()}/", proxy=proxy, retry=ONCE)
-    assert type(outcome.error) is ConnectFailed
+    assert type(outcome.error) is ProxyFailed
     assert "cannot reach the server (status 50" in str(outcome.error)
 
 

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 import h11
 
 from poeproto import (
-    ConnectFailed,
     ConnectionLost,
     HttpRequest,
     IncompleteChunkedBody,
@@ -21,7 +20,7 @@ from poeproto import (
 from poeproto.http import BodyWriter, StreamedBody
 from poeproto_h11.client.backend import ByteStream
 from poeproto_h11.client.chunks import ChunkReader
-from poeproto_h11.client.proxy import Proxy
+from poeproto_h11.client.proxy import Proxy, ProxyFailed
 from poeproto_h11.client.timeouts import Clock
 
 __all__ = ["h11_reason"]
@@ -136,7 +135,7 @@ class Connection:
         Raises:
             ConnectionLost, DeadlineExceeded: the connection must be closed then.
             RemoteProtocolError: when the peer does not speak HTTP.
-            ConnectFailed: when the proxy requires other credentials, so it has not forwarded the request.
+            ProxyFailed: when the proxy requires other credentials, so it has not forwarded the request.
         """
         end = time.monotonic() + clock.timeouts.header
         while True:
@@ -146,7 +145,7 @@ class Connection:
             if isinstance(event, h11.Response):
                 self._head = head = ResponseHead(event.status_code, event.headers.raw_items())
                 if self._proxy is not None and self._proxy.is_refusal(head):
-                    raise ConnectFailed(
+                    raise ProxyFailed(
                         f"no connection to {self._forwarded_to} through the proxy {self._proxy}: "
                         + self._proxy.refusal_reason(head)
                     )

@@ -17,16 +17,20 @@ from urllib.parse import unquote, urlsplit
 
 import attrs
 
-from poeproto import InvalidValue, LocalProtocolError, ResponseHead
+from poeproto import ConnectFailed, InvalidValue, LocalProtocolError, ResponseHead
 from poeproto.http import DEFAULT_PORTS
 from poeproto_runtime.client.urls import Origin, split_url
 
-__all__ = ["ProxyOption"]
+__all__ = ["ProxyFailed", "ProxyOption"]
 
 # A proxy's URL; None for what the environment says; False for none.
 ProxyOption = str | Literal[False] | None
 
 _EXPECTED = "expected a URL as http://HOST:PORT or http://USER:PASSWORD@HOST:PORT"
+
+
+class ProxyFailed(ConnectFailed):
+    """No connection was made, because of the proxy: it cannot be reached, refuses, or cannot reach the server."""
 
 
 @attrs.frozen
@@ -140,11 +144,14 @@ def proxy_rules(option: ProxyOption) -> ProxyRules:
 
     Raises:
         InvalidValue: when it is not the URL of an HTTP proxy.
+        TypeError: when it is of another type.
     """
     if option is None:
         return environment_rules(os.environ)
     if option is False:
         return ProxyRules()
+    if not isinstance(option, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"proxy must be the URL of a proxy, None or False, not {type(option).__name__}")
     proxy = parse_proxy(option)
     return ProxyRules(proxy, proxy)
 
@@ -158,7 +165,7 @@ def client_rules(option: ProxyOption, others: Mapping[str, object]) -> ProxyRule
 
     Raises:
         InvalidValue: when `option` is not the URL of an HTTP proxy.
-        TypeError: when two of all these arguments are given.
+        TypeError: when `option` is of another type, and when two of all these arguments are given.
     """
     given = [name for name, value in others.items() if value is not None]
     if option:

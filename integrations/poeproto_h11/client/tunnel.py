@@ -17,7 +17,7 @@ from poeproto_h11.client.backend import (
     is_deadline,
     time_left,
 )
-from poeproto_h11.client.proxy import Proxy, ProxyRules
+from poeproto_h11.client.proxy import Proxy, ProxyFailed, ProxyRules
 from poeproto_h11.client.tls import secure, system_trust
 from poeproto_runtime.client.urls import Origin
 
@@ -52,7 +52,14 @@ class ProxyConnector:
         self._resolve = resolve
 
     async def __call__(self, origin: Origin, timeout: float) -> ByteStream:
-        """A stream to that server, or for http to its proxy."""
+        """A stream to that server, or for http to its proxy.
+
+        Raises:
+            ProxyFailed: when no connection can be made because of the proxy.
+            ConnectFailed: when TLS with the server fails, and as `connect` raises it.
+            InvalidValue: when the proxy of the environment cannot be used.
+            TimeoutError: when it takes longer than `timeout` seconds.
+        """
         proxy = self._rules.find(origin)
         if proxy is None:
             return await self._connect(origin, timeout)
@@ -64,7 +71,10 @@ class ProxyConnector:
             if is_deadline(exc):
                 raise
             reason = failure_reason(exc.__cause__ or exc)
-            raise ConnectFailed(f"no connection to {origin} through the proxy {proxy}: {reason}") from exc
+            if isinstance(exc, ssl.SSLError) and not isinstance(exc, ssl.SSLEOFError):
+                # Within the tunnel, so it is the server's. TLS with the proxy itself fails with a ConnectFailed.
+                raise ConnectFailed(f"no connection to {origin}: {reason}") from exc
+            raise ProxyFailed(f"no connection to {origin} through the proxy {proxy}: {reason}") from exc
 
     async def _open(self, proxy: Proxy, origin: Origin, hosts: list[str], end: float) -> ByteStream:
         if origin.scheme == "http":

@@ -20,19 +20,21 @@ from poeproto import (
 )
 from poeproto_h11 import (
     Client,
+    ProxyFailed,
     Timeouts,
     get_bot_response,
     get_bot_response_sync,
     get_final_response,
     get_final_response_sync,
 )
+from poeproto_h11.client.anyio_backend import anyio_backend
 from poeproto_h11.client.outbound import make_outbound
 from poeproto_runtime import FetchPolicy
 from poeproto_runtime.fetch import fetch
 
 from ...support.both_clients import Query, query, query_blocking
 from ...support.calling_bots import CallingBot, Served, passes_on, service_of
-from ...support.scripted_peer import HELLO, answering, deaf, response, scripted
+from ...support.scripted_peer import HELLO, CannedConnector, answering, deaf, response, scripted
 from ...support.scripted_proxy import proxying
 from ...support.tls_peer import Certificate, certificate, serving_tls
 
@@ -108,7 +110,7 @@ async def test_the_certificate_must_be_the_servers_and_not_the_proxys(ask: Query
             "https://other.example/", proxy=proxy.address, retry=ONCE, ssl_context=certificate.trusting_client()
         )
     assert type(outcome.error) is ConnectFailed
-    assert "certificate is not accepted" in str(outcome.error)
+    assert str(outcome.error).startswith("no connection to https://other.example: its certificate is not accepted")
 
 
 @both_clients
@@ -122,7 +124,7 @@ async def test_a_proxy_that_requires_authentication(ask: Query, scheme: str) -> 
         ):
             proxy.answer = response(407, b"p:/@ dTpwOi9A", f"Proxy-Authenticate: {offered}")
             outcome = await ask(f"{scheme}://bot.example/", proxy=url, retry=ONCE)
-            assert type(outcome.error) is ConnectFailed
+            assert type(outcome.error) is ProxyFailed
             start = f"no connection to {scheme}://bot.example through the proxy {proxy.address}: "
             assert str(outcome.error).startswith(start + reason)
             assert "p:/@" not in str(outcome.error)
@@ -146,7 +148,7 @@ async def test_a_tunnel_that_is_not_opened(ask: Query, answer: bytes, reason: st
     async with proxying("http://127.0.0.1:9/") as proxy:
         proxy.answer = answer
         outcome = await ask("https://bot.example/", proxy=with_password(proxy.address), retry=ONCE)
-    assert type(outcome.error) is ConnectFailed
+    assert type(outcome.error) is ProxyFailed
     assert str(outcome.error) == f"no connection to https://bot.example through the proxy {proxy.address}: {reason}"
 
 
@@ -156,7 +158,7 @@ async def test_a_proxy_that_is_not_there(ask: Query, scheme: str) -> None:
     with deaf() as server:
         address = server.address
     outcome = await ask(f"{scheme}://bot.example/", proxy=address, retry=ONCE)
-    assert type(outcome.error) is ConnectFailed
+    assert type(outcome.error) is ProxyFailed
     assert str(outcome.error) == (
         f"no connection to {scheme}://bot.example through the proxy {address[:-1]}: Connection refused"
     )
@@ -279,6 +281,16 @@ async def test_the_proxy_resolves_the_names_of_listed_origins() -> None:
         outbound = make_outbound(Limits(), fetch_policy=policy, proxy=proxy.address)
         assert (await fetch("http://files.invalid/a", outbound, Limits())).body == b"a file"
     assert proxy.lines == ["GET http://files.invalid/a HTTP/1.1"]
+
+
+async def test_a_connector_of_the_callers_uses_no_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    connector = CannedConnector([HELLO])
+    for client in (Client(connector=connector), Client(backend=anyio_backend(connector=connector))):
+        async with client, client.query("http://bot.example/", "hello") as reply:
+            assert await reply.text() == "hello"
+    assert [str(origin) for origin in connector.origins] == ["http://bot.example"] * 2
+    assert all(b"POST / HTTP/1.1" in stream.written for stream in connector.streams)
 
 
 def test_the_ways_to_connect_exclude_each_other() -> None:

@@ -70,6 +70,9 @@ def test_what_is_no_url_of_a_proxy(url: str, message: str) -> None:
 def test_a_client_refuses_it_at_once() -> None:
     with pytest.raises(InvalidValue, match="SOCKS"):
         Client(proxy="socks5h://127.0.0.1:1080")
+    for option in (True, b"http://127.0.0.1", {"http": "http://127.0.0.1"}):
+        with pytest.raises(TypeError, match="proxy must be the URL of a proxy, None or False, not"):
+            Client(proxy=option)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
