@@ -223,10 +223,8 @@ def bot_file(tmp_path: Path) -> str:
 OPEN = "--allow-without-key"
 
 
-@pytest.mark.parametrize("options", [[], ["--workers", "2"], ["--worker-class", "trio"], ["--worker-class", "uvloop"]])
+@pytest.mark.parametrize("options", [[], ["--workers", "2"]])
 def test_the_command_serves_on_a_unix_socket(options: list[str], bot_file: str, path: str) -> None:
-    if "uvloop" in options:
-        pytest.importorskip("uvloop")
     with serving_command(bot_file, OPEN, *options, bind=f"unix:{path},mode=666") as server:
         assert server.address == f"unix:{path}"
         for command, expected in ((["query", "http://localhost/", "hello"], "hello"), (["settings", "http://a/"], "{")):
@@ -238,11 +236,10 @@ def test_the_command_serves_on_a_unix_socket(options: list[str], bot_file: str, 
     assert not Path(path).exists()
 
 
-@pytest.mark.parametrize("options", [[], ["--workers", "2"]])
-def test_the_command_serves_on_an_inherited_socket(options: list[str], bot_file: str) -> None:
+def test_the_command_serves_on_an_inherited_socket(bot_file: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port, number = listener.getsockname()[1], listener.fileno()
-        command = [*COMMAND, "serve", bot_file, OPEN, "--bind", f"fd://{number}", *options]
+        command = [*COMMAND, "serve", bot_file, OPEN, "--bind", f"fd://{number}", "--workers", "2"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, pass_fds=[number]) as process:
             assert process.stdout is not None
             assert process.stdout.readline().endswith(f"at http://127.0.0.1:{port}/\n")

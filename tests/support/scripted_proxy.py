@@ -49,7 +49,9 @@ class ScriptedProxy:
                 self.requests.append(parse_request(head + b"\r\n\r\n"))
                 if self.answer is not None:
                     await stream.send(self.answer)
-                    return
+                    await stream.send_eof()
+                    while True:  # a close with unread bytes would be a reset
+                        await stream.receive()
                 async with await anyio.connect_tcp("127.0.0.1", self._upstream_port) as upstream:
                     if head.startswith(b"CONNECT "):
                         await stream.send(b"HTTP/1.1 200 Connection established\r\nVia: 1.1 test\r\n\r\n")
