@@ -74,7 +74,7 @@ async def _relay(one: anyio.abc.ByteStream, other: anyio.abc.ByteStream) -> None
 
 @contextlib.contextmanager
 def _ignoring_disconnects() -> Generator[None]:
-    with contextlib.suppress(anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
+    with contextlib.suppress(anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
         yield
 
 
