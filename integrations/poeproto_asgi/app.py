@@ -19,7 +19,7 @@ from poeproto_asgi.asgi import (
     target_of,
     wait_disconnected,
 )
-from poeproto_h11 import make_outbound
+from poeproto_h11 import ProxyOption, make_outbound
 from poeproto_runtime import BotService, ClientDisconnected, FetchPolicy, Hook, Hooks, Route
 from poeproto_runtime.routes import make_routes
 
@@ -53,6 +53,7 @@ class BotApp:
         limits: the bounds of every exchange.
         endpoints: where Poe is, for API calls of the bots.
         fetch_policy: which URLs `Context.fetch_attachment` may fetch; None for none.
+        proxy: the proxy of the bots' outbound calls, as of `poeproto_h11.Client`.
         sync_settings: whether to push the settings to Poe at startup, for each bot whose name and key are known.
         on_start: called when the head of a request has been read; this and the next two must return quickly.
         on_first_event: called when the first event of a reply has been written.
@@ -73,6 +74,7 @@ class BotApp:
         limits: Limits | None = None,
         endpoints: Endpoints | None = None,
         fetch_policy: FetchPolicy | None = None,
+        proxy: ProxyOption = None,
         sync_settings: bool = True,
         on_start: Hook | None = None,
         on_first_event: Hook | None = None,
@@ -80,7 +82,7 @@ class BotApp:
     ) -> None:
         routes = make_routes(bot, access_key=access_key, allow_without_key=allow_without_key, bot_name=bot_name)
         limits = limits or Limits()
-        outbound = make_outbound(limits, endpoints, fetch_policy=fetch_policy)
+        outbound = make_outbound(limits, endpoints, fetch_policy=fetch_policy, proxy=proxy)
         hooks = Hooks(on_start=on_start, on_first_event=on_first_event, on_end=on_end)
         self.service = BotService(routes, limits, outbound, hooks, sync_settings=sync_settings)
 

@@ -8,6 +8,7 @@ import logging
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -22,7 +23,7 @@ from poeproto_asgi.descriptor_scan import ScannedConnections
 from poeproto_asgi.hypercorn_connections import OpenConnections, RecordingListener, records_accepts, set_send_timeout
 from poeproto_asgi.hypercorn_requests import TimedBody, closing_connection, has_two_framings
 from poeproto_runtime import Route
-from poeproto_runtime.listen import LISTEN_QUEUE, address_of, listen
+from poeproto_runtime.listen import LISTEN_QUEUE, address_of, listening
 from poeproto_runtime.task_groups import sole_exception
 
 # Hypercorn is an extra of its own: the application runs on other servers without it.
@@ -78,13 +79,14 @@ async def serve(
 
     Args:
         app: an application, or what `BotApp` takes: a bot, or routes and bots by path.
-        bind: ``HOST:PORT``, or a listening socket, which this call takes over.
+        bind: ``HOST:PORT``, ``:PORT`` (all interfaces), ``PORT`` (loopback), ``unix:PATH`` (with ``,mode=660`` for the
+            file's permissions), ``fd://NUMBER`` (inherited), or a listening socket, which this call takes over.
         access_key: as in `BotApp`; this and the next two are not for an application, which has its own.
         allow_without_key: as in `BotApp`.
         bot_name: as in `BotApp`.
         worker_class: checked against the running event loop; None accepts any.
         config: Hypercorn's configuration, except its addresses and its `backlog`; by default it logs warnings only.
-        task_status: for `anyio.abc.TaskGroup.start`; given the address as a URL once connections are accepted.
+        task_status: for `anyio.abc.TaskGroup.start`; given the address once connections are accepted.
 
     Raises:
         TypeError, ValueError: when the arguments do not make an application; see `BotApp`.
@@ -118,9 +120,9 @@ async def serve_until_cancelled(
         )
     hypercorn_serve = load_hypercorn_serve(on_trio)
     _keep_headers_out_of_logs()
-    listener = bind if isinstance(bind, socket.socket) else listen(bind)
-    server = _HypercornServer(app, hypercorn_serve, config, listener, on_trio, on_connections_ended)
-    await server.run(task_status)
+    with nullcontext(bind) if isinstance(bind, socket.socket) else listening(bind) as listener:
+        server = _HypercornServer(app, hypercorn_serve, config, listener, on_trio, on_connections_ended)
+        await server.run(task_status)
 
 
 class _HypercornServer:

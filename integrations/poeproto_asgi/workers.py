@@ -29,7 +29,7 @@ from poeproto_asgi.targets import (
     name_of_target,
     warn_of_unused_key,
 )
-from poeproto_runtime.listen import address_of, listen
+from poeproto_runtime.listen import address_of, listening
 from poeproto_runtime.task_groups import sole_exception
 
 __all__ = ["run"]
@@ -56,7 +56,7 @@ def run(
 
     Args:
         target: a name as `load_app` takes it, or what such a name names: an application, a bot, a dict of bots by path.
-        bind: ``HOST:PORT``; port 0 takes a free one.
+        bind: as of `serve`, without a socket; port 0 takes a free one.
         worker_class: the event loop: "asyncio", "uvloop" or "trio".
         workers: how many processes. More than one needs a name as target, since an instance cannot be pickled.
         access_key: the key of every bot that has none. It is an error if no bot uses it.
@@ -87,10 +87,11 @@ def run(
     # Loaded here even if other processes serve it: a mistake is reported once, before anything listens.
     app = load_app(target, options=options)
     warn_of_unused_key(name_of_target(target), app, options)
-    if workers == 1 or not isinstance(target, str):
-        _run_one(app, listen(bind), worker_class, ready)
-    else:
-        _run_several(target, options, listen(bind), worker_class, workers, ready, on_worker or _do_nothing)
+    with listening(bind) as listener:
+        if workers == 1 or not isinstance(target, str):
+            _run_one(app, listener, worker_class, ready)
+        else:
+            _run_several(target, options, listener, worker_class, workers, ready, on_worker or _do_nothing)
 
 
 def _ignore_address(address: str) -> None:

@@ -13,6 +13,7 @@ import click
 from poeproto import ConnectFailed, LocalProtocolError, PoeprotoError, RequestRefused
 from poeproto_asgi import TargetError, TargetFailed
 from poeproto_cli.terminal import print_exception
+from poeproto_h11 import ProxyFailed
 
 T = TypeVar("T")
 
@@ -66,6 +67,8 @@ def _advice(failure: PoeprotoError) -> str:
             return "; give the right key with --access-key or in POE_ACCESS_KEY"
         case RequestRefused() if failure.status in _NOT_A_BOT:
             return "; is that the URL of a bot?"
+        case ProxyFailed():
+            return "; is the proxy right? NO_PROXY lists the hosts that need none"
         case ConnectFailed() if not isinstance(failure.__cause__, ssl.SSLError):
             return "; is the URL right, and the server running?"
         case _:

@@ -59,9 +59,18 @@ def bind_option(default: str) -> Callable[[C], C]:
         "--bind",
         default=default,
         show_default=True,
-        metavar="HOST:PORT",
-        help="The address to listen on. Port 0 takes a free port.",
+        metavar="ADDRESS",
+        help="The address to listen on: HOST:PORT, :PORT for all interfaces, PORT for loopback, unix:PATH for a Unix "
+        "socket (unix:PATH,mode=660 with these permissions), or fd://NUMBER for an inherited socket. Port 0 takes a "
+        "free port.",
     )
+
+
+unix_socket_option = click.option(
+    "--unix-socket",
+    metavar="PATH",
+    help="Connect to the Unix socket at this path, whatever the host of the URL.",
+)
 
 
 worker_class_option = click.option(

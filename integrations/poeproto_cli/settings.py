@@ -10,7 +10,7 @@ import click
 from poeproto import SettingsResponse
 from poeproto.schemas import settings_payload
 from poeproto_cli.failures import run_call
-from poeproto_cli.options import access_key_option, backend_option, json_option
+from poeproto_cli.options import access_key_option, backend_option, json_option, unix_socket_option
 from poeproto_cli.terminal import echo
 from poeproto_cli.urls import checked_url
 from poeproto_h11 import Client
@@ -21,16 +21,17 @@ from poeproto_h11 import Client
 @access_key_option
 @backend_option
 @json_option
-def settings(url: str, access_key: str | None, backend: str, as_json: bool) -> None:
+@unix_socket_option
+def settings(url: str, access_key: str | None, backend: str, as_json: bool, unix_socket: str | None) -> None:
     """Fetch the settings of a bot server, and print them as JSON.
 
     With --json, they are printed on one line.
     """
-    response = run_call(partial(_settings, checked_url(url), access_key), backend)
+    response = run_call(partial(_settings, checked_url(url), access_key, unix_socket), backend)
     # What this version does not know cannot be sent, but it can be shown.
     echo(json.dumps(settings_payload(response), ensure_ascii=False, indent=None if as_json else 2))
 
 
-async def _settings(url: str, access_key: str | None) -> SettingsResponse:
-    async with Client() as client:
+async def _settings(url: str, access_key: str | None, unix_socket: str | None) -> SettingsResponse:
+    async with Client(unix_socket=unix_socket) as client:
         return await client.settings(url, access_key=access_key)

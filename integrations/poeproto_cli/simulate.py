@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
@@ -106,10 +107,15 @@ def simulate(
 
 
 def _on_ready(simulator: Simulator, address: str) -> None:
-    simulator.address = address  # for the calls of bots that run in it
     click.echo(f"simulating Poe at {address}")
+    path = address.removeprefix("unix:")
+    if path == address:
+        simulator.address = address  # for the calls of bots that run in it
+        where = address
+    else:
+        where = f"--unix-socket {shlex.quote(path)} http://localhost/"
     # On standard error: programs read the address from standard output.
-    click.echo(f"ask a bot: poeproto query {address}bot/NAME TEXT", err=True)
+    click.echo(f"ask a bot: poeproto query {where}bot/NAME TEXT", err=True)
 
 
 def _refuse_repeated_names(bots: Iterable[str]) -> None:

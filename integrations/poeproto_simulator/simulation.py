@@ -94,7 +94,7 @@ class Simulation:
             # A client's Host header is good enough for the URLs of files. Here it would decide where bots' keys go.
             raise LocalProtocolError(
                 "the bot runs in a simulator without an address, so it cannot call it: serve with Simulator.serving(), "
-                "or set the simulator's address"
+                "or set the simulator's address. A simulator that is bound to a Unix socket has none"
             )
         return Endpoints.at(self._address)
 

@@ -125,8 +125,12 @@ class Simulator(Simulation, BotApp):
                     tasks.cancel_scope.cancel()
 
             try:
-                self.address = await tasks.start(run)
-                yield self.address
+                address = await tasks.start(run)
+                if address.startswith("unix:"):  # no URL
+                    yield address
+                else:
+                    self.address = address
+                    yield self.address
             except Exception as exc:  # noqa: BLE001 - likewise
                 failure = failure or exc
             tasks.cancel_scope.cancel()

@@ -49,9 +49,9 @@ def serving(
 
 
 @contextmanager
-def simulating(*options: str, env: Mapping[str, str] | None = None) -> Generator[Serving]:
+def simulating(*options: str, env: Mapping[str, str] | None = None, bind: str = "127.0.0.1:0") -> Generator[Serving]:
     """Run `poeproto simulate` on a free port, and end it if the test did not."""
-    with _running("simulate", *options, env=env) as process:
+    with _running("simulate", *options, env=env, bind=bind) as process:
         yield process
 
 

@@ -54,11 +54,12 @@ import bots
 listener = socket.socket(fileno=int(sys.argv[1]))
 """
 
-RUN = f"""
-{PROGRAM}
-import poeproto_asgi.workers
-poeproto_asgi.workers.listen = lambda bind: listener
-poeproto_asgi.run(bots.app, worker_class=sys.argv[2])
+RUN = """
+import sys
+import bots
+import poeproto_asgi
+
+poeproto_asgi.run(bots.app, bind=f"fd://{sys.argv[1]}", worker_class=sys.argv[2])
 """
 
 H11 = f"""

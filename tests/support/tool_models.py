@@ -8,7 +8,7 @@ from poeproto import FunctionDefinition, Json, QueryRequest, ToolDefinition, dec
 
 from .scripted_peer import Peer, reply
 
-WEATHER = ToolDefinition(FunctionDefinition("weather", "How it is outside.", {"type": "object"}))
+WEATHER = ToolDefinition(FunctionDefinition("weather", "How it is outside.", {"type": "object", "properties": {}}))
 
 
 def calls(*wanted: tuple[str, str]) -> bytes:

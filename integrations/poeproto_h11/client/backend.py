@@ -18,6 +18,7 @@ from typing import Any, Protocol, cast
 import attrs
 
 from poeproto import ConnectionLost
+from poeproto_h11.client.proxy import ProxyRules
 from poeproto_runtime.client.flow_runner import RunToolCalls
 from poeproto_runtime.client.uploads import InThread
 from poeproto_runtime.client.urls import Origin
@@ -115,6 +116,7 @@ class Backend:
         sleep: waits for a number of seconds.
         in_thread: calls a function that may block.
         tool_runner: makes the runner for the tools of a model; `raise_errors` as in `ToolRunner`.
+        proxies: which origins `connect` reaches through a proxy. Requests to http ones take another form there.
         current_loop: the running event loop; None where connections belong to none.
     """
 
@@ -122,6 +124,7 @@ class Backend:
     sleep: Callable[[float], Awaitable[None]]
     in_thread: InThread
     tool_runner: MakeToolRunner
+    proxies: ProxyRules = attrs.field(factory=ProxyRules)
     current_loop: Callable[[], EventLoop | None] = lambda: None
 
 

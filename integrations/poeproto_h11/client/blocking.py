@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import threading
 from collections.abc import Generator, Iterable
@@ -24,8 +25,10 @@ from poeproto import (
 from poeproto.flows import UploadedFile
 from poeproto_h11.client.backend import Connector
 from poeproto_h11.client.client import ClientBase
+from poeproto_h11.client.proxy import ProxyOption, client_rules
 from poeproto_h11.client.sync_backend import run_sync, socket_backend
 from poeproto_h11.client.timeouts import Timeouts
+from poeproto_runtime.client.extra_headers import ExtraHeaders
 from poeproto_runtime.client.flow_runner import FlowRunner
 from poeproto_runtime.client.reply import ReplyBase, close_call
 from poeproto_runtime.client.uploads import BlockingSource
@@ -130,6 +133,9 @@ class BlockingClient(ClientBase[BlockingReply]):
         timeouts: as in `Client`.
         retry: as in `Client`.
         ssl_context: as in `Client`.
+        headers: as in `Client`.
+        proxy: as in `Client`.
+        unix_socket: as in `Client`.
         connector: as in `Client`; its operations must block.
     """
 
@@ -143,32 +149,64 @@ class BlockingClient(ClientBase[BlockingReply]):
         timeouts: Timeouts | None = None,
         retry: RetryPolicy | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        headers: ExtraHeaders | None = None,
+        proxy: ProxyOption = None,
+        unix_socket: str | os.PathLike[str] | None = None,
         connector: Connector | None = None,
     ) -> None:
-        backend = socket_backend(ssl_context, connector)
-        super().__init__(backend, api_key, access_key, endpoints, limits, timeouts, retry)
+        rules = client_rules(proxy, {"unix_socket": unix_socket, "connector": connector})
+        backend = socket_backend(ssl_context, connector, rules, unix_socket)
+        super().__init__(backend, api_key, access_key, endpoints, limits, timeouts, retry, headers)
 
-    def settings(self, bot: str, *, access_key: str | None = None) -> SettingsResponse:
+    def settings(
+        self, bot: str, *, access_key: str | None = None, headers: ExtraHeaders | None = None
+    ) -> SettingsResponse:
         """A bot's settings. Errors as with `Client.settings`."""
-        return run_sync(self._calls.settings(*self._target(bot, access_key)))
+        return run_sync(self._calls_with(headers).settings(*self._target(bot, access_key)))
 
-    def report_feedback(self, bot: str, request: ReportFeedbackRequest, *, access_key: str | None = None) -> None:
+    def report_feedback(
+        self,
+        bot: str,
+        request: ReportFeedbackRequest,
+        *,
+        access_key: str | None = None,
+        headers: ExtraHeaders | None = None,
+    ) -> None:
         """Send a bot server a user's feedback on a reply (deprecated by Poe)."""
-        self._report(bot, request, access_key)
+        self._report(bot, request, access_key, headers)
 
-    def report_reaction(self, bot: str, request: ReportReactionRequest, *, access_key: str | None = None) -> None:
+    def report_reaction(
+        self,
+        bot: str,
+        request: ReportReactionRequest,
+        *,
+        access_key: str | None = None,
+        headers: ExtraHeaders | None = None,
+    ) -> None:
         """Send a bot server a user's reaction to a reply."""
-        self._report(bot, request, access_key)
+        self._report(bot, request, access_key, headers)
 
-    def report_error(self, bot: str, request: ReportErrorRequest, *, access_key: str | None = None) -> None:
+    def report_error(
+        self,
+        bot: str,
+        request: ReportErrorRequest,
+        *,
+        access_key: str | None = None,
+        headers: ExtraHeaders | None = None,
+    ) -> None:
         """Send a bot server an error that was found in one of its answers."""
-        self._report(bot, request, access_key)
+        self._report(bot, request, access_key, headers)
 
     def sync_settings(
-        self, bot_name: str, settings: SettingsResponse | None = None, *, access_key: str | None = None
+        self,
+        bot_name: str,
+        settings: SettingsResponse | None = None,
+        *,
+        access_key: str | None = None,
+        headers: ExtraHeaders | None = None,
     ) -> SettingsResponse | None:
         """Send a bot's settings to Poe, or have Poe fetch them from the bot. As `Client.sync_settings`."""
-        return run_sync(self._calls.sync_settings(bot_name, settings, self._own_key(access_key)))
+        return run_sync(self._calls_with(headers).sync_settings(bot_name, settings, self._own_key(access_key)))
 
     def upload(
         self,
@@ -177,25 +215,38 @@ class BlockingClient(ClientBase[BlockingReply]):
         name: str | None = None,
         content_type: str | None = None,
         access_key: str | None = None,
+        headers: ExtraHeaders | None = None,
     ) -> UploadedFile:
         """Upload a file to Poe: text, bytes, a path, an open binary file, or an iterable of bytes."""
-        return run_sync(self._calls.upload(source, name, content_type, self._own_key(access_key)))
+        return run_sync(self._calls_with(headers).upload(source, name, content_type, self._own_key(access_key)))
 
-    def upload_by_url(self, url: str, *, name: str | None = None, access_key: str | None = None) -> UploadedFile:
+    def upload_by_url(
+        self, url: str, *, name: str | None = None, access_key: str | None = None, headers: ExtraHeaders | None = None
+    ) -> UploadedFile:
         """Have Poe fetch a file and keep it."""
-        return run_sync(self._calls.upload_by_url(url, name, self._own_key(access_key)))
+        return run_sync(self._calls_with(headers).upload_by_url(url, name, self._own_key(access_key)))
 
     def authorize_cost(
-        self, items: CostItem | Iterable[CostItem], bot_query_id: str, *, access_key: str | None = None
+        self,
+        items: CostItem | Iterable[CostItem],
+        bot_query_id: str,
+        *,
+        access_key: str | None = None,
+        headers: ExtraHeaders | None = None,
     ) -> None:
         """Ask Poe whether a user can pay these costs. As `Client.authorize_cost`."""
-        run_sync(self._calls.authorize_cost(items, bot_query_id, self._own_key(access_key)))
+        run_sync(self._calls_with(headers).authorize_cost(items, bot_query_id, self._own_key(access_key)))
 
     def capture_cost(
-        self, items: CostItem | Iterable[CostItem], bot_query_id: str, *, access_key: str | None = None
+        self,
+        items: CostItem | Iterable[CostItem],
+        bot_query_id: str,
+        *,
+        access_key: str | None = None,
+        headers: ExtraHeaders | None = None,
     ) -> None:
         """Charge a user these costs. As `Client.authorize_cost`."""
-        run_sync(self._calls.capture_cost(items, bot_query_id, self._own_key(access_key)))
+        run_sync(self._calls_with(headers).capture_cost(items, bot_query_id, self._own_key(access_key)))
 
     def close(self) -> None:
         """Close the idle connections; those in use close with their replies."""
@@ -215,6 +266,7 @@ class BlockingClient(ClientBase[BlockingReply]):
         bot: str,
         request: ReportFeedbackRequest | ReportReactionRequest | ReportErrorRequest,
         access_key: str | None,
+        headers: ExtraHeaders | None,
     ) -> None:
         url, key = self._target(bot, access_key)
-        run_sync(self._calls.report(url, request, key))
+        run_sync(self._calls_with(headers).report(url, request, key))

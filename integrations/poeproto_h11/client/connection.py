@@ -20,6 +20,7 @@ from poeproto import (
 from poeproto.http import BodyWriter, StreamedBody
 from poeproto_h11.client.backend import ByteStream, EventLoop
 from poeproto_h11.client.chunks import ChunkReader
+from poeproto_h11.client.proxy import Proxy, ProxyFailed
 from poeproto_h11.client.timeouts import Clock
 
 __all__ = ["h11_reason"]
@@ -48,14 +49,17 @@ class Connection:
     Args:
         stream: a connected stream.
         loop: the event loop that it belongs to, if any.
+        proxy: the proxy that it leads to, which forwards the requests; None if it leads to the origin.
 
     Attributes:
         loop: the same.
     """
 
-    def __init__(self, stream: ByteStream, loop: EventLoop | None = None) -> None:
+    def __init__(self, stream: ByteStream, loop: EventLoop | None = None, proxy: Proxy | None = None) -> None:
         self.loop = loop
         self._stream = stream
+        self._proxy = proxy
+        self._forwarded_to = ""
         self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
         self._head: ResponseHead | None = None
         self._early_response: h11.Response | None = None  # received while the request was being written
@@ -106,6 +110,11 @@ class Connection:
     def _begin(self, request: HttpRequest, length: int, target: str, host: str) -> bytes:
         self._written = 0
         headers = [(b"host", host.encode()), *request.headers, (b"content-length", str(length).encode())]
+        if self._proxy is not None:
+            self._forwarded_to = f"http://{host}"
+            target = self._forwarded_to + target
+            if self._proxy.authorization is not None:
+                headers.append((b"proxy-authorization", self._proxy.authorization))
         try:
             return self._h11_send(h11.Request(method=request.method, target=target, headers=headers))
         except h11.LocalProtocolError as exc:
@@ -163,6 +172,7 @@ class Connection:
         Raises:
             ConnectionLost, DeadlineExceeded: the connection must be closed then.
             RemoteProtocolError: when the peer does not speak HTTP.
+            ProxyFailed: when the proxy requires other credentials, so it has not forwarded the request.
         """
         end = time.monotonic() + clock.timeouts.header
         if self._failure is not None:
@@ -171,6 +181,11 @@ class Connection:
         while response is None:
             response = self._response_in(await self._read(clock, end - time.monotonic(), "header"))
         self._head = head = ResponseHead(response.status_code, response.headers.raw_items())
+        if self._proxy is not None and self._proxy.is_refusal(head):
+            raise ProxyFailed(
+                f"no connection to {self._forwarded_to} through the proxy {self._proxy}: "
+                + self._proxy.refusal_reason(head)
+            )
         if (b"transfer-encoding", b"chunked") in head.headers and head.status == 200:
             self._chunks = ChunkReader()
         else:

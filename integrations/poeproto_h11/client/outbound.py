@@ -6,13 +6,16 @@ import socket
 import ssl
 
 import anyio
+import attrs
 
 from poeproto import Endpoints, Limits, RetryPolicy
 from poeproto_h11.client.anyio_backend import AnyioConnector, anyio_backend
 from poeproto_h11.client.backend import Backend
 from poeproto_h11.client.pool import Pool
+from poeproto_h11.client.proxy import ProxyOption, proxy_rules
 from poeproto_h11.client.timeouts import Timeouts
 from poeproto_h11.client.transport import H11Call, H11Transport
+from poeproto_h11.client.tunnel import ProxyConnector
 from poeproto_runtime.client.urls import Origin
 from poeproto_runtime.fetch_policy import FetchPolicy, check_address
 from poeproto_runtime.outbound import Outbound
@@ -63,7 +66,7 @@ class SharedH11Transport:
     def begin(self) -> H11Call:
         """Start a call; its total timeout starts now."""
         if self._pool is None:
-            self._pool = Pool(self._backend.connect, self._backend.current_loop)
+            self._pool = Pool(self._backend.connect, self._backend.proxies, self._backend.current_loop)
         return H11Transport(self._pool, self._backend, self._limits, self._timeouts).begin()
 
 
@@ -75,6 +78,7 @@ def make_outbound(
     timeouts: Timeouts | None = None,
     retry: RetryPolicy | None = None,
     ssl_context: ssl.SSLContext | None = None,
+    proxy: ProxyOption = None,
 ) -> Outbound:
     """The configuration of a server's outbound calls. No connection is opened before a bot makes one.
 
@@ -85,10 +89,20 @@ def make_outbound(
         timeouts: the timeouts of each call.
         retry: when a call is retried.
         ssl_context: for https; by default certificates are verified against the system's trust store.
+        proxy: as of `Client`. It also fetches the files, but from addresses that were resolved and checked here.
     """
     timeouts = timeouts or Timeouts()
-    backend = anyio_backend(ssl_context)
-    checked = anyio_backend(connector=AnyioConnector(ssl_context, _CheckedAddresses(fetch_policy or FetchPolicy())))
+    rules = proxy_rules(proxy)
+    backend = anyio_backend(ssl_context, proxies=rules)
+    addresses = _CheckedAddresses(fetch_policy or FetchPolicy())
+    fetching = ProxyConnector(
+        AnyioConnector(ssl_context, addresses),
+        rules,
+        ssl_context,
+        connect_proxy=AnyioConnector(ssl_context),
+        resolve=addresses.for_proxy,
+    )
+    checked = attrs.evolve(backend, connect=fetching)
     return Outbound(
         transport=SharedH11Transport(backend, limits, timeouts),
         fetching=SharedH11Transport(checked, limits, timeouts),
@@ -104,6 +118,16 @@ class _CheckedAddresses:
 
     def __init__(self, policy: FetchPolicy) -> None:
         self._policy = policy
+
+    async def for_proxy(self, origin: Origin, timeout: float) -> list[str]:
+        """The hosts that a proxy is asked to connect to: the addresses, or the name of a listed origin.
+
+        A proxy would resolve a name again, perhaps to another address. A listed origin may have any.
+        """
+        if self._policy.check_origin(origin.scheme, str(origin)):
+            return [origin.host]
+        with anyio.fail_after(timeout):
+            return await self(origin)
 
     async def __call__(self, origin: Origin) -> list[str]:
         listed = self._policy.check_origin(origin.scheme, str(origin))

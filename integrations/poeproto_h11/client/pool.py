@@ -9,6 +9,7 @@ from collections.abc import Callable
 from poeproto import LocalProtocolError
 from poeproto_h11.client.backend import Connector, EventLoop
 from poeproto_h11.client.connection import Connection
+from poeproto_h11.client.proxy import ProxyRules
 from poeproto_h11.client.timeouts import Clock
 from poeproto_runtime.client.urls import Origin
 
@@ -26,15 +27,22 @@ class Pool:
 
     Args:
         connect: opens a connection.
+        proxies: which origins it reaches through a proxy. They never change, so connections to one origin are alike.
         current_loop: the running event loop, if connections belong to one.
 
     Attributes:
         opened: how many connections were opened so far.
     """
 
-    def __init__(self, connect: Connector, current_loop: Callable[[], EventLoop | None] = lambda: None) -> None:
+    def __init__(
+        self,
+        connect: Connector,
+        proxies: ProxyRules | None = None,
+        current_loop: Callable[[], EventLoop | None] = lambda: None,
+    ) -> None:
         self.opened = 0
         self._connect = connect
+        self._proxies = proxies or ProxyRules()
         self._current_loop = current_loop
         self._idle: list[tuple[Origin, Connection]] = []  # the most recently used comes last
         self._pruned = time.monotonic()
@@ -46,7 +54,8 @@ class Pool:
 
         Raises:
             ConnectFailed, DeadlineExceeded: when no connection can be made.
-            LocalProtocolError: when the pool is closed; a call is not retried after that.
+            LocalProtocolError: when the pool is closed, or the proxy of the environment cannot be used; a call is not
+                retried after that.
         """
         if self._closed:
             raise LocalProtocolError("the client is closed")
@@ -62,7 +71,7 @@ class Pool:
             raise clock.exceeded("connect") from exc
         with self._lock:
             self.opened += 1
-        return Connection(stream, loop)
+        return Connection(stream, loop, self._proxies.find(origin) if origin.scheme == "http" else None)
 
     def _drop_orphans(self, loop: EventLoop | None) -> None:
         """Close the connections whose event loop has ended."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Generator, Iterable, Mapping
 from typing import Any, TypedDict, Unpack, cast
@@ -13,7 +14,9 @@ from poeproto.flows import ToolFunctions, as_tool_definition
 from poeproto_h11.client.anyio_backend import anyio_backend
 from poeproto_h11.client.blocking import BlockingClient
 from poeproto_h11.client.client import AnyReply, Client, ClientBase
+from poeproto_h11.client.proxy import ProxyOption, client_rules
 from poeproto_h11.client.timeouts import Timeouts
+from poeproto_runtime.client.extra_headers import ExtraHeaders
 from poeproto_runtime.client.flow_runner import FlowRunner
 from poeproto_runtime.client.reply import Reply
 
@@ -28,12 +31,15 @@ class _OptionsOfCalls(TypedDict, total=False):
     limits: Limits | None
     timeouts: Timeouts | None
     retry: RetryPolicy | None
+    headers: ExtraHeaders | None
 
 
 class ClientOptions(_OptionsOfCalls, total=False):
     """The other arguments of `Client`."""
 
     ssl_context: ssl.SSLContext | None
+    proxy: ProxyOption
+    unix_socket: str | os.PathLike[str] | None
 
 
 class ReplyOptions(ClientOptions, total=False):
@@ -70,9 +76,15 @@ class _OneReplyClient(ClientBase[BotResponse]):
     """A client for one reply, which closes it."""
 
     def __init__(
-        self, api_key: str | None, ssl_context: ssl.SSLContext | None = None, **options: Unpack[_OptionsOfCalls]
+        self,
+        api_key: str | None,
+        ssl_context: ssl.SSLContext | None = None,
+        proxy: ProxyOption = None,
+        unix_socket: str | os.PathLike[str] | None = None,
+        **options: Unpack[_OptionsOfCalls],
     ) -> None:
-        super().__init__(anyio_backend(ssl_context), api_key, **options)
+        rules = client_rules(proxy, {"unix_socket": unix_socket})
+        super().__init__(anyio_backend(ssl_context, proxies=rules, unix_socket=unix_socket), api_key, **options)
 
     def _reply(self, runner: FlowRunner[ReplyFold], fold: ReplyFold) -> BotResponse:
         return BotResponse(runner, fold, self._pool.aclose)

@@ -8,6 +8,7 @@ the system's name resolution, which takes no deadline, and the tools of a round,
 from __future__ import annotations
 
 import inspect
+import os
 import socket
 import ssl
 import threading
@@ -30,7 +31,9 @@ from poeproto_h11.client.backend import (
     wait_readable_or_writable,
 )
 from poeproto_h11.client.happy_eyeballs import Address, connect_first
+from poeproto_h11.client.proxy import ProxyRules
 from poeproto_h11.client.tls import secure, system_trust
+from poeproto_h11.client.tunnel import ProxyConnector
 from poeproto_runtime.client.tools import ToolRunner, is_asynchronous
 from poeproto_runtime.client.urls import Origin
 
@@ -60,9 +63,16 @@ def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
     raise suspended
 
 
-def socket_backend(ssl_context: ssl.SSLContext | None = None, connector: Connector | None = None) -> Backend:
-    """The backend over blocking sockets."""
-    return Backend(connector or SocketConnector(ssl_context), _sleep, _call, BlockingToolRunner)
+def socket_backend(
+    ssl_context: ssl.SSLContext | None = None,
+    connector: Connector | None = None,
+    proxies: ProxyRules | None = None,
+    unix_socket: str | os.PathLike[str] | None = None,
+) -> Backend:
+    """The backend over blocking sockets. Arguments as of `anyio_backend`."""
+    proxies = proxies or ProxyRules()
+    connect = ProxyConnector(connector or SocketConnector(ssl_context, unix_socket), proxies, ssl_context)
+    return Backend(connect, _sleep, _call, BlockingToolRunner, proxies)
 
 
 async def _sleep(seconds: float) -> None:
@@ -77,31 +87,50 @@ async def _call(function: Callable[..., T], *args: Any) -> T:
 
 
 class SocketConnector:
-    """Opens TCP and TLS streams over blocking sockets.
+    """Opens streams over blocking sockets: over TCP or a Unix socket, with TLS or without.
 
     Args:
         ssl_context: for https; by default certificates are verified against the system's trust store.
+        unix_socket: the path of a socket to connect to, whatever the origin.
     """
 
-    def __init__(self, ssl_context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, ssl_context: ssl.SSLContext | None = None, unix_socket: str | os.PathLike[str] | None = None
+    ) -> None:
         self._ssl_context = ssl_context
+        self._unix_socket = unix_socket
 
     async def __call__(self, origin: Origin, timeout: float) -> ByteStream:
         """A stream connected to that server."""
         end = time.monotonic() + min(timeout, _LONGEST_WAIT)
         context = self._tls() if origin.scheme == "https" else None
         try:
-            stream = SocketStream(connect_first(_resolve(origin, end), end))
+            if self._unix_socket is not None:
+                stream = SocketStream(_connect_unix(self._unix_socket, end))
+            else:
+                stream = SocketStream(connect_first(_resolve(origin, end), end))
             return stream if context is None else await secure(stream, context, origin.host, end - time.monotonic())
         except CONNECT_FAILURES as exc:
             if is_deadline(exc):
                 raise
-            raise ConnectFailed(f"no connection to {origin}: {failure_reason(exc)}") from exc
+            where = "" if self._unix_socket is None else f" at unix:{os.fspath(self._unix_socket)}"
+            raise ConnectFailed(f"no connection to {origin}{where}: {failure_reason(exc)}") from exc
 
     def _tls(self) -> ssl.SSLContext:
         if self._ssl_context is None:
             self._ssl_context = system_trust()
         return self._ssl_context
+
+
+def _connect_unix(path: str | os.PathLike[str], end: float) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.settimeout(time_left(end))
+        connection.connect(os.fspath(path))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _resolve(origin: Origin, end: float) -> Sequence[Address]:

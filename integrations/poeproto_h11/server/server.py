@@ -14,10 +14,11 @@ from anyio.lowlevel import current_token
 
 from poeproto import Bot, Endpoints, Limits
 from poeproto_h11.client.outbound import make_outbound
+from poeproto_h11.client.proxy import ProxyOption
 from poeproto_h11.server.acceptor import Acceptor
 from poeproto_h11.server.limits import ServerLimits
 from poeproto_runtime import BotService, FetchPolicy, Hook, Hooks, Route
-from poeproto_runtime.listen import LISTEN_QUEUE, address_of, listen
+from poeproto_runtime.listen import LISTEN_QUEUE, address_of, listening
 from poeproto_runtime.routes import make_routes
 
 __all__ = ["HasService", "serve"]
@@ -43,6 +44,7 @@ async def serve(
     limits: Limits | None = None,
     endpoints: Endpoints | None = None,
     fetch_policy: FetchPolicy | None = None,
+    proxy: ProxyOption = None,
     sync_settings: bool = True,
     on_start: Hook | None = None,
     on_first_event: Hook | None = None,
@@ -56,7 +58,9 @@ async def serve(
 
     Args:
         app: a bot, routes and bots by path, or an application such as `poeproto_asgi.BotApp`.
-        bind: ``HOST:PORT``, or a listening socket, which this call takes over when it starts to serve.
+        bind: ``HOST:PORT``, ``:PORT`` (all interfaces), ``PORT`` (loopback), ``unix:PATH`` (with ``,mode=660`` for the
+            file's permissions), ``fd://NUMBER`` (inherited), or a listening socket, which this call takes over when it
+            starts to serve.
         server_limits: the bounds of connections.
         access_key: the key of each bot that has no `Route`, or several that are valid at once.
         allow_without_key: accept requests without a key, for these bots.
@@ -64,11 +68,12 @@ async def serve(
         limits: the bounds of every exchange; this and the following are not for an application, which has its own.
         endpoints: where Poe is, for API calls of the bots.
         fetch_policy: which URLs `Context.fetch_attachment` may fetch; None for none.
+        proxy: the proxy of the bots' outbound calls, as of `Client`.
         sync_settings: whether to push the settings to Poe at startup, for each bot whose name and key are known.
         on_start: called when the head of a request has been read; this and the next two must return quickly.
         on_first_event: called when the first event of a reply has been written.
         on_end: called when a request has ended, whatever its outcome.
-        task_status: for `anyio.abc.TaskGroup.start`; given the address as a URL once connections are accepted.
+        task_status: for `anyio.abc.TaskGroup.start`; given the address once connections are accepted.
 
     Raises:
         TypeError, ValueError: when the arguments do not make a service; see `Route`.
@@ -81,15 +86,16 @@ async def serve(
         bots = cast("Bot | Mapping[str, Route]", app)
         routes = make_routes(bots, access_key=access_key, allow_without_key=allow_without_key, bot_name=bot_name)
         limits = limits or Limits()
-        outbound = make_outbound(limits, endpoints, fetch_policy=fetch_policy)
+        outbound = make_outbound(limits, endpoints, fetch_policy=fetch_policy, proxy=proxy)
         service = BotService(routes, limits, outbound, hooks, sync_settings=sync_settings)
     elif access_key is not None or allow_without_key or bot_name is not None:
         raise TypeError(
             "access_key, allow_without_key and bot_name are for a single bot; pass them to each Route instead"
         )
-    elif limits or endpoints or fetch_policy or hooks != Hooks() or not sync_settings:
+    elif limits or endpoints or fetch_policy or proxy is not None or hooks != Hooks() or not sync_settings:
         raise TypeError(
-            "an application has its own limits, endpoints, fetch_policy, sync_settings and hooks; pass them there"
+            "an application has its own limits, endpoints, fetch_policy, proxy, sync_settings and hooks; pass them "
+            "there"
         )
     else:
         service = cast("HasService", app).service
@@ -100,7 +106,7 @@ async def _serve(
     service: BotService, bind: str | socket.socket, limits: ServerLimits, task_status: anyio.abc.TaskStatus[str]
 ) -> None:
     # The acceptor closes the listener. A socket of the caller's stays open where serving does not even start.
-    with nullcontext(bind) if isinstance(bind, socket.socket) else listen(bind) as listener:
+    with nullcontext(bind) if isinstance(bind, socket.socket) else listening(bind) as listener:
         listener.listen(LISTEN_QUEUE)  # a socket of the caller's may have a shorter queue
         address = address_of(listener)
         acceptor = Acceptor(listener, service, limits)

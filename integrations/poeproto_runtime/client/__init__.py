@@ -13,6 +13,7 @@ The parts, from the caller down to the socket
     TransportCall    the requests of one call, and its deadlines                      transport.py (H11Call)
     Connection       one HTTP/1.1 connection: h11 and the chunk reader                poeproto_h11.client.connection
     ByteStream       a socket on asyncio, trio or blocking, with TLS or without      poeproto_h11.client.backend
+    Connector        opens that: at the server, a proxy or in a tunnel through one   poeproto_h11.client.tunnel
 
 A flow is a generator without I/O. It yields effects (`SendRequest`, `ReceiveData`, `Wait`, `RunTools`, ...), and the
 runner resumes it with their outcomes, or throws their failures into it. So what to do next is decided in one place, and

@@ -48,6 +48,8 @@ from poeproto.flows import (
     upload_flow,
     upload_request,
 )
+from poeproto.http import Headers
+from poeproto_runtime.client.extra_headers import HeaderTransport
 from poeproto_runtime.client.flow_runner import FlowRunner, Prepare, R, RunToolCalls
 from poeproto_runtime.client.transport import Transport
 from poeproto_runtime.client.uploads import InThread, Source, measure
@@ -83,6 +85,13 @@ class ApiCalls:
         self._transport = transport
         self._in_thread = in_thread
         self._retry = retry or RetryPolicy()
+
+    def with_headers(self, headers: Headers) -> ApiCalls:
+        """The same calls, with these headers added to each request."""
+        if not headers:
+            return self
+        transport = HeaderTransport(self._transport, headers)
+        return ApiCalls(transport, self._in_thread, self.endpoints, self.limits, self._retry)
 
     def url_of(self, bot: str) -> str:
         """The URL of a bot, given by its name on Poe or by its URL."""

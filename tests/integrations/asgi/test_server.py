@@ -377,7 +377,7 @@ async def test_ipv6() -> None:
         tasks.cancel_scope.cancel()
 
 
-@pytest.mark.parametrize("bind", ["", "8080", ":8080", "localhost", "localhost:", "localhost:http", "localhost:70000"])
+@pytest.mark.parametrize("bind", ["", ":", "localhost", "localhost:", "localhost:http", "localhost:70000", "unix:"])
 async def test_an_address_of_another_form(bind: str) -> None:
     with pytest.raises(ValueError, match="HOST:PORT"):
         await serve(app_of(echo), bind=bind)

@@ -240,7 +240,7 @@ WRONG = [
         id="neither key nor permission",
     ),
     pytest.param(["serve", "{file}:bot", "--access-key", "two words"], "visible ASCII", id="a key that cannot be"),
-    pytest.param(["serve", "{file}:bot", OPEN, "--bind", "8080"], "HOST:PORT", id="no host"),
+    pytest.param(["serve", "{file}:bot", OPEN, "--bind", "localhost"], "HOST:PORT", id="a host alone"),
     pytest.param(["serve", "{file}:bot", OPEN, "--bind", "127.0.0.1:x"], "HOST:PORT", id="no port"),
     pytest.param(["serve", "{file}:bot", OPEN, "--bind", "127.0.0.1:80800"], "at most 65535", id="a port too large"),
     pytest.param(["serve", "{file}:bot", OPEN, "--workers", "0"], "--workers", id="no workers"),

@@ -193,7 +193,14 @@ OPTIONS: dict[str, Any] = {
     "stop_sequences": ["."],
     "adopt_current_bot_name": True,
 }
-WEATHER: dict[str, Any] = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
+WEATHER: dict[str, Any] = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "description": "How it is outside.",
+        "parameters": {"type": "object", "properties": {}},
+    },
+}
 
 
 def query_in(body: bytes) -> QueryRequest:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 
 import anyio.abc
 import pytest
@@ -13,7 +13,7 @@ import poeproto_h11.server.server
 from poeproto import Bot
 from poeproto_h11 import serve
 from poeproto_runtime import BotService, Route
-from poeproto_runtime.listen import listen
+from poeproto_runtime.listen import listening
 
 from ...support.bots import KEY
 from ...support.embedded_servers import AppOf
@@ -33,11 +33,13 @@ class CannotBegin(BotService):
 async def test_a_server_that_cannot_begin_closes_what_it_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[socket.socket] = []
 
-    def watched(bind: str) -> socket.socket:
-        opened.append(listen(bind))
-        return opened[-1]
+    @contextmanager
+    def watched(bind: str) -> Generator[socket.socket]:
+        with listening(bind) as listener:
+            opened.append(listener)
+            yield listener
 
-    monkeypatch.setattr(poeproto_h11.server.server, "listen", watched)
+    monkeypatch.setattr(poeproto_h11.server.server, "listening", watched)
     app = AppOf(CannotBegin({"/": Route(Bot(), access_key=KEY)}))
     with pytest.raises(LookupError, match="cannot begin"):
         await serve(app, bind="127.0.0.1:0")

@@ -1,0 +1,121 @@
+"""Extra request headers: the caller's own, which a client adds to the requests of its calls."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, cast
+
+import attrs
+
+from poeproto import HttpRequest, InvalidValue
+from poeproto.http import HeaderPairs, Headers, normalise_headers
+from poeproto_runtime.client.transport import IncomingResponse, Transport, TransportCall
+
+__all__ = ["ExtraHeaders"]
+
+# A mapping, or pairs of name and value.
+ExtraHeaders = Mapping[str, str] | HeaderPairs
+
+# https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2 and #section-5.5
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(rb"([\x21-\x7e\x80-\xff]([\t \x21-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?")
+# What a request already has, or what its connection decides; and what to do instead.
+_RESERVED = {
+    b"accept": "it says which form of answer the protocol requires",
+    b"accept-encoding": "a compressed stream would arrive late",
+    b"authorization": "pass api_key or access_key instead",
+    b"connection": "the client keeps connections itself",
+    b"content-encoding": "the body is sent as it is",
+    b"content-length": "the client counts the body",
+    b"content-type": "it says which form the body has",
+    b"expect": "the client does not wait for an interim response",
+    b"host": "it follows from the URL",
+    b"keep-alive": "the client keeps connections itself",
+    b"proxy-authorization": "put the user and the password into the URL of the proxy",
+    b"proxy-connection": "the client keeps connections itself",
+    b"te": "the client reads no trailers",
+    b"trailer": "the client sends no trailers",
+    b"transfer-encoding": "the body is sent with its length",
+    b"upgrade": "the client speaks HTTP/1.1 only",
+}
+
+
+def checked_headers(headers: ExtraHeaders | None) -> Headers:
+    """Extra headers, normalised; none for None.
+
+    Raises:
+        InvalidValue: for a header that the client sets itself, and for a name or value that HTTP has no form for. The
+            message quotes neither, since both may hold a key.
+        TypeError: when they are no mapping and no pairs.
+    """
+    if headers is None:
+        return ()
+    pairs = cast("Mapping[str, str]", headers).items() if isinstance(headers, Mapping) else headers
+    checked: list[tuple[bytes, bytes]] = []
+    for number, pair in enumerate(cast("HeaderPairs", pairs)):
+        name, value = _normalised(pair, f"headers[{number}]")
+        if not _NAME.fullmatch(name):
+            raise InvalidValue(
+                "its name is not a token: letters, digits, and !#$%&'*+-.^_`|~ (RFC 9110, 5.6.2)",
+                path=f"headers[{number}]",
+            )
+        if name in _RESERVED:
+            raise InvalidValue(f"the client sets it itself: {_RESERVED[name]}", path=f"headers[{name.decode()!r}]")
+        if not _VALUE.fullmatch(value):
+            raise InvalidValue(
+                "its value contains a control character, or space at its beginning or end (RFC 9110, 5.5)",
+                path=f"headers[{number}]",
+            )
+        checked.append((name, value))
+    return tuple(checked)
+
+
+def _normalised(pair: Any, path: str) -> tuple[bytes, bytes]:
+    if not isinstance(pair, tuple | list) or len(cast("tuple[Any, ...]", pair)) != 2:
+        raise TypeError("headers must be a mapping, or pairs of name and value")
+    name, value = cast("tuple[Any, Any]", pair)
+    if not isinstance(name, str | bytes) or not isinstance(value, str | bytes):
+        raise TypeError(
+            f"{path} must be a name and a value, each a string, not {type(name).__name__} and {type(value).__name__}"
+        )
+    try:
+        return normalise_headers([(name, value)])[0]
+    except UnicodeEncodeError:
+        pass  # its exception is not to be the __context__ of ours
+    raise InvalidValue("it contains a character that is not in Latin-1 (percent-encode it)", path=path)
+
+
+def merged_headers(headers: Headers, overriding: Headers) -> Headers:
+    """Both; of a name that is in both, only what overrides."""
+    names = {name for name, _ in overriding}
+    return (*((name, value) for name, value in headers if name not in names), *overriding)
+
+
+class HeaderTransport:
+    """A `Transport` that adds headers to each request of another one.
+
+    Args:
+        transport: sends the requests.
+        headers: what to add, checked.
+    """
+
+    def __init__(self, transport: Transport, headers: Headers) -> None:
+        self._transport = transport
+        self._headers = headers
+
+    def begin(self) -> TransportCall:
+        """Start a call; its total timeout starts now."""
+        return _HeaderCall(self._transport.begin(), self._headers)
+
+
+class _HeaderCall:
+    def __init__(self, call: TransportCall, headers: Headers) -> None:
+        self._call = call
+        self._headers = headers
+
+    async def send(self, request: HttpRequest) -> IncomingResponse:
+        return await self._call.send(attrs.evolve(request, headers=(*request.headers, *self._headers)))
+
+    async def sleep(self, seconds: float) -> None:
+        await self._call.sleep(seconds)
