@@ -1,0 +1,641 @@
+"""fastapi_poe's types: requests, responses, settings and controls, under its names and with its fields and defaults.
+
+Their meaning is the protocol's: see the classes of `poeproto` that each becomes on the wire. Fields that fastapi_poe
+has for its own use are explained where they stand.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self, TypeAlias, get_args
+
+from poeproto_compat.model import Model, field
+from poeproto_compat.validation import Invalid
+
+__all__ = [
+    "AspectRatio",
+    "AspectRatioOption",
+    "Attachment",
+    "AttachmentHttpResponse",
+    "AttachmentUploadResponse",
+    "BaseControl",
+    "BaseRequest",
+    "ComparatorCondition",
+    "ConditionallyRenderControls",
+    "ContentType",
+    "CostItem",
+    "CustomCallDefinition",
+    "CustomToolDefinition",
+    "DataResponse",
+    "Divider",
+    "DropDown",
+    "ErrorResponse",
+    "ErrorType",
+    "FeedbackType",
+    "FullControls",
+    "FunctionCallDefinition",
+    "FunctionCallDefinitionDelta",
+    "FunctionDefinition",
+    "Identifier",
+    "LiteralValue",
+    "MessageFeedback",
+    "MessageReaction",
+    "MessageType",
+    "MetaResponse",
+    "Number",
+    "ParameterControls",
+    "ParameterValue",
+    "ParametersDefinition",
+    "PartialResponse",
+    "ProtocolMessage",
+    "QueryRequest",
+    "ReportErrorRequest",
+    "ReportFeedbackRequest",
+    "ReportReactionRequest",
+    "RequestContext",
+    "Section",
+    "Sender",
+    "SettingsRequest",
+    "SettingsResponse",
+    "Slider",
+    "Tab",
+    "TextArea",
+    "TextField",
+    "ToggleSwitch",
+    "ToolCallDefinition",
+    "ToolCallDefinitionDelta",
+    "ToolDefinition",
+    "ToolResultDefinition",
+    "User",
+    "ValueNamePair",
+]
+
+Identifier: TypeAlias = str
+FeedbackType: TypeAlias = Literal["like", "dislike"]
+ContentType: TypeAlias = Literal["text/markdown", "text/plain"]
+MessageType: TypeAlias = Literal["function_call"]
+ErrorType: TypeAlias = Literal[
+    "user_message_too_long", "insufficient_fund", "user_caused_error", "privacy_authorization_error"
+]
+Number: TypeAlias = int | float
+
+_FORBID: dict[str, Any] = {"extra": "forbid"}
+NO_KEY = "<missing>"
+
+
+def _milli_cents(amount: Any) -> int:
+    """Rounded up to a whole number, from a number only."""
+    if isinstance(amount, float):
+        return math.ceil(amount)
+    if not isinstance(amount, int):
+        raise Invalid.because(
+            "value_error",
+            "Expected a whole number of thousandths of a US cent; round a fraction up with math.ceil",
+            amount,
+        )
+    return amount
+
+
+# --- messages
+
+
+class MessageFeedback(Model):
+    """A user's verdict on a message."""
+
+    type: FeedbackType
+    reason: str | None
+
+
+class CostItem(Model):
+    """A cost to authorise or to capture, in thousandths of a US cent. A float is rounded up."""
+
+    amount_usd_milli_cents: int
+    description: str | None = None
+
+    field_preparations: ClassVar = {"amount_usd_milli_cents": _milli_cents}
+
+
+class Attachment(Model):
+    """A file of a message; see `poeproto.Attachment`."""
+
+    url: str
+    content_type: str
+    name: str
+    inline_ref: str | None = None
+    parsed_content: str | None = None
+
+
+class MessageReaction(Model):
+    """A user's reaction to a message."""
+
+    user_id: Identifier
+    reaction: str
+
+
+class Sender(Model):
+    """Who wrote a message."""
+
+    id: Identifier | None = None
+    name: str | None = None
+
+
+class User(Model):
+    """A user of a chat."""
+
+    id: Identifier
+    name: str | None = None
+
+
+class ProtocolMessage(Model):
+    """A message of a conversation; see `poeproto.Message`."""
+
+    role: Literal["system", "user", "bot", "tool"]
+    message_type: MessageType | None = None
+    sender_id: str | None = None
+    sender: Sender | None = None
+    content: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+    content_type: ContentType = "text/markdown"
+    timestamp: int = 0
+    message_id: str = ""
+    feedback: list[MessageFeedback] = field(default_factory=list)
+    attachments: list[Attachment] = field(default_factory=list)
+    metadata: str | None = None
+    referenced_message: ProtocolMessage | None = None
+    reactions: list[MessageReaction] = field(default_factory=list)
+
+
+class RequestContext(Model):
+    """What a bot's `..._with_context` methods get beside the request.
+
+    Attributes:
+        http_request: the HTTP request, with Starlette's `headers`, `method`, `url` and `query_params`.
+    """
+
+    http_request: Any
+
+
+# --- tools
+
+
+class ParametersDefinition(Model):
+    """The JSON Schema of a function's arguments."""
+
+    type: str
+    properties: dict[str, object]
+    required: list[str] | None = None
+
+
+class FunctionDefinition(Model):
+    """A function that a model may call."""
+
+    name: str
+    description: str
+    parameters: ParametersDefinition
+
+
+class ToolDefinition(Model):
+    """A tool offered to a model."""
+
+    type: str
+    function: FunctionDefinition
+
+
+class CustomToolDefinition(Model):
+    """A custom tool offered to a model, whose input is text."""
+
+    name: str
+    description: str | None = None
+    format_: dict[str, Any] | None = field(default=None, alias="format")
+
+
+class FunctionCallDefinition(Model):
+    """A call of a function: its name, and its arguments as JSON."""
+
+    name: str
+    arguments: str
+
+
+class ToolCallDefinition(Model):
+    """A call of a tool, made by a model."""
+
+    id: str
+    type: str
+    function: FunctionCallDefinition
+
+
+class CustomCallDefinition(Model):
+    """A call of a custom tool."""
+
+    name: str
+    input_: str = field(alias="input")
+
+
+class ToolResultDefinition(Model):
+    """What a tool has returned."""
+
+    role: str
+    name: str
+    tool_call_id: str
+    content: str
+
+
+class FunctionCallDefinitionDelta(Model):
+    """A piece of a call of a function."""
+
+    name: str | None = None
+    arguments: str
+
+
+class ToolCallDefinitionDelta(Model):
+    """A piece of a call of a tool. `index` says which call it belongs to."""
+
+    index: int = 0
+    id: str | None = None
+    type: str | None = None
+    function: FunctionCallDefinitionDelta
+
+
+# --- requests
+
+
+class BaseRequest(Model):
+    """What all requests have."""
+
+    version: str
+    type: Literal["query", "settings", "report_feedback", "report_reaction", "report_error"]
+
+
+class QueryRequest(BaseRequest):
+    """A query; see `poeproto.QueryRequest`.
+
+    Attributes:
+        access_key: the bot's own key, filled in by the server, so that calls made for this query can use it.
+        api_key: the same, as it was named before.
+    """
+
+    query: list[ProtocolMessage]
+    user_id: Identifier
+    conversation_id: Identifier
+    message_id: Identifier
+    metadata: Identifier = ""
+    api_key: str = NO_KEY
+    access_key: str = NO_KEY
+    temperature: float | None = None
+    skip_system_prompt: bool = False
+    logit_bias: dict[str, float] = field(default_factory=dict)
+    stop_sequences: list[str] = field(default_factory=list)
+    language_code: str = "en"
+    adopt_current_bot_name: bool | None = None
+    bot_query_id: Identifier = ""
+    users: list[User] = field(default_factory=list)
+    tools: list[ToolDefinition] | None = None
+    tool_calls: list[ToolCallDefinition] | None = None
+    tool_results: list[ToolResultDefinition] | None = None
+    query_creation_time: int | None = None
+    extra_params: dict[str, Any] | None = None
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """A request from a dict.
+
+        Raises:
+            ValueError: if it does not fit.
+        """
+        return cls.model_validate(data)
+
+
+class SettingsRequest(BaseRequest):
+    """A request for the bot's settings."""
+
+
+class ReportFeedbackRequest(BaseRequest):
+    """A user's feedback on a message of the bot."""
+
+    message_id: Identifier
+    user_id: Identifier
+    conversation_id: Identifier
+    feedback_type: FeedbackType
+
+
+class ReportReactionRequest(BaseRequest):
+    """A user's reaction to a message of the bot."""
+
+    message_id: Identifier
+    user_id: Identifier
+    conversation_id: Identifier
+    reaction: str
+
+
+class ReportErrorRequest(BaseRequest):
+    """An error that Poe has met with the bot."""
+
+    message: str
+    metadata: dict[str, Any]
+
+
+# --- controls
+
+
+class Divider(Model):
+    """A line between controls."""
+
+    model_config = _FORBID
+
+    control: Literal["divider"] = "divider"
+
+
+class TextField(Model):
+    """A line of text."""
+
+    model_config = _FORBID
+
+    control: Literal["text_field"] = "text_field"
+    label: str
+    description: str | None = None
+    parameter_name: str
+    default_value: str | None = None
+    placeholder: str | None = None
+
+
+class TextArea(Model):
+    """Lines of text."""
+
+    model_config = _FORBID
+
+    control: Literal["text_area"] = "text_area"
+    label: str
+    description: str | None = None
+    parameter_name: str
+    default_value: str | None = None
+    placeholder: str | None = None
+
+
+class ValueNamePair(Model):
+    """An option of a drop-down."""
+
+    model_config = _FORBID
+
+    value: str
+    name: str
+
+
+class DropDown(Model):
+    """A choice of one option."""
+
+    model_config = _FORBID
+
+    control: Literal["drop_down"] = "drop_down"
+    label: str
+    description: str | None = None
+    parameter_name: str
+    default_value: str | None = None
+    options: list[ValueNamePair]
+
+
+class ToggleSwitch(Model):
+    """On or off."""
+
+    model_config = _FORBID
+
+    control: Literal["toggle_switch"] = "toggle_switch"
+    label: str
+    description: str | None = None
+    parameter_name: str
+    default_value: bool | None = None
+
+
+class Slider(Model):
+    """A number between two others."""
+
+    model_config = _FORBID
+
+    control: Literal["slider"] = "slider"
+    label: str
+    description: str | None = None
+    parameter_name: str
+    default_value: Number | None = None
+    min_value: Number
+    max_value: Number
+    step: Number
+
+
+class AspectRatioOption(Model):
+    """An aspect ratio to choose."""
+
+    model_config = _FORBID
+
+    value: str | None = None
+    width: Number
+    height: Number
+
+
+class AspectRatio(Model):
+    """A choice of an aspect ratio."""
+
+    model_config = _FORBID
+
+    control: Literal["aspect_ratio"] = "aspect_ratio"
+    label: str
+    description: str | None = None
+    parameter_name: str
+    default_value: str | None = None
+    options: list[AspectRatioOption]
+
+
+BaseControl: TypeAlias = Divider | TextField | TextArea | DropDown | ToggleSwitch | Slider | AspectRatio
+
+
+class LiteralValue(Model):
+    """A constant in a condition."""
+
+    model_config = _FORBID
+
+    literal: str | float | int | bool
+
+
+class ParameterValue(Model):
+    """The value of a parameter in a condition."""
+
+    model_config = _FORBID
+
+    parameter_name: str
+
+
+class ComparatorCondition(Model):
+    """A comparison of two values."""
+
+    model_config = _FORBID
+
+    comparator: Literal["eq", "ne", "gt", "ge", "lt", "le"]
+    left: LiteralValue | ParameterValue
+    right: LiteralValue | ParameterValue
+
+
+class ConditionallyRenderControls(Model):
+    """Controls that are shown if a condition holds."""
+
+    model_config = _FORBID
+
+    control: Literal["condition"] = "condition"
+    condition: ComparatorCondition
+    controls: list[BaseControl]
+
+
+FullControls: TypeAlias = (
+    Divider | TextField | TextArea | DropDown | ToggleSwitch | Slider | AspectRatio | ConditionallyRenderControls
+)
+
+
+class Tab(Model):
+    """A tab of a section."""
+
+    model_config = _FORBID
+
+    name: str | None = None
+    controls: list[FullControls]
+
+
+class Section(Model):
+    """A section: its controls or its tabs."""
+
+    model_config = _FORBID
+
+    name: str | None = None
+    controls: list[FullControls] | None = None
+    tabs: list[Tab] | None = None
+    collapsed_by_default: bool | None = None
+
+
+class ParameterControls(Model):
+    """The parameters that a user may set; see `poeproto.ParameterControls`."""
+
+    model_config = _FORBID
+
+    api_version: Literal["2"] = "2"
+    sections: list[Section]
+
+
+# --- responses
+
+
+class SettingsResponse(Model):
+    """A bot's settings; see `poeproto.SettingsResponse`."""
+
+    model_config = _FORBID
+
+    response_version: int | None = 2
+    context_clear_window_secs: int | None = None
+    allow_user_context_clear: bool | None = None
+    custom_rate_card: str | None = None
+    server_bot_dependencies: dict[str, int] = field(default_factory=dict)
+    allow_attachments: bool | None = None
+    introduction_message: str | None = None
+    expand_text_attachments: bool | None = None
+    enable_image_comprehension: bool | None = None
+    enforce_author_role_alternation: bool | None = None
+    enable_multi_bot_chat_prompting: bool | None = None
+    enable_multi_entity_prompting: bool | None = None
+    rate_card: str | None = None
+    cost_label: str | None = None
+    parameter_controls: ParameterControls | None = None
+
+
+class AttachmentUploadResponse(Model):
+    """Where a file that was posted is, and how the message's text refers to it."""
+
+    attachment_url: str | None
+    mime_type: str | None
+    name: str | None = None
+    inline_ref: str | None
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """From the data of a `file` event."""
+        return cls(
+            attachment_url=data.get("url"),
+            mime_type=data.get("content_type"),
+            name=data.get("name"),
+            inline_ref=data.get("inline_ref"),
+        )
+
+
+class AttachmentHttpResponse(Model):
+    """What Poe answers to an upload."""
+
+    attachment_url: str | None
+    mime_type: str | None
+
+
+class DataResponse(Model):
+    """Metadata that Poe keeps with the bot's message. The last of a reply counts."""
+
+    model_config = _FORBID
+
+    metadata: str
+
+
+class PartialResponse(Model):
+    """A piece of a reply, yielded by a bot or received from one.
+
+    Attributes:
+        text: the text.
+        data: the value of a `json` event.
+        raw_response: what it was received as, for debugging.
+        full_prompt: the request that it answers, for debugging.
+        request_id: unused.
+        is_suggested_reply: the text is a reply that the user may choose.
+        is_replace_response: the text replaces all before.
+        attachment: a file.
+        tool_calls: pieces of calls of tools.
+        index: which of several answers it belongs to.
+    """
+
+    model_config = _FORBID
+
+    text: str
+    data: dict[str, Any] | None = None
+    raw_response: object = None
+    full_prompt: str | None = None
+    request_id: str | None = None
+    is_suggested_reply: bool = False
+    is_replace_response: bool = False
+    attachment: Attachment | None = None
+    tool_calls: list[ToolCallDefinitionDelta] = field(default_factory=list)
+    index: int | None = None
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """From the data of a `text` event."""
+        return cls(text=str(data.get("text", "")))
+
+
+class ErrorResponse(PartialResponse):
+    """An error, which ends the reply."""
+
+    allow_retry: bool = True
+    error_type: ErrorType | None = None
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """From the data of an `error` event; an unknown type is dropped."""
+        kind = data.get("error_type")
+        return cls(
+            text=str(data.get("text", "")),
+            allow_retry=bool(data.get("allow_retry", True)),
+            error_type=kind if kind in get_args(ErrorType) else None,
+        )
+
+
+class MetaResponse(PartialResponse):
+    """How the reply is to be shown; a bot's first event, if it sends one.
+
+    Public programs construct it without a text, as old versions allowed.
+    """
+
+    text: str = ""
+    linkify: bool = True
+    suggested_replies: bool = True
+    content_type: ContentType = "text/markdown"
+    refetch_settings: bool = False
