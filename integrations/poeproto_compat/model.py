@@ -76,8 +76,8 @@ class _Plan:
         hints = typing.get_type_hints(cls)
         fields: dict[str, FieldInfo] = {}
         for base in reversed(cls.__mro__):
-            for name in get_annotations(base):
-                if not name.startswith("_") and typing.get_origin(hints[name]) is not ClassVar:
+            for name, raw in get_annotations(base).items():
+                if not _is_class_variable(name, raw):
                     fields[name] = _field_info(hints[name], cls.defaults_given.get(name, _MISSING))
         self.fields = fields
         self.checks: dict[str, tuple[str, Check]] = {}
