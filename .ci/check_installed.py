@@ -6,7 +6,15 @@ import sys
 import zipfile
 from pathlib import Path
 
-PACKAGES = {"poeproto", "poeproto_runtime", "poeproto_asgi", "poeproto_h11", "poeproto_simulator", "poeproto_cli"}
+PACKAGES = {
+    "poeproto",
+    "poeproto_runtime",
+    "poeproto_asgi",
+    "poeproto_h11",
+    "poeproto_simulator",
+    "poeproto_compat",
+    "poeproto_cli",
+}
 
 names = zipfile.ZipFile(sys.argv[1]).namelist()
 top_level = {name.split("/")[0] for name in names}
