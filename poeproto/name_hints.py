@@ -19,9 +19,9 @@ PLACES: dict[str, frozenset[str]] = {
             " TargetFailed load_app run serve"
         ),
         "poeproto_h11": (
-            "BlockingClient BlockingReply BotResponse ByteStream Client Connector HasService Origin Reply ServerLimits"
-            " Timeouts failure_reason get_bot_response get_bot_response_sync get_final_response"
-            " get_final_response_sync h11_reason make_outbound split_url"
+            "BlockingClient BlockingReply BotResponse ByteStream Client Connector ExtraHeaders HasService Origin"
+            " ProxyFailed ProxyOption Reply ServerLimits Timeouts failure_reason get_bot_response"
+            " get_bot_response_sync get_final_response get_final_response_sync h11_reason make_outbound split_url"
         ),
         "poeproto_simulator": (
             "Account BotQuery Canned Charge Conversation Echo Fault Faults HTTPError LogEntry Poe ReceivedFile"

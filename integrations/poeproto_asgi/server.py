@@ -39,7 +39,7 @@ WorkerClass = Literal["asyncio", "uvloop", "trio"]
 _ACCEPTS = 64
 # How many duplicates of the listening socket Hypercorn has on trio, where it accepts one connection of each in an
 # iteration. A lone connection wakes them all, which costs about 30 us of CPU time each.
-_TRIO_LISTENERS = 8
+_TRIO_LISTENERS = 4
 
 
 class LifespanFailed(OSError):
@@ -284,10 +284,14 @@ def in_trio_task() -> bool:
 
 def load_hypercorn_serve(on_trio: bool) -> HypercornServe:
     """Import Hypercorn's `serve` for the event loop."""
-    if (missing := missing_extra("serving with Hypercorn", "hypercorn", ["hypercorn"])) is not None:
-        raise missing
+    _require_hypercorn()
     # By name: neither is completely typed. They differ in a parameter that is not used here.
     return importlib.import_module("hypercorn.trio" if on_trio else "hypercorn.asyncio").serve
+
+
+def _require_hypercorn() -> None:
+    if (missing := missing_extra("serving with Hypercorn", "hypercorn", ["hypercorn"])) is not None:
+        raise missing
 
 
 def _keep_headers_out_of_logs() -> None:
@@ -299,6 +303,7 @@ def _keep_headers_out_of_logs() -> None:
 
 def default_config() -> Config:
     """Hypercorn's configuration where none is given: it logs warnings only."""
+    _require_hypercorn()
     from hypercorn.config import Config
 
     config = Config()

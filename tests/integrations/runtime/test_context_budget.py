@@ -132,7 +132,7 @@ async def test_settings_that_fail_do_not_keep_a_bot_from_answering(caplog: pytes
         events = await served.answer()
         assert events[0] == Text("hello")
         assert isinstance(events[1], Error)
-    assert caplog.text.count("\nLookupError: no settings") == 2
+    assert caplog.text.count("\n    LookupError: no settings") == 2
 
 
 @pytest.mark.parametrize("in_a_task", [False, True])

@@ -232,6 +232,7 @@ def test_only_the_first_worker_syncs(number: int, syncs: bool, tmp_path: Path, m
         served.append(app)
 
     monkeypatch.setattr(workers, "_run_one", serve)
+    monkeypatch.setattr(workers, "_stop_with_parent", lambda: None)
     monkeypatch.setattr(signal, "signal", ignore)
     target = tmp_path / "settled.py"
     target.write_text("import poeproto\nbot = poeproto.Bot()")
