@@ -17,11 +17,14 @@ from pathlib import Path
 
 import attrs
 
+import poeproto
 from poeproto import Bot
 
 _RUNTIME = str(Path(__file__).parent) + os.sep
+# What the runtime calls, and what stands beside it, is no code of a bot either.
+_OURS = (str(Path(poeproto.__file__).parent) + os.sep, str(Path(__file__).parent.parent / "poeproto_"))
 _LIBRARIES = (
-    _RUNTIME,
+    *_OURS,
     "<frozen ",
     "<attrs generated ",
     *{sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")},
@@ -110,8 +113,8 @@ def _has_frame(awaitable: object) -> bool:
 
 
 def _bots_frames(frames: Iterable[types.FrameType]) -> _Frames:
-    """The frames below the runtime's first ones; the outermost stands first."""
-    return list(dropwhile(lambda frame: frame.f_code.co_filename.startswith(_RUNTIME), frames))
+    """The frames below our own first ones; the outermost stands first."""
+    return list(dropwhile(lambda frame: frame.f_code.co_filename.startswith(_OURS), frames))
 
 
 def _described(frames: _Frames) -> str | None:

@@ -233,7 +233,7 @@ def _received(exchange: PoeExchange, request: Request, head: ResponseHead, parts
         with_error = None
         assert exchange.error is None
     _check_events(events, exchange.fold)
-    fold = {name: getattr(exchange.fold, name) for name in ("texts", "answers", "error", "done", "meta")}
+    fold = {name: getattr(exchange.fold, name) for name in ("texts", "answers", "error", "ending", "meta")}
     return Outcome(events, with_error, exchange.settings, fold)
 
 

@@ -6,6 +6,8 @@ import contextlib
 import math
 from itertools import pairwise
 
+import attrs
+
 from poeproto import (
     HttpResponse,
     IncompleteReply,
@@ -53,8 +55,13 @@ def requests(data: bytes) -> None:
         str(exc).encode("utf-8", "surrogatepass")
         return
     wire = encode_request(request)
-    assert decode_request(wire) == request
-    assert encode_request(decode_request(wire)) == wire
+    again = decode_request(wire)
+    assert encode_request(again) == wire
+    if isinstance(request, QueryRequest) and isinstance(again, QueryRequest):
+        # Definitions of tools are written with keys that readers require, whether or not they were there.
+        assert attrs.evolve(again, tools=None) == attrs.evolve(request, tools=None)
+    else:
+        assert again == request
     repr(request)
     if isinstance(request, QueryRequest):
         alternating = alternate_roles(insert_attachments(request).query)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
+import types
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import anyio
 import anyio.lowlevel
 import pytest
 
+import poeproto
+import poeproto_runtime
 from poeproto import Context, QueryRequest, RequestHead
 from poeproto_runtime import BotService, Route, loop_watch
+from poeproto_runtime.bot_location import blocking_code
 
 from ...support.bots import FunctionBot
 from ...support.memory_channel import MemoryChannel
@@ -86,3 +92,23 @@ async def test_services_in_one_loop_share_a_watch() -> None:
             assert list(loop_watch._watches.values()) == [watch]
         assert list(loop_watch._watches.values()) == [watch]
     assert loop_watch._watches == {}
+
+
+def test_our_own_code_is_not_taken_for_a_bots() -> None:
+    """A first request makes the decoders, which takes long on a busy machine."""
+
+    found: list[types.FrameType] = []
+
+    def code_of(package: types.ModuleType, source: str) -> types.CodeType:
+        assert package.__file__ is not None
+        return compile(source, str(Path(package.__file__).parent / "some.py"), "exec")
+
+    names: dict[str, object] = {"found": found, "sys": sys}
+    names["decoding"] = code_of(poeproto, "found.append(sys._getframe())")
+    exec(code_of(poeproto_runtime, "exec(decoding)"), names)
+    assert blocking_code(found[0]) is None
+    names["respond"] = lambda: found.append(sys._getframe())
+    exec(code_of(poeproto_runtime, "respond()"), names)
+    of_bot = blocking_code(found[1])
+    assert of_bot is not None
+    assert of_bot.where.startswith(f"{__file__}:")
