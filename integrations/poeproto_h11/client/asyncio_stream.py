@@ -9,8 +9,11 @@ Connecting stays with anyio (name resolution, happy eyeballs), so this file uses
 if one is missing, and the client then uses anyio's stream, which costs about 40 µs more CPU time for each such event
 (``python -m benchmarks lone``). tests/integrations/h11_client/test_streams.py would notice.
 
-Of asyncio it uses `_sock` of a transport, to close a connection whose event loop is closed. Without that attribute,
-such a socket stays open until it is collected as garbage, and test_event_loops.py would notice.
+Of asyncio it uses two attributes of a transport. `max_size` is how much it reads at once, by default 256 KiB. asyncio
+allocates as much for each read, and glibc may get it from the kernel each time: three system calls and a page fault for
+each event that arrives alone, a third of a relay's CPU time. Without the attribute it is so again, and test_streams.py
+would notice. `_sock` serves to close a connection whose event loop is closed. Without it, such a socket stays open
+until it is collected as garbage, and test_event_loops.py would notice.
 """
 
 from __future__ import annotations
@@ -27,10 +30,11 @@ import anyio.lowlevel
 import attrs
 
 from poeproto import ConnectionLost, LocalProtocolError
+from poeproto_h11.client.asyncio_waiter import Waiter
 from poeproto_h11.client.backend import OTHER_LOOP, readable_now
 
 # What one `receive` returns at most. Reading pauses when more than this waits; the event loop may exceed it by one read
-# of its own, of up to 256 KiB.
+# of its own, of the same size on asyncio, and of up to 256 KiB on uvloop.
 _READ_SIZE = 64 * 1024
 
 
@@ -80,13 +84,16 @@ class AsyncioStream(asyncio.Protocol):
         self._paused = False
         self._at_eof = False
         self._lost = False
-        self._reader: asyncio.Future[None] | None = None  # resolved when there is something to read, or at a deadline
+        self._reader = Waiter(self._loop)  # resumed when there is something to read, or at a deadline
+        self._is_read = False  # whether a task waits for that
         self._must_wait = False  # whether the kernel has not taken all data yet
         self._writer: asyncio.Future[None] | None = None  # resolved when it has, or the connection is lost
         self._stops_for_answer = False  # whether the writer is also resolved when there is something to read
         self._deadline = 0.0  # of the read that waits
         self._timer: asyncio.TimerHandle | None = None
         self._timer_end = 0.0
+        if hasattr(transport, "max_size"):  # uvloop's transports have a buffer of their own
+            cast("Any", transport).max_size = _READ_SIZE
         transport.set_protocol(self)
         transport.set_write_buffer_limits(0)
         transport.resume_reading()
@@ -98,19 +105,19 @@ class AsyncioStream(asyncio.Protocol):
         if self._has_input():
             await anyio.lowlevel.checkpoint()
         else:
-            if self._reader is not None:
+            if self._is_read:
                 raise LocalProtocolError("two tasks read one reply")
             if self._loop.is_closed():
                 raise LocalProtocolError(OTHER_LOOP)
+            self._is_read = True
             try:
                 self._set_deadline(timeout)
-                self._reader = self._loop.create_future()
                 await self._reader
             except RuntimeError:  # a future of another loop cannot be awaited
                 self._check_loop()
                 raise
             finally:
-                self._reader = None
+                self._is_read = False
         return self._take()
 
     async def send(self, data: bytes, timeout: float) -> None:
@@ -151,7 +158,7 @@ class AsyncioStream(asyncio.Protocol):
             self._timer = None
         self.close_socket()
         self._lost = True
-        self._wake_reader()
+        self._reader.resume_soon()
         await anyio.lowlevel.cancel_shielded_checkpoint()  # in which the event loop closes the socket
 
     def close_socket(self) -> None:
@@ -224,10 +231,10 @@ class AsyncioStream(asyncio.Protocol):
 
     def _on_timer(self) -> None:
         self._timer = None
-        if self._reader is None:
+        if not self._is_read:
             return
         if self._loop.time() >= self._deadline:
-            self._wake_reader()
+            self._reader.resume_soon()
         else:
             self._start_timer(self._deadline)
 
@@ -240,15 +247,14 @@ class AsyncioStream(asyncio.Protocol):
         if self._size > _READ_SIZE and not self._paused:
             self._paused = True
             self._transport.pause_reading()
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
         if self._stops_for_answer:
             self._wake_writer()
+        self._reader.resume()
 
     def eof_received(self) -> bool:
         """Keep the transport open: the peer may still read."""
         self._at_eof = True
-        self._wake_reader()
+        self._reader.resume_soon()
         if self._stops_for_answer:
             self._wake_writer()
         return True
@@ -258,7 +264,7 @@ class AsyncioStream(asyncio.Protocol):
         if exc is not None and not self._lost:
             self._read_rest()
         self._lost = True
-        self._wake_reader()
+        self._reader.resume_soon()
         self._wake_writer()
 
     def pause_writing(self) -> None:
@@ -284,10 +290,6 @@ class AsyncioStream(asyncio.Protocol):
                     self._size += len(data)
             finally:
                 reader.detach()
-
-    def _wake_reader(self) -> None:
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
 
     def _wake_writer(self) -> None:
         if self._writer is not None and not self._writer.done():

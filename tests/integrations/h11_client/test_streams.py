@@ -270,3 +270,13 @@ async def test_a_stream_of_another_kind() -> None:
         there.send(b"x")  # on trio, the socket itself is read
         stream = byte_stream(ReadAhead(b"x", here))
         assert await stream.receive(5) == b"x"
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_asyncio_allocates_no_more_for_a_read_than_the_stream_returns() -> None:
+    """Its own 256 KiB would be mapped and unmapped by the kernel for each event."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        connected = await anyio.connect_tcp("127.0.0.1", listener.getsockname()[1])
+        transport = connected._transport  # type: ignore[attr-defined]
+        await byte_stream(connected).aclose()
+        assert transport.max_size == 64 * 1024
