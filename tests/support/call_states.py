@@ -66,13 +66,7 @@ class ObservedRunner(FlowRunner[R]):
         super()._advance()
         self._note()
 
-    async def _perform_effect(self) -> None:
-        try:
-            await super()._perform_effect()
-        finally:
-            self._note()
-
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
-        if name == "busy" and value:
+        if name == "busy" and "_last" in self.__dict__:
             self._note()

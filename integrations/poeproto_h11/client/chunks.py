@@ -22,18 +22,19 @@ class ChunkReader:
 
     Attributes:
         fault: what is wrong with the body, once something is; nothing more can be read then.
+        is_over: whether the rest of the body is for h11.
     """
 
     def __init__(self) -> None:
         self.fault = ""
+        self.is_over = False
         self._left = 0  # bytes that the current chunk still lacks, without the CR LF after it
         self._at_end = False
         self._held: bytes = b""  # an incomplete size line, or the CR of an incomplete CR LF
-        self._over = False
 
     def read_one(self, data: bytes) -> bytes | None:
         """The content of the one chunk that the data is, as for an event that arrives alone; None for other data."""
-        if self._left or self._at_end or self._held or self._over or data[-2:] != _END:
+        if self._left or self._at_end or self._held or self.is_over or data[-2:] != _END:
             return None
         head = _HEAD.match(data)
         if head is None:
@@ -46,7 +47,7 @@ class ChunkReader:
         parts: list[bytes] = []
         data, self._held = self._held + data, b""
         place = 0
-        while place < len(data) and not self._over:
+        while place < len(data) and not self.is_over:
             if self._left:
                 part = data[place : place + self._left]
                 parts.append(part)
@@ -76,5 +77,5 @@ class ChunkReader:
                 self._held = data[place:]
                 return parts, b""
             else:
-                self._over = True
+                self.is_over = True
         return parts, data[place:]

@@ -53,10 +53,14 @@ class Connection:
 
     Attributes:
         loop: the same.
+        is_interrupted: whether a read of a body did not return, so that it may have taken bytes from the stream. (A
+            cancelled one has not, but KeyboardInterrupt strikes between any two instructions.) The connection must be
+            closed then.
     """
 
     def __init__(self, stream: ByteStream, loop: EventLoop | None = None, proxy: Proxy | None = None) -> None:
         self.loop = loop
+        self.is_interrupted = False
         self._stream = stream
         self._proxy = proxy
         self._forwarded_to = ""
@@ -205,12 +209,15 @@ class Connection:
             ConnectionLost, DeadlineExceeded: the connection must be closed then.
             RemoteProtocolError: when the peer does not speak HTTP.
         """
+        self.is_interrupted = True
+        chunks = self._chunks
         # Everything that one read returned is passed on at once: most servers send each event in its own chunk.
         parts: list[bytes] = []
         while not parts:
             if self._failure is not None:  # the good data before it has been returned
                 raise self._failure
-            if self._h11.their_state is not h11.SEND_BODY:
+            if (chunks is None or chunks.is_over) and self._h11.their_state is not h11.SEND_BODY:
+                self.is_interrupted = False
                 return None
             if self._unread:
                 data, self._unread = self._unread, b""
@@ -222,9 +229,11 @@ class Connection:
                     raise clock.exceeded("idle") from exc
                 except ConnectionLost as exc:
                     raise self._cut_short(str(exc)) from exc
-            if self._chunks is not None and (content := self._chunks.read_one(data)) is not None:
+            if chunks is not None and (content := chunks.read_one(data)) is not None:
+                self.is_interrupted = False
                 return content
             self._receive(data, parts)
+        self.is_interrupted = False
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def ready_for_next(self) -> bool:

@@ -57,7 +57,8 @@ class Clock:
 
     def left(self, seconds: float) -> float:
         """So many seconds, or what is left of the call's time if that is less; never negative."""
-        return max(0.0, min(seconds, self._end - time.monotonic()))
+        left = self._end - time.monotonic()
+        return seconds if seconds < left else max(0.0, left)
 
     def exceeded(self, name: str) -> DeadlineExceeded:
         """The error for the timeout of that name. If the total timeout has passed, too, the error names that."""

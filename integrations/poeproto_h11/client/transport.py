@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from contextlib import aclosing
+from typing import Any
 
 from poeproto import (
     ConnectionLost,
@@ -122,38 +124,39 @@ class H11Response:
         self._connection: Connection | None = connection
         self._clock = clock
         self._drain_size = drain
+        self._is_reply = head.status == 200
         self._broken = False
-        self._interrupted = False
 
-    async def receive(self) -> bytes | None:
+    def receive(self) -> Coroutine[Any, Any, bytes | None]:
         """The next part of the body; None at its end, or after the response was closed.
+
+        Not a coroutine function, since each coroutine in between delays an event that arrives alone.
 
         Raises:
             TransportError, RemoteProtocolError: when the body of a response with status 200 breaks off. The body of an
                 error response just ends there.
         """
+        if self._is_reply and self._connection is not None:
+            return self._connection.receive_body(self._clock)
+        return self._receive_explanation()
+
+    async def _receive_explanation(self) -> bytes | None:
         if self._connection is None or self._broken:
             return None
-        # Set until the read has returned: an interrupted read may have taken bytes from the stream (a cancelled one has
-        # not, but KeyboardInterrupt strikes between any two instructions), so the connection is not used again.
-        self._interrupted = True
         try:
-            data = await self._connection.receive_body(self._clock)
+            return await self._connection.receive_body(self._clock)
         except PoeprotoError:
-            if self.head.status == 200:
-                raise
             # The status matters more than why its explanation broke off.
             self._broken = True
             return None
-        self._interrupted = False
-        return data
 
     async def finish(self) -> None:
         """Release the connection to the pool if the body ends within the drain limits; close it otherwise."""
-        if self._interrupted:
-            await self.aclose()
         connection, self._connection = self._connection, None
         if connection is None:
+            return
+        if connection.is_interrupted:
+            await connection.aclose()
             return
         try:
             await self._drain(connection)
@@ -166,7 +169,7 @@ class H11Response:
     async def aclose(self) -> None:
         """Close the connection, or release it to the pool if the body has been read to its end."""
         connection, self._connection = self._connection, None
-        if connection is not None and self._interrupted:
+        if connection is not None and connection.is_interrupted:
             await connection.aclose()
         elif connection is not None:
             await self._pool.release(self._origin, connection)

@@ -119,8 +119,21 @@ class FlowRunner(Generic[R]):
                 await self._fail()
             if self.returned:
                 return None
-            if isinstance(self._effect, Deliver):
-                self._make_ready(self._effect)
+            effect = self._effect
+            if isinstance(effect, Deliver):
+                self._make_ready(effect)
+            elif isinstance(effect, ReceiveData):
+                # Awaited here: each coroutine in between delays an event that arrives alone.
+                self._effect = None
+                self.busy = True
+                try:
+                    data = await self._receive()
+                except BaseException as exc:  # noqa: BLE001 - raised there, or thrown into the flow
+                    await self._fail_effect(effect, exc)
+                else:
+                    self._resume = partial(self._flow.send, data)
+                finally:
+                    self.busy = False
             else:
                 await self._perform_effect()
 
@@ -180,31 +193,36 @@ class FlowRunner(Generic[R]):
         outcome: Any = None
         self.busy = True
         try:
-            # A read is awaited directly: each coroutine in between delays an event that arrives alone.
-            if isinstance(effect, ReceiveData):
-                assert self._response is not None, "a flow reads a response after it has sent a request"
-                outcome = await self._response.receive()
-            else:
-                outcome = await self._perform(effect)
-        except PoeprotoError as exc:
-            failure = exc
-            self._resume = lambda: self._flow.throw(failure)
-        except BaseException as exc:
-            if isinstance(effect, ReceiveData | Wait | _Prepare) and not isinstance(exc, Exception):
-                self._effect = effect  # a cancelled read has taken no bytes, so it can be repeated
-                raise
-            # Cancelled within a request or a tool, or a bug of ours or of a tool: the flow cannot continue.
-            self._failure = exc if isinstance(exc, Exception) else LocalProtocolError("the call was cancelled")
-            self._flow.close()
-            await self._drop_response()
-            raise
+            outcome = await self._perform(effect)
+        except BaseException as exc:  # noqa: BLE001 - raised there, or thrown into the flow
+            await self._fail_effect(effect, exc)
         else:
             self._resume = partial(self._flow.send, outcome)
         finally:
             self.busy = False
 
+    async def _fail_effect(self, effect: Effect | _Prepare | None, exc: BaseException) -> None:
+        """Throw a failure of the transport into the flow when it is resumed; raise any other exception."""
+        if isinstance(exc, PoeprotoError):
+            self._resume = partial(self._flow.throw, exc)
+            return
+        if isinstance(effect, ReceiveData | Wait | _Prepare) and not isinstance(exc, Exception):
+            self._effect = effect  # a cancelled read has taken no bytes, so it can be repeated
+            raise exc
+        # Cancelled within a request or a tool, or a bug of ours or of a tool: the flow cannot continue.
+        self._failure = exc if isinstance(exc, Exception) else LocalProtocolError("the call was cancelled")
+        self._flow.close()
+        await self._drop_response()
+        raise exc
+
+    def _receive(self) -> Awaitable[bytes | None]:
+        assert self._response is not None, "a flow reads a response after it has sent a request"
+        return self._response.receive()
+
     async def _perform(self, effect: Effect | _Prepare | None) -> object:
         match effect:
+            case ReceiveData():
+                return await self._receive()
             case SendRequest():
                 await self._finish_response()
                 self._call = self._call or self._transport.begin()

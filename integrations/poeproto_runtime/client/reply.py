@@ -146,11 +146,13 @@ class Reply(ReplyBase):
     async def __anext__(self) -> Event:
         for event in self._runner.ready:  # the fast path: there are none before the call and after its close
             return event
-        if self._is_new:
-            self._guard = _close_when_dropped(self._runner, self._on_close)
-            await anext(self._guard)
-        # A scoped read calls the runner directly: every coroutine in between delays each event that arrives alone.
-        event = await (self._runner.next_event() if self._state is ReplyPhase.SCOPED else self._read())
+        if self._state is ReplyPhase.SCOPED:  # each coroutine in between would delay an event that arrives alone
+            event = await self._runner.next_event()
+        else:
+            if self._is_new:
+                self._guard = _close_when_dropped(self._runner, self._on_close)
+                await anext(self._guard)
+            event = await self._read()
         if event is None:
             raise StopAsyncIteration
         return event
@@ -209,9 +211,21 @@ class BotReplyStream(Reply):
         self._accepts_meta = accepts_meta
 
     async def __anext__(self) -> Event:
+        runner = self._runner
         while True:
-            event = next(self._runner.ready, None) or await self._read()
-            if isinstance(event, Text):  # nearly all are
+            event = next(runner.ready, None)
+            if event is None and self._state is ReplyPhase.UNSCOPED and not runner.busy:
+                # As in `_read`, which would be one more coroutine for every event that arrives alone.
+                try:
+                    event = await runner.next_event()
+                except BaseException:
+                    await self._close()
+                    raise
+                if event is None:
+                    await self._close()
+            elif event is None:
+                event = await self._read()
+            if type(event) is Text:  # nearly all are
                 return event
             if event is None:
                 raise StopAsyncIteration

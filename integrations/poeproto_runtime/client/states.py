@@ -45,7 +45,7 @@ class RunnerAct(Enum):
 
     YIELD = "the flow yields an effect"
     DELIVER = "`FlowRunner.next_event` makes the events of a `Deliver` ready"
-    PERFORM = "`FlowRunner._perform_effect` starts"
+    PERFORM = "`FlowRunner.next_event` or `start` awaits the effect's I/O"
     OUTCOME = "the effect has an outcome, or a `PoeprotoError` to be thrown into the flow"
     INTERRUPT_READ = "a read, a wait before a retry, or the first step of a bot's call is cancelled"
     INTERRUPT_REQUEST = "a request or a tool is cancelled, or raises another exception than `PoeprotoError`"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Protocol
 
 from poeproto import HttpRequest, ResponseHead
@@ -15,8 +16,10 @@ class IncomingResponse(Protocol):
         """The status and the headers."""
         ...
 
-    async def receive(self) -> bytes | None:
+    def receive(self) -> Awaitable[bytes | None]:
         """The next part of the body; None at its end.
+
+        Not a coroutine function, since each coroutine in between delays an event that arrives alone. One is allowed.
 
         Raises:
             TransportError, RemoteProtocolError: also on every later call.
