@@ -123,7 +123,7 @@ Effect = SendRequest | ReceiveData | CloseResponse | ReplyStarted | Wait | Deliv
 Flow = Generator[Effect, Any, R]
 
 
-_RECEIVE_DATA = ReceiveData()  # made once, since each event that arrives alone needs one
+RECEIVE_DATA = ReceiveData()  # made once, since each event that arrives alone needs one
 
 
 class Attempts:
@@ -146,9 +146,14 @@ class Attempts:
 
     def receive_data(self) -> Flow[bytes | None]:
         """Return the next part of the response's body, or None at its end."""
-        data: bytes | None = yield _RECEIVE_DATA
-        self._response_open = data is not None
+        data: bytes | None = yield RECEIVE_DATA
+        if data is None:
+            self.response_ended()
         return data
+
+    def response_ended(self) -> None:
+        """Note that the response was read to its end, for flows that yield `RECEIVE_DATA` themselves."""
+        self._response_open = False
 
     def receive_start(self, size: int) -> Flow[bytes]:
         """Return the first bytes of an error response, as far as they can be read.

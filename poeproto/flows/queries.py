@@ -14,7 +14,7 @@ from poeproto.exchange.poe_exchange import PoeExchange, UnfoldedPoeExchange
 from poeproto.exchange.refusals import refusal_body_size
 from poeproto.exchange.reply import ReplyFold
 from poeproto.exchange.states import State
-from poeproto.flows.calls import Attempts, Deliver, Flow, ReplyStarted, RunTools, call_flow
+from poeproto.flows.calls import RECEIVE_DATA, Attempts, Deliver, Flow, ReplyStarted, RunTools, call_flow
 from poeproto.flows.retry import RetryPolicy
 from poeproto.flows.tools import ToolCallAggregator, delta_text, says_nothing
 from poeproto.limits import Limits
@@ -122,16 +122,23 @@ class _Output:
         self._final = False
 
     def deliver(self, events: list[Event]) -> Flow[None]:
-        if len(events) == 1 and type(events[0]) is Text:  # an event that arrives alone, and needs no check
-            self._started = True
-        else:
-            events = self._checked(events)
-            if not events:
-                return
+        events = self._checked(events)
+        if events:
+            yield self._delivery(events)
+            self.fold.add_rest()
+
+    def deliver_lone_text(self, events: list[Event]) -> Deliver:
+        """The effect that delivers one text: it needs no check, and no generator, which each lone event would pay for.
+
+        Call `fold.add_rest` when it has been delivered.
+        """
+        self._started = True
+        return self._delivery(events)
+
+    def _delivery(self, events: list[Event]) -> Deliver:
         effect = Deliver(events)
         self.fold.add_as_taken(events, iter(effect))
-        yield effect
-        self.fold.add_rest()
+        return effect
 
     def _checked(self, events: list[Event]) -> list[Event]:
         kinds = set(map(type, events))
@@ -344,12 +351,18 @@ def _receive(
         events: list[Event] = []
         failure: PoeprotoError | None = None
         try:
-            data = yield from attempts.receive_data()
+            data = yield RECEIVE_DATA  # as in `attempts.receive_data`, whose generator each lone event would pay for
         except PoeprotoError as exc:
             failure = exc
         if data is not None:
             events = exchange.receive_data(data)
+            if len(events) == 1 and type(events[0]) is Text and chunks is None and exchange.error is None:
+                yield output.deliver_lone_text(events)
+                output.fold.add_rest()
+                continue
         else:
+            if failure is None:
+                attempts.response_ended()
             with suppress(IncompleteReply):  # it is `exchange.error`, too, and raised once all events are delivered
                 events = exchange.receive_eof()
         # Nothing follows the end of a reply, so only the last event can be that.
