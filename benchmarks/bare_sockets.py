@@ -1,6 +1,7 @@
 """A server of precomputed bytes: it answers with one write, or one an event, and parses as little HTTP as possible.
 
-Clients are measured with it, and it shows the rate that the load generator can receive.
+Clients are measured with it, and it shows the rate that the load generator can receive. It can also relay: then it
+copies the bytes of another server, which is the limit for relays.
 """
 
 from __future__ import annotations
@@ -8,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 
 from benchmarks.apps import BLOCK, DONE, PACE_SECONDS, encoded, text_of, wish_of
+from poeproto_runtime.client.urls import split_url
 
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 
@@ -83,8 +85,46 @@ class _Connection(asyncio.Protocol):
             asyncio.get_running_loop().call_later(PACE_SECONDS, self._write_next, events)
 
 
-async def serve_bare_sockets(listener: socket.socket, backlog: int) -> None:
-    """Serve until cancelled."""
-    server = await asyncio.get_running_loop().create_server(_Connection, sock=listener, backlog=backlog)
+class _Copying(asyncio.Protocol):
+    """One end of a relay: what it receives, the other end writes.
+
+    Args:
+        source: the address to connect to; None if this end is the connection to it.
+    """
+
+    def __init__(self, source: tuple[str, int] | None) -> None:
+        self._source = source
+        self._received = b""  # until there is another end
+        self._connecting: asyncio.Task[None] | None = None
+        self.other: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        if self._source is not None:
+            self._connecting = asyncio.create_task(self._connect(transport, *self._source))
+
+    async def _connect(self, transport: asyncio.Transport, host: str, port: int) -> None:
+        other, protocol = await asyncio.get_running_loop().create_connection(lambda: _Copying(None), host, port)
+        protocol.other, self.other = transport, other
+        other.write(self._received)
+
+    def data_received(self, data: bytes) -> None:
+        if self.other is None:
+            self._received += data
+        else:
+            self.other.write(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.other is not None:
+            self.other.close()
+
+
+async def serve_bare_sockets(listener: socket.socket, backlog: int, *, copied_from: str = "") -> None:
+    """Serve until cancelled; as a relay, if there is a URL to copy from."""
+    make: Callable[[], asyncio.Protocol] = _Connection
+    if copied_from:
+        origin = split_url(copied_from)[0]
+        make = partial(_Copying, (origin.host, origin.port))
+    server = await asyncio.get_running_loop().create_server(make, sock=listener, backlog=backlog)
     async with server:
         await server.serve_forever()

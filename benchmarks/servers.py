@@ -59,8 +59,8 @@ def _app(name: str, sleep: apps.Sleep, source: str) -> Any:
             return apps.bare(sleep)
         case "bare-blocks":
             return apps.bare_blocks(sleep)
-        case "sockets":
-            return None
+        case "sockets" | "copying":
+            return source
         case "counting" | "counting-impatient":
             from benchmarks.soak import counting
 
@@ -103,7 +103,7 @@ def _serve(app: Any, host: str, listener: socket.socket) -> None:
         case "sockets":
             from benchmarks.bare_sockets import serve_bare_sockets
 
-            asyncio.run(serve_bare_sockets(listener, BACKLOG))
+            asyncio.run(serve_bare_sockets(listener, BACKLOG, copied_from=app))
         case _:
             sys.exit(f"there is no server {host}")
 

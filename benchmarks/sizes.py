@@ -16,6 +16,7 @@ class Sizes:
         paced: events of each paced stream.
         lone_streams: concurrent streams that a client reads, with a pause after each event.
         relayed_streams: concurrent streams that a relay passes on; fastapi_poe needs half of a core for 16.
+        many_relayed_streams: the same without fastapi_poe, which cannot pass on so many.
         silent: concurrent streams without events.
         many: concurrent streams with an event a second.
         many_events: events of each of them.
@@ -35,6 +36,7 @@ class Sizes:
     paced: int = 100
     lone_streams: int = 100
     relayed_streams: int = 16
+    many_relayed_streams: int = 100
     silent: int = 1000
     many: int = 10_000
     many_events: int = 10
@@ -50,7 +52,7 @@ class Sizes:
 
 # For tests: every case runs, and the figures mean nothing.
 SMALLEST = Sizes(
-    burst=3, connections=2, paced_streams=2, paced=25, lone_streams=2, relayed_streams=2, silent=20, many=4,
-    many_events=1, visits=2, replies=(2, 3), client=3, client_seconds=0.0, messages=2, codec=3, lengths=(4, 2),
-    bytewise=(8, 1),
+    burst=3, connections=2, paced_streams=2, paced=25, lone_streams=2, relayed_streams=2, many_relayed_streams=3,
+    silent=20, many=4, many_events=1, visits=2, replies=(2, 3), client=3, client_seconds=0.0, messages=2, codec=3,
+    lengths=(4, 2), bytewise=(8, 1),
 )  # fmt: skip

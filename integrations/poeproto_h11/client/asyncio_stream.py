@@ -102,7 +102,7 @@ class AsyncioStream(asyncio.Protocol):
         """The next bytes; empty at the end."""
         if timeout <= 0:
             raise TimeoutError
-        if self._has_input():
+        if self._chunks or self._at_eof or self._lost:
             await anyio.lowlevel.checkpoint()
         else:
             if self._is_read:

@@ -26,6 +26,8 @@ from poeproto_runtime.client.transport import IncomingResponse, Transport, Trans
 
 R = TypeVar("R")
 
+_NO_RESPONSE = "a flow reads a response after it has sent a request"
+
 _consume = deque[Any](maxlen=0).extend
 
 Prepare = Callable[[], Awaitable[None]]
@@ -127,7 +129,8 @@ class FlowRunner(Generic[R]):
                 self._effect = None
                 self.busy = True
                 try:
-                    data = await self._receive()
+                    assert self._response is not None, _NO_RESPONSE
+                    data = await self._response.receive()
                 except BaseException as exc:  # noqa: BLE001 - raised there, or thrown into the flow
                     await self._fail_effect(effect, exc)
                 else:
@@ -215,14 +218,11 @@ class FlowRunner(Generic[R]):
         await self._drop_response()
         raise exc
 
-    def _receive(self) -> Awaitable[bytes | None]:
-        assert self._response is not None, "a flow reads a response after it has sent a request"
-        return self._response.receive()
-
     async def _perform(self, effect: Effect | _Prepare | None) -> object:
         match effect:
             case ReceiveData():
-                return await self._receive()
+                assert self._response is not None, _NO_RESPONSE
+                return await self._response.receive()
             case SendRequest():
                 await self._finish_response()
                 self._call = self._call or self._transport.begin()
