@@ -11,9 +11,11 @@ if one is missing, and the client then uses anyio's stream, which costs about 40
 
 Of asyncio it uses two attributes of a transport. `max_size` is how much it reads at once, by default 256 KiB. asyncio
 allocates as much for each read, and glibc may get it from the kernel each time: three system calls and a page fault for
-each event that arrives alone, a third of a relay's CPU time. Without the attribute it is so again, and test_streams.py
-would notice. `_sock` serves to close a connection whose event loop is closed. Without it, such a socket stays open
-until it is collected as garbage, and test_event_loops.py would notice.
+each event that arrives alone, a quarter of a relay's CPU time. Without the attribute it is so again, and
+test_streams.py would notice.
+
+The other is `_sock`, to close a connection whose event loop is closed. Without it, such a socket stays open until it is
+collected as garbage, and test_event_loops.py would notice.
 """
 
 from __future__ import annotations
