@@ -22,7 +22,8 @@ from poeproto import Bot
 
 _RUNTIME = str(Path(__file__).parent) + os.sep
 # What the runtime calls, and what stands beside it, is no code of a bot either.
-_OURS = (str(Path(poeproto.__file__).parent) + os.sep, str(Path(__file__).parent.parent / "poeproto_"))
+_CORE = str(Path(poeproto.__file__).parent) + os.sep
+_OURS = (_CORE, str(Path(__file__).parent.parent / "poeproto_"))
 _LIBRARIES = (
     *_OURS,
     "<frozen ",
@@ -113,8 +114,11 @@ def _has_frame(awaitable: object) -> bool:
 
 
 def _bots_frames(frames: Iterable[types.FrameType]) -> _Frames:
-    """The frames below our own first ones; the outermost stands first."""
-    return list(dropwhile(lambda frame: frame.f_code.co_filename.startswith(_OURS), frames))
+    """The frames below our first ones; the outermost stands first. None below the core, which calls no bot."""
+    frames = list(frames)
+    below = list(dropwhile(lambda frame: frame.f_code.co_filename.startswith(_OURS), frames))
+    ours = frames[: len(frames) - len(below)]
+    return [] if ours and ours[-1].f_code.co_filename.startswith(_CORE) else below
 
 
 def _described(frames: _Frames) -> str | None:

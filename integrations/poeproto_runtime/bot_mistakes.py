@@ -17,6 +17,7 @@ import attrs
 
 from poeproto import Bot
 from poeproto_runtime.bot_failures import exceptions_in
+from poeproto_runtime.printable import printable_line
 
 T = TypeVar("T")
 
@@ -52,8 +53,8 @@ def failure_line(exc: BaseException, function: object, place: str | None = None)
 
 
 def one_line(text: str) -> str:
-    """The text without characters that could forge or break a line of the log, and not longer than a line may be."""
-    line = "".join(character if character.isprintable() else "\ufffd" for character in text.replace("\n", " "))
+    """The text as one line that is safe to be printed, and not longer than a line of the log may be."""
+    line = printable_line(" ".join(text.splitlines()))
     return line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 1] + "…"
 
 
