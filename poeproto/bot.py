@@ -15,6 +15,7 @@ from poeproto.flows.uploads import UploadSource
 from poeproto.limits import Limits
 from poeproto.vocabulary.costs import CostItem
 from poeproto.vocabulary.events import Error, Event, File
+from poeproto.vocabulary.headers import HeaderPairs
 from poeproto.vocabulary.http import RequestHead
 from poeproto.vocabulary.messages import Attachment
 from poeproto.vocabulary.requests import (
@@ -100,17 +101,23 @@ class Context(Protocol):
         """How many calls to each bot are left for this message, as `Bot.get_settings` declares them."""
         ...
 
-    def query_bot(self, bot_name: str, request: QueryRequest | str) -> BotReply:
+    def query_bot(self, bot_name: str, request: QueryRequest | str, *, headers: HeaderPairs | None = None) -> BotReply:
         """Query another bot on Poe, with this one's access key. Nothing is sent before the reply is entered or read.
 
         Args:
             bot_name: the name of the bot; the settings must declare it in `server_bot_dependencies`.
             request: the query, or the text of a single user message. Empty identifiers and an empty `metadata` are
                 filled in from the bot's own request.
+            headers: extra request headers, such as those of tracing.
+
+        Raises:
+            InvalidValue: for a header that the call sets itself, or that HTTP has no form for.
         """
         ...
 
-    async def final_text(self, bot_name: str, request: QueryRequest | str) -> str:
+    async def final_text(
+        self, bot_name: str, request: QueryRequest | str, *, headers: HeaderPairs | None = None
+    ) -> str:
         """Query another bot on Poe, and return the text of its whole reply. Errors as in `BotReply`."""
         ...
 
@@ -122,6 +129,7 @@ class Context(Protocol):
         functions: ToolFunctions,
         *,
         raise_errors: bool = False,
+        headers: HeaderPairs | None = None,
     ) -> BotReply:
         """Query a model that may call tools, run the tools, and continue until it makes no more calls.
 
@@ -136,6 +144,7 @@ class Context(Protocol):
             tools: the definitions of the tools, for the model.
             functions: the functions to call, with the arguments as keywords.
             raise_errors: raise `UnknownTool` and `ToolFailed` instead of returning the error to the model.
+            headers: as in `query_bot`, for the query of each round.
 
         Raises:
             ValueError: for functions without a name, or of the same name.

@@ -122,7 +122,7 @@ def bench(
     """Measure the latency and throughput of a bot.
 
     TARGET is the URL of a bot server, or a TARGET as for serve: that bot is served for the measurement, with the given
-    worker class. TEXT is sent in every query.
+    worker class. TEXT is sent in every query. The connections are direct: a proxy would be measured with the bot.
 
     Each request is a real one: the bot may be charged. So a bot that is served for the measurement cannot call Poe or
     other bots, except with --endpoint, and its settings are not pushed. A reply that fails or is incomplete ends the

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -10,6 +11,8 @@ import click
 from poeproto import LocalProtocolError
 from poeproto.auth import access_key_set
 from poeproto_h11 import split_url
+from poeproto_h11.client.shortcuts import ClientOptions
+from poeproto_runtime.client.extra_headers import checked_headers
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -71,6 +74,57 @@ unix_socket_option = click.option(
     metavar="PATH",
     help="Connect to the Unix socket at this path, whatever the host of the URL.",
 )
+
+
+def checked_headers_option(
+    context: click.Context, parameter: click.Parameter, headers: tuple[str, ...]
+) -> list[tuple[str, str]]:
+    """The callback of an option for request headers, each written as in HTTP."""
+    pairs: list[tuple[str, str]] = []
+    for header in headers:
+        name, colon, value = header.partition(":")
+        if not colon:
+            # The message does not repeat the header, which may hold a key.
+            raise click.BadParameter("a header is written as 'NAME: VALUE'")
+        pairs.append((name, value.strip()))
+    try:
+        checked_headers(pairs)
+    except LocalProtocolError as exc:
+        raise click.BadParameter(str(exc)) from None
+    return pairs
+
+
+header_option = click.option(
+    "--header",
+    "headers",
+    multiple=True,
+    callback=checked_headers_option,
+    metavar="'NAME: VALUE'",
+    help="Add this header to each request. May be repeated.",
+)
+
+proxy_option = click.option(
+    "--proxy",
+    metavar="URL",
+    help="Connect through this HTTP proxy. By default the variables HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY "
+    "decide; an empty URL ignores them.",
+)
+
+
+def client_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of a command for how its client connects; the command is given them as `options`, for `Client`."""
+
+    @functools.wraps(command)
+    def with_options(
+        *args: Any, headers: list[tuple[str, str]], proxy: str | None, unix_socket: str | None, **others: Any
+    ) -> Any:
+        if proxy and unix_socket:
+            raise click.UsageError("--proxy and --unix-socket exclude each other: each says how to connect")
+        # An empty variable is no proxy either.
+        options = ClientOptions(headers=headers, proxy=False if proxy == "" else proxy, unix_socket=unix_socket)
+        return command(*args, options=options, **others)
+
+    return header_option(proxy_option(unix_socket_option(with_options)))
 
 
 worker_class_option = click.option(

@@ -9,26 +9,15 @@ from __future__ import annotations
 
 import gc
 import os
-import sysconfig
 import types
 from collections.abc import Iterable, Iterator
 from itertools import dropwhile
-from pathlib import Path
 
 import attrs
 
-import poeproto
 from poeproto import Bot
+from poeproto_runtime.code_origin import is_core, is_library, is_ours, is_runtime
 
-_RUNTIME = str(Path(__file__).parent) + os.sep
-# What the runtime calls, and what stands beside it, is no code of a bot either.
-_OURS = (str(Path(poeproto.__file__).parent) + os.sep, str(Path(__file__).parent.parent / "poeproto_"))
-_LIBRARIES = (
-    *_OURS,
-    "<frozen ",
-    "<attrs generated ",
-    *{sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")},
-)
 # The functions of event loops that run one step of a task; uvloop's are not Python. The runners are outside of all.
 _EVENT_LOOPS = (
     os.sep.join(("asyncio", "events.py")),
@@ -77,7 +66,7 @@ def blocking_code(innermost: types.FrameType) -> Blocking | None:
         frames.append(frame)
         frame = frame.f_back
     frames.reverse()
-    below = list(dropwhile(lambda frame: not frame.f_code.co_filename.startswith(_RUNTIME), frames))
+    below = list(dropwhile(lambda frame: not is_runtime(frame.f_code.co_filename), frames))
     of_bot = _bots_frames(below or [frame for frame in frames if not _is_of_library(frame)])
     where = _described(of_bot)
     return None if where is None else Blocking(id(of_bot[0]), _bot_name(frames), where)
@@ -113,8 +102,11 @@ def _has_frame(awaitable: object) -> bool:
 
 
 def _bots_frames(frames: Iterable[types.FrameType]) -> _Frames:
-    """The frames below our own first ones; the outermost stands first."""
-    return list(dropwhile(lambda frame: frame.f_code.co_filename.startswith(_OURS), frames))
+    """The frames below our first ones; the outermost stands first. None below the core, which calls no bot."""
+    frames = list(frames)
+    below = list(dropwhile(lambda frame: is_ours(frame.f_code.co_filename), frames))
+    ours = frames[: len(frames) - len(below)]
+    return [] if ours and is_core(ours[-1].f_code.co_filename) else below
 
 
 def _described(frames: _Frames) -> str | None:
@@ -126,7 +118,8 @@ def _described(frames: _Frames) -> str | None:
 
 
 def _is_of_library(frame: types.FrameType) -> bool:
-    return frame.f_code.co_filename.startswith(_LIBRARIES)
+    file = frame.f_code.co_filename
+    return is_ours(file) or is_library(file)
 
 
 def _is_event_loop(frame: types.FrameType) -> bool:

@@ -6,7 +6,6 @@ import ast
 import inspect
 import linecache
 import re
-import sysconfig
 import textwrap
 import traceback
 from collections.abc import Awaitable, Callable, Iterator
@@ -17,15 +16,11 @@ import attrs
 
 from poeproto import Bot
 from poeproto_runtime.bot_failures import exceptions_in
+from poeproto_runtime.code_origin import is_library, is_ours
+from poeproto_runtime.printable import printable_line
 
 T = TypeVar("T")
 
-# The modules whose frames are never the bot's code.
-_OURS = frozenset(
-    {"poeproto", "poeproto_asgi", "poeproto_cli", "poeproto_h11", "poeproto_runtime", "poeproto_simulator"}
-)
-_LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
-_GENERATED = ("<frozen ", "<attrs ")
 _LONGEST_LINE = 500
 # How Python says that a coroutine is where its result was expected, and trio that what is awaited is of asyncio.
 _COROUTINE = re.compile("""['"]coroutine['"]|got coroutine""")
@@ -52,8 +47,8 @@ def failure_line(exc: BaseException, function: object, place: str | None = None)
 
 
 def one_line(text: str) -> str:
-    """The text without characters that could forge or break a line of the log, and not longer than a line may be."""
-    line = "".join(character if character.isprintable() else "\ufffd" for character in text.replace("\n", " "))
+    """The text as one line that is safe to be printed, and not longer than a line of the log may be."""
+    line = printable_line(" ".join(text.splitlines()))
     return line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 1] + "…"
 
 
@@ -66,7 +61,7 @@ def place_of(function: object) -> str:
 def place_of_yield(events: object) -> str | None:
     """File and line at which an asynchronous generator of the bot's is suspended; None for anything else."""
     frame = cast("FrameType | None", getattr(events, "ag_frame", None))
-    if frame is None or _is_ours(frame):
+    if frame is None or is_ours(frame.f_code.co_filename):
         return None
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
@@ -126,7 +121,7 @@ def yields_after(events: object) -> str | None:
     first that leaves the block.
     """
     frame = cast("FrameType | None", getattr(events, "ag_frame", None))
-    if frame is None or _is_ours(frame):
+    if frame is None or is_ours(frame.f_code.co_filename):
         return None
     code = frame.f_code
     lines, first = _source_of(code)
@@ -190,18 +185,9 @@ def _place_in_traceback(exc: BaseException, function: object) -> str | None:
     place = None
     for frame, line in traceback.walk_tb(exc.__traceback__):
         file = frame.f_code.co_filename
-        if (code is not None and file == code.co_filename) or not (_is_ours(frame) or _is_library(file)):
+        if (code is not None and file == code.co_filename) or not (is_ours(file) or is_library(file)):
             place = f"{file}:{line}"
     return place
-
-
-def _is_ours(frame: FrameType) -> bool:
-    name: object = frame.f_globals.get("__name__")
-    return not isinstance(name, str) or name.partition(".")[0] in _OURS
-
-
-def _is_library(file: str) -> bool:
-    return file.startswith((*_LIBRARIES, *_GENERATED))
 
 
 def _code_of(function: object) -> CodeType | None:

@@ -32,6 +32,7 @@ from poeproto.markdown import make_inline_ref
 from poeproto_runtime.bot_mistakes import call_method, failure_line, place_of_caller
 from poeproto_runtime.cancellation import cancellation_is_ours
 from poeproto_runtime.client.api import ApiCalls
+from poeproto_runtime.client.extra_headers import ExtraHeaders, checked_headers
 from poeproto_runtime.client.flow_runner import FlowRunner
 from poeproto_runtime.client.reply import BotReplyStream
 from poeproto_runtime.client.tools import ToolRunner
@@ -111,7 +112,9 @@ class RequestContext:
                 line = failure_line(exc, self._route.bot.get_settings)
                 logger.exception("%s: get_settings failed before a query, which continues: %s", self._bot_class, line)
 
-    def query_bot(self, bot_name: str, request: QueryRequest | str) -> BotReplyStream:
+    def query_bot(
+        self, bot_name: str, request: QueryRequest | str, *, headers: ExtraHeaders | None = None
+    ) -> BotReplyStream:
         """Query another bot on Poe."""
         api, budget, fold = self._calls(), self._request_budget(), ReplyFold()
         url, key = api.bot_url(bot_name), self.access_key
@@ -121,11 +124,14 @@ class RequestContext:
             await budget.learn(bot_name)
             budget.calls.spend(bot_name)
 
+        api = api.with_headers(checked_headers(headers))
         return self._stream(api.query(url, self._forwarded(request), key, fold, prepare), fold, bot_name)
 
-    async def final_text(self, bot_name: str, request: QueryRequest | str) -> str:
+    async def final_text(
+        self, bot_name: str, request: QueryRequest | str, *, headers: ExtraHeaders | None = None
+    ) -> str:
         """Query another bot on Poe, and return the text of its reply."""
-        return await self.query_bot(bot_name, request).text()
+        return await self.query_bot(bot_name, request, headers=headers).text()
 
     def run_tools(
         self,
@@ -135,6 +141,7 @@ class RequestContext:
         functions: ToolFunctions,
         *,
         raise_errors: bool = False,
+        headers: ExtraHeaders | None = None,
     ) -> BotReplyStream:
         """Query a model that may call tools, and run the tools that it calls."""
         api, budget, fold = self._calls(), self._request_budget(), ReplyFold()
@@ -146,7 +153,7 @@ class RequestContext:
             await budget.learn(bot_name)  # the flow spends from it, for each round
 
         forwarded = self._forwarded(request)
-        runner = api.run_tools(
+        runner = api.with_headers(checked_headers(headers)).run_tools(
             url, forwarded, list(tools), run_calls, key, fold, prepare, bot_name=bot_name, budget=budget.calls
         )
         return self._stream(runner, fold, bot_name)

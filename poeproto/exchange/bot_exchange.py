@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from poeproto.auth import access_key_set, bearer_key, key_matches
-from poeproto.exchange.event_hints import must_be_bytes, not_a_url, not_an_event
+from poeproto.exchange.event_hints import not_a_url, not_an_event
 from poeproto.exchange.reply_quota import ReplyQuota
 from poeproto.exchange.states import BOT_TRANSITIONS, KINDS, STREAMING, ExchangeState, Kind, State
 from poeproto.limits import Limits
@@ -31,6 +31,7 @@ from poeproto.vocabulary.requests import QueryRequest, Request, SettingsRequest,
 from poeproto.vocabulary.settings import SettingsResponse
 from poeproto.wire.codec import decode_request, encode_event, encode_settings, encode_text, encode_texts
 from poeproto.wire.json import dumps
+from poeproto.wire.received_data import as_bytes
 from poeproto.wire.sse import encode_comment
 
 __all__ = ["BotExchange"]
@@ -150,8 +151,8 @@ class BotExchange:
         self._raise_if_failed()
         if self._state.poe is not State.SEND_BODY:
             raise LocalProtocolError(f"no body is due: {self._state.poe.value}")
-        if not isinstance(data, bytes | bytearray | memoryview):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(must_be_bytes("receive_data", data))
+        if data.__class__ is not bytes:
+            data = as_bytes(data)
         if len(self._body) + len(data) > self._limits.request_body:
             self._reject_body()
         self._body += data

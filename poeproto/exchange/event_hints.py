@@ -14,12 +14,6 @@ def not_an_event(value: object) -> str:
     return f"{_kind(value)} is not an event that can be sent; {_instead_of(value)}"
 
 
-def must_be_bytes(function: str, data: object) -> str:
-    """The message of the error for data that is not bytes."""
-    hint = "; encode it: data.encode()" if isinstance(data, str) else ""
-    return f"{function} takes bytes, got {_kind(data)}{hint}"
-
-
 def not_a_url(url: str) -> str:
     """The message of the error for a file that is not at a URL."""
     return (

@@ -61,6 +61,7 @@ from poeproto.vocabulary.settings import SettingsResponse
 from poeproto.wire.codec import decode_event, decode_settings, encode_request
 from poeproto.wire.fast_codec import fast_decoder
 from poeproto.wire.json import load_texts
+from poeproto.wire.received_data import as_bytes
 from poeproto.wire.sse import RecordBuffer, ServerSentEvent, SSEDecoder
 from poeproto.wire.sse_fast_path import TEXT_RECORD_OVERHEAD, find_run, payload_of_text, start_of_next_run
 from poeproto.wire.surrogates import SurrogateJoiner
@@ -170,11 +171,14 @@ class UnfoldedPoeExchange:
             RemoteProtocolError: for an invalid event.
             LimitExceeded: for more than a limit allows.
             LocalProtocolError: if no response has begun.
+            TypeError: for a string.
 
         The first three are not raised by the call that meets the fault, but by every later one.
         """
         if self.error is not None:
             raise self.error
+        if data.__class__ is not bytes:
+            data = as_bytes(data)
         events: list[Event] = []
         if self._state.bot in STREAMING:
             self._receive_stream(data, events)
@@ -188,8 +192,9 @@ class UnfoldedPoeExchange:
         elif self._request is None or self._state.bot in (State.SEND_STREAM, State.SEND_ANSWER):
             raise LocalProtocolError("no response has begun")
         elif not isinstance(self._request, QueryRequest):
-            if len(self._body) + len(data) > self._limits.answer_size:
-                self._fail(self._too_large())
+            size = self._limits.answer_size
+            if len(self._body) + len(data) > size:
+                self._fail(LimitExceeded(f"the answer is larger than {size} bytes", limit="answer_size"))
             else:
                 self._body += data
         return events
@@ -365,7 +370,11 @@ class UnfoldedPoeExchange:
             self._kept_text[event.index] = size
         self._kept += size
         if self._kept > self._limits.answer_size:
-            raise self._too_large()
+            raise LimitExceeded(
+                f"the reply is larger than {self._limits.answer_size} characters, of which each event counts as"
+                f" {_EVENT_OVERHEAD} or more besides its own",
+                limit="answer_size",
+            )
 
     def _flush_halves(self, events: list[Event]) -> None:
         for event in self._surrogates.flush():
@@ -375,9 +384,6 @@ class UnfoldedPoeExchange:
     def _request_refused(self, head: ResponseHead) -> RequestRefused:
         body = bytes(self._body)
         return refusal(RequestRefused, self._refusal_reason, head, body, self._key, self._limits)
-
-    def _too_large(self) -> LimitExceeded:
-        return LimitExceeded(f"the answer is larger than {self._limits.answer_size} bytes", limit="answer_size")
 
     def _fail(self, error: PoeprotoError) -> None:
         self.error = error

@@ -53,7 +53,7 @@ __all__ = [
 ]
 
 F = TypeVar("F")
-T = TypeVar("T")
+T = TypeVar("T", bound=ToolDefinition | ToolCall)
 
 # The functions that a model may call, synchronous or asynchronous: under their own names, or as a dict of names.
 ToolFunctions = Iterable[Callable[..., Any]] | Mapping[str, Callable[..., Any]]
@@ -456,6 +456,13 @@ def tool_as_dict(tool: ToolDefinition | ToolCall | ToolResult) -> dict[str, Any]
 
 def _from_dict(given: Mapping[str, Any], cls: type[T]) -> T:
     try:
-        return structure(dict(given), cls)
+        value = structure(dict(given), cls)
     except RemoteProtocolError as exc:
         raise InvalidValue(exc.args[0], path=exc.path) from exc
+    if value.type in ("function", "custom") and getattr(value, value.type) is None:
+        raise InvalidValue(
+            f"missing; expected a dict as of OpenAI's Chat Completions: {{'type': {value.type!r},"
+            f" {value.type!r}: {{'name': ...}}}}",
+            path=value.type,
+        )
+    return value

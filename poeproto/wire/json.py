@@ -90,12 +90,12 @@ def loads(data: bytes | str) -> dict[str, Any]:
 
 
 def _loads_general(data: bytes | str) -> dict[str, Any]:
-    if len(data) >= _SHORTEST_TOO_DEEP:
-        _check_depth(data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass"))
+    raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else bytes(data)
+    if len(raw) >= _SHORTEST_TOO_DEEP:
+        _check_depth(raw)
     try:
         value = _decode(data)
     except ValueError as exc:
-        raw = data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass")
         if not _SURROGATE_ESCAPE.search(raw):
             raise RemoteProtocolError(f"not valid JSON: {exc}") from exc
         value = _loads_with_surrogates(raw)

@@ -21,6 +21,7 @@ import attrs
 
 from poeproto.limits import Limits
 from poeproto.vocabulary.errors import LimitExceeded, LocalProtocolError
+from poeproto.wire.received_data import as_bytes
 
 __all__ = ["SSEDecoder", "ServerSentEvent", "encode_sse"]
 
@@ -133,9 +134,12 @@ class SSEDecoder:
         Raises:
             LimitExceeded: on every call after the one that exceeded `max_event_size`. That one returns the records
                 before the fault and sets `error`.
+            TypeError: for a string.
         """
         if self.error is not None:
             raise self.error
+        if data.__class__ is not bytes:
+            data = as_bytes(data)
         if not data:
             return []
         # A CR ends a line at once. If it was the first half of a CR LF, its LF is dropped here.

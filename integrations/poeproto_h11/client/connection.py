@@ -30,6 +30,7 @@ _MAX_HEAD = 32 * 1024
 # h11 bounds incomplete trailers only, so they are passed to it in parts.
 _CHUNKED_PART = 1024
 _SLICE = 64 * 1024
+_INTERNAL_ERROR = 500
 _END = h11.EndOfMessage()
 # The end of a head as h11 finds it: some servers leave out the CR.
 _END_OF_HEAD = re.compile(rb"\n\r?\n")
@@ -237,8 +238,14 @@ class Connection:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def ready_for_next(self) -> bool:
-        """Whether the exchange is complete and another may begin; prepares h11 for it."""
-        if not self._request_cut_short and self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE:
+        """Whether the exchange is complete and another may begin; prepares h11 for it.
+
+        None may begin after status 500: uvicorn, for one, closes then without an announcement, and a request that is on
+        its way at that time would be lost.
+        """
+        if self._request_cut_short or (self._head is not None and self._head.status == _INTERNAL_ERROR):
+            return False
+        if self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE:
             self._h11.start_next_cycle()
             self._head = self._chunks = None
             return True

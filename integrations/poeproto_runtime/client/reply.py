@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn, Self
 
 from poeproto import BotError, Done, Error, Event, LocalProtocolError, Meta, ReplyFold, Text, UnknownEvent
+from poeproto_runtime.client.drop_guard import DropGuard
 from poeproto_runtime.client.flow_runner import FlowRunner
 from poeproto_runtime.client.states import ReplyPhase
 
@@ -87,14 +89,14 @@ class ReplyBase:
 class Reply(ReplyBase):
     """One reply as it arrives: an async iterator of events, through `Done` or `Error`, and an async context manager.
 
-    An `Error` is an event here; only `text` raises it. Without ``async with``, leave the loop early only if you call
-    `aclose` afterwards, or drop the reply: the event loop then closes it soon (and trio warns of that).
+    An `Error` is an event here; only `text` raises it. Without ``async with``, a loop that is left early closes the
+    reply soon if nothing refers to it any more. Where a variable does, call `aclose`.
 
     Attributes:
         fold: the reply so far, through the events that were read.
     """
 
-    _guard: AsyncGenerator[None] | None = None
+    _guard: DropGuard | None = None
 
     async def text(self) -> str:
         """Read the reply to its end, and return its text.
@@ -146,16 +148,17 @@ class Reply(ReplyBase):
     async def __anext__(self) -> Event:
         for event in self._runner.ready:  # the fast path: there are none before the call and after its close
             return event
-        if self._state is ReplyPhase.SCOPED:  # each coroutine in between would delay an event that arrives alone
-            event = await self._runner.next_event()
-        else:
-            if self._is_new:
-                self._guard = _close_when_dropped(self._runner, self._on_close)
-                await anext(self._guard)
-            event = await self._read()
+        if self._is_new:
+            await self._start_guard()
+        # A scoped read calls the runner directly: every coroutine in between delays each event that arrives alone.
+        event = await (self._runner.next_event() if self._state is ReplyPhase.SCOPED else self._read())
         if event is None:
             raise StopAsyncIteration
         return event
+
+    async def _start_guard(self) -> None:
+        self._guard = DropGuard(partial(close_call, self._runner, self._on_close))
+        await self._guard.start()
 
     async def _close(self) -> None:
         guard, self._guard = self._guard, None
@@ -164,17 +167,6 @@ class Reply(ReplyBase):
         else:
             self._state, self._on_close = ReplyPhase.CLOSED, None
             await guard.aclose()
-
-
-async def _close_when_dropped(runner: FlowRunner[ReplyFold], on_close: Close | None) -> AsyncGenerator[None]:
-    """Close the call of a reply that is dropped before its end: a suspended generator that only the reply refers to.
-
-    `__del__` cannot await; event loops do await the `aclose` of an async generator that is garbage-collected.
-    """
-    try:
-        yield
-    finally:
-        await close_call(runner, on_close)
 
 
 async def close_call(runner: FlowRunner[ReplyFold], on_close: Close | None) -> None:
@@ -191,7 +183,7 @@ class BotReplyStream(Reply):
 
     It differs from `Reply` in what a bot needs for forwarding. An `Error` is raised as `BotError`, so that a bot that
     does not catch it ends its own reply with the same error. `Done`, unknown events and a `Meta` that comes too late
-    are left out, so that every event may be yielded. A reply that is dropped is closed with the request.
+    are left out, so that every event may be yielded. What is still open when the request ends is closed then.
 
     Args:
         runner: as in `ReplyBase`.
@@ -214,6 +206,8 @@ class BotReplyStream(Reply):
         runner = self._runner
         while True:
             event = next(runner.ready, None)
+            if event is None and self._is_new:
+                await self._start_guard()
             if event is None and self._state is ReplyPhase.UNSCOPED and not runner.busy:
                 # As in `_read`, which would be one more coroutine for every event that arrives alone.
                 try:

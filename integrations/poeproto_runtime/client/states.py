@@ -143,7 +143,7 @@ OWNERSHIPS = (
     Ownership(Owner.CALLER, _OPENS, Owner.REPLY, "ReplyBase._read", "without a block, by the first read"),
     Ownership(Owner.CALLER, _CLOSES, Owner.REPLY, "ReplyBase._close", "the block is left; without one, at the end"),
     Ownership(Owner.REQUEST, _CLOSES, Owner.REPLY, "RequestContext.close", "the bot's request ends"),
-    Ownership(Owner.LOOP, _CLOSES, Owner.REPLY, "_close_when_dropped", "the reply was dropped"),
+    Ownership(Owner.LOOP, _CLOSES, Owner.REPLY, "DropGuard", "the reply was dropped"),
     Ownership(Owner.REPLY, _OPENS, Owner.CONNECTION, "Pool.acquire", "no idle connection in the pool"),
     Ownership(
         Owner.REPLY, "releases", Owner.CONNECTION, "H11Response.finish", "to the pool, after the end of the body"

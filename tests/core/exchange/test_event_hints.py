@@ -82,18 +82,6 @@ def test_a_file_elsewhere_is_sent(url: str) -> None:
     assert opened().send(File(url, "x.png", "image/png"))
 
 
-def test_a_body_that_is_a_string() -> None:
-    exchange = BotExchange(None)
-    exchange.receive_head(RequestHead("POST", "/"))
-    with pytest.raises(TypeError, match=r"^receive_data takes bytes, got str; encode it: data\.encode\(\)$"):
-        exchange.receive_data("{}")  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"^receive_data takes bytes, got list$"):
-        exchange.receive_data([])  # type: ignore[arg-type]
-    data: Any = bytearray(b'{"type": "settings"}')
-    exchange.receive_data(data)
-    exchange.receive_eof()
-
-
 def test_what_to_do_about_an_event_out_of_order() -> None:
     exchange = BotExchange(None)
     with pytest.raises(

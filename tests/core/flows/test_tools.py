@@ -475,7 +475,13 @@ def test_a_tool_as_a_dict_is_read_and_written() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "path"), [({"function": {}}, "function.name"), ({"function": {"name": 5}}, "function.name")]
+    ("given", "path"),
+    [
+        ({"function": {}}, "function.name"),
+        ({"function": {"name": 5}}, "function.name"),
+        ({"name": "weather", "parameters": {}}, "function"),  # as of OpenAI's Responses API
+        ({"type": "custom", "name": "weather"}, "custom"),
+    ],
 )
 def test_a_dict_that_is_no_tool(given: dict[str, Any], path: str) -> None:
     with pytest.raises(InvalidValue) as caught:
@@ -483,3 +489,6 @@ def test_a_dict_that_is_no_tool(given: dict[str, Any], path: str) -> None:
     assert caught.value.path == path
     with pytest.raises(InvalidValue, match=r"^id: missing$"):
         as_tool_call({})
+    with pytest.raises(InvalidValue, match=r"^function: missing; expected a dict as of OpenAI's Chat Completions: {"):
+        as_tool_call({"id": "c1", "name": "weather"})
+    assert as_tool_definition({"type": "later", "name": "weather"}).type == "later"

@@ -492,3 +492,45 @@ def test_an_error_response_in_json(other: str) -> None:
 
 def test_a_server_that_is_no_bot(other: str) -> None:
     fails(invoke("query", f"{other}/page", "hello"), "the bot answered with status 405; is that the URL of a bot?")
+
+
+# --- how the client connects
+
+
+@pytest.mark.parametrize("command", [["query", "http://bot.invalid/", "hello"], ["settings", "http://bot.invalid/"]])
+def test_headers_and_a_proxy(portal: BlockingPortal, command: list[str]) -> None:
+    settings = response(200, b"{}", "Content-Type: application/json")
+    answers = answering(reply(Text("hello")) if command[0] == "query" else settings)
+    with scripted_in_thread(portal, answers) as proxy:
+        options = ["--proxy", proxy.address, "--header", "X-Trace: 1: 2", "--header", "x-other:3"]
+        result = CliRunner().invoke(main, [*command, *options])
+        assert result.exit_code == 0, result.output
+        [request] = proxy.requests
+        assert request.line == "POST http://bot.invalid/ HTTP/1.1"
+        assert (request.all("x-trace"), request.all("x-other")) == (["1: 2"], ["3"])
+
+
+def test_an_empty_proxy_is_none(portal: BlockingPortal) -> None:
+    with scripted_in_thread(portal, answering(reply(Text("hello")))) as server:
+        environment = {"HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": ""}
+        for proxy, status in (("", 0), (None, 1)):
+            options = [] if proxy is None else ["--proxy", proxy]
+            result = CliRunner(env=environment).invoke(main, ["query", server.address, "hello", *options])
+            assert result.exit_code == status, result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--header", "a-key"], "a header is written as 'NAME: VALUE'"),
+        (["--header", "Host: a"], "the client sets it itself"),
+        (["--header", "x a: b"], "its name is not a token"),
+        (["--proxy", "ftp://user:a-key@a"], "this is not a proxy's URL"),
+        (["--proxy", "http://a", "--unix-socket", "/b"], "--proxy and --unix-socket exclude each other"),
+    ],
+)
+def test_options_of_the_client_that_cannot_be_used(options: list[str], message: str) -> None:
+    result = CliRunner().invoke(main, ["query", "http://bot.invalid/", "hello", *options])
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert "a-key" not in result.output

@@ -13,6 +13,8 @@ from poeproto import (
     LocalProtocolError,
     Message,
     QueryRequest,
+    RequestRefused,
+    RetryPolicy,
     Text,
 )
 from poeproto_h11 import Client, Reply, serve
@@ -27,6 +29,7 @@ from ...support.scripted_peer import (
     answering,
     chunk,
     reply,
+    response,
     scripted,
     sent,
     starting,
@@ -207,6 +210,17 @@ async def test_connections_that_were_closed_meanwhile_are_dropped(monkeypatch: p
         await one.until_closed(1)
         await read(client, other.address)
         assert [str(origin) + "/" for origin, _ in client._pool._idle] == [other.address]
+
+
+async def test_a_connection_is_not_used_again_after_an_internal_error() -> None:
+    # A server that fails may close then, without an announcement, when the next request is on its way.
+    once = RetryPolicy(attempts=1)
+    async with scripted(answering(response(500)), answering(response(502))) as server, Client(retry=once) as client:
+        for status in (500, 502, 502):
+            with pytest.raises(RequestRefused, match=str(status)):
+                await read(client, server.address)
+        assert client.connections_opened == 2
+        await server.until_closed(1)
 
 
 # --- misuse

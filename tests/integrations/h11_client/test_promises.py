@@ -181,7 +181,7 @@ async def test_other_failures_are_not_retried_by_default(query: Query, answer: b
 @both
 async def test_what_was_asked_for_is_asked_again_but_for_what_was_shown(query: Query) -> None:
     wanted = RetryPolicy(delay=0, failures=True)
-    async with scripted(each_in_turn(response(500), HELLO)) as server:
+    async with scripted(answering(response(500)), answering(HELLO)) as server:
         assert (await query(server.address, retry=wanted)).events == [Text("hello"), Done()]
     async with scripted(lambda peer: peer.answer(STREAM_HEAD + sent(Text("a")))) as server:
         outcome = await query(server.address, retry=wanted)

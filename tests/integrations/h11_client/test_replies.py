@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 
 import anyio
@@ -9,7 +10,8 @@ import pytest
 from anyio.from_thread import BlockingPortal
 
 from poeproto import BotError, ConnectionLost, Done, Error, LocalProtocolError, RequestRefused, Text
-from poeproto_h11 import BlockingClient, BlockingReply, BotResponse, Client, Reply
+from poeproto_h11 import BlockingClient, BlockingReply, BotResponse, Client, Reply, get_bot_response
+from poeproto_runtime.client.drop_guard import DropGuard
 from poeproto_runtime.client.reply import BotReplyStream, ReplyBase
 
 from ...support.peers_in_thread import scripted_in_thread
@@ -24,9 +26,6 @@ from ...support.scripted_peer import (
     sent,
     starting,
 )
-
-# trio warns of a reply that is dropped; asyncio closes it without a warning.
-dropping = pytest.mark.filterwarnings("ignore:Async generator .* was garbage collected:ResourceWarning")
 
 
 async def breaking_off(peer: Peer) -> None:
@@ -94,7 +93,6 @@ async def test_without_with_a_cancelled_read_closes_the_reply() -> None:
             await anext(answer)
 
 
-@dropping
 @pytest.mark.anyio
 async def test_a_reply_that_is_dropped_is_closed() -> None:
     async with scripted(starting) as server, Client() as client:
@@ -102,6 +100,57 @@ async def test_a_reply_that_is_dropped_is_closed() -> None:
             assert event == Text("a")
             break
         await server.until_closed(1)
+
+
+@pytest.mark.anyio
+async def test_a_reply_that_is_dropped_in_a_cycle_is_closed() -> None:
+    async with scripted(starting) as server, Client() as client:
+        answer = client.query(server.address, "hello")
+        assert await anext(answer) == Text("a")
+        cycle: list[object] = [answer]
+        cycle.append(cycle)
+        del answer, cycle
+        gc.collect()
+        await server.until_closed(1)
+
+
+@pytest.mark.anyio
+async def test_a_reply_that_is_dropped_in_another_thread_is_closed() -> None:
+    async with scripted(starting) as server, Client() as client:
+        answers = [client.query(server.address, "hello")]
+        assert await anext(answers[0]) == Text("a")
+        await anyio.to_thread.run_sync(answers.clear)
+        await server.until_closed(1)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_reply_that_is_still_open_when_its_event_loop_ends_is_closed(portal: BlockingPortal, backend: str) -> None:
+    async def read_one() -> Reply:
+        answer = get_bot_response("hello", server.address)
+        assert await anext(answer) == Text("a")
+        return answer
+
+    with scripted_in_thread(portal, starting) as server:
+        answer = anyio.run(read_one, backend=backend)
+        server.until_closed(1)
+        del answer
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["trio"])  # asyncio reports it itself
+async def test_a_dropped_reply_that_cannot_be_closed_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    closed = anyio.Event()
+
+    async def close() -> None:
+        closed.set()
+        raise OSError("a bug")
+
+    guard = DropGuard(close)
+    await guard.start()
+    del guard
+    await closed.wait()
+    await anyio.wait_all_tasks_blocked()
+    assert "a reply that was dropped could not be closed" in caplog.text
 
 
 @pytest.mark.anyio

@@ -19,6 +19,7 @@ from ...support.call_states import CheckedPhase, ObservedRunner
 
 REQUEST = HttpRequest("POST", "http://bot.invalid/", [])
 MODULES = (
+    "poeproto_runtime.client.drop_guard",
     "poeproto_runtime.client.reply",
     "poeproto_runtime.client.tools",
     "poeproto_runtime.client.uploads",

@@ -19,6 +19,7 @@ from poeproto import (
     Error,
     Event,
     File,
+    InvalidValue,
     Json,
     LocalProtocolError,
     Message,
@@ -84,6 +85,23 @@ async def test_what_a_query_says_itself_stands() -> None:
         sent_on = json.loads(served.poe.requests[0].body)
     assert (sent_on["user_id"], sent_on["conversation_id"], sent_on["later"]) == ("u-2", "c-1", 1)
     assert "access_key" not in sent_on
+
+
+async def test_a_call_takes_headers() -> None:
+    headers = {"X-Trace": "t-1"}
+
+    async def bot(request: QueryRequest, context: Context) -> str:
+        async with context.query_bot("Cat", request, headers=headers) as answer:
+            await answer.text()
+        await context.run_tools("Cat", request, [], [], headers=headers).text()
+        with pytest.raises(InvalidValue, match="the client sets it itself"):
+            context.query_bot("Cat", request, headers={"Authorization": "Bearer x"})
+        await context.final_text("Cat", request)
+        return await context.final_text("Cat", request, headers=headers)
+
+    async with calling(CallingBot(bot, Cat=4), answering(HELLO)) as served:
+        assert await served.answer() == [Text("hello"), Done()]
+        assert [each.all("x-trace") for each in served.poe.requests] == [["t-1"], ["t-1"], [], ["t-1"]]
 
 
 async def test_two_answers_become_one() -> None:

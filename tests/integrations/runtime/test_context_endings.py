@@ -52,6 +52,26 @@ async def test_a_reply_that_is_left_is_closed_at_once_with_async_with_and_with_t
         await served.poe.until_closed(2)
 
 
+async def test_a_reply_that_is_dropped_is_closed_while_its_request_goes_on() -> None:
+    left = anyio.Event()
+
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        async for event in context.query_bot("Cat", request):
+            assert event == Text("a")
+            break
+        await left.wait()
+        yield "left"
+
+    async def cat(peer: Peer) -> None:
+        await peer.answer(STREAM_HEAD + sent(Text("a")))
+        await peer.until_left()
+        left.set()
+
+    async with calling(CallingBot(bot, Cat=1), cat) as served:
+        assert await served.answer() == [Text("left"), Done()]
+        await served.poe.until_closed(1)
+
+
 async def test_a_peer_that_goes_ends_the_calls() -> None:
     channel = MemoryChannel(encode_request(QUERY))
 
