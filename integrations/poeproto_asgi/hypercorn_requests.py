@@ -8,6 +8,7 @@ import anyio
 
 from poeproto_asgi.asgi import AsgiMessage, Receive, Scope, Send
 from poeproto_h11 import ServerLimits
+from poeproto_runtime.reply.suspension import await_until
 
 _LIMITS = ServerLimits()
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
@@ -34,8 +35,9 @@ class TimedBody:
         return self._receive() if self._is_complete else self._receive_in_time()
 
     async def _receive_in_time(self) -> AsgiMessage:
-        with anyio.CancelScope(deadline=self._deadline):
-            message = await self._receive()
+        # Hypercorn's is the `get` of a queue, or the `receive` of a memory channel of trio. Neither opens a scope.
+        message = await await_until(self._deadline, self._receive())
+        if message is not None:
             self._is_complete = not message.get("more_body", False)
             self._deadline += len(message.get("body", b"")) / _LIMITS.body_rate
             return message
