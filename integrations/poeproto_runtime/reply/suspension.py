@@ -41,7 +41,7 @@ async def await_until(deadline: float, awaitable: Awaitable[T]) -> T | None:
     """Await the awaitable; None at the deadline.
 
     A cancel scope with a deadline takes longer than all that is done for what has already arrived. So it is entered in
-    the hook, at the first suspension. The awaitable must not be suspended within a scope or task group of its own, since
+    the hook, at the first suspension. The awaitable must not be suspended within a scope or task group of its own:
     scopes must be left in the reverse order.
     """
     scope: anyio.CancelScope | None = None
