@@ -7,7 +7,6 @@ import contextvars
 import logging
 import math
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from typing import Any, cast
 
 import anyio
@@ -251,8 +250,10 @@ class ReplyStream:
         self._tasks.cancel()
 
     async def _cancel_on_disconnect(self) -> None:
-        with suppress(ClientDisconnected):
+        try:  # noqa: SIM105 - contextlib's object would stay in memory as long as the stream waits
             await self._channel.wait_disconnected()
+        except ClientDisconnected:
+            pass
         # Servers report the end of an exchange as a disconnect, too, from within the call that ends it. To cancel that
         # call would interrupt them while they close the connection, or make it ready for the next request.
         if self._state.writing not in FINISHED:
