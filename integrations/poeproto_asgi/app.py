@@ -17,7 +17,6 @@ from poeproto_asgi.asgi import (
     path_of,
     receive_body,
     target_of,
-    wait_disconnected,
 )
 from poeproto_h11 import ProxyOption, make_outbound
 from poeproto_runtime import BotService, ClientDisconnected, FetchPolicy, Hook, Hooks, Route
@@ -164,7 +163,8 @@ class _AsgiChannel:
         return data
 
     async def wait_disconnected(self) -> None:
-        await wait_disconnected(self._receive)
+        while (await self._receive())["type"] != "http.disconnect":  # here, to save each stream a coroutine
+            pass
         self.unfinished = False
 
     async def respond(self, response: HttpResponse) -> None:

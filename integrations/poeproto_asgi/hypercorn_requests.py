@@ -8,6 +8,7 @@ import anyio
 
 from poeproto_asgi.asgi import AsgiMessage, Receive, Scope, Send
 from poeproto_h11 import ServerLimits
+from poeproto_runtime.reply.suspension import await_until
 
 _LIMITS = ServerLimits()
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
@@ -18,14 +19,18 @@ class TimedBody:
 
     Args:
         receive: Hypercorn's.
-        reset: resets the connection; None where that is not possible.
+        reset: resets the connection of a client.
+        client: the client's address; None where Hypercorn does not know it, and its connection cannot be reset.
     """
 
-    __slots__ = ("_deadline", "_is_complete", "_receive", "_reset")
+    __slots__ = ("_client", "_deadline", "_is_complete", "_receive", "_reset")
 
-    def __init__(self, receive: Receive, reset: Callable[[], None] | None) -> None:
+    def __init__(
+        self, receive: Receive, reset: Callable[[tuple[str, int]], None], client: tuple[str, int] | None
+    ) -> None:
         self._receive = receive
         self._reset = reset
+        self._client = client
         self._is_complete = False
         self._deadline = anyio.current_time() + _LIMITS.body_seconds
 
@@ -33,16 +38,22 @@ class TimedBody:
         """The next message. Once the body is complete, this is Hypercorn's own, which waits for as long as a reply."""
         return self._receive() if self._is_complete else self._receive_in_time()
 
+    def reset(self) -> None:
+        """Reset the connection, which must be one that can be."""
+        assert self._client
+        self._reset(self._client)
+
     async def _receive_in_time(self) -> AsgiMessage:
-        with anyio.CancelScope(deadline=self._deadline):
-            message = await self._receive()
+        # Hypercorn's is the `get` of a queue, or the `receive` of a memory channel of trio. Neither opens a scope.
+        message = await await_until(self._deadline, self._receive())
+        if message is not None:
             self._is_complete = not message.get("more_body", False)
             self._deadline += len(message.get("body", b"")) / _LIMITS.body_rate
             return message
         self._is_complete = True
-        if self._reset is None:
+        if not self._client:
             return {"type": "http.disconnect"}
-        self._reset()
+        self.reset()
         return await self._receive()  # the disconnect
 
 

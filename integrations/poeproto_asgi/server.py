@@ -252,10 +252,9 @@ class _HypercornServer:
             scope["extensions"][ACTIVE_REPLIES] = self._active_replies
             # HTTP/2 has several requests on one connection, and resets one of them by itself.
             if scope["http_version"] != "2":
-                reset = partial(self._connections.reset, scope["client"]) if scope["client"] else None
-                if reset is not None:
-                    scope["extensions"][RESET] = reset
-                receive = TimedBody(receive, reset)
+                receive = timed = TimedBody(receive, self._connections.reset, scope["client"])
+                if scope["client"]:
+                    scope["extensions"][RESET] = timed.reset
                 if has_two_framings(scope):
                     send = closing_connection(send)
         elif scope["type"] == "lifespan":

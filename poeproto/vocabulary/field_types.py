@@ -19,6 +19,8 @@ Check = Callable[[object], bool]
 
 # The key in the metadata of a field under which its author says what to do about a value of a wrong type.
 ADVICE = "advice"
+# The key for a field whose converter returns the annotated type or raises, so that it need not be checked again.
+CONVERTED = "converted"
 
 
 class _NoExtra(dict[str, Any]):
@@ -119,7 +121,8 @@ def check_types(value: object) -> None:
 def _checks(cls: type) -> list[tuple[str, Check, Any]]:
     # Resolved at the first use: by then all names in the annotations are defined.
     hints = typing.get_type_hints(cls)
-    return [(field.name, _check(hints[field.name]), hints[field.name]) for field in attrs.fields(cls)]
+    checked = [field for field in attrs.fields(cls) if CONVERTED not in field.metadata]
+    return [(field.name, _check(hints[field.name]), hints[field.name]) for field in checked]
 
 
 @functools.cache
@@ -147,8 +150,6 @@ def _check(hint: Any) -> Check:
             fits_element = _check(args[0])
             return lambda value: isinstance(value, tuple) and all(map(fits_element, cast("tuple[Any, ...]", value)))
         places = [_check(arg) for arg in args]
-        if args == (bytes, bytes):  # a header: every message has many
-            return _is_pair_of_bytes
         return lambda value: (
             isinstance(value, tuple)
             and len(cast("tuple[Any, ...]", value)) == len(places)
@@ -160,15 +161,6 @@ def _check(hint: Any) -> Check:
     if hint is float:
         return lambda value: isinstance(value, int | float) and not isinstance(value, bool)
     return lambda value: isinstance(value, hint)
-
-
-def _is_pair_of_bytes(value: Any) -> bool:
-    return (
-        isinstance(value, tuple)
-        and len(cast("tuple[Any, ...]", value)) == 2
-        and isinstance(value[0], bytes)
-        and isinstance(value[1], bytes)
-    )
 
 
 def fits(value: object, hint: Any) -> bool:

@@ -30,7 +30,7 @@ def normalise_headers(pairs: HeaderPairs) -> Headers:
     # Each request has headers, and asking for an abstract class takes long, so other mappings are found below.
     listed = cast("Iterable[tuple[bytes | str, bytes | str]]", pairs.items() if isinstance(pairs, dict) else pairs)
     try:
-        return tuple([(_lower(_header_bytes(name)), _header_bytes(value)) for name, value in listed])
+        return tuple([_normal(pair) for pair in listed])
     except (TypeError, ValueError) as exc:
         if isinstance(exc, UnicodeError):
             raise
@@ -39,9 +39,14 @@ def normalise_headers(pairs: HeaderPairs) -> Headers:
         raise TypeError("headers must be pairs of name and value, each str or bytes, or a mapping") from None
 
 
-def _lower(name: bytes) -> bytes:
+def _normal(pair: tuple[bytes | str, bytes | str]) -> tuple[bytes, bytes]:
+    name, value = pair
+    name, is_same = _header_bytes(name), type(name) is bytes and type(value) is bytes and type(pair) is tuple
     lower = name.lower()
-    return name if name == lower else lower  # the same object as the server's, so that the bytes are stored once
+    if name != lower:
+        return lower, _header_bytes(value)
+    # The same objects as the server's where possible, so that they are stored once.
+    return cast("tuple[bytes, bytes]", pair) if is_same else (name, _header_bytes(value))
 
 
 def _header_bytes(text: bytes | str) -> bytes:

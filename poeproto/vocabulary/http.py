@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import attrs
 
-from poeproto.vocabulary.field_types import checked
+from poeproto.vocabulary.field_types import CONVERTED, checked
 from poeproto.vocabulary.headers import HasHeaders, HeaderPairs, Headers, normalise_headers
 from poeproto.vocabulary.repr_redaction import body_size, headers_without_secrets, target_without_query
 
@@ -30,7 +30,9 @@ class RequestHead(HasHeaders):
 
     method: str
     target: str = attrs.field(repr=target_without_query)
-    headers: Headers = attrs.field(default=(), converter=normalise_headers, repr=headers_without_secrets)
+    headers: Headers = attrs.field(
+        default=(), converter=normalise_headers, repr=headers_without_secrets, metadata={CONVERTED: True}
+    )
     client: tuple[str, int] | None = attrs.field(default=None, kw_only=True, repr=False)
 
     @property
@@ -67,7 +69,9 @@ class ResponseHead(HasHeaders):
     """
 
     status: int
-    headers: Headers = attrs.field(default=(), converter=normalise_headers, repr=headers_without_secrets)
+    headers: Headers = attrs.field(
+        default=(), converter=normalise_headers, repr=headers_without_secrets, metadata={CONVERTED: True}
+    )
 
 
 @checked
@@ -82,7 +86,9 @@ class HttpResponse(HasHeaders):
     """
 
     status: int
-    headers: Headers = attrs.field(default=(), converter=normalise_headers, repr=headers_without_secrets)
+    headers: Headers = attrs.field(
+        default=(), converter=normalise_headers, repr=headers_without_secrets, metadata={CONVERTED: True}
+    )
     body: bytes = attrs.field(default=b"", repr=body_size)
 
     @classmethod

@@ -11,7 +11,7 @@ from itertools import chain
 import attrs
 
 from poeproto.vocabulary.errors import InvalidValue
-from poeproto.vocabulary.field_types import check_types
+from poeproto.vocabulary.field_types import CONVERTED, check_types
 from poeproto.vocabulary.headers import HasHeaders, Headers, normalise_headers
 from poeproto.vocabulary.repr_redaction import body_size, headers_without_secrets, without_path
 from poeproto.vocabulary.streamed_body import StreamedBody
@@ -38,7 +38,9 @@ class HttpRequest(HasHeaders):
 
     method: str
     url: str = attrs.field(repr=without_path)
-    headers: Headers = attrs.field(default=(), converter=normalise_headers, repr=headers_without_secrets)
+    headers: Headers = attrs.field(
+        default=(), converter=normalise_headers, repr=headers_without_secrets, metadata={CONVERTED: True}
+    )
     body: bytes | StreamedBody = attrs.field(default=b"", repr=body_size)
 
     def __attrs_post_init__(self) -> None:

@@ -9,7 +9,8 @@ and on trio, with little cost for an event and little memory for a reply that wa
 
 Files. `task` has `ReplyStream`, one reply under way. `sender` takes events from the bot through the exchange into
 `writer`, which buffers and writes. `states` is where the reply stands, as tables. `suspension` has the hook that this
-page is about. `timers` has heartbeats and timeouts, `shutdown` the replies of a server that stops.
+page is about. `tasks` has the tasks beside
+the bot's. `timers` has heartbeats and timeouts, `shutdown` the replies of a server that stops.
 
 One task first. The server's task for the request calls `BotService.handle`, which calls `ReplyStream.run`; the bot,
 the exchange and the writes all run in this task, the bot's task. A bot that never waits needs no other. To wake
@@ -29,8 +30,9 @@ loop: on asyncio a future is marked as awaited by now, on trio the code that wil
 between a suspension and the loop: no task group, scope or queue between the bot and `run`, but those of the bot's own
 and `_bot_scope`.
 
-The tasks. All but the timers' are in the reply's task group, which `run` opens; its cancel scope is what `_cancel`
-cancels. They inherit the context variables of the bot's task.
+The tasks. All but the timers' are in the reply's `ReplyTasks`, which `run` enters, and which `_cancel` cancels together
+with the bot's task. It is a task group on trio, and plain tasks of the event loop on asyncio. They have the context
+variables of the bot's task.
 
 - The bot's task ends the reply. When `_answer` has returned or raised, `run` cancels the other tasks, and then calls
   what the bot gave to `context.on_close`, each under a shield with a deadline.
@@ -40,7 +42,7 @@ cancels. They inherit the context variables of the bot's task.
   for more; one that a heartbeat has started ends instead, since a task that waits takes memory. It calls `_cancel` if
   its write fails.
 - The timers' task (`ReplyTimers._run`) serves all replies of a server and event loop. It runs in the server's
-  lifespan, or without one in some reply's task group. It calls `ReplyStream.tick`, which never awaits.
+  lifespan, or without one in some reply's `ReplyTasks`. It calls `ReplyStream.tick`, which never awaits.
 
 Who writes. One at a time: `Writing` says who. The bot's task writes a lone event itself (`write_lone`). If the
 writer's task is writing at that moment, the event is buffered, and `flush` returns: the writer's task finds it when its

@@ -104,6 +104,7 @@ class EventSender:
                                 await written
                             except BaseException as exc:  # noqa: BLE001 - `fail` raises it
                                 writer.fail(exc)
+                            written = None  # a coroutine that has ended takes as much memory as before
                             state.writing = IDLE
                     else:
                         writer.buffer(data)

@@ -1,10 +1,12 @@
-"""A hook before each suspension of a bot, and the closing of its generator."""
+"""A hook before each suspension of a bot, a deadline from the first one on, and the closing of the generator."""
 
 from __future__ import annotations
 
 import types
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Generator
 from typing import Any, TypeVar, cast
+
+import anyio
 
 from poeproto import Event
 
@@ -33,6 +35,32 @@ def await_with_hook(awaitable: Awaitable[T], on_suspend: Callable[[], None]) -> 
                 yielded = send(sent)
     except StopIteration as stop:
         return stop.value
+
+
+async def await_until(deadline: float, awaitable: Awaitable[T]) -> T | None:
+    """Await the awaitable; None at the deadline.
+
+    A cancel scope with a deadline takes longer than all that is done for what has already arrived. So it is entered in
+    the hook, at the first suspension. The awaitable must not be suspended within a scope or task group of its own:
+    scopes must be left in the reverse order.
+    """
+    scope: anyio.CancelScope | None = None
+
+    def enter_scope() -> None:
+        nonlocal scope
+        if scope is None:
+            scope = anyio.CancelScope(deadline=deadline)
+            scope.__enter__()
+
+    try:
+        result = await await_with_hook(awaitable, enter_scope)
+    except BaseException as exc:
+        if scope is not None and scope.__exit__(type(exc), exc, exc.__traceback__):
+            return None
+        raise
+    if scope is not None:
+        scope.__exit__(None, None, None)
+    return result
 
 
 def as_events(answer: object) -> AsyncIterator[Event | str]:

@@ -34,6 +34,7 @@ from poeproto_runtime.reply.states import (
     Writing,
 )
 from poeproto_runtime.reply.suspension import as_events, await_with_hook, close_events, has_ended
+from poeproto_runtime.reply.tasks import make_reply_tasks
 from poeproto_runtime.reply.timers import ReplyTimers
 from poeproto_runtime.reply.writer import CoalescingWriter
 
@@ -77,7 +78,6 @@ class ReplyStream:
         "_sender",
         "_state",
         "_tasks",
-        "_tasks_running",
         "_timers",
         "_writer",
         "_writes_seen",
@@ -104,9 +104,8 @@ class ReplyStream:
         self._writer = CoalescingWriter(channel, context.limits.write_buffer, self._state)
         self._sender = EventSender(exchange, self._writer, self._state, context, progress)
         self._bot_scope = anyio.CancelScope()
-        self._tasks = anyio.create_task_group()
+        self._tasks = make_reply_tasks()
         self._context_variables: contextvars.Context | None = None  # the bot's, for tasks that others start
-        self._tasks_running = 0  # in the task group; one of the timers counts as running until the reply has ended
         self._writes_seen = 0
         self._yielded_at: str | None = None  # where the bot's code yielded what could not be sent
         self._idle_since = 0.0
@@ -179,14 +178,13 @@ class ReplyStream:
     # --- beside the bot
 
     def start_soon(self, run: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> None:
-        """Start a task in the reply's task group; it is cancelled when the reply ends."""
+        """Start a task beside the bot's; it is cancelled when the reply ends."""
         assert self._context_variables is not None, "the bot has been suspended"
-        self._tasks_running += 1
-        self._context_variables.run(self._tasks.start_soon, run, *arguments)
+        self._tasks.start_soon(self._context_variables, run, *arguments)
 
     def tick(self, now: float, interval: float) -> None:
         """Treat a client that does not read as disconnected, and send a heartbeat while the bot is idle."""
-        is_disconnected = self._tasks.cancel_scope.cancel_called
+        is_disconnected = self._tasks.is_cancelled
         if is_disconnected or self._bot_scope.cancel_called:
             self._log_if_overdue(now)
         if is_disconnected:
@@ -245,31 +243,17 @@ class ReplyStream:
             self.start_soon(self._write)
 
     def _end_tasks(self) -> None:
-        """Cancel the other tasks, because the reply has ended.
-
-        On asyncio, soon: ASGI servers report the end of a response as a disconnect, which ends the disconnect task, and
-        the reply rarely has another. `CancelScope.cancel` formats the running task for its message, which takes as long
-        as several events; in a callback of the loop there is none.
-        """
-        if self._progress.complete and anyio.get_cancelled_exc_class() is asyncio.CancelledError:
-            asyncio.get_running_loop().call_soon(self._cancel_remaining_tasks)
-        else:
-            self._cancel()
-
-    def _cancel_remaining_tasks(self) -> None:
-        if self._tasks_running:
-            self._tasks.cancel_scope.cancel()
+        """Cancel the other tasks, because the reply has ended."""
+        self._tasks.cancel_beside()
 
     def _cancel(self) -> None:
-        self._tasks.cancel_scope.cancel()
+        self._tasks.cancel()
 
     async def _cancel_on_disconnect(self) -> None:
-        try:
+        try:  # noqa: SIM105 - contextlib's object would stay in memory as long as the stream waits
             await self._channel.wait_disconnected()
         except ClientDisconnected:
             pass
-        finally:
-            self._tasks_running -= 1
         # Servers report the end of an exchange as a disconnect, too, from within the call that ends it. To cancel that
         # call would interrupt them while they close the connection, or make it ready for the next request.
         if self._state.writing not in FINISHED:
@@ -280,8 +264,6 @@ class ReplyStream:
             await self._writer.run()
         except ClientDisconnected:
             self._cancel()
-        finally:
-            self._tasks_running -= 1
 
     # --- the end of the reply
 

@@ -24,7 +24,7 @@ class TaskStarter(Protocol):
 
 
 class TimedReply(TaskStarter, Protocol):
-    """A reply under way, with a task group of its own."""
+    """A reply under way, which can start tasks."""
 
     def tick(self, now: float, interval: float, /) -> None:
         """Do what is due by now, or in the interval until the next tick. It must neither block nor raise."""
@@ -34,9 +34,9 @@ class TimedReply(TaskStarter, Protocol):
 class ReplyTimers:
     """Ticks for each reply at an interval, from one task.
 
-    The task runs in the server's task group while `running` is open. Without that, it runs in the task group of one of
-    the replies, and when that reply ends, it is started anew in another's. A reply is added at its first suspension, so
-    that a reply that is never suspended costs no timer.
+    The task runs in the server's task group while `running` is open. Without that, it runs in the `ReplyTasks` of one
+    of the replies, and when that reply ends, it is started anew in another's. A reply is added at its first suspension,
+    so that a reply that is never suspended costs no timer.
 
     Args:
         shortest_timeout: the shortest timeout of a reply, in seconds. A tick is a sixteenth of it.
@@ -45,7 +45,7 @@ class ReplyTimers:
     def __init__(self, shortest_timeout: float) -> None:
         self._interval = shortest_timeout / _TICKS
         self._replies: dict[TimedReply, None] = {}
-        self._starter: TaskStarter | None = None  # in whose task group the task runs
+        self._starter: TaskStarter | None = None  # what the task runs in
         self._added = anyio.Event()
 
     @asynccontextmanager
@@ -66,7 +66,7 @@ class ReplyTimers:
             self._start_in(reply)
 
     def discard(self, reply: TimedReply) -> None:
-        """Tick for this reply no more. Must be called before its task group is left; a second call does nothing."""
+        """Tick for this reply no more. Must be called before its tasks end; a second call does nothing."""
         self._replies.pop(reply, None)
         self._move_from(reply)
 
@@ -92,7 +92,7 @@ class ReplyTimers:
                 for reply in tuple(self._replies):
                     reply.tick(now, self._interval)
         finally:
-            # Cancelled with its task group. A reply that is cancelled needs no ticks.
+            # Cancelled with what it runs in. A reply that is cancelled needs no ticks.
             self._replies.pop(cast("TimedReply", starter), None)
             self._move_from(starter)
 

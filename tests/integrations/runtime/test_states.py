@@ -231,7 +231,7 @@ def test_the_table_of_the_tasks_names_what_there_is() -> None:
 async def test_the_table_of_the_tasks_is_complete(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every task that a reply starts, every cancellation of a reply, and which function does it."""
     seen: set[tuple[str, str]] = set()
-    start_soon, cancel = ReplyStream.start_soon, ReplyStream._cancel
+    start_soon, cancel, end_tasks = ReplyStream.start_soon, ReplyStream._cancel, ReplyStream._end_tasks
 
     def note_start(self: ReplyStream, run: Any, *arguments: object) -> None:
         frame = sys._getframe(1)
@@ -245,8 +245,13 @@ async def test_the_table_of_the_tasks_is_complete(monkeypatch: pytest.MonkeyPatc
         seen.add((sys._getframe(1).f_code.co_qualname, "cancels"))
         cancel(self)
 
+    def note_end(self: ReplyStream) -> None:
+        seen.add((end_tasks.__qualname__, "cancels"))
+        end_tasks(self)
+
     monkeypatch.setattr(ReplyStream, "start_soon", note_start)
     monkeypatch.setattr(ReplyStream, "_cancel", note_cancel)
+    monkeypatch.setattr(ReplyStream, "_end_tasks", note_end)
 
     async def idle(channel: MemoryChannel) -> AsyncIterator[str]:
         yield "lone"

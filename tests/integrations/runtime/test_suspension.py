@@ -1,4 +1,4 @@
-"""The hook before each suspension of a bot, and the closing of its generator."""
+"""The hook before each suspension of a bot, a deadline from the first one on, and the closing of the generator."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import anyio.lowlevel
 import pytest
 
 from poeproto_runtime.cancellation import is_cancelled
-from poeproto_runtime.reply.suspension import as_events, await_with_hook, close_events, has_ended
+from poeproto_runtime.reply.suspension import as_events, await_until, await_with_hook, close_events, has_ended
 
 pytestmark = pytest.mark.anyio
 
@@ -262,3 +262,58 @@ async def test_a_cancellation_whose_scope_has_exited() -> None:
         finally:
             await events.aclose()
     assert not is_cancelled()
+
+
+# --- a deadline
+
+
+async def test_a_deadline_returns_what_arrives_before_it() -> None:
+    async def arrives() -> str:
+        await anyio.lowlevel.checkpoint()
+        return "arrived"
+
+    assert await await_until(anyio.current_time() + 60, arrives()) == "arrived"
+    with anyio.CancelScope() as outside:  # the scope of the deadline has been left
+        outside.cancel()
+        await anyio.sleep_forever()
+    assert outside.cancelled_caught
+
+
+async def test_what_has_arrived_is_returned_after_the_deadline_too() -> None:
+    async def has_arrived() -> str:
+        return "arrived"
+
+    assert await await_until(anyio.current_time() - 1, has_arrived()) == "arrived"
+
+
+async def test_nothing_is_returned_at_the_deadline() -> None:
+    ended: list[str] = []
+
+    async def waits() -> str:
+        try:
+            await anyio.Event().wait()
+        finally:
+            ended.append("finally")
+        return "never"
+
+    assert await await_until(anyio.current_time() + 0.001, waits()) is None
+    assert await await_until(anyio.current_time() - 1, waits()) is None
+    assert ended == ["finally"] * 2
+
+
+@pytest.mark.parametrize("suspensions", [0, 1])
+async def test_an_exception_passes_through_a_deadline(suspensions: int) -> None:
+    async def fails() -> str:
+        for _ in range(suspensions):
+            await anyio.lowlevel.checkpoint()
+        raise LookupError("of the awaitable")
+
+    with pytest.raises(LookupError, match="of the awaitable"):
+        await await_until(anyio.current_time() + 60, fails())
+
+
+async def test_a_cancellation_from_outside_passes_through_a_deadline() -> None:
+    with anyio.CancelScope() as outside:
+        outside.cancel()
+        await await_until(anyio.current_time() + 60, anyio.Event().wait())
+    assert outside.cancelled_caught
