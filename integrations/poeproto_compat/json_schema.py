@@ -6,8 +6,6 @@ import types
 import typing
 from typing import Any
 
-from poeproto_compat.model import Model
-
 _NAMES: dict[Any, str] = {
     str: "string",
     bytes: "string",
@@ -20,18 +18,20 @@ _NAMES: dict[Any, str] = {
 }
 
 
-def schema_of(cls: type[Model]) -> dict[str, Any]:
-    """The schema of a model. Those of models in its fields stand inside; a model within itself is any object."""
+def schema_of(cls: Any) -> dict[str, Any]:
+    """The schema of a class derived from `Model`.
+
+    The schemas of models in its fields stand inside. A model within itself is any object.
+    """
     return _model_schema(cls, ())
 
 
-def _model_schema(cls: type[Model], outer: tuple[type[Model], ...]) -> dict[str, Any]:
+def _model_schema(cls: Any, outer: tuple[Any, ...]) -> dict[str, Any]:
     if cls in outer:
         return {"type": "object", "title": cls.__name__}
     properties: dict[str, Any] = {}
     required: list[str] = []
-    fields: dict[str, Any] = getattr(cls, "model_fields")  # noqa: B009  # made when it is read
-    for name, info in fields.items():
+    for name, info in cls.model_fields.items():
         key = info.alias or name
         properties[key] = _schema(info.annotation, (*outer, cls))
         if info.is_required():
@@ -44,7 +44,7 @@ def _model_schema(cls: type[Model], outer: tuple[type[Model], ...]) -> dict[str,
     return schema
 
 
-def _schema(hint: Any, outer: tuple[type[Model], ...]) -> dict[str, Any]:
+def _schema(hint: Any, outer: tuple[Any, ...]) -> dict[str, Any]:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Literal:
         return {"enum": list(arguments)}
@@ -54,7 +54,7 @@ def _schema(hint: Any, outer: tuple[type[Model], ...]) -> dict[str, Any]:
         return {"type": "array", "items": _schema(arguments[0], outer)}
     if origin is dict:
         return {"type": "object", "additionalProperties": _schema(arguments[1], outer)}
-    if isinstance(hint, type) and issubclass(hint, Model):
+    if hasattr(hint, "model_fields"):
         return _model_schema(hint, outer)
     name = _NAMES.get(hint)
     return {} if name is None else {"type": name}

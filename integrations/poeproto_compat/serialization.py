@@ -129,7 +129,7 @@ def json_key(key: Any) -> str:
 
 
 def _json_value(value: Any, options: Options) -> Any:
-    """The JSON value of an object that is none of the values that models usually have."""
+    """The JSON value of an object of a rarer type than strings, numbers, lists and dicts."""
     if isinstance(value, (AbstractSet, deque)) or hasattr(value, "__next__"):
         return _dumped_items(list(typing.cast("Any", value)), options, Selection())
     if isinstance(value, (bytes, bytearray)):
