@@ -201,7 +201,7 @@ class Model:
         ValueError: on construction, if a value does not fit; see `poeproto_compat.validation.refusal`.
     """
 
-    __slots__ = ("__dict__", "__pydantic_fields_set__", "__pydantic_private__", "__weakref__")
+    __slots__ = ("__dict__", "__pydantic_private__", "__weakref__", "_given")
     __hash__ = None  # pyright: ignore[reportAssignmentType]  # mutable
 
     model_config: ClassVar[Values] = {}
@@ -211,7 +211,7 @@ class Model:
     model_field_preparations: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
     _model_plan: ClassVar[_Plan | None] = None
     _model_namespace: ClassVar[Values | None] = None
-    __pydantic_fields_set__: set[str]
+    _given: set[str]
     __pydantic_private__: Values
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -294,14 +294,14 @@ class Model:
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.__dict__ or name in type(self)._model_get_plan().fields:
             self.__dict__[name] = value
-            self.__pydantic_fields_set__.add(name)
+            self._given.add(name)
         elif hasattr(getattr(type(self), name, None), "__set__"):
             object.__setattr__(self, name, value)
         elif name.startswith("_"):
             self._model_get_private()[name] = value
         elif self.model_config.get("extra") == "allow":
             self.__dict__[name] = value
-            self.__pydantic_fields_set__.add(name)
+            self._given.add(name)
         else:
             raise ValueError(f"{type(self).__name__} has no field {name!r}")
 
@@ -431,7 +431,7 @@ class Model:
             info = fields.get(name)
             if (
                 not selection.takes(name)
-                or (exclude_unset and name not in self.__pydantic_fields_set__)
+                or (exclude_unset and name not in self._given)
                 or (exclude_none and value is None)
                 or (exclude_defaults and info is not None and not info.is_required() and value == info.get_default())
             ):
@@ -460,27 +460,27 @@ class Model:
         other = copy.deepcopy(self) if deep else copy.copy(self)
         if update:
             other.__dict__.update(update)
-            other.__pydantic_fields_set__.update(update)
+            other._given.update(update)
         return other
 
     def __copy__(self) -> Self:
         other = type(self).__new__(type(self))
         other.__dict__.update(self.__dict__)
-        _set_given(other, set(self.__pydantic_fields_set__))
+        _set_given(other, set(self._given))
         _set_private(other, {**self._model_get_private()})
         return other
 
     def __deepcopy__(self, memo: Any = None) -> Self:
         other = type(self).__new__(type(self))
         other.__dict__.update(copy.deepcopy(self.__dict__, memo))
-        _set_given(other, set(self.__pydantic_fields_set__))
+        _set_given(other, set(self._given))
         _set_private(other, copy.deepcopy(self._model_get_private(), memo))
         return other
 
     @property
     def model_fields_set(self) -> set[str]:
         """The names of the fields that the constructor or an assignment has set."""
-        return self.__pydantic_fields_set__
+        return self._given
 
     @property
     def model_extra(self) -> Values | None:
@@ -577,7 +577,7 @@ class Model:
         selection = Selection(include, exclude)
         for name in [name for name in other.__dict__ if name not in (update or ()) and not selection.takes(name)]:
             del other.__dict__[name]
-            other.__pydantic_fields_set__.discard(name)
+            other._given.discard(name)
         return other
 
     @classmethod
@@ -618,7 +618,7 @@ class Model:
 
 
 # Past the model's own __setattr__.
-_set_given: Callable[[Model, set[str]], None] = Model.__dict__["__pydantic_fields_set__"].__set__
+_set_given: Callable[[Model, set[str]], None] = Model.__dict__["_given"].__set__
 _set_private: Callable[[Model, Values], None] = Model.__dict__["__pydantic_private__"].__set__
 
 
