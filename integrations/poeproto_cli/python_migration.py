@@ -24,8 +24,7 @@ from poeproto_cli.migration import (
 )
 
 _MODULES = ("base", "client", "sync_utils", "templates", "types")
-# What the application of `make_app` has of Starlette's, and does with it.
-_OF_STARLETTE = frozenset({"add_middleware", "delete", "get", "mount", "patch", "post", "put", "websocket"})
+# What the application of `make_app` has without another library.
 _OF_ASGI = frozenset({"service", "lifespan"})
 # What takes `session=`.
 _CALLS = frozenset({"get_bot_response", "get_final_response", "stream_request", "stream_request_base", "upload_file"})
@@ -180,10 +179,9 @@ class _Program:
             self._check_name(node.lineno, module, node.attr)
         applications = self._applications - self._others
         if isinstance(node.value, ast.Name) and node.value.id in applications and node.attr not in _OF_ASGI:
-            if node.attr in _OF_STARLETTE:
-                text = f"{node.value.id}.{node.attr} needs Starlette: add starlette to the requirements"
-            else:
-                text = f"{node.value.id} is no FastAPI application and has no {node.attr}; mount it in one"
+            text = (
+                f"{node.value.id}.{node.attr} needs FastAPI or Starlette: add the one that you use to the requirements"
+            )
             self.notes.append(Note(node.lineno, text, "fastapi"))
 
     def _visit_call(self, node: ast.Call) -> None:
