@@ -16,10 +16,12 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
+import fastapi
 import fastapi_poe.types as theirs
+import httpx
 import pydantic
 import pytest
 
@@ -419,6 +421,38 @@ def test_programs_own_classes_do_the_same(name: str) -> None:
 @pytest.mark.parametrize("name", HELD)
 def test_pydantics_models_and_adapters_hold_ours_as_theirs(name: str) -> None:
     assert outcome(lambda: HELD[name](ours)) == outcome(lambda: HELD[name](theirs))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_fastapis_routes_take_and_return_ours_as_theirs() -> None:
+    responses = [await answers_of_routes(types) for types in (theirs, ours)]
+    assert responses[0] == responses[1]
+    assert [status for status, _ in responses[0]] == [200, 422, 200]
+
+
+async def answers_of_routes(types: Any) -> list[tuple[int, Any]]:
+    """What a FastAPI application answers whose route takes and returns a module's types."""
+
+    async def sign(message: Any) -> Any:
+        return {**message.model_dump(), "content": f"{message.content}, signed"}
+
+    # FastAPI takes only pydantic's own models for bodies by themselves.
+    message = Annotated[types.ProtocolMessage, fastapi.Body()]
+    sign.__annotations__ = {"message": message, "return": types.ProtocolMessage}
+    app = fastapi.FastAPI()
+    app.post("/sign", response_model_exclude_none=True)(sign)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://bots.invalid") as client:
+        signed = await client.post("/sign", json={"role": "user", "content": "a", "timestamp": "5"})
+        refused = await client.post("/sign", json={"role": "nobody", "content": "a"})
+        described = await client.get("/openapi.json")
+    [problem] = refused.json()["detail"]
+    return [
+        (signed.status_code, signed.json()),
+        (refused.status_code, (problem["type"], problem["loc"])),
+        (described.status_code, list(described.json()["paths"])),
+    ]
 
 
 def test_the_outcomes_tell_values_apart() -> None:
