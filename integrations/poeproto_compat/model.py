@@ -277,7 +277,7 @@ class Model:
             ]
         if problems:
             raise refusal(cls.__name__, _in_order(problems, checks))
-        _set_given(self, given)
+        set_given(self, given)
         if plan.has_private:
             _set_private(self, _private_values(cls.model_private_defaults))
         if plan.has_post_init:
@@ -380,7 +380,7 @@ class Model:
         if plan.keep:
             named = {**values, **named}
         self.__dict__.update(named)
-        _set_given(self, set(named) if _fields_set is None else set(_fields_set))
+        set_given(self, set(named) if _fields_set is None else set(_fields_set))
         if cls.model_private_defaults:
             _set_private(self, _private_values(cls.model_private_defaults))
         return self
@@ -466,14 +466,14 @@ class Model:
     def __copy__(self) -> Self:
         other = type(self).__new__(type(self))
         other.__dict__.update(self.__dict__)
-        _set_given(other, set(self._given))
+        set_given(other, set(self._given))
         _set_private(other, {**self._model_get_private()})
         return other
 
     def __deepcopy__(self, memo: Any = None) -> Self:
         other = type(self).__new__(type(self))
         other.__dict__.update(copy.deepcopy(self.__dict__, memo))
-        _set_given(other, set(self._given))
+        set_given(other, set(self._given))
         _set_private(other, copy.deepcopy(self._model_get_private(), memo))
         return other
 
@@ -617,8 +617,9 @@ class Model:
         return cls.model_construct(_fields_set, **values)
 
 
-# Past the model's own __setattr__.
-_set_given: Callable[[Model, set[str]], None] = Model.__dict__["_given"].__set__
+# The slots, without `Model.__setattr__`.
+get_given: Callable[[Model], set[str]] = Model.__dict__["_given"].__get__
+set_given: Callable[[Model, set[str]], None] = Model.__dict__["_given"].__set__
 _set_private: Callable[[Model, Values], None] = Model.__dict__["__pydantic_private__"].__set__
 
 
