@@ -16,7 +16,7 @@ def outcome(call: Callable[[], Any]) -> Any:
             return "invalid", [(each["type"], each["loc"]) for each in error.errors()]  # pyright: ignore[reportAttributeAccessIssue]
         return (ValueError,)  # the words are each library's own
     except Exception as error:  # noqa: BLE001  # any exception is an outcome
-        return type(error), re.sub(r"^(Base)?Model\.|type object '\w+' has no attribute ", "", str(error))
+        return type(error), re.sub(r"^\w+\.(?=__init__)|type object '\w+' has no attribute ", "", str(error))
 
 
 def plain(value: Any) -> Any:
