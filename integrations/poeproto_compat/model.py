@@ -7,15 +7,17 @@ relatives, the older `dict`, `json`, `copy`, `parse_obj`, equality, and fields t
 from __future__ import annotations
 
 import copy
+import inspect
 import json
+import sys
 import typing
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from inspect import get_annotations
 from typing import Any, ClassVar, Self, TypeAlias, dataclass_transform
 
-from poeproto_compat.validation import Check, Invalid, Problem, check_for, refusal, with_article
+from poeproto_compat.serialization import Options, Selection, dumped
+from poeproto_compat.validation import Check, Invalid, Problem, check_for, refusal, unconverted_type, with_article
 
 # In the class below, `dict` is a method.
 Values: TypeAlias = dict[str, Any]
@@ -69,22 +71,29 @@ def field(
     return _FieldOptions(default, default_factory, alias)
 
 
+# Of a field: its name, the type whose values need no check, if there is one, and the check of all others.
+FieldCheck: TypeAlias = tuple[str, type[Any] | None, Check]
+
+
 class _Plan:
     """What a model's constructor needs, made when the first object of a class is made."""
 
     def __init__(self, cls: type[Model]) -> None:
-        hints = typing.get_type_hints(cls)
+        hints = typing.get_type_hints(cls, localns=cls.__dict__.get("_model_namespace"))
         fields: dict[str, FieldInfo] = {}
         for base in reversed(cls.__mro__):
-            for name, raw in get_annotations(base).items():
+            for name, raw in inspect.get_annotations(base).items():
                 if not _is_class_variable(name, raw):
-                    fields[name] = _field_info(hints[name], cls.defaults_given.get(name, _MISSING))
+                    fields[name] = _field_info(hints[name], cls.model_defaults_given.get(name, _MISSING))
         self.fields = fields
-        self.checks: dict[str, tuple[str, Check]] = {}
+        self.checks: dict[str, FieldCheck] = {}
         for name, info in fields.items():
-            checks = cls.field_preparations.get(name)
+            prepare = cls.model_field_preparations.get(name)
             check = check_for(info.annotation)
-            self.checks[name] = name, _after(checks, check) if checks else check
+            if prepare is None:
+                self.checks[name] = name, unconverted_type(info.annotation), check
+            else:
+                self.checks[name] = name, None, _after(prepare, check)
             if info.alias is not None:
                 self.checks[info.alias] = self.checks[name]
         # All fields in their order. Constants are shared; containers and what factories make are made for each object.
@@ -95,8 +104,64 @@ class _Plan:
             if info.default_factory is not None or type(info.default) in _COPIED
         )
         self.required = frozenset(name for name, info in fields.items() if info.is_required())
+        self.has_private = bool(cls.model_private_defaults)
+        self.has_post_init = cls.model_post_init is not Model.model_post_init
         self.forbid = cls.model_config.get("extra") == "forbid"
         self.keep = cls.model_config.get("extra") == "allow"
+
+
+def _in_order(problems: list[Problem], checks: Mapping[str, FieldCheck]) -> list[Problem]:
+    """In the order of the fields; those of unknown names come last."""
+    order = {key: index for index, key in enumerate(checks)}
+    return sorted(problems, key=lambda problem: order.get(str(problem.where[0]), len(order)))
+
+
+def _problems_of(error: ValueError, value: Any) -> list[Problem]:
+    """What a constructor has found. A program's own constructor may raise any ValueError."""
+    errors: Callable[[], list[Values]] | None = getattr(error, "errors", None)
+    if errors is None:
+        return [Problem("value_error", (), str(error), value)]
+    return [Problem(each["type"], each["loc"], each["msg"], each["input"]) for each in errors()]
+
+
+def _is_private(name: str, value: Any) -> bool:
+    """Whether a name in a class body is an attribute of the objects, as opposed to a method or a name of Python's."""
+    is_private = name.startswith("_") and not name.startswith("__") and not name.startswith("_abc_")
+    kind = typing.cast("type[Any]", type(value))
+    return (
+        is_private and not name.startswith("_model_") and not hasattr(kind, "__get__") and not isinstance(value, type)
+    )
+
+
+def _private_values(defaults: Values) -> Values:
+    values: Values = {}
+    for name, default in defaults.items():
+        if type(default).__name__ == "ModelPrivateAttr":  # pydantic.PrivateAttr(...)
+            factory = default.default_factory
+            values[name] = default.get_default() if factory is None else factory()
+        else:
+            values[name] = copy.deepcopy(default)
+    return values
+
+
+def _config_of(base: type) -> Values:
+    config: Values = getattr(base, "model_config", {})
+    return config
+
+
+def _options_of(config: type | None) -> Values:
+    """The options of an inner class `Config`, the older form of `model_config`."""
+    return {name: value for name, value in vars(config or object).items() if not name.startswith("_")}
+
+
+def _refuse_decorators(cls: type) -> None:
+    """Refuse what would be ignored otherwise."""
+    for name, value in vars(cls).items():
+        if type(value).__name__ == "PydanticDescriptorProxy":
+            raise TypeError(
+                f"{cls.__qualname__}.{name}: pydantic's validators and serialisers have no effect on this class, which "
+                "is none of pydantic's models; check the values in __init__, after super().__init__(**values)"
+            )
 
 
 def _is_class_variable(name: str, hint: Any) -> bool:
@@ -136,37 +201,51 @@ class Model:
         ValueError: on construction, if a value does not fit; see `poeproto_compat.validation.refusal`.
     """
 
-    __slots__ = ("__dict__", "__weakref__", "_given")
+    __slots__ = ("__dict__", "__pydantic_private__", "__weakref__", "_given")
     __hash__ = None  # pyright: ignore[reportAssignmentType]  # mutable
 
     model_config: ClassVar[Values] = {}
-    defaults_given: ClassVar[Values] = {}
-    field_preparations: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
-    _plan: ClassVar[_Plan | None] = None
+    model_defaults_given: ClassVar[Values] = {}
+    # What a program's class gives names with an underscore: each object has its own, and none is a field.
+    model_private_defaults: ClassVar[Values] = {}
+    model_field_preparations: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
+    _model_plan: ClassVar[_Plan | None] = None
+    _model_namespace: ClassVar[Values | None] = None
     _given: set[str]
+    __pydantic_private__: Values
 
-    def __init_subclass__(cls, **_options: Any) -> None:
-        cls._plan = None
+    def __init_subclass__(cls, **options: Any) -> None:
+        cls._model_plan = None
+        if "<locals>" in cls.__qualname__:
+            # Annotations that are strings name classes of the function around, as pydantic's may.
+            cls._model_namespace = {**vars(cls), **sys._getframe(1).f_locals}  # pyright: ignore[reportPrivateUsage]
+        _refuse_decorators(cls)
+        own: Values = {**_options_of(cls.__dict__.get("Config")), **cls.__dict__.get("model_config", {}), **options}
+        # The class before it has merged those of all before, which may come from several bases.
+        inherited = {key: value for base in reversed(cls.__bases__) for key, value in _config_of(base).items()}
+        cls.model_config = {**inherited, **own}
         values = {
             name: cls.__dict__[name]
-            for name, hint in get_annotations(cls).items()
+            for name, hint in inspect.get_annotations(cls).items()
             if name in cls.__dict__ and not _is_class_variable(name, hint)
         }
-        cls.defaults_given = {**cls.defaults_given, **values}
-        for name in values:
+        private = {name: value for name, value in vars(cls).items() if _is_private(name, value)}
+        cls.model_defaults_given = {**cls.model_defaults_given, **values}
+        cls.model_private_defaults = {**cls.model_private_defaults, **private}
+        for name in (*values, *private):
             # A default in the class would hide what __getattr__ and hasattr say of an object without the field.
             delattr(cls, name)
 
     @classmethod
-    def _get_plan(cls) -> _Plan:
-        plan = cls.__dict__.get("_plan")
+    def _model_get_plan(cls) -> _Plan:
+        plan = cls.__dict__.get("_model_plan")
         if plan is None:
-            plan = cls._plan = _Plan(cls)
+            plan = cls._model_plan = _Plan(cls)
         return plan
 
     def __init__(self, /, **values: Any) -> None:
         cls = type(self)
-        plan = cls.__dict__.get("_plan") or cls._get_plan()
+        plan = cls.__dict__.get("_model_plan") or cls._model_get_plan()
         state = self.__dict__
         state.update(plan.template)
         for name, make in plan.factories:
@@ -177,10 +256,15 @@ class Model:
         for key, value in values.items():
             found = checks.get(key)
             if found is None:
-                problems += self._take_unknown(plan, key, value)
+                problems += self._model_take_unknown(plan, key, value)
+                if plan.keep:
+                    given.add(key)
                 continue
-            name, check = found
+            name, unconverted, check = found
             given.add(name)
+            if type(value) is unconverted:
+                state[name] = value
+                continue
             try:
                 state[name] = check(value)
             except Invalid as error:
@@ -192,10 +276,14 @@ class Model:
                 if name in plan.required and name not in given
             ]
         if problems:
-            raise refusal(cls.__name__, problems)
-        object.__setattr__(self, "_given", given)
+            raise refusal(cls.__name__, _in_order(problems, checks))
+        set_given(self, given)
+        if plan.has_private:
+            _set_private(self, _private_values(cls.model_private_defaults))
+        if plan.has_post_init:
+            self.model_post_init(None)
 
-    def _take_unknown(self, plan: _Plan, key: str, value: Any) -> list[Problem]:
+    def _model_take_unknown(self, plan: _Plan, key: str, value: Any) -> list[Problem]:
         if plan.forbid:
             known = ", ".join(info.alias or name for name, info in plan.fields.items())
             return [Problem("extra_forbidden", (key,), f"There is no field of this name; there are {known}", value)]
@@ -204,32 +292,54 @@ class Model:
         return []
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in self.__dict__ or name in type(self)._get_plan().fields:
+        if name in self.__dict__ or name in type(self)._model_get_plan().fields:
             self.__dict__[name] = value
             self._given.add(name)
-        elif name.startswith("_") or isinstance(getattr(type(self), name, None), property):
+        elif hasattr(getattr(type(self), name, None), "__set__"):
             object.__setattr__(self, name, value)
+        elif name.startswith("_"):
+            self._model_get_private()[name] = value
         elif self.model_config.get("extra") == "allow":
             self.__dict__[name] = value
+            self._given.add(name)
         else:
             raise ValueError(f"{type(self).__name__} has no field {name!r}")
+
+    if not typing.TYPE_CHECKING:  # a type checker would take any name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("_") and not name.startswith("__") and name in self._model_get_private():
+                return self._model_get_private()[name]
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def _model_get_private(self) -> Values:
+        """What the names with an underscore have been set to: they are no fields."""
+        try:
+            return self.__pydantic_private__
+        except AttributeError:
+            _set_private(self, {})
+            return self.__pydantic_private__
 
     # --- construction from others
 
     @classmethod
-    def _checked(cls, value: Any) -> Self:
+    def _model_checked(cls, value: Any) -> Self:
         """As `model_validate`, raising Invalid: the problems belong to a greater value."""
         if not isinstance(value, Mapping):
             text = f"Expected {with_article(cls.__name__)} or a dict, not {type(value).__name__}"
             raise Invalid.because("model_type", text, value)
         items = typing.cast("Mapping[Any, Any]", value).items()
+        problems: list[Problem] = []
+        if cls.model_config.get("extra") == "forbid":
+            text = "A field's name is a string"
+            problems = [Problem("invalid_key", (key,), text, key) for key, _ in items if not isinstance(key, str)]
         try:
-            return cls(**{str(key): item for key, item in items})
+            made = cls(**{key: item for key, item in items if isinstance(key, str)})
         except ValueError as error:
-            errors = typing.cast("Any", error).errors()
-            raise Invalid(
-                [Problem(each["type"], each["loc"], each["msg"], each["input"]) for each in errors]
-            ) from error
+            raise Invalid([*_problems_of(error, value), *problems]) from error
+        if problems:
+            raise Invalid(problems)
+        return made
 
     @classmethod
     def model_validate(cls, obj: Any, **_options: Any) -> Self:
@@ -241,7 +351,7 @@ class Model:
         if isinstance(obj, cls):
             return obj
         try:
-            return cls._checked(obj)
+            return cls._model_checked(obj)
         except Invalid as error:
             raise refusal(cls.__name__, error.problems) from error
 
@@ -252,19 +362,27 @@ class Model:
         Raises:
             ValueError: if it is not JSON, or does not fit.
         """
-        return cls.model_validate(json.loads(json_data))
+        try:
+            value = json.loads(json_data)
+        except ValueError as error:
+            raise refusal(cls.__name__, [Problem("json_invalid", (), f"Expected JSON: {error}", json_data)]) from error
+        return cls.model_validate(value)
 
     @classmethod
     def model_construct(cls, _fields_set: set[str] | None = None, **values: Any) -> Self:
         """An object from values that are not checked."""
         self = cls.__new__(cls)
-        plan = cls._get_plan()
+        plan = cls._model_get_plan()
         self.__dict__.update((name, value) for name, value in plan.template.items() if name not in plan.required)
         for name, make in plan.factories:
             self.__dict__[name] = make()
-        named = {(plan.checks[key][0] if key in plan.checks else key): value for key, value in values.items()}
+        named = {plan.checks[key][0]: value for key, value in values.items() if key in plan.checks}
+        if plan.keep:
+            named = {**values, **named}
         self.__dict__.update(named)
-        object.__setattr__(self, "_given", set(named) if _fields_set is None else set(_fields_set))
+        set_given(self, set(named) if _fields_set is None else set(_fields_set))
+        if cls.model_private_defaults:
+            _set_private(self, _private_values(cls.model_private_defaults))
         return self
 
     # --- as other values
@@ -279,47 +397,58 @@ class Model:
         exclude_unset: bool = False,
         exclude_defaults: bool = False,
         exclude_none: bool = False,
+        fallback: Callable[[Any], Any] | None = None,
         **_options: Any,
     ) -> Values:
         """The fields as a dict, and models in them as dicts.
 
         Args:
             mode: "python", or "json" for values that JSON has.
-            include: the names of the fields to take; all by default.
-            exclude: the names of the fields to leave out.
+            include: what to take, as a set of names, or a dict from names to what to take inside; all by default.
+            exclude: what to leave out, in the same form.
             by_alias: with the names on the wire.
             exclude_unset: leave out what neither the constructor nor an assignment has set.
             exclude_defaults: leave out what equals its default.
             exclude_none: leave out what is None.
+            fallback: with the mode "json", makes a value of an object that has no JSON value.
+
+        Raises:
+            ValueError: with the mode "json", if an object has no JSON value.
         """
-        options: Values = {
+        for_models: Values = {
             "mode": mode,
             "by_alias": by_alias,
             "exclude_unset": exclude_unset,
             "exclude_defaults": exclude_defaults,
             "exclude_none": exclude_none,
+            "fallback": fallback,
         }
-        fields = self._get_plan().fields
-        dumped: Values = {}
-        for name, value in self.__dict__.items():
+        options = Options(mode == "json", for_models, fallback)
+        selection = Selection(include, exclude)
+        fields = self._model_get_plan().fields
+        dump: Values = {}
+        for name, value in Model.__repr_args__(self):
             info = fields.get(name)
             if (
-                (include is not None and name not in include)
-                or (exclude is not None and name in exclude and _is_whole(exclude, name))
+                not selection.takes(name)
                 or (exclude_unset and name not in self._given)
                 or (exclude_none and value is None)
                 or (exclude_defaults and info is not None and not info.is_required() and value == info.get_default())
             ):
                 continue
             key = info.alias if by_alias and info is not None and info.alias is not None else name
-            dumped[key] = _dumped(value, options)
-        return dumped
+            dump[key] = dumped(value, options, selection.inside(name))
+        return dump
 
     def model_dump_json(self, *, indent: int | None = None, **options: Any) -> str:
-        """The fields as JSON; the options are those of `model_dump`."""
+        """The fields as JSON; the options are those of `model_dump`.
+
+        Raises:
+            ValueError: if an object has no JSON value.
+        """
         separators = (",", ":") if indent is None else None
-        dumped = self.model_dump(mode="json", **options)
-        return json.dumps(dumped, indent=indent, separators=separators, ensure_ascii=False)
+        dump = self.model_dump(mode="json", **options)
+        return json.dumps(dump, indent=indent, separators=separators, ensure_ascii=False)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy.
@@ -337,13 +466,15 @@ class Model:
     def __copy__(self) -> Self:
         other = type(self).__new__(type(self))
         other.__dict__.update(self.__dict__)
-        object.__setattr__(other, "_given", set(self._given))
+        set_given(other, set(self._given))
+        _set_private(other, {**self._model_get_private()})
         return other
 
     def __deepcopy__(self, memo: Any = None) -> Self:
         other = type(self).__new__(type(self))
         other.__dict__.update(copy.deepcopy(self.__dict__, memo))
-        object.__setattr__(other, "_given", set(self._given))
+        set_given(other, set(self._given))
+        _set_private(other, copy.deepcopy(self._model_get_private(), memo))
         return other
 
     @property
@@ -354,34 +485,76 @@ class Model:
     @property
     def model_extra(self) -> Values | None:
         """Unknown keys, if the class keeps them."""
-        fields = self._get_plan().fields
+        fields = self._model_get_plan().fields
         keep = self.model_config.get("extra") == "allow"
         return {name: value for name, value in self.__dict__.items() if name not in fields} if keep else None
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Model):
             return NotImplemented
-        return type(self) is type(other) and self.__dict__ == other.__dict__
+        if type(self) is not type(other) or self.__dict__ != other.__dict__:
+            return False
+        return not self.model_private_defaults or self.__pydantic_private__ == other.__pydantic_private__
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         yield from self.__dict__.items()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(self._shown())})"
+        return f"{type(self).__name__}({', '.join(self._model_shown())})"
 
     def __str__(self) -> str:
-        return " ".join(self._shown())
+        return " ".join(self._model_shown())
 
-    def _shown(self) -> list[str]:
-        return [f"{name}={value!r}" for name, value in self.__dict__.items()]
+    def _model_shown(self) -> list[str]:
+        return [f"{name}={value!r}" for name, value in self.__repr_args__()]
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        """The fields, and the unknown keys if the class keeps them; not what `model_copy` was told beside them."""
+        plan = self._model_get_plan()
+        yield from (item for item in self.__dict__.items() if plan.keep or item[0] in plan.fields)
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Called after the constructor has set the fields, for a program's class to override."""
+
+    # --- inside pydantic's models and FastAPI's routes
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
         """Lets pydantic's models and FastAPI's routes have fields of this type. Only pydantic calls it."""
         from pydantic_core import core_schema
 
-        dump = core_schema.plain_serializer_function_ser_schema(cls.model_dump)
-        return core_schema.no_info_plain_validator_function(cls.model_validate, serialization=dump)
+        def dump(value: Self, info: Any) -> Any:
+            return value.model_dump(
+                mode=info.mode,
+                include=info.include,
+                exclude=info.exclude,
+                by_alias=info.by_alias,
+                exclude_unset=info.exclude_unset,
+                exclude_defaults=info.exclude_defaults,
+                exclude_none=info.exclude_none,
+            )
+
+        return core_schema.no_info_plain_validator_function(
+            cls.model_validate,
+            serialization=core_schema.plain_serializer_function_ser_schema(dump, info_arg=True),
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> Values:
+        """Lets FastAPI describe routes with fields of this type. Only pydantic calls it."""
+        return cls.model_json_schema()
+
+    @classmethod
+    def model_json_schema(cls, **_options: Any) -> Values:
+        """The JSON Schema of the class, with those of its fields inside."""
+        from poeproto_compat.json_schema import schema_of
+
+        return schema_of(cls)
+
+    @classmethod
+    def model_rebuild(cls, **_options: Any) -> None:
+        """Read the annotations again, when the names in them have been defined."""
+        cls._model_plan = None
 
     # --- pydantic's names of old, which public programs use
 
@@ -395,16 +568,41 @@ class Model:
         _warn("json", "model_dump_json")
         return self.model_dump_json(**options)
 
-    def copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """As `model_copy`."""
+    def copy(
+        self, *, include: Any = None, exclude: Any = None, update: Mapping[str, Any] | None = None, deep: bool = False
+    ) -> Self:
+        """As `model_copy`, of some fields only if `include` or `exclude` is given."""
         _warn("copy", "model_copy")
-        return self.model_copy(update=update, deep=deep)
+        other = self.model_copy(update=update, deep=deep)
+        selection = Selection(include, exclude)
+        for name in [name for name in other.__dict__ if name not in (update or ()) and not selection.takes(name)]:
+            del other.__dict__[name]
+            other._given.discard(name)
+        return other
 
     @classmethod
     def parse_obj(cls, obj: Any) -> Self:
         """As `model_validate`."""
         _warn("parse_obj", "model_validate")
         return cls.model_validate(obj)
+
+    @classmethod
+    def validate(cls, value: Any) -> Self:
+        """As `model_validate`."""
+        _warn("validate", "model_validate")
+        return cls.model_validate(value)
+
+    @classmethod
+    def update_forward_refs(cls, **_names: Any) -> None:
+        """As `model_rebuild`."""
+        _warn("update_forward_refs", "model_rebuild")
+        cls.model_rebuild()
+
+    @classmethod
+    def schema(cls, **_options: Any) -> Values:
+        """As `model_json_schema`."""
+        _warn("schema", "model_json_schema")
+        return cls.model_json_schema()
 
     @classmethod
     def parse_raw(cls, b: str | bytes) -> Self:
@@ -419,30 +617,43 @@ class Model:
         return cls.model_construct(_fields_set, **values)
 
 
-class _Fields:
-    """The class attribute `model_fields`."""
+# The slots, without `Model.__setattr__`.
+get_given: Callable[[Model], set[str]] = Model.__dict__["_given"].__get__
+set_given: Callable[[Model, set[str]], None] = Model.__dict__["_given"].__set__
+_set_private: Callable[[Model, Values], None] = Model.__dict__["__pydantic_private__"].__set__
 
-    def __get__(self, instance: object, owner: type[Model]) -> Mapping[str, FieldInfo]:
-        return owner._get_plan().fields  # pyright: ignore[reportPrivateUsage]
+
+class _OfClass:
+    """An attribute of classes that needs their plan, and so is made when it is read."""
+
+    def __init__(self, make: Callable[[type[Model]], Any]) -> None:
+        self._make = make
+
+    def __get__(self, instance: object, owner: type[Model]) -> Any:
+        return self._make(owner)
 
 
-Model.model_fields = _Fields()  # pyright: ignore[reportAttributeAccessIssue]
+def _fields_of(cls: type[Model]) -> Mapping[str, FieldInfo]:
+    return cls._model_get_plan().fields  # pyright: ignore[reportPrivateUsage]
+
+
+def _signature(cls: type[Model]) -> inspect.Signature:
+    parameters = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if info.is_required() else info.get_default(),
+            annotation=info.annotation,
+        )
+        for name, info in _fields_of(cls).items()
+    ]
+    return inspect.Signature(parameters)
+
+
+Model.model_fields = Model.__fields__ = _OfClass(_fields_of)  # pyright: ignore[reportAttributeAccessIssue]
+Model.__signature__ = _OfClass(_signature)  # pyright: ignore[reportAttributeAccessIssue]
+Model.__fields_set__ = Model.model_fields_set  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _warn(old: str, new: str) -> None:
     warnings.warn(f"the method {old} is deprecated; use {new}", DeprecationWarning, stacklevel=3)
-
-
-def _is_whole(names: Any, name: str) -> bool:
-    return not isinstance(names, Mapping) or names[name] is True or names[name] is ...
-
-
-def _dumped(value: Any, options: Mapping[str, Any]) -> Any:
-    if isinstance(value, Model):
-        return value.model_dump(**options)
-    if isinstance(value, Mapping):
-        items = typing.cast("Mapping[Any, Any]", value).items()
-        return {key: _dumped(item, options) for key, item in items}
-    if isinstance(value, (list, tuple)):
-        return [_dumped(item, options) for item in typing.cast("list[Any]", value)]
-    return value

@@ -86,7 +86,7 @@ NO_KEY = "<missing>"
 
 def _milli_cents(amount: Any) -> int:
     """Rounded up to a whole number, from a number only."""
-    if isinstance(amount, float):
+    if isinstance(amount, float) and math.isfinite(amount):
         return math.ceil(amount)
     if not isinstance(amount, int):
         raise Invalid.because(
@@ -113,7 +113,7 @@ class CostItem(Model):
     amount_usd_milli_cents: int
     description: str | None = None
 
-    field_preparations: ClassVar = {"amount_usd_milli_cents": _milli_cents}
+    model_field_preparations: ClassVar = {"amount_usd_milli_cents": _milli_cents}
 
 
 class Attachment(Model):
