@@ -22,7 +22,15 @@ T = TypeVar("T")
 
 # The modules whose frames are never the bot's code.
 _OURS = frozenset(
-    {"poeproto", "poeproto_asgi", "poeproto_cli", "poeproto_h11", "poeproto_runtime", "poeproto_simulator"}
+    {
+        "poeproto",
+        "poeproto_asgi",
+        "poeproto_cli",
+        "poeproto_compat",
+        "poeproto_h11",
+        "poeproto_runtime",
+        "poeproto_simulator",
+    }
 )
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 _GENERATED = ("<frozen ", "<attrs ")
