@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 import signal
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -15,6 +16,7 @@ import anyio
 
 from poeproto import Endpoints, Limits, SettingsResponse
 from poeproto_asgi import BotApp
+from poeproto_asgi import serve as serve_on_hypercorn
 from poeproto_compat.served_bot import BodyRecordingService, PoeBotMethods, ServedBot
 from poeproto_h11 import make_outbound, serve
 from poeproto_runtime import Route
@@ -186,20 +188,17 @@ def serve_until_signal(app: PoeApp, bind: str) -> None:
 
     poeproto's own server serves bots alone. An application with other routes needs an ASGI server: Hypercorn.
     """
-    if app.has_host:
-        import poeproto_asgi
-
-        start: Callable[[], Awaitable[None]] = partial(poeproto_asgi.serve, app, bind=bind)
-    else:
-        start = partial(serve, app, bind=bind)
+    run_server = partial(serve_on_hypercorn if app.has_host else serve, app, bind=bind)
 
     async def main() -> None:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(start)
-            logger.info("serving at http://%s", bind)
-            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                async for _ in signals:
-                    tasks.cancel_scope.cancel()
-                    break
+            address = await tasks.start(run_server)
+            logger.info("serving at %s", address)
+            if sys.platform != "win32":  # there, Ctrl+C raises KeyboardInterrupt
+                with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                    await anext(signals)
+                tasks.cancel_scope.cancel()
 
-    anyio.run(main)
+    # On Windows, asyncio's default loop does not report when a socket is ready.
+    options: dict[str, Any] = {"loop_factory": asyncio.SelectorEventLoop} if sys.platform == "win32" else {}
+    anyio.run(main, backend="asyncio", backend_options=options)

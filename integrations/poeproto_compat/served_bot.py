@@ -6,9 +6,10 @@ Requests become fastapi_poe's, and what the bot yields becomes poeproto's events
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator
+from contextlib import suppress
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import poeproto
 from poeproto import Bot, Context, Data, Done, Error, Event, Meta, SuggestedReply, Text
@@ -89,13 +90,9 @@ class ServedBot(Bot):
         """
         bot = self._bot
         theirs, their_context = self._query(context)
+        message_id, pending = theirs.message_id, pending_events(bot)
         is_first, has_answer = True, False
-        pending = pending_events(bot)
-        if is_default(bot.handle_query):
-            source = aiter(responses(bot, theirs, their_context))
-        else:
-            source = aiter(bot.handle_query(theirs, their_context))
-        message_id = theirs.message_id
+        source = aiter(self._responses(theirs, their_context))
         try:
             async for response in source:
                 # Fast path: nearly all responses are texts.
@@ -105,28 +102,21 @@ class ServedBot(Bot):
                         is_first, has_answer = False, True
                         yield values["text"]
                         continue
-                if isinstance(response, _OWN_EVENTS):
-                    events: Sequence[Event | ServerSentEvent] = (response,)
-                else:
-                    events = (*pending.pop(message_id, ()), *events_of(response))
-                for each in events:
-                    event = each if isinstance(each, _OWN_EVENTS) else _decoded(each)
-                    if event is None or (isinstance(event, Meta) and not is_first):
+                for event in _events(response, pending.pop(message_id, ())):
+                    if isinstance(event, Meta) and not is_first:
                         continue
-                    is_first, has_answer = False, has_answer or not isinstance(event, _NO_ANSWER)
                     if isinstance(event, Done) and not has_answer:
                         yield ""
+                    is_first, has_answer = False, has_answer or not isinstance(event, _NO_ANSWER)
                     try:
                         yield event
                     except GeneratorExit:
                         if isinstance(event, Error | Done):
                             await _run_rest(source)
                         raise
-            for each in pending.pop(message_id, ()):
-                event = _decoded(each)
-                if event is not None:
-                    has_answer = True
-                    yield event
+            for event in _events(None, pending.pop(message_id, ())):
+                has_answer = True
+                yield event
             if not has_answer:
                 yield ""
         except InsufficientFundError:
@@ -156,6 +146,12 @@ class ServedBot(Bot):
         """Pass the report on."""
         theirs = ReportErrorRequest.model_validate(_payload())
         await self._bot.on_error_with_context(theirs, _context_of(context))
+
+    def _responses(self, request: QueryRequest, context: RequestContext) -> AsyncIterable[Any]:
+        bot = self._bot
+        if is_default(bot.handle_query):
+            return responses(bot, request, context)
+        return bot.handle_query(request, context)
 
     def _query(self, context: Context) -> tuple[QueryRequest, RequestContext]:
         key = self._bot.access_key or NO_KEY
@@ -206,8 +202,9 @@ async def _run_rest(source: AsyncIterator[Any]) -> None:
 
     The runtime bounds it by `Limits.cleanup_seconds`.
     """
-    async for _ in source:
-        pass
+    with suppress(InsufficientFundError):  # no error can be sent any more
+        async for _ in source:
+            pass
 
 
 def _payload() -> dict[str, Any]:
@@ -217,6 +214,19 @@ def _payload() -> dict[str, Any]:
 def _context_of(context: Context) -> RequestContext:
     request = HttpRequest(context.http_request, _received.get() or b"")
     return RequestContext.model_construct(http_request=request)
+
+
+def _events(response: object, posted: Iterable[ServerSentEvent]) -> Iterator[Event]:
+    """The events that a response becomes, after those of the files posted before it."""
+    found: list[object] = [*posted]
+    if isinstance(response, _OWN_EVENTS):
+        found.append(response)
+    elif response is not None:
+        found += events_of(response)
+    for each in found:
+        event = each if isinstance(each, _OWN_EVENTS) else _decoded(cast("ServerSentEvent", each))
+        if event is not None:
+            yield event
 
 
 def _decoded(record: ServerSentEvent) -> Event | None:
