@@ -165,7 +165,7 @@ class PoeBot:
         *,
         download_url: str | None = None,
         download_filename: str | None = None,
-        file_data: bytes | BinaryIO | None = None,
+        file_data: bytes | BinaryIO | str | None = None,
         filename: str | None = None,
         content_type: str | None = None,
         is_inline: bool = False,
@@ -178,7 +178,7 @@ class PoeBot:
             message_id: that of the query.
             download_url: the URL that Poe fetches the file from.
             download_filename: its name; by default that in the URL.
-            file_data: the file, in place of a URL.
+            file_data: the file, in place of a URL; a string is encoded in UTF-8.
             filename: its name.
             content_type: deprecated and ignored; Poe determines it.
             is_inline: give the file a label, so that the text can show it.
@@ -198,6 +198,8 @@ class PoeBot:
             _deprecated("the bot has an access key; omit that of post_message_attachment")
         if content_type is not None:
             _deprecated("content_type has no effect, since Poe determines it; omit it")
+        if isinstance(file_data, str):
+            file_data = file_data.encode()
         key = access_key or self.access_key
         if key is None:
             raise InvalidParameterError("files are uploaded with the bot's access_key; pass it to make_app or the bot")

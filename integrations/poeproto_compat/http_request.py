@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from poeproto import RequestHead
 
@@ -54,6 +54,13 @@ class MultiDict(Mapping[str, str]):
         """All values of a name, in order."""
         key = self._key(name)
         return [value for other, value in self._pairs if self._key(other) == key]
+
+    def __repr__(self) -> str:
+        return repr(self._pairs)
+
+    def __str__(self) -> str:
+        """Encoded as in a URL, for a query."""
+        return repr(self) if self._folded else urlencode(self._pairs)
 
     def multi_items(self) -> list[tuple[str, str]]:
         """All pairs of name and value, in order."""

@@ -426,6 +426,9 @@ class _Fields:
         return owner._get_plan().fields  # pyright: ignore[reportPrivateUsage]
 
 
+# Sets which fields were given, without `Model.__setattr__`.
+set_given = Model.__dict__["_given"].__set__
+
 Model.model_fields = _Fields()  # pyright: ignore[reportAttributeAccessIssue]
 
 

@@ -96,7 +96,7 @@ class ServedBot(Bot):
         try:
             async for response in source:
                 # Fast path: nearly all responses are texts.
-                if type(response) is PartialResponse and message_id not in pending:
+                if type(response) is PartialResponse and not pending:
                     values = response.__dict__
                     if not (values["attachment"] or values["is_suggested_reply"] or values["is_replace_response"]):
                         is_first, has_answer = False, True

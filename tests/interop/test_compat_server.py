@@ -268,3 +268,35 @@ async def test_a_refusal_has_the_same_status(payload: dict[str, Any], headers: l
     ours = await response_of(app_of(poeproto_compat, "texts"), payload, headers=headers)
     theirs = await response_of(app_of(fastapi_poe, "texts"), payload, headers=headers)
     assert ours[0] == theirs[0]
+
+
+async def test_the_http_request_reads_the_same() -> None:
+    seen: list[list[Any]] = []
+
+    def reading(fp: Any) -> Any:
+        class Reading(fp.PoeBot):
+            async def get_response_with_context(self, request: Any, context: Any) -> AsyncIterator[Any]:
+                http = context.http_request
+                url, query, headers = http.url, http.query_params, http.headers
+                seen.append(
+                    [
+                        *(str(url), url.scheme, url.netloc, url.hostname, url.port, url.path, url.query, f"{url}"),
+                        *(str(query), query["x"], query.get("none"), query.getlist("x"), dict(query), "x" in query),
+                        *(headers["X-Own"], headers.get("x-OWN"), headers.get("none", 7), headers.getlist("x-own")),
+                        *(dict(headers), len(dict(headers)), list(headers.values()), "Host" in headers),
+                        *(http.method, http.client.host, http.client.port, http.cookies, http.path_params),
+                        *(await http.body(), (await http.json())["query"]),
+                    ]
+                )
+                yield fp.PartialResponse(text=f"{url} {query}")
+
+        return fp.make_app(Reading(path="/a/bot"), access_key=KEY)
+
+    headers = [("authorization", f"Bearer {KEY}"), ("host", "bots.invalid:8080"), ("x-own", "1"), ("cookie", "a=b")]
+    scope = http_scope(path="/a/bot", headers=headers, query_string=b"x=1&x=%20&y=")
+    texts = [
+        (await converse(reading(fp), dict(scope), body_messages(QUERY))).events[0]
+        for fp in (poeproto_compat, fastapi_poe)
+    ]
+    assert texts[0] == texts[1]
+    assert seen[0] == seen[1]

@@ -100,7 +100,7 @@ def _call_through_httpx() -> None:
     """Make each call through an `httpx.AsyncClient`, whose methods the tests replace."""
     import httpx
 
-    connections = import_module("poeproto_compat.connections")
+    connections: Any = import_module("poeproto_compat.connections")
     transport: Any = import_module("poeproto_httpx").HttpxTransport
 
     async def transport_for(session: Any, headers: Any) -> Any:

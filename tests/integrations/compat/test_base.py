@@ -284,7 +284,7 @@ async def test_files_are_sent_before_the_next_event(uploads: Uploads) -> None:
                 message_id=request.message_id, download_url="https://files.invalid/a%20b.png?x=1", is_inline=True
             )
             yield fp.PartialResponse(text=f"![a][{posted.inline_ref}]")
-            await self.post_message_attachment(message_id=request.message_id, file_data=b"b", filename="b.png")
+            await self.post_message_attachment(message_id=request.message_id, file_data="é", filename="b.png")
 
     bot = Posting(access_key="k")
     events = await handled(bot)
@@ -294,7 +294,7 @@ async def test_files_are_sent_before_the_next_event(uploads: Uploads) -> None:
     assert events[0][1]["inline_ref"] in events[1][1]["text"]
     assert events[2][1] | {"url": ""} == {"url": "", "content_type": "image/png", "name": "b.png", "inline_ref": None}
     assert uploads.calls[0]["file_url"] == "https://files.invalid/a%20b.png?x=1"
-    assert uploads.calls[1]["file"] == b"b"
+    assert uploads.calls[1]["file"] == "é".encode()
     assert {call["api_key"] for call in uploads.calls} == {"k"}
     assert not bot._file_events_to_yield  # pyright: ignore
 
