@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import AsyncGenerator, AsyncIterable, Callable
-from typing import Any, Protocol, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine
+from typing import Any, Protocol, TypeVar, cast
 
 from poeproto_compat.errors import InsufficientFundError
 from poeproto_compat.server_sent_events import ServerSentEvent, done_event, error_event, events_of
@@ -64,7 +64,11 @@ def pending_events(bot: object) -> dict[str, list[ServerSentEvent]]:
 
 
 def responses(bot: AnswersQueries, request: QueryRequest, context: RequestContext) -> AsyncIterable[Any]:
-    """What a bot yields for a query, in which the contents of attachments were inserted."""
+    """What a bot yields for a query, in which the contents of attachments were inserted.
+
+    Raises:
+        TypeError: if the bot's method is none that yields.
+    """
     if bot.should_insert_attachment_messages:
         request = bot.insert_attachment_messages(request)
     elif bot.concat_attachments_to_message:
@@ -75,8 +79,16 @@ def responses(bot: AnswersQueries, request: QueryRequest, context: RequestContex
         )
         request = bot.concat_attachment_content_to_message_body(request)
     if is_default(bot.get_response_with_context):
-        return bot.get_response(request)
-    return bot.get_response_with_context(request, context)
+        return _checked(bot.get_response(request), "get_response")
+    return _checked(bot.get_response_with_context(request, context), "get_response_with_context")
+
+
+def _checked(source: object, method: str) -> AsyncIterable[Any]:
+    if isinstance(source, AsyncIterable):
+        return cast("AsyncIterable[Any]", source)
+    if isinstance(source, Coroutine):
+        source.close()  # which is never awaited
+    raise TypeError(f"{method} must be an async generator: `async def` with `yield` in it; it returned {source!r:.100}")
 
 
 async def records(

@@ -257,6 +257,23 @@ async def test_a_failure_is_logged_with_its_line_and_not_sent(caplog: pytest.Log
     assert f"{__file__}:" in record.message
 
 
+async def a_text(request: fp.QueryRequest) -> str:
+    return "text"
+
+
+def responses(request: fp.QueryRequest) -> list[fp.PartialResponse]:
+    return [fp.PartialResponse(text="a")]
+
+
+@pytest.mark.parametrize("method", [a_text, responses])
+async def test_a_method_that_yields_nothing_is_named(method: Any, caplog: pytest.LogCaptureFixture) -> None:
+    bot = Yields()
+    bot.get_response = method
+    [error, _] = await events_of(bot)
+    assert isinstance(error, Error)
+    assert "get_response must be an async generator: `async def` with `yield` in it; it returned" in caplog.text
+
+
 async def test_an_overridden_handle_query_is_called() -> None:
     class Handling(Echo):
         async def handle_query(self, request: fp.QueryRequest, context: fp.RequestContext) -> AsyncIterable[Any]:
