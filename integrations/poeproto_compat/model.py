@@ -426,7 +426,8 @@ class _Fields:
         return owner._get_plan().fields  # pyright: ignore[reportPrivateUsage]
 
 
-# Sets which fields were given, without `Model.__setattr__`.
+# The slot for the names of the fields that were given, without `Model.__setattr__`.
+get_given = Model.__dict__["_given"].__get__
 set_given = Model.__dict__["_given"].__set__
 
 Model.model_fields = _Fields()  # pyright: ignore[reportAttributeAccessIssue]

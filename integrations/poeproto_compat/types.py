@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, get_args
 
-from poeproto_compat.model import Model, field, set_given
+from poeproto_compat.model import Model, field, get_given, set_given
 from poeproto_compat.validation import Invalid
 
 __all__ = [
@@ -608,6 +608,19 @@ class PartialResponse(Model):
 
     if not TYPE_CHECKING:  # a type checker makes the constructor of the fields
 
+        @property
+        def _given(self) -> set[str]:
+            """The names of the fields that were set. The fast path leaves it out, since few programs ask."""
+            try:
+                return get_given(self)
+            except AttributeError:
+                set_given(self, {"text"})
+                return get_given(self)
+
+        @_given.setter
+        def _given(self, names: set[str]) -> None:
+            set_given(self, names)
+
         def __init__(self, /, *, text: Any = _NOT_GIVEN, **more: Any) -> None:
             # Fast path: a reply has thousands of these, and nearly all have a text alone.
             if type(text) is str and not more and type(self) is PartialResponse:
@@ -615,7 +628,6 @@ class PartialResponse(Model):
                 state.update(_TEXT_ALONE)
                 state["text"] = text
                 state["tool_calls"] = []
-                set_given(self, {"text"})
             elif text is _NOT_GIVEN:
                 super().__init__(**more)
             else:
