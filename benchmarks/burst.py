@@ -44,6 +44,7 @@ SERVERS = {
 AT_LEAST = {
     "poeproto on Hypercorn, asyncio": 25,
     "poeproto, Text objects, on Hypercorn, asyncio": 25,
+    "poeproto_compat on Hypercorn, asyncio": 12.5,
     "poeproto on Hypercorn, trio": 20,
     "poeproto, Text objects, on Hypercorn, trio": 20,
 }
