@@ -34,6 +34,9 @@ SERVERS = {
     "poeproto on Hypercorn, trio": "poeproto hypercorn-trio",
     "poeproto, Text objects, on Hypercorn, asyncio": "poeproto-events hypercorn-asyncio",
     "poeproto, Text objects, on Hypercorn, trio": "poeproto-events hypercorn-trio",
+    "poeproto_compat on Hypercorn, asyncio": "poeproto_compat hypercorn-asyncio",
+    "poeproto_compat on uvicorn": "poeproto_compat uvicorn",
+    "poeproto_compat on poeproto_h11, asyncio": "poeproto_compat h11-asyncio",
     "poeproto_h11, asyncio": "poeproto h11-asyncio",
     "poeproto_h11, trio": "poeproto h11-trio",
     GENERATOR: "sockets sockets",
@@ -41,6 +44,7 @@ SERVERS = {
 AT_LEAST = {
     "poeproto on Hypercorn, asyncio": 25,
     "poeproto, Text objects, on Hypercorn, asyncio": 25,
+    "poeproto_compat on Hypercorn, asyncio": 12.5,
     "poeproto on Hypercorn, trio": 20,
     "poeproto, Text objects, on Hypercorn, trio": 20,
 }

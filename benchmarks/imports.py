@@ -12,6 +12,7 @@ CASES = {
     "import fastapi_poe": "import fastapi_poe",
     "import poeproto": "import poeproto",
     "import poeproto, and all of its names": "from poeproto import *",
+    "import poeproto_compat, and PoeBot": "import poeproto_compat; poeproto_compat.PoeBot",
     "import poeproto_h11, with its client and server": "import poeproto_h11",
     "import poeproto_asgi, with BotApp and serve": "import poeproto_asgi",
     # For comparison: `import fastapi_poe` also loads uvicorn.

@@ -25,6 +25,8 @@ SERVERS = {
     "poeproto on Hypercorn, asyncio": "poeproto hypercorn-asyncio",
     "poeproto on Hypercorn, trio": "poeproto hypercorn-trio",
     "poeproto on uvicorn": "poeproto uvicorn",
+    "poeproto_compat on Hypercorn, asyncio": "poeproto_compat hypercorn-asyncio",
+    "poeproto_compat on poeproto_h11, asyncio": "poeproto_compat h11-asyncio",
     "poeproto_h11, asyncio": "poeproto h11-asyncio",
 }
 ROUNDS = 3

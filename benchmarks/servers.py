@@ -55,6 +55,10 @@ def _app(name: str, sleep: apps.Sleep, source: str) -> Any:
             from benchmarks import peers
 
             return peers.their_relay(source)
+        case "poeproto_compat":
+            from benchmarks import compat
+
+            return compat.compat(sleep)
         case "bare":
             return apps.bare(sleep)
         case "bare-blocks":

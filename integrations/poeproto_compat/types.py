@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, get_args
 
-from poeproto_compat.model import Model, field
+from poeproto_compat.model import Model, field, get_given, set_given
 from poeproto_compat.validation import Invalid
 
 __all__ = [
@@ -82,6 +82,7 @@ Number: TypeAlias = int | float
 
 _FORBID: dict[str, Any] = {"extra": "forbid"}
 NO_KEY = "<missing>"
+_NOT_GIVEN: Any = object()
 
 
 def _milli_cents(amount: Any) -> int:
@@ -605,10 +606,41 @@ class PartialResponse(Model):
     tool_calls: list[ToolCallDefinitionDelta] = field(default_factory=list)
     index: int | None = None
 
+    if not TYPE_CHECKING:  # a type checker makes the constructor of the fields
+
+        @property
+        def _given(self) -> set[str]:
+            """The names of the fields that were set. The fast path leaves it out, since few programs ask."""
+            try:
+                return get_given(self)
+            except AttributeError:
+                set_given(self, {"text"})
+                return get_given(self)
+
+        @_given.setter
+        def _given(self, names: set[str]) -> None:
+            set_given(self, names)
+
+        def __init__(self, /, *, text: Any = _NOT_GIVEN, **more: Any) -> None:
+            # Fast path: a reply has thousands of these, and nearly all have a text alone.
+            if type(text) is str and not more and type(self) is PartialResponse:
+                state = self.__dict__
+                state.update(_TEXT_ALONE)
+                state["text"] = text
+                state["tool_calls"] = []
+            elif text is _NOT_GIVEN:
+                super().__init__(**more)
+            else:
+                super().__init__(text=text, **more)
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """From the data of a `text` event."""
         return cls(text=str(data.get("text", "")))
+
+
+# The fields of a response that has a text alone.
+_TEXT_ALONE = vars(PartialResponse(text="", index=None))
 
 
 class ErrorResponse(PartialResponse):
