@@ -57,6 +57,7 @@ __all__ = [
     "BotErrorNoRetry",
     "BotMessage",
     "ErrorHandler",
+    "IncompleteReply",
     "InvalidBotSettings",
     "MetaMessage",
     "get_bot_response",
@@ -106,8 +107,8 @@ class InvalidBotSettings(Exception):
     """A bot returned invalid settings."""
 
 
-class _MissingDone(BotError):
-    """The reply ended without `done`."""
+class IncompleteReply(BotError):
+    """A reply ended without `done`, so it may be incomplete. fastapi_poe takes it for complete."""
 
 
 def _default_error_handler(e: Exception, msg: str) -> None:
@@ -209,7 +210,8 @@ class _BotContext:
             BotErrorNoRetry: for an `error` event that allows no retry, and for an event that cannot be read.
             PoeprotoError: when the call fails otherwise.
         """
-        from poeproto import Done, Error, File, IncompleteReply, Json, RemoteProtocolError, Text, UnknownEvent
+        import poeproto
+        from poeproto import Done, Error, File, Json, RemoteProtocolError, Text, UnknownEvent
         from poeproto_compat.received_messages import message_of
 
         about: dict[str, Any] = {"message_id": request.message_id}
@@ -231,8 +233,8 @@ class _BotContext:
                     unknown.add(event.event)
                     name, data = _safe_ellipsis(event.event, 100), _safe_ellipsis(event.data, 500)
                     await self.report_error(f"unknown event type: {name}", {"event_data": data, **about})
-        except IncompleteReply as exc:
-            raise await self._report(_MissingDone("the reply ended without a 'done' event"), about) from exc
+        except poeproto.IncompleteReply as exc:
+            raise await self._report(IncompleteReply("the reply ended without a 'done' event"), about) from exc
         except RemoteProtocolError as exc:
             if not runner.started:
                 raise
@@ -415,7 +417,7 @@ async def _attempts(
         except BotErrorNoRetry:
             raise
         except Exception as exc:
-            if allow_missing_done and isinstance(exc, _MissingDone):
+            if allow_missing_done and isinstance(exc, IncompleteReply):
                 return
             on_error = context.on_error
             if on_error is not None and not (isinstance(exc, BotError) and exc._reported):  # pyright: ignore[reportPrivateUsage]
@@ -463,7 +465,7 @@ def _key_of(request: QueryRequest, access_key: str) -> str:
 async def _stream_with_tools(
     query: Callable[..., AsyncGenerator[BotMessage]], tool_executables: Executables | None
 ) -> AsyncGenerator[BotMessage]:
-    from poeproto import Json
+    from poeproto import Json, PoeprotoError
     from poeproto.flows import ToolCallAggregator
 
     aggregator = ToolCallAggregator()
@@ -476,10 +478,14 @@ async def _stream_with_tools(
             delta = choice.get("delta")
             delta = cast("dict[str, Any]", delta) if isinstance(delta, dict) else {}
             if delta.get("tool_calls"):
-                if tool_executables is None:
-                    yield BotMessage(text="", tool_calls=_deltas(delta["tool_calls"]), index=message.index)
-                else:
-                    aggregator.add(Json(cast("dict[str, Any]", message.data), message.index))
+                try:
+                    if tool_executables is not None:
+                        aggregator.add(Json(cast("dict[str, Any]", message.data), message.index))
+                    deltas = [] if tool_executables is not None else _deltas(delta["tool_calls"])
+                except (PoeprotoError, ValueError, TypeError, AttributeError) as exc:
+                    raise BotErrorNoRetry(f"the model sent tool calls that cannot be read: {exc}") from exc
+                if deltas:
+                    yield BotMessage(text="", tool_calls=deltas, index=message.index)
             elif isinstance(delta.get("content"), str) and (delta["content"] or choice.get("finish_reason") is None):
                 yield BotMessage(text=delta["content"], index=message.index)
     if not tool_executables:
@@ -766,14 +772,15 @@ async def upload_file(
         AttachmentUploadError: when the last attempt fails.
     """
     file_name = _check_upload(file, file_url, file_name, api_key)
-    for number in range(num_tries):
-        try:
-            return await _upload(file, file_url, file_name, api_key, session, base_url, extra_headers)
-        except Exception as exc:
-            on_error(exc, f"upload attempt {number + 1}/{num_tries} failed")
-            if number == num_tries - 1:
-                raise
-        await _sleep(retry_sleep_time)
+    async with _upload_request(file, file_url, file_name, api_key, base_url) as request:
+        for number in range(num_tries):
+            try:
+                return await _upload(request, file_name or "file", api_key, session, extra_headers)
+            except Exception as exc:
+                on_error(exc, f"upload attempt {number + 1}/{num_tries} failed")
+                if number == num_tries - 1:
+                    raise
+            await _sleep(retry_sleep_time)
     raise ValueError(f"num_tries must be at least 1, not {num_tries}")
 
 
@@ -795,21 +802,16 @@ def _check_upload(file: object, file_url: str | None, file_name: str | None, api
     return os.path.basename(own)
 
 
-async def _upload(
-    file: bytes | BinaryIO | None,
-    file_url: str | None,
-    file_name: str | None,
-    api_key: str,
-    session: Session | None,
-    base_url: str,
-    extra_headers: Mapping[str, str] | None,
-) -> Attachment:
-    from poeproto import Limits, PoeprotoError, RetryPolicy
-    from poeproto.flows import upload_by_url_request, upload_flow, upload_request
-    from poeproto_compat.connections import transport_for
-    from poeproto_runtime.client.flow_runner import FlowRunner
+@asynccontextmanager
+async def _upload_request(
+    file: bytes | BinaryIO | None, file_url: str | None, file_name: str | None, api_key: str, base_url: str
+) -> AsyncGenerator[poeproto.HttpRequest]:
+    """The request that uploads the file. It may be sent more than once."""
+    from poeproto import Limits, LocalProtocolError
+    from poeproto.flows import upload_by_url_request, upload_request
     from poeproto_runtime.client.uploads import measure
 
+    url = f"{base_url.rstrip('/')}/file_upload_3RD_PARTY_POST"
     measured: MeasuredSource | None = None
     try:
         if file is None:
@@ -825,15 +827,31 @@ async def _upload(
                 boundary=secrets.token_hex(16),
                 repeatable=True,
             )
-        request = attrs.evolve(request, url=f"{base_url.rstrip('/')}/file_upload_3RD_PARTY_POST")
-        name = file_name or "file"
-        flow = upload_flow(request, name=name, access_key=api_key, retry=RetryPolicy(attempts=1))
-        uploaded = await FlowRunner(flow, await transport_for(session, extra_headers)).run()
-    except PoeprotoError as exc:
+        yield attrs.evolve(request, url=url)
+    except LocalProtocolError as exc:
         raise AttachmentUploadError(str(exc)) from exc
     finally:
         if measured is not None:
             measured.close()
+
+
+async def _upload(
+    request: poeproto.HttpRequest,
+    name: str,
+    api_key: str,
+    session: Session | None,
+    extra_headers: Mapping[str, str] | None,
+) -> Attachment:
+    from poeproto import PoeprotoError, RetryPolicy
+    from poeproto.flows import upload_flow
+    from poeproto_compat.connections import transport_for
+    from poeproto_runtime.client.flow_runner import FlowRunner
+
+    flow = upload_flow(request, name=name, access_key=api_key, retry=RetryPolicy(attempts=1))
+    try:
+        uploaded = await FlowRunner(flow, await transport_for(session, extra_headers)).run()
+    except PoeprotoError as exc:
+        raise AttachmentUploadError(str(exc)) from exc
     return Attachment(url=uploaded.url, content_type=uploaded.content_type, name=name)
 
 

@@ -203,12 +203,30 @@ class HttpxResponse:
 
     async def aclose(self) -> None:
         """Close the response at once, wherever it is."""
-        self._ended = True
+        if not self._ended:
+            self._ended = True
+            await self._unwind()
         with anyio.CancelScope(shield=True):
-            chunks = self._chunks
-            if isinstance(chunks, AsyncGenerator):
-                await cast("AsyncGenerator[bytes]", chunks).aclose()
+            if isinstance(self._chunks, AsyncGenerator):
+                await cast("AsyncGenerator[bytes]", self._chunks).aclose()
             await self._response.aclose()
+
+    async def _unwind(self) -> None:
+        """End httpx's iterator by a read that is cancelled at once.
+
+        The iterator consists of async generators, each of which reads the next. Closing the outermost leaves the
+        others to the garbage collector, of which trio warns; an exception ends them all.
+        """
+        left = self._drain_size
+        with anyio.CancelScope(shield=True) as scope:
+            scope.cancel()
+            try:
+                async for data in self._chunks:  # what has arrived already is read without waiting
+                    left -= len(data)
+                    if left <= 0:
+                        break
+            except Exception:  # noqa: BLE001, S110 - the response is being closed, whatever was wrong with it
+                pass
 
 
 def raise_mapped(exc: Exception) -> None:
