@@ -211,18 +211,28 @@ class _BotContext:
             PoeprotoError: when the call fails otherwise.
         """
         import poeproto
-        from poeproto import Done, Error, File, Json, RemoteProtocolError, Text, UnknownEvent
-        from poeproto_compat.received_messages import message_of
+        from poeproto import Done, Error, File, Json, RemoteProtocolError, ReplaceResponse, Text, UnknownEvent
+        from poeproto_compat.received_messages import ReceivedMessages
 
         about: dict[str, Any] = {"message_id": request.message_id}
-        full_prompt = repr(request)  # once: for a long conversation it takes a while
+        make = ReceivedMessages(repr(request))  # once: for a long conversation it takes a while
+        message_of_text = make.of_text
         unknown: set[str] = set()
         answered = False
         runner = await self._start(_as_query(request, tools, tool_calls, tool_results))
         try:
-            while (event := next(runner.ready, None) or await runner.next_event()) is not None:
-                if (message := message_of(event, full_prompt)) is not None:
-                    answered = answered or isinstance(event, Text | File | Json) or message.is_replace_response
+            while True:
+                for event in runner.ready:  # the fast path: texts that have arrived
+                    if type(event) is not Text:
+                        break
+                    answered = True
+                    yield message_of_text(event)
+                else:
+                    event = await runner.next_event()
+                    if event is None:
+                        return
+                if (message := make.of(event)) is not None:
+                    answered = answered or isinstance(event, (Text, ReplaceResponse, File, Json))
                     yield message
                 elif isinstance(event, Error):
                     raise _error_of(event)

@@ -593,6 +593,7 @@ class PartialResponse(Model):
     """
 
     model_config = _FORBID
+    given_when_received: ClassVar = frozenset({"text", "raw_response", "full_prompt", "is_replace_response", "index"})
 
     text: str
     data: dict[str, Any] | None = None
