@@ -142,7 +142,6 @@ class Model:
     model_config: ClassVar[Values] = {}
     defaults_given: ClassVar[Values] = {}
     field_preparations: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
-    given_when_received: ClassVar[frozenset[str]] = frozenset()
     _plan: ClassVar[_Plan | None] = None
     _given: set[str]
 
@@ -204,17 +203,10 @@ class Model:
             self.__dict__[key] = value
         return []
 
-    def __getattr__(self, name: str) -> Any:
-        # Python calls this for what an object does not have. Received messages are made without their constructor.
-        if name == "_given":
-            return self.given_when_received
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
-
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.__dict__ or name in type(self)._get_plan().fields:
             self.__dict__[name] = value
-            # Replaced, not changed: received messages share theirs.
-            object.__setattr__(self, "_given", {*self._given, name})
+            self._given.add(name)
         elif name.startswith("_") or isinstance(getattr(type(self), name, None), property):
             object.__setattr__(self, name, value)
         elif self.model_config.get("extra") == "allow":
@@ -357,7 +349,7 @@ class Model:
     @property
     def model_fields_set(self) -> set[str]:
         """The names of the fields that the constructor or an assignment has set."""
-        return set(self._given)
+        return self._given
 
     @property
     def model_extra(self) -> Values | None:

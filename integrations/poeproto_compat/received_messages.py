@@ -17,7 +17,7 @@ _new = object.__new__
 _set_fields: Final = Model.__dict__["__dict__"].__set__
 _set_given: Final = Model.__dict__["_given"].__set__
 
-_GIVEN_BY_TEXT: Final = PartialResponse.given_when_received
+_GIVEN_BY_TEXT: Final = frozenset({"text", "raw_response", "full_prompt", "is_replace_response", "index"})
 _GIVEN_BY_SUGGESTION: Final = frozenset({"text", "raw_response", "full_prompt", "is_suggested_reply", "index"})
 
 
@@ -54,7 +54,7 @@ class ReceivedMessages:
             fields["tool_calls"] = []
             message = new(PartialResponse)
             set_fields(message, fields)
-            return message  # with `given_when_received`
+            return message  # PartialResponse.__getattr__ makes the set of the fields given, if it is asked for
 
         return of_text
 
@@ -109,5 +109,5 @@ class ReceivedMessages:
 def _built(cls: type[R], fields: dict[str, Any], given: frozenset[str]) -> R:
     message = _new(cls)
     _set_fields(message, fields)
-    _set_given(message, given)
+    _set_given(message, set(given))
     return message

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, get_args
 
 from poeproto_compat.model import Model, field
 from poeproto_compat.validation import Invalid
@@ -593,7 +593,6 @@ class PartialResponse(Model):
     """
 
     model_config = _FORBID
-    given_when_received: ClassVar = frozenset({"text", "raw_response", "full_prompt", "is_replace_response", "index"})
 
     text: str
     data: dict[str, Any] | None = None
@@ -605,6 +604,19 @@ class PartialResponse(Model):
     attachment: Attachment | None = None
     tool_calls: list[ToolCallDefinitionDelta] = field(default_factory=list)
     index: int | None = None
+
+    if not TYPE_CHECKING:  # a type checker finds missing names by itself
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "_given":
+                # A received text is made without the constructor, which would note the fields that it is given.
+                given = {"text", "raw_response", "full_prompt", "is_replace_response", "index"}
+                object.__setattr__(self, "_given", given)
+                return given
+            inherited = getattr(super(), "__getattr__", None)
+            if inherited is not None:
+                return inherited(name)
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
