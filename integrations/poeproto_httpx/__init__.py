@@ -10,7 +10,8 @@ from poeproto.name_hints import missing_name
 if (_missing := missing_extra(__name__, "httpx", ["anyio"])) is not None:
     raise _missing
 
-from poeproto_httpx import transport
+from poeproto_httpx import client, transport
+from poeproto_httpx.client import *
 from poeproto_httpx.transport import *
 
 if not TYPE_CHECKING:  # a type checker finds missing names by itself
@@ -20,4 +21,5 @@ if not TYPE_CHECKING:  # a type checker finds missing names by itself
 
 
 __all__: list[str] = []
+__all__ += client.__all__
 __all__ += transport.__all__

@@ -207,8 +207,9 @@ class HttpxResponse:
             self._ended = True
             await self._unwind()
         with anyio.CancelScope(shield=True):
-            if isinstance(self._chunks, AsyncGenerator):
-                await cast("AsyncGenerator[bytes]", self._chunks).aclose()
+            chunks = cast("object", self._chunks)
+            if isinstance(chunks, AsyncGenerator):
+                await cast("AsyncGenerator[bytes]", chunks).aclose()
             await self._response.aclose()
 
     async def _unwind(self) -> None:
