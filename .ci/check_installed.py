@@ -11,6 +11,7 @@ PACKAGES = {
     "poeproto_runtime",
     "poeproto_asgi",
     "poeproto_h11",
+    "poeproto_httpx",
     "poeproto_simulator",
     "poeproto_compat",
     "poeproto_cli",

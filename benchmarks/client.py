@@ -19,12 +19,14 @@ from poeproto import Message
 
 THEIRS = "fastapi_poe.stream_request"
 OURS = "poeproto_h11.Client, asyncio"
+COMPAT = "poeproto_compat.stream_request, asyncio"
 CLIENTS: dict[str, tuple[readers.Reader, str]] = {
     THEIRS: (readers.theirs, "asyncio"),
     "httpx-sse and json": (readers.with_httpx_sse, "asyncio"),
     "aiohttp and json, by hand": (readers.with_aiohttp, "asyncio"),
     OURS: (readers.ours, "asyncio"),
     "poeproto_h11.Client, trio": (readers.ours, "trio"),
+    COMPAT: (readers.compat, "asyncio"),
     "poeproto_h11.BlockingClient": (readers.ours_blocking, "asyncio"),
     "raw h11, split, msgspec into a bare class": (readers.raw_typed, "asyncio"),
     "raw h11, bytes only": (readers.raw, "asyncio"),
@@ -70,6 +72,7 @@ def _measure(
     cost(f"an event read by the client: {title}", ours, "µs", 1e6)
     if at_least is not None:
         goal(f"client, {title}", ours, named(figures, THEIRS), at_least=at_least)
+        goal(f"client, {title}", named(figures, COMPAT), named(figures, THEIRS), at_least=at_least / 2)
 
 
 def _reading(

@@ -22,6 +22,8 @@ import msgspec
 
 from benchmarks.processes import ACCESS_KEY
 from poeproto import Message, QueryRequest, SSEDecoder, Text, encode_request
+from poeproto_compat import types as pc
+from poeproto_compat.client import stream_request
 from poeproto_h11 import BlockingClient, Client, Origin
 from poeproto_runtime.client.urls import split_url
 
@@ -82,6 +84,18 @@ async def theirs(url: str, messages: list[Message]) -> AsyncGenerator[Read]:
             return [partial.text async for partial in stream]
 
         yield read
+
+
+@asynccontextmanager
+async def compat(url: str, messages: list[Message]) -> AsyncGenerator[Read]:
+    """The layer for fastapi_poe's programs, over its shared connections."""
+    query = [pc.ProtocolMessage.model_validate({"role": each.role, "content": each.content}) for each in messages]
+    request = pc.QueryRequest(version="1.2", type="query", query=query, user_id="", conversation_id="", message_id="")
+
+    async def read() -> list[Any]:
+        return [partial.text async for partial in stream_request(request, "", ACCESS_KEY, base_url=url)]
+
+    yield read
 
 
 @asynccontextmanager

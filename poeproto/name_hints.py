@@ -23,6 +23,7 @@ PLACES: dict[str, frozenset[str]] = {
             " ProxyFailed ProxyOption Reply ServerLimits Timeouts failure_reason get_bot_response"
             " get_bot_response_sync get_final_response get_final_response_sync h11_reason make_outbound split_url"
         ),
+        "poeproto_httpx": "HttpxClient HttpxTransport Session",
         "poeproto_simulator": (
             "Account BotQuery Canned Charge Conversation Echo Fault Faults HTTPError LogEntry Poe ReceivedFile"
             " ReceivedReply RegisteredBot Scripted Simulator ToolCaller"

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from poeproto_compat import base as base
+    from poeproto_compat import client as client
+    from poeproto_compat import sync_utils as sync_utils
     from poeproto_compat import templates as templates
     from poeproto_compat import types as types
     from poeproto_compat.base import (
@@ -26,6 +28,33 @@ if TYPE_CHECKING:
     )
     from poeproto_compat.base import (
         run as run,
+    )
+    from poeproto_compat.client import (
+        BotError as BotError,
+    )
+    from poeproto_compat.client import (
+        BotErrorNoRetry as BotErrorNoRetry,
+    )
+    from poeproto_compat.client import (
+        get_bot_response as get_bot_response,
+    )
+    from poeproto_compat.client import (
+        get_bot_response_sync as get_bot_response_sync,
+    )
+    from poeproto_compat.client import (
+        get_final_response as get_final_response,
+    )
+    from poeproto_compat.client import (
+        stream_request as stream_request,
+    )
+    from poeproto_compat.client import (
+        sync_bot_settings as sync_bot_settings,
+    )
+    from poeproto_compat.client import (
+        upload_file as upload_file,
+    )
+    from poeproto_compat.client import (
+        upload_file_sync as upload_file_sync,
     )
     from poeproto_compat.types import (
         AspectRatio as AspectRatio,
@@ -173,6 +202,8 @@ __all__ = [
     "Attachment",
     "AttachmentUploadResponse",
     "BaseControl",
+    "BotError",
+    "BotErrorNoRetry",
     "ComparatorCondition",
     "ConditionallyRenderControls",
     "CostItem",
@@ -212,12 +243,18 @@ __all__ = [
     "ToolResultDefinition",
     "User",
     "ValueNamePair",
+    "get_bot_response",
+    "get_bot_response_sync",
+    "get_final_response",
     "make_app",
     "run",
+    "stream_request",
+    "sync_bot_settings",
+    "upload_file",
+    "upload_file_sync",
 ]
 
 if not TYPE_CHECKING:
-    __all__ += sorted(_CLIENT)
 
     def __getattr__(name: str) -> object:
         if name in _MODULES:

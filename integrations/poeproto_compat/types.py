@@ -83,6 +83,8 @@ Number: TypeAlias = int | float
 _FORBID: dict[str, Any] = {"extra": "forbid"}
 NO_KEY = "<missing>"
 _NOT_GIVEN: Any = object()
+# The fields that are set of a text that was received from a bot.
+_RECEIVED = frozenset({"text", "raw_response", "full_prompt", "is_replace_response", "index"})
 
 
 def _milli_cents(amount: Any) -> int:
@@ -610,11 +612,15 @@ class PartialResponse(Model):
 
         @property
         def _given(self) -> set[str]:
-            """The names of the fields that were set. The fast path leaves it out, since few programs ask."""
+            """The names of the fields that were set. The fast paths leave it out, since few programs ask.
+
+            One makes a response with a text alone, the other a received text, which has all of `_RECEIVED`.
+            """
             try:
                 return get_given(self)
             except AttributeError:
-                set_given(self, {"text"})
+                is_received = self.raw_response is not None and self.full_prompt is not None
+                set_given(self, set(_RECEIVED) if is_received else {"text"})
                 return get_given(self)
 
         @_given.setter

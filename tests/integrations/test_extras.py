@@ -10,6 +10,7 @@ CASES = [
     ("poeproto_runtime", "anyio", "poeproto_runtime needs anyio", "h11"),
     ("poeproto_h11", "h11", "poeproto_h11 needs h11", "h11"),
     ("poeproto_h11", "truststore", "poeproto_h11 needs truststore", "h11"),
+    ("poeproto_httpx", "anyio", "poeproto_httpx needs anyio", "httpx"),
     ("poeproto_asgi", "anyio", "poeproto_asgi needs anyio", "asgi"),
     ("poeproto_simulator", "hypercorn", "poeproto_simulator needs hypercorn", "simulator"),
     ("poeproto_simulator", "python_multipart", "poeproto_simulator needs python_multipart", "simulator"),

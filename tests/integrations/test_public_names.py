@@ -10,7 +10,7 @@ import pytest
 import poeproto
 from poeproto.name_hints import OTHER_NAMES, PLACES
 
-PACKAGES = ("poeproto_runtime", "poeproto_h11", "poeproto_asgi", "poeproto_simulator")
+PACKAGES = ("poeproto_runtime", "poeproto_h11", "poeproto_httpx", "poeproto_asgi", "poeproto_simulator")
 
 
 @pytest.mark.parametrize("package", PACKAGES)
