@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import poeproto_compat as fp
 from benchmarks.apps import PAUSES, Sleep, text_of, wish_of
+from benchmarks.processes import ACCESS_KEY
 from poeproto_compat.app import PoeApp
 
 
@@ -33,5 +34,25 @@ class CompatBot(fp.PoeBot):
 def compat(sleep: Sleep) -> PoeApp:
     logging.disable(logging.WARNING)  # it warns that settings are not synced, which is intended here
     app = fp.make_app(CompatBot(sleep), allow_without_key=True)
+    logging.disable(logging.NOTSET)
+    return app
+
+
+class CompatRelay(fp.PoeBot):
+    """Passes another bot's reply on."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self._source = source
+
+    async def get_response(self, request: fp.QueryRequest) -> AsyncIterator[fp.PartialResponse]:
+        async for message in fp.stream_request(request, "", ACCESS_KEY, base_url=self._source):
+            yield message
+
+
+def compat_relay(source: str) -> PoeApp:
+    """A relay whose source is at that URL."""
+    logging.disable(logging.WARNING)  # as above
+    app = fp.make_app(CompatRelay(source), allow_without_key=True)
     logging.disable(logging.NOTSET)
     return app

@@ -59,6 +59,10 @@ def _app(name: str, sleep: apps.Sleep, source: str) -> Any:
             from benchmarks import compat
 
             return compat.compat(sleep)
+        case "poeproto_compat-relay":
+            from benchmarks import compat
+
+            return compat.compat_relay(source)
         case "bare":
             return apps.bare(sleep)
         case "bare-blocks":

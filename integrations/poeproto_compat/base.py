@@ -9,7 +9,6 @@ import string
 import warnings
 from collections.abc import AsyncIterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, overload
 from urllib.parse import unquote, urlsplit
 
@@ -220,7 +219,8 @@ class PoeBot:
     async def _upload_file(
         self, *, file: bytes | BinaryIO | None, file_url: str | None, file_name: str | None, api_key: str, base_url: str
     ) -> Attachment:
-        client = import_module("poeproto_compat.client")  # only for bots that send files
+        from poeproto_compat import client  # only for bots that send files
+
         return await client.upload_file(
             file=file, file_url=file_url, file_name=file_name, api_key=api_key, base_url=base_url
         )

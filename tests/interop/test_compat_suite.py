@@ -18,7 +18,6 @@ _REPLACE_HTTPX_SSE = [
 
 
 def test_the_tests_of_the_server_side_pass(request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    pytest.importorskip("poeproto_compat.client")
     cache = request.config.cache
     assert cache is not None
     found = outcomes(fetch(cache.mkdir("fastapi_poe")), "test_base.py", tmp_path, left_out=_REPLACE_HTTPX_SSE)

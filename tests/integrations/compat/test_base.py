@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import poeproto_compat as fp
-from poeproto_compat import base
+from poeproto_compat import client
 from poeproto_compat.base import InvalidParameterError
 from poeproto_compat.server_sent_events import ServerSentEvent
 
@@ -269,7 +268,7 @@ class Uploads:
             self.calls.append(options)
             return a_file("image/png", None, "uploaded")
 
-        monkeypatch.setattr(base, "import_module", lambda name: SimpleNamespace(upload_file=upload_file))  # pyright: ignore[reportUnknownLambdaType]
+        monkeypatch.setattr(client, "upload_file", upload_file)
 
 
 @pytest.fixture
