@@ -19,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-core test-rest test-other-pythons check lint format types generated mutants fuzz bench plots soak wheel-check constraints clean
+.PHONY: help demo test test-core test-rest test-other-pythons bench-check check lint format types generated mutants fuzz bench plots soak wheel-check constraints clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -27,10 +27,9 @@ help:  ## list the targets
 demo: $(READY)  ## show a bot and a client talking, on asyncio and on trio
 	@.venv/bin/python docs/examples/demo.py
 
-test: test-core test-rest test-other-pythons  ## run all tests: about six minutes on two cores
+test: test-core test-rest test-other-pythons  ## run the tests: about six minutes on two cores
 
-# More processes than eight would only wait for each other's start. By file where a module's fixtures are costly, and
-# then in the order given: the benchmarks, which take longest, come first.
+# More processes than eight would only wait for each other's start. By file where a module's fixtures are costly.
 PYTEST := -m pytest -q -n auto --maxprocesses 8
 BY_FILE := --dist loadfile --no-loadscope-reorder
 # These tests wait for servers and clocks for a third of their time, so three processes share two cores.
@@ -46,7 +45,11 @@ test-core: $(READY)
 	.venv/bin/python $(PYTEST) $(BY_TEST) tests/core/*/test_vectors_*.py
 
 test-rest: $(READY)
-	.venv/bin/python $(PYTEST) $(WAITING) $(BY_FILE) tests/docs tests/integrations tests/interop tests/fuzzing
+	.venv/bin/python $(PYTEST) $(WAITING) $(BY_FILE) --ignore=tests/docs/test_benchmarks.py \
+		tests/docs tests/integrations tests/interop tests/fuzzing
+
+bench-check: $(READY)  ## run every benchmark once, small, and see that its figures find their places: a minute and a half
+	.venv/bin/python -m pytest -q tests/docs/test_benchmarks.py
 
 test-other-pythons: $(OTHER_PYTHONS:%=test-on-%)
 
@@ -61,7 +64,7 @@ test-on-%:
 		echo "Python $* is not installed here: the core, and how servers stop, are not tested on it."; \
 	fi
 
-check: lint types test  ## everything a change must pass
+check: lint types test bench-check  ## everything a change must pass
 
 lint: $(READY)  ## style, who may import whom, and the words that the prose avoids
 	$(RUN) ruff check
@@ -91,7 +94,7 @@ fuzz: $(READY) $(FUZZ_READY)  ## nearly four million hostile inputs: ten minutes
 	@.venv-fuzz/bin/python -m tests.fuzzing $(TARGETS) $(if $(RUNS),--runs $(RUNS)) $(if $(SECONDS),--seconds $(SECONDS)) \
 		$(if $(SEED),--seed $(SEED))
 
-bench: $(READY)  ## measure, beside fastapi_poe and others: ten minutes; JSON=FILE keeps the figures
+bench: $(READY)  ## measure, beside fastapi_poe and others: twenty minutes; JSON=FILE keeps the figures
 	@$(RUN) benchmarks $(if $(JSON),--json $(JSON))
 
 plots: $(READY)  ## fill docs/performance.md and draw its plots, from JSON=FILE
