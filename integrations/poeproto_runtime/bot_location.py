@@ -37,7 +37,8 @@ def suspended_code(awaitable: object) -> str | None:
 
     None if the runtime does not wait for code of a bot.
     """
-    return _described(_bots_frames(_awaited_frames(awaitable)))
+    frames = _bots_frames(_awaited_frames(awaitable))
+    return _described(frames) if frames else None
 
 
 @attrs.frozen
@@ -45,12 +46,12 @@ class Blocking:
     """Code of a bot that runs in an event loop.
 
     Attributes:
-        frame: a number that tells the bot's outermost frame from others.
+        frame: the bot's outermost frame. It is held, since the number of one that has ended may be another's.
         bot: the name of the bot's class, if it is known.
         where: the line, as `suspended_code` gives it.
     """
 
-    frame: int
+    frame: types.FrameType = attrs.field(eq=False)
     bot: str
     where: str
 
@@ -68,17 +69,25 @@ def blocking_code(innermost: types.FrameType) -> Blocking | None:
     frames.reverse()
     below = list(dropwhile(lambda frame: not is_runtime(frame.f_code.co_filename), frames))
     of_bot = _bots_frames(below or [frame for frame in frames if not _is_of_library(frame)])
-    where = _described(of_bot)
-    return None if where is None else Blocking(id(of_bot[0]), _bot_name(frames), where)
+    bot = _bot_in(frames)
+    # The server, which our writer calls, is a library too.
+    if not of_bot or (all(map(_is_of_library, of_bot)) and not (bot is not None and _is_library_bot(bot))):
+        return None
+    return Blocking(of_bot[0], "a task of a bot's" if bot is None else type(bot).__name__, _described(of_bot))
 
 
-def _bot_name(frames: _Frames) -> str:
+def _bot_in(frames: _Frames) -> Bot | None:
     for frame in frames:
         method_of = frame.f_locals.get("self")
         for bot in (method_of, getattr(method_of, "_bot", None), getattr(frame.f_locals.get("route"), "bot", None)):
             if isinstance(bot, Bot):
-                return type(bot).__name__
-    return "a task of a bot's"
+                return bot
+    return None
+
+
+def _is_library_bot(bot: Bot) -> bool:
+    code: types.CodeType | None = getattr(type(bot).get_response, "__code__", None)
+    return code is not None and is_library(code.co_filename)
 
 
 def _awaited_frames(awaitable: object) -> Iterator[types.FrameType]:
@@ -109,10 +118,8 @@ def _bots_frames(frames: Iterable[types.FrameType]) -> _Frames:
     return [] if ours and is_core(ours[-1].f_code.co_filename) else below
 
 
-def _described(frames: _Frames) -> str | None:
+def _described(frames: _Frames) -> str:
     """The innermost line that is no library's; the outermost one, if the bot is a library's."""
-    if not frames:
-        return None
     frame = next((frame for frame in reversed(frames) if not _is_of_library(frame)), frames[0])
     return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_qualname}"
 

@@ -87,7 +87,7 @@ class _LoopWatch:
             if called_back.wait(_STEP_SECONDS) or time.monotonic() - started > _LATE_SECONDS:
                 continue
             blocking = self._blocking()
-            if blocking is not None and blocking.frame == before.frame and not called_back.is_set():
+            if blocking is not None and blocking.frame is before.frame and not called_back.is_set():
                 self._log(blocking)
 
     def _blocking(self) -> Blocking | None:
