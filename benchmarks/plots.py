@@ -17,7 +17,7 @@ _HEAD = 64
 _MARGIN = 16
 _COLOURS = {"poeproto": "#2b6cb0", "others": "#c9772b", "the limit, without the protocol": "#9aa5b1"}
 _OTHERS = ("fastapi_poe", "sse-starlette", "aiohttp", "httpx-sse")
-_LIMITS = ("bare", "raw", "template", "msgspec", "orjson", "json", "split")
+_LIMITS = ("bare", "raw", "template", "msgspec", "orjson", "json", "split", "anyio stream", "h11 on")
 
 
 def chart(suite: str, record: Record) -> str:
