@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator
 from typing import Any
 from urllib.parse import quote
 
-import httpx
 import pytest
 
 from poeproto import (
@@ -323,19 +322,6 @@ async def test_an_upload_is_served_back(strict: tuple[Simulator, str]) -> None:
         await connection.send(http_request(b"", method="HEAD", path=path, key=None))
         status, headers = await connection.read_head()
     assert (status, headers["content-length"]) == (200, "5")
-
-
-@pytest.mark.parametrize("name", [".", "..", "a/..", "..\\", "\x00\x1b\n", "%2e%2e", "a?b#c"])
-@pytest.mark.parametrize("content_type", ["text/x; name=\u00e9", " text/x ", "text/x"])
-async def test_any_stored_file_can_be_fetched(name: str, content_type: str) -> None:
-    simulator = Simulator()
-    async with simulator.serving():
-        stored = await simulator.store_file(b"warm", name, content_type)
-        assert httpx.URL(stored.url).path.startswith("/files/")
-        async with httpx.AsyncClient() as browser:  # which resolves dots
-            response = await browser.get(stored.url)
-    assert (response.status_code, response.content) == (200, b"warm")
-    assert response.headers["content-type"].startswith("text/x")
 
 
 async def test_the_type_of_a_file_without_one(lenient: tuple[Simulator, str]) -> None:

@@ -12,7 +12,7 @@ from poeproto_cli.migration import Note
 from poeproto_cli.python_migration import migrate_python
 from poeproto_cli.requirements_migration import migrate_pyproject, migrate_requirements
 
-PAGE = Path(__file__).parents[3] / "docs" / "migrating.md"
+PAGE = Path(__file__).parents[2] / "docs" / "migrating.md"
 
 
 def migrate(*arguments: str | Path) -> Result:
