@@ -27,7 +27,7 @@ help:  ## list the targets
 demo: $(READY)  ## show a bot and a client talking, on asyncio and on trio
 	@.venv/bin/python docs/examples/demo.py
 
-test: test-core test-rest test-other-pythons  ## run the tests: about six minutes on two cores
+test: test-core test-rest test-other-pythons  ## run the tests: about seven minutes on two cores
 
 # More processes than eight would only wait for each other's start. By file where a module's fixtures are costly.
 PYTEST := -m pytest -q -n auto --maxprocesses 8
