@@ -7,13 +7,14 @@ from collections.abc import AsyncGenerator, Mapping
 
 import attrs
 
-from poeproto import HttpRequest, Limits
+from poeproto import Limits
 from poeproto.http import normalise_headers
 from poeproto_h11 import Timeouts, make_outbound
 from poeproto_h11.client.anyio_backend import anyio_backend
 from poeproto_h11.client.backend import EventLoop
 from poeproto_httpx import HttpxTransport, Session
-from poeproto_runtime.client.transport import IncomingResponse, SharedTransport, Transport, TransportCall
+from poeproto_runtime.client.extra_headers import HeaderTransport
+from poeproto_runtime.client.transport import SharedTransport, Transport
 
 # fastapi_poe waits ten minutes for a response to begin, and for each part of it.
 _SECONDS = 600.0
@@ -66,7 +67,7 @@ async def transport_for(session: Session | None, headers: Mapping[str, str] | No
         LocalProtocolError: for headers that HTTP has no form for.
     """
     transport: Transport = await _shared_transport() if session is None else HttpxTransport(session)
-    return _WithHeaders(transport, headers) if headers else transport
+    return HeaderTransport(transport, normalise_headers(headers)) if headers else transport
 
 
 async def _shared_transport() -> Transport:
@@ -87,28 +88,3 @@ async def _shared_transport() -> Transport:
     for each in ended:  # closed without asyncio's shutdown_asyncgens
         await each.close()
     return transport
-
-
-class _WithHeaders:
-    """A `Transport` whose requests have these headers in place of those of the same name."""
-
-    def __init__(self, transport: Transport, headers: Mapping[str, str]) -> None:
-        self._transport = transport
-        self._headers = normalise_headers(headers)
-
-    def begin(self) -> TransportCall:
-        return _CallWithHeaders(self._transport.begin(), self._headers)
-
-
-@attrs.frozen
-class _CallWithHeaders:
-    call: TransportCall
-    headers: tuple[tuple[bytes, bytes], ...]
-
-    async def send(self, request: HttpRequest) -> IncomingResponse:
-        names = {name for name, _ in self.headers}
-        kept = [header for header in request.headers if header[0] not in names]
-        return await self.call.send(attrs.evolve(request, headers=(*kept, *self.headers)))
-
-    async def sleep(self, seconds: float) -> None:
-        await self.call.sleep(seconds)

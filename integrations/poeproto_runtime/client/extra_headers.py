@@ -93,11 +93,11 @@ def merged_headers(headers: Headers, overriding: Headers) -> Headers:
 
 
 class HeaderTransport:
-    """A `Transport` that adds headers to each request of another one.
+    """A `Transport` that adds headers to each request of another one, in place of those of the same name.
 
     Args:
         transport: sends the requests.
-        headers: what to add, checked.
+        headers: what to add, normalised.
     """
 
     def __init__(self, transport: Transport, headers: Headers) -> None:
@@ -115,7 +115,7 @@ class _HeaderCall:
         self._headers = headers
 
     async def send(self, request: HttpRequest) -> IncomingResponse:
-        return await self._call.send(attrs.evolve(request, headers=(*request.headers, *self._headers)))
+        return await self._call.send(attrs.evolve(request, headers=merged_headers(request.headers, self._headers)))
 
     async def sleep(self, seconds: float) -> None:
         await self._call.sleep(seconds)
