@@ -1,8 +1,8 @@
 """Command: runs one server under measurement, `python -m benchmarks.servers APP HOST [SOURCE]`.
 
-APP is the application, HOST the server that runs it; `_app` and `_serve` have their names. SOURCE is the URL that a
-relay calls. The kernel chooses the port, and the command prints it. The process exits when its standard input closes,
-so it never outlives its parent.
+APP is the application, HOST the server that runs it; `_app` and `_serve` have their names. After "-rare" at the end of
+HOST, garbage is collected rarely, as `poeproto serve` has it. SOURCE is the URL that a relay calls. The kernel chooses
+the port, and the command prints it. The process exits when its standard input closes, so it never outlives its parent.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
 from typing import Any
 
 import anyio
@@ -31,13 +32,21 @@ def main(app: str, host: str, source: str = "") -> None:
     listener.bind(("127.0.0.1", 0))
     listener.listen(BACKLOG)
     print(listener.getsockname()[1], flush=True)
+    if host.endswith("-rare"):
+        from poeproto_runtime import rare_collections
+
+        host = host.removesuffix("-rare")
+        collections = rare_collections()
+    else:
+        collections = nullcontext()
     if host.endswith("trio"):
         import trio
 
         sleep: apps.Sleep = trio.sleep
     else:
         sleep = asyncio.sleep
-    _serve(_app(app, sleep, source), host, listener)
+    with collections:
+        _serve(_app(app, sleep, source), host, listener)
 
 
 # Imports are local: an unused package would take time, and change the memory of a stream.

@@ -28,7 +28,7 @@ PLACES: dict[str, frozenset[str]] = {
             "Account BotQuery Canned Charge Conversation Echo Fault Faults HTTPError LogEntry Poe ReceivedFile"
             " ReceivedReply RegisteredBot Scripted Simulator ToolCaller"
         ),
-        "poeproto_runtime": "ActiveReplies BotService Channel ClientDisconnected Outbound",
+        "poeproto_runtime": "ActiveReplies BotService Channel ClientDisconnected Outbound rare_collections",
         "poeproto.auth": "access_key_set bearer_key key_matches",
         "poeproto.conversation": "AttachmentTemplates alternate_roles insert_attachments reduce_to_specification",
         "poeproto.flows": (

@@ -29,6 +29,7 @@ from poeproto_asgi.targets import (
     name_of_target,
     warn_of_unused_key,
 )
+from poeproto_runtime import rare_collections
 from poeproto_runtime.listen import address_of, listening
 from poeproto_runtime.task_groups import sole_exception
 
@@ -51,7 +52,8 @@ def run(
 ) -> None:
     """Serve until SIGINT, SIGTERM or SIGHUP (unless that is ignored, as under `nohup`).
 
-    The process's soft limit of open files becomes the hard one. The process ends by force if bots or threads still run
+    The process's soft limit of open files becomes the hard one. Garbage is collected rarely meanwhile
+    (`poeproto_runtime.rare_collections`). The process ends by force if bots or threads still run
     a second after the graceful timeout and `Limits.cleanup_seconds`; what follows this call is not affected.
 
     Args:
@@ -131,7 +133,7 @@ def _run_one(
 
         backend_options["loop_factory"] = uvloop.new_event_loop
     try:
-        with StopSignals(exit_by_force.start, is_worker=is_worker) as signals:
+        with rare_collections(), StopSignals(exit_by_force.start, is_worker=is_worker) as signals:
             anyio.run(main, backend="trio" if worker_class == "trio" else "asyncio", backend_options=backend_options)
     except BaseExceptionGroup as group:
         raise sole_exception(group) from None

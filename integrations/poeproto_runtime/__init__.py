@@ -14,9 +14,10 @@ from poeproto.name_hints import missing_name
 if (_missing := missing_extra(__name__, "h11", ["anyio"])) is not None:
     raise _missing
 
-from poeproto_runtime import channel, fetch_policy, hooks, outbound, routes, service
+from poeproto_runtime import channel, fetch_policy, garbage_collection, hooks, outbound, routes, service
 from poeproto_runtime.channel import *
 from poeproto_runtime.fetch_policy import *
+from poeproto_runtime.garbage_collection import *
 from poeproto_runtime.hooks import *
 from poeproto_runtime.outbound import *
 from poeproto_runtime.printable import PrintableRecords
@@ -34,6 +35,7 @@ if not TYPE_CHECKING:  # a type checker finds missing names by itself
 __all__: list[str] = []
 __all__ += channel.__all__
 __all__ += fetch_policy.__all__
+__all__ += garbage_collection.__all__
 __all__ += hooks.__all__
 __all__ += outbound.__all__
 __all__ += shutdown.__all__
