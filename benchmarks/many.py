@@ -15,13 +15,13 @@ LOOPS = ("asyncio", "uvloop", "trio")
 COLLECTED_RARELY = ", garbage collected rarely"
 SERVERS = {
     f"{name}, {loop}{collected}": f"{server}-{loop}{suffix}"
-    for name, server in (
-        ("bare ASGI on Hypercorn", "bare hypercorn"),
-        ("poeproto on Hypercorn", "poeproto hypercorn"),
-        ("poeproto_h11", "poeproto h11"),
+    for name, server, collected, suffix in (
+        ("bare ASGI on Hypercorn", "bare hypercorn", "", ""),
+        ("bare ASGI on Hypercorn", "bare hypercorn", COLLECTED_RARELY, "-rare"),
+        ("poeproto on Hypercorn", "poeproto hypercorn", COLLECTED_RARELY, "-rare"),
+        ("poeproto_h11", "poeproto h11", COLLECTED_RARELY, "-rare"),
     )
     for loop in LOOPS
-    for collected, suffix in (("", ""), (COLLECTED_RARELY, "-rare"))
 }
 TIMEOUT = 300.0
 _FILES_BESIDE = 200
