@@ -127,14 +127,16 @@ async def test_an_idle_connection_is_closed_for_a_new_one(caplog: pytest.LogCapt
 @pytest.mark.parametrize("first", [b"", b"POST / HTTP/1.1\r\nHo"], ids=["nothing", "part of a head"])
 async def test_a_connection_without_a_request_makes_way_for_a_new_one(first: bytes) -> None:
     limits = ServerLimits(connections=2, queue_seconds=2)
-    async with serving(server_limits=limits) as address, connect(address) as slow, connect(address) as slower:
-        for connection in (slow, slower):
-            await connection.send(first)
-        assert (await fetch(address, REQUEST)).status == 200
-        refused = await slow.read_response()
-        assert refused.status == 503
-        assert refused.headers["retry-after"] == "2"
-        assert refused.headers["connection"] == "close"
+    async with serving(server_limits=limits) as address, connect(address) as slow:
+        await slow.send(first)
+        await anyio.wait_all_tasks_blocked()  # else trio may start to read from the other one first
+        async with connect(address) as slower:
+            await slower.send(first)
+            assert (await fetch(address, REQUEST)).status == 200
+            refused = await slow.read_response()
+            assert refused.status == 503
+            assert refused.headers["retry-after"] == "2"
+            assert refused.headers["connection"] == "close"
 
 
 async def test_a_connection_that_has_just_connected_is_not_closed_for_a_new_one() -> None:
