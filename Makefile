@@ -22,12 +22,12 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 .PHONY: help demo test test-core test-rest test-other-pythons bench-check check lint format types generated mutants fuzz bench plots soak wheel-check constraints clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: $(READY)  ## show a bot and a client talking, on asyncio and on trio
 	@.venv/bin/python docs/examples/demo.py
 
-test: test-core test-rest test-other-pythons  ## run the tests: about seven minutes on two cores
+test: test-core test-rest  ## run the tests: about five minutes on two cores
 
 # More processes than eight would only wait for each other's start. By file where a module's fixtures are costly.
 PYTEST := -m pytest -q -n auto --maxprocesses 8
@@ -51,20 +51,20 @@ test-rest: $(READY)
 bench-check: $(READY)  ## run every benchmark once, small, and see that its figures find their places: a minute and a half
 	.venv/bin/python -m pytest -q tests/docs/test_benchmarks.py
 
-test-other-pythons: $(OTHER_PYTHONS:%=test-on-%)
+test-other-pythons: $(OTHER_PYTHONS:%=test-on-%)  ## run the core's tests, and those of how servers stop, on Python 3.12 and 3.13: two minutes
 
 # How a server stops depends on asyncio, and so on the Python.
 test-on-%:
 	@if .ci/find-python $* >/dev/null; then \
 		$(MAKE) --no-print-directory .venv-$*/.ready && \
 		echo "The core, and how servers stop, on Python $*:" && \
-		RANDOM_CUTS=100 .venv-$*/bin/python $(PYTEST) $(BY_TEST) tests/core && \
-		.venv-$*/bin/python $(PYTEST) $(BY_FILE) tests/docs/test_deployment.py tests/integrations/asgi/test_shutdown.py; \
+		RANDOM_CUTS=10 .venv-$*/bin/python $(PYTEST) $(BY_TEST) tests/core && \
+		.venv-$*/bin/python $(PYTEST) $(WAITING) $(BY_FILE) tests/docs/test_deployment.py tests/integrations/asgi/test_shutdown.py; \
 	else \
 		echo "Python $* is not installed here: the core, and how servers stop, are not tested on it."; \
 	fi
 
-check: lint types test bench-check  ## everything a change must pass
+check: lint types test test-other-pythons bench-check  ## everything a change must pass
 
 lint: $(READY)  ## style, who may import whom, and the words that the prose avoids
 	$(RUN) ruff check
