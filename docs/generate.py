@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 import re
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -97,7 +99,7 @@ def _reference() -> Iterator[str]:
             if home != public:
                 yield f"### {home.removeprefix('poeproto.')}\n\n{_summary(import_module(home))}\n"
             for name in names:
-                yield f"- {_entry(name, getattr(module, name))}"
+                yield f"- {_entry(home, name, getattr(module, name))}"
             yield ""
 
 
@@ -120,12 +122,25 @@ def _summary(module: ModuleType) -> str:
     return f"{' '.join(summary.split())}{links}"
 
 
-def _entry(name: str, value: Any) -> str:
+def _entry(home: str, name: str, value: Any) -> str:
     if inspect.isclass(value) or inspect.isfunction(value):
         summary, *_ = (inspect.getdoc(value) or "").split("\n\n")
         called = _signature(value)
         return f"`{name}{called}`: {' '.join(summary.split())}"
+    text = _text_below(home, name)
+    if text:
+        return f"`{name}`: {text}"
     return f"`{name} = {_type_text(str(value))}`"
+
+
+def _text_below(home: str, name: str) -> str:
+    """The string below the assignment of a constant, as editors show it; empty if there is none."""
+    body = ast.parse(inspect.getsource(import_module(home))).body
+    for statement, below in pairwise(body):
+        is_assignment = isinstance(statement, ast.AnnAssign) and ast.unparse(statement.target) == name
+        if is_assignment and isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
+            return str(below.value.value)
+    return ""
 
 
 def _signature(value: Any) -> str:
