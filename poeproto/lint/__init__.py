@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from poeproto.exchange import reply_quota
 from poeproto.exchange.reply_quota import *
-from poeproto.lint import body_lint, finding, message_rules, reply_lint, rule, rules, server_rules
+from poeproto.lint import body_lint, finding, message_rules, reply_lint, request_head_lint, rule, rules, server_rules
 from poeproto.lint.body_lint import *
 from poeproto.lint.finding import *
 from poeproto.lint.message_rules import *
 from poeproto.lint.reply_lint import *
+from poeproto.lint.request_head_lint import *
 from poeproto.lint.rule import *
 from poeproto.lint.rules import *
 from poeproto.lint.server_rules import *
@@ -26,6 +27,7 @@ __all__ += finding.__all__
 __all__ += message_rules.__all__
 __all__ += reply_lint.__all__
 __all__ += reply_quota.__all__
+__all__ += request_head_lint.__all__
 __all__ += rule.__all__
 __all__ += rules.__all__
 __all__ += server_rules.__all__

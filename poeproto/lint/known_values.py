@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from poeproto.vocabulary.controls import Section, Tab
 from poeproto.vocabulary.events import EVENT_CLASSES, Error, File
 from poeproto.vocabulary.messages import Attachment, Feedback, Message, Reaction
 from poeproto.vocabulary.requests import ReportFeedbackRequest, ReportReactionRequest
@@ -37,3 +38,5 @@ DEPRECATED: Mapping[type, frozenset[str]] = {
 }
 NOT_EMPTY: frozenset[tuple[type, str]] = frozenset({(File, "inline_ref"), (Attachment, "inline_ref")})
 BIAS_RANGE = (-100, 100)
+# What fastapi_poe's client pushes to Poe.
+NULL_ACCEPTED: frozenset[tuple[type, str]] = frozenset({(Section, "name"), (Tab, "name")})

@@ -27,6 +27,25 @@ DROPPED = "Poe silently drops all parameter controls if one of them is invalid."
 
 _REQUEST = (
     Rule(
+        "request.method", "Requests", MUST, EVER, REQUEST,
+        "The method of a request is `POST`.",
+        "Bot servers answer another method with a page for people, or with status 405.",
+        "Send the request by `POST`.",
+    ),
+    Rule(
+        "request.content-type", "Requests", MUST, EVER, REQUEST,
+        "The content type of a request is `application/json`. Parameters, such as a `charset`, are accepted.",
+        "Some bot servers refuse the request with status 415 or 422, and do not read the body.",
+        "Set `Content-Type: application/json`.",
+    ),
+    Rule(
+        "request.authorization", "Authentication", SHOULD, EVER, REQUEST,
+        "A request has the header `Authorization: Bearer <key>`. The scheme is accepted in any case. A bot that was"
+        " set up without a key accepts a request without the header, too.",
+        "Bot servers answer with status 401.",
+        "Add the header, with the access key of the bot or, for a call of another bot, with the key of the user.",
+    ),
+    Rule(
         "request.json", "Requests", MUST, EVER, REQUEST,
         "The body of a request is one JSON object.",
         "The bot server answers with status 400, whatever the body was meant to be.",
@@ -37,6 +56,13 @@ _REQUEST = (
         "No object in a request has a key twice.",
         "Most readers take the last value, some the first, and some refuse the object.",
         "Write each key once.",
+    ),
+    Rule(
+        "request.surrogates", "JSON (RFC 8259)", SHOULD, EVER, REQUEST,
+        "No string of a request has half a character: a surrogate without its partner, as in `\\ud83d`.",
+        "A reader that cannot store it shows a replacement character, or fails. Programs whose strings are UTF-16 make"
+        " such strings when they cut text within an emoji.",
+        "Cut text between characters: in JavaScript with `Array.from`, or with `TextDecoder` in stream mode.",
     ),
     Rule(
         "request.type", "Requests", MUST, EVER, REQUEST,
@@ -120,6 +146,12 @@ _REQUEST = (
         "Send the message of the user.",
     ),
     Rule(
+        "request.temperature", "The query request type", SHOULD, SINCE_2024, REQUEST,
+        "`temperature` is zero or more.",
+        "A model behind the bot refuses a negative one.",
+        "Write zero, or leave the key out.",
+    ),
+    Rule(
         "request.logit-bias", "The query request type", SHOULD, SINCE_2024, REQUEST,
         "Each value of `logit_bias` is in the range -100 to 100.",
         "A model behind the bot refuses a value outside the range.",
@@ -151,6 +183,13 @@ _SETTINGS = (
         "No object in the settings has a key twice.",
         "Most readers take the last value, some the first, and some refuse the object.",
         "Write each key once.",
+    ),
+    Rule(
+        "settings.surrogates", "JSON (RFC 8259)", SHOULD, EVER, URL,
+        "No string of the settings has half a character: a surrogate without its partner, as in `\\ud83d`.",
+        "A reader that cannot store it shows a replacement character, or fails. Programs whose strings are UTF-16 make"
+        " such strings when they cut text within an emoji.",
+        "Cut text between characters: in JavaScript with `Array.from`, or with `TextDecoder` in stream mode.",
     ),
     Rule(
         "settings.field-types", "The settings request type", MUST, EVER, URL,
@@ -231,9 +270,9 @@ _CONTROLS = (
     ),
     Rule(
         "controls.null-fields", "Parameter controls", SHOULD, SINCE_2025, URL,
-        "A field of a control that is not set is left out, rather than null. The library `fastapi_poe` writes null for"
-        " the name of a section or tab, which Poe accepts.",
-        "Poe may refuse null in other fields.",
+        "A field of a control that is not set is left out, rather than null. Null is accepted as the name of a section"
+        " or tab: `fastapi_poe` pushes it to Poe.",
+        "Poe may refuse null in other fields, and drop all controls.",
         "Leave the key out.",
     ),
     Rule(
@@ -309,7 +348,7 @@ _CONTROLS = (
 _EVENT = (
     Rule(
         "event.json", RESPONSE, MUST, EVER, QUERY,
-        "The data of each event is one JSON object.",
+        "The data of each event is one JSON object. An event without a `data` line has none.",
         "Poe cannot read the event, and drops it or the reply.",
         "Serialise the data with a JSON library, in one `data:` line.",
     ),
@@ -325,6 +364,13 @@ _EVENT = (
         "No object in an event has a key twice.",
         "Most readers take the last value, some the first, and some refuse the object.",
         "Write each key once.",
+    ),
+    Rule(
+        "event.surrogates", "JSON (RFC 8259)", SHOULD, EVER, QUERY,
+        "No string of an event has half a character: a surrogate without its partner, as in `\\ud83d`.",
+        "A reader that cannot store it shows a replacement character, or fails. Programs whose strings are UTF-16 make"
+        " such strings when they cut text within an emoji.",
+        "Cut text between characters: in JavaScript with `Array.from`, or with `TextDecoder` in stream mode.",
     ),
     Rule(
         "event.names", RESPONSE, SHOULD, EVER, QUERY,
@@ -382,6 +428,12 @@ _EVENT = (
         " requires the key, so null is the form that all readers accept.",
         "A reader takes the empty string for a label, and looks for it in the text.",
         'Write `"inline_ref": null`.',
+    ),
+    Rule(
+        "event.traceback", RESPONSE, SHOULD, EVER, QUERY,
+        "The `text` of an `error` has no stack trace.",
+        "The user may see it, with paths, versions and sometimes values of the server.",
+        "Log the exception, and send a text of your own, with the number of the log entry.",
     ),
 )
 
@@ -452,10 +504,22 @@ _FRAMING = (
         "Set `Cache-Control: no-cache, no-transform`.",
     ),
     Rule(
+        "framing.proxy-buffering", "The query request type: Response", MAY, EVER, QUERY,
+        "The head of a reply has `X-Accel-Buffering: no`.",
+        "Proxies such as nginx collect events until a buffer is full, unless they are configured otherwise.",
+        "Set `X-Accel-Buffering: no`.",
+    ),
+    Rule(
         "framing.utf-8", "Server-sent events", SHOULD, EVER, QUERY,
         "A stream is in UTF-8.",
         "Readers replace invalid bytes by U+FFFD, so characters are lost.",
         "Encode the stream as UTF-8. Do not cut a character in two when you decode the output of a model.",
+    ),
+    Rule(
+        "framing.last-event", "Server-sent events", MUST, EVER, QUERY,
+        "The last event ends with a blank line, like every event.",
+        "Readers discard an event that the end of the stream cuts off.",
+        "Write two line ends after the last `data:` line.",
     ),
 )
 
@@ -464,7 +528,7 @@ _LIMITS = (
         "limits.events", "Limits", MUST, EVER, QUERY,
         "A reply has at most 10,000 events (1,000 in the edition of 2023). `error` and `done` are not counted here;"
         " the specification does not say whether it counts them.",
-        "Poe ends the reply as an error.",
+        "Poe may cut the reply there, and show an error.",
         "Send larger pieces of text: several tokens in one event.",
     ),
     Rule(
@@ -472,7 +536,7 @@ _LIMITS = (
         "Each answer has at most 512,000 characters of text (10,000 in the edition of 2023, 100,000 until the middle"
         " of 2025). The specification adds up all `text` events; here a `replace_response` starts anew, and each"
         " `index` counts by itself.",
-        "Poe ends the reply as an error.",
+        "Poe may cut the reply there, and show an error.",
         "Send a shorter answer, or send the text as a file.",
     ),
     Rule(
@@ -490,13 +554,20 @@ _LIMITS = (
     Rule(
         "time.first-event", "Limits", MUST, EVER, QUERY,
         "The first event of a reply arrives within 5 seconds. Comments and `ping` do not count.",
-        "Poe ends the reply as an error.",
+        "Poe may cut the reply there, and show an error.",
         "Send `meta` or an empty `text` at once, before the bot calls a model.",
+    ),
+    Rule(
+        "time.gap", "The query request type: Response", SHOULD, EVER, QUERY,
+        "Within a reply something arrives every 30 seconds: an event, a `ping` or a comment. The specification says"
+        " nothing about gaps; 30 seconds is what many proxies allow.",
+        "A proxy on the way closes a connection on which nothing is sent, and the reply is cut.",
+        "Send a comment, a line that starts with a colon, every 15 seconds while the bot waits.",
     ),
     Rule(
         "time.total", "Limits", MUST, EVER, QUERY,
         "A reply is complete within 3,600 seconds (120 in the edition of 2023, 600 until the middle of 2025).",
-        "Poe ends the reply as an error.",
+        "Poe may cut the reply there, and show an error.",
         "End the reply earlier, and continue in the next one.",
     ),
 )

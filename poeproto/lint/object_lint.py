@@ -16,7 +16,7 @@ import attrs
 
 from poeproto.identifiers import is_identifier
 from poeproto.lint.finding import Finding
-from poeproto.lint.known_values import BIAS_RANGE, DEPRECATED, IDENTIFIER_TAGS, NOT_EMPTY, OPEN_SETS
+from poeproto.lint.known_values import BIAS_RANGE, DEPRECATED, IDENTIFIER_TAGS, NOT_EMPTY, NULL_ACCEPTED, OPEN_SETS
 from poeproto.vocabulary.controls import (
     OLD_COMPARATORS,
     Comparison,
@@ -47,7 +47,7 @@ def load_strictly(text: bytes | str, family: Family) -> tuple[dict[str, Any] | N
     except RemoteProtocolError as exc:
         return None, [Finding("", f"{family}.json", str(exc))]
     try:
-        return wire, list(_duplicates(json.loads(text, object_pairs_hook=_Pairs), family))
+        return wire, list(_json_findings(json.loads(text, object_pairs_hook=_Pairs), family))
     except RecursionError:  # this parser needs a few more frames than msgspec's
         return None, [_too_deep(family)]
 
@@ -56,11 +56,15 @@ def _too_deep(family: Family) -> Finding:
     return Finding("", f"{family}.json", "not acceptable JSON: nested too deeply")
 
 
+# A pair of them is one character in a Python string.
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
 class _Pairs(list[tuple[str, Any]]):
     """A JSON object as a list of pairs, with duplicate keys."""
 
 
-def _duplicates(value: Any, family: Family) -> Iterator[Finding]:
+def _json_findings(value: Any, family: Family) -> Iterator[Finding]:
     left: list[tuple[str, Any]] = [("", value)]
     while left:
         path, value = left.pop()
@@ -76,6 +80,9 @@ def _duplicates(value: Any, family: Family) -> Iterator[Finding]:
         elif isinstance(value, list):
             items = enumerate(cast("list[Any]", value))
             left += reversed([(f"{path}[{number}]", item) for number, item in items])
+        elif isinstance(value, str) and (surrogate := _SURROGATE.search(value)):
+            message = f"half a character: the surrogate U+{ord(surrogate[0]):04X} without its partner"
+            yield Finding(path, f"{family}.surrogates", message)
 
 
 def object_findings(wire: dict[str, Any], cls: type, family: Family) -> list[Finding]:
@@ -166,8 +173,8 @@ class _Reading:
             self._report(place, "required-fields", "missing")
             return _UNREADABLE
         if given is None and not required:
-            null_is_absence = self._family in ("request", "event")
-            if name in wire and not (null_is_absence and fits(None, hint)):
+            accepted = self._family in ("request", "event") or (cls, name) in NULL_ACCEPTED
+            if name in wire and not (accepted and fits(None, hint)):
                 self._report(place, "null-fields", "null; leave the key out instead")
             default: Any = field.default
             return default.factory() if hasattr(default, "factory") else default
@@ -235,6 +242,8 @@ class _Reading:
             self._report(place, "old-comparator", message)
         if cls is QueryRequest and name == "logit_bias" and isinstance(value, dict):
             self._biases(cast("dict[str, Any]", value), place)
+        if cls is QueryRequest and name == "temperature" and isinstance(value, int | float) and value < 0:
+            self._report(place, "temperature", f"{value} is negative")
 
     def _biases(self, biases: dict[str, Any], place: str) -> None:
         low, high = BIAS_RANGE

@@ -15,8 +15,7 @@ from poeproto.exchange.states import EXCUSED, IGNORED, KINDS, ExchangeState, Kin
 from poeproto.limits import Limits
 from poeproto.lint.body_lint import lint_event
 from poeproto.lint.finding import Finding
-from poeproto.lint.rule import Level
-from poeproto.vocabulary.errors import LimitExceeded
+from poeproto.vocabulary.errors import LimitExceeded, RemoteProtocolError
 from poeproto.vocabulary.events import EVENT_CLASSES, UnknownEvent
 from poeproto.vocabulary.http import ResponseHead
 from poeproto.wire.codec import decode_event
@@ -45,10 +44,13 @@ class ReplyLint:
         self._limits = limits or Limits()
         self._state = ExchangeState()
         self._state.bot = State.OPENED
-        self._decoder = SSEDecoder(max_event_size=self._limits.event_size, dispatch_without_data=frozenset({"done"}))
+        self._decoder = SSEDecoder(
+            max_event_size=self._limits.event_size, dispatch_without_data=frozenset(EVENT_CLASSES)
+        )
         self._utf8: codecs.IncrementalDecoder | None = codecs.getincrementaldecoder("utf-8")()
         self._records = 0
         self._started = False
+        self._received_at: float | None = None
         self._quota = ReplyQuota(self._limits)
 
     def receive_head(self, head: ResponseHead) -> list[Finding]:
@@ -65,6 +67,8 @@ class ReplyLint:
             found.append(Finding("content-encoding", "framing.compression", message))
         if "no-cache" not in (head.get("cache-control") or "").lower():
             found.append(Finding("cache-control", "framing.cache-control", "should say no-cache, no-transform"))
+        if (head.get("x-accel-buffering") or "").lower() != "no":
+            found.append(Finding("x-accel-buffering", "framing.proxy-buffering", "should say no"))
         return found
 
     def receive_data(self, data: bytes, at: float | None = None) -> list[Finding]:
@@ -74,7 +78,7 @@ class ReplyLint:
         except LimitExceeded:
             return []  # reported by an earlier call
         place = self._place
-        found = [each for record in records for each in self._record(record, at)]
+        found = [*self._gap(at), *(each for record in records for each in self._record(record, at))]
         if self._utf8 is not None:
             try:
                 self._utf8.decode(data)
@@ -88,7 +92,11 @@ class ReplyLint:
 
     def receive_eof(self, at: float | None = None) -> list[Finding]:
         """The findings at the end of the body: a missing `done`, a reply that took too long."""
-        found: list[Finding] = []
+        found = list(self._gap(at))
+        # An event that the blank line would have completed.
+        if self._decoder.error is None and self._decoder.receive_data(b"\n\n"):
+            message = "the stream ended within the event; readers discard it"
+            found.append(Finding(self._place, "framing.last-event", message))
         if self._state.bot is not State.DONE:
             rule = "reply.done-after-error" if self._state.bot is State.FAILED else "reply.done"
             found.append(Finding(self._place, rule, "the stream ended without done"))
@@ -96,6 +104,14 @@ class ReplyLint:
             message = f"the reply took {at:.1f} s; the limit is {self._limits.answer_seconds:g} s"
             found.append(Finding("", "time.total", message))
         return found
+
+    def _gap(self, at: float | None) -> Iterator[Finding]:
+        before, self._received_at = self._received_at, at
+        # Two heartbeats: one may be under way.
+        longest = 2 * self._limits.heartbeat_seconds
+        if at is not None and before is not None and at - before > longest:
+            message = f"nothing was received for {at - before:.1f} s; the limit is {longest:g} s"
+            yield Finding(self._place, "time.gap", message)
 
     @property
     def _place(self) -> str:
@@ -108,7 +124,6 @@ class ReplyLint:
         found = [
             attrs.evolve(each, path=join_paths(place, each.path)) for each in lint_event(record.event, record.data)
         ]
-        sound = not any(each.level is Level.MUST for each in found)
         cls = EVENT_CLASSES.get(record.event)
         if cls is not None and not self._started:
             self._started = True
@@ -118,8 +133,10 @@ class ReplyLint:
         self._records += 1
         if cls is not None:
             found += self._order(KINDS[cls], record.event, place)
-        # An event that cannot be decoded counts as an event all the same.
-        event = decode_event(record.event, record.data) if sound else UnknownEvent(record.event, record.data)
+        try:
+            event = decode_event(record.event, record.data)
+        except RemoteProtocolError:  # counts as an event all the same
+            event = UnknownEvent(record.event, record.data)
         for limit in self._quota.exceeded_by(event):
             found.append(Finding(place, _QUOTA_RULES[limit], self._quota.describe(limit)))
         self._quota.count(event)

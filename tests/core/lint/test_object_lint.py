@@ -105,13 +105,13 @@ def test_every_rule_that_is_broken_is_reported_whatever_else_there_is() -> None:
         (f"{PLACE}.default_value", "controls.default-value"),
         (f"{PLACE}.step", "controls.slider-range"),
     ]
-    both = {"controls": [SLIDER], "tabs": [{"name": "t", "controls": []}], "name": None}
+    both = {"controls": [SLIDER], "tabs": [{"name": "t", "controls": []}], "collapsed_by_default": None}
     again = {"controls": [{**SLIDER, "default_value": 20}]}
     controls = {"api_version": "1", "sections": [both, again]}
     assert places(lint_settings(json.dumps({"response_version": 2, "parameter_controls": controls}))) == [
         ("parameter_controls.api_version", "controls.api-version"),
         ("parameter_controls.sections[0].tabs[0].controls", "controls.empty"),
-        ("parameter_controls.sections[0].name", "controls.null-fields"),
+        ("parameter_controls.sections[0].collapsed_by_default", "controls.null-fields"),
         ("parameter_controls.sections[0]", "controls.section"),
         ("parameter_controls.sections[1].controls[0].default_value", "controls.shared-default"),
     ]

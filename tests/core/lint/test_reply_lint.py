@@ -24,7 +24,8 @@ from poeproto import (
 from poeproto.lint import Finding, ReplyLint
 from poeproto.testing import bytewise, sample_reply
 
-HEAD = ResponseHead(200, [("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache")])
+HINTS = [("cache-control", "no-cache"), ("x-accel-buffering", "no")]
+HEAD = ResponseHead(200, [("content-type", "text/event-stream; charset=utf-8"), *HINTS])
 
 
 def places(found: list[Finding]) -> list[tuple[str, str]]:
@@ -104,15 +105,27 @@ def test_times_are_judged_where_they_are_given() -> None:
     assert [each.rule for each in lint.receive_data(b"event: poll\ndata: x\n\n", at=6.0)] == ["event.names"]
     assert places(lint.receive_data(encode_event(Text("x")), at=7.0)) == [("events[1]", "time.first-event")]
     assert lint.receive_data(encode_event(Done()), at=8.0) == []
+    assert lint.receive_data(b": \n\n", at=3590.0)[0].path == "events[3]"
     assert places(lint.receive_eof(at=3601.0)) == [("", "time.total")]
+
+
+def test_a_gap_is_placed_before_the_event_that_ends_it() -> None:
+    lint = ReplyLint(Limits(heartbeat_seconds=1))
+    assert lint.receive_data(encode_event(Text("x")), at=1.0) == []
+    (gap,) = lint.receive_data(encode_event(Text("x")) + encode_event(Done()), at=3.5)
+    assert (gap.path, gap.message) == ("events[1]", "nothing was received for 2.5 s; the limit is 2 s")
+    assert lint.receive_eof() == []
 
 
 @pytest.mark.parametrize(
     ("head", "rules"),
     [
-        (ResponseHead(404), ["reply.status", "framing.content-type", "framing.cache-control"]),
         (
-            ResponseHead(200, [("content-type", "application/json"), ("cache-control", "no-cache")]),
+            ResponseHead(404),
+            ["reply.status", "framing.content-type", "framing.cache-control", "framing.proxy-buffering"],
+        ),
+        (
+            ResponseHead(200, [("content-type", "application/json"), *HINTS]),
             ["framing.content-type"],
         ),
         (ResponseHead(200, [*HEAD.headers, ("content-encoding", "GZip")]), ["framing.compression"]),
