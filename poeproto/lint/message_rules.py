@@ -558,10 +558,10 @@ _LIMITS = (
         "Send `meta` or an empty `text` at once, before the bot calls a model.",
     ),
     Rule(
-        "time.gap", "The query request type: Response", SHOULD, EVER, QUERY,
-        "Within a reply something arrives every 30 seconds: an event, a `ping` or a comment. The specification says"
-        " nothing about gaps; 30 seconds is what many proxies allow.",
-        "A proxy on the way closes a connection on which nothing is sent, and the reply is cut.",
+        "time.gaps", "The query request type: Response", SHOULD, EVER, QUERY,
+        "Within a reply something arrives at least every 60 seconds: an event, a `ping` or a comment. The"
+        " specification says nothing about gaps; a minute is what many proxies allow.",
+        "A proxy on the way closes a connection on which nothing arrives, and the reply is cut.",
         "Send a comment, a line that starts with a colon, every 15 seconds while the bot waits.",
     ),
     Rule(

@@ -107,11 +107,10 @@ class ReplyLint:
 
     def _gap(self, at: float | None) -> Iterator[Finding]:
         before, self._received_at = self._received_at, at
-        # Two heartbeats: one may be under way.
-        longest = 2 * self._limits.heartbeat_seconds
+        longest = self._limits.gap_seconds
         if at is not None and before is not None and at - before > longest:
             message = f"nothing was received for {at - before:.1f} s; the limit is {longest:g} s"
-            yield Finding(self._place, "time.gap", message)
+            yield Finding(self._place, "time.gaps", message)
 
     @property
     def _place(self) -> str:

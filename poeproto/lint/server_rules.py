@@ -191,13 +191,6 @@ _INPUT = (
         "Check that `type` is there before comparing it.",
     ),
     Rule(
-        "input.status", "HTTP semantics (RFC 9110)", MAY, EVER, URL,
-        "The status of a refused request says that the request was at fault (4xx), or that it is not implemented"
-        " (501). A closed connection says nothing.",
-        "Status 500 blames the server, so a client may send the same request again.",
-        "Answer with status 400, and with what is wrong.",
-    ),
-    Rule(
         "input.required-fields", "The query request type", SHOULD, EVER, QUERY,
         "A query without `query` is refused with status 400. Another 4xx is accepted, too.",
         UNHANDLED,
@@ -273,14 +266,22 @@ _HTTP = (
         "Add `Allow: GET, HEAD, POST`, with the methods that the server knows.",
     ),
     Rule(
+        "http.unknown-path", HTTP, MAY, EVER, URL,
+        "A request for a path where there is no bot is refused with status 404. 401, 403 and 405 are accepted, too; so"
+        " is a bot that has all paths to itself.",
+        UNHANDLED,
+        "Leave unknown paths to the server or framework.",
+    ),
+    Rule(
         "http.large-body", HTTP, SHOULD, EVER, URL,
         "A body of 768 KiB is read. Queries of 1,000 messages are as large.",
         "Long conversations fail, and only these.",
         "Raise the limit of the server, of the framework, and of the proxy before them.",
     ),
     Rule(
-        "http.body-limit", HTTP, SHOULD, EVER, URL,
-        "A body of 16 GiB is refused with status 413, as soon as the head declares it.",
+        "http.body-limit", HTTP, MAY, EVER, URL,
+        "A body of 64 MiB is refused with status 413, or the server closes the connection. Another 4xx is accepted,"
+        " too.",
         "A server that stores whatever it is sent runs out of memory.",
         "Limit the size of bodies, in the framework or in the proxy before it.",
     ),

@@ -110,7 +110,7 @@ def test_times_are_judged_where_they_are_given() -> None:
 
 
 def test_a_gap_is_placed_before_the_event_that_ends_it() -> None:
-    lint = ReplyLint(Limits(heartbeat_seconds=1))
+    lint = ReplyLint(Limits(gap_seconds=2))
     assert lint.receive_data(encode_event(Text("x")), at=1.0) == []
     (gap,) = lint.receive_data(encode_event(Text("x")) + encode_event(Done()), at=3.5)
     assert (gap.path, gap.message) == ("events[1]", "nothing was received for 2.5 s; the limit is 2 s")

@@ -69,7 +69,7 @@ def test_the_figures_of_the_rules_are_those_of_the_lint() -> None:
         "limits.messages": f"{limits.messages:,} messages",
         "limits.event-size": f"{limits.event_size // 1024**2} MiB",
         "time.first-event": f"{limits.first_answer_seconds:g} seconds",
-        "time.gap": f"{2 * limits.heartbeat_seconds:g} seconds",
+        "time.gaps": f"{limits.gap_seconds:g} seconds",
         "time.total": f"{limits.answer_seconds:,g} seconds",
     }
     assert [rule for rule, figure in figures.items() if figure not in RULES[rule].text] == []
@@ -434,8 +434,8 @@ EXAMPLES = [
     ),
     Example("time.first-event", reply(TEXT, DONE, at=[5.1, 6, 6]), reply(META, TEXT, DONE, at=[5, 6, 7, 7])),
     Example("time.first-event", reply(event("ping"), TEXT, DONE, at=[1, 5.1, 6, 6]), reply(TEXT, DONE, at=[5, 5, 5])),
-    Example("time.gap", reply(TEXT, DONE, at=[1, 31.1, 32]), reply(TEXT, b": \n\n", DONE, at=[1, 31, 61, 61])),
-    Example("time.gap", reply(TEXT, DONE, at=[1, 2, 32.1]), reply(TEXT, DONE, at=[1, 2, 32])),
+    Example("time.gaps", reply(TEXT, DONE, at=[1, 61.1, 62]), reply(TEXT, b": \n\n", DONE, at=[1, 61, 121, 121])),
+    Example("time.gaps", reply(TEXT, DONE, at=[1, 2, 62.1]), reply(TEXT, DONE, at=[1, 2, 62])),
     Example(
         "time.total",
         reply(TEXT, DONE, at=[1, 2, 11], limits=Limits(answer_seconds=10)),
