@@ -14,7 +14,7 @@ from poeproto.limits import Limits
 from poeproto.lint.finding import Finding
 from poeproto.lint.object_lint import load_strictly, object_findings
 from poeproto.vocabulary.controls import CONTROLS_API_VERSION
-from poeproto.vocabulary.events import EVENT_CLASSES, Error, Json
+from poeproto.vocabulary.events import EVENT_CLASSES, Error, Json, is_index
 from poeproto.vocabulary.field_types import as_integer
 from poeproto.vocabulary.repr_redaction import SECRET_KEYS
 from poeproto.vocabulary.requests import QueryRequest
@@ -101,10 +101,12 @@ def lint_event(event: str, data: str | bytes) -> list[Finding]:
         # Readers accept any data of `done`.
         return [attrs.evolve(each, rule="event.done-data") for each in found] if event == "done" else found
     index = as_integer(wire.get("index"))
-    if index is not None and type(index) is not int:
+    if index is not None and not is_index(index):
         del wire["index"]
-        message = f"expected an integer, got {json_type(index)}"
-        found.append(Finding("index", "event.index", message))
+        got = (
+            f"{index} is outside ±(2^53 - 1)" if type(index) is int else f"expected an integer, got {json_type(index)}"
+        )
+        found.append(Finding("index", "event.index", got))
     if cls is Error and _TRACEBACK.search(str(wire.get("text"))):
         found.append(Finding("text", "event.traceback", "a stack trace, which the user may see"))
     return found if cls is Json else found + object_findings(wire, cls, "event")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from poeproto.vocabulary.controls import Section, Tab
 from poeproto.vocabulary.events import EVENT_CLASSES, Error, File
 from poeproto.vocabulary.messages import Attachment, Feedback, Message, Reaction
-from poeproto.vocabulary.requests import ReportFeedbackRequest, ReportReactionRequest
+from poeproto.vocabulary.requests import QueryRequest, ReportFeedbackRequest, ReportReactionRequest
 from poeproto.vocabulary.settings import SettingsResponse
 
 _REACTIONS = frozenset({"like", "dislike", "heart", "laughing", "surprised", "sad"})
@@ -29,8 +29,13 @@ OPEN_SETS: Mapping[tuple[type, str], frozenset[str]] = {
     (EVENT_CLASSES["meta"], "content_type"): frozenset({"text/markdown", "text/plain"}),
     (Error, "error_type"): _ERROR_TYPES,
 }
-# The tags of the identifiers in fields of these names.
-IDENTIFIER_TAGS = {"user_id": "u", "conversation_id": "c", "message_id": "m"}
+# The tags of the identifiers in these fields; the class is None where every class has the field.
+IDENTIFIER_TAGS: Mapping[tuple[type | None, str], str] = {
+    (None, "user_id"): "u",
+    (None, "conversation_id"): "c",
+    (None, "message_id"): "m",
+    (QueryRequest, "metadata"): "d",
+}
 DEPRECATED: Mapping[type, frozenset[str]] = {
     SettingsResponse: frozenset({"context_clear_window_secs", "allow_user_context_clear", "custom_rate_card"}),
     Message: frozenset({"sender_id"}),

@@ -97,8 +97,8 @@ _REQUEST = (
     ),
     Rule(
         "request.identifier-form", "Identifiers", MAY, EVER, REQUEST,
-        "An identifier is a tag of its kind (`u`, `c` or `m`), a hyphen, and 32 characters from a-z, 0-9 and =. An"
-        " empty one is accepted, and so is the shorter one of the specification's sample.",
+        "An identifier is a tag of its kind (`u`, `c`, `m` or `d`), a hyphen, and 32 characters from a-z, 0-9 and =."
+        " An empty one is accepted, and so is the shorter one of the specification's sample.",
         "A bot that validates identifiers refuses the request.",
         "Make it with `poeproto.identifiers.make_identifier`, or forward the one that was received.",
     ),
@@ -119,6 +119,13 @@ _REQUEST = (
         "A field that is not set is left out, rather than null. Null is accepted and means the default.",
         "A bot server whose schema is strict refuses null.",
         "Leave the key out.",
+    ),
+    Rule(
+        "request.known-readers", "The query request type", MAY, EVER, REQUEST,
+        "`reason` of feedback, and `description` and `parameters` of a function, are there, though the specification"
+        " lets a writer leave them out.",
+        "Bot servers of `fastapi_poe` refuse a request in which one of these keys is missing.",
+        'Write `"reason": null`, `"description": ""` and `"parameters": {"type": "object", "properties": {}}`.',
     ),
     Rule(
         "request.unknown-fields", "Versioning", MAY, EVER, REQUEST,
@@ -393,9 +400,9 @@ _EVENT = (
     ),
     Rule(
         "event.index", RESPONSE, SHOULD, SINCE_2025, QUERY,
-        "`index` is an integer, if it is there.",
+        "`index` is an integer within ±(2^53 - 1), if it is there.",
         "Readers treat the event as one without an index, so its text joins another answer.",
-        "Write an integer: not a string, and not a boolean.",
+        "Number the answers from 0 with integers: not strings, and not booleans.",
     ),
     Rule(
         "event.unknown-fields", RESPONSE, MAY, EVER, QUERY,
@@ -409,6 +416,12 @@ _EVENT = (
         " null.",
         "A reader whose schema is strict refuses null.",
         "Leave the key out.",
+    ),
+    Rule(
+        "event.known-readers", RESPONSE, MAY, SINCE_2025, QUERY,
+        "`inline_ref` of a `file` is there, though the specification lets a writer leave it out.",
+        "Servers of `fastapi_poe` write null for it, and a reader that was written by their example wants the key.",
+        'Write `"inline_ref": null`.',
     ),
     Rule(
         "event.unknown-values", RESPONSE, MAY, EVER, QUERY,

@@ -34,6 +34,7 @@ from poeproto.vocabulary.field_types import NO_EXTRA, fits, options, type_name, 
 from poeproto.vocabulary.requests import QueryRequest
 from poeproto.vocabulary.settings import SettingsResponse
 from poeproto.wire.json import join_paths, json_type, loads
+from poeproto.wire.reader_requirements import REQUIREMENTS
 from poeproto.wire.structure import CONTROL_CLASSES
 
 # The families of the rules about JSON objects. The controls are a part of the settings.
@@ -172,6 +173,8 @@ class _Reading:
         if required and name not in wire:
             self._report(place, "required-fields", "missing")
             return _UNREADABLE
+        if name not in wire and (cls, name) in REQUIREMENTS:
+            self._report(place, "known-readers", "missing; fastapi_poe requires the key, null if there is no value")
         if given is None and not required:
             accepted = self._family in ("request", "event") or (cls, name) in NULL_ACCEPTED
             if name in wire and not (accepted and fits(None, hint)):
@@ -231,7 +234,7 @@ class _Reading:
         if name in DEPRECATED.get(cls, ()):
             self._report(place, "deprecated-fields", "deprecated")
         # Simulators and other bots leave identifiers empty; the specification tells readers to accept that.
-        tag = IDENTIFIER_TAGS.get(name)
+        tag = IDENTIFIER_TAGS.get((cls, name)) or IDENTIFIER_TAGS.get((None, name))
         if tag is not None and isinstance(value, str) and value and not is_identifier(value, tag):
             message = f"expected {tag}- and 32 characters from a-z, 0-9 and ="
             self._report(place, "identifier-form", message)

@@ -13,13 +13,16 @@ from hypothesis import strategies as st
 
 from poeproto import (
     Limits,
+    RemoteProtocolError,
     ReportReactionRequest,
     UnknownRequest,
+    decode_event,
     encode_request,
     encode_settings,
 )
-from poeproto.lint import Finding, lint_event, lint_request, lint_settings
+from poeproto.lint import Finding, Level, lint_event, lint_request, lint_settings
 from poeproto.testing import sample_query, sample_settings
+from poeproto.vocabulary.events import EVENT_CLASSES
 
 
 def places(found: list[Finding]) -> list[tuple[str, str]]:
@@ -60,12 +63,13 @@ QUERY: dict[str, Any] = {"version": "1.2", "type": "query", "query": [{"role": "
             ("query[0].feedback", "request.null-fields"),
             ("query[0].new", "request.unknown-fields"),
         ]),
-        ({"query": [{"role": "bot", "content": "x", "feedback": [{"type": "meh"}], "referenced_message": {}}]}, [
-            ("query[0].feedback[0].type", "request.unknown-values"),
+        ({"query": [{"role": "bot", "content": "x", "reactions": [{"user_id": "", "reaction": "meh"}],
+                     "referenced_message": {}}]}, [
+            ("query[0].reactions[0].reaction", "request.unknown-values"),
             ("query[0].referenced_message.role", "request.required-fields"),
             ("query[0].referenced_message.content", "request.required-fields"),
         ]),
-        ({"temperature": "hot", "tools": [{"function": {"name": 1}}]}, [
+        ({"temperature": "hot", "tools": [{"function": {"name": 1, "description": "", "parameters": {}}}]}, [
             ("temperature", "request.field-types"), ("tools[0].function.name", "request.field-types"),
         ]),
         ({"logit_bias": {"a": "b"}, "users": {}}, [
@@ -175,3 +179,19 @@ def test_anything_is_reported_and_nothing_raises(wire: dict[str, Any]) -> None:
     for each in lint_request(json.dumps({**wire, "type": "query"})) + lint_settings(json.dumps(wire)):
         assert each.message
     lint_event("file", json.dumps(wire))
+
+
+VALUES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3) | st.just({})
+KEYS = ["text", "url", "name", "content_type", "inline_ref", "metadata", "allow_retry", "error_type", "index", "new"]
+
+
+@given(st.sampled_from(sorted(EVENT_CLASSES)), st.dictionaries(st.sampled_from(KEYS), VALUES) | VALUES)
+def test_an_event_that_readers_refuse_breaks_a_must_and_no_other_event_does(name: str, value: Any) -> None:
+    data = json.dumps(value)
+    broken = [each for each in lint_event(name, data) if each.level is Level.MUST]
+    try:
+        decode_event(name, data)
+    except RemoteProtocolError as exc:
+        assert exc.path in {each.path for each in broken}  # noqa: PT017
+    else:
+        assert broken == []

@@ -95,7 +95,8 @@ RATIO: dict[str, Any] = {"control": "aspect_ratio", "label": "z", "parameter_nam
 DIVIDER = {"control": "divider"}
 COMPARISON = {"comparator": "eq", "left": {"parameter_name": "x"}, "right": {"literal": 1}}
 CONDITION = {"control": "condition", "condition": COMPARISON, "controls": [DIVIDER]}
-FILE = {"url": "https://files.invalid/a", "name": "a", "content_type": "text/plain"}
+ATTACHMENT = {"url": "https://files.invalid/a", "name": "a", "content_type": "text/plain"}
+FILE = {**ATTACHMENT, "inline_ref": None}
 POST = {"content-type": "application/json; charset=utf-8", "authorization": "bearer key"}
 HEAD = {"content-type": "text/event-stream", "cache-control": "no-cache", "x-accel-buffering": "no"}
 FEW = Limits(events=3, text_length=3, files=1, messages=3)
@@ -184,12 +185,18 @@ EXAMPLES = [
     Example("request.key-in-body", query(api_key="k"), query()),
     *(Example("request.identifiers", query(without=name), query()) for name in IDS),
     Example("request.identifier-form", query(user_id="1"), query(user_id="u-" + "0" * 32)),
+    Example("request.identifier-form", query(metadata="m-" + "0" * 32), query(metadata="d-" + "0" * 32)),
     Example("request.identifier-form", message(message_id="m"), message(message_id="m-" + "=" * 32)),
     Example("request.required-fields", query(without="query"), query()),
     Example("request.required-fields", query(query=[{"role": "user"}]), query(query=[USER])),
     Example("request.field-types", query(version=1), query(version="1")),
     Example("request.field-types", message(timestamp="1"), message(timestamp=1.0)),
     Example("request.null-fields", message(attachments=None), message(attachments=[])),
+    Example(
+        "request.known-readers",
+        message(feedback=[{"type": "like"}]),
+        message(feedback=[{"type": "like", "reason": None}]),
+    ),
     Example("request.unknown-fields", query(new=1), query()),
     Example("request.unknown-values", message(role="robot"), message(role="tool")),
     Example("request.unknown-values", message(content_type="text/html"), message(content_type="text/plain")),
@@ -200,8 +207,8 @@ EXAMPLES = [
     Example("request.logit-bias", query(logit_bias={"7": -100.5}), query(logit_bias={"7": -100})),
     Example(
         "request.inline-ref",
-        message(attachments=[{**FILE, "inline_ref": ""}]),
-        message(attachments=[{**FILE, "inline_ref": "a"}]),
+        message(attachments=[{**ATTACHMENT, "inline_ref": ""}]),
+        message(attachments=[{**ATTACHMENT, "inline_ref": "a"}]),
     ),
     Example("limits.messages", query(FEW, query=[USER] * 4), query(FEW, query=[USER] * 3)),
     #
@@ -324,6 +331,7 @@ EXAMPLES = [
         controls({**CONDITION, "condition": {**COMPARISON, "comparator": "eq"}}),
     ),
     #
+    Example("event.known-readers", reply(event("file", **ATTACHMENT), DONE), reply(event("file", **FILE), DONE)),
     Example("event.json", reply(TEXT, b"event: text\ndata: x\n\n", DONE), reply(TEXT, TEXT, DONE)),
     Example("event.json", reply(TEXT, b"event: text\ndata: []\n\n", DONE), reply(TEXT, JSON, DONE)),
     Example("event.json", reply(TEXT, b"event: text\n\n", DONE), reply(TEXT, b"event: ping\n\n: text\n\n", DONE)),
@@ -339,7 +347,11 @@ EXAMPLES = [
     Example("event.names", reply(event("txt", text="x"), TEXT, DONE), reply(event("ping"), TEXT, DONE)),
     Example("event.names", reply(b'data: {"text": "x"}\n\n', TEXT, DONE), reply(TEXT, DONE)),
     Example("event.required-fields", reply(event("text"), DONE), reply(event("text", text=""), DONE)),
-    Example("event.required-fields", reply(event("file", url="u", name="n"), DONE), reply(event("file", **FILE), DONE)),
+    Example(
+        "event.required-fields",
+        reply(event("file", url="u", name="n", inline_ref="r"), DONE),
+        reply(event("file", **FILE), DONE),
+    ),
     Example("event.required-fields", reply(TEXT, event("data"), DONE), reply(TEXT, event("data", metadata=""), DONE)),
     Example("event.field-types", reply(event("text", text=1), DONE), reply(TEXT, DONE)),
     Example("event.field-types", reply(event("error", allow_retry="no"), DONE), reply(event("error", text=None), DONE)),
@@ -347,6 +359,7 @@ EXAMPLES = [
         "event.index", reply(event("text", text="x", index="1"), DONE), reply(event("text", text="x", index=1), DONE)
     ),
     Example("event.index", reply(event("json", index=True), DONE), reply(event("json", index=None), DONE)),
+    Example("event.index", reply(event("json", index=2**53), DONE), reply(event("json", index=2**53 - 1), DONE)),
     Example("event.unknown-fields", reply(event("text", text="x", new=1), DONE), reply(TEXT, DONE)),
     Example("event.null-fields", reply(event("meta", suggested_replies=None), TEXT, DONE), reply(META, TEXT, DONE)),
     Example(
@@ -362,8 +375,8 @@ EXAMPLES = [
     Example("event.deprecated-fields", reply(event("meta", linkify=True), TEXT, DONE), reply(META, TEXT, DONE)),
     Example(
         "event.inline-ref",
-        reply(event("file", **FILE, inline_ref=""), DONE),
-        reply(event("file", **FILE, inline_ref=None), DONE),
+        reply(event("file", **ATTACHMENT, inline_ref=""), DONE),
+        reply(event("file", **FILE), DONE),
     ),
     Example("event.traceback", reply(event("error", text=TRACEBACK), DONE), reply(event("error", text="no"), DONE)),
     Example(
