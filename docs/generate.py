@@ -1,17 +1,20 @@
-"""Writes what in docs/ is made from the code: the reference, the JSON Schemas, the diagrams of states and tasks.
+"""Writes what in docs/ is made from the code: the reference, the rules, the JSON Schemas, the diagrams.
 
 `make generated` runs it after a change of the vocabulary or the tables; a test compares what is on file.
 """
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,6 +22,7 @@ from typing import Any
 import poeproto
 from poeproto import State
 from poeproto.exchange.states import EXCUSED, IGNORED, TRANSITIONS
+from poeproto.lint import EDITIONS, NEEDS, RULES, SECTIONS, Rule
 from poeproto.schemas import event_schema, request_schema, settings_schema
 from poeproto_runtime.client.states import (
     OWNERSHIPS,
@@ -65,10 +69,81 @@ def generated() -> dict[Path, str]:
     files = {DOCS / "schemas" / f"{name}.json": json.dumps(schema, indent=2) + "\n" for name, schema in schemas.items()}
     runtime = DOCS / "runtime.md"
     return files | {
+        DOCS / "checks.md": "\n".join(_checks()),
         DOCS / "states.md": "\n".join(_states()),
         DOCS / "reference.md": "\n".join(_reference()),
         runtime: _with_diagrams(runtime.read_text(encoding="utf-8")),
     }
+
+
+CHECKS = """\
+# The rules of the protocol
+
+What Poe expects of a bot server, and what a bot server may expect of a request: each rule with its reason and its
+remedy. The lint (`poeproto.lint`) judges the rules of messages. The other rules are about a server as a whole; whoever
+judges them sends requests on purpose. `make generated` writes this page from the table `poeproto.lint.RULES`.
+
+A rule has a stable name, its id, and these properties:
+
+- **Level.** MUST: Poe or a reader refuses or drops what breaks the rule, or it is unsafe. SHOULD: the specification
+  advises it, and breaking it costs something under some conditions. MAY: breaking it is a mere difference from the
+  specification.
+- **Section** of Poe's specification, or of a standard that it builds on.
+- **Editions** of the specification that have the rule, by year; not shown for a rule that all of them have.
+- **Needs**: what a judge needs besides the URL of a bot server.
+"""
+# The families, in the order of the page.
+FAMILIES = {
+    "auth": "Access keys",
+    "http": "HTTP",
+    "input": "What a bot server does with input",
+    "settings": "Settings",
+    "controls": "Parameter controls",
+    "report": "Reports",
+    "framing": "The framing of a reply",
+    "event": "Single events of a reply",
+    "reply": "A reply as a whole",
+    "limits": "Limits on size and number",
+    "time": "Limits on time",
+    "request": "Requests, for those who send them",
+}
+
+
+def _checks() -> Iterator[str]:
+    yield CHECKS.rstrip()
+    yield "\n| needs | meaning |\n|---|---|"
+    for need, meaning in NEEDS.items():
+        yield f"| {need} | {meaning} |"
+    yield "\nThe documents of Poe disagree in places. There a rule accepts several answers, and names them."
+    for family, title in FAMILIES.items():
+        rules = [rule for rule in RULES.values() if rule.family == family]
+        yield f"\n## {title}\n\n| rule | level | in one sentence |\n|---|---|---|"
+        for rule in rules:
+            sentence, *_ = re.split(r"(?<=\.) (?=[A-Z`])", rule.text)
+            yield f"| [`{rule.id}`](#{_anchor(rule)}) | {rule.level.value} | {sentence} |"
+        for rule in rules:
+            yield from _check(rule)
+    yield ""
+    for section, url in SECTIONS.items():
+        yield f"[{section}]: {url}"
+    yield ""
+
+
+def _check(rule: Rule) -> Iterator[str]:
+    yield f"\n### {rule.id}\n"
+    facts = [f"**{rule.level.value}**", f"[{rule.section}]"]
+    if rule.editions != EDITIONS:
+        facts.append(f"edition {' and '.join(map(str, sorted(rule.editions)))}")
+    if rule.needs:
+        facts.append(f"needs {' and '.join(need for need in NEEDS if need in rule.needs)}")
+    yield " · ".join(facts)
+    for line in (rule.text, f"*Why:* {rule.why}", f"*Fix:* {rule.fix}"):
+        yield "\n" + textwrap.fill(line, 125, break_long_words=False, break_on_hyphens=False)
+
+
+def _anchor(rule: Rule) -> str:
+    """The anchor that GitHub gives the heading."""
+    return rule.id.replace(".", "")
 
 
 REFERENCE = """\
@@ -97,7 +172,7 @@ def _reference() -> Iterator[str]:
             if home != public:
                 yield f"### {home.removeprefix('poeproto.')}\n\n{_summary(import_module(home))}\n"
             for name in names:
-                yield f"- {_entry(name, getattr(module, name))}"
+                yield f"- {_entry(home, name, getattr(module, name))}"
             yield ""
 
 
@@ -120,12 +195,25 @@ def _summary(module: ModuleType) -> str:
     return f"{' '.join(summary.split())}{links}"
 
 
-def _entry(name: str, value: Any) -> str:
+def _entry(home: str, name: str, value: Any) -> str:
     if inspect.isclass(value) or inspect.isfunction(value):
         summary, *_ = (inspect.getdoc(value) or "").split("\n\n")
         called = _signature(value)
         return f"`{name}{called}`: {' '.join(summary.split())}"
+    text = _text_below(home, name)
+    if text:
+        return f"`{name}`: {text}"
     return f"`{name} = {_type_text(str(value))}`"
+
+
+def _text_below(home: str, name: str) -> str:
+    """The string below the assignment of a constant, as editors show it; empty if there is none."""
+    body = ast.parse(inspect.getsource(import_module(home))).body
+    for statement, below in pairwise(body):
+        is_assignment = isinstance(statement, ast.AnnAssign) and ast.unparse(statement.target) == name
+        if is_assignment and isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
+            return str(below.value.value)
+    return ""
 
 
 def _signature(value: Any) -> str:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 
 import attrs
 
-from poeproto.lint.rules import OPEN_SETS
+from poeproto.lint.known_values import OPEN_SETS
 from poeproto.vocabulary.errors import InvalidValue
 from poeproto.vocabulary.field_types import NO_EXTRA, checked
 from poeproto.vocabulary.messages import Attachment, Feedback, Message

@@ -63,6 +63,8 @@ class Limits:
     # Not published. The interval of heartbeats. Many proxies close a stream that is idle for 30 or 60 seconds; half of
     # 30.
     heartbeat_seconds: float = 15.0
+    # Not published. The longest time without a byte in a reply that the lint accepts: many proxies allow a minute.
+    gap_seconds: float = 60.0
     # Not published. The timeout of one write: a peer that reads nothing for so long is treated as disconnected.
     send_seconds: float = 60.0
     # Not published. The graceful timeout: how long the cleanup of a bot may take after a disconnect.

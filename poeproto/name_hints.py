@@ -45,7 +45,10 @@ PLACES: dict[str, frozenset[str]] = {
             " normalise_headers rate_limit refusal retry_after_seconds without_key without_path"
         ),
         "poeproto.identifiers": "check_identifier is_identifier make_identifier",
-        "poeproto.lint": "Finding ReplyLint ReplyQuota Severity lint_event lint_request lint_settings",
+        "poeproto.lint": (
+            "EDITIONS Finding Level MESSAGE_RULES NEEDS RULES ReplyLint ReplyQuota Rule SECTIONS SERVER_RULES"
+            " lint_event lint_request lint_request_head lint_settings"
+        ),
         "poeproto.markdown": "create_bot_url inline_reference make_inline_ref markdown_image markdown_link",
         "poeproto.reactions": "ReactionChange normalise_reaction reaction_change",
         "poeproto.schemas": "event_payload event_schema request_schema settings_payload settings_schema",

@@ -5,15 +5,16 @@ https://creator.poe.com/docs/server-bots/poe-protocol-specification
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 
 import attrs
 
 from poeproto.limits import Limits
+from poeproto.lint.finding import Finding
 from poeproto.lint.object_lint import load_strictly, object_findings
-from poeproto.lint.rules import Finding, Severity
 from poeproto.vocabulary.controls import CONTROLS_API_VERSION
-from poeproto.vocabulary.events import EVENT_CLASSES, Json
+from poeproto.vocabulary.events import EVENT_CLASSES, Error, Json, is_index
 from poeproto.vocabulary.field_types import as_integer
 from poeproto.vocabulary.repr_redaction import SECRET_KEYS
 from poeproto.vocabulary.requests import QueryRequest
@@ -26,78 +27,86 @@ __all__ = ["lint_event", "lint_request", "lint_settings"]
 # Required by the specification; readers accept requests without them.
 _EXPECTED = ("user_id", "conversation_id", "message_id")
 
+# Of Python, and of JavaScript and Java.
+_TRACEBACK = re.compile(r"Traceback \(most recent call last\)|^\s+at \S+ ?\(\S+:\d+\)", re.MULTILINE)
+
 
 def lint_request(body: bytes | str, limits: Limits | None = None) -> list[Finding]:
     """The findings in the body of a request, in the order of their places."""
     limits = limits or Limits()
-    wire, found = load_strictly(body)
+    wire, found = load_strictly(body, "request")
     if wire is None:
         return found
     kind = wire.pop("type", None)
     if not isinstance(kind, str):
-        return [*found, Finding("type", "missing-field", Severity.ERROR, "missing, or not a string")]
+        return [*found, Finding("type", "request.type", "missing, or not a string")]
     if "version" not in wire:
-        found.append(Finding("version", "missing-field", Severity.WARNING, "missing"))
+        found.append(Finding("version", "request.version", "missing"))
     for key in SECRET_KEYS:
         if wire.pop(key, None) is not None:
-            found.append(
-                Finding(key, "key-in-body", Severity.ERROR, "a key in the body; send it in the Authorization header")
-            )
+            message = "a key in the body; send it in the Authorization header"
+            found.append(Finding(key, "request.key-in-body", message))
     cls = REQUEST_CLASSES.get(kind)
     if cls is None:
-        return [*found, Finding("type", "unknown-request", Severity.ERROR, f"unknown request type {kind!r}")]
+        return [*found, Finding("type", "request.known-type", f"unknown request type {kind!r}")]
     found += [
-        Finding(name, "missing-field", Severity.WARNING, "missing; the specification requires it")
+        Finding(name, "request.identifiers", "missing; the specification requires it")
         for name in _EXPECTED
         if name in attrs.fields_dict(cls) and name not in wire
     ]
-    found += object_findings(wire, cls)
+    found += object_findings(wire, cls, "request")
     query = wire.get("query")
     if cls is QueryRequest and isinstance(query, list):
         number = len(cast("list[Any]", query))
         if number > limits.messages:
             message = f"{number} messages; Poe sends only the last {limits.messages}"
-            found.append(Finding("query", "too-many-messages", Severity.WARNING, message))
+            found.append(Finding("query", "limits.messages", message))
         if not number:
-            found.append(Finding("query", "empty-query", Severity.WARNING, "no message to reply to"))
+            found.append(Finding("query", "request.empty-query", "no message to reply to"))
     return found
 
 
 def lint_settings(body: bytes | str) -> list[Finding]:
     """The findings in the settings of a bot, as its server sends them, including the rules of parameter controls."""
-    wire, found = load_strictly(body)
+    wire, found = load_strictly(body, "settings")
     if wire is None:
         return found
     if wire.pop("enable_multi_bot_chat_prompting", None) is not None:
         message = "deprecated; write enable_multi_entity_prompting"
-        found.append(Finding("enable_multi_bot_chat_prompting", "deprecated-field", Severity.WARNING, message))
+        found.append(Finding("enable_multi_bot_chat_prompting", "settings.deprecated-fields", message))
     version = as_integer(wire.get("response_version"))
     if version is None or (type(version) is int and version < 2):
-        dropped = "; Poe ignores parameter_controls otherwise" if wire.get("parameter_controls") else ""
-        severity = Severity.ERROR if dropped else Severity.WARNING
-        found.append(Finding("response_version", "old-response-version", severity, f"should be 2{dropped}"))
+        if wire.get("parameter_controls"):
+            message = "should be 2; Poe ignores parameter_controls otherwise"
+            found.append(Finding("response_version", "controls.response-version", message))
+        else:
+            found.append(Finding("response_version", "settings.response-version", "should be 2"))
         wire.pop("response_version", None)
     controls = wire.get("parameter_controls")
     if isinstance(controls, dict):
         api_version = cast("dict[str, Any]", controls).get("api_version")
         if api_version is not None and api_version != CONTROLS_API_VERSION:
             message = f"expected {CONTROLS_API_VERSION!r}, got {api_version!r}"
-            found.append(Finding("parameter_controls.api_version", "value", Severity.ERROR, message))
-    return found + object_findings(wire, SettingsResponse, unknown=Severity.ERROR, null=Severity.WARNING)
+            found.append(Finding("parameter_controls.api_version", "controls.api-version", message))
+    return found + object_findings(wire, SettingsResponse, "settings")
 
 
 def lint_event(event: str, data: str | bytes) -> list[Finding]:
     """The findings in one server-sent event by itself, whatever the order of events."""
     cls = EVENT_CLASSES.get(event)
     if cls is None:
-        return [Finding("", "unknown-event", Severity.WARNING, f"unknown event {event!r}")]
-    wire, found = load_strictly(data)
+        return [Finding("", "event.names", f"unknown event {event!r}")]
+    wire, found = load_strictly(data, "event")
     if wire is None:
         # Readers accept any data of `done`.
-        return [attrs.evolve(each, severity=Severity.WARNING) for each in found] if event == "done" else found
+        return [attrs.evolve(each, rule="event.done-data") for each in found] if event == "done" else found
     index = as_integer(wire.get("index"))
-    if index is not None and type(index) is not int:
+    if index is not None and not is_index(index):
         del wire["index"]
-        message = f"expected an integer, got {json_type(index)}"
-        found.append(Finding("index", "field-type", Severity.WARNING, message))
-    return found if cls is Json else found + object_findings(wire, cls)
+        got = (
+            f"{index} is outside ±(2^53 - 1)" if type(index) is int else f"expected an integer, got {json_type(index)}"
+        )
+        found.append(Finding("index", "event.index", got))
+    if cls is Error and _TRACEBACK.search(str(wire.get("text"))):
+        found.append(Finding("text", "event.traceback", "a stack trace, which the user may see"))
+    return found if cls is Json else found + object_findings(wire, cls, "event")

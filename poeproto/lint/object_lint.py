@@ -7,50 +7,65 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import typing
-from collections.abc import Iterator
-from typing import Any, cast
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, cast
 
 import attrs
 
 from poeproto.identifiers import is_identifier
-from poeproto.lint.rules import BIAS_RANGE, DEPRECATED, IDENTIFIER_TAGS, NOT_EMPTY, OPEN_SETS, Finding, Severity
+from poeproto.lint.finding import Finding
+from poeproto.lint.known_values import BIAS_RANGE, DEPRECATED, IDENTIFIER_TAGS, NOT_EMPTY, NULL_ACCEPTED, OPEN_SETS
 from poeproto.vocabulary.controls import (
     OLD_COMPARATORS,
     Comparison,
+    ConditionalControls,
     Control,
     LiteralValue,
     Operand,
+    ParameterControls,
     ParameterValue,
+    Section,
     Validated,
 )
 from poeproto.vocabulary.errors import RemoteProtocolError
 from poeproto.vocabulary.field_types import NO_EXTRA, fits, options, type_name, with_integers
 from poeproto.vocabulary.requests import QueryRequest
+from poeproto.vocabulary.settings import SettingsResponse
 from poeproto.wire.json import join_paths, json_type, loads
+from poeproto.wire.reader_requirements import REQUIREMENTS
 from poeproto.wire.structure import CONTROL_CLASSES
 
+# The families of the rules about JSON objects. The controls are a part of the settings.
+Family = Literal["request", "settings", "controls", "event"]
 
-def load_strictly(text: bytes | str) -> tuple[dict[str, Any] | None, list[Finding]]:
+
+def load_strictly(text: bytes | str, family: Family) -> tuple[dict[str, Any] | None, list[Finding]]:
     """The JSON object in the text, or None if there is none, and the findings in it as JSON."""
     try:
         wire = loads(text)
     except RemoteProtocolError as exc:
-        return None, [Finding("", "json", Severity.ERROR, str(exc))]
+        return None, [Finding("", f"{family}.json", str(exc))]
     try:
-        return wire, list(_duplicates(json.loads(text, object_pairs_hook=_Pairs)))
+        return wire, list(_json_findings(json.loads(text, object_pairs_hook=_Pairs), family))
     except RecursionError:  # this parser needs a few more frames than msgspec's
-        return None, [_TOO_DEEP]
+        return None, [_too_deep(family)]
 
 
-_TOO_DEEP = Finding("", "json", Severity.ERROR, "not acceptable JSON: nested too deeply")
+def _too_deep(family: Family) -> Finding:
+    return Finding("", f"{family}.json", "not acceptable JSON: nested too deeply")
+
+
+# A pair of them is one character in a Python string.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class _Pairs(list[tuple[str, Any]]):
     """A JSON object as a list of pairs, with duplicate keys."""
 
 
-def _duplicates(value: Any) -> Iterator[Finding]:
+def _json_findings(value: Any, family: Family) -> Iterator[Finding]:
     left: list[tuple[str, Any]] = [("", value)]
     while left:
         path, value = left.pop()
@@ -60,30 +75,24 @@ def _duplicates(value: Any) -> Iterator[Finding]:
             for key, _ in value:
                 if key in seen:
                     message = f"the key {key!r} is there twice; readers take the last one"
-                    yield Finding(join_paths(path, key), "duplicate-key", Severity.WARNING, message)
+                    yield Finding(join_paths(path, key), f"{family}.duplicate-keys", message)
                 seen.add(key)
             left += reversed(inner)
         elif isinstance(value, list):
             items = enumerate(cast("list[Any]", value))
             left += reversed([(f"{path}[{number}]", item) for number, item in items])
+        elif isinstance(value, str) and (surrogate := _SURROGATE.search(value)):
+            message = f"half a character: the surrogate U+{ord(surrogate[0]):04X} without its partner"
+            yield Finding(path, f"{family}.surrogates", message)
 
 
-def object_findings(
-    wire: dict[str, Any], cls: type, *, unknown: Severity = Severity.NOTE, null: Severity = Severity.NOTE
-) -> list[Finding]:
-    """The findings in a JSON object of that class, and in all objects within it.
-
-    Args:
-        wire: the object.
-        cls: the class.
-        unknown: the severity of a field that the class does not have.
-        null: the severity of a null where the field should be left out.
-    """
-    reading = _Reading(unknown, null)
+def object_findings(wire: dict[str, Any], cls: type, family: Family) -> list[Finding]:
+    """The findings in a JSON object of that class, and in all objects within it, by the rules of that family."""
+    reading = _Reading(family)
     try:
         reading.read(wire, cls, "")
     except RecursionError:  # the caller's stack was nearly full
-        return [_TOO_DEEP]
+        return [_too_deep(family)]
     return reading.found
 
 
@@ -95,6 +104,31 @@ def _fields(cls: type) -> dict[str, tuple[attrs.Attribute[Any], Any]]:
 
 _UNREADABLE: Any = object()
 
+# The rule that a violation breaks, by the class of the value and the field that is wrong. The class is None where the
+# rule is the same for every class that has the field.
+_VIOLATED_RULES: Mapping[tuple[type | None, str], str] = {
+    (None, "parameter_name"): "controls.parameter-name",
+    (None, "default_value"): "controls.default-value",
+    (None, "max_value"): "controls.slider-range",
+    (None, "step"): "controls.slider-range",
+    (None, "options"): "controls.options",
+    (None, "width"): "controls.aspect-ratio",
+    (None, "height"): "controls.aspect-ratio",
+    (None, "comparator"): "controls.comparator",
+    (None, "controls"): "controls.empty",
+    (None, "tabs"): "controls.empty",
+    (Section, ""): "controls.section",
+    (ParameterControls, "sections"): "controls.shared-default",
+    (SettingsResponse, "server_bot_dependencies"): "settings.dependencies",
+}
+
+
+def _violated_rule(cls: type, place: str) -> str:
+    if cls is ConditionalControls and place.startswith("controls["):
+        return "controls.nested-condition"
+    field = re.split(r"[.\[]", place)[0]
+    return _VIOLATED_RULES.get((cls, field)) or _VIOLATED_RULES[None, field]
+
 
 class _Reading:
     """One pass over a JSON object and all objects within it.
@@ -103,13 +137,12 @@ class _Reading:
     violation becomes a finding.
     """
 
-    def __init__(self, unknown: Severity, null: Severity) -> None:
+    def __init__(self, family: Family) -> None:
         self.found: list[Finding] = []
-        self._unknown = unknown
-        self._null = null
+        self._family = family
 
-    def _report(self, path: str, rule: str, severity: Severity, message: str) -> None:
-        self.found.append(Finding(path, rule, severity, message))
+    def _report(self, path: str, subject: str, message: str) -> None:
+        self.found.append(Finding(path, f"{self._family}.{subject}", message))
 
     def read(self, wire: dict[str, Any], cls: type, path: str) -> Any:
         """The value, or `_UNREADABLE` if a field is missing or has the wrong type."""
@@ -120,7 +153,7 @@ class _Reading:
         }
         for key in wire:
             if key not in fields:
-                self._report(join_paths(path, key), "unknown-field", self._unknown, "unknown field")
+                self._report(join_paths(path, key), "unknown-fields", "unknown field")
         if any(value is _UNREADABLE for value in given.values()):
             return _UNREADABLE
         if not issubclass(cls, Validated):
@@ -129,7 +162,7 @@ class _Reading:
         for name, field_value in {**given, "extra": NO_EXTRA}.items():
             object.__setattr__(value, name, field_value)
         for place, message in value.violations():
-            self._report(join_paths(path, place), "value", Severity.ERROR, message)
+            self.found.append(Finding(join_paths(path, place), _violated_rule(cls, place), message))
         return value
 
     def _field(
@@ -138,11 +171,14 @@ class _Reading:
         required = field.default is attrs.NOTHING
         given = wire.get(name)
         if required and name not in wire:
-            self._report(place, "missing-field", Severity.ERROR, "missing")
+            self._report(place, "required-fields", "missing")
             return _UNREADABLE
+        if name not in wire and (cls, name) in REQUIREMENTS:
+            self._report(place, "known-readers", "missing; fastapi_poe requires the key, null if there is no value")
         if given is None and not required:
-            if name in wire and (not fits(None, hint) or self._null is not Severity.NOTE):
-                self._report(place, "null-for-absent", self._null, "null; leave the key out instead")
+            accepted = self._family in ("request", "event") or (cls, name) in NULL_ACCEPTED
+            if name in wire and not (accepted and fits(None, hint)):
+                self._report(place, "null-fields", "null; leave the key out instead")
             default: Any = field.default
             return default.factory() if hasattr(default, "factory") else default
         value = self._value(given, hint, place)
@@ -162,51 +198,61 @@ class _Reading:
         given = with_integers(given, hint)
         if not fits(given, hint):
             message = f"expected {type_name(hint)}, got {json_type(given)}"
-            self._report(place, "field-type", Severity.ERROR, message)
+            self._report(place, "field-types", message)
             return _UNREADABLE
         return given
 
     def _inner(self, given: Any, base: type, place: str) -> Any:
         if not isinstance(given, dict):
-            self._report(place, "field-type", Severity.ERROR, f"expected an object, got {json_type(given)}")
+            self._report(place, "field-types", f"expected an object, got {json_type(given)}")
             return _UNREADABLE
         wire, cls = cast("dict[str, Any]", given), base
         if base is Control:
             kind = wire.get("control")
             if not isinstance(kind, str) or kind not in CONTROL_CLASSES:
                 message = f"unknown control {kind!r}; expected one of {', '.join(CONTROL_CLASSES)}"
-                self._report(f"{place}.control", "unknown-control", Severity.ERROR, message)
+                self._report(f"{place}.control", "kinds", message)
                 return _UNREADABLE
             wire, cls = {key: item for key, item in wire.items() if key != "control"}, CONTROL_CLASSES[kind]
         elif base is Operand:
             cls = ParameterValue if "parameter_name" in wire else LiteralValue
+        elif base is ParameterControls:
+            return self._controls(wire, place)
         return self.read(wire, cls, place)
+
+    def _controls(self, wire: dict[str, Any], place: str) -> Any:
+        reading = _Reading("controls")
+        value = reading.read(wire, ParameterControls, place)
+        self.found += reading.found
+        return value
 
     def _word(self, value: Any, cls: type, name: str, place: str) -> None:
         known = OPEN_SETS.get((cls, name))
         if known is not None and isinstance(value, str) and value not in known:
             message = f"{value!r} is not one of {', '.join(sorted(known))}"
-            self._report(place, "unknown-value", Severity.NOTE, message)
+            self._report(place, "unknown-values", message)
         if name in DEPRECATED.get(cls, ()):
-            self._report(place, "deprecated-field", Severity.WARNING, "deprecated")
+            self._report(place, "deprecated-fields", "deprecated")
         # Simulators and other bots leave identifiers empty; the specification tells readers to accept that.
-        tag = IDENTIFIER_TAGS.get(name)
+        tag = IDENTIFIER_TAGS.get((cls, name)) or IDENTIFIER_TAGS.get((None, name))
         if tag is not None and isinstance(value, str) and value and not is_identifier(value, tag):
             message = f"expected {tag}- and 32 characters from a-z, 0-9 and ="
-            self._report(place, "identifier-form", Severity.NOTE, message)
+            self._report(place, "identifier-form", message)
         if value == "" and (cls, name) in NOT_EMPTY:
-            self._report(place, "empty-for-absent", Severity.WARNING, "empty; leave the key out instead")
+            self._report(place, "inline-ref", "empty; leave the key out instead")
         if cls is Comparison and name == "comparator" and isinstance(value, str) and value in OLD_COMPARATORS:
             message = f"{value!r} is the older name; write {OLD_COMPARATORS[value]!r}"
-            self._report(place, "deprecated-value", Severity.WARNING, message)
+            self._report(place, "old-comparator", message)
         if cls is QueryRequest and name == "logit_bias" and isinstance(value, dict):
             self._biases(cast("dict[str, Any]", value), place)
+        if cls is QueryRequest and name == "temperature" and isinstance(value, int | float) and value < 0:
+            self._report(place, "temperature", f"{value} is negative")
 
     def _biases(self, biases: dict[str, Any], place: str) -> None:
         low, high = BIAS_RANGE
         for token, bias in biases.items():
             if isinstance(bias, int | float) and not low <= bias <= high:
-                self._report(join_paths(place, token), "value", Severity.WARNING, f"{bias} is outside {low}..{high}")
+                self._report(join_paths(place, token), "logit-bias", f"{bias} is outside {low}..{high}")
 
 
 @functools.cache

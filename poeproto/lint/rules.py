@@ -1,4 +1,4 @@
-"""Lint rules that are data (open sets of values, identifier tags, deprecated fields, ranges), and what a `Finding` is.
+"""The table of all rules.
 
 https://creator.poe.com/docs/server-bots/poe-protocol-specification
 """
@@ -6,66 +6,12 @@ https://creator.poe.com/docs/server-bots/poe-protocol-specification
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum
 
-import attrs
+from poeproto.lint.message_rules import MESSAGE_RULES
+from poeproto.lint.rule import Rule
+from poeproto.lint.server_rules import SERVER_RULES
 
-from poeproto.vocabulary.events import EVENT_CLASSES, Error, File
-from poeproto.vocabulary.messages import Attachment, Feedback, Message, Reaction
-from poeproto.vocabulary.requests import ReportFeedbackRequest, ReportReactionRequest
-from poeproto.vocabulary.settings import SettingsResponse
+__all__ = ["RULES"]
 
-__all__ = ["Finding", "Severity"]
-
-
-class Severity(Enum):
-    """How serious a finding is: an error is refused or dropped by Poe or a reader, a warning advises against it."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    NOTE = "note"
-
-
-@attrs.frozen
-class Finding:
-    """A finding of the lint: one rule that a message breaks.
-
-    Attributes:
-        path: the place in the JSON, as in ``query[0].role``; in a reply it starts with the event, as in
-            ``events[3].text``; empty for the whole.
-        rule: the name of the rule, in lower case with hyphens; stable, for programs.
-        severity: how serious it is.
-        message: what is wrong, for people.
-    """
-
-    path: str
-    rule: str
-    severity: Severity
-    message: str
-
-
-_REACTIONS = frozenset({"like", "dislike", "heart", "laughing", "surprised", "sad"})
-_ERROR_TYPES = frozenset(
-    {"user_message_too_long", "insufficient_fund", "user_caused_error", "privacy_authorization_error"}
-)
-# Open sets: readers keep other values, but a sender may have made a mistake.
-OPEN_SETS: Mapping[tuple[type, str], frozenset[str]] = {
-    (Message, "role"): frozenset({"system", "user", "bot", "tool"}),
-    (Message, "content_type"): frozenset({"text/markdown", "text/plain"}),
-    (Message, "message_type"): frozenset({"function_call"}),
-    (Feedback, "type"): frozenset({"like", "dislike"}),
-    (Reaction, "reaction"): _REACTIONS,
-    (ReportFeedbackRequest, "feedback_type"): frozenset({"like", "dislike"}),
-    (ReportReactionRequest, "reaction"): _REACTIONS,
-    (EVENT_CLASSES["meta"], "content_type"): frozenset({"text/markdown", "text/plain"}),
-    (Error, "error_type"): _ERROR_TYPES,
-}
-# The tags of the identifiers in fields of these names.
-IDENTIFIER_TAGS = {"user_id": "u", "conversation_id": "c", "message_id": "m"}
-DEPRECATED: Mapping[type, frozenset[str]] = {
-    SettingsResponse: frozenset({"context_clear_window_secs", "allow_user_context_clear", "custom_rate_card"}),
-    Message: frozenset({"sender_id"}),
-    EVENT_CLASSES["meta"]: frozenset({"linkify"}),
-}
-NOT_EMPTY: frozenset[tuple[type, str]] = frozenset({(File, "inline_ref"), (Attachment, "inline_ref")})
-BIAS_RANGE = (-100, 100)
+RULES: Mapping[str, Rule] = {**MESSAGE_RULES, **SERVER_RULES}
+"""Every rule by its id: `MESSAGE_RULES`, which the lint judges, and `SERVER_RULES`, for which requests must be made."""

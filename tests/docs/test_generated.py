@@ -1,16 +1,28 @@
 from __future__ import annotations
 
+import re
 import runpy
 from pathlib import Path
 
 import pytest
 
+from poeproto.lint import RULES
+
 
 @pytest.mark.parametrize(
     "name",
-    ["reference.md", "states.md", "schemas/request.json", "schemas/event.json", "schemas/settings.json", "runtime.md"],
-)
+    [
+        "reference.md", "checks.md", "states.md", "runtime.md",
+        "schemas/request.json", "schemas/event.json", "schemas/settings.json",
+    ],
+)  # fmt: skip
 def test_what_is_on_file_is_what_the_code_says(checkout: Path, name: str) -> None:
     files = runpy.run_path(str(checkout / "docs" / "generate.py"))["generated"]()
     path = checkout / "docs" / name
     assert path.read_text(encoding="utf-8") == files[path], "run `make generated`"
+
+
+def test_each_rule_is_on_its_page(checkout: Path) -> None:
+    page = (checkout / "docs" / "checks.md").read_text(encoding="utf-8")
+    assert re.findall("^### (.*)$", page, re.MULTILINE) == re.findall(r"^\| \[`([^`]*)`\]", page, re.MULTILINE)
+    assert set(re.findall("^### (.*)$", page, re.MULTILINE)) == set(RULES)

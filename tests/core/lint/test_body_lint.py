@@ -13,20 +13,20 @@ from hypothesis import strategies as st
 
 from poeproto import (
     Limits,
+    RemoteProtocolError,
     ReportReactionRequest,
     UnknownRequest,
+    decode_event,
     encode_request,
     encode_settings,
 )
-from poeproto.lint import lint_event, lint_request, lint_settings
-from poeproto.lint.rules import Finding, Severity
+from poeproto.lint import Finding, Level, lint_event, lint_request, lint_settings
 from poeproto.testing import sample_query, sample_settings
+from poeproto.vocabulary.events import EVENT_CLASSES
 
-ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 
-
-def places(found: list[Finding]) -> list[tuple[str, str, Severity]]:
-    return [(each.path, each.rule, each.severity) for each in found]
+def places(found: list[Finding]) -> list[tuple[str, str]]:
+    return [(each.path, each.rule) for each in found]
 
 
 def test_what_we_write_has_no_finding() -> None:
@@ -43,42 +43,43 @@ QUERY: dict[str, Any] = {"version": "1.2", "type": "query", "query": [{"role": "
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"version": 1}, [("version", "field-type", ERROR)]),
+        ({"version": 1}, [("version", "request.field-types")]),
         ({"user_id": "1", "message_id": "u-" + "0" * 32, "conversation_id": "c-" + "0" * 31}, [
-            ("user_id", "identifier-form", NOTE), ("conversation_id", "identifier-form", NOTE),
-            ("message_id", "identifier-form", NOTE),
+            ("user_id", "request.identifier-form"), ("conversation_id", "request.identifier-form"),
+            ("message_id", "request.identifier-form"),
         ]),
-        ({"new": 1, "newer": 2, "newest": 3}, [
-            ("new", "unknown-field", NOTE), ("newer", "unknown-field", NOTE), ("newest", "unknown-field", NOTE),
+        ({"new": 1, "newer": 2}, [
+            ("new", "request.unknown-fields"), ("newer", "request.unknown-fields"),
         ]),
-        ({"query": 1}, [("query", "field-type", ERROR)]),
-        ({"query": []}, [("query", "empty-query", WARNING)]),
-        ({"query": [1]}, [("query[0]", "field-type", ERROR)]),
+        ({"query": 1}, [("query", "request.field-types")]),
+        ({"query": []}, [("query", "request.empty-query")]),
+        ({"query": [1]}, [("query[0]", "request.field-types")]),
         ({"query": [{"role": "robot", "content": 2}]}, [
-            ("query[0].role", "unknown-value", NOTE), ("query[0].content", "field-type", ERROR),
+            ("query[0].role", "request.unknown-values"), ("query[0].content", "request.field-types"),
         ]),
         ({"query": [{"content": "x", "sender": None, "sender_id": "u", "feedback": None, "new": 1}]}, [
-            ("query[0].role", "missing-field", ERROR),
-            ("query[0].sender_id", "deprecated-field", WARNING),
-            ("query[0].feedback", "null-for-absent", NOTE),
-            ("query[0].new", "unknown-field", NOTE),
+            ("query[0].role", "request.required-fields"),
+            ("query[0].sender_id", "request.deprecated-fields"),
+            ("query[0].feedback", "request.null-fields"),
+            ("query[0].new", "request.unknown-fields"),
         ]),
-        ({"query": [{"role": "bot", "content": "x", "feedback": [{"type": "meh"}], "referenced_message": {}}]}, [
-            ("query[0].feedback[0].type", "unknown-value", NOTE),
-            ("query[0].referenced_message.role", "missing-field", ERROR),
-            ("query[0].referenced_message.content", "missing-field", ERROR),
+        ({"query": [{"role": "bot", "content": "x", "reactions": [{"user_id": "", "reaction": "meh"}],
+                     "referenced_message": {}}]}, [
+            ("query[0].reactions[0].reaction", "request.unknown-values"),
+            ("query[0].referenced_message.role", "request.required-fields"),
+            ("query[0].referenced_message.content", "request.required-fields"),
         ]),
-        ({"temperature": "hot", "tools": [{"function": {"name": 1}}]}, [
-            ("temperature", "field-type", ERROR), ("tools[0].function.name", "field-type", ERROR),
+        ({"temperature": "hot", "tools": [{"function": {"name": 1, "description": "", "parameters": {}}}]}, [
+            ("temperature", "request.field-types"), ("tools[0].function.name", "request.field-types"),
         ]),
         ({"logit_bias": {"a": "b"}, "users": {}}, [
-            ("logit_bias", "field-type", ERROR), ("users", "field-type", ERROR),
+            ("logit_bias", "request.field-types"), ("users", "request.field-types"),
         ]),
         ({"logit_bias": {"7": 101, "8": 100, "9": -100.5}}, [
-            ("logit_bias.7", "value", WARNING), ("logit_bias.9", "value", WARNING),
+            ("logit_bias.7", "request.logit-bias"), ("logit_bias.9", "request.logit-bias"),
         ]),
         ({"access_key": "k", "api_key": "k"}, [
-            ("access_key", "key-in-body", ERROR), ("api_key", "key-in-body", ERROR),
+            ("access_key", "request.key-in-body"), ("api_key", "request.key-in-body"),
         ]),
     ],
 )  # fmt: skip
@@ -88,31 +89,31 @@ def test_each_finding_in_a_query_has_its_place(changes: dict[str, Any], expected
 
 def test_a_field_that_the_specification_requires_is_reported_as_missing() -> None:
     found = places(lint_request(json.dumps({"type": "query", "query": QUERY["query"]})))
-    assert found == [(name, "missing-field", WARNING) for name in ("version", *IDS)]
+    assert found == [("version", "request.version"), *((name, "request.identifiers") for name in IDS)]
 
 
 def test_a_query_that_poe_would_cut_is_too_long() -> None:
     body = json.dumps({**QUERY, "query": QUERY["query"] * 3})
-    assert places(lint_request(body, Limits(messages=2))) == [("query", "too-many-messages", WARNING)]
+    assert places(lint_request(body, Limits(messages=2))) == [("query", "limits.messages")]
     assert lint_request(body, Limits(messages=3)) == []
 
 
 def test_other_requests_are_read_too() -> None:
     report = ReportReactionRequest(reaction="🎉")
-    assert places(lint_request(encode_request(report))) == [("reaction", "unknown-value", NOTE)]
-    assert places(lint_request(encode_request(UnknownRequest("poll")))) == [("type", "unknown-request", ERROR)]
-    assert places(lint_request("{}")) == [("type", "missing-field", ERROR)]
+    assert places(lint_request(encode_request(report))) == [("reaction", "request.unknown-values")]
+    assert places(lint_request(encode_request(UnknownRequest("poll")))) == [("type", "request.known-type")]
+    assert places(lint_request("{}")) == [("type", "request.type")]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"a": NaN}', b"\xff"])
 def test_what_is_not_a_json_object_is_one_finding(text: str | bytes) -> None:
-    for lint in (lint_request, lint_settings):
-        assert places(lint(text)) == [("", "json", ERROR)]
+    assert places(lint_request(text)) == [("", "request.json")]
+    assert places(lint_settings(text)) == [("", "settings.json")]
 
 
 def test_a_key_that_is_there_twice_is_pointed_out() -> None:
     body = '{"type":"settings","type":"settings","version":"1.2"}'
-    assert places(lint_request(body)) == [("type", "duplicate-key", WARNING)]
+    assert places(lint_request(body)) == [("type", "request.duplicate-keys")]
 
 
 # --- events
@@ -121,25 +122,25 @@ def test_a_key_that_is_there_twice_is_pointed_out() -> None:
 @pytest.mark.parametrize(
     ("event", "data", "expected"),
     [
-        ("text", '{"text": 1}', [("text", "field-type", ERROR)]),
-        ("text", "{}", [("text", "missing-field", ERROR)]),
-        ("text", '{"text": "", "index": "1"}', [("index", "field-type", WARNING)]),
-        ("json", '{"index": true}', [("index", "field-type", WARNING)]),
+        ("text", '{"text": 1}', [("text", "event.field-types")]),
+        ("text", "{}", [("text", "event.required-fields")]),
+        ("text", '{"text": "", "index": "1"}', [("index", "event.index")]),
+        ("json", '{"index": true}', [("index", "event.index")]),
         ("json", '{"index": 1, "any": []}', []),
-        ("error", '{"error_type": "boredom"}', [("error_type", "unknown-value", NOTE)]),
+        ("error", '{"error_type": "boredom"}', [("error_type", "event.unknown-values")]),
         ("meta", '{"linkify": true, "content_type": "text/html"}', [
-            ("content_type", "unknown-value", NOTE), ("linkify", "deprecated-field", WARNING),
+            ("content_type", "event.unknown-values"), ("linkify", "event.deprecated-fields"),
         ]),
         ("file", '{"url": "u", "name": "n", "content_type": "c", "inline_ref": ""}', [
-            ("inline_ref", "empty-for-absent", WARNING),
+            ("inline_ref", "event.inline-ref"),
         ]),
         ("error", '{"raw_response": {"a": [{"b": 1, "b": 2}]}}', [
-            ("raw_response.a[0].b", "duplicate-key", WARNING),
+            ("raw_response.a[0].b", "event.duplicate-keys"),
         ]),
-        ("done", "[DONE]", [("", "json", WARNING)]),
+        ("done", "[DONE]", [("", "event.done-data")]),
         ("done", "{}", []),
-        ("text", "x", [("", "json", ERROR)]),
-        ("poll", "x", [("", "unknown-event", WARNING)]),
+        ("text", "x", [("", "event.json")]),
+        ("poll", "x", [("", "event.names")]),
     ],
 )  # fmt: skip
 def test_single_events(event: str, data: str, expected: list[Any]) -> None:
@@ -160,7 +161,7 @@ def test_a_stack_that_is_nearly_full_is_no_crash() -> None:
             outcomes.append(places(lint_request(body)))
         finally:
             sys.setrecursionlimit(limit)
-    assert outcomes[0] == [("", "json", ERROR)]
+    assert outcomes[0] == [("", "request.json")]
     assert outcomes[-1] == []
     assert all(found in (outcomes[0], outcomes[-1]) for found in outcomes)
 
@@ -178,3 +179,19 @@ def test_anything_is_reported_and_nothing_raises(wire: dict[str, Any]) -> None:
     for each in lint_request(json.dumps({**wire, "type": "query"})) + lint_settings(json.dumps(wire)):
         assert each.message
     lint_event("file", json.dumps(wire))
+
+
+VALUES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3) | st.just({})
+KEYS = ["text", "url", "name", "content_type", "inline_ref", "metadata", "allow_retry", "error_type", "index", "new"]
+
+
+@given(st.sampled_from(sorted(EVENT_CLASSES)), st.dictionaries(st.sampled_from(KEYS), VALUES) | VALUES)
+def test_an_event_that_readers_refuse_breaks_a_must_and_no_other_event_does(name: str, value: Any) -> None:
+    data = json.dumps(value)
+    broken = [each for each in lint_event(name, data) if each.level is Level.MUST]
+    try:
+        decode_event(name, data)
+    except RemoteProtocolError as exc:
+        assert exc.path in {each.path for each in broken}  # noqa: PT017
+    else:
+        assert broken == []

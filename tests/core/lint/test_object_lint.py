@@ -10,13 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poeproto import RemoteProtocolError, decode_settings
-from poeproto.lint import Finding, Severity, lint_settings
-
-ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
+from poeproto.lint import Finding, Level, lint_settings
 
 
-def places(found: list[Finding]) -> list[tuple[str, str, Severity]]:
-    return [(each.path, each.rule, each.severity) for each in found]
+def places(found: list[Finding]) -> list[tuple[str, str]]:
+    return [(each.path, each.rule) for each in found]
 
 
 def settings_with(control: dict[str, Any], **more: Any) -> str:
@@ -38,19 +36,19 @@ SLIDER = {
 @pytest.mark.parametrize(
     ("control", "path", "rule"),
     [
-        ({**SLIDER, "default_value": 7}, ".default_value", "value"),
-        ({**SLIDER, "step": "1"}, ".step", "field-type"),
-        ({**SLIDER, "new": 1}, ".new", "unknown-field"),
-        ({**SLIDER, "parameter_name": "poe_x"}, ".parameter_name", "value"),
-        ({"control": "dial"}, ".control", "unknown-control"),
-        ({"control": ["dial"]}, ".control", "unknown-control"),
-        (condition({"parameter_name": 1}), ".condition.left.parameter_name", "field-type"),
-        (condition({}), ".condition.left.literal", "missing-field"),
-        (condition(1), ".condition.left", "field-type"),
+        ({**SLIDER, "default_value": 7}, ".default_value", "default-value"),
+        ({**SLIDER, "step": "1"}, ".step", "field-types"),
+        ({**SLIDER, "new": 1}, ".new", "unknown-fields"),
+        ({**SLIDER, "parameter_name": "poe_x"}, ".parameter_name", "parameter-name"),
+        ({"control": "dial"}, ".control", "kinds"),
+        ({"control": ["dial"]}, ".control", "kinds"),
+        (condition({"parameter_name": 1}), ".condition.left.parameter_name", "field-types"),
+        (condition({}), ".condition.left.literal", "required-fields"),
+        (condition(1), ".condition.left", "field-types"),
     ],
 )  # fmt: skip
 def test_controls_are_held_to_their_rules(control: dict[str, Any], path: str, rule: str) -> None:
-    assert places(lint_settings(settings_with(control))) == [(PLACE + path, rule, ERROR)]
+    assert places(lint_settings(settings_with(control))) == [(PLACE + path, f"controls.{rule}")]
 
 
 def test_each_of_several_controls_is_reported() -> None:
@@ -68,14 +66,14 @@ def test_each_of_several_controls_is_reported() -> None:
 @pytest.mark.parametrize(
     ("wire", "expected"),
     [
-        ({}, [("response_version", "old-response-version", WARNING)]),
-        ({"response_version": 1}, [("response_version", "old-response-version", WARNING)]),
-        ({"response_version": 2, "allow_attachments": None}, [("allow_attachments", "null-for-absent", WARNING)]),
-        ({"response_version": 2, "custom_rate_card": "x"}, [("custom_rate_card", "deprecated-field", WARNING)]),
-        ({"response_version": 2, "new": 1}, [("new", "unknown-field", ERROR)]),
+        ({}, [("response_version", "settings.response-version")]),
+        ({"response_version": 1}, [("response_version", "settings.response-version")]),
+        ({"response_version": 2, "allow_attachments": None}, [("allow_attachments", "settings.null-fields")]),
+        ({"response_version": 2, "custom_rate_card": "x"}, [("custom_rate_card", "settings.deprecated-fields")]),
+        ({"response_version": 2, "new": 1}, [("new", "settings.unknown-fields")]),
         (
             {"response_version": 2, "enable_multi_bot_chat_prompting": True},
-            [("enable_multi_bot_chat_prompting", "deprecated-field", WARNING)],
+            [("enable_multi_bot_chat_prompting", "settings.deprecated-fields")],
         ),
     ],
 )
@@ -88,34 +86,34 @@ def test_a_whole_number_may_be_written_as_a_float() -> None:
     assert lint_settings(json.dumps(whole)) == []
     broken = {"response_version": 2.5, "server_bot_dependencies": {"x": 1.5}}
     assert places(lint_settings(json.dumps(broken))) == [
-        ("response_version", "field-type", ERROR),
-        ("server_bot_dependencies", "field-type", ERROR),
+        ("response_version", "settings.field-types"),
+        ("server_bot_dependencies", "settings.field-types"),
     ]
 
 
 def test_an_old_version_that_loses_the_controls_is_an_error() -> None:
     (found,) = lint_settings(settings_with({**SLIDER}, response_version=None))
-    assert (found.path, found.severity) == ("response_version", ERROR)
+    assert (found.path, found.rule) == ("response_version", "controls.response-version")
     assert "Poe ignores parameter_controls" in found.message
 
 
 def test_every_rule_that_is_broken_is_reported_whatever_else_there_is() -> None:
     slider = {**SLIDER, "default_value": 7, "step": 0, "parameter_name": "poe_x", "description": None}
     assert places(lint_settings(settings_with(slider))) == [
-        (f"{PLACE}.description", "null-for-absent", WARNING),
-        (f"{PLACE}.parameter_name", "value", ERROR),
-        (f"{PLACE}.default_value", "value", ERROR),
-        (f"{PLACE}.step", "value", ERROR),
+        (f"{PLACE}.description", "controls.null-fields"),
+        (f"{PLACE}.parameter_name", "controls.parameter-name"),
+        (f"{PLACE}.default_value", "controls.default-value"),
+        (f"{PLACE}.step", "controls.slider-range"),
     ]
-    both = {"controls": [SLIDER], "tabs": [{"name": "t", "controls": []}], "name": None}
+    both = {"controls": [SLIDER], "tabs": [{"name": "t", "controls": []}], "collapsed_by_default": None}
     again = {"controls": [{**SLIDER, "default_value": 20}]}
     controls = {"api_version": "1", "sections": [both, again]}
     assert places(lint_settings(json.dumps({"response_version": 2, "parameter_controls": controls}))) == [
-        ("parameter_controls.api_version", "value", ERROR),
-        ("parameter_controls.sections[0].tabs[0].controls", "value", ERROR),
-        ("parameter_controls.sections[0].name", "null-for-absent", WARNING),
-        ("parameter_controls.sections[0]", "value", ERROR),
-        ("parameter_controls.sections[1].controls[0].default_value", "value", ERROR),
+        ("parameter_controls.api_version", "controls.api-version"),
+        ("parameter_controls.sections[0].tabs[0].controls", "controls.empty"),
+        ("parameter_controls.sections[0].collapsed_by_default", "controls.null-fields"),
+        ("parameter_controls.sections[0]", "controls.section"),
+        ("parameter_controls.sections[1].controls[0].default_value", "controls.shared-default"),
     ]
 
 
@@ -123,10 +121,10 @@ def test_an_old_word_for_a_comparison_is_pointed_out_and_understood() -> None:
     control = condition({"parameter_name": "x"})
     control["condition"]["comparator"] = "equals"
     assert places(lint_settings(settings_with(control))) == [
-        (f"{PLACE}.condition.comparator", "deprecated-value", WARNING)
+        (f"{PLACE}.condition.comparator", "controls.old-comparator")
     ]
     control["condition"]["comparator"] = ["equals"]
-    assert places(lint_settings(settings_with(control))) == [(f"{PLACE}.condition.comparator", "field-type", ERROR)]
+    assert places(lint_settings(settings_with(control))) == [(f"{PLACE}.condition.comparator", "controls.field-types")]
 
 
 BROKEN = st.fixed_dictionaries(
@@ -150,7 +148,7 @@ BROKEN = st.fixed_dictionaries(
 def test_there_is_an_error_where_readers_refuse_and_nowhere_else(controls: list[Any]) -> None:
     body = json.dumps({"response_version": 2, "parameter_controls": {"sections": [{"controls": controls}]}})
     # Keys that readers keep and Poe refuses are errors, too.
-    errors = [d for d in lint_settings(body) if d.severity is ERROR and d.rule != "unknown-field"]
+    errors = [each for each in lint_settings(body) if each.level is Level.MUST and "unknown-fields" not in each.rule]
     try:
         decode_settings(body)
     except RemoteProtocolError as exc:
