@@ -28,7 +28,7 @@ PLACES: dict[str, frozenset[str]] = {
             "End FORMAT_VERSION KEPT_HEADERS Recorded RecordedData RecordedEnd RecordedExchange RecordedHead"
             " RecordedRequest RecordedRequestData Recording RecordingError RecordingHeader RecordingLimits"
             " RecordingReader RecordingWriter Redaction Redactor StreamRedactor decode_header decode_record"
-            " encode_header encode_record load_recording read_exchanges recording_schema"
+            " encode_header encode_record har_entry har_log load_recording read_exchanges recording_schema"
         ),
         "poeproto_simulator": (
             "Account BotQuery Canned Charge Conversation Echo Fault Faults HTTPError LogEntry Poe ReceivedFile"

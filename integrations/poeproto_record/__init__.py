@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from poeproto.name_hints import missing_name
-from poeproto_record import errors, exchanges, lines, reader, records, redaction, schema, stream_redactor, writer
+from poeproto_record import errors, exchanges, har, lines, reader, records, redaction, schema, stream_redactor, writer
 from poeproto_record.errors import *
 from poeproto_record.exchanges import *
+from poeproto_record.har import *
 from poeproto_record.lines import *
 from poeproto_record.reader import *
 from poeproto_record.records import *
@@ -28,6 +29,7 @@ if not TYPE_CHECKING:  # a type checker finds missing names by itself
 __all__: list[str] = []
 __all__ += errors.__all__
 __all__ += exchanges.__all__
+__all__ += har.__all__
 __all__ += lines.__all__
 __all__ += reader.__all__
 __all__ += records.__all__
