@@ -12,6 +12,7 @@ PACKAGES = {
     "poeproto_asgi",
     "poeproto_h11",
     "poeproto_httpx",
+    "poeproto_record",
     "poeproto_simulator",
     "poeproto_compat",
     "poeproto_cli",

@@ -24,6 +24,12 @@ PLACES: dict[str, frozenset[str]] = {
             " get_bot_response_sync get_final_response get_final_response_sync h11_reason make_outbound split_url"
         ),
         "poeproto_httpx": "HttpxClient HttpxTransport Session",
+        "poeproto_record": (
+            "End FORMAT_VERSION KEPT_HEADERS Recorded RecordedData RecordedEnd RecordedExchange RecordedHead"
+            " RecordedRequest RecordedRequestData Recording RecordingError RecordingHeader RecordingLimits"
+            " RecordingReader RecordingWriter Redaction Redactor StreamRedactor decode_header decode_record"
+            " encode_header encode_record har_entry har_log load_recording read_exchanges recording_schema"
+        ),
         "poeproto_simulator": (
             "Account BotQuery Canned Charge Conversation Echo Fault Faults HTTPError LogEntry Poe ReceivedFile"
             " ReceivedReply RegisteredBot Scripted Simulator ToolCaller"

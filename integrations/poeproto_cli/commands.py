@@ -13,6 +13,7 @@ import click
 from poeproto_cli.bench import bench
 from poeproto_cli.migrate import migrate
 from poeproto_cli.query import query
+from poeproto_cli.recording import recording
 from poeproto_cli.serve import serve
 from poeproto_cli.settings import settings
 from poeproto_cli.simulate import simulate
@@ -44,5 +45,5 @@ def main() -> None:
     """
 
 
-for _command in (serve, query, settings, simulate, bench, migrate):
+for _command in (serve, query, settings, simulate, bench, recording, migrate):
     main.add_command(_command)

@@ -9,7 +9,9 @@ import pytest
 
 from poeproto.name_hints import PLACES
 
-PACKAGES = ("poeproto_runtime", "poeproto_h11", "poeproto_httpx", "poeproto_asgi", "poeproto_simulator")
+PACKAGES = (
+    *("poeproto_runtime", "poeproto_h11", "poeproto_httpx", "poeproto_asgi", "poeproto_record", "poeproto_simulator"),
+)
 
 
 @pytest.mark.parametrize("package", PACKAGES)

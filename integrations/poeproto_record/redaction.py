@@ -1,0 +1,309 @@
+"""Redaction of a recording: what is replaced, by what, and how a secret is found that two reads share.
+
+What is replaced:
+
+- **Headers**: the value of every header that is not in `Redaction.headers`. The scheme of a credential stays.
+- **Keys in bodies**: the values of `access_key`, `api_key` and the like in JSON, in JSON within JSON, and in forms.
+- **URLs**: user and password; in a query, the values of names such as `signature`, and every value long enough to be a
+  key; in the target of a request also the segment of a path that looks like a key.
+- **Echoes**: a secret that was found, or is known beforehand, wherever it appears again: as it is, percent-encoded, or
+  escaped in JSON or HTML, in either case.
+- **Patterns**: what the regular expressions of the caller match, within a line.
+
+**Placeholders.** A secret becomes ``REDACTED-1``, the next one ``REDACTED-2``. Equal secrets of a file have equal
+placeholders. The number says when the secret was found first, so nothing can be computed from it. The word is valid in
+headers, URLs and JSON.
+
+**Reads.** The body is recorded read by read, and a secret may be split between reads. So the end of a read is held back
+while it may be the beginning of a secret (`StreamRedactor`). Then the placeholder stands in the read in which the
+secret began, and the reads after it lack its bytes. No two reads are joined.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import html
+import json
+import re
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes
+
+import attrs
+
+from poeproto.http import SECRET_KEYS, Headers
+from poeproto_record.secret_rules import LONGEST_OPEN, Found, SecretRules, beginning
+
+__all__ = ["KEPT_HEADERS", "Redaction", "Redactor"]
+
+# Headers whose values are recorded. Any other may hold a key, or repeat one.
+KEPT_HEADERS = frozenset(
+    {
+        *("accept", "accept-charset", "accept-encoding", "accept-language", "accept-ranges", "age", "allow"),
+        *("cache-control", "connection", "content-encoding", "content-language", "content-length", "content-type"),
+        *("date", "expect", "expires", "host", "keep-alive", "last-modified", "pragma", "retry-after", "server"),
+        *("te", "trailer", "transfer-encoding", "upgrade", "user-agent", "vary", "via", "www-authenticate"),
+        *("x-accel-buffering", "x-content-type-options"),
+    }
+)
+_CREDENTIALS = frozenset({b"authorization", b"proxy-authorization"})
+BODY_KEYS = frozenset({*SECRET_KEYS, "access_token", "api-key", "apikey", "authorization", "client_secret", "password"})
+QUERY_KEYS = frozenset(
+    {
+        *("access_token", "auth", "code", "credential", "key", "key-pair-id", "pass", "passwd", "password", "policy"),
+        *("secret", "se", "session", "sig", "signature", "sv", "token", "googleaccessid", "awsaccesskeyid"),
+        *("x-amz-credential", "x-amz-security-token", "x-amz-signature", "x-goog-credential", "x-goog-signature"),
+    }
+)
+# A shorter secret may be an ordinary word, so it is not replaced elsewhere.
+_SHORTEST_ECHO = 8
+_LONGEST_ECHO = 4 * 1024
+# A shorter part of a header's value is not searched for.
+_LIKE_A_KEY = 16
+# A beginning this short reveals nothing, and stands at the end of many a text by chance.
+_SHORTEST_BEGINNING = 4
+# How many secrets are searched for, and how many have a number. The least recently seen are forgotten.
+_KNOWN = 200
+_NUMBERED = 10_000
+# How many bytes of a line are held back for the patterns.
+_LINE = 64 * 1024
+# In a longer line, patterns find matches of up to so many bytes that two reads share.
+_OVERLAP = 4 * 1024
+
+_SCHEME = re.compile(rb"([A-Za-z][A-Za-z0-9-]*)[ \t]+(\S.*)", re.DOTALL)
+_TOKEN = re.compile(rb"[^\s;,\"]{16,}")
+_SEGMENT = re.compile(rb"(?<=/)(?=[^/?#]*[a-z])(?=[^/?#]*[A-Z])(?=[^/?#]*\d)([^/?#]{20,})")
+_KEY_IN_PATH = re.compile(rb"(?:update|fetch)_settings/[^/?]*/([^?]+?)(?:/[^/?]*)?(?=\?|\Z)")
+
+
+def _patterns(given: Iterable[str | re.Pattern[str]]) -> tuple[re.Pattern[bytes], ...]:
+    return tuple(
+        re.compile(each.encode()) if isinstance(each, str) else re.compile(each.pattern.encode(), each.flags & ~re.U)
+        for each in given
+    )
+
+
+def _lower(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(name.lower() for name in names)
+
+
+def _as_bytes(secrets: Iterable[str | bytes]) -> tuple[bytes, ...]:
+    return tuple(each.encode() if isinstance(each, str) else each for each in secrets)
+
+
+@attrs.frozen(kw_only=True)
+class Redaction:
+    """What is replaced in a recording.
+
+    Attributes:
+        headers: the names of headers whose values are recorded.
+        body_keys: keys of JSON and of forms, whose values are replaced.
+        query_keys: names in the query of a URL, whose values are replaced however short they are.
+        patterns: regular expressions, over UTF-8; what they match within a line is replaced.
+        secrets: secrets that are known beforehand, such as the access key of the bot.
+
+    Raises:
+        re.error: for a pattern that is not a regular expression.
+    """
+
+    headers: frozenset[str] = attrs.field(default=KEPT_HEADERS, converter=_lower)
+    body_keys: frozenset[str] = attrs.field(default=BODY_KEYS, converter=_lower)
+    query_keys: frozenset[str] = attrs.field(default=QUERY_KEYS, converter=_lower)
+    patterns: tuple[re.Pattern[bytes], ...] = attrs.field(default=(), converter=_patterns, repr=False)
+    secrets: tuple[bytes, ...] = attrs.field(default=(), converter=_as_bytes, repr=False)
+
+    def summary(self) -> dict[str, Any]:
+        """What the first line of a recording says of the redaction. A pattern may be a secret, so they are counted."""
+        return {
+            "headers_kept": sorted(self.headers),
+            "body_keys": sorted(self.body_keys),
+            "query_keys": sorted(self.query_keys),
+            "patterns": len(self.patterns),
+            "known_secrets": len(self.secrets),
+        }
+
+
+@attrs.frozen
+class Span:
+    """A part of a text, and what replaces it."""
+
+    start: int
+    end: int
+    placeholder: bytes
+
+
+class Redactor:
+    """Redacts the parts of one recording, in which equal secrets have equal placeholders."""
+
+    def __init__(self, redaction: Redaction) -> None:
+        self.redaction = redaction
+        self._rules = SecretRules(redaction.body_keys, redaction.query_keys)
+        self._numbers: dict[bytes, int] = {}
+        self._known: OrderedDict[bytes, tuple[bytes, ...]] = OrderedDict()  # each with its spellings, in lower case
+        for secret in redaction.secrets:
+            self._learn(secret, shortest=1)
+
+    @property
+    def most_held(self) -> int:
+        """How many bytes of a body may be held back."""
+        return _LINE if self.redaction.patterns else LONGEST_OPEN
+
+    def prepare(self, headers: Headers, url: str) -> None:
+        """Learn the secrets of a request before any part of it is redacted: the URL may repeat a header."""
+        self.headers(headers)
+        self.url(url)
+
+    def headers(self, headers: Headers) -> Headers:
+        """Header pairs without secrets."""
+        return tuple([(self.text(name), self._header(name, value)) for name, value in headers])
+
+    def _header(self, name: bytes, value: bytes) -> bytes:
+        if name.decode("latin-1") in self.redaction.headers or not value:
+            return self.text(value)
+        credential = _SCHEME.fullmatch(value) if name in _CREDENTIALS else None
+        if credential is not None:
+            self._learn_credential(credential[1], credential[2])
+            return credential[1] + b" " + self.placeholder(credential[2])
+        for token in _TOKEN.findall(value):
+            if b"://" not in token:
+                self._learn(token)
+                self._learn(token.partition(b"=")[2], shortest=_LIKE_A_KEY)
+        return self.placeholder(value)
+
+    def _learn_credential(self, scheme: bytes, credential: bytes) -> None:
+        self._learn(credential)
+        if scheme.lower() == b"basic":
+            try:
+                password = base64.b64decode(credential, validate=True).partition(b":")[2]
+            except (ValueError, binascii.Error):
+                return
+            self._learn(password)
+
+    def url(self, url: str) -> str:
+        """The URL or target of a request without secrets."""
+        text = url.encode("utf-8", "surrogateescape")
+        path = text.partition(b"?")[0]
+        in_path = [*_KEY_IN_PATH.finditer(path)] or _SEGMENT.finditer(path)
+        found = [Found(*match.span(1), unquote_to_bytes(match[1]), may_echo=True) for match in in_path]
+        found += self._rules.query_values(text, _SHORTEST_ECHO)
+        return self._replace(text, found).decode("utf-8", "surrogateescape")
+
+    def text(self, text: bytes) -> bytes:
+        """A whole text without secrets."""
+        return self._replace(text, []) if text else text
+
+    def _replace(self, text: bytes, found: Iterable[Found]) -> bytes:
+        parts: list[bytes] = []
+        position = 0
+        for span in self._spans(text, [*found, *self._found(text), *self._rules.cut(text)], is_end=True):
+            parts += [text[position : span.start], span.placeholder]
+            position = span.end
+        return b"".join([*parts, text[position:]])
+
+    def scan(self, text: bytes, *, is_end: bool) -> tuple[list[Span], int]:
+        """The secrets in a text that has been received in part, and from where on it is undecided.
+
+        A secret that is not yet complete is neither numbered nor known.
+        """
+        if is_end:
+            return self._spans(text, [*self._found(text), *self._rules.cut(text)], is_end=True), len(text)
+        if self.redaction.patterns:
+            line = text.rfind(b"\n") + 1
+            if len(text) - line <= _LINE:  # a pattern may begin anywhere in the line
+                text = text[:line]
+        found = list(self._found(text))
+        decided = min([self._rules.open_from(text), *(each.start for each in found if each.end == len(text))])
+        if self.redaction.patterns and not text.endswith(b"\n"):
+            decided = max(min(decided, len(text) - _OVERLAP), 0)
+        decided = _outside(decided, found)
+        spans = self._spans(text, [each for each in found if each.end <= decided], is_end=False)
+        decided = min([decided, *(beginning(text, each) for each in self._spellings())])
+        decided = _outside(decided, spans)
+        return [span for span in spans if span.end <= decided], decided
+
+    def _found(self, text: bytes) -> Iterator[Found]:
+        yield from self._rules.found(text)
+        for pattern in self.redaction.patterns:
+            for match in pattern.finditer(text):
+                if match[0]:
+                    yield Found(*match.span(), match[0])
+
+    def _spans(self, text: bytes, found: list[Found], *, is_end: bool) -> list[Span]:
+        """The spans of the secrets that were found, and of those that are known; in order, and disjoint."""
+        spans: list[Span] = []
+        for each in sorted(found, key=lambda each: (each.start, -each.end)):
+            if each.may_echo:
+                self._learn(each.secret)
+            placeholder = self.placeholder(each.secret)
+            spans.append(Span(each.start, each.end, b'"%b"' % placeholder if each.is_number else placeholder))
+        spans += self._echoes(text)
+        if is_end:
+            start = min((beginning(text, each, _SHORTEST_BEGINNING) for each in self._spellings()), default=len(text))
+            spans += [Span(start, len(text), b"REDACTED")] if start < len(text) else []
+        return _disjoint(spans)
+
+    def _echoes(self, text: bytes) -> Iterator[Span]:
+        lowered = text.lower()
+        for secret, spellings in self._known.items():
+            for spelling in spellings:
+                start = lowered.find(spelling)
+                while start >= 0:
+                    end = start + len(spelling)
+                    yield Span(start, end, self.placeholder(secret))
+                    start = lowered.find(spelling, end)
+
+    def _spellings(self) -> Iterator[bytes]:
+        for spellings in self._known.values():
+            yield from spellings
+
+    def placeholder(self, secret: bytes) -> bytes:
+        """What replaces a secret."""
+        number = self._numbers.get(secret)
+        if number is None:
+            if len(self._numbers) >= _NUMBERED:
+                return b"REDACTED"
+            number = self._numbers[secret] = len(self._numbers) + 1
+        return b"REDACTED-%d" % number
+
+    def _learn(self, secret: bytes, *, shortest: int = _SHORTEST_ECHO) -> None:
+        if not shortest <= len(secret) <= _LONGEST_ECHO:
+            return
+        if secret not in self._known:
+            self._known[secret] = _spellings(secret)
+        self._known.move_to_end(secret)
+        while len(self._known) > _KNOWN:
+            self._known.popitem(last=False)
+
+
+def _spellings(secret: bytes) -> tuple[bytes, ...]:
+    """How a peer may repeat a secret, in lower case: as it is, in a URL, in JSON, in JSON within JSON, in HTML."""
+    text = secret.decode("latin-1")
+    escaped = json.dumps(text, ensure_ascii=False)[1:-1]
+    texts = [
+        *(text, escaped, escaped.replace("/", "\\/"), json.dumps(escaped, ensure_ascii=False)[1:-1]),
+        *(html.escape(text), html.escape(text, quote=False)),
+    ]
+    spellings = {each.encode("latin-1") for each in texts}
+    spellings |= {quote(secret, safe=safe).encode() for safe in ("", "/", "/+:@")}
+    return tuple(sorted({each.lower() for each in spellings}, key=len, reverse=True))
+
+
+def _outside(position: int, spans: Iterable[Span | Found]) -> int:
+    """The position, or the start of the secrets that it would cut."""
+    for span in sorted(spans, key=lambda span: span.start, reverse=True):
+        if span.start < position < span.end:
+            position = span.start
+    return position
+
+
+def _disjoint(spans: Iterable[Span]) -> list[Span]:
+    """The spans in order, those that overlap as one."""
+    joined: list[Span] = []
+    for span in sorted(spans, key=lambda span: (span.start, -span.end)):
+        if joined and span.start < joined[-1].end:
+            joined[-1] = attrs.evolve(joined[-1], end=max(span.end, joined[-1].end))
+        else:
+            joined.append(span)
+    return joined

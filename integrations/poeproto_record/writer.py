@@ -1,0 +1,221 @@
+"""Writing a recording: one line a read, flushed at once, so that a crash loses at most what is held back.
+
+What is held back: a read whose end may be the beginning of a secret, until the next read of the same body. See
+`poeproto_record.redaction`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import BinaryIO
+
+import attrs
+
+from poeproto.http import HeaderPairs, normalise_headers
+from poeproto_record.errors import RecordingError
+from poeproto_record.lines import encode_header, encode_record
+from poeproto_record.records import (
+    End,
+    Recorded,
+    RecordedData,
+    RecordedEnd,
+    RecordedHead,
+    RecordedRequest,
+    RecordedRequestData,
+    RecordingHeader,
+)
+from poeproto_record.redaction import Redaction, Redactor
+from poeproto_record.stream_redactor import StreamRedactor
+
+__all__ = ["RecordingWriter"]
+
+# A longer read is written as several records, so that its line stays below what a reader accepts.
+_LARGEST_READ = 2 * 1024 * 1024
+
+DEFAULT_REDACTION = Redaction()
+
+
+_StreamRedactors = tuple[StreamRedactor[RecordedRequestData] | None, StreamRedactor[RecordedData] | None]
+
+
+@attrs.define
+class _Exchange:
+    """An exchange that has not ended: the redaction of its two bodies; None where nothing is redacted."""
+
+    request: StreamRedactor[RecordedRequestData] | None
+    response: StreamRedactor[RecordedData] | None
+    # A compressed body may hold a secret that no rule finds, so its bytes are counted and not recorded.
+    request_is_compressed: bool = False
+    response_is_compressed: bool = False
+
+
+class RecordingWriter:
+    """Writes a recording, line by line, to a binary file.
+
+    Each call writes what happened now, at least up to the beginning of a possible secret, and flushes the file. A
+    request and what follows it belong together by the number that `request` returns. Call from one thread.
+
+    Args:
+        stream: a file that is open for writing in binary mode. The caller closes it.
+        tool: the program that records, with its version.
+        created: the time of day, in UTC as in RFC 3339.
+        redaction: what is replaced; None records everything as it is.
+        clock: a monotonic clock, in seconds.
+
+    Raises:
+        OSError: by each method, if the file cannot be written. Later calls raise `RecordingError`, since a line may
+            have been cut.
+    """
+
+    def __init__(
+        self,
+        stream: BinaryIO,
+        *,
+        tool: str = "",
+        created: str | None = None,
+        redaction: Redaction | None = DEFAULT_REDACTION,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._redactor = None if redaction is None else Redactor(redaction)
+        self._exchanges: dict[int, _Exchange] = {}
+        self._last = 0
+        self._failed = False
+        self._began = clock()
+        if created is None:
+            created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        self._write(encode_header(RecordingHeader(created, tool, None if redaction is None else redaction.summary())))
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        headers: HeaderPairs = (),
+        body: bytes = b"",
+        *,
+        is_whole: bool = True,
+        at: float | None = None,
+    ) -> int:
+        """A request begins an exchange; the number of the exchange.
+
+        Args:
+            method: as received.
+            url: absolute, or the target as received.
+            headers: pairs of name and value.
+            body: the body, or its first part.
+            is_whole: whether that is the whole body; otherwise `request_data` follows.
+            at: seconds since the recording began; now if None.
+        """
+        at = self._now(at)
+        pairs = normalise_headers(headers)
+        is_compressed = self._redactor is not None and _is_compressed(pairs)
+        if self._redactor is not None:
+            self._redactor.prepare(pairs, url)
+            method, url = self._text(method), self._redactor.url(url)
+            pairs = self._redactor.headers(pairs)
+        self._last += 1
+        number = self._last
+        self._exchanges[number] = exchange = _Exchange(*self._stream_redactors(), is_compressed)
+        first, omitted = b"", 0
+        if is_whole and len(body) <= _LARGEST_READ:
+            first, omitted = (b"", len(body)) if is_compressed else (self._whole(body), 0)
+            body, exchange.request = b"", None
+        self._record(RecordedRequest(number, at, method, url, pairs, first, omitted))
+        if body:
+            self.request_data(number, body, is_last=is_whole, at=at)
+        return number
+
+    def request_data(self, exchange: int, data: bytes, *, is_last: bool = False, at: float | None = None) -> None:
+        """A further read of the body of the request."""
+        state, at = self._exchange(exchange), self._now(at)
+        for part in _parts(data):
+            read, omitted = (b"", len(part)) if state.request_is_compressed else (part, 0)
+            record = RecordedRequestData(exchange, at, read, omitted)
+            if state.request is None:
+                self._record(record)
+            else:
+                for each, redacted in state.request.receive(record, read):
+                    self._record(attrs.evolve(each, data=redacted))
+        if is_last:
+            self._end_of_request(state)
+
+    def head(self, exchange: int, status: int, headers: HeaderPairs = (), *, at: float | None = None) -> None:
+        """The head of the response."""
+        state, at = self._exchange(exchange), self._now(at)
+        pairs = normalise_headers(headers)
+        if self._redactor is not None:
+            state.response_is_compressed = _is_compressed(pairs)
+            pairs = self._redactor.headers(pairs)
+        self._record(RecordedHead(exchange, at, status, pairs))
+
+    def data(self, exchange: int, data: bytes, *, at: float | None = None) -> None:
+        """One read of the body of the response."""
+        state, at = self._exchange(exchange), self._now(at)
+        for part in _parts(data):
+            read, omitted = (b"", len(part)) if state.response_is_compressed else (part, 0)
+            record = RecordedData(exchange, at, read, omitted)
+            if state.response is None:
+                self._record(record)
+            else:
+                for each, redacted in state.response.receive(record, read):
+                    self._record(attrs.evolve(each, data=redacted))
+
+    def end(self, exchange: int, outcome: End = End.EOF, detail: str = "", *, at: float | None = None) -> None:
+        """The exchange ended; what was held back of it is written first."""
+        state, at = self._exchange(exchange), self._now(at)
+        self._end_of_request(state)
+        for each, redacted in [] if state.response is None else state.response.receive_eof():
+            self._record(attrs.evolve(each, data=redacted))
+        del self._exchanges[exchange]
+        self._record(RecordedEnd(exchange, at, outcome, self._text(detail)))
+
+    def _end_of_request(self, state: _Exchange) -> None:
+        for each, redacted in [] if state.request is None else state.request.receive_eof():
+            self._record(attrs.evolve(each, data=redacted))
+
+    def _exchange(self, number: int) -> _Exchange:
+        if number not in self._exchanges:
+            raise ValueError(f"exchange {number} has ended, or never began")
+        return self._exchanges[number]
+
+    def _now(self, at: float | None) -> float:
+        return round(self._clock() - self._began, 6) if at is None else at
+
+    def _stream_redactors(
+        self,
+    ) -> tuple[StreamRedactor[RecordedRequestData] | None, StreamRedactor[RecordedData] | None]:
+        if self._redactor is None:
+            return None, None
+        return StreamRedactor(self._redactor), StreamRedactor(self._redactor)
+
+    def _whole(self, body: bytes) -> bytes:
+        return body if self._redactor is None else self._redactor.text(body)
+
+    def _text(self, text: str) -> str:
+        if self._redactor is None or not text:
+            return text
+        return self._redactor.text(text.encode("utf-8", "replace")).decode("utf-8", "replace")
+
+    def _record(self, record: Recorded) -> None:
+        self._write(encode_record(record))
+
+    def _write(self, line: bytes) -> None:
+        if self._failed:
+            raise RecordingError("an earlier line could not be written, so the recording has ended")
+        self._failed = True
+        self._stream.write(line)
+        self._stream.flush()
+        self._failed = False
+
+
+def _parts(data: bytes) -> list[bytes]:
+    if len(data) <= _LARGEST_READ:
+        return [data]
+    return [data[start : start + _LARGEST_READ] for start in range(0, len(data), _LARGEST_READ)]
+
+
+def _is_compressed(headers: tuple[tuple[bytes, bytes], ...]) -> bool:
+    codings = b",".join(value for name, value in headers if name == b"content-encoding").lower().split(b",")
+    return any(coding.strip() not in (b"", b"identity") for coding in codings)
