@@ -13,9 +13,10 @@ from typing import Any, Protocol, cast
 
 import poeproto
 from poeproto import Bot, Context, Data, Done, Error, Event, Meta, SuggestedReply, Text
+from poeproto_compat.closing import close
 from poeproto_compat.errors import InsufficientFundError
 from poeproto_compat.http_request import HttpRequest
-from poeproto_compat.query import AnswersQueries, close, is_default, pending_events, responses
+from poeproto_compat.query import AnswersQueries, is_default, pending_events, responses
 from poeproto_compat.server_sent_events import ServerSentEvent, events_of
 from poeproto_compat.types import (
     NO_KEY,
