@@ -11,6 +11,8 @@ import attrs
 
 from poeproto_compat.calls import call
 from poeproto_compat.errors import BotError, BotErrorNoRetry, IncompleteReply
+from poeproto_compat.model import Model
+from poeproto_compat.serialization import Options, Selection, dumped
 from poeproto_compat.types import (
     Identifier,
     PartialResponse,
@@ -139,7 +141,7 @@ class BotContext:
         from poeproto_compat.received_messages import ReceivedMessages
 
         about: dict[str, Any] = {"message_id": request.message_id}
-        make = ReceivedMessages(repr(request))  # once: for a long conversation it takes a while
+        make = ReceivedMessages(request)
         message_of_text = make.of_text
         unknown: set[str] = set()
         answered = False
@@ -200,16 +202,26 @@ def _as_query(
     """The query on the wire, with the tools of this call. Keys in it are not sent."""
     import poeproto
 
-    payload = request.model_dump()
+    payload: dict[str, Any] = {**_plain(request), "type": "query"}
     for name, given in (("tools", tools), ("tool_calls", tool_calls), ("tool_results", tool_results)):
         if given is not None:
-            payload[name] = [each if isinstance(each, Mapping) else each.model_dump() for each in given]
+            payload[name] = given
     try:
-        query = poeproto.decode_request(json.dumps({**payload, "type": "query"}))
+        query = poeproto.decode_request(json.dumps(payload, default=_plain))
     except poeproto.RemoteProtocolError as exc:
         raise BotErrorNoRetry(f"the request cannot be sent: {exc}") from exc
     assert isinstance(query, poeproto.QueryRequest), "its type is query"
     return query
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has in place of an object. Objects inside it are left, which the encoder passes here in their turn."""
+    if isinstance(value, Model):
+        return dict(Model.__repr_args__(value))
+    plain = dumped(value, Options(False, {}), Selection())
+    if plain is value:
+        raise TypeError(f"a {type(value).__module__}.{type(value).__qualname__} in the request has no JSON value")
+    return plain
 
 
 def _error_of(event: poeproto.Error) -> BotError:
