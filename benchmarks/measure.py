@@ -144,6 +144,14 @@ def goal(
     RECORD.goals.append(Goal(work, ours.name, reference.name, ratio, sense, wanted))
 
 
+def goal_of_layer(work: str, layer: Figure, ours: Figure) -> None:
+    """Record the goal of poeproto_compat: it keeps at least half of our lead over fastapi_poe.
+
+    The lead is their time divided by ours, so half of it is twice our time, however fast fastapi_poe is.
+    """
+    goal(work, layer, ours, at_most=2)
+
+
 def cost(what: str, figure: Figure, unit: str, scale: float) -> None:
     """Record a line of the cost model in docs/performance.md: the cost of one operation on this machine."""
     RECORD.costs.append(Cost(what, figure.seconds * scale, unit))

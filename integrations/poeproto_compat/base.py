@@ -7,7 +7,7 @@ import os
 import secrets
 import string
 import warnings
-from collections.abc import AsyncIterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, overload
 from urllib.parse import unquote, urlsplit
@@ -35,6 +35,7 @@ from poeproto_compat.types import (
 )
 
 if TYPE_CHECKING:
+    from poeproto import HttpRequest
     from poeproto_compat.app import PoeApp
 
 __all__ = [
@@ -284,16 +285,24 @@ class PoeBot:
             CostRequestError: if it is unknown, and without an access key.
             InvalidParameterError: if the query has no `bot_query_id`.
         """
-        await self._call_about_cost("authorize_cost", request, amounts, base_url)
+        from poeproto.flows import authorize_cost_request
+
+        await self._call_about_cost(authorize_cost_request, request, amounts, base_url)
 
     async def capture_cost(
         self, request: QueryRequest, amounts: list[CostItem] | CostItem, base_url: str = _POE_API
     ) -> None:
         """Charge a cost, after the work. Arguments and errors as of `authorize_cost`."""
-        await self._call_about_cost("capture_cost", request, amounts, base_url)
+        from poeproto.flows import capture_cost_request
+
+        await self._call_about_cost(capture_cost_request, request, amounts, base_url)
 
     async def _call_about_cost(
-        self, call: str, request: QueryRequest, amounts: list[CostItem] | CostItem, base_url: str
+        self,
+        make_request: Callable[..., HttpRequest],
+        request: QueryRequest,
+        amounts: list[CostItem] | CostItem,
+        base_url: str,
     ) -> None:
         if not self.access_key:
             raise CostRequestError("costs are charged with the bot's access_key; pass it to make_app or the bot")
@@ -302,7 +311,7 @@ class PoeBot:
         from poeproto_compat.costs import call_about_cost
 
         items = [amounts] if isinstance(amounts, CostItem) else amounts
-        await call_about_cost(call, items, request.bot_query_id, self.access_key, base_url)
+        await call_about_cost(make_request, items, request.bot_query_id, self.access_key, base_url)
 
     # --- events
 

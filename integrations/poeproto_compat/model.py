@@ -510,8 +510,10 @@ class Model:
 
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:
         """The fields, and the unknown keys if the class keeps them; not what `model_copy` was told beside them."""
-        plan = self._model_get_plan()
-        yield from (item for item in self.__dict__.items() if plan.keep or item[0] in plan.fields)
+        plan, values = self._model_get_plan(), self.__dict__
+        if plan.keep or values.keys() <= plan.fields.keys():
+            return iter(values.items())
+        return iter([item for item in values.items() if item[0] in plan.fields])
 
     def model_post_init(self, context: Any, /) -> None:
         """Called after the constructor has set the fields, for a program's class to override."""
@@ -617,7 +619,9 @@ class Model:
         return cls.model_construct(_fields_set, **values)
 
 
-# The slots, without `Model.__setattr__`.
+# The slots, without `Model.__setattr__` and without the properties of subclasses.
+get_fields: Callable[[Model], Values] = Model.__dict__["__dict__"].__get__
+set_fields: Callable[[Model, Values], None] = Model.__dict__["__dict__"].__set__
 get_given: Callable[[Model], set[str]] = Model.__dict__["_given"].__get__
 set_given: Callable[[Model, set[str]], None] = Model.__dict__["_given"].__set__
 _set_private: Callable[[Model, Values], None] = Model.__dict__["__pydantic_private__"].__set__

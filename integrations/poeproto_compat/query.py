@@ -7,6 +7,7 @@ import warnings
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine
 from typing import Any, Protocol, TypeVar, cast
 
+from poeproto_compat.closing import close
 from poeproto_compat.errors import InsufficientFundError
 from poeproto_compat.server_sent_events import ServerSentEvent, done_event, error_event, events_of
 from poeproto_compat.types import QueryRequest, RequestContext
@@ -117,10 +118,3 @@ async def records(
     finally:
         pending.pop(request.message_id, None)  # of a reply that was cut short
     yield done_event()
-
-
-async def close(source: object) -> None:
-    """Close a bot's generator, which `async for` does not do when it is left early."""
-    aclose = getattr(source, "aclose", None)
-    if aclose is not None:
-        await aclose()

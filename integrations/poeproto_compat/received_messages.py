@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from functools import cached_property
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, Final, TypeVar
 
 from poeproto import Event, File, Json, Meta, ReplaceResponse, SuggestedReply, Text
-from poeproto_compat.model import Model
-from poeproto_compat.types import Attachment, MetaResponse, PartialResponse
+from poeproto_compat.model import set_fields, set_given
+from poeproto_compat.types import Attachment, MetaResponse, PartialResponse, QueryRequest, set_reply
 
 R = TypeVar("R", bound=PartialResponse)
 
 _new = object.__new__
-_set_fields: Final = Model.__dict__["__dict__"].__set__
-_set_given: Final = Model.__dict__["_given"].__set__
+_set_attribute = object.__setattr__
 
 _GIVEN_BY_TEXT: Final = frozenset({"text", "raw_response", "full_prompt", "is_replace_response", "index"})
 _GIVEN_BY_SUGGESTION: Final = frozenset({"text", "raw_response", "full_prompt", "is_suggested_reply", "index"})
@@ -27,36 +26,37 @@ class ReceivedMessages:
     A `raw_response` is the event's JSON, written anew as fastapi_poe's servers write it.
 
     Args:
-        full_prompt: the query, for `PartialResponse.full_prompt`.
-
-    Attributes:
-        of_text: the message for a text; nearly all events are texts.
+        request: the query, whose repr is `PartialResponse.full_prompt`.
     """
 
-    def __init__(self, full_prompt: str) -> None:
-        self._full_prompt = full_prompt
-        # A new dict, since the copy of an object's own one would take longer.
-        self._fields = dict(PartialResponse(text="", full_prompt=full_prompt).__dict__.items())
-        self.of_text = self._maker_of_texts()
+    def __init__(self, request: QueryRequest) -> None:
+        self._request = request
 
-    def _maker_of_texts(self) -> Callable[[Text], PartialResponse]:
-        # The constructor, with its checks, would take more time than everything else that is done for an event. So the
-        # fields are copied, and what differs is set.
-        new, copy, quote, set_fields, with_keys = _new, self._fields.copy, quoted, _set_fields, self._with_text
+    @cached_property
+    def _full_prompt(self) -> str:
+        # Made when a program reads it: of a long conversation, it takes as long as hundreds of events.
+        return repr(self._request)
 
-        def of_text(event: Text) -> PartialResponse:
-            if event.index is not None or event.extra:
-                return with_keys("text", event, _GIVEN_BY_TEXT)
-            text = event.text
-            fields = copy()
-            fields["text"] = text
-            fields["raw_response"] = {"type": "text", "text": f'{{"text": {quote(text)}}}'}
-            fields["tool_calls"] = []
-            message = new(PartialResponse)
-            set_fields(message, fields)
-            return message  # PartialResponse.__getattr__ makes the set of the fields given, if it is asked for
+    @cached_property
+    def _fields(self) -> dict[str, Any]:
+        return {**PartialResponse(text="").__dict__, "full_prompt": self._full_prompt}
 
-        return of_text
+    def of_text(self, event: Text) -> PartialResponse:
+        """The message for a text."""
+        if event.index is not None or event.extra:
+            return self._with_text("text", event, _GIVEN_BY_TEXT)
+        # Fast path: the constructor, with its checks, would take longer than all else that is done for an event.
+        message = _new(PartialResponse)
+        _set_attribute(message, "text", event.text)
+        set_reply(message, self)
+        return message
+
+    def complete(self, message: PartialResponse, fields: dict[str, Any]) -> None:
+        """Add the other fields to a message of `of_text`."""
+        text = fields["text"]
+        raw = {"type": "text", "text": f'{{"text": {quoted(text)}}}'}
+        fields.update(self._fields, text=text, raw_response=raw, tool_calls=[])
+        set_given(message, set(_GIVEN_BY_TEXT))
 
     def of(self, event: Event) -> PartialResponse | None:
         """The message for an event; None for one that has none: the bot's own `data`, the end, and unknown events."""
@@ -108,6 +108,6 @@ class ReceivedMessages:
 
 def _built(cls: type[R], fields: dict[str, Any], given: frozenset[str]) -> R:
     message = _new(cls)
-    _set_fields(message, fields)
-    _set_given(message, set(given))
+    set_fields(message, fields)
+    set_given(message, set(given))
     return message

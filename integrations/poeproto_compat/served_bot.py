@@ -13,9 +13,11 @@ from typing import Any, Protocol, cast
 
 import poeproto
 from poeproto import Bot, Context, Data, Done, Error, Event, Meta, SuggestedReply, Text
+from poeproto_compat.closing import close
 from poeproto_compat.errors import InsufficientFundError
 from poeproto_compat.http_request import HttpRequest
-from poeproto_compat.query import AnswersQueries, close, is_default, pending_events, responses
+from poeproto_compat.model import get_fields
+from poeproto_compat.query import AnswersQueries, is_default, pending_events, responses
 from poeproto_compat.server_sent_events import ServerSentEvent, events_of
 from poeproto_compat.types import (
     NO_KEY,
@@ -97,10 +99,12 @@ class ServedBot(Bot):
             async for response in source:
                 # Fast path: nearly all responses are texts.
                 if type(response) is PartialResponse and not pending:
-                    values = response.__dict__
-                    if not (values["attachment"] or values["is_suggested_reply"] or values["is_replace_response"]):
+                    fields = get_fields(response)
+                    if len(fields) == 1 or not (
+                        fields["attachment"] or fields["is_suggested_reply"] or fields["is_replace_response"]
+                    ):
                         is_first, has_answer = False, True
-                        yield values["text"]
+                        yield fields["text"]
                         continue
                 for event in _events(response, pending.pop(message_id, ())):
                     if isinstance(event, Meta) and not is_first:

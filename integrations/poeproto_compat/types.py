@@ -7,10 +7,10 @@ has for its own use are explained where they stand.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, get_args
 
-from poeproto_compat.model import Model, field, get_given, set_given
+from poeproto_compat.model import Model, field, get_fields, get_given, set_fields, set_given
 from poeproto_compat.validation import Invalid
 
 __all__ = [
@@ -82,9 +82,6 @@ Number: TypeAlias = int | float
 
 _FORBID: dict[str, Any] = {"extra": "forbid"}
 NO_KEY = "<missing>"
-_NOT_GIVEN: Any = object()
-# The fields that are set of a text that was received from a bot.
-_RECEIVED = frozenset({"text", "raw_response", "full_prompt", "is_replace_response", "index"})
 
 
 def _milli_cents(amount: Any) -> int:
@@ -609,35 +606,56 @@ class PartialResponse(Model):
     index: int | None = None
 
     if not TYPE_CHECKING:  # a type checker makes the constructor of the fields
+        # Fast path: a reply has thousands of responses, nearly all have a text alone, and few programs read more of
+        # them. Such a response is made with its text, and its other fields when one of them is read. Until then its
+        # `_given` is unset. `_reply` makes those of a received text.
+        __slots__ = ("_reply",)
+
+        def __init__(self, /, **values: Any) -> None:
+            if len(values) == 1 and type(self) is PartialResponse and type(values.get("text")) is str:
+                set_fields(self, values)
+            else:
+                super().__init__(**values)
+
+        @property
+        def __dict__(self) -> dict[str, Any]:
+            fields = get_fields(self)
+            if len(fields) == 1 and "text" in fields and not _is_complete(self):
+                self._complete(fields)
+            return fields
+
+        def _complete(self, fields: dict[str, Any]) -> None:
+            text = fields["text"]
+            try:
+                reply = _get_reply(self)
+            except AttributeError:
+                fields.update(_TEXT_ALONE, text=text, tool_calls=[])
+                set_given(self, {"text"})
+            else:
+                reply.complete(self, fields)
 
         @property
         def _given(self) -> set[str]:
-            """The names of the fields that were set. The fast paths leave it out, since few programs ask.
-
-            One makes a response with a text alone, the other a received text, which has all of `_RECEIVED`.
-            """
-            try:
-                return get_given(self)
-            except AttributeError:
-                is_received = self.raw_response is not None and self.full_prompt is not None
-                set_given(self, set(_RECEIVED) if is_received else {"text"})
-                return get_given(self)
+            """The names of the fields that were set."""
+            self.__dict__  # noqa: B018  # completes the response
+            return get_given(self)
 
         @_given.setter
         def _given(self, names: set[str]) -> None:
             set_given(self, names)
 
-        def __init__(self, /, *, text: Any = _NOT_GIVEN, **more: Any) -> None:
-            # Fast path: a reply has thousands of these, and nearly all have a text alone.
-            if type(text) is str and not more and type(self) is PartialResponse:
-                state = self.__dict__
-                state.update(_TEXT_ALONE)
-                state["text"] = text
-                state["tool_calls"] = []
-            elif text is _NOT_GIVEN:
-                super().__init__(**more)
-            else:
-                super().__init__(text=text, **more)
+        def __getattr__(self, name: str) -> Any:
+            if len(get_fields(self)) == 1 and name in self.__dict__:
+                return self.__dict__[name]
+            return super().__getattr__(name)
+
+        def __delattr__(self, name: str) -> None:
+            self.__dict__  # noqa: B018  # completes the response
+            super().__delattr__(name)
+
+        def __reduce_ex__(self, protocol: int) -> Any:
+            self.__dict__  # noqa: B018  # completes the response
+            return super().__reduce_ex__(protocol)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -647,6 +665,19 @@ class PartialResponse(Model):
 
 # The fields of a response that has a text alone.
 _TEXT_ALONE = vars(PartialResponse(text="", index=None))
+# Programs read these of each response. So they are attributes of the class too, which need not be completed first.
+for _name in ("is_suggested_reply", "is_replace_response", "attachment", "data", "index"):
+    setattr(PartialResponse, _name, _TEXT_ALONE[_name])
+_get_reply: Callable[[PartialResponse], Any] = PartialResponse.__dict__["_reply"].__get__
+set_reply: Callable[[PartialResponse, Any], None] = PartialResponse.__dict__["_reply"].__set__
+
+
+def _is_complete(response: PartialResponse) -> bool:
+    try:
+        get_given(response)
+    except AttributeError:
+        return False
+    return True
 
 
 class ErrorResponse(PartialResponse):

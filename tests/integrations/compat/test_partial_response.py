@@ -24,6 +24,11 @@ Change = Callable[[fp.PartialResponse], Any]
 CHANGES: dict[str, Change] = {
     "nothing": lambda response: None,
     "an assignment": lambda response: setattr(response, "index", 3),
+    "an assignment of the text": lambda response: setattr(response, "text", "b"),
+    "a read": lambda response: response.full_prompt,
+    "a read of the dict": vars,
+    "an assignment in the dict": lambda response: vars(response).update(text="b"),
+    "a deletion": lambda response: delattr(response, "text"),
     "a call": lambda response: response.tool_calls.append(
         fp.types.ToolCallDefinitionDelta(function=fp.types.FunctionCallDefinitionDelta(arguments="{}"))
     ),
@@ -44,7 +49,20 @@ def test_both_ways_make_the_same(name: str) -> None:
         assert copied.model_fields_set == one.model_fields_set
     assert one.model_copy(update={"text": "b"}).text == "b"
     assert fast().tool_calls == []
+    assert vars(fast()) == vars(by_validation())
+    assert list(vars(fast())) == list(vars(fp.PartialResponse(text="a", index=None)))
     assert repr(fast()) == repr(fp.PartialResponse(text="a", index=None))
+
+
+@pytest.mark.parametrize("name", fp.PartialResponse.model_fields)  # pyright: ignore[reportAttributeAccessIssue]
+def test_each_field_may_be_read_first(name: str) -> None:
+    assert getattr(fast(), name) == getattr(by_validation(), name)
+
+
+def test_a_name_that_is_no_field() -> None:
+    assert not hasattr(fast(), "nothing")
+    with pytest.raises(AttributeError, match="'PartialResponse' object has no attribute 'nothing'"):
+        fast().nothing  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_a_text_of_another_type_is_checked() -> None:
