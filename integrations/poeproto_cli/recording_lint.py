@@ -10,7 +10,7 @@ from typing import Any, cast
 import click
 
 from poeproto import ResponseHead
-from poeproto.lint import Finding, ReplyLint, Severity, lint_request, lint_settings
+from poeproto.lint import Finding, Level, ReplyLint, lint_request, lint_settings
 from poeproto_cli.options import json_option
 from poeproto_cli.recording_files import file_argument, reading
 from poeproto_cli.terminal import echo
@@ -20,17 +20,17 @@ from poeproto_runtime.printable import printable_line
 
 @click.command()
 @file_argument
-@click.option("--strict", is_flag=True, help="Exit with 1 for a warning, too.")
+@click.option("--strict", is_flag=True, help="Exit with 1 for a finding of level SHOULD, too.")
 @json_option
 def lint(file: Path, strict: bool, as_json: bool) -> None:
     """Check the requests and replies of a recording against the rules of the protocol.
 
-    Each finding is one line: the exchange, request or response, the place, the severity, the rule and what is wrong.
+    Each finding is one line: the exchange, request or response, the place, the level, what is wrong and the rule.
     What is no request of Poe's is not checked: another method than POST, another content than JSON.
 
-    Exit codes: 0 if there is no error, 1 if there is one, or if FILE is no recording.
+    Exit codes: 0 if no finding is of level MUST, 1 if one is, or if FILE is no recording.
     """
-    failing = (Severity.ERROR, Severity.WARNING) if strict else (Severity.ERROR,)
+    failing = (Level.MUST, Level.SHOULD) if strict else (Level.MUST,)
     checked = skipped = failed = 0
     with reading(file) as reader:
         for exchange in read_exchanges(reader):
@@ -40,7 +40,7 @@ def lint(file: Path, strict: bool, as_json: bool) -> None:
                 continue
             checked += 1
             for side, finding in _findings(exchange):
-                failed += finding.severity in failing
+                failed += finding.level in failing
                 _show(exchange.number, side, finding, as_json)
     echo(f"{checked} exchanges checked, {skipped} not checked", err=True)
     if failed:
@@ -98,7 +98,7 @@ def _reply_findings(exchange: RecordedExchange, status: int) -> Iterator[Finding
 def _show(number: int, side: str, finding: Finding, as_json: bool) -> None:
     if as_json:
         fields = {"exchange": number, "side": side, "path": finding.path, "rule": finding.rule}
-        echo(json.dumps({**fields, "severity": finding.severity.value, "message": finding.message}, ensure_ascii=False))
+        echo(json.dumps({**fields, "level": finding.level.value, "message": finding.message}, ensure_ascii=False))
         return
     place = f"{side} {finding.path}".strip()
-    echo(printable_line(f"#{number} {place}: {finding.severity.value}: {finding.message} ({finding.rule})"))
+    echo(printable_line(f"#{number} {place}: {finding.level.value}: {finding.message} ({finding.rule})"))

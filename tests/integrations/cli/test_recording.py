@@ -30,7 +30,7 @@ QUERY = json.dumps(
 ).encode()
 SETTINGS = b'{"version": "1.2", "type": "settings"}'
 JSON = {"host": "bot.test:8080", "content-type": "application/json"}
-STREAM = {"content-type": "text/event-stream", "cache-control": "no-cache"}
+STREAM = {"content-type": "text/event-stream", "cache-control": "no-cache", "x-accel-buffering": "no"}
 TEXT = b'event: text\ndata: {"text": "hi"}\n\n'
 DONE = b"event: done\ndata: {}\n\n"
 
@@ -102,6 +102,7 @@ def test_show_prints_each_read_with_its_time(query: Path) -> None:
         "  +0.100 < status 200",
         "    content-type: text/event-stream",
         "    cache-control: no-cache",
+        "    x-accel-buffering: no",
         '  +0.200 < 20 bytes: event: text\\ndata: {"',
         '  +0.300 < 14 bytes: text": "hi"}\\n\\n',
         "  +0.400 < 22 bytes: event: done\\ndata: {}\\n\\n",
@@ -193,24 +194,24 @@ def bad(writer: RecordingWriter) -> None:
     writer.end(number)
 
 
-def test_lint_names_exchange_side_place_severity_and_rule(tmp_path: Path) -> None:
+def test_lint_names_exchange_side_place_level_and_rule(tmp_path: Path) -> None:
     path = made(tmp_path / "bad.jsonl", bad)
     result = run("lint", path)
     assert result.exit_code == 1
     lines = result.stdout.splitlines()
     [line] = [line for line in lines if "key-in-body" in line]
-    assert line.startswith("#1 request api_key: error: ")
+    assert line.startswith("#1 request api_key: MUST: ")
     found = [json.loads(line) for line in run("lint", path, "--json").stdout.splitlines()]
     assert len(found) == len(lines)
     assert {(each["exchange"], each["side"], each["path"], each["rule"]) for each in found} >= {
-        (1, "request", "api_key", "key-in-body"),
-        (1, "response", "content-type", "content-type"),
-        (1, "response", "events[0].text", "field-type"),
-        (1, "response", "events[1]", "no-done"),
-        (2, "response", "allow_attachment", "unknown-field"),
-        (3, "response", "status", "status"),
+        (1, "request", "api_key", "request.key-in-body"),
+        (1, "response", "content-type", "framing.content-type"),
+        (1, "response", "events[0].text", "event.field-types"),
+        (1, "response", "events[1]", "reply.done"),
+        (2, "response", "allow_attachment", "settings.unknown-fields"),
+        (3, "response", "status", "reply.status"),
     }
-    assert {each["severity"] for each in found} <= {"error", "warning", "note"}
+    assert {each["level"] for each in found} <= {"MUST", "SHOULD", "MAY"}
 
 
 def test_lint_knows_the_times(tmp_path: Path) -> None:
@@ -222,9 +223,8 @@ def test_lint_knows_the_times(tmp_path: Path) -> None:
 
     result = run("lint", made(tmp_path / "late.jsonl", late))
     assert result.exit_code == 1
-    assert (
-        "#1 response events[0]: error: the first event came after 6.5 s; the limit is 5 s (late-start)" in result.stdout
-    )
+    expected = "#1 response events[0]: MUST: the first event came after 6.5 s; the limit is 5 s (time.first-event)"
+    assert expected in result.stdout
 
 
 def test_lint_says_what_it_does_not_check(mixed: Path, tmp_path: Path) -> None:
