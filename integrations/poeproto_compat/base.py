@@ -44,6 +44,7 @@ __all__ = [
     "InvalidParameterError",
     "JSONResponse",
     "PoeBot",
+    "ServerSentEvent",
     "make_app",
     "run",
 ]
@@ -111,6 +112,9 @@ class PoeBot:
     bot_name: str | None = None
     should_insert_attachment_messages: bool = True
     concat_attachments_to_message: bool = False
+
+    def __post_init__(self) -> None:
+        """Do nothing: for subclasses that call it, as those of fastapi_poe must when they have their own."""
 
     # --- to override
 

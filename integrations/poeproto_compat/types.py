@@ -7,8 +7,9 @@ has for its own use are explained where they stand.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeAlias, TypeVar, get_args
 
 from poeproto_compat.model import Model, field, get_fields, get_given, set_fields, set_given
 from poeproto_compat.validation import Invalid
@@ -178,6 +179,22 @@ class RequestContext(Model):
 
 # --- tools
 
+InnerClass = TypeVar("InnerClass")
+
+
+class _OldInnerClass(Generic[InnerClass]):
+    """A class under its name in old versions of fastapi_poe, where it stood within another. Reading the name warns."""
+
+    def __init__(self, new: type[InnerClass]) -> None:
+        self._new = new
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._old_name = f"{owner.__name__}.{name}"
+
+    def __get__(self, instance: object, owner: type | None = None) -> type[InnerClass]:
+        warnings.warn(f"{self._old_name} is deprecated: use {self._new.__name__}", DeprecationWarning, stacklevel=2)
+        return self._new
+
 
 class ParametersDefinition(Model):
     """The JSON Schema of a function's arguments."""
@@ -194,12 +211,16 @@ class FunctionDefinition(Model):
     description: str
     parameters: ParametersDefinition
 
+    ParametersDefinition = _OldInnerClass(ParametersDefinition)
+
 
 class ToolDefinition(Model):
     """A tool offered to a model."""
 
     type: str
     function: FunctionDefinition
+
+    FunctionDefinition = _OldInnerClass(FunctionDefinition)
 
 
 class CustomToolDefinition(Model):
@@ -223,6 +244,8 @@ class ToolCallDefinition(Model):
     id: str
     type: str
     function: FunctionCallDefinition
+
+    FunctionDefinition = _OldInnerClass(FunctionCallDefinition)
 
 
 class CustomCallDefinition(Model):
@@ -568,14 +591,6 @@ class AttachmentHttpResponse(Model):
     mime_type: str | None
 
 
-class DataResponse(Model):
-    """Metadata that Poe keeps with the bot's message. The last of a reply counts."""
-
-    model_config = _FORBID
-
-    metadata: str
-
-
 class PartialResponse(Model):
     """A piece of a reply, yielded by a bot or received from one.
 
@@ -661,6 +676,28 @@ class PartialResponse(Model):
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """From the data of a `text` event."""
         return cls(text=str(data.get("text", "")))
+
+
+if TYPE_CHECKING:
+
+    class DataResponse(PartialResponse):
+        """Metadata that Poe keeps with the bot's message. The last of a reply counts.
+
+        Type checkers read it as a `PartialResponse`: the guides yield it from generators annotated with that alone.
+        """
+
+        metadata: str
+
+        def __init__(self, *, metadata: str) -> None: ...
+
+else:
+
+    class DataResponse(Model):
+        """Metadata that Poe keeps with the bot's message. The last of a reply counts."""
+
+        model_config = _FORBID
+
+        metadata: str
 
 
 # The fields of a response that has a text alone.

@@ -13,13 +13,18 @@ from poeproto_compat import model, types, validation
 from poeproto_compat.types import (
     Attachment,
     CustomCallDefinition,
+    FunctionCallDefinition,
+    FunctionDefinition,
     LiteralValue,
     MetaResponse,
+    ParametersDefinition,
     PartialResponse,
     ProtocolMessage,
     QueryRequest,
     SettingsResponse,
     Slider,
+    ToolCallDefinition,
+    ToolDefinition,
 )
 
 IDS: dict[str, Any] = {"version": "1.0", "type": "query", "user_id": "u", "conversation_id": "c", "message_id": "m"}
@@ -162,3 +167,16 @@ def test_all_names_are_there() -> None:
     assert issubclass(types.ErrorResponse, PartialResponse)
     assert issubclass(PartialResponse, model.Model)
     assert issubclass(validation.ValidationError, ValueError)
+
+
+def test_inner_classes_of_old_versions() -> None:
+    """They stand beside each other in fastapi_poe today, and programs still name them within others."""
+    with pytest.warns(DeprecationWarning, match=r"ToolDefinition\.FunctionDefinition is deprecated: use Func"):
+        assert ToolDefinition.FunctionDefinition is FunctionDefinition
+    with pytest.warns(DeprecationWarning, match=r"FunctionDefinition\.ParametersDefinition is deprecated"):
+        assert FunctionDefinition.ParametersDefinition is ParametersDefinition
+    with pytest.warns(DeprecationWarning, match="use FunctionCallDefinition"):
+        assert ToolCallDefinition.FunctionDefinition is FunctionCallDefinition
+    parameters = ParametersDefinition(type="object", properties={})
+    definition = FunctionDefinition(name="f", description="", parameters=parameters)
+    assert list(ToolDefinition(type="function", function=definition).model_dump()) == ["type", "function"]

@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterable
+
+import poeproto_compat as fp
+
+AUDIO_URL = "https://media.invalid/"
+
+
+class PlayerBot(fp.PoeBot):
+    async def get_response(self, request: fp.QueryRequest) -> AsyncIterable[fp.PartialResponse]:
+        await self.post_message_attachment(message_id=request.message_id, download_url=AUDIO_URL)
+        yield fp.PartialResponse(text="Listen")
+
+
+def main():
+    return fp.make_app(PlayerBot(), access_key="0123456789abcdef0123456789abcdef", bot_name="Program")
