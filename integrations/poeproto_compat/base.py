@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 from poeproto_compat import server_sent_events, templates
 from poeproto_compat.errors import CostRequestError, InsufficientFundError, InvalidParameterError
 from poeproto_compat.query import default, pending_events, records
+from poeproto_compat.received_key import received_key
 from poeproto_compat.server_sent_events import ServerSentEvent
 from poeproto_compat.types import (
     Attachment,
@@ -178,7 +179,8 @@ class PoeBot:
         """Attach a file to the reply to a message: upload it, and send its event before the bot's next one.
 
         Args:
-            access_key: deprecated, for a bot without a key of its own.
+            access_key: deprecated, for a bot without a key of its own. By default that is the key which Poe has sent
+                with the query.
             message_id: that of the query.
             download_url: the URL that Poe fetches the file from.
             download_filename: its name; by default that in the URL.
@@ -204,7 +206,7 @@ class PoeBot:
             _deprecated("content_type has no effect, since Poe determines it; omit it")
         if isinstance(file_data, str):
             file_data = file_data.encode()
-        key = access_key or self.access_key
+        key = access_key or self.access_key or received_key()
         if key is None:
             raise InvalidParameterError("files are uploaded with the bot's access_key; pass it to make_app or the bot")
         attachment = await self._upload_file(

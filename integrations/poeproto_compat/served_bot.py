@@ -18,6 +18,7 @@ from poeproto_compat.errors import InsufficientFundError
 from poeproto_compat.http_request import HttpRequest
 from poeproto_compat.model import get_fields
 from poeproto_compat.query import AnswersQueries, is_default, pending_events, responses
+from poeproto_compat.received_key import received_head
 from poeproto_compat.server_sent_events import ServerSentEvent, events_of
 from poeproto_compat.types import (
     NO_KEY,
@@ -164,13 +165,15 @@ class ServedBot(Bot):
 
 
 class BodyRecordingService(BotService):
-    """A service that keeps the body of a request while its bot runs.
+    """A service that keeps the head and the body of a request while its bot runs.
 
-    fastapi_poe's types are made from the body, and bots may read it: see `HttpRequest`.
+    fastapi_poe's types are made from the body, and bots may read it: see `HttpRequest`. A bot without a key uploads
+    files with that in the head: see `received_key`.
     """
 
     async def handle(self, head: poeproto.RequestHead, path: str, channel: Channel, active_replies: Any = None) -> None:
         """Answer one request; see `BotService.handle`."""
+        received_head.set(head)
         await super().handle(head, path, _RecordingChannel(channel), active_replies)
 
 

@@ -183,8 +183,9 @@ scene(
 scene(
     "guides/sending_files_without_a_key",
     "Sending files with your response",
-    expected=" []",
+    expected=f"Your words are attached. {[('said.txt', 'text/plain', 'naïve'.encode())]}",
     is_pushed=False,
+    crash="access_key parameter is required",
 )(receive_file)
 
 

@@ -169,6 +169,40 @@ async def test_the_bot_gets_its_key_and_the_http_request() -> None:
     assert seen[1][0].access_key == "<missing>"
 
 
+class Posting(fp.PoeBot):
+    """Posts a file, and keeps the key that it is uploaded with."""
+
+    used_key = ""
+
+    async def get_response(self, request: fp.QueryRequest) -> AsyncIterable[fp.PartialResponse]:
+        await self.post_message_attachment(message_id=request.message_id, file_data=b"a", filename="a.txt")
+        yield fp.PartialResponse(text="done")
+
+    async def _upload_file(self, *, api_key: str, **options: Any) -> fp.Attachment:
+        self.used_key = api_key
+        return fp.Attachment(url="https://files.invalid/a", content_type="text/plain", name="a.txt")
+
+
+async def test_a_bot_without_a_key_uploads_with_the_one_that_it_is_sent() -> None:
+    """As in the guides, whose bot that sends files has no key."""
+    bot = Posting()
+    answer = await request(fp.make_app(bot, allow_without_key=True), key=f"bearer {OTHER_KEY}")
+    assert answer.events[1:] == [Text("done"), Done()]
+    assert bot.used_key == OTHER_KEY
+    own = Posting()
+    await request(fp.make_app(own, KEY))
+    assert own.used_key == KEY
+
+
+@pytest.mark.parametrize("key", [None, "Basic abc", ""])
+async def test_a_bot_without_any_key_cannot_upload(key: str | None, caplog: pytest.LogCaptureFixture) -> None:
+    bot = Posting()
+    answer = await request(fp.make_app(bot, allow_without_key=True), key=key)
+    assert isinstance(answer.events[0], Error)
+    assert bot.used_key == ""
+    assert "files are uploaded with the bot's access_key" in caplog.text
+
+
 async def test_replies_at_the_same_time_are_apart() -> None:
     class Slow(fp.PoeBot):
         async def get_response(self, request: fp.QueryRequest) -> AsyncIterable[fp.PartialResponse]:
