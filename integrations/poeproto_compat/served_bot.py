@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, Protocol, cast
 
@@ -171,10 +171,32 @@ class BodyRecordingService(BotService):
     files with that in the head: see `received_key`.
     """
 
+    _is_lifespan_checked = False
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """As `BotService.running`, which pushes the settings."""
+        self._is_lifespan_checked = True
+        async with super().running():
+            yield
+
     async def handle(self, head: poeproto.RequestHead, path: str, channel: Channel, active_replies: Any = None) -> None:
         """Answer one request; see `BotService.handle`."""
+        if not self._is_lifespan_checked:
+            self._warn_of_missing_lifespan()
         received_head.set(head)
         await super().handle(head, path, _RecordingChannel(channel), active_replies)
+
+    def _warn_of_missing_lifespan(self) -> None:
+        self._is_lifespan_checked = True
+        names = [repr(route.bot_name) for route in self.routes.values() if route.bot_name and route.access_key]
+        if names:
+            logger.warning(
+                "the settings of %s were not pushed to Poe: the server has started no lifespan of this application."
+                " If it is mounted in another one, pass that to make_app(bot, app=...), or enter `app.lifespan()` in"
+                " its lifespan",
+                " and ".join(names),
+            )
 
 
 # The body of the request that this task answers. None outside of a request: at a push of the settings.

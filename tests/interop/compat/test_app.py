@@ -169,6 +169,18 @@ async def test_the_bot_gets_its_key_and_the_http_request() -> None:
     assert seen[1][0].access_key == "<missing>"
 
 
+async def test_settings_that_no_lifespan_pushes_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Hosts start no lifespan of an application that is mounted in another one."""
+    app = fp.make_app([Echo(access_key=KEY, bot_name="Cat"), Echo(path="/dog", access_key=KEY)])
+    for _ in range(2):
+        await request(app)
+    [message] = [record.getMessage() for record in caplog.records if "lifespan" in record.getMessage()]
+    assert message.startswith("the settings of 'Cat' were not pushed to Poe")
+    caplog.clear()
+    await request(fp.make_app(Echo(), KEY))
+    assert "lifespan" not in caplog.text
+
+
 class Posting(fp.PoeBot):
     """Posts a file, and keeps the key that it is uploaded with."""
 
