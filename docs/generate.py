@@ -92,6 +92,20 @@ A rule has a stable name, its id, and these properties:
 - **Editions** of the specification that have the rule, by year; not shown for a rule that all of them have.
 - **Needs**: what a judge needs besides the URL of a bot server.
 """
+# What the documents ask for and no rule is about, and the reason.
+UNJUDGED = {
+    "a server compares keys in constant time, and may have several": "the times of a network hide it",
+    "an error response names the field that is wrong": "it is for people, and its form is open",
+    "a bot sends the `metadata` of its query with its calls to other bots": "these calls do not pass the judge",
+    "a bot calls the bots in `server_bot_dependencies`, as often as declared": "likewise, and Poe counts them",
+    "a file has at most 50 MB; the URL of an attachment is valid for ten minutes": "a judge would have to fetch files",
+    "text is written as UTF-8, not as `\\u` escapes": "all readers accept both",
+    "`language_code` is a BCP 47 tag, `timestamp` is in microseconds": "no reader refuses another value",
+    "a tab has a name": "the documents disagree on whether it may be null",
+    "the last `data` event counts, `replace_response` discards the text before it": "they say what events mean",
+    "readers ignore unknown events, and know a cut reply from a complete one": "`tests/vectors/` tests readers",
+    "amounts are positive integers, and there are at most 500 requests a minute": "Poe refuses what breaks them",
+}
 # The families, in the order of the page.
 FAMILIES = {
     "auth": "Access keys",
@@ -123,6 +137,8 @@ def _checks() -> Iterator[str]:
             yield f"| [`{rule.id}`](#{_anchor(rule)}) | {rule.level.value} | {sentence} |"
         for rule in rules:
             yield from _check(rule)
+    yield "\n## What no rule is about\n\n| what the documents ask for | why there is no rule |\n|---|---|"
+    yield from (f"| {statement} | {reason} |" for statement, reason in UNJUDGED.items())
     yield ""
     for section, url in SECTIONS.items():
         yield f"[{section}]: {url}"

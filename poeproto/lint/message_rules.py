@@ -143,7 +143,7 @@ _REQUEST = (
     Rule(
         "request.deprecated-fields", "The query request type", SHOULD, SINCE_2025, REQUEST,
         "A message has `sender` rather than `sender_id`.",
-        "Bot servers no longer read the deprecated field.",
+        "Newer bot servers do not read the deprecated field.",
         "Write `sender` with an `id`.",
     ),
     Rule(
@@ -220,9 +220,8 @@ _SETTINGS = (
         "settings.deprecated-fields", "The settings request type", SHOULD, SINCE_2025, URL,
         "Settings have none of `context_clear_window_secs`, `allow_user_context_clear`, `custom_rate_card` and"
         " `enable_multi_bot_chat_prompting`.",
-        "Poe ignores them, or will.",
-        "Write `rate_card` for `custom_rate_card`, `enable_multi_entity_prompting` for"
-        " `enable_multi_bot_chat_prompting`, and leave the others out.",
+        "Poe may ignore them.",
+        "Write `enable_multi_entity_prompting` for `enable_multi_bot_chat_prompting`, and leave the others out.",
     ),
     Rule(
         "settings.response-version", "The settings request type", SHOULD, SINCE_2025, URL,
@@ -233,7 +232,7 @@ _SETTINGS = (
     Rule(
         "settings.dependencies", "The settings request type", MUST, SINCE_2024, URL,
         "In `server_bot_dependencies` the number of calls of each bot is zero or more.",
-        "Poe refuses the settings, and then each call to another bot.",
+        "Poe may refuse the settings, and then each call to another bot.",
         "Declare how many calls one message may cause.",
     ),
 )
@@ -426,13 +425,13 @@ _EVENT = (
     Rule(
         "event.unknown-values", RESPONSE, MAY, EVER, QUERY,
         "`content_type` of `meta` and `error_type` of `error` have values that the specification has.",
-        "Poe shows another content type as plain text, and treats another type of error as an error of the bot.",
+        "Poe shows another content type as plain text, and may handle another type of error like one without a type.",
         "Use a value that the finding lists.",
     ),
     Rule(
         "event.deprecated-fields", RESPONSE, SHOULD, SINCE_2024, QUERY,
         "`meta` has no `linkify`.",
-        "Poe ignores it.",
+        "Poe may ignore it.",
         "Leave the key out.",
     ),
     Rule(
@@ -506,8 +505,8 @@ _FRAMING = (
     ),
     Rule(
         "framing.compression", "HTTP semantics (RFC 9110)", MUST, EVER, QUERY,
-        "A reply is not compressed, unless the request allows it in `Accept-Encoding`.",
-        "Compression delays events, and a reader that did not ask for it cannot read them.",
+        "A reply is not compressed, whatever the request accepts.",
+        "Compression delays events until a block is full, and a reader that did not ask for it cannot read them.",
         "Exclude the bot's path, or the content type `text/event-stream`, from the compression of the server or proxy.",
     ),
     Rule(
@@ -546,16 +545,16 @@ _LIMITS = (
     ),
     Rule(
         "limits.text", "Limits", MUST, EVER, QUERY,
-        "Each answer has at most 512,000 characters of text (10,000 in the edition of 2023, 100,000 until the middle"
-        " of 2025). The specification adds up all `text` events; here a `replace_response` starts anew, and each"
-        " `index` counts by itself.",
+        "Each answer has at most 512,000 characters of text (10,000 in the edition of 2023, 100,000 from 2024 to the"
+        " middle of 2025). The specification adds up all `text` events; here a `replace_response` starts anew, and"
+        " each `index` counts by itself.",
         "Poe may cut the reply there, and show an error.",
         "Send a shorter answer, or send the text as a file.",
     ),
     Rule(
         "limits.files", "Functional guides", MUST, SINCE_2025, QUERY,
         "A reply has at most 20 `file` events.",
-        "Poe refuses the other files.",
+        "Poe may refuse the other files.",
         "Send fewer files, or an archive.",
     ),
     Rule(
@@ -579,7 +578,7 @@ _LIMITS = (
     ),
     Rule(
         "time.total", "Limits", MUST, EVER, QUERY,
-        "A reply is complete within 3,600 seconds (120 in the edition of 2023, 600 until the middle of 2025).",
+        "A reply is complete within 3,600 seconds (120 in the editions of 2023 and 2024, 600 in the middle of 2025).",
         "Poe may cut the reply there, and show an error.",
         "End the reply earlier, and continue in the next one.",
     ),

@@ -22,7 +22,7 @@ from poeproto import (
     encode_event,
 )
 from poeproto.lint import Finding, ReplyLint
-from poeproto.testing import bytewise, sample_reply
+from poeproto.testing import ExchangePair, bytewise, sample_query, sample_reply
 
 HINTS = [("cache-control", "no-cache"), ("x-accel-buffering", "no")]
 HEAD = ResponseHead(200, [("content-type", "text/event-stream; charset=utf-8"), *HINTS])
@@ -33,8 +33,10 @@ def places(found: list[Finding]) -> list[tuple[str, str]]:
 
 
 def test_a_reply_of_ours_has_no_finding() -> None:
+    pair = ExchangePair()
+    pair.request(sample_query())
     lint = ReplyLint()
-    assert lint.receive_head(HEAD) == []
+    assert lint.receive_head(pair.begin()) == []
     for event in sample_reply():
         assert lint.receive_data(encode_event(event), at=1.0) == []
     assert lint.receive_eof(at=1.0) == []
