@@ -24,6 +24,7 @@ from poeproto import State
 from poeproto.exchange.states import EXCUSED, IGNORED, TRANSITIONS
 from poeproto.lint import EDITIONS, NEEDS, RULES, SECTIONS, Rule
 from poeproto.schemas import event_schema, request_schema, settings_schema
+from poeproto_record import recording_schema
 from poeproto_runtime.client.states import (
     OWNERSHIPS,
     REPLY,
@@ -65,7 +66,12 @@ something has an arrow with its name; where there is none, the one that sends is
 
 def generated() -> dict[Path, str]:
     """The text of each file."""
-    schemas = {"request": request_schema(), "event": event_schema(), "settings": settings_schema()}
+    schemas = {
+        "request": request_schema(),
+        "event": event_schema(),
+        "settings": settings_schema(),
+        "recording": recording_schema(),
+    }
     files = {DOCS / "schemas" / f"{name}.json": json.dumps(schema, indent=2) + "\n" for name, schema in schemas.items()}
     runtime = DOCS / "runtime.md"
     return files | {

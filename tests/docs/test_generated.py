@@ -12,10 +12,10 @@ from poeproto.lint import RULES
 @pytest.mark.parametrize(
     "name",
     [
-        "reference.md", "checks.md", "states.md", "runtime.md",
-        "schemas/request.json", "schemas/event.json", "schemas/settings.json",
+        *("reference.md", "checks.md", "states.md", "runtime.md"),
+        *(f"schemas/{name}.json" for name in ("request", "event", "settings", "recording")),
     ],
-)  # fmt: skip
+)
 def test_what_is_on_file_is_what_the_code_says(checkout: Path, name: str) -> None:
     files = runpy.run_path(str(checkout / "docs" / "generate.py"))["generated"]()
     path = checkout / "docs" / name
