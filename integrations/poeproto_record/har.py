@@ -9,6 +9,7 @@ http://www.softwareishard.com/blog/har-12-spec/
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -22,6 +23,7 @@ from poeproto_record.records import RecordingHeader
 __all__ = ["har_entry", "har_log"]
 
 _VERSION = "HTTP/1.1"
+_ABSOLUTE = re.compile("[A-Za-z][A-Za-z0-9+.-]*://")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The largest offset from the start that a date can hold, about.
 _LONGEST = timedelta(days=365 * 1000).total_seconds()
@@ -117,7 +119,9 @@ def _response(exchange: RecordedExchange) -> dict[str, Any]:
 
 
 def _absolute(url: str, host: str) -> str:
-    return f"http://{host or 'unknown.invalid'}{url}" if url.startswith("/") else url
+    if _ABSOLUTE.match(url):
+        return url
+    return f"http://{host or 'unknown.invalid'}/{url.removeprefix('/')}"
 
 
 def _headers(headers: Headers) -> list[dict[str, str]]:

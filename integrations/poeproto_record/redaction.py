@@ -65,7 +65,7 @@ _LIKE_A_KEY = 16
 # A beginning this short reveals nothing, and stands at the end of many a text by chance.
 _SHORTEST_BEGINNING = 4
 # How many secrets are searched for, and how many have a number. The least recently seen are forgotten.
-_KNOWN = 200
+_KNOWN = 100
 _NUMBERED = 10_000
 # How many bytes of a line are held back for the patterns.
 _LINE = 64 * 1024
@@ -186,7 +186,7 @@ class Redactor:
         text = url.encode("utf-8", "surrogateescape")
         path = text.partition(b"?")[0]
         in_path = [*_KEY_IN_PATH.finditer(path)] or _SEGMENT.finditer(path)
-        found = [Found(*match.span(1), unquote_to_bytes(match[1]), may_echo=True) for match in in_path]
+        found = [Found(*match.span(1), unquote_to_bytes(match[1]), match.start(), may_echo=True) for match in in_path]
         found += self._rules.query_values(text, _SHORTEST_ECHO)
         return self._replace(text, found).decode("utf-8", "surrogateescape")
 
@@ -214,13 +214,13 @@ class Redactor:
             if len(text) - line <= _LINE:  # a pattern may begin anywhere in the line
                 text = text[:line]
         found = list(self._found(text))
-        decided = min([self._rules.open_from(text), *(each.start for each in found if each.end == len(text))])
+        decided = min([self._rules.open_from(text), *(each.context for each in found if each.end == len(text))])
         if self.redaction.patterns and not text.endswith(b"\n"):
             decided = max(min(decided, len(text) - _OVERLAP), 0)
-        decided = _outside(decided, found)
+        decided = _outside(decided, found, [])
         spans = self._spans(text, [each for each in found if each.end <= decided], is_end=False)
         decided = min([decided, *(beginning(text, each) for each in self._spellings())])
-        decided = _outside(decided, spans)
+        decided = _outside(decided, found, spans)
         return [span for span in spans if span.end <= decided], decided
 
     def _found(self, text: bytes) -> Iterator[Found]:
@@ -228,7 +228,7 @@ class Redactor:
         for pattern in self.redaction.patterns:
             for match in pattern.finditer(text):
                 if match[0]:
-                    yield Found(*match.span(), match[0])
+                    yield Found(*match.span(), match[0], match.start())
 
     def _spans(self, text: bytes, found: list[Found], *, is_end: bool) -> list[Span]:
         """The spans of the secrets that were found, and of those that are known; in order, and disjoint."""
@@ -290,11 +290,13 @@ def _spellings(secret: bytes) -> tuple[bytes, ...]:
     return tuple(sorted({each.lower() for each in spellings}, key=len, reverse=True))
 
 
-def _outside(position: int, spans: Iterable[Span | Found]) -> int:
-    """The position, or the start of the secrets that it would cut."""
-    for span in sorted(spans, key=lambda span: span.start, reverse=True):
-        if span.start < position < span.end:
-            position = span.start
+def _outside(position: int, found: Iterable[Found], spans: Iterable[Span]) -> int:
+    """The position, or that before it at which no secret is cut, nor that by which it was found."""
+    parts = [(each.context, each.end) for each in found]
+    parts += [(each.start, each.end) for each in spans]
+    for start, end in sorted(parts, reverse=True):
+        if start < position < end:
+            position = start
     return position
 
 

@@ -39,6 +39,7 @@ class Found:
         start: where it begins in the text.
         end: where it ends.
         secret: the secret itself, without escapes.
+        context: where that begins by which it was found.
         may_echo: whether it is searched for elsewhere, too.
         is_number: whether it is a number of JSON, which a placeholder is not.
     """
@@ -46,6 +47,7 @@ class Found:
     start: int
     end: int
     secret: bytes
+    context: int
     may_echo: bool = False
     is_number: bool = False
 
@@ -65,7 +67,8 @@ class SecretRules:
         # The last group of quotes is escaped where the JSON is within a string of JSON.
         self._member = re.compile(
             names + rb"\\*\"\s*:\s*"
-            rb"(?:\"(?P<plain>(?:[^\"\\]|\\.)*+)\"|(?P<escape>\\+)\"(?P<escaped>[^\n]{0,512}?)(?<!\\)(?P=escape)\""
+            rb"(?:\"(?P<plain>(?:[^\"\\\n]|\\.)*+)(?:\"|(?=\n))"
+            rb"|(?P<escape>\\+)\"(?P<escaped>[^\n]{0,512}?)(?:(?<!\\)(?P=escape)\"|(?=\n))"
             rb"|(?P<number>-?\d[\d.eE+-]*))",
             re.IGNORECASE | re.DOTALL,
         )
@@ -77,14 +80,15 @@ class SecretRules:
         """The secrets in a text, in any order. They may overlap."""
         yield from self._members(text)
         for match in _USERINFO.finditer(text):
-            yield Found(*match.span(1), match[1])
+            yield Found(*match.span(1), match[1], match.start())
             start = match.start(1) + match[1].find(b":") + 1
-            yield Found(start, match.end(1), unquote_to_bytes(text[start : match.end(1)]), may_echo=True)
+            password = unquote_to_bytes(text[start : match.end(1)])
+            yield Found(start, match.end(1), password, match.start(), may_echo=True)
         yield from self.query_values(text)
         for match in self._form.finditer(text):
-            yield Found(*match.span(1), unquote_to_bytes(match[1].replace(b"+", b" ")), may_echo=True)
+            yield Found(*match.span(1), unquote_to_bytes(match[1].replace(b"+", b" ")), match.start(), may_echo=True)
         for match in _BEARER.finditer(text):
-            yield Found(*match.span(1), match[1])
+            yield Found(*match.span(1), match[1], match.start())
 
     def _members(self, text: bytes) -> Iterator[Found]:
         for start in self._member_start.finditer(text):
@@ -92,18 +96,20 @@ class SecretRules:
             if match is None:
                 continue
             if match["number"]:
-                yield Found(*match.span("number"), match["number"], is_number=True)
+                yield Found(*match.span("number"), match["number"], match.start(), is_number=True)
             else:
                 group = "escaped" if match["escape"] else "plain"
                 if match[group]:
-                    yield Found(*match.span(group), _unescaped(match[group], match["escape"]), may_echo=True)
+                    secret = _unescaped(match[group], match["escape"])
+                    yield Found(*match.span(group), secret, match.start(), may_echo=True)
 
     def query_values(self, text: bytes, shortest: int = _LIKE_A_KEY) -> Iterator[Found]:
         """Values in the query of a URL: of certain names, and all that are so long."""
         for match in _QUERY.finditer(text):
             is_key = unquote_to_bytes(match[1]).decode("latin-1").lower() in self._query_keys
             if is_key or len(match[2]) >= shortest:
-                yield Found(*match.span(2), unquote_to_bytes(match[2]), may_echo=is_key or shortest < _LIKE_A_KEY)
+                may_echo = is_key or shortest < _LIKE_A_KEY
+                yield Found(*match.span(2), unquote_to_bytes(match[2]), match.start(), may_echo)
 
     def open_from(self, text: bytes) -> int:
         """From where on a text may be a secret that what follows it completes; its length if nowhere."""
@@ -130,11 +136,11 @@ class SecretRules:
         for start in self._member_start.finditer(text):
             end = start.end()
             if end < size and start[0].endswith(b'"') and self._is_open(start, text):
-                yield Found(end, size, text[end:])
+                yield Found(end, size, text[end:], end)
         opened = _USERINFO_OPEN.search(text, max(size - LONGEST_OPEN, 0))
         password = opened[0].rpartition(b"/")[2].partition(b":")[2] if opened else b""
         if password and not password.isdigit():
-            yield Found(size - len(password), size, password)
+            yield Found(size - len(password), size, password, size - len(password))
 
 
 def beginning(text: bytes, whole: bytes, shortest: int = 1) -> int:

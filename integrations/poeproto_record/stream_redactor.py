@@ -14,6 +14,8 @@ __all__ = ["StreamRedactor"]
 
 T = TypeVar("T")
 
+# A text that is held back and longer than this is not scanned for every read.
+_LONG = 256
 # Where a secret ends of which the beginning was too long to be held back.
 _AFTER_LONG_SECRET = re.compile(rb"[\"\s&<>]")
 
@@ -41,12 +43,15 @@ class StreamRedactor(Generic[T]):
         self._text = b""  # received, and not decided
         self._reads: deque[_Read[T]] = deque()
         self._within_secret = False
+        self._next_scan = 0  # the length of the text from which on it is scanned again
 
     def receive(self, tag: T, data: bytes) -> list[tuple[T, bytes]]:
         """Receive a read; the reads whose redaction is complete, in order."""
         kept = self._skip_secret(data)
         self._reads.append(_Read(tag, len(kept)))
         self._text += kept
+        if len(self._text) < self._next_scan and b"\n" not in kept:
+            return []
         return self._decide(is_end=False)
 
     def receive_eof(self) -> list[tuple[T, bytes]]:
@@ -65,6 +70,9 @@ class StreamRedactor(Generic[T]):
             spans = [*spans, Span(decided, len(self._text), self._redactor.placeholder(self._text[decided:]))]
             decided, self._within_secret = len(self._text), True
         self._consume([span for span in spans if span.end <= decided], decided)
+        # To scan a long text for every byte that arrives would take quadratic time.
+        held = len(self._text)
+        self._next_scan = held * 5 // 4 if held > _LONG else 0
         done: list[tuple[T, bytes]] = []
         while self._reads and not self._reads[0].left:
             read = self._reads.popleft()
