@@ -269,9 +269,12 @@ class CallProgress:
         return 0.0 if self._began is None else time.monotonic() - self._began
 
     def _notify(self, hooks: Sequence[Callable[..., object] | None], *arguments: object) -> None:
+        """Call the hooks that are given, all with the same observation."""
+        observation: CallObservation | None = None
         for hook in hooks:
             if hook is not None:
-                call_hook(hook, f"call {self._id}", self.observation(), *arguments)
+                observation = observation or self.observation()
+                call_hook(hook, f"call {self._id}", observation, *arguments)
 
 
 def _outcome_of(failure: BaseException) -> Outcome:
