@@ -141,6 +141,9 @@ class CallProgress:
         operation: as of `CallObservation`, like the others.
         url: may contain secrets.
         bot_name: the name of the bot.
+
+    Attributes:
+        notifies_events: whether a hook is due for the next event: for the first one, and for each with `on_event`.
     """
 
     __slots__ = (
@@ -150,7 +153,6 @@ class CallProgress:
         "_error_type",
         "_exception_type",
         "_first_event_seconds",
-        "_has_event_hooks",
         "_hooks",
         "_id",
         "_operation",
@@ -159,6 +161,7 @@ class CallProgress:
         "attempts",
         "bytes",
         "events",
+        "notifies_events",
         "status",
     )
 
@@ -167,12 +170,13 @@ class CallProgress:
         self.status: int | None = None
         self.events = 0
         self.bytes = 0
+        self.notifies_events = True
         self._id = secrets.token_hex(8)
         self._operation = operation
-        self._url = url
+        # The URL of a file is a user's, and may hold a key anywhere.
+        self._url = _without_secrets(url, origin_only=operation == "fetch_attachment")
         self._bot_name = bot_name
         self._hooks = hooks
-        self._has_event_hooks = any(each.on_event is not None for each in hooks)
         self._began: float | None = None
         self._first_event_seconds: float | None = None
         self._ended = False
@@ -196,26 +200,25 @@ class CallProgress:
         self.attempts += 1
         self.status = None
 
-    def deliver(self, send: Callable[[Any], T], outcome: Any) -> T:
-        """Count the bytes of an outcome that is data, and send it into the flow."""
-        if outcome.__class__ is bytes:
-            self.bytes += len(outcome)
-        return send(outcome)
+    def counting(self, send: Callable[[Any], T]) -> Callable[[Any], T]:
+        """A function that sends an outcome into the flow, and counts its bytes if it is data."""
 
-    def receive_events(self, events: list[Event], *, ended: bool) -> None:
-        """Count events, and call the hooks for them.
+        # A closure, because it is called for each read, and a method takes twice the time.
+        def count_and_send(outcome: Any) -> T:
+            if outcome.__class__ is bytes:
+                self.bytes += len(outcome)
+            return send(outcome)
 
-        Args:
-            events: what was received.
-            ended: whether the last of them is `Error` or `Done`.
-        """
-        self.events += len(events) - ended
+        return count_and_send
+
+    def notify_events(self, events: list[Event]) -> None:
+        """Call the hooks for events that were received and counted. To be called while `notifies_events` is set."""
         if self._first_event_seconds is None and self.events:
             self._first_event_seconds = self._seconds()
+            self.notifies_events = any(each.on_event is not None for each in self._hooks)
             self._notify([each.on_first_event for each in self._hooks])
-        if self._has_event_hooks:
-            for event in events:
-                self._notify([each.on_event for each in self._hooks], event)
+        for event in events:
+            self._notify([each.on_event for each in self._hooks], event)
 
     def end(self, failure: BaseException | None, result: object = None) -> None:
         """Call `on_end`, if the call has started and has not ended before.
@@ -244,7 +247,7 @@ class CallProgress:
             id=self._id,
             operation=self._operation,
             bot_name=self._bot_name,
-            url=_without_secrets(self._url, origin_only=self._operation == "fetch_attachment"),
+            url=self._url,
             attempts=self.attempts,
             status=self.status,
             events=self.events,

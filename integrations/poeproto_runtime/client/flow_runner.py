@@ -76,7 +76,7 @@ class FlowRunner(Generic[R]):
         self.busy = False
         self.result: R | None = None
         self._flow = flow
-        self._send = flow.send
+        self._send: Callable[[Any], Effect] = flow.send
         self._transport = transport
         self._call: TransportCall | None = None
         self._run_tools = run_tools

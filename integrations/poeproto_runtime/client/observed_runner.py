@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from poeproto import ReplyFold, ResponseHead
+from poeproto import Done, Error, ReplyFold, ResponseHead
 from poeproto.flows import Deliver, Effect, Flow, SendRequest
 from poeproto_runtime.client.call_hooks import CallProgress
 from poeproto_runtime.client.flow_runner import FlowRunner, Prepare, PrepareEffect, R, RunToolCalls
@@ -29,7 +29,7 @@ class CountingRunner(FlowRunner[R]):
     ) -> None:
         super().__init__(flow, transport, run_tools, prepare)
         self._progress = progress
-        self._send = partial(progress.deliver, flow.send)
+        self._send = progress.counting(flow.send)
 
     async def _perform(self, effect: Effect | PrepareEffect | None) -> object:
         if isinstance(effect, SendRequest):
@@ -62,8 +62,15 @@ class ObservedReplyRunner(CountingRunner[ReplyFold]):
             self._resume = partial(progress.start_with, flow.__next__)
 
     def _make_ready(self, effect: Deliver) -> None:
-        super()._make_ready(effect)
-        self._progress.receive_events(effect.events, ended=self._ended)
+        # As in `FlowRunner`, whose method would be one more call for every event that arrives alone.
+        events = effect.events
+        self.ready = iter(effect)
+        self._ended = isinstance(events[-1], Done | Error)
+        self._effect, self._resume = None, self._flow.__next__
+        progress = self._progress
+        progress.events += len(events) - self._ended
+        if progress.notifies_events:
+            progress.notify_events(events)
 
     def _note_end(self, failure: BaseException | None) -> None:
         self._progress.end(failure, self.result)
