@@ -30,7 +30,7 @@ async def fetch(url: str, outbound: Outbound, limits: Limits, max_size: int | No
     """The response with the file at the URL. Arguments and errors as in `poeproto.Context.fetch_attachment`."""
     if outbound.fetch_policy is None:
         raise FetchForbidden("this server fetches no files for its bots: give it a FetchPolicy to allow that")
-    with CallProgress(outbound.all_hooks, "fetch_attachment", url) as progress:
+    with CallProgress(outbound.hooks, "fetch_attachment", url) as progress:
         return await _fetch(url, outbound, limits, limits.file_size if max_size is None else max_size, progress)
 
 

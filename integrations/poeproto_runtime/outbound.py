@@ -18,7 +18,7 @@ from poeproto import (
 )
 from poeproto_runtime.bot_mistakes import call_method
 from poeproto_runtime.client.api import ApiCalls
-from poeproto_runtime.client.call_hooks import CallHooks
+from poeproto_runtime.client.call_hooks import CallHooks, checked_hooks
 from poeproto_runtime.client.extra_headers import RequestHeaders
 from poeproto_runtime.client.transport import SharedTransport
 from poeproto_runtime.client.uploads import InThread
@@ -51,13 +51,8 @@ class Outbound:
     endpoints: Endpoints = attrs.field(factory=Endpoints)
     fetch_policy: FetchPolicy | None = None
     retry: RetryPolicy | None = None
-    hooks: CallHooks | None = None
+    hooks: tuple[CallHooks, ...] = attrs.field(default=None, converter=checked_hooks)
     headers: RequestHeaders = attrs.field(factory=RequestHeaders)
-
-    @property
-    def all_hooks(self) -> tuple[CallHooks, ...]:
-        """The hooks, if there are any."""
-        return () if self.hooks is None or self.hooks == CallHooks() else (self.hooks,)
 
     def calls(self, endpoints: Endpoints, limits: Limits, retry: RetryPolicy | None = None) -> ApiCalls:
         """The calls of Poe over `transport`.
@@ -68,7 +63,7 @@ class Outbound:
             retry: when a call is retried, instead of `retry` above.
         """
         retry = retry or self.retry
-        return ApiCalls(self.transport, self.in_thread, endpoints, limits, retry, self.all_hooks, self.headers)
+        return ApiCalls(self.transport, self.in_thread, endpoints, limits, retry, self.hooks, self.headers)
 
 
 class DeclaredCalls:

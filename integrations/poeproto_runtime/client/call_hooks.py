@@ -118,6 +118,19 @@ class CallHookOptions(TypedDict, total=False):
     on_end: CallHook | None
 
 
+def checked_hooks(hooks: CallHooks | None) -> tuple[CallHooks, ...]:
+    """The hooks of all calls of a client or a server; none if no function is set.
+
+    Raises:
+        TypeError: for another class, such as the `Hooks` of requests.
+    """
+    if hooks is None or hooks == CallHooks():
+        return ()
+    if not isinstance(hooks, CallHooks):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"hooks of calls are given as CallHooks(on_end=...), not as {type(hooks).__name__}")
+    return (hooks,)
+
+
 def hooks_in(options: CallHookOptions) -> tuple[CallHooks, ...]:
     """The hooks among the keyword arguments of a call; none if there are none.
 

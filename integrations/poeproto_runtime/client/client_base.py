@@ -22,7 +22,7 @@ from poeproto import (
 )
 from poeproto.flows import ToolFunctions, UploadedFile, tools_by_name
 from poeproto_runtime.client.api import ApiCalls
-from poeproto_runtime.client.call_hooks import CallHookOptions, CallHooks, hooks_in
+from poeproto_runtime.client.call_hooks import CallHookOptions, CallHooks, checked_hooks, hooks_in
 from poeproto_runtime.client.extra_headers import ExtraHeaders, HeadersOfCall
 from poeproto_runtime.client.flow_runner import FlowRunner, RunToolCalls
 from poeproto_runtime.client.reply import Reply, ReplyBase
@@ -87,7 +87,7 @@ class ClientBase(ABC, Generic[AnyReply]):
         self._access_key = access_key
         self._tool_runner = tool_runner
         calls = ApiCalls(transport, in_thread, endpoints, limits, retry)
-        self._calls = calls.with_options(headers, () if hooks is None or hooks == CallHooks() else (hooks,))
+        self._calls = calls.with_options(headers, checked_hooks(hooks))
 
     def query(
         self,

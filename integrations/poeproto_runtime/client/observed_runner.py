@@ -74,3 +74,7 @@ class ObservedReplyRunner(CountingRunner[ReplyFold]):
 
     def _note_end(self, failure: BaseException | None) -> None:
         self._progress.end(failure, self.result)
+
+    def __del__(self) -> None:
+        # A reply that was entered without `with` and dropped is closed by nobody: its call ends here.
+        self._progress.end(GeneratorExit())

@@ -451,6 +451,20 @@ async def test_a_reply_that_is_never_read_does_not_start() -> None:
     assert called.names == []
 
 
+async def test_a_reply_that_was_entered_without_a_block_and_dropped() -> None:
+    called = Calls()
+    async with scripted(starting) as server, Client(**called.hooks) as client:
+        answer = client.query(server.address, "hello")
+        await answer.__aenter__()
+        await anext(answer)
+        response = answer._runner._response
+        assert response is not None
+        del answer
+        end = await called.until_ended()
+        await response.aclose()
+    assert (end.outcome, end.events) == (Outcome.CANCELLED, 1)
+
+
 async def test_a_closed_client() -> None:
     called = Calls()
     async with Client(**called.hooks) as client:

@@ -253,6 +253,12 @@ async def test_a_call_of_a_client_that_disconnects() -> None:
     assert called.end.outcome is Outcome.CANCELLED
 
 
+def test_hooks_of_another_kind() -> None:
+    wrong: Any = Hooks(on_end=print)
+    with pytest.raises(TypeError, match=r"^hooks of calls are given as CallHooks\(on_end=\.\.\.\), not as Hooks$"):
+        BotApp(CallingBot(asks_for_text), access_key=KEY, call_hooks=wrong)
+
+
 async def test_hooks_and_headers_of_servers() -> None:
     called = Calls()
 
