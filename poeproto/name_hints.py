@@ -15,13 +15,14 @@ PLACES: dict[str, frozenset[str]] = {
     package: frozenset(names.split())
     for package, names in {
         "poeproto_asgi": (
-            "AccessKeyMissing AppOptions BotApp FetchPolicy Hook Hooks LifespanFailed Observation Route TargetError"
-            " TargetFailed load_app run serve"
+            "AccessKeyMissing AppOptions BotApp FetchPolicy Hook Hooks LifespanFailed Observation Outcome Route"
+            " TargetError TargetFailed load_app run serve"
         ),
         "poeproto_h11": (
-            "BlockingClient BlockingReply BotResponse ByteStream Client Connector ExtraHeaders HasService Origin"
-            " ProxyFailed ProxyOption Reply ServerLimits Timeouts failure_reason get_bot_response"
-            " get_bot_response_sync get_final_response get_final_response_sync h11_reason make_outbound split_url"
+            "BlockingClient BlockingReply BotResponse ByteStream CallHook CallHooks CallObservation Client Connector"
+            " EventHook ExtraHeaders HasService HeadersOfCall Origin ProxyFailed ProxyOption Reply ServerLimits"
+            " Timeouts failure_reason get_bot_response get_bot_response_sync get_final_response"
+            " get_final_response_sync h11_reason make_outbound split_url"
         ),
         "poeproto_httpx": "HttpxClient HttpxTransport Session",
         "poeproto_record": (

@@ -32,7 +32,7 @@ def log_end(seen: Observation) -> None:
         "bytes": seen.bytes,
         "milliseconds": round(seen.seconds * 1000),
         "failed": seen.error_id is not None,
-        "complete": seen.complete,
+        "outcome": seen.outcome,
     }
     logger.info(json.dumps(line))
 

@@ -65,6 +65,8 @@ from poeproto_asgi.server import *
 from poeproto_asgi.targets import *
 from poeproto_asgi.workers import *
 from poeproto_runtime import fetch_policy, hooks, routes
+from poeproto_runtime.client import call_hooks
+from poeproto_runtime.client.call_hooks import *
 from poeproto_runtime.fetch_policy import *
 from poeproto_runtime.hooks import *
 from poeproto_runtime.routes import *
@@ -77,6 +79,7 @@ if not TYPE_CHECKING:  # a type checker finds missing names by itself
 
 __all__: list[str] = []
 __all__ += app.__all__
+__all__ += call_hooks.__all__
 __all__ += fetch_policy.__all__
 __all__ += hooks.__all__
 __all__ += routes.__all__

@@ -18,8 +18,8 @@ from poeproto_asgi.asgi import (
     receive_body,
     target_of,
 )
-from poeproto_h11 import ProxyOption, make_outbound
-from poeproto_runtime import BotService, ClientDisconnected, FetchPolicy, Hook, Hooks, Route
+from poeproto_h11 import ExtraHeaders, HeadersOfCall, ProxyOption, make_outbound
+from poeproto_runtime import BotService, CallHooks, ClientDisconnected, FetchPolicy, Hook, Hooks, Route
 from poeproto_runtime.routes import make_routes
 
 __all__ = ["BotApp"]
@@ -57,6 +57,8 @@ class BotApp:
         on_start: called when the head of a request has been read; this and the next two must return quickly.
         on_first_event: called when the first event of a reply has been written.
         on_end: called when a request has ended, whatever its outcome.
+        call_hooks: functions that are called for each outbound call of the bots, and each push of their settings.
+        call_headers: extra headers of these calls, as of `poeproto_h11.Client`; files that are fetched get none.
 
     Raises:
         TypeError: when `bot` is neither a `Bot` nor a mapping of them or of `Route`s, or an argument has no effect.
@@ -78,10 +80,14 @@ class BotApp:
         on_start: Hook | None = None,
         on_first_event: Hook | None = None,
         on_end: Hook | None = None,
+        call_hooks: CallHooks | None = None,
+        call_headers: ExtraHeaders | HeadersOfCall | None = None,
     ) -> None:
         routes = make_routes(bot, access_key=access_key, allow_without_key=allow_without_key, bot_name=bot_name)
         limits = limits or Limits()
-        outbound = make_outbound(limits, endpoints, fetch_policy=fetch_policy, proxy=proxy)
+        outbound = make_outbound(
+            limits, endpoints, fetch_policy=fetch_policy, proxy=proxy, hooks=call_hooks, headers=call_headers
+        )
         hooks = Hooks(on_start=on_start, on_first_event=on_first_event, on_end=on_end)
         self.service = BotService(routes, limits, outbound, hooks, sync_settings=sync_settings)
 

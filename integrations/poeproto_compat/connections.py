@@ -13,7 +13,7 @@ from poeproto_h11 import Timeouts, make_outbound
 from poeproto_h11.client.anyio_backend import anyio_backend
 from poeproto_h11.client.backend import EventLoop
 from poeproto_httpx import HttpxTransport, Session
-from poeproto_runtime.client.extra_headers import HeaderTransport
+from poeproto_runtime.client.extra_headers import HeaderTransport, RequestHeaders
 from poeproto_runtime.client.transport import SharedTransport, Transport
 
 # fastapi_poe waits ten minutes for a response to begin, and for each part of it.
@@ -67,7 +67,7 @@ async def transport_for(session: Session | None, headers: Mapping[str, str] | No
         LocalProtocolError: for headers that HTTP has no form for.
     """
     transport: Transport = await _shared_transport() if session is None else HttpxTransport(session)
-    return HeaderTransport(transport, normalise_headers(headers)) if headers else transport
+    return HeaderTransport(transport, RequestHeaders((normalise_headers(headers),))) if headers else transport
 
 
 async def _shared_transport() -> Transport:

@@ -14,7 +14,8 @@ from poeproto_h11 import client, server
 from poeproto_h11.client import *
 from poeproto_h11.server import *
 from poeproto_runtime import fetch_policy, hooks
-from poeproto_runtime.client import extra_headers, reply, urls
+from poeproto_runtime.client import call_hooks, extra_headers, reply, urls
+from poeproto_runtime.client.call_hooks import *
 from poeproto_runtime.client.extra_headers import *
 from poeproto_runtime.client.reply import *
 from poeproto_runtime.client.urls import *
@@ -28,6 +29,7 @@ if not TYPE_CHECKING:  # a type checker finds missing names by itself
 
 
 __all__: list[str] = []
+__all__ += call_hooks.__all__
 __all__ += client.__all__
 __all__ += extra_headers.__all__
 __all__ += fetch_policy.__all__

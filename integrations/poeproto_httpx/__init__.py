@@ -13,6 +13,9 @@ if (_missing := missing_extra(__name__, "httpx", ["anyio"])) is not None:
 from poeproto_httpx import client, transport
 from poeproto_httpx.client import *
 from poeproto_httpx.transport import *
+from poeproto_runtime.client import call_hooks
+from poeproto_runtime.client.call_hooks import *
+from poeproto_runtime.hooks import Outcome
 
 if not TYPE_CHECKING:  # a type checker finds missing names by itself
 
@@ -21,5 +24,7 @@ if not TYPE_CHECKING:  # a type checker finds missing names by itself
 
 
 __all__: list[str] = []
+__all__ += call_hooks.__all__
 __all__ += client.__all__
 __all__ += transport.__all__
+__all__ += ["Outcome"]

@@ -16,6 +16,8 @@ if (_missing := missing_extra(__name__, "h11", ["anyio"])) is not None:
 
 from poeproto_runtime import channel, fetch_policy, garbage_collection, hooks, outbound, routes, service
 from poeproto_runtime.channel import *
+from poeproto_runtime.client import call_hooks
+from poeproto_runtime.client.call_hooks import *
 from poeproto_runtime.fetch_policy import *
 from poeproto_runtime.garbage_collection import *
 from poeproto_runtime.hooks import *
@@ -33,6 +35,7 @@ if not TYPE_CHECKING:  # a type checker finds missing names by itself
 
 
 __all__: list[str] = []
+__all__ += call_hooks.__all__
 __all__ += channel.__all__
 __all__ += fetch_policy.__all__
 __all__ += garbage_collection.__all__

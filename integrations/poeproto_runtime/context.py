@@ -32,7 +32,7 @@ from poeproto.markdown import make_inline_ref
 from poeproto_runtime.bot_mistakes import call_method, failure_line, place_of_caller
 from poeproto_runtime.cancellation import cancellation_is_ours
 from poeproto_runtime.client.api import ApiCalls
-from poeproto_runtime.client.extra_headers import ExtraHeaders, checked_headers
+from poeproto_runtime.client.extra_headers import ExtraHeaders
 from poeproto_runtime.client.flow_runner import FlowRunner
 from poeproto_runtime.client.reply import BotReplyStream
 from poeproto_runtime.client.tools import ToolRunner
@@ -124,8 +124,8 @@ class RequestContext:
             await budget.learn(bot_name)
             budget.calls.spend(bot_name)
 
-        api = api.with_headers(checked_headers(headers))
-        return self._stream(api.query(url, self._forwarded(request), key, fold, prepare), fold, bot_name)
+        api = api.with_options(headers)
+        return self._stream(api.query(url, self._forwarded(request), key, fold, prepare, bot_name), fold, bot_name)
 
     async def final_text(
         self, bot_name: str, request: QueryRequest | str, *, headers: ExtraHeaders | None = None
@@ -153,7 +153,7 @@ class RequestContext:
             await budget.learn(bot_name)  # the flow spends from it, for each round
 
         forwarded = self._forwarded(request)
-        runner = api.with_headers(checked_headers(headers)).run_tools(
+        runner = api.with_options(headers).run_tools(
             url, forwarded, list(tools), run_calls, key, fold, prepare, bot_name=bot_name, budget=budget.calls
         )
         return self._stream(runner, fold, bot_name)
@@ -326,10 +326,8 @@ class RequestContext:
         if self._outbound is None:
             raise LocalProtocolError("this server offers its bots no calls")
         if self._api is None:
-            outbound = self._outbound
-            endpoints = self._route.poe(outbound.endpoints)
-            outbound.transport.hold()
-            self._api = ApiCalls(outbound.transport, outbound.in_thread, endpoints, self.limits, outbound.retry)
+            self._outbound.transport.hold()
+            self._api = self._outbound.calls(self._route.poe(self._outbound.endpoints), self.limits)
         return self._api
 
     def _check_open(self) -> None:

@@ -18,7 +18,8 @@ from poeproto import (
 )
 from poeproto.flows import call_flow
 from poeproto.http import ACCEPT_IDENTITY, refusal
-from poeproto_runtime.client.flow_runner import FlowRunner
+from poeproto_runtime.client.call_hooks import CallProgress
+from poeproto_runtime.client.observed_runner import CountingRunner
 from poeproto_runtime.outbound import Outbound
 
 # Poe's URLs are signed for a short time; afterwards their host answers with one of these.
@@ -29,12 +30,16 @@ async def fetch(url: str, outbound: Outbound, limits: Limits, max_size: int | No
     """The response with the file at the URL. Arguments and errors as in `poeproto.Context.fetch_attachment`."""
     if outbound.fetch_policy is None:
         raise FetchForbidden("this server fetches no files for its bots: give it a FetchPolicy to allow that")
-    size = limits.file_size if max_size is None else max_size
+    with CallProgress(outbound.hooks, "fetch_attachment", url) as progress:
+        return await _fetch(url, outbound, limits, limits.file_size if max_size is None else max_size, progress)
+
+
+async def _fetch(url: str, outbound: Outbound, limits: Limits, size: int, progress: CallProgress) -> HttpResponse:
     request = HttpRequest("GET", url, [("accept", "*/*"), ACCEPT_IDENTITY])
     flow = call_flow(request, limits=attrs.evolve(limits, answer_size=size), retry=outbound.retry)
     outbound.fetching.hold()
     try:
-        response = await FlowRunner(flow, outbound.fetching).run()
+        response = await CountingRunner(flow, outbound.fetching, progress).run()
     except LimitExceeded:
         raise LimitExceeded(
             f"the attachment is larger than the {size} bytes that are allowed", limit="file_size"

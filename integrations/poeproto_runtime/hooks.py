@@ -1,4 +1,7 @@
-"""Hooks: functions that are called when a request starts, when its first event was sent, and when it has ended."""
+"""Hooks: functions that are called when a request starts, when its first event was sent, and when it has ended.
+
+Those of calls, `poeproto_runtime.client.call_hooks`, have the same names and follow the same rules.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,63 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
+from enum import StrEnum
+from typing import Any
 
 import attrs
 
-from poeproto import RequestHead
+from poeproto import (
+    Error,
+    QueryRequest,
+    ReportErrorRequest,
+    ReportFeedbackRequest,
+    ReportReactionRequest,
+    Request,
+    RequestHead,
+    SettingsRequest,
+)
 from poeproto_runtime.bot_mistakes import name_of, place_of
 
-__all__ = ["Hook", "Hooks", "Observation"]
+__all__ = ["Hook", "Hooks", "Observation", "Outcome"]
 
 logger = logging.getLogger("poeproto")
+
+# The types of requests, in the wire's words.
+REQUEST_TYPES: dict[type[Request], str] = {
+    QueryRequest: "query",
+    SettingsRequest: "settings",
+    ReportFeedbackRequest: "report_feedback",
+    ReportReactionRequest: "report_reaction",
+    ReportErrorRequest: "report_error",
+}
+
+
+class Outcome(StrEnum):
+    """How a request that was served has ended, or a call that was made. The values suit as labels of metrics.
+
+    Attributes:
+        COMPLETE: the reply through `done`, or the whole answer, with status 200.
+        ERROR_EVENT: the bot ended the reply with an `error` event.
+        REFUSED: the answer has another status than 200 or another form than the call promises; or Poe granted no cost.
+        INCOMPLETE: of a call: the body of the reply has ended without `done` or `error`.
+        DISCONNECTED: the connection broke before the end: the client's, if a request was served; any, of a call.
+        CANCELLED: this side ended it: a cancellation; of a call, also a reply that was closed or dropped early.
+        CONNECT_FAILED: of a call: no connection could be made, so the peer has seen nothing of it.
+        TIMEOUT: of a call: one of its timeouts has passed.
+        INVALID: of a call: the peer broke the protocol, or exceeded a limit.
+        FAILED: this side failed: an argument or a file of a call cannot be sent, a tool or the server has raised.
+    """
+
+    COMPLETE = "complete"
+    ERROR_EVENT = "error_event"
+    REFUSED = "refused"
+    INCOMPLETE = "incomplete"
+    DISCONNECTED = "disconnected"
+    CANCELLED = "cancelled"
+    CONNECT_FAILED = "connect_failed"
+    TIMEOUT = "timeout"
+    INVALID = "invalid"
+    FAILED = "failed"
 
 
 @attrs.frozen(kw_only=True)
@@ -32,8 +83,11 @@ class Observation:
         events: how many were sent, without `error` and `done`.
         bytes: of the response's body, as far as it was sent.
         seconds: since the head of the request was received.
+        first_event_seconds: the same for the first event of a reply; None if none was sent.
         error_id: the id under which the log has the details of a failure; None without a failure.
         complete: whether the response has been sent to its end. If not, the client disconnected, or the server stopped.
+        outcome: how the request has ended; None before its end.
+        error_type: the type of the `error` event that ended the reply, if that has one.
     """
 
     id: str
@@ -45,8 +99,11 @@ class Observation:
     events: int
     bytes: int
     seconds: float
+    first_event_seconds: float | None
     error_id: str | None
     complete: bool
+    outcome: Outcome | None
+    error_type: str | None
 
 
 Hook = Callable[[Observation], object]
@@ -82,8 +139,11 @@ class Progress:
         "_began",
         "_bot",
         "_bot_name",
+        "_error",
+        "_first_event_seconds",
         "_head",
         "_hooks",
+        "_outcome",
         "bytes",
         "complete",
         "error_id",
@@ -105,6 +165,9 @@ class Progress:
         self._head = head
         self._bot = bot
         self._bot_name = bot_name
+        self._error: Error | None = None
+        self._first_event_seconds: float | None = None
+        self._outcome: Outcome | None = None
         self._began = time.monotonic()
 
     def failed(self) -> str:
@@ -119,13 +182,32 @@ class Progress:
 
     def first_event(self) -> None:
         """Call `on_first_event`."""
+        self._first_event_seconds = time.monotonic() - self._began
         if self._hooks.on_first_event is not None:
             self._notify(self._hooks.on_first_event)
 
-    def end(self) -> None:
-        """Call `on_end`."""
+    def error_event(self, error: Error) -> None:
+        """Record the `error` event that ends the reply."""
+        self._error = error
+
+    def end(self, failure: BaseException | None = None) -> None:
+        """Call `on_end`.
+
+        Args:
+            failure: what is raised to the server; a disconnect is not.
+        """
+        self._outcome = self._outcome_after(failure)
         if self._hooks.on_end is not None:
             self._notify(self._hooks.on_end)
+
+    def _outcome_after(self, failure: BaseException | None) -> Outcome:
+        if self.complete and self.status != 200:
+            return Outcome.REFUSED
+        if self.complete:
+            return Outcome.COMPLETE if self._error is None else Outcome.ERROR_EVENT
+        if failure is None:
+            return Outcome.DISCONNECTED
+        return Outcome.FAILED if isinstance(failure, Exception) else Outcome.CANCELLED
 
     def _notify(self, hook: Hook) -> None:
         observation = Observation(
@@ -138,15 +220,29 @@ class Progress:
             events=self.events,
             bytes=self.bytes,
             seconds=time.monotonic() - self._began,
+            first_event_seconds=self._first_event_seconds,
             error_id=self.error_id,
             complete=self.complete,
+            outcome=self._outcome,
+            error_type=None if self._error is None else self._error.error_type,
         )
-        try:
-            result = hook(observation)
-        except Exception:
-            logger.exception("a hook failed (request %s)", self.id)
-        else:
-            if inspect.iscoroutine(result):
-                result.close()
-                message = "%s: the hook %s is a coroutine function, and was not run; define it with `def`"
-                logger.error(message, place_of(hook), name_of(hook))
+        call_hook(hook, f"request {self.id}", observation)
+
+
+def call_hook(hook: Callable[..., object], what: str, *arguments: Any) -> None:
+    """Call a hook. Its failure is logged, as is a coroutine function, which would have to be awaited.
+
+    Args:
+        hook: the function.
+        what: the request or call that it observes, for the log.
+        arguments: its arguments.
+    """
+    try:
+        result = hook(*arguments)
+    except Exception:
+        logger.exception("a hook failed (%s)", what)
+    else:
+        if inspect.iscoroutine(result):
+            result.close()
+            message = "%s: the hook %s is a coroutine function, and was not run; define it with `def`"
+            logger.error(message, place_of(hook), name_of(hook))

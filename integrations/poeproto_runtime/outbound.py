@@ -6,8 +6,20 @@ from contextvars import ContextVar
 
 import attrs
 
-from poeproto import Bot, Context, Endpoints, LocalProtocolError, RetryPolicy, SettingsRequest, SettingsResponse
+from poeproto import (
+    Bot,
+    Context,
+    Endpoints,
+    Limits,
+    LocalProtocolError,
+    RetryPolicy,
+    SettingsRequest,
+    SettingsResponse,
+)
 from poeproto_runtime.bot_mistakes import call_method
+from poeproto_runtime.client.api import ApiCalls
+from poeproto_runtime.client.call_hooks import CallHooks, checked_hooks
+from poeproto_runtime.client.extra_headers import RequestHeaders
 from poeproto_runtime.client.transport import SharedTransport
 from poeproto_runtime.client.uploads import InThread
 from poeproto_runtime.fetch_policy import FetchPolicy
@@ -29,6 +41,8 @@ class Outbound:
         endpoints: the URLs of Poe.
         fetch_policy: which URLs may be fetched for bots; None for none.
         retry: when a call is retried; by default once, and only if nothing can have been done.
+        hooks: are called for each call, files that are fetched included.
+        headers: extra headers of each request to Poe; files that are fetched get none.
     """
 
     transport: SharedTransport
@@ -37,6 +51,19 @@ class Outbound:
     endpoints: Endpoints = attrs.field(factory=Endpoints)
     fetch_policy: FetchPolicy | None = None
     retry: RetryPolicy | None = None
+    hooks: tuple[CallHooks, ...] = attrs.field(default=None, converter=checked_hooks)
+    headers: RequestHeaders = attrs.field(factory=RequestHeaders)
+
+    def calls(self, endpoints: Endpoints, limits: Limits, retry: RetryPolicy | None = None) -> ApiCalls:
+        """The calls of Poe over `transport`.
+
+        Args:
+            endpoints: the URLs of Poe for this bot.
+            limits: the bounds of every exchange.
+            retry: when a call is retried, instead of `retry` above.
+        """
+        retry = retry or self.retry
+        return ApiCalls(self.transport, self.in_thread, endpoints, limits, retry, self.hooks, self.headers)
 
 
 class DeclaredCalls:

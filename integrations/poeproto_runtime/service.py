@@ -33,7 +33,7 @@ from poeproto_runtime.bot_mistakes import call_method, failure_line
 from poeproto_runtime.cancellation import cancellation_is_ours
 from poeproto_runtime.channel import Channel, ClientDisconnected, within_send_seconds
 from poeproto_runtime.context import RequestContext
-from poeproto_runtime.hooks import Hooks, Progress
+from poeproto_runtime.hooks import REQUEST_TYPES, Hooks, Progress
 from poeproto_runtime.loop_watch import loop_watched
 from poeproto_runtime.outbound import Outbound
 from poeproto_runtime.reply.shutdown import ActiveReplies, AllActiveReplies
@@ -57,14 +57,6 @@ Enter it as the server URL of a <a href="https://poe.com/create_bot?server=1">se
 </html>
 """,
 )
-# `Observation.type`, in the wire's words.
-_TYPES: dict[type[Request], str] = {
-    QueryRequest: "query",
-    SettingsRequest: "settings",
-    ReportFeedbackRequest: "report_feedback",
-    ReportReactionRequest: "report_reaction",
-    ReportErrorRequest: "report_error",
-}
 _NO_URL = "the target of the request is not a URL"
 _NO_BOT = "there is no bot at this path"
 _NO_TARGET = HttpResponse.of(400, "application/json", b'{"error":"%s"}' % _NO_URL.encode())
@@ -184,6 +176,7 @@ class BotService:
         name, bot_name = (type(route.bot).__name__, route.bot_name) if route is not None else (None, None)
         progress = Progress(self._hooks, head, name, bot_name)
         progress.start()
+        failure: BaseException | None = None
         try:
             if route is None:
                 refusal, why = (_NOT_FOUND, _NO_BOT) if path else (_NO_TARGET, _NO_URL)
@@ -198,8 +191,11 @@ class BotService:
                 await self._exchange(head, path, route, channel, progress, active_replies or self._replies.here())
         except ClientDisconnected as exc:
             logger.debug("the client disconnected before its response: %s", exc)
+        except BaseException as exc:
+            failure = exc
+            raise
         finally:
-            progress.end()
+            progress.end(failure)
 
     async def _exchange(
         self,
@@ -222,7 +218,7 @@ class BotService:
             _log_refusal(head, path, exc.response, str(exc))
             await self._respond(channel, exc.response, progress)
             return
-        progress.type = _TYPES.get(type(request))
+        progress.type = REQUEST_TYPES.get(type(request))
         if isinstance(request, QueryRequest):
             context = RequestContext(head, route, self.limits, self.outbound, request, exchange)
             if route.bot.attachment_templates is not None:

@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 
 from poeproto import Limits, PoeprotoError, RequestHead, RetryPolicy, SettingsRequest, SettingsResponse
 from poeproto_runtime.bot_mistakes import call_method, failure_line
-from poeproto_runtime.client.api import ApiCalls
 from poeproto_runtime.context import RequestContext
 from poeproto_runtime.outbound import Outbound
 from poeproto_runtime.routes import Route
@@ -45,8 +44,7 @@ async def _sync(path: str, route: Route, name: str, key: str, outbound: Outbound
     # To push settings twice does no harm, so failures after which other calls are not made again are retried, too.
     retry = outbound.retry or RetryPolicy(failures=True)
     try:
-        api = ApiCalls(outbound.transport, outbound.in_thread, route.poe(outbound.endpoints), limits, retry)
-        await api.sync_settings(name, settings, key)
+        await outbound.calls(route.poe(outbound.endpoints), limits, retry).sync_settings(name, settings, key)
     except PoeprotoError as exc:
         # Without the traceback: exceptions of lower layers may hold the URL, which contains the key.
         logger.error("the settings of %s were not synced: %s", name, exc)

@@ -199,5 +199,5 @@ async def test_the_log_of_requests(checkout: Path, caplog: pytest.LogCaptureFixt
         "status": 200,
         "events": 1,
         "failed": False,
-        "complete": True,
+        "outcome": "complete",
     }

@@ -21,8 +21,9 @@ from poeproto import (
     SettingsResponse,
     encode_request,
 )
+from poeproto_h11 import ExtraHeaders, HeadersOfCall
 from poeproto_h11.client.outbound import SharedH11Transport, make_outbound
-from poeproto_runtime import BotService, FetchPolicy, Hooks, Route
+from poeproto_runtime import BotService, CallHooks, FetchPolicy, Hooks, Route
 
 from .bots import BEARER, KEY, FunctionBot, Respond
 from .memory_channel import MemoryChannel
@@ -101,11 +102,14 @@ def service_of(
     *,
     sync_settings: bool = False,
     hooks: Hooks | None = None,
+    call_hooks: CallHooks | None = None,
+    call_headers: ExtraHeaders | HeadersOfCall | None = None,
     **more: Any,
 ) -> BotService:
     """A service with this bot, which finds Poe there."""
     route = Route(bot, access_key=access_key, allow_without_key=access_key is None, bot_name="Caller")
     limits = limits or Limits()
+    more.update(hooks=call_hooks, headers=call_headers)
     outbound = make_outbound(limits, Endpoints.at(root), fetch_policy=fetch_policy, **more)
     return BotService({"/": route}, limits, outbound, hooks, sync_settings=sync_settings)
 

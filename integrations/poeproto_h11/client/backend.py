@@ -12,14 +12,14 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol, cast
+from collections.abc import Awaitable, Callable
+from typing import Protocol, cast
 
 import attrs
 
 from poeproto import ConnectionLost
 from poeproto_h11.client.proxy import ProxyRules
-from poeproto_runtime.client.flow_runner import RunToolCalls
+from poeproto_runtime.client.client_base import MakeToolRunner
 from poeproto_runtime.client.uploads import InThread
 from poeproto_runtime.client.urls import Origin
 
@@ -96,14 +96,6 @@ class EventLoop(Protocol):
 
     def call_soon(self, function: Callable[[], object]) -> None:
         """Call the function in that loop, soon. May be called in any thread."""
-        ...
-
-
-class MakeToolRunner(Protocol):
-    """Makes a tool runner."""
-
-    def __call__(self, functions: Mapping[str, Callable[..., Any]], *, raise_errors: bool) -> RunToolCalls:
-        """A runner of these functions, keyed by the names that the model knows."""
         ...
 
 

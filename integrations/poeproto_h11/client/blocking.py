@@ -6,7 +6,7 @@ import os
 import ssl
 import threading
 from collections.abc import Generator, Iterable
-from typing import TYPE_CHECKING, NoReturn, Self
+from typing import TYPE_CHECKING, NoReturn, Self, Unpack
 
 from poeproto import (
     CostItem,
@@ -24,11 +24,13 @@ from poeproto import (
 )
 from poeproto.flows import UploadedFile
 from poeproto_h11.client.backend import Connector
-from poeproto_h11.client.client import ClientBase
+from poeproto_h11.client.client import PooledClientBase
 from poeproto_h11.client.proxy import ProxyOption, client_rules
 from poeproto_h11.client.sync_backend import run_sync, socket_backend
 from poeproto_h11.client.timeouts import Timeouts
-from poeproto_runtime.client.extra_headers import ExtraHeaders
+from poeproto_runtime.client.call_hooks import CallHook, CallHookOptions, CallHooks, EventHook
+from poeproto_runtime.client.client_base import name_of_bot
+from poeproto_runtime.client.extra_headers import ExtraHeaders, HeadersOfCall
 from poeproto_runtime.client.flow_runner import FlowRunner
 from poeproto_runtime.client.reply import ReplyBase, close_call
 from poeproto_runtime.client.uploads import BlockingSource
@@ -119,7 +121,7 @@ def _close_when_dropped(runner: FlowRunner[ReplyFold]) -> Generator[None]:
         run_sync(close_call(runner, None))
 
 
-class BlockingClient(ClientBase[BlockingReply]):
+class BlockingClient(PooledClientBase[BlockingReply]):
     """Calls bots and Poe over HTTP/1.1, and blocks meanwhile; also in a thread with a running event loop (notebooks).
 
     Methods, arguments and errors are those of `Client`. Threads may share a client: each call belongs to the thread
@@ -137,6 +139,10 @@ class BlockingClient(ClientBase[BlockingReply]):
         proxy: as in `Client`.
         unix_socket: as in `Client`.
         connector: as in `Client`; its operations must block.
+        on_start: as in `Client`; the hooks are called in the thread of the call.
+        on_first_event: as in `Client`.
+        on_event: as in `Client`.
+        on_end: as in `Client`.
     """
 
     def __init__(
@@ -149,20 +155,40 @@ class BlockingClient(ClientBase[BlockingReply]):
         timeouts: Timeouts | None = None,
         retry: RetryPolicy | None = None,
         ssl_context: ssl.SSLContext | None = None,
-        headers: ExtraHeaders | None = None,
+        headers: ExtraHeaders | HeadersOfCall | None = None,
         proxy: ProxyOption = None,
         unix_socket: str | os.PathLike[str] | None = None,
         connector: Connector | None = None,
+        on_start: CallHook | None = None,
+        on_first_event: CallHook | None = None,
+        on_event: EventHook | None = None,
+        on_end: CallHook | None = None,
     ) -> None:
         rules = client_rules(proxy, {"unix_socket": unix_socket, "connector": connector})
         backend = socket_backend(ssl_context, connector, rules, unix_socket)
-        super().__init__(backend, api_key, access_key, endpoints, limits, timeouts, retry, headers)
+        super().__init__(
+            backend,
+            timeouts,
+            api_key=api_key,
+            access_key=access_key,
+            endpoints=endpoints,
+            limits=limits,
+            retry=retry,
+            headers=headers,
+            hooks=CallHooks(on_start=on_start, on_first_event=on_first_event, on_event=on_event, on_end=on_end),
+        )
 
     def settings(
-        self, bot: str, *, access_key: str | None = None, headers: ExtraHeaders | None = None
+        self,
+        bot: str,
+        *,
+        access_key: str | None = None,
+        headers: ExtraHeaders | HeadersOfCall | None = None,
+        **hooks: Unpack[CallHookOptions],
     ) -> SettingsResponse:
         """A bot's settings. Errors as with `Client.settings`."""
-        return run_sync(self._calls_with(headers).settings(*self._target(bot, access_key)))
+        url, key = self._target(bot, access_key)
+        return run_sync(self._calls_with(headers, hooks).settings(url, key, name_of_bot(bot)))
 
     def report_feedback(
         self,
@@ -170,10 +196,11 @@ class BlockingClient(ClientBase[BlockingReply]):
         request: ReportFeedbackRequest,
         *,
         access_key: str | None = None,
-        headers: ExtraHeaders | None = None,
+        headers: ExtraHeaders | HeadersOfCall | None = None,
+        **hooks: Unpack[CallHookOptions],
     ) -> None:
         """Send a bot server a user's feedback on a reply (deprecated by Poe)."""
-        self._report(bot, request, access_key, headers)
+        self._report(bot, request, access_key, headers, hooks)
 
     def report_reaction(
         self,
@@ -181,10 +208,11 @@ class BlockingClient(ClientBase[BlockingReply]):
         request: ReportReactionRequest,
         *,
         access_key: str | None = None,
-        headers: ExtraHeaders | None = None,
+        headers: ExtraHeaders | HeadersOfCall | None = None,
+        **hooks: Unpack[CallHookOptions],
     ) -> None:
         """Send a bot server a user's reaction to a reply."""
-        self._report(bot, request, access_key, headers)
+        self._report(bot, request, access_key, headers, hooks)
 
     def report_error(
         self,
@@ -192,10 +220,11 @@ class BlockingClient(ClientBase[BlockingReply]):
         request: ReportErrorRequest,
         *,
         access_key: str | None = None,
-        headers: ExtraHeaders | None = None,
+        headers: ExtraHeaders | HeadersOfCall | None = None,
+        **hooks: Unpack[CallHookOptions],
     ) -> None:
         """Send a bot server an error that was found in one of its answers."""
-        self._report(bot, request, access_key, headers)
+        self._report(bot, request, access_key, headers, hooks)
 
     def sync_settings(
         self,
@@ -203,10 +232,11 @@ class BlockingClient(ClientBase[BlockingReply]):
         settings: SettingsResponse | None = None,
         *,
         access_key: str | None = None,
-        headers: ExtraHeaders | None = None,
+        headers: ExtraHeaders | HeadersOfCall | None = None,
+        **hooks: Unpack[CallHookOptions],
     ) -> SettingsResponse | None:
         """Send a bot's settings to Poe, or have Poe fetch them from the bot. As `Client.sync_settings`."""
-        return run_sync(self._calls_with(headers).sync_settings(bot_name, settings, self._own_key(access_key)))
+        return run_sync(self._calls_with(headers, hooks).sync_settings(bot_name, settings, self._own_key(access_key)))
 
     def upload(
         self,
@@ -215,16 +245,23 @@ class BlockingClient(ClientBase[BlockingReply]):
         name: str | None = None,
         content_type: str | None = None,
         access_key: str | None = None,
-        headers: ExtraHeaders | None = None,
+        headers: ExtraHeaders | HeadersOfCall | None = None,
+        **hooks: Unpack[CallHookOptions],
     ) -> UploadedFile:
         """Upload a file to Poe: text, bytes, a path, an open binary file, or an iterable of bytes."""
-        return run_sync(self._calls_with(headers).upload(source, name, content_type, self._own_key(access_key)))
+        return run_sync(self._calls_with(headers, hooks).upload(source, name, content_type, self._own_key(access_key)))
 
     def upload_by_url(
-        self, url: str, *, name: str | None = None, access_key: str | None = None, headers: ExtraHeaders | None = None
+        self,
+        url: str,
+        *,
+        name: str | None = None,
+        access_key: str | None = None,
+        headers: ExtraHeaders | HeadersOfCall | None = None,
+        **hooks: Unpack[CallHookOptions],
     ) -> UploadedFile:
         """Have Poe fetch a file and keep it."""
-        return run_sync(self._calls_with(headers).upload_by_url(url, name, self._own_key(access_key)))
+        return run_sync(self._calls_with(headers, hooks).upload_by_url(url, name, self._own_key(access_key)))
 
     def authorize_cost(
         self,
@@ -232,10 +269,11 @@ class BlockingClient(ClientBase[BlockingReply]):
         bot_query_id: str,
         *,
         access_key: str | None = None,
-        headers: ExtraHeaders | None = None,
+        headers: ExtraHeaders | HeadersOfCall | None = None,
+        **hooks: Unpack[CallHookOptions],
     ) -> None:
         """Ask Poe whether a user can pay these costs. As `Client.authorize_cost`."""
-        run_sync(self._calls_with(headers).authorize_cost(items, bot_query_id, self._own_key(access_key)))
+        run_sync(self._calls_with(headers, hooks).authorize_cost(items, bot_query_id, self._own_key(access_key)))
 
     def capture_cost(
         self,
@@ -243,10 +281,11 @@ class BlockingClient(ClientBase[BlockingReply]):
         bot_query_id: str,
         *,
         access_key: str | None = None,
-        headers: ExtraHeaders | None = None,
+        headers: ExtraHeaders | HeadersOfCall | None = None,
+        **hooks: Unpack[CallHookOptions],
     ) -> None:
         """Charge a user these costs. As `Client.authorize_cost`."""
-        run_sync(self._calls_with(headers).capture_cost(items, bot_query_id, self._own_key(access_key)))
+        run_sync(self._calls_with(headers, hooks).capture_cost(items, bot_query_id, self._own_key(access_key)))
 
     def close(self) -> None:
         """Close the idle connections; those in use close with their replies."""
@@ -266,7 +305,8 @@ class BlockingClient(ClientBase[BlockingReply]):
         bot: str,
         request: ReportFeedbackRequest | ReportReactionRequest | ReportErrorRequest,
         access_key: str | None,
-        headers: ExtraHeaders | None,
+        headers: ExtraHeaders | HeadersOfCall | None,
+        hooks: CallHookOptions,
     ) -> None:
         url, key = self._target(bot, access_key)
-        run_sync(self._calls_with(headers).report(url, request, key))
+        run_sync(self._calls_with(headers, hooks).report(url, request, key, name_of_bot(bot)))

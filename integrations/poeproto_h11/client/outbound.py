@@ -16,6 +16,8 @@ from poeproto_h11.client.proxy import ProxyOption, proxy_rules
 from poeproto_h11.client.timeouts import Timeouts
 from poeproto_h11.client.transport import H11Call, H11Transport
 from poeproto_h11.client.tunnel import ProxyConnector
+from poeproto_runtime.client.call_hooks import CallHooks
+from poeproto_runtime.client.extra_headers import ExtraHeaders, HeadersOfCall, RequestHeaders
 from poeproto_runtime.client.urls import Origin
 from poeproto_runtime.fetch_policy import FetchPolicy, check_address
 from poeproto_runtime.outbound import Outbound
@@ -79,6 +81,8 @@ def make_outbound(
     retry: RetryPolicy | None = None,
     ssl_context: ssl.SSLContext | None = None,
     proxy: ProxyOption = None,
+    hooks: CallHooks | None = None,
+    headers: ExtraHeaders | HeadersOfCall | None = None,
 ) -> Outbound:
     """The configuration of a server's outbound calls. No connection is opened before a bot makes one.
 
@@ -90,6 +94,8 @@ def make_outbound(
         retry: when a call is retried.
         ssl_context: for https; by default certificates are verified against the system's trust store.
         proxy: as of `Client`. It also fetches the files, but from addresses that were resolved and checked here.
+        hooks: are called for each call.
+        headers: extra headers of each request to Poe, as of `Client`.
     """
     timeouts = timeouts or Timeouts()
     rules = proxy_rules(proxy)
@@ -110,6 +116,8 @@ def make_outbound(
         endpoints=endpoints or Endpoints(),
         fetch_policy=fetch_policy,
         retry=retry,
+        hooks=hooks,
+        headers=RequestHeaders().with_source(headers),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Generator, Iterable, Mapping
-from typing import Any, TypedDict, Unpack, cast
+from typing import Any, Unpack, cast
 
 import attrs
 
@@ -13,10 +13,12 @@ from poeproto import Endpoints, Event, Limits, Message, QueryRequest, ReplyFold,
 from poeproto.flows import ToolFunctions, as_tool_definition
 from poeproto_h11.client.anyio_backend import anyio_backend
 from poeproto_h11.client.blocking import BlockingClient
-from poeproto_h11.client.client import AnyReply, Client, ClientBase
+from poeproto_h11.client.client import Client, PooledClientBase
 from poeproto_h11.client.proxy import ProxyOption, client_rules
 from poeproto_h11.client.timeouts import Timeouts
-from poeproto_runtime.client.extra_headers import ExtraHeaders
+from poeproto_runtime.client.call_hooks import CallHookOptions, CallHooks
+from poeproto_runtime.client.client_base import AnyReply, ClientBase
+from poeproto_runtime.client.extra_headers import ExtraHeaders, HeadersOfCall
 from poeproto_runtime.client.flow_runner import FlowRunner
 from poeproto_runtime.client.reply import Reply
 
@@ -25,18 +27,15 @@ __all__ = ["BotResponse", "get_bot_response", "get_bot_response_sync", "get_fina
 Messages = str | Message | Iterable[Message] | QueryRequest
 
 
-class _OptionsOfCalls(TypedDict, total=False):
+class ClientOptions(CallHookOptions, total=False):
+    """The other arguments of `Client`."""
+
     access_key: str | None
     endpoints: Endpoints | None
     limits: Limits | None
     timeouts: Timeouts | None
     retry: RetryPolicy | None
-    headers: ExtraHeaders | None
-
-
-class ClientOptions(_OptionsOfCalls, total=False):
-    """The other arguments of `Client`."""
-
+    headers: ExtraHeaders | HeadersOfCall | None
     ssl_context: ssl.SSLContext | None
     proxy: ProxyOption
     unix_socket: str | os.PathLike[str] | None
@@ -72,19 +71,35 @@ class BotResponse(Reply):
 _QUERY_OPTIONS = ReplyOptions.__annotations__.keys() - ClientOptions.__annotations__.keys()
 
 
-class _OneReplyClient(ClientBase[BotResponse]):
+class _OneReplyClient(PooledClientBase[BotResponse]):
     """A client for one reply, which closes it."""
 
     def __init__(
         self,
         api_key: str | None,
+        access_key: str | None = None,
+        endpoints: Endpoints | None = None,
+        limits: Limits | None = None,
+        timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
+        headers: ExtraHeaders | HeadersOfCall | None = None,
         ssl_context: ssl.SSLContext | None = None,
         proxy: ProxyOption = None,
         unix_socket: str | os.PathLike[str] | None = None,
-        **options: Unpack[_OptionsOfCalls],
+        **hooks: Unpack[CallHookOptions],
     ) -> None:
         rules = client_rules(proxy, {"unix_socket": unix_socket})
-        super().__init__(anyio_backend(ssl_context, proxies=rules, unix_socket=unix_socket), api_key, **options)
+        super().__init__(
+            anyio_backend(ssl_context, proxies=rules, unix_socket=unix_socket),
+            timeouts,
+            api_key=api_key,
+            access_key=access_key,
+            endpoints=endpoints,
+            limits=limits,
+            retry=retry,
+            headers=headers,
+            hooks=CallHooks(**hooks),
+        )
 
     def _reply(self, runner: FlowRunner[ReplyFold], fold: ReplyFold) -> BotResponse:
         return BotResponse(runner, fold, self._pool.aclose)

@@ -17,7 +17,8 @@ from poeproto_h11.client.outbound import make_outbound
 from poeproto_h11.client.proxy import ProxyOption
 from poeproto_h11.server.acceptor import Acceptor
 from poeproto_h11.server.limits import ServerLimits
-from poeproto_runtime import BotService, FetchPolicy, Hook, Hooks, Route
+from poeproto_runtime import BotService, CallHooks, FetchPolicy, Hook, Hooks, Route
+from poeproto_runtime.client.extra_headers import ExtraHeaders, HeadersOfCall
 from poeproto_runtime.listen import LISTEN_QUEUE, address_of, listening
 from poeproto_runtime.routes import make_routes
 
@@ -49,6 +50,8 @@ async def serve(
     on_start: Hook | None = None,
     on_first_event: Hook | None = None,
     on_end: Hook | None = None,
+    call_hooks: CallHooks | None = None,
+    call_headers: ExtraHeaders | HeadersOfCall | None = None,
     task_status: anyio.abc.TaskStatus[str] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve bots until cancelled; then active replies end with an `error` that allows a retry.
@@ -73,6 +76,8 @@ async def serve(
         on_start: called when the head of a request has been read; this and the next two must return quickly.
         on_first_event: called when the first event of a reply has been written.
         on_end: called when a request has ended, whatever its outcome.
+        call_hooks: functions that are called for each outbound call of the bots, and each push of their settings.
+        call_headers: extra headers of these calls, as of `Client`; files that are fetched get none.
         task_status: for `anyio.abc.TaskGroup.start`; given the address once connections are accepted.
 
     Raises:
@@ -86,16 +91,27 @@ async def serve(
         bots = cast("Bot | Mapping[str, Route]", app)
         routes = make_routes(bots, access_key=access_key, allow_without_key=allow_without_key, bot_name=bot_name)
         limits = limits or Limits()
-        outbound = make_outbound(limits, endpoints, fetch_policy=fetch_policy, proxy=proxy)
+        outbound = make_outbound(
+            limits, endpoints, fetch_policy=fetch_policy, proxy=proxy, hooks=call_hooks, headers=call_headers
+        )
         service = BotService(routes, limits, outbound, hooks, sync_settings=sync_settings)
     elif access_key is not None or allow_without_key or bot_name is not None:
         raise TypeError(
             "access_key, allow_without_key and bot_name are for a single bot; pass them to each Route instead"
         )
-    elif limits or endpoints or fetch_policy or proxy is not None or hooks != Hooks() or not sync_settings:
+    elif (
+        limits
+        or endpoints
+        or fetch_policy
+        or proxy is not None
+        or not sync_settings
+        or hooks != Hooks()
+        or call_hooks is not None
+        or call_headers is not None
+    ):
         raise TypeError(
-            "an application has its own limits, endpoints, fetch_policy, proxy, sync_settings and hooks; pass them "
-            "there"
+            "an application has its own limits, endpoints, fetch_policy, proxy, sync_settings, hooks and headers of "
+            "calls; pass them there"
         )
     else:
         service = cast("HasService", app).service

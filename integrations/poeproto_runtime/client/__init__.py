@@ -17,7 +17,8 @@ The parts, from the caller down to the socket
 
 A flow is a generator without I/O. It yields effects (`SendRequest`, `ReceiveData`, `Wait`, `RunTools`, ...), and the
 runner resumes it with their outcomes, or throws their failures into it. So what to do next is decided in one place, and
-how to wait in another. `ApiCalls` (api.py) makes flows from arguments.
+how to wait in another. `ApiCalls` (api.py) makes flows from arguments, and `ClientBase` (client_base.py) chooses the
+URL and the key. A call with hooks has an `ObservedReplyRunner` (observed_runner.py) instead of a plain `FlowRunner`.
 
 One event
 ---------

@@ -1,14 +1,14 @@
 """The calls of Poe and of bots: each flow of the core, made from its arguments and run over a transport.
 
-Clients (`poeproto_h11.Client`, `BlockingClient`) and the context of a request share this: a client decides which key a
-call takes, the context which bots may be called.
+Clients (`ClientBase`) and the context of a request share this: a client decides which key a call takes, the context
+which bots may be called.
 """
 
 from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -48,11 +48,13 @@ from poeproto.flows import (
     upload_flow,
     upload_request,
 )
-from poeproto.http import Headers
-from poeproto_runtime.client.extra_headers import HeaderTransport
+from poeproto_runtime.client.call_hooks import CallHooks, CallProgress
+from poeproto_runtime.client.extra_headers import ExtraHeaders, HeadersOfCall, HeaderTransport, RequestHeaders
 from poeproto_runtime.client.flow_runner import FlowRunner, Prepare, R, RunToolCalls
+from poeproto_runtime.client.observed_runner import CountingRunner, ObservedReplyRunner
 from poeproto_runtime.client.transport import Transport
 from poeproto_runtime.client.uploads import InThread, Source, measure
+from poeproto_runtime.hooks import REQUEST_TYPES
 
 # A host and a port without a scheme. What may hold a key, after a `@`, `?` or `#`, is not repeated in an error.
 _ADDRESS = re.compile(r"[^/:\s@?#]+:\d+(/[^@?#]*)?")
@@ -67,6 +69,8 @@ class ApiCalls:
         endpoints: the URLs of Poe.
         limits: the bounds of every exchange.
         retry: when a call is retried.
+        hooks: are called for each call.
+        headers: extra headers of each request.
 
     Names, URLs and keys that cannot be used raise `LocalProtocolError`. Otherwise a call raises what its flow in the
     core raises.
@@ -79,19 +83,36 @@ class ApiCalls:
         endpoints: Endpoints | None = None,
         limits: Limits | None = None,
         retry: RetryPolicy | None = None,
+        hooks: Sequence[CallHooks] = (),
+        headers: RequestHeaders | None = None,
     ) -> None:
         self.endpoints = endpoints or Endpoints()
         self.limits = limits or Limits()
         self._transport = transport
         self._in_thread = in_thread
         self._retry = retry or RetryPolicy()
+        self._hooks = tuple(hooks)
+        self._headers = headers or RequestHeaders()
 
-    def with_headers(self, headers: Headers) -> ApiCalls:
-        """The same calls, with these headers added to each request."""
-        if not headers:
+    def with_options(
+        self, headers: ExtraHeaders | HeadersOfCall | None = None, hooks: Sequence[CallHooks] = ()
+    ) -> ApiCalls:
+        """The same calls with more extra headers, which override those of the same name, and with more hooks.
+
+        Raises:
+            InvalidValue: for a header that the client sets itself, or that HTTP has no form for.
+        """
+        if headers is None and not hooks:
             return self
-        transport = HeaderTransport(self._transport, headers)
-        return ApiCalls(transport, self._in_thread, self.endpoints, self.limits, self._retry)
+        return ApiCalls(
+            self._transport,
+            self._in_thread,
+            self.endpoints,
+            self.limits,
+            self._retry,
+            (*self._hooks, *hooks),
+            self._headers.with_source(headers),
+        )
 
     def url_of(self, bot: str) -> str:
         """The URL of a bot, given by its name on Poe or by its URL."""
@@ -113,12 +134,13 @@ class ApiCalls:
         access_key: str | None,
         fold: ReplyFold,
         prepare: Prepare | None = None,
+        bot_name: str | None = None,
     ) -> FlowRunner[ReplyFold]:
         """Query the bot at that URL; its reply is folded into `fold`."""
         flow = query_flow(
             request, url, access_key=_usable(access_key), limits=self.limits, retry=self._retry, fold=fold
         )
-        return FlowRunner(flow, self._transport, prepare=prepare)
+        return self._reply_runner(flow, "query", url, bot_name, None, prepare)
 
     def run_tools(
         self,
@@ -140,28 +162,29 @@ class ApiCalls:
             access_key=_usable(access_key),
             limits=self.limits,
             retry=self._retry,
-            bot_name=bot_name,
+            bot_name=None if budget is None else bot_name,
             budget=budget,
             fold=fold,
         )
-        return FlowRunner(flow, self._transport, run_calls, prepare)
+        return self._reply_runner(flow, "run_tools", url, bot_name, run_calls, prepare)
 
-    async def settings(self, url: str, access_key: str | None) -> SettingsResponse:
+    async def settings(self, url: str, access_key: str | None, bot_name: str | None = None) -> SettingsResponse:
         """The settings of the bot at that URL."""
-        return await self._run(
-            settings_flow(url, access_key=_usable(access_key), limits=self.limits, retry=self._retry)
-        )
+        flow = settings_flow(url, access_key=_usable(access_key), limits=self.limits, retry=self._retry)
+        with CallProgress(self._hooks, "settings", url, bot_name) as progress:
+            return await self._run(flow, progress)
 
     async def report(
         self,
         url: str,
         request: ReportFeedbackRequest | ReportReactionRequest | ReportErrorRequest,
         access_key: str | None,
+        bot_name: str | None = None,
     ) -> None:
         """Send a report to the bot at that URL."""
-        await self._run(
-            report_flow(request, url, access_key=_usable(access_key), limits=self.limits, retry=self._retry)
-        )
+        flow = report_flow(request, url, access_key=_usable(access_key), limits=self.limits, retry=self._retry)
+        with CallProgress(self._hooks, REQUEST_TYPES[type(request)], url, bot_name) as progress:
+            await self._run(flow, progress)
 
     # --- Poe
 
@@ -175,31 +198,33 @@ class ApiCalls:
                 request = fetch_settings_request(bot_name, access_key=key, endpoints=self.endpoints)
             else:
                 request = update_settings_request(bot_name, settings, access_key=key, endpoints=self.endpoints)
-        response = await self._run(call_flow(request, limits=self.limits, retry=self._retry))
-        return read_settings_sync(response, access_key=key, limits=self.limits)
+        with CallProgress(self._hooks, "sync_settings", request.url, bot_name) as progress:
+            response = await self._run(call_flow(request, limits=self.limits, retry=self._retry), progress)
+            return read_settings_sync(response, access_key=key, limits=self.limits)
 
     async def upload(
         self, source: Source, name: str | None, content_type: str | None, access_key: str | None
     ) -> UploadedFile:
         """Upload a file."""
         key = _required(access_key)
-        measured = await measure(source, name, content_type, self.limits, self._in_thread)
-        try:
-            with _raise_as_local_error():
-                request = upload_request(
-                    measured,
-                    size=measured.size,
-                    name=measured.name,
-                    content_type=measured.content_type,
-                    access_key=key,
-                    boundary=secrets.token_hex(16),
-                    repeatable=True,
-                    endpoints=self.endpoints,
-                    limits=self.limits,
-                )
-            return await self._upload(request, measured.name, key)
-        finally:
-            measured.close()
+        with CallProgress(self._hooks, "upload", self.endpoints.file_upload) as progress:
+            measured = await measure(source, name, content_type, self.limits, self._in_thread)
+            try:
+                with _raise_as_local_error():
+                    request = upload_request(
+                        measured,
+                        size=measured.size,
+                        name=measured.name,
+                        content_type=measured.content_type,
+                        access_key=key,
+                        boundary=secrets.token_hex(16),
+                        repeatable=True,
+                        endpoints=self.endpoints,
+                        limits=self.limits,
+                    )
+                return await self._upload(request, measured.name, key, progress)
+            finally:
+                measured.close()
 
     async def upload_by_url(self, url: str, name: str | None, access_key: str | None) -> UploadedFile:
         """Have Poe fetch a file."""
@@ -207,28 +232,48 @@ class ApiCalls:
         name_in_url = _name_in(url)
         with _raise_as_local_error():
             request = upload_by_url_request(url, access_key=key, name=name, endpoints=self.endpoints)
-        return await self._upload(request, name or name_in_url or "file", key)
+        with CallProgress(self._hooks, "upload_by_url", request.url) as progress:
+            return await self._upload(request, name or name_in_url or "file", key, progress)
 
     async def authorize_cost(
         self, items: CostItem | Iterable[CostItem], bot_query_id: str, access_key: str | None
     ) -> None:
         """Ask Poe whether the user can pay these costs."""
-        await self._cost(authorize_cost_request, items, bot_query_id, access_key)
+        await self._cost("authorize_cost", authorize_cost_request, items, bot_query_id, access_key)
 
     async def capture_cost(
         self, items: CostItem | Iterable[CostItem], bot_query_id: str, access_key: str | None
     ) -> None:
         """Charge the user these costs."""
-        await self._cost(capture_cost_request, items, bot_query_id, access_key)
+        await self._cost("capture_cost", capture_cost_request, items, bot_query_id, access_key)
 
-    async def _run(self, flow: Flow[R]) -> R:
-        return await FlowRunner(flow, self._transport).run()
+    def _reply_runner(
+        self,
+        flow: Flow[ReplyFold],
+        operation: str,
+        url: str,
+        bot_name: str | None,
+        run_tools: RunToolCalls | None,
+        prepare: Prepare | None,
+    ) -> FlowRunner[ReplyFold]:
+        if not self._hooks and not self._headers.needs_progress:
+            return FlowRunner(flow, self._with_headers(None), run_tools, prepare)
+        progress = CallProgress(self._hooks, operation, url, bot_name)
+        return ObservedReplyRunner(flow, self._with_headers(progress), progress, run_tools, prepare)
 
-    async def _upload(self, request: HttpRequest, name: str, key: str) -> UploadedFile:
-        return await self._run(upload_flow(request, name=name, access_key=key, limits=self.limits, retry=self._retry))
+    async def _run(self, flow: Flow[R], progress: CallProgress) -> R:
+        return await CountingRunner(flow, self._with_headers(progress), progress).run()
+
+    def _with_headers(self, progress: CallProgress | None) -> Transport:
+        return HeaderTransport(self._transport, self._headers, progress) if self._headers else self._transport
+
+    async def _upload(self, request: HttpRequest, name: str, key: str, progress: CallProgress) -> UploadedFile:
+        flow = upload_flow(request, name=name, access_key=key, limits=self.limits, retry=self._retry)
+        return await self._run(flow, progress)
 
     async def _cost(
         self,
+        operation: str,
         make: Callable[..., HttpRequest],
         items: CostItem | Iterable[CostItem],
         bot_query_id: str,
@@ -237,7 +282,9 @@ class ApiCalls:
         key = _required(access_key)
         with _raise_as_local_error():
             request = make(items, bot_query_id=bot_query_id, access_key=key, endpoints=self.endpoints)
-        await self._run(cost_flow(request, access_key=key, limits=self.limits, retry=self._retry))
+        flow = cost_flow(request, access_key=key, limits=self.limits, retry=self._retry)
+        with CallProgress(self._hooks, operation, request.url) as progress:
+            await self._run(flow, progress)
 
 
 @contextmanager

@@ -1,21 +1,27 @@
-"""Extra request headers: the caller's own, which a client adds to the requests of its calls."""
+"""Extra request headers: the caller's own, which a client adds to the requests of its calls.
+
+They are given as values, or by a function that is called for each request: a tracer's propagator, for instance.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import attrs
 
 from poeproto import HttpRequest, InvalidValue
 from poeproto.http import HeaderPairs, Headers, normalise_headers
+from poeproto_runtime.client.call_hooks import CallObservation, CallProgress
 from poeproto_runtime.client.transport import IncomingResponse, Transport, TransportCall
 
-__all__ = ["ExtraHeaders"]
+__all__ = ["ExtraHeaders", "HeadersOfCall"]
 
 # A mapping, or pairs of name and value.
 ExtraHeaders = Mapping[str, str] | HeaderPairs
+# Called for each request of a call, with the call as it is then: `attempts` counts this request.
+HeadersOfCall = Callable[[CallObservation], ExtraHeaders]
 
 # https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2 and #section-5.5
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -92,30 +98,81 @@ def merged_headers(headers: Headers, overriding: Headers) -> Headers:
     return (*((name, value) for name, value in headers if name not in names), *overriding)
 
 
+@attrs.frozen
+class RequestHeaders:
+    """The extra headers of a client or of a call: values, and functions that are called for each request.
+
+    Attributes:
+        sources: each overrides what those before it have under the same name.
+    """
+
+    sources: tuple[Headers | HeadersOfCall, ...] = attrs.field(default=(), repr=False)
+
+    def __bool__(self) -> bool:
+        return bool(self.sources)
+
+    @property
+    def needs_progress(self) -> bool:
+        """Whether there is a function, which is given the call."""
+        return any(callable(source) for source in self.sources)
+
+    def with_source(self, headers: ExtraHeaders | HeadersOfCall | None) -> RequestHeaders:
+        """These, and others that override them.
+
+        Raises:
+            InvalidValue, TypeError: as `checked_headers` does.
+        """
+        if headers is None:
+            return self
+        source = headers if callable(headers) else checked_headers(headers)
+        return RequestHeaders((*self.sources, source)) if source else self
+
+    def of_request(self, progress: CallProgress | None) -> Headers:
+        """The headers of the next request.
+
+        Args:
+            progress: of the call; only functions need it.
+
+        Raises:
+            InvalidValue, TypeError: as `checked_headers` does; also what a function raises.
+        """
+        headers: Headers = ()
+        for source in self.sources:
+            if callable(source):
+                assert progress is not None, "ApiCalls makes one where it is needed"
+                source = checked_headers(source(progress.observation()))
+            headers = merged_headers(headers, source)
+        return headers
+
+
 class HeaderTransport:
-    """A `Transport` that adds headers to each request of another one, in place of those of the same name.
+    """A `Transport` that adds headers to each request of one call, in place of those of the same name.
 
     Args:
         transport: sends the requests.
-        headers: what to add, normalised.
+        headers: what to add.
+        progress: of the call, if a function gives headers.
     """
 
-    def __init__(self, transport: Transport, headers: Headers) -> None:
+    def __init__(self, transport: Transport, headers: RequestHeaders, progress: CallProgress | None = None) -> None:
         self._transport = transport
         self._headers = headers
+        self._progress = progress
 
     def begin(self) -> TransportCall:
         """Start a call; its total timeout starts now."""
-        return _HeaderCall(self._transport.begin(), self._headers)
+        return _HeaderCall(self._transport.begin(), self._headers, self._progress)
 
 
 class _HeaderCall:
-    def __init__(self, call: TransportCall, headers: Headers) -> None:
+    def __init__(self, call: TransportCall, headers: RequestHeaders, progress: CallProgress | None) -> None:
         self._call = call
         self._headers = headers
+        self._progress = progress
 
     async def send(self, request: HttpRequest) -> IncomingResponse:
-        return await self._call.send(attrs.evolve(request, headers=merged_headers(request.headers, self._headers)))
+        headers = merged_headers(request.headers, self._headers.of_request(self._progress))
+        return await self._call.send(attrs.evolve(request, headers=headers))
 
     async def sleep(self, seconds: float) -> None:
         await self._call.sleep(seconds)

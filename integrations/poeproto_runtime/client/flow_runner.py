@@ -35,7 +35,7 @@ RunToolCalls = Callable[[list[ToolCall]], Awaitable[list[ToolResult]]]
 
 
 @attrs.frozen
-class _Prepare:
+class PrepareEffect:
     """The effect before a flow's first one: call this function."""
 
     function: Prepare
@@ -76,19 +76,20 @@ class FlowRunner(Generic[R]):
         self.busy = False
         self.result: R | None = None
         self._flow = flow
+        self._send: Callable[[Any], Effect] = flow.send
         self._transport = transport
         self._call: TransportCall | None = None
         self._run_tools = run_tools
         self._response: IncomingResponse | None = None
         self._resume: Callable[[], Effect] = flow.__next__
-        self._effect: Effect | _Prepare | None = None if prepare is None else _Prepare(prepare)
+        self._effect: Effect | PrepareEffect | None = None if prepare is None else PrepareEffect(prepare)
         self._ended = False
         self._failure: BaseException | None = None
 
     @property
     def is_new(self) -> bool:
         """Whether `prepare` has not been called, and so nothing was sent."""
-        return isinstance(self._effect, _Prepare)
+        return isinstance(self._effect, PrepareEffect)
 
     async def start(self) -> None:
         """Run the flow until a reply has started, or until it delivers an event without one.
@@ -134,7 +135,7 @@ class FlowRunner(Generic[R]):
                 except BaseException as exc:  # noqa: BLE001 - raised there, or thrown into the flow
                     await self._fail_effect(effect, exc)
                 else:
-                    self._resume = partial(self._flow.send, data)
+                    self._resume = partial(self._send, data)
                 finally:
                     self.busy = False
             else:
@@ -173,8 +174,17 @@ class FlowRunner(Generic[R]):
             await self._finish_response()
             return
         self._flow.close()
-        self._failure = self._failure or LocalProtocolError("the call was closed before its end")
+        if self._failure is None:
+            self._failure = LocalProtocolError("the call was closed before its end")
+            self._note_end(GeneratorExit())
         await self._drop_response()
+
+    def _note_end(self, failure: BaseException | None) -> None:
+        """Called once when the call has ended, for runners that observe it.
+
+        Args:
+            failure: None if the flow has returned; `GeneratorExit` if it was closed before its end.
+        """
 
     def _advance(self) -> None:
         """Resume the flow if it waits for that."""
@@ -183,8 +193,10 @@ class FlowRunner(Generic[R]):
                 self._effect = self._resume()
             except StopIteration as stop:
                 self.returned, self.result = True, stop.value
+                self._note_end(None)
             except Exception as exc:  # noqa: BLE001 - raised by the next call that may wait
                 self._failure = exc
+                self._note_end(exc)
 
     async def _fail(self) -> None:
         assert self._failure is not None
@@ -200,25 +212,26 @@ class FlowRunner(Generic[R]):
         except BaseException as exc:  # noqa: BLE001 - raised there, or thrown into the flow
             await self._fail_effect(effect, exc)
         else:
-            self._resume = partial(self._flow.send, outcome)
+            self._resume = partial(self._send, outcome)
         finally:
             self.busy = False
 
-    async def _fail_effect(self, effect: Effect | _Prepare | None, exc: BaseException) -> None:
+    async def _fail_effect(self, effect: Effect | PrepareEffect | None, exc: BaseException) -> None:
         """Throw a failure of the transport into the flow when it is resumed; raise any other exception."""
         if isinstance(exc, PoeprotoError):
             self._resume = partial(self._flow.throw, exc)
             return
-        if isinstance(effect, ReceiveData | Wait | _Prepare) and not isinstance(exc, Exception):
+        if isinstance(effect, ReceiveData | Wait | PrepareEffect) and not isinstance(exc, Exception):
             self._effect = effect  # a cancelled read has taken no bytes, so it can be repeated
             raise exc
         # Cancelled within a request or a tool, or a bug of ours or of a tool: the flow cannot continue.
         self._failure = exc if isinstance(exc, Exception) else LocalProtocolError("the call was cancelled")
         self._flow.close()
+        self._note_end(exc)
         await self._drop_response()
         raise exc
 
-    async def _perform(self, effect: Effect | _Prepare | None) -> object:
+    async def _perform(self, effect: Effect | PrepareEffect | None) -> object:
         match effect:
             case ReceiveData():
                 assert self._response is not None, _NO_RESPONSE
@@ -241,7 +254,7 @@ class FlowRunner(Generic[R]):
                     raise LocalProtocolError("the flow calls tools, but the runner was made without run_tools")
                 await self._finish_response()
                 return await self._run_tools(effect.calls)
-            case _Prepare():
+            case PrepareEffect():
                 await effect.function()
             case _:
                 raise AssertionError(f"{effect!r} is not an effect that does I/O")

@@ -33,7 +33,7 @@ class EventSender:
         writer: buffers and writes the bytes.
         state: the reply's state.
         context: holds files whose events are due before the bot's next event, and knows stale `Meta` events.
-        progress: is notified of the first event.
+        progress: is notified of the first event, and of an `error`.
     """
 
     __slots__ = ("_context", "_exchange", "_progress", "_run_limit", "_state", "_texts", "_writer")
@@ -90,6 +90,8 @@ class EventSender:
                         writer.buffer(self.files())
                     data = exchange.send(Text(event) if isinstance(event, str) else event)
                     if kind in _LAST:
+                        if isinstance(event, Error):
+                            self._progress.error_event(event)
                         writer.buffer(data)
                         if first and exchange.events:
                             await self.flush_first_event()  # the events of files were buffered before it

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import anyio
 
-from poeproto import Bot, BotExchange, Done, LocalProtocolError, QueryRequest, State
+from poeproto import Bot, BotExchange, Done, Error, LocalProtocolError, QueryRequest, State
 from poeproto_runtime.bot_failures import error_meant_by
 from poeproto_runtime.bot_location import suspended_code
 from poeproto_runtime.bot_mistakes import failure_line, place_of_yield, yields_after
@@ -334,6 +334,7 @@ class ReplyStream:
         # The exception may be a group, whose text counts its exceptions and does not name them.
         meant = error.text if error.error_type is None else f"{error.text} ({error.error_type})"
         logger.info("%s ends its reply with an error (error id %s): %s", name, self._progress.id, meant)
+        self._progress.error_event(error)
         return ending + self._exchange.send(Done())
 
     def _warn_of_dropped_events(self, place: str) -> None:
@@ -356,6 +357,8 @@ class ReplyStream:
         logger.log(level, "%s: %s (error id %s)%s", name, what, self._progress.id, line, exc_info=cause)
         if text is not None:
             text = f"{text} Error id: {self._progress.id}"
+        if self._exchange.our_state in _OPEN:
+            self._progress.error_event(Error(text=text, allow_retry=allow_retry))
         apology = self._exchange.fail(self._progress.id, text=text, allow_retry=allow_retry)
         assert isinstance(apology, bytes), "the stream has begun"
         return apology

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -10,8 +11,20 @@ import anyio.abc
 import anyio.lowlevel
 import pytest
 
-from poeproto import Context, Done, Error, Event, QueryRequest, RequestHead, Text, encode_event
-from poeproto_asgi import BotApp, Observation
+from poeproto import (
+    BotError,
+    Context,
+    Done,
+    Error,
+    Event,
+    QueryRequest,
+    RequestHead,
+    ResponseHead,
+    SettingsResponse,
+    Text,
+    encode_event,
+)
+from poeproto_asgi import BotApp, Observation, Outcome
 from poeproto_h11 import Client
 from poeproto_h11 import serve as serve_h11
 from poeproto_runtime import BotService, Hooks, Route
@@ -71,6 +84,11 @@ async def test_a_reply() -> None:
     assert (start.bot, start.bot_name, start.http_request.method) == ("FunctionBot", "Hello", "POST")
     assert (first.type, first.status) == ("query", 200)
     assert (end.status, end.events, end.bytes, end.error_id, end.complete) == (200, 2, len(answer.body), None, True)
+    assert (start.outcome, first.outcome, end.outcome, end.error_type) == (None, None, Outcome.COMPLETE, None)
+    assert start.first_event_seconds is None
+    assert first.first_event_seconds == end.first_event_seconds
+    assert end.first_event_seconds is not None
+    assert 0 <= end.first_event_seconds <= end.seconds
     assert start.id == first.id == end.id
     assert 0 <= start.seconds <= first.seconds <= end.seconds
     assert KEY not in repr(end)
@@ -109,6 +127,7 @@ async def test_every_request(method: str, path: str, body: bytes, key: bool, sta
     assert called.names == ["on_start", "on_end"]
     end = called["on_end"]
     assert (end.status, end.type, end.bytes, end.complete) == (status, type_, len(answer.body), True)
+    assert end.outcome is (Outcome.COMPLETE if status == 200 else Outcome.REFUSED)
     assert (end.bot is None) == (path != "/")
 
 
@@ -123,17 +142,94 @@ async def test_a_failure_has_the_id_that_the_log_and_the_peer_have(caplog: pytes
     assert end.error_id == end.id
     assert end.id.encode() in answer.body
     assert end.id in caplog.text
-    assert (end.events, end.complete) == (1, True)
+    assert (end.events, end.complete, end.outcome, end.error_type) == (1, True, Outcome.ERROR_EVENT, None)
 
 
 async def test_a_bots_own_error_is_no_failure_and_no_first_event() -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[Event]:
-        yield Error(text="no")
+        yield Error(text="no", error_type="user_caused_error")
 
     called = Calls()
     await ask(app_of(bot, called))
     assert called.names == ["on_start", "on_end"]
-    assert called["on_end"].error_id is None
+    end = called["on_end"]
+    assert (end.error_id, end.first_event_seconds) == (None, None)
+    assert (end.outcome, end.error_type) == (Outcome.ERROR_EVENT, "user_caused_error")
+
+
+async def test_an_error_of_another_bot_that_propagates() -> None:
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        yield "a"
+        raise BotError(Error(error_type="insufficient_fund"))
+
+    called = Calls()
+    await ask(app_of(bot, called))
+    end = called["on_end"]
+    assert (end.events, end.outcome, end.error_type) == (1, Outcome.ERROR_EVENT, "insufficient_fund")
+
+
+async def test_settings_that_fail_are_refused() -> None:
+    class Broken(FunctionBot):
+        async def get_settings(self, request: object, context: Context) -> SettingsResponse:
+            raise LookupError
+
+    called = Calls()
+    answer = await ask(BotApp(Broken(hello), access_key=KEY, **called.arguments), b'{"type": "settings"}')
+    end = called["on_end"]
+    assert (answer.status, end.status, end.outcome, end.error_id) == (500, 500, Outcome.REFUSED, end.id)
+
+
+async def test_a_failure_after_the_reply_leaves_it_complete() -> None:
+    async def close() -> None:
+        raise LookupError
+
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        context.on_close(close)
+        yield "a"
+
+    called = Calls()
+    await ask(app_of(bot, called))
+    assert called["on_end"].outcome is Outcome.COMPLETE
+
+
+async def test_a_server_that_stops_ends_the_reply_with_an_error() -> None:
+    app: BotApp
+
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        yield "a"
+        app.stop_streams()
+        await anyio.sleep_forever()
+
+    called = Calls()
+    app = app_of(bot, called)
+    await ask(app)
+    end = called["on_end"]
+    assert (end.complete, end.outcome, end.error_id) == (True, Outcome.ERROR_EVENT, end.id)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_request_that_the_server_cancels_or_fails_to_answer(fails: bool) -> None:
+    class FailingChannel(MemoryChannel):
+        async def start(self, head: ResponseHead) -> None:
+            if fails:
+                raise LookupError
+            await super().start(head)
+
+    called, channel = Calls(), FailingChannel()
+
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        yield "hello"
+        await anyio.sleep_forever()
+
+    routes = {"/": Route(FunctionBot(bot), allow_without_key=True)}
+    service = BotService(routes, hooks=Hooks(on_end=called.hook("on_end")))
+    with suppress(BaseExceptionGroup):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(service.handle, HEAD, "/", channel)
+            await channel.until(lambda: channel.events == [Text("hello")])
+            tasks.cancel_scope.cancel()
+    end = called["on_end"]
+    assert (end.complete, end.outcome) == (False, Outcome.FAILED if fails else Outcome.CANCELLED)
 
 
 @pytest.mark.parametrize("last", [None, Error(text="no"), Done()])
@@ -167,6 +263,7 @@ async def test_a_disconnect() -> None:
         channel.gone.set()
     end = called["on_end"]
     assert (end.status, end.events, end.bytes, end.complete) == (200, 1, len(channel.stream), False)
+    assert end.outcome is Outcome.DISCONNECTED
 
 
 async def test_hooks_that_raise_are_logged_and_do_no_harm(caplog: pytest.LogCaptureFixture) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -14,9 +15,11 @@ from poeproto import (
     CostItem,
     Done,
     Endpoints,
+    Error,
     InsufficientFunds,
     LocalProtocolError,
     Message,
+    PoeprotoError,
     QueryRequest,
     ReportErrorRequest,
     SettingsResponse,
@@ -24,11 +27,12 @@ from poeproto import (
     ToolDefinition,
 )
 from poeproto.flows import as_tool_definition
-from poeproto_httpx import HttpxClient
+from poeproto_h11 import Client
+from poeproto_httpx import CallObservation, HttpxClient, Outcome
 from poeproto_simulator import Canned, Simulator, ToolCaller
 
 from ...support.bots import KEY
-from ...support.scripted_peer import HELLO, Peer, answering, response, scripted
+from ...support.scripted_peer import HELLO, LAST_CHUNK, STREAM_HEAD, Peer, answering, response, scripted, sent
 
 pytestmark = pytest.mark.anyio
 
@@ -85,7 +89,7 @@ async def test_calls_of_a_bot_server(session: httpx.AsyncClient) -> None:
     async with scripted(answering(response(200, b'{"allow_attachments": true}'))) as server:
         client = HttpxClient(session, "not-sent-here", access_key=KEY)
         assert (await client.settings(server.address)).allow_attachments
-        await client.report(server.address, ReportErrorRequest("oh"), access_key="own")
+        await client.report_error(server.address, ReportErrorRequest("oh"), access_key="own")
         assert [request.all("authorization") for request in server.requests] == [[f"Bearer {KEY}"], ["Bearer own"]]
 
 
@@ -125,3 +129,75 @@ async def test_a_cancelled_call_leaves_the_session_usable(session: httpx.AsyncCl
             await server.until_asked()
             tasks.cancel_scope.cancel()
         assert await client.query(server.address, "hello").text() == "hello"
+
+
+async def test_it_has_the_methods_of_the_other_client() -> None:
+    names = {name for name in dir(Client) if not name.startswith("_")} - {"aclose", "connections_opened"}
+    for name in names:
+        assert getattr(HttpxClient, name) is getattr(Client, name), name
+
+
+Use = Callable[[HttpxClient, str], Awaitable[object]]
+
+
+async def read(client: HttpxClient, url: str) -> None:
+    with suppress(PoeprotoError):
+        await client.query(url, "hello").text()
+
+
+async def leave(client: HttpxClient, url: str) -> None:
+    async with client.query(url, "hello") as answer:
+        await anext(answer)
+
+
+async def cancel(client: HttpxClient, url: str) -> None:
+    answer = client.query(url, "hello")
+    await anext(answer)
+    with anyio.move_on_after(0.01):
+        await anext(answer)
+
+
+CUT = STREAM_HEAD + sent(Text("a"))
+ENDINGS: dict[str, tuple[Use, bytes, Outcome, str | None, int]] = {
+    "complete": (read, HELLO, Outcome.COMPLETE, None, 1),
+    "error": (read, STREAM_HEAD + sent(Error()) + LAST_CHUNK, Outcome.ERROR_EVENT, None, 0),
+    "incomplete": (read, CUT + LAST_CHUNK, Outcome.INCOMPLETE, "IncompleteReply", 1),
+    "refused": (read, response(400, b"no"), Outcome.REFUSED, "RequestRefused", 0),
+    "cut short": (read, CUT, Outcome.DISCONNECTED, "IncompleteChunkedBody", 1),
+    "left": (leave, CUT, Outcome.CANCELLED, None, 1),
+    "cancelled": (cancel, CUT, Outcome.CANCELLED, None, 1),
+}
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+async def test_hooks_and_headers(session: httpx.AsyncClient, name: str) -> None:
+    use, data, outcome, exception, events = ENDINGS[name]
+    started: list[CallObservation] = []
+    ended: list[CallObservation] = []
+
+    async def script(peer: Peer) -> None:
+        await peer.answer(data)
+        if use is not read:
+            await peer.until_left()
+
+    def traceparent(seen: CallObservation) -> dict[str, str]:
+        return {"traceparent": seen.id}
+
+    client = HttpxClient(session, access_key=KEY, headers=traceparent, on_start=started.append, on_end=ended.append)
+    async with scripted(script) as server:
+        await use(client, server.address)
+        [request] = server.requests
+    [start], [end] = started, ended
+    assert (end.outcome, end.exception_type, end.events) == (outcome, exception, events)
+    assert request.all("traceparent") == [start.id]
+
+
+async def test_what_an_event_hook_of_the_session_raises(simulator: Simulator) -> None:
+    async def fail(request: httpx.Request) -> None:
+        raise LookupError
+
+    ended: list[CallObservation] = []
+    async with httpx.AsyncClient(event_hooks={"request": [fail]}) as session:
+        with pytest.raises(LookupError):
+            await client_of(session, simulator).query("Cat", "hello", on_end=ended.append).text()
+    assert (ended[0].outcome, ended[0].exception_type) == (Outcome.FAILED, "LookupError")
