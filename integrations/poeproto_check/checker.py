@@ -146,6 +146,7 @@ async def check(
     *,
     watch_end: WatchEnd | None = None,
     on_probe: Callable[[Probe], object] | None = None,
+    probes: Iterable[Probe] = PROBES,
 ) -> CheckReport:
     """Check a bot server.
 
@@ -154,6 +155,7 @@ async def check(
         options: what to check.
         watch_end: see `ProbeContext`; for a bot that the caller serves.
         on_probe: called before each probe.
+        probes: the probes to choose from.
 
     Raises:
         NothingToCheck: when there is no bot at the address, or it refuses the key.
@@ -169,7 +171,7 @@ async def check(
         watch_end=watch_end,
     )
     await _reach(context)
-    planned = plan(options)
+    planned = plan(options, probes)
     for probe, why in planned.left_out:
         for rule in probe.rules:
             judge.does_not_apply(rule, why)

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 import anyio
 import pytest
 
-import poeproto_check.checker
 from poeproto import Bot, Context, QueryRequest
 from poeproto_asgi import BotApp
 from poeproto_check import (
@@ -28,6 +27,7 @@ from poeproto_check import (
     plan,
     select_rules,
 )
+from poeproto_check.probes import PROBES
 
 from ...support.bots import KEY
 from ...support.broken_bots import NoSettingsBot, OneCaseBot, StatusBot
@@ -241,16 +241,14 @@ def test_what_depends_on_a_failed_answer_is_untestable() -> None:
     assert verdicts["http.reuse"] is Verdict.UNTESTABLE
 
 
-def test_a_mistake_of_a_probe_is_a_harness_error(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_mistake_of_a_probe_is_a_harness_error() -> None:
     async def fail(context: ProbeContext) -> None:
         raise KeyError("mistake")
 
-    probes = (Probe("get", ("http.get",), fail), *poeproto_check.checker.PROBES)
-    monkeypatch.setattr(poeproto_check.checker, "PROBES", probes)
-    monkeypatch.setattr(poeproto_check.checker.plan, "__defaults__", (probes,))
-    rules = select_rules(rules=["http.get", "http.head"])
+    probes = (*(probe for probe in PROBES if probe.name != "get"), Probe("get", ("http.get",), fail))
+    options = CheckOptions(rules=select_rules(rules=["http.get", "http.head"]), access_key=KEY, times=_TIMES)
     with serving_raw(SoundBot()) as url:
-        report = run_check(url, CheckOptions(rules=rules, access_key=KEY, times=_TIMES))
+        report = await check(ServerAddress.of(url), options, probes=probes)
     assert report.exit_code == 3
     assert {result.rule.id: result.verdict for result in report.results} == {
         "http.get": Verdict.HARNESS_ERROR,

@@ -37,7 +37,7 @@ class HostileBot(SoundBot):
 
 def report_on(bot: SoundBot, **options: Any) -> CheckReport:
     with serving_raw(bot) as url:
-        return run_check(url, CheckOptions(**{"rules": _RULES, "access_key": KEY, "times": _TIMES, **options}))
+        return run_check(url, CheckOptions(rules=_RULES, access_key=KEY, times=_TIMES, **options))
 
 
 @pytest.mark.parametrize("strict", [False, True])
