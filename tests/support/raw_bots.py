@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import socketserver
+import ssl
 import threading
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -187,6 +188,8 @@ class SoundBot:
 
 
 class _Connection(socketserver.StreamRequestHandler):
+    disable_nagle_algorithm = True
+
     def handle(self) -> None:
         assert isinstance(self.server, _Server)
         with suppress(OSError, Disconnect):
@@ -198,19 +201,27 @@ class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, bot: SoundBot) -> None:
+    def __init__(self, bot: SoundBot, tls: ssl.SSLContext | None) -> None:
         super().__init__(("127.0.0.1", 0), _Connection)
         self.bot = bot
+        self._tls = tls
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        if self._tls is None:
+            super().finish_request(request, client_address)
+            return
+        with suppress(OSError), self._tls.wrap_socket(request, server_side=True) as secured:
+            super().finish_request(secured, client_address)
 
 
 @contextmanager
-def serving_raw(bot: SoundBot) -> Generator[str]:
-    """Serve a bot in threads; yields its URL."""
-    with _Server(bot) as server:
+def serving_raw(bot: SoundBot, tls: ssl.SSLContext | None = None) -> Generator[str]:
+    """Serve a bot in threads, with TLS if there is a context for it; yields its URL."""
+    with _Server(bot, tls) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/"
+            yield f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_address[1]}/"
         finally:
             server.shutdown()
             thread.join()

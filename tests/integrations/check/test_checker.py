@@ -34,9 +34,11 @@ from ...support.broken_bots import NoSettingsBot, OneCaseBot, StatusBot
 from ...support.embedded_servers import EchoBot, serving
 from ...support.hypercorn_servers import serving as serving_on_hypercorn
 from ...support.raw_bots import RawRequest, SoundBot, response, serving_raw
+from ...support.tls_peer import Certificate, certificate
 from .test_broken_bots import findings, run_check
 
 pytestmark = pytest.mark.anyio
+__all__ = ["certificate"]
 _TIMES = CheckTimes(piece=0.001)
 _OPTIONS = CheckOptions(rules=select_rules(), access_key=KEY, times=_TIMES)
 
@@ -70,6 +72,15 @@ async def test_a_unix_socket(tmp_path_factory: pytest.TempPathFactory) -> None:
     path = str(tmp_path_factory.mktemp("s") / "bot")
     async with serving(EchoBot(), access_key=KEY, bind=f"unix:{path}"):
         report = await check(ServerAddress.of("http://bot/", path), _OPTIONS)
+    assert findings(report) == {}
+
+
+async def test_tls(certificate: Certificate) -> None:
+    with serving_raw(SoundBot(), certificate.server()) as url:
+        trusted = ServerAddress.of(url, ssl_context=certificate.trusting_client())
+        report = await check(trusted, _OPTIONS)
+        with pytest.raises(NothingToCheck, match=r"certificate.*; is the certificate right\?$"):
+            await check(ServerAddress.of(url), _OPTIONS)
     assert findings(report) == {}
 
 
