@@ -1,9 +1,8 @@
-"""Reports: every format says the same, nothing shows the key, and the lines for a shell can be run."""
+"""Reports: every format says the same, and nothing shows the key."""
 
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterable
 from typing import Any
 from xml.etree import ElementTree as Xml
@@ -14,13 +13,12 @@ from poeproto_check import FORMATS, CheckOptions, CheckReport, CheckTimes, selec
 from poeproto_check.redaction import Redaction
 
 from ...support.bots import KEY
-from ...support.broken_bots import BROKEN, EventsBot, LeakingBot, OneCaseBot, RefusalsBot, SettingsBot
+from ...support.broken_bots import BROKEN, EventsBot, LeakingBot, OneCaseBot, SettingsBot
 from ...support.raw_bots import DONE, RawRequest, SoundBot, event, response, serving_raw
 from .test_broken_bots import run_check
 
 _RULES = select_rules(skip=["http.body-limit"])
 _TIMES = CheckTimes(piece=0.001)
-_URL = "http://127.0.0.1:8080/"
 
 
 class HostileBot(SoundBot):
@@ -104,23 +102,6 @@ def test_the_query_of_a_url_is_a_secret() -> None:
         report = run_check(f"{url}?token=swordfish", options)
     assert report.findings
     assert "swordfish" not in "".join(make(report) for make in FORMATS.values())
-
-
-def test_a_line_for_a_shell_repeats_the_request() -> None:
-    with serving_raw(RefusalsBot(lambda body: body != b'{"version":"1.2","type":"settings"}')) as url:
-        options = CheckOptions(rules=select_rules(rules=["input", "http.cut-body"]), access_key=KEY, times=_TIMES)
-        payload = json.loads(FORMATS["json"](run_check(url, options)))
-        lines = {
-            problem["reproduce"]: problem["message"]
-            for result in payload["results"]
-            for problem in result["problems"]
-            if "reproduce" in problem
-        }
-        assert len(lines) > 15
-        for line, message in lines.items():
-            output = subprocess.run(["bash", "-c", line], env={"POE_ACCESS_KEY": KEY, "PATH": "/usr/bin:/bin"},
-                                    capture_output=True, timeout=30, check=True)  # fmt: skip
-            assert b" 500 " in output.stdout.split(b"\r\n")[0], (line, message)
 
 
 def test_the_text_says_what_to_do() -> None:
