@@ -15,6 +15,7 @@ PACKAGES = {
     "poeproto_record",
     "poeproto_simulator",
     "poeproto_compat",
+    "poeproto_check",
     "poeproto_cli",
 }
 

@@ -86,8 +86,9 @@ CHECKS = """\
 # The rules of the protocol
 
 What Poe expects of a bot server, and what a bot server may expect of a request: each rule with its reason and its
-remedy. The lint (`poeproto.lint`) judges the rules of messages. The other rules are about a server as a whole; whoever
-judges them sends requests on purpose. `make generated` writes this page from the table `poeproto.lint.RULES`.
+remedy. The lint (`poeproto.lint`) judges the rules of messages. The other rules are about a server as a whole.
+`poeproto check URL` judges all but those of requests: it sends requests on purpose. `make generated` writes this page
+from the table `poeproto.lint.RULES`.
 
 A rule has a stable name, its id, and these properties:
 

@@ -35,6 +35,11 @@ PLACES: dict[str, frozenset[str]] = {
             "Account BotQuery Canned Charge Conversation Echo Fault Faults HTTPError LogEntry Poe ReceivedFile"
             " ReceivedReply RegisteredBot Scripted Simulator ToolCaller"
         ),
+        "poeproto_check": (
+            "BaselineError BotEnding CheckOptions CheckReport CheckTimes Ending Exchange FORMATS NoSuchRule"
+            " NothingToCheck Plan Probe ProbeContext Problem RawConnection Result ServerAddress Transfer Verdict"
+            " WATCH_HEADER apply_baseline check limits_of parse_baseline plan select_rules"
+        ),
         "poeproto_runtime": "ActiveReplies BotService Channel ClientDisconnected Outbound rare_collections",
         "poeproto.auth": "access_key_set bearer_key key_matches",
         "poeproto.conversation": "AttachmentTemplates alternate_roles insert_attachments reduce_to_specification",

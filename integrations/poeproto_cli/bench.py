@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import statistics
-import subprocess
-import sys
-import tempfile
-import threading
 import time
-from collections.abc import Generator
-from contextlib import closing, contextmanager, nullcontext
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import IO
+from contextlib import closing, nullcontext
 
 import attrs
 import click
 
-from poeproto import BotError, Error, Message, PoeprotoError, QueryRequest
+from poeproto import BotError, Error, Message, QueryRequest
 from poeproto_cli.failures import client_failures
 from poeproto_cli.load import Load, LoadConnection, Received
 from poeproto_cli.load_query import Query, events_of, write_query
 from poeproto_cli.options import access_key_option, checked_endpoint, json_option, worker_class_option
-from poeproto_cli.terminal import echo
+from poeproto_cli.target_process import ServedTarget, served_target
 from poeproto_cli.urls import refuse_address
-
-# How long a server that was started here may take to exit before it is killed.
-_EXIT_SECONDS = 10
-# Its log is shown up to so many lines, and up to the second error: other replies fail in the same way.
-_LOG_LINES = 100
-_ERROR = re.compile(r"[\d-]+ [\d:,]+ ERROR ")
 
 
 @attrs.frozen
@@ -131,12 +116,12 @@ def bench(
     if "://" in target:
         if endpoint is not None:
             raise click.UsageError("--endpoint is for a TARGET; the server at a URL decides where its bots call Poe")
-        server = nullcontext(target)
+        server = nullcontext(ServedTarget(target))
     else:
         refuse_address(target)
-        server = _server(target, worker_class, access_key, endpoint)
-    with client_failures(), server as url:
-        query = write_query(url, QueryRequest([Message("user", text)]), access_key)
+        server = served_target(target, "poeproto bench", worker_class, access_key, endpoint)
+    with client_failures(), server as served:
+        query = write_query(served.url, QueryRequest([Message("user", text)]), access_key)
         with closing(LoadConnection(query, timeout)) as connection:
             _count_events([connection.exchange()], access_key)  # warm-up: the first reply may wait for imports
         for number in connections:
@@ -199,103 +184,6 @@ def _as_text(measurement: Measurement) -> str:
 
 def _milliseconds(latency: Latency) -> str:
     return f"median {latency.median * 1e3:,.2f} ms, 90th percentile {latency.p90 * 1e3:,.2f} ms"
-
-
-class _Refusal(BaseHTTPRequestHandler):
-    """Refuses the calls of a bot that is measured, and says why."""
-
-    def do_POST(self) -> None:
-        why = "poeproto bench lets a bot call others only with --endpoint, the URL of a simulator or of Poe"
-        body = json.dumps({"error": why}).encode()
-        self.rfile.read(int(self.headers.get("content-length") or 0))
-        self.send_response(403)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass  # the bot's log has the refusal
-
-
-@contextmanager
-def _refusing_endpoint() -> Generator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Refusal) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-@contextmanager
-def _server(target: str, worker_class: str, access_key: str | None, endpoint: str | None) -> Generator[str]:
-    """Serve a target in a process of its own, so that server and load do not share a core; yields the URL."""
-    with _refusing_endpoint() if endpoint is None else nullcontext(endpoint) as url:
-        command = [sys.executable, "-m", "poeproto_cli.bench_server", target]
-        command += ["--worker-class", worker_class, "--endpoint", url]
-        environment = dict(os.environ)
-        environment.pop("POE_ACCESS_KEY", None)
-        if access_key is not None:
-            environment["POE_ACCESS_KEY"] = access_key  # no list of processes shows the environment
-        with _process(command, environment) as address:
-            yield address
-
-
-@contextmanager
-def _process(command: list[str], environment: dict[str, str]) -> Generator[str]:
-    """Run a server; yields the URL that it prints. Its log is shown if the block or the server fails."""
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=environment, text=True
-        )
-        try:
-            with _terminating(process):
-                assert process.stdout is not None
-                address = process.stdout.readline().strip()
-                if address:
-                    yield address
-        except PoeprotoError:
-            _show_log(_lines_of(log))
-            raise
-        if not address:
-            *before, message = _lines_of(log) or ["the server did not start"]
-            message = message.removeprefix("Error: ")
-            if process.returncode == click.UsageError.exit_code:
-                raise click.UsageError(message)  # without the usage of `serve` before it
-            _show_log(before)
-            raise click.ClickException(message)
-
-
-@contextmanager
-def _terminating(process: subprocess.Popen[str]) -> Generator[None]:
-    """Terminate the process after the block, and kill it if it does not exit."""
-    with process:
-        try:
-            yield
-        finally:
-            process.terminate()
-            try:
-                process.wait(_EXIT_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-
-
-def _lines_of(log: IO[bytes]) -> list[str]:
-    log.seek(0)
-    return log.read().decode(errors="replace").splitlines()
-
-
-def _show_log(log: list[str]) -> None:
-    """Show the server's log, for the author of the bot."""
-    errors = [number for number, line in enumerate(log) if _ERROR.match(line)]
-    shown = log[: min([_LOG_LINES, *errors[1:2]])]
-    for line in shown:
-        echo(line, err=True)
-    if len(log) > len(shown):
-        click.echo(f"(and {len(log) - len(shown)} more lines)", err=True)
 
 
 __all__ = ["bench"]

@@ -1,7 +1,8 @@
 """The `poeproto` command with its verbs.
 
-Exit codes: 0 for success, 1 when the bot or the peer failed (one line on standard error) or `migrate --check` found
-something to rewrite, 2 for wrong usage, 130 for an interrupted query.
+Exit codes: 0 for success, 1 when the bot or the peer failed (one line on standard error), `migrate --check` found
+something to rewrite or `check` found a broken rule, 2 for wrong usage, 3 when `check` itself failed, 130 for an
+interrupted query.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 import click
 
 from poeproto_cli.bench import bench
+from poeproto_cli.check import check_command
 from poeproto_cli.migrate import migrate
 from poeproto_cli.query import query
 from poeproto_cli.recording import recording
@@ -39,11 +41,11 @@ class Command(click.Group):
 @click.group(cls=Command)
 @click.version_option(package_name="poeproto")
 def main() -> None:
-    """Serve, query, measure and simulate Poe server bots, and move bots of fastapi_poe here.
+    """Serve, query, check, measure and simulate Poe server bots, and move bots of fastapi_poe here.
 
     Exit codes: 0 for success, 1 when a bot or peer failed, 2 for wrong usage.
     """
 
 
-for _command in (serve, query, settings, simulate, bench, recording, migrate):
+for _command in (serve, query, settings, simulate, bench, check_command, recording, migrate):
     main.add_command(_command)

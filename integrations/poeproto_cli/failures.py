@@ -18,7 +18,7 @@ from poeproto_h11 import ProxyFailed
 T = TypeVar("T")
 
 # The exit code that shells report for a command that SIGINT ended.
-_INTERRUPTED = 130
+INTERRUPTED = 130
 
 _UNAUTHORIZED = 401
 _NOT_A_BOT = frozenset({404, 405, 501})  # how other servers respond to a POST
@@ -31,7 +31,7 @@ def run_call(call: Callable[[], Awaitable[T]], backend: str) -> T:
             return anyio.run(call, backend=backend)
     except KeyboardInterrupt as exc:
         click.echo("Aborted!", err=True)
-        raise click.exceptions.Exit(_INTERRUPTED) from exc
+        raise click.exceptions.Exit(INTERRUPTED) from exc
 
 
 @contextmanager

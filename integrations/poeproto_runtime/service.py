@@ -82,6 +82,7 @@ class BotService:
         routes: the bots by path.
         limits: the bounds of every exchange.
         outbound: the configuration of the bots' outbound calls.
+        hooks: the functions that are called for each request.
         sync_settings: as above; may be changed until `running` is entered.
 
     Raises:
@@ -104,7 +105,7 @@ class BotService:
             for route in self.routes.values():
                 if route.endpoints is None:  # a stand-in for Poe has keys of any length
                     route.warn_of_short_keys()
-        self._hooks = hooks or Hooks()
+        self.hooks = hooks or Hooks()
         self.sync_settings = sync_settings
         self._timers = LoopTimers(min(self.limits.heartbeat_seconds, self.limits.send_seconds))
         self._replies = AllActiveReplies(lambda: ActiveReplies(self._timers.here()))
@@ -174,7 +175,7 @@ class BotService:
             path = head.path  # a target in the absolute form
         route = self.routes.get(path)
         name, bot_name = (type(route.bot).__name__, route.bot_name) if route is not None else (None, None)
-        progress = Progress(self._hooks, head, name, bot_name)
+        progress = Progress(self.hooks, head, name, bot_name)
         progress.start()
         failure: BaseException | None = None
         try:

@@ -202,7 +202,7 @@ def test_bench_passes_the_key_to_its_server_out_of_sight(bots: Path) -> None:
     arguments = ["bench", f"{bots}:bot", "--replies", "1000000", "--timeout", "30"]
     with started(*arguments, env={**os.environ, "POE_ACCESS_KEY": CANARY}) as process:
         end = time.monotonic() + SECONDS
-        while "poeproto_cli.bench_server" not in " ".join((processes := process_list(process.pid)).values()):
+        while "poeproto_cli.target_server" not in " ".join((processes := process_list(process.pid)).values()):
             assert time.monotonic() < end, "no server was started"
             time.sleep(0.01)
         assert len(processes) >= 2

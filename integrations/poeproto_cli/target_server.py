@@ -1,7 +1,9 @@
-"""The server that `poeproto bench` starts for a target, in a process of its own.
+"""The server that `poeproto bench` and `poeproto check` start for a target, in a process of its own.
 
 It serves as `poeproto serve` does, except for what reaches Poe. The bots' calls go to the given endpoint, whatever the
 application says, and no settings are pushed: a measurement repeats its query many times, and Poe would charge for each.
+
+It prints its address, and then a line for each query that the check watches, when it has ended.
 """
 
 from __future__ import annotations
@@ -10,9 +12,10 @@ import attrs
 import click
 
 from poeproto import Endpoints
-from poeproto_asgi import AppOptions, BotApp, load_app, run
+from poeproto_asgi import AppOptions, BotApp, Observation, load_app, run
 from poeproto_asgi.server import WorkerClass
 from poeproto_asgi.targets import warn_of_unused_key
+from poeproto_check import WATCH_HEADER, BotEnding
 from poeproto_cli.failures import server_failures
 from poeproto_cli.options import worker_class_option
 from poeproto_cli.terminal import log_to_stderr
@@ -31,6 +34,7 @@ def main(target: str, worker_class: WorkerClass, endpoint: str, access_key: str 
         app = load_app(target, options=options)
         warn_of_unused_key(target, app, options)
         _redirect(app, endpoint)
+        _report_endings(app)
         run(app, bind="127.0.0.1:0", worker_class=worker_class, on_ready=lambda address: click.echo(address))
 
 
@@ -44,6 +48,20 @@ def _redirect(app: BotApp, endpoint: str) -> None:
         route.endpoints = endpoints
     if service.outbound is not None:
         service.outbound = attrs.evolve(service.outbound, endpoints=endpoints)
+
+
+def _report_endings(app: BotApp) -> None:
+    """Print how each query ended that is marked as watched. The application's own hooks stay."""
+    own_hook = app.service.hooks.on_end
+
+    def on_end(observation: Observation) -> None:
+        if observation.http_request.get(WATCH_HEADER) is not None:
+            ending = BotEnding.COMPLETE if observation.complete else BotEnding.DISCONNECTED
+            click.echo(ending.value)
+        if own_hook is not None:
+            own_hook(observation)
+
+    app.service.hooks = attrs.evolve(app.service.hooks, on_end=on_end)
 
 
 if __name__ == "__main__":

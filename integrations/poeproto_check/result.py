@@ -1,0 +1,84 @@
+"""The result of a rule: its verdict, and the evidence for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+
+import attrs
+
+from poeproto.lint import Level, Rule
+from poeproto_check.exchange import Exchange
+
+__all__ = ["Problem", "Result", "Verdict"]
+
+
+class Verdict(Enum):
+    """What a run says about a rule.
+
+    PASS: it is kept. FAIL, WARN, INFO: it is broken; its level is MUST, SHOULD or MAY. NOT_APPLICABLE: it has no
+    meaning here, or it was left out on request. UNTESTABLE: the bot server did not let it be judged, which counts as
+    its level. HARNESS_ERROR: the check itself failed.
+    """
+
+    PASS = "pass"
+    FAIL = "fail"
+    WARN = "warn"
+    INFO = "info"
+    NOT_APPLICABLE = "not-applicable"
+    UNTESTABLE = "untestable"
+    HARNESS_ERROR = "harness-error"
+
+
+BROKEN: Mapping[Level, Verdict] = {
+    Level.MUST: Verdict.FAIL,
+    Level.SHOULD: Verdict.WARN,
+    Level.MAY: Verdict.INFO,
+}
+
+
+@attrs.frozen
+class Problem:
+    """One way in which a rule is broken, or could not be judged.
+
+    Attributes:
+        message: what was seen, and what was expected.
+        probe: the name of the probe that saw it.
+        exchange: what was sent and received; None if nothing was.
+    """
+
+    message: str
+    probe: str
+    exchange: Exchange | None = None
+
+
+@attrs.frozen
+class Result:
+    """The verdict on one rule.
+
+    Attributes:
+        rule: the rule.
+        verdict: the verdict.
+        problems: what led to it; empty for a rule that is kept.
+        reason: why it is not applicable or untestable; empty otherwise.
+        is_expected: whether the baseline lists the rule.
+    """
+
+    rule: Rule
+    verdict: Verdict
+    problems: tuple[Problem, ...] = ()
+    reason: str = ""
+    is_expected: bool = False
+
+    @property
+    def counts_as(self) -> Verdict:
+        """The verdict that decides about the exit code: untestable counts as the level of the rule."""
+        return BROKEN[self.rule.level] if self.verdict is Verdict.UNTESTABLE else self.verdict
+
+    def is_finding(self, strict: bool) -> bool:
+        """Whether the run fails because of it.
+
+        Args:
+            strict: whether a broken SHOULD counts.
+        """
+        return self.counts_as is Verdict.FAIL or (strict and self.counts_as is Verdict.WARN)

@@ -1,0 +1,227 @@
+"""`poeproto check`: judges a bot server from outside."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import click
+
+from poeproto import LocalProtocolError
+from poeproto.lint import EDITIONS
+from poeproto_asgi.server import WorkerClass
+from poeproto_check import (
+    FORMATS,
+    BaselineError,
+    BotEnding,
+    CheckOptions,
+    CheckReport,
+    CheckTimes,
+    NoSuchRule,
+    NothingToCheck,
+    ServerAddress,
+    check,
+    parse_baseline,
+    plan,
+    select_rules,
+)
+from poeproto_cli.failures import INTERRUPTED
+from poeproto_cli.options import (
+    access_key_option,
+    backend_option,
+    checked_endpoint,
+    unix_socket_option,
+    worker_class_option,
+)
+from poeproto_cli.target_process import ServedTarget, served_target
+from poeproto_cli.terminal import echo
+from poeproto_cli.urls import refuse_address
+
+_DISCONNECT_SECONDS = 5.0
+_LATEST = max(EDITIONS)
+
+
+class _NoBot(click.ClickException):
+    """There is no bot to check. It has the exit code of wrong usage, since the URL or the key is wrong."""
+
+    exit_code = click.UsageError.exit_code
+
+
+@click.command("check")
+@click.argument("target", required=False)
+@access_key_option
+@click.option(
+    "--format", "formats", type=click.Choice(list(FORMATS)), default="text", show_default=True, help="The report."
+)
+@click.option("--output", "-o", type=click.Path(dir_okay=False), metavar="FILE", help="Write the report to this file.")
+@click.option("--rule", "rules", multiple=True, metavar="RULE", help="Judge this rule, family or pattern only.")
+@click.option("--skip", multiple=True, metavar="RULE", help="Leave this rule, family or pattern out.")
+@click.option("--section", "sections", multiple=True, metavar="NAME", help="Judge rules from this section only.")
+@click.option(
+    "--edition",
+    type=click.Choice([str(year) for year in sorted(EDITIONS)]),
+    default=str(_LATEST),
+    show_default=True,
+    help="The edition of the specification.",
+)
+@click.option("--strict", is_flag=True, help="Count a broken SHOULD as a finding, too.")
+@click.option(
+    "--baseline",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Do not count the rules listed in this file, one a line. One that is kept by now is stale, and counts.",
+)
+@click.option("--no-query", is_flag=True, help="Send no query, and so cause no costs.")
+@click.option("--max-queries", type=click.IntRange(min=0), metavar="N", help="Send at most so many queries.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long the bot may send nothing in a reply.",
+)
+@click.option("--list", "list_rules", is_flag=True, help="Print the rules, and check nothing.")
+@unix_socket_option
+@worker_class_option
+@click.option(
+    "--endpoint",
+    callback=checked_endpoint,
+    metavar="URL",
+    help="Send the calls of a TARGET's bot to this URL: a simulator, or https://api.poe.com. Refused by default.",
+)
+@backend_option
+def check_command(
+    target: str | None,
+    access_key: str | None,
+    formats: str,
+    output: str | None,
+    rules: tuple[str, ...],
+    skip: tuple[str, ...],
+    sections: tuple[str, ...],
+    edition: str,
+    strict: bool,
+    baseline: str | None,
+    no_query: bool,
+    max_queries: int | None,
+    timeout: float,
+    list_rules: bool,
+    unix_socket: str | None,
+    worker_class: WorkerClass,
+    endpoint: str | None,
+    backend: str,
+) -> None:
+    """Judge a bot server by the rules of the protocol, from outside.
+
+    TARGET is the URL of a bot server, in whatever language it is written, or a TARGET as for serve: that bot is served
+    for the check. Requests of every kind are sent, good and bad. Some are queries, and the bot may be charged for each;
+    their number is printed beforehand. The connections are direct, without a proxy.
+
+    A verdict is pass, fail (a broken MUST), warn (a broken SHOULD), info (a broken MAY), not-applicable, untestable, or
+    harness-error.
+
+    Exit codes: 0 for a server without findings, 1 with findings, 2 for wrong usage or if there is no bot to check, 3
+    if the check itself failed.
+    """
+    options = _options(
+        access_key=access_key, rules=rules, skip=skip, sections=sections, edition=int(edition), strict=strict,
+        baseline=baseline, max_queries=0 if no_query else max_queries, timeout=timeout,
+    )  # fmt: skip
+    if list_rules:
+        for rule in options.rules.values():
+            echo(f"{rule.id:<28} {rule.level.value:<7} {rule.section}: {rule.text}")
+        return
+    if target is None:
+        raise click.UsageError("Missing argument 'TARGET': the URL of a bot server, or a bot as for serve.")
+    if "://" in target:
+        if endpoint is not None:
+            raise click.UsageError("--endpoint is for a TARGET; the server at a URL decides where its bots call Poe")
+        server = nullcontext(ServedTarget(target))
+    else:
+        refuse_address(target)
+        if unix_socket is not None:
+            raise click.UsageError("--unix-socket is for a URL; a TARGET is served at a free port")
+        server = served_target(target, "poeproto check", worker_class, access_key, endpoint)
+    with server as served:
+        report = _run(served, options, unix_socket, backend, is_served="://" not in target)
+    _show(FORMATS[formats](report), output)
+    raise click.exceptions.Exit(report.exit_code)
+
+
+def _options(
+    *,
+    access_key: str | None,
+    rules: tuple[str, ...],
+    skip: tuple[str, ...],
+    sections: tuple[str, ...],
+    edition: int,
+    strict: bool,
+    baseline: str | None,
+    max_queries: int | None,
+    timeout: float,
+) -> CheckOptions:
+    try:
+        selected = select_rules(rules=rules, skip=skip, sections=sections, edition=edition)
+        known = frozenset[str]() if baseline is None else parse_baseline(_read(baseline))
+    except BaselineError as exc:
+        raise click.UsageError(f"--baseline {baseline}: {exc}") from exc
+    except NoSuchRule as exc:
+        raise click.UsageError(str(exc)) from exc
+    if not selected:
+        raise click.UsageError("no rule is left to judge: --rule, --skip, --section and --edition exclude each other")
+    return CheckOptions(
+        rules=selected,
+        access_key=access_key,
+        edition=edition,
+        strict=strict,
+        baseline=known,
+        max_queries=max_queries,
+        times=CheckTimes(silence=timeout),
+    )
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise click.UsageError(f"the file {path} cannot be read: {exc}") from exc
+
+
+def _run(
+    served: ServedTarget, options: CheckOptions, unix_socket: str | None, backend: str, *, is_served: bool
+) -> CheckReport:
+    async def watch_end() -> BotEnding:
+        line = await anyio.to_thread.run_sync(partial(served.next_ending, _DISCONNECT_SECONDS))
+        return BotEnding.STILL_RUNS if line is None else BotEnding(line)
+
+    try:
+        address = ServerAddress.of(served.url, unix_socket)
+    except LocalProtocolError as exc:
+        raise click.UsageError(str(exc)) from exc
+    queries = plan(options).queries
+    costs = "no query" if not queries else f"up to {queries} queries, for which the bot may be charged"
+    echo(f"checking {len(options.rules)} rules at {address.shown_url}: {costs}", err=True)
+    run = partial(check, address, options, watch_end=watch_end if is_served else None)
+    try:
+        return anyio.run(run, backend=backend)
+    except NothingToCheck as exc:
+        raise _NoBot(" ".join(str(exc).split())) from exc
+    except KeyboardInterrupt as exc:
+        click.echo("Aborted!", err=True)
+        raise click.exceptions.Exit(INTERRUPTED) from exc
+
+
+def _show(report: str, output: str | None) -> None:
+    if output is None:
+        echo(report)
+        return
+    try:
+        Path(output).write_text(f"{report}\n", encoding="utf-8")
+    except OSError as exc:
+        raise click.UsageError(f"the report cannot be written to {output}: {exc.strerror or exc}") from exc
+
+
+__all__ = ["check_command"]

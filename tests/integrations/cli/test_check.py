@@ -1,0 +1,135 @@
+"""`poeproto check`: options, output and exit codes."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from poeproto_check import select_rules
+from poeproto_cli.commands import main
+
+from ...support.bots import KEY
+from ...support.broken_bots import HtmlSettingsBot, PrefixBot
+from ...support.raw_bots import SoundBot, serving_raw
+
+BOTS = """
+from poeproto import Bot
+
+class Echo(Bot):
+    async def get_response(self, request, context):
+        for word in (request.query[-1].content + " ").split(" "):
+            yield word
+"""
+# Few rules, so that the tests are fast.
+_FEW = ["--rule", "auth", "--rule", "settings"]
+
+
+def run(*arguments: str, key: str | None = KEY) -> Result:
+    return CliRunner(env={"POE_ACCESS_KEY": key}).invoke(main, ["check", *arguments])
+
+
+@pytest.fixture
+def bots(tmp_path: Path) -> str:
+    path = tmp_path / "bots.py"
+    path.write_text(BOTS)
+    return str(path)
+
+
+@pytest.mark.parametrize("worker_class", ["asyncio", "trio"])
+def test_a_target_is_served_for_the_check(bots: str, worker_class: str) -> None:
+    result = run(f"{bots}:Echo", "--format", "json", "--worker-class", worker_class, "--skip", "http.body-limit")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    left = {each["rule"] for each in report["results"] if each["verdict"] != "pass"}
+    assert left <= {"framing.buffering", "http.disconnect-noticed"}
+    assert re.fullmatch(
+        r"checking \d+ rules at http://127\.0\.0\.1:\d+/: up to 13 queries, for which the bot may be charged\n",
+        result.stderr,
+    )
+
+
+def test_no_findings() -> None:
+    with serving_raw(SoundBot()) as url:
+        result = run(url, *_FEW, "--no-query", "--backend", "trio")
+    assert result.exit_code == 0
+    assert re.fullmatch(rf"{url}: \d+ pass; 0 queries, \d+\.\d s\n", result.stdout)
+    assert result.stderr.endswith(": no query\n")
+
+
+def test_findings() -> None:
+    with serving_raw(PrefixBot()) as url:
+        result = run(url, *_FEW)
+    assert result.exit_code == 1
+    assert "auth\n  fail            auth.wrong-key  [MUST, Authentication]\n" in result.stdout
+    assert KEY not in result.output
+
+
+def test_strict_and_a_baseline(tmp_path: Path) -> None:
+    baseline = tmp_path / "baseline.txt"
+    baseline.write_text("settings.content-type\n")
+    with serving_raw(HtmlSettingsBot()) as url:
+        assert run(url, *_FEW).exit_code == 0
+        assert run(url, *_FEW, "--strict").exit_code == 1
+        assert run(url, *_FEW, "--strict", "--baseline", str(baseline)).exit_code == 0
+    with serving_raw(SoundBot()) as url:
+        result = run(url, *_FEW, "--baseline", str(baseline))
+    assert result.exit_code == 1
+    assert "stale      settings.content-type is in the baseline, but the server keeps it now" in result.stdout
+
+
+def test_a_report_in_a_file(tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    with serving_raw(SoundBot()) as url:
+        result = run(url, *_FEW, "--format", "html", "--output", str(page))
+        assert (result.exit_code, result.stdout) == (0, "")
+        result = run(url, *_FEW, "--output", str(tmp_path / "nothing" / "a"))
+    assert page.read_text().startswith("<!DOCTYPE html>")
+    assert result.exit_code == 2
+    assert "the report cannot be written to" in result.stderr
+
+
+def test_the_list() -> None:
+    result = run("--list")
+    assert result.exit_code == 0
+    assert [line.split()[0] for line in result.stdout.splitlines()] == list(select_rules())
+    assert len(run("--list", "--rule", "auth", "--edition", "2023").stdout.splitlines()) == 7
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Missing argument 'TARGET'"),
+        (["http://127.0.0.1:1/"], r"no connection to http://127\.0\.0\.1:1: .*; is the URL right"),
+        (["ftp://127.0.0.1/"], "not an http or https URL"),
+        (["127.0.0.1:8080"], "did you mean http://127.0.0.1:8080"),
+        (["http://127.0.0.1:1/", "--rule", "nothing"], "no rule 'nothing'; --list shows all"),
+        (["http://127.0.0.1:1/", "--rule", "auth", "--skip", "auth"], "no rule is left to judge"),
+        (["http://127.0.0.1:1/", "--endpoint", "http://127.0.0.1:2"], "--endpoint is for a TARGET"),
+        (["nothing.py:bot", "--unix-socket", "a"], "--unix-socket is for a URL"),
+        (["nothing.py:bot"], "there is no file nothing.py"),
+    ],
+)
+def test_usage_or_nothing_to_check(arguments: list[str], message: str) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert re.search(message, result.stderr)
+    assert result.stdout == ""
+
+
+def test_a_baseline_that_cannot_be_read(tmp_path: Path) -> None:
+    baseline = tmp_path / "baseline"
+    baseline.write_bytes(b"\xff")
+    assert "cannot be read" in run("http://127.0.0.1:1/", "--baseline", str(baseline)).stderr
+    baseline.write_text("nothing\n")
+    assert "line 1 is not the id of a rule: 'nothing'" in run("http://127.0.0.1:1/", "--baseline", str(baseline)).stderr
+
+
+def test_a_wrong_key() -> None:
+    with serving_raw(SoundBot()) as url:
+        result = run(url, key="not-the-key-of-this-bot")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1] == f"Error: {url}: status 401; the access key is wrong"
