@@ -19,6 +19,7 @@ Tasks
 
 Hypercorn calls the application for each request in a task of its own, which is the bot's task: `BotService.handle`
 calls the bot there, and writes through ASGI's `send`. See `poeproto_runtime.reply` for the tasks that the runtime adds.
+In HTTP/1.1 without TLS, the parts of a reply are written to the connection itself: see `hypercorn_chunks`.
 
 Hypercorn and `_reset_after_grace` are shielded from cancellation, and end by themselves. A cancelled Hypercorn would
 leave connections behind on asyncio.

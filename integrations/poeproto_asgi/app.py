@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 
 import anyio
@@ -31,6 +31,12 @@ __all__ = ["BotApp"]
 RESET = "poeproto.reset"
 # The server's own `ActiveReplies`, which it stops when it shuts down.
 ACTIVE_REPLIES = "poeproto.active_replies"
+# A function that takes `send` once the head of a response has been sent, and returns a faster way to send the parts of
+# the body; None if there is none.
+CHUNK_WRITER = "poeproto.chunk_writer"
+
+# Sends a part of a body, which is not empty. Returns None if nothing is left to be done, otherwise what to await.
+ChunkWriter = Callable[[bytes], Awaitable[None] | None]
 
 # How many bytes one message to the server holds at most; the last one may hold more, so that a short reply is one
 # write. A server that cannot write a message holds it three times: as it was passed, with its framing, and in the
@@ -95,8 +101,8 @@ class BotApp:
         """Handle one scope of the ASGI server: a request, or its lifespan."""
         if scope["type"] == "http":
             head = RequestHead(scope["method"], target_of(scope), scope.get("headers") or (), client=client_of(scope))
-            channel = _AsgiChannel(receive, send)
             extensions = extensions_of(scope)
+            channel = _AsgiChannel(receive, send, extensions.get(CHUNK_WRITER))
             try:
                 await self.service.handle(head, path_of(scope), channel, extensions.get(ACTIVE_REPLIES))
             finally:
@@ -149,15 +155,22 @@ class BotApp:
 class _AsgiChannel:
     """The `Channel` of one ASGI request.
 
+    Args:
+        receive: the server's.
+        send: the server's.
+        chunk_writer: the server's extension, if it has it.
+
     Attributes:
         unfinished: whether a response has begun and has not ended, while the client is still connected.
     """
 
-    __slots__ = ("_in_parts", "_more_body", "_receive", "_send", "unfinished")
+    __slots__ = ("_chunk_writer", "_in_parts", "_more_body", "_receive", "_send", "_write_chunk", "unfinished")
 
-    def __init__(self, receive: Receive, send: Send) -> None:
+    def __init__(self, receive: Receive, send: Send, chunk_writer: Callable[[Send], ChunkWriter | None] | None) -> None:
         self._receive = receive
         self._send = send
+        self._chunk_writer = chunk_writer
+        self._write_chunk: ChunkWriter | None = None
         self._more_body = True
         self._in_parts = False  # whether some messages of a `send` have been passed on, and some have not
         self.unfinished = False
@@ -181,7 +194,7 @@ class _AsgiChannel:
         # An error response before the whole body was read. Hypercorn's queue of messages to us is bounded, and our
         # last `send` waits until the disconnect is in it, behind the rest of the body. So empty the queue meanwhile.
         try:
-            await self.send(response.body)
+            await self._send({"type": "http.response.body", "body": response.body, "more_body": True})
         except OSError as exc:
             raise ClientDisconnected(_DISCONNECTED) from exc
         async with anyio.create_task_group() as tasks:
@@ -196,12 +209,16 @@ class _AsgiChannel:
             await self._send({"type": "http.response.start", "status": head.status, "headers": list(head.headers)})
         except OSError as exc:
             raise ClientDisconnected(_DISCONNECTED) from exc
+        if self._chunk_writer is not None:
+            self._write_chunk = self._chunk_writer(self._send)
 
-    def send(self, data: bytes) -> Awaitable[None]:
+    def send(self, data: bytes) -> Awaitable[None] | None:
         # A server accepts either the whole body of a message or none of it.
-        if len(data) <= _MESSAGE_SIZE:
-            return self._send({"type": "http.response.body", "body": data, "more_body": True})
-        return self._send_in_parts(data)
+        if len(data) > _MESSAGE_SIZE:
+            return self._send_in_parts(data)
+        if self._write_chunk is not None:
+            return self._write_chunk(data)
+        return self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def _send_in_parts(self, data: bytes) -> None:
         rest = [data[start : start + _MESSAGE_SIZE] for start in range(0, len(data), _MESSAGE_SIZE)]
@@ -209,15 +226,18 @@ class _AsgiChannel:
         del data  # not to be held while a slow client reads
         self._in_parts = True
         while rest:
-            await self._send({"type": "http.response.body", "body": rest.pop(), "more_body": True})
+            written = self.send(rest.pop())
+            if written is not None:
+                await written
         self._in_parts = False
 
     async def finish(self, data: bytes) -> None:
         if self._in_parts:
             raise ClientDisconnected("an earlier write was cut short, so the response cannot end in order")
+        self._write_chunk = None  # the next chunk would belong to another response
         try:
             if len(data) > _LAST_MESSAGE_SIZE:
-                await self.send(data)
+                await self._send_in_parts(data)
                 data = b""
             await self._send({"type": "http.response.body", "body": data, "more_body": False})
         except OSError as exc:

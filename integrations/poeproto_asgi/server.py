@@ -17,9 +17,10 @@ import anyio.abc
 
 from poeproto import Bot
 from poeproto.extras import missing_extra
-from poeproto_asgi.app import ACTIVE_REPLIES, RESET, BotApp
+from poeproto_asgi.app import ACTIVE_REPLIES, CHUNK_WRITER, RESET, BotApp
 from poeproto_asgi.asgi import AsgiMessage, Receive, Scope, Send
 from poeproto_asgi.descriptor_scan import ScannedConnections
+from poeproto_asgi.hypercorn_chunks import chunk_writer
 from poeproto_asgi.hypercorn_connections import OpenConnections, RecordingListener, records_accepts, set_send_timeout
 from poeproto_asgi.hypercorn_requests import TimedBody, closing_connection, has_two_framings
 from poeproto_runtime import Route
@@ -255,6 +256,7 @@ class _HypercornServer:
                 receive = timed = TimedBody(receive, self._connections.reset, scope["client"])
                 if scope["client"]:
                     scope["extensions"][RESET] = timed.reset
+                scope["extensions"][CHUNK_WRITER] = chunk_writer
                 if has_two_framings(scope):
                     send = closing_connection(send)
         elif scope["type"] == "lifespan":

@@ -113,13 +113,19 @@ class AsyncioStream(asyncio.Protocol):
                 raise LocalProtocolError(OTHER_LOOP)
             self._is_read = True
             try:
-                self._set_deadline(timeout)
+                self._deadline = end = self._loop.time() + timeout
+                if self._timer is None or self._timer_end > end:
+                    self._start_timer(end)
                 await self._reader
             except RuntimeError:  # a future of another loop cannot be awaited
                 self._check_loop()
                 raise
             finally:
                 self._is_read = False
+            # As in `_take`: one chunk, as for an event that arrives alone, and no other is held back.
+            if len(self._chunks) == 1 and self._size <= _READ_SIZE:
+                self._size = 0
+                return self._chunks.pop()
         return self._take()
 
     async def send(self, data: bytes, timeout: float) -> None:
@@ -219,15 +225,10 @@ class AsyncioStream(asyncio.Protocol):
 
     # --- the one timer of the connection
 
-    def _set_deadline(self, timeout: float) -> None:
-        self._deadline = end = self._loop.time() + timeout
-        if self._timer is not None:
-            if self._timer_end <= end:
-                return  # it finds the later deadline when it ends
-            self._timer.cancel()
-        self._start_timer(end)
-
     def _start_timer(self, end: float) -> None:
+        """Call `_on_timer` then. A timer that ends before finds the later deadline, and is not replaced for it."""
+        if self._timer is not None:
+            self._timer.cancel()
         self._timer_end = end
         self._timer = self._loop.call_at(end, self._on_timer)
 
