@@ -212,6 +212,7 @@ class Model:
     _model_plan: ClassVar[_Plan | None] = None
     _model_namespace: ClassVar[Values | None] = None
     _given: set[str]
+    _model_dict: Values  # the object's __dict__, without the property of a subclass
     __pydantic_private__: Values
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -619,6 +620,7 @@ class Model:
 
 
 # The slots, without `Model.__setattr__` and without the properties of subclasses.
+Model._model_dict = Model.__dict__["__dict__"]  # pyright: ignore[reportPrivateUsage]
 get_fields: Callable[[Model], Values] = Model.__dict__["__dict__"].__get__
 set_fields: Callable[[Model, Values], None] = Model.__dict__["__dict__"].__set__
 get_given: Callable[[Model], set[str]] = Model.__dict__["_given"].__get__
