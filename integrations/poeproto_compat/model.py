@@ -212,6 +212,7 @@ class Model:
     _model_plan: ClassVar[_Plan | None] = None
     _model_namespace: ClassVar[Values | None] = None
     _given: set[str]
+    _model_dict: Values  # the object's __dict__, without the property of a subclass
     __pydantic_private__: Values
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -224,13 +225,12 @@ class Model:
         # The class before it has merged those of all before, which may come from several bases.
         inherited = {key: value for base in reversed(cls.__bases__) for key, value in _config_of(base).items()}
         cls.model_config = {**inherited, **own}
-        values = {
-            name: cls.__dict__[name]
-            for name, hint in inspect.get_annotations(cls).items()
-            if name in cls.__dict__ and not _is_class_variable(name, hint)
-        }
+        annotated = [name for name, hint in inspect.get_annotations(cls).items() if not _is_class_variable(name, hint)]
+        values = {name: cls.__dict__[name] for name in annotated if name in cls.__dict__}
+        # A field that is annotated again without a default has none.
+        inherited_values = {name: each for name, each in cls.model_defaults_given.items() if name not in annotated}
         private = {name: value for name, value in vars(cls).items() if _is_private(name, value)}
-        cls.model_defaults_given = {**cls.model_defaults_given, **values}
+        cls.model_defaults_given = {**inherited_values, **values}
         cls.model_private_defaults = {**cls.model_private_defaults, **private}
         for name in (*values, *private):
             # A default in the class would hide what __getattr__ and hasattr say of an object without the field.
@@ -620,6 +620,7 @@ class Model:
 
 
 # The slots, without `Model.__setattr__` and without the properties of subclasses.
+Model._model_dict = Model.__dict__["__dict__"]  # pyright: ignore[reportPrivateUsage]
 get_fields: Callable[[Model], Values] = Model.__dict__["__dict__"].__get__
 set_fields: Callable[[Model, Values], None] = Model.__dict__["__dict__"].__set__
 get_given: Callable[[Model], set[str]] = Model.__dict__["_given"].__get__

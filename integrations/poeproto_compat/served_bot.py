@@ -16,7 +16,6 @@ from poeproto import Bot, Context, Data, Done, Error, Event, Meta, SuggestedRepl
 from poeproto_compat.closing import close
 from poeproto_compat.errors import InsufficientFundError
 from poeproto_compat.http_request import HttpRequest
-from poeproto_compat.model import get_fields
 from poeproto_compat.query import AnswersQueries, is_default, pending_events, responses
 from poeproto_compat.received_key import received_head
 from poeproto_compat.server_sent_events import ServerSentEvent, events_of
@@ -100,7 +99,7 @@ class ServedBot(Bot):
             async for response in source:
                 # Fast path: nearly all responses are texts.
                 if type(response) is PartialResponse and not pending:
-                    fields = get_fields(response)
+                    fields = response._model_dict  # pyright: ignore[reportPrivateUsage]
                     if len(fields) == 1 or not (
                         fields["attachment"] or fields["is_suggested_reply"] or fields["is_replace_response"]
                     ):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import attrs
 
@@ -93,7 +92,7 @@ async def _upload_request(
     """The request that uploads the file. It may be sent more than once."""
     from poeproto import Limits, LocalProtocolError
     from poeproto.flows import upload_by_url_request, upload_request
-    from poeproto_runtime.client.uploads import measure
+    from poeproto_runtime.client.uploads import in_worker_thread, measure
 
     url = f"{base_url.rstrip('/')}/file_upload_3RD_PARTY_POST"
     measured: MeasuredSource | None = None
@@ -101,7 +100,7 @@ async def _upload_request(
         if file is None:
             request = upload_by_url_request(file_url or "", access_key=api_key, name=file_name or None)
         else:
-            measured = await measure(file, file_name, None, Limits(), _in_worker_thread)
+            measured = await measure(file, file_name, None, Limits(), in_worker_thread)
             request = upload_request(
                 measured,
                 size=measured.size,
@@ -137,9 +136,3 @@ async def _upload(
     except PoeprotoError as exc:
         raise AttachmentUploadError(str(exc)) from exc
     return Attachment(url=uploaded.url, content_type=uploaded.content_type, name=name)
-
-
-async def _in_worker_thread(function: Callable[..., Any], *args: Any) -> Any:
-    import anyio.to_thread
-
-    return await anyio.to_thread.run_sync(partial(function, *args))

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
-from functools import partial
-from typing import Any, Protocol, TypeVar, cast, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import anyio
-import anyio.to_thread
 
 from poeproto import (
     ConnectFailed,
@@ -23,12 +21,10 @@ from poeproto import (
     ResponseHead,
 )
 from poeproto.http import BodyWriter, StreamedBody
-from poeproto_runtime.client.uploads import MeasuredSource, read_source
+from poeproto_runtime.client.uploads import MeasuredSource, in_worker_thread, read_source
 from poeproto_runtime.client.urls import split_url
 
 __all__ = ["HttpxTransport", "Session"]
-
-T = TypeVar("T")
 
 # How long reading to the end of a body may take once the reply in it is complete.
 _DRAIN_SECONDS = 1.0
@@ -253,11 +249,7 @@ async def _streamed(body: StreamedBody) -> AsyncGenerator[bytes]:
     writer = BodyWriter(body)
     yield writer.begin()
     source: MeasuredSource = body.source
-    async with aclosing(read_source(source, _in_worker_thread)) as chunks:
+    async with aclosing(read_source(source, in_worker_thread)) as chunks:
         async for chunk in chunks:
             yield writer.send(chunk)
     yield writer.end()
-
-
-async def _in_worker_thread(function: Any, *args: Any) -> Any:
-    return await anyio.to_thread.run_sync(partial(function, *args))

@@ -40,6 +40,9 @@ def subclasses(types: Any) -> dict[str, Any]:
         text: str = "default"
         is_replace_response: bool = True
 
+    class Required(types.PartialResponse):
+        index: int
+
     class Fields(types.ProtocolMessage):
         tags: list[str] = Field(default_factory=list)
         score: float = Field(default=1.5, description="d")
@@ -143,6 +146,8 @@ def nested(classes: dict[str, Any]) -> Any:
 
 USES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "new fields": lambda classes: classes["Added"](text="a", count="3"),
+    "a field without its default": lambda classes: classes["Required"](text="a"),
+    "a value without a default": lambda classes: classes["Required"](text="a", index="3"),
     "no such field": lambda classes: classes["Added"](text="a", unknown=1),
     "methods and properties": set_length,
     "equal to its base": lambda classes: classes["Added"](text="a") == classes["types"].PartialResponse(text="a"),

@@ -7,12 +7,10 @@ import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
-from functools import partial
-from typing import Any, TypeVar, cast
+from typing import cast
 
 import anyio
 import anyio.abc
-import anyio.to_thread
 
 from poeproto import ConnectFailed
 from poeproto_h11.client.anyio_stream import AnyioStream
@@ -30,9 +28,8 @@ from poeproto_h11.client.proxy import ProxyRules
 from poeproto_h11.client.tls import secure, system_trust
 from poeproto_h11.client.tunnel import ProxyConnector
 from poeproto_runtime.client.tools import ToolRunner
+from poeproto_runtime.client.uploads import in_worker_thread
 from poeproto_runtime.client.urls import Origin
-
-T = TypeVar("T")
 
 
 def anyio_backend(
@@ -52,7 +49,7 @@ def anyio_backend(
     proxies = proxies or ProxyRules()
     connector = connector or AnyioConnector(ssl_context, unix_socket=unix_socket)
     connect = ProxyConnector(connector, proxies, ssl_context)
-    return Backend(connect, anyio.sleep, _in_worker_thread, ToolRunner, proxies, _current_loop)
+    return Backend(connect, anyio.sleep, in_worker_thread, ToolRunner, proxies, _current_loop)
 
 
 def _current_loop() -> EventLoop:
@@ -63,10 +60,6 @@ def _current_loop() -> EventLoop:
     from poeproto_h11.client.trio_stream import TrioLoop
 
     return TrioLoop(trio.lowlevel.current_trio_token())
-
-
-async def _in_worker_thread(function: Callable[..., T], *args: Any) -> T:
-    return await anyio.to_thread.run_sync(partial(function, *args))
 
 
 class AnyioConnector:

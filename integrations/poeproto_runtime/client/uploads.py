@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Protocol, TypeVar, cast
 
@@ -31,6 +32,13 @@ class InThread(Protocol):
     def __call__(self, function: Callable[..., T], *args: Any) -> Awaitable[T]:
         """The result of the function."""
         ...
+
+
+async def in_worker_thread(function: Callable[..., T], *args: Any) -> T:
+    """Call a function in a worker thread; an `InThread` for anyio."""
+    import anyio.to_thread  # here, because a client that blocks needs no anyio
+
+    return await anyio.to_thread.run_sync(partial(function, *args))
 
 
 @attrs.frozen

@@ -1,28 +1,36 @@
-"""Calls through a session of the caller's: an httpx.AsyncClient, with its transport, headers and event hooks."""
+"""Calls through a session of the caller: an AsyncClient of httpx or httpx2, with its transport, hooks and timeouts."""
 
 from __future__ import annotations
 
 import gzip
 import json
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from typing import Any
 
-import httpx
+import anyio
 import pytest
 
 from poeproto import Done, SuggestedReply, Text, encode_event
 from poeproto.testing import TEST_ACCESS_KEY as KEY
 from poeproto_compat.client import BotError, get_final_response, stream_request, upload_file
 from poeproto_compat.types import ProtocolMessage, QueryRequest
+from poeproto_httpx import HttpxClient
 
-from ...support.scripted_peer import HELLO, STREAM_HEAD, answering, response, scripted, sent, starting
+from ...support.reserved_port import ReservedPort
+from ...support.scripted_peer import HELLO, STREAM_HEAD, Peer, answering, response, scripted, sent, starting
 
 pytestmark = pytest.mark.anyio
 
 URL = "https://bots.invalid/"
 STREAM = {"content-type": "text/event-stream"}
 BODY = b"".join(map(encode_event, [Text("hel"), SuggestedReply("x"), Text("lo"), Done()]))
+
+
+@pytest.fixture(params=["httpx", "httpx2"])
+def httpx(request: pytest.FixtureRequest) -> Any:
+    """The library, where it is installed."""
+    return pytest.importorskip(request.param)
 
 
 def a_query() -> QueryRequest:
@@ -39,32 +47,32 @@ async def text_of(session: Any, base_url: str = URL, **options: Any) -> str:
     return await get_final_response(a_query(), "Cat", KEY, session=session, base_url=base_url, **options)
 
 
-class InPieces(httpx.AsyncByteStream):
+def in_pieces(httpx: Any, body: bytes, failure: Exception | None = None) -> Any:
     """A body that arrives byte by byte."""
 
-    def __init__(self, body: bytes, failure: Exception | None = None) -> None:
-        self.closed = False
-        self._body = body
-        self._failure = failure
+    class InPieces(httpx.AsyncByteStream):
+        closed = False
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for byte in self._body:
-            yield bytes([byte])
-        if self._failure is not None:
-            raise self._failure
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            for byte in body:
+                yield bytes([byte])
+            if failure is not None:
+                raise failure
 
-    async def aclose(self) -> None:
-        self.closed = True
+        async def aclose(self) -> None:
+            self.closed = True
+
+    return InPieces()
 
 
-async def test_a_transport_headers_and_hooks_of_the_session() -> None:
-    seen: list[httpx.Request] = []
+async def test_a_transport_headers_and_hooks_of_the_session(httpx: Any) -> None:
+    seen: list[Any] = []
     hooked: list[str] = []
 
-    async def hook(request: httpx.Request) -> None:
+    async def hook(request: Any) -> None:
         hooked.append(str(request.url))
 
-    def handle(request: httpx.Request) -> httpx.Response:
+    def handle(request: Any) -> Any:
         seen.append(request)
         return httpx.Response(200, headers=STREAM, content=BODY)
 
@@ -83,46 +91,42 @@ async def test_a_transport_headers_and_hooks_of_the_session() -> None:
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-async def test_a_body_in_pieces_is_read_and_closed(compressed: bool) -> None:
-    stream = InPieces(gzip.compress(BODY) if compressed else BODY)
+async def test_a_body_in_pieces_is_read_and_closed(httpx: Any, compressed: bool) -> None:
+    stream = in_pieces(httpx, gzip.compress(BODY) if compressed else BODY)
     headers = {**STREAM, **({"content-encoding": "gzip"} if compressed else {})}
-    transport = httpx.MockTransport(lambda _: httpx.Response(200, headers=headers, stream=stream))
+
+    def handle(_: Any) -> Any:
+        return httpx.Response(200, headers=headers, stream=stream)
+
+    transport = httpx.MockTransport(handle)
     async with httpx.AsyncClient(transport=transport) as session:
         assert await text_of(session) == "hello"
     assert stream.closed
 
 
-FAILURES: list[tuple[Exception, int]] = [
-    (httpx.ConnectError("refused"), 3),
-    (httpx.ReadTimeout("late"), 3),
-    (httpx.RemoteProtocolError("odd"), 3),
-    (httpx.UnsupportedProtocol("ftp"), 3),
-    (LookupError("of a hook"), 3),
-]
-
-
-@pytest.mark.parametrize(("failure", "attempts"), FAILURES)
-async def test_a_failure_before_the_reply_is_repeated_and_wrapped(failure: Exception, attempts: int) -> None:
+@pytest.mark.parametrize("name", ["ConnectError", "ReadTimeout", "RemoteProtocolError", "UnsupportedProtocol", ""])
+async def test_a_failure_before_the_reply_is_repeated_and_wrapped(httpx: Any, name: str) -> None:
+    failure: Exception = getattr(httpx, name)("late") if name else LookupError("of a hook")
     made = 0
 
-    def handle(_: httpx.Request) -> httpx.Response:
+    def handle(_: Any) -> Any:
         nonlocal made
         made += 1
         raise failure
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(handle)) as session:
         with pytest.raises(BotError, match="Error communicating with bot Cat") as caught:
-            await text_of(session, num_tries=attempts)
-    assert made == attempts
+            await text_of(session, num_tries=3)
+    assert made == 3
     cause = caught.value.__cause__
     assert failure in (cause, cause and cause.__cause__)
 
 
-async def test_a_failure_within_the_reply_is_not_repeated() -> None:
-    made: list[InPieces] = []
+async def test_a_failure_within_the_reply_is_not_repeated(httpx: Any) -> None:
+    made: list[Any] = []
 
-    def handle(_: httpx.Request) -> httpx.Response:
-        made.append(InPieces(encode_event(Text("a")), httpx.ReadError("cut")))
+    def handle(_: Any) -> Any:
+        made.append(in_pieces(httpx, encode_event(Text("a")), httpx.ReadError("cut")))
         return httpx.Response(200, headers=STREAM, stream=made[-1])
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(handle)) as session:
@@ -132,7 +136,7 @@ async def test_a_failure_within_the_reply_is_not_repeated() -> None:
     assert stream.closed
 
 
-async def test_over_sockets_a_connection_is_used_again_and_left_early() -> None:
+async def test_over_sockets_a_connection_is_used_again_and_left_early(httpx: Any) -> None:
     async with httpx.AsyncClient() as session:
         async with scripted(answering(HELLO)) as server:
             for _ in range(3):
@@ -145,7 +149,7 @@ async def test_over_sockets_a_connection_is_used_again_and_left_early() -> None:
             await server.until_closed(1)
 
 
-async def test_a_cut_connection() -> None:
+async def test_a_cut_connection(httpx: Any) -> None:
     async def cut(peer: Any) -> None:
         await peer.answer(STREAM_HEAD + sent(Text("a")))
 
@@ -154,24 +158,24 @@ async def test_a_cut_connection() -> None:
             await text_of(session, server.address)
 
 
-async def test_a_closed_session() -> None:
+async def test_a_closed_session(httpx: Any) -> None:
     async with httpx.AsyncClient() as session:
         pass
     with pytest.raises(BotError, match="the session is closed"):
         await text_of(session)
 
 
-async def test_other_objects_are_no_sessions() -> None:
+async def test_other_objects_are_no_sessions(httpx: Any) -> None:
     with httpx.Client() as blocking:
         for session, message in ((blocking, "blocks"), (object(), "expected an httpx.AsyncClient")):
             with pytest.raises(BotError, match=message):
                 await text_of(session, num_tries=1)
 
 
-async def test_uploads_through_the_session() -> None:
-    seen: list[httpx.Request] = []
+async def test_uploads_through_the_session(httpx: Any) -> None:
+    seen: list[Any] = []
 
-    def handle(request: httpx.Request) -> httpx.Response:
+    def handle(request: Any) -> Any:
         seen.append(request)
         return httpx.Response(200, json={"attachment_url": "https://files.invalid/a", "mime_type": "text/plain"})
 
@@ -190,7 +194,55 @@ async def test_uploads_through_the_session() -> None:
     assert second.content == b"download_url=https%3A%2F%2Ffiles.invalid%2Fb"
 
 
-async def test_a_response_of_an_error_is_explained() -> None:
+async def test_a_response_of_an_error_is_explained(httpx: Any) -> None:
     async with scripted(answering(response(402, b"no funds"))) as server, httpx.AsyncClient() as session:
         with pytest.raises(BotError, match="402"):
             await text_of(session, server.address)
+
+
+async def test_through_a_proxy(httpx: Any) -> None:
+    async with scripted(answering(HELLO)) as proxy, httpx.AsyncClient(proxy=proxy.address) as session:
+        assert await text_of(session, "http://bots.invalid/") == "hello"
+        assert proxy.requests[0].line == "POST http://bots.invalid/Cat HTTP/1.1"
+
+
+async def test_a_proxy_that_cannot_be_reached(httpx: Any) -> None:
+    with closing(ReservedPort()) as port:
+        async with httpx.AsyncClient(proxy=f"http://127.0.0.1:{port.number}") as session:
+            with pytest.raises(BotError, match="httpx: ConnectError"):
+                await text_of(session)
+
+
+async def test_the_timeouts_of_the_session(httpx: Any) -> None:
+    async def silent(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.until_left()
+
+    timeout = httpx.Timeout(20, read=0.05)
+    async with httpx.AsyncClient(timeout=timeout) as session:
+        for script in (silent, starting):  # before the head, and within the reply
+            async with scripted(script) as server:
+                with pytest.raises(BotError, match="httpx: ReadTimeout"):
+                    await text_of(session, server.address, num_tries=1)
+                await server.until_closed(1)
+
+
+async def test_a_reply_that_is_cancelled(httpx: Any) -> None:
+    async with httpx.AsyncClient() as session, scripted(starting) as server:
+        with anyio.CancelScope() as scope:
+            async with aclosing(stream_request(a_query(), "", KEY, session=session, base_url=server.address)) as reply:
+                async for message in reply:
+                    assert message.text == "a"
+                    scope.cancel()
+        assert scope.cancelled_caught
+        await server.until_closed(1)
+        async with scripted(answering(HELLO)) as other:  # the session can still be used
+            assert await text_of(session, other.address) == "hello"
+
+
+async def test_a_client_of_poeproto_through_the_session(httpx: Any) -> None:
+    async with httpx.AsyncClient() as session, scripted(answering(HELLO)) as server:
+        client = HttpxClient(session, access_key=KEY)
+        async with client.query(server.address, "hello") as reply:
+            assert [event async for event in reply] == [Text("hello"), Done()]
+        assert not session.is_closed
