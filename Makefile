@@ -83,6 +83,7 @@ types: $(READY)  ## pyright in strict mode, and the types our users see
 
 generated: $(READY)  ## write afresh what in docs/ is made from the code
 	.venv/bin/python docs/generate.py
+	.venv/bin/python -m tests.interop.compat.behaviour
 
 mutants: $(READY)  ## change the core in small ways, and see whether a test notices: twenty-five minutes; MODULES="exchange/reply wire/codec" for some
 	@$(if $(MODULES),,.venv/bin/python tests/mutants/tables.py)

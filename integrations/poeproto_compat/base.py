@@ -6,11 +6,12 @@ import logging
 import os
 import secrets
 import string
+import sys
 import warnings
 from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, overload
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urlparse
 
 from poeproto_compat import server_sent_events, templates
 from poeproto_compat.errors import CostRequestError, InsufficientFundError, InvalidParameterError
@@ -22,6 +23,7 @@ from poeproto_compat.types import (
     AttachmentUploadResponse,
     CostItem,
     DataResponse,
+    ErrorResponse,
     Identifier,
     PartialResponse,
     ProtocolMessage,
@@ -71,7 +73,7 @@ def generate_inline_ref() -> str:
 
 def get_filename_from_url(url: str) -> str:
     """The file name in a URL, decoded."""
-    return unquote(urlsplit(url).path.rpartition("/")[2]) or "downloaded_file"
+    return unquote(urlparse(url).path.rpartition("/")[2]) or "downloaded_file"
 
 
 class JSONResponse:
@@ -134,7 +136,7 @@ class PoeBot:
             async for event in self.get_response(request):
                 yield event
         except InsufficientFundError:
-            yield self.error_event("", error_type="insufficient_fund")
+            yield ErrorResponse(text="", error_type="insufficient_fund")
 
     async def get_settings(self, setting: SettingsRequest) -> SettingsResponse:
         """The settings of the bot."""
@@ -226,11 +228,8 @@ class PoeBot:
     async def _upload_file(
         self, *, file: bytes | BinaryIO | None, file_url: str | None, file_name: str | None, api_key: str, base_url: str
     ) -> Attachment:
-        from poeproto_compat import client  # only for bots that send files
-
-        return await client.upload_file(
-            file=file, file_url=file_url, file_name=file_name, api_key=api_key, base_url=base_url
-        )
+        upload = sys.modules[__name__].upload_file  # which tests of bots replace
+        return await upload(file=file, file_url=file_url, file_name=file_name, api_key=api_key, base_url=base_url)
 
     # --- queries
 
@@ -243,17 +242,23 @@ class PoeBot:
         texts: list[ProtocolMessage] = []
         images: list[ProtocolMessage] = []
         for attachment in last.attachments:
-            content = _content_of(attachment)
+            kind = attachment.content_type
+            content = _content_of(attachment, is_text=kind.startswith("text/") or kind == "application/pdf")
             if content is not None:
-                kind = images if _is_image(attachment) else texts
-                kind.append(ProtocolMessage(role="user", sender=Sender(), content=content))
+                messages = images if _is_image(attachment) else texts
+                messages.append(ProtocolMessage(role="user", sender=Sender(), content=content))
         return query_request.model_copy(update={"query": [*query_request.query[:-1], *texts, *images, last]})
 
     def concat_attachment_content_to_message_body(self, query_request: QueryRequest) -> QueryRequest:
         """Deprecated: the query with the contents of attachments appended to the last message."""
         _deprecated("concat_attachment_content_to_message_body is deprecated; use insert_attachment_messages")
         last = query_request.query[-1]
-        contents = [content for content in map(_content_of, last.attachments) if content is not None]
+        # This method has always taken other types for text than the one above.
+        contents = [
+            content
+            for each in last.attachments
+            if (content := _content_of(each, is_text="text" in each.content_type)) is not None
+        ]
         joined = last.model_copy(update={"content": "\n\n".join([last.content, *contents])})
         return query_request.model_copy(update={"query": [*query_request.query[:-1], joined]})
 
@@ -368,21 +373,25 @@ def _is_image(attachment: Attachment) -> bool:
     return "image" in attachment.content_type
 
 
-def _content_of(attachment: Attachment) -> str | None:
+def _template(name: str) -> str:
+    return getattr(sys.modules[__name__], name)  # programs replace it there
+
+
+def _content_of(attachment: Attachment, *, is_text: bool) -> str | None:
     """The content of an attachment as a message, if Poe has parsed it and it is text or an image."""
     content, kind, name = attachment.parsed_content, attachment.content_type, attachment.name
     if not content:
         return None
     if kind == "text/html":
-        return templates.URL_ATTACHMENT_TEMPLATE.format(attachment_name=name, content=content)
-    if kind.startswith("text/") or kind == "application/pdf":
-        return templates.TEXT_ATTACHMENT_TEMPLATE.format(attachment_name=name, attachment_parsed_content=content)
+        return _template("URL_ATTACHMENT_TEMPLATE").format(attachment_name=name, content=content)
+    if is_text:
+        return _template("TEXT_ATTACHMENT_TEMPLATE").format(attachment_name=name, attachment_parsed_content=content)
     if not _is_image(attachment):
         return None
     file, separator, description = content.partition("***")  # as Poe writes the content of an image
     if not separator:
         file, description = name, content
-    return templates.IMAGE_VISION_ATTACHMENT_TEMPLATE.format(filename=file, parsed_image_description=description)
+    return _template("IMAGE_VISION_ATTACHMENT_TEMPLATE").format(filename=file, parsed_image_description=description)
 
 
 def _deprecated(message: str) -> None:
@@ -549,3 +558,22 @@ def _find_key(access_key: str, api_key: str, allow_without_key: bool) -> str | N
             " page"
         )
     return key
+
+
+# --- what fastapi_poe's module of this name imports from its others, and programs import from here
+
+_FROM_CLIENT = frozenset({"PROTOCOL_VERSION", "sync_bot_settings", "upload_file"})
+_FROM_TYPES = frozenset({"ContentType", "MetaResponse"})
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name in _FROM_CLIENT:
+            from poeproto_compat import client  # only for bots that send files
+
+            return getattr(client, name)
+        if name in _FROM_TYPES or name in templates.__all__:
+            from poeproto_compat import types
+
+            return getattr(types if name in _FROM_TYPES else templates, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -366,4 +366,8 @@ if not TYPE_CHECKING:
         if name == "BotMessageWithFunction":
             warnings.warn("BotMessageWithFunction is deprecated: use BotMessage", DeprecationWarning, stacklevel=2)
             return BotMessage
+        if name in ("ContentType", "FunctionCallDefinition", "ToolCallDefinitionDelta"):  # imported from here too
+            from poeproto_compat import types
+
+            return getattr(types, name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

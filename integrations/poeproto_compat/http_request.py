@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from functools import cached_property
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
@@ -83,6 +84,11 @@ class Url:
             return getattr(self.components, name)
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
+    @property
+    def is_secure(self) -> bool:
+        """Whether it is https or wss."""
+        return self.components.scheme in ("https", "wss")
+
     def __str__(self) -> str:
         return self._url
 
@@ -107,6 +113,7 @@ class HttpRequest:
         method: the method.
         client: the peer's address, if the server knows it.
         path_params: always empty.
+        state: what the program stores with the request.
     """
 
     def __init__(self, head: RequestHead, body: bytes) -> None:
@@ -115,6 +122,7 @@ class HttpRequest:
         self.method = head.method
         self.client = None if head.client is None else Address(*head.client)
         self.path_params: dict[str, Any] = {}
+        self.state = SimpleNamespace()
 
     @cached_property
     def headers(self) -> MultiDict:
@@ -142,9 +150,46 @@ class HttpRequest:
         scheme = self.headers.get("x-forwarded-proto", "http").partition(",")[0].strip()
         return Url(f"{scheme}://{self.headers.get('host', 'localhost')}{target}")
 
+    @cached_property
+    def base_url(self) -> Url:
+        """The URL of the server's root."""
+        return Url(f"{self.url.scheme}://{self.url.netloc}/")
+
+    @cached_property
+    def scope(self) -> dict[str, Any]:
+        """The request as an ASGI server describes it; also the items of this object."""
+        return {
+            "type": "http",
+            "http_version": "1.1",
+            "method": self.method,
+            "scheme": self.url.scheme,
+            "path": self.url.path,
+            "query_string": self._head.query_string.encode(),
+            "headers": list(self._head.headers),
+            "client": self.client,
+            "path_params": self.path_params,
+        }
+
+    def __getitem__(self, name: str) -> Any:
+        return self.scope[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """A value of the scope."""
+        return self.scope.get(name, default)
+
+    async def is_disconnected(self) -> bool:
+        """Always False: a bot whose client disconnects is cancelled."""
+        return False
+
     async def body(self) -> bytes:
         """The body."""
         return self._body
+
+    async def stream(self) -> AsyncGenerator[bytes]:
+        """The body in parts: the whole, and an empty one at the end."""
+        if self._body:
+            yield self._body
+        yield b""
 
     async def json(self) -> Any:
         """The body, decoded from JSON."""

@@ -23,6 +23,10 @@ from poeproto_compat.validation import Check, Invalid, Problem, check_for, refus
 Values: TypeAlias = dict[str, Any]
 
 _MISSING: Any = object()
+# What pydantic's `model_dump` takes besides: checks of its own models, and what changes nothing for these types.
+_PYDANTICS_OPTIONS = frozenset(
+    {"context", "exclude_computed_fields", "polymorphic_serialization", "round_trip", "serialize_as_any", "warnings"}
+)
 # Defaults of these types are copied for each object.
 _COPIED = (list, dict, set)
 
@@ -45,10 +49,10 @@ class FieldInfo(typing.NamedTuple):
     def is_required(self) -> bool:
         return self.default is _MISSING and self.default_factory is None
 
-    def get_default(self) -> Any:
-        """A default of its own: containers are copied."""
+    def get_default(self, *, call_default_factory: bool = True, **_options: Any) -> Any:
+        """A default of its own: containers are copied. None for one that a factory makes, unless it is called."""
         if self.default_factory is not None:
-            return self.default_factory()
+            return self.default_factory() if call_default_factory else None
         return copy.deepcopy(self.default)
 
 
@@ -209,6 +213,7 @@ class Model:
     # What a program's class gives names with an underscore: each object has its own, and none is a field.
     model_private_defaults: ClassVar[Values] = {}
     model_field_preparations: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
+    model_computed_fields: ClassVar[Values] = {}
     _model_plan: ClassVar[_Plan | None] = None
     _model_namespace: ClassVar[Values | None] = None
     _given: set[str]
@@ -362,6 +367,9 @@ class Model:
         Raises:
             ValueError: if it is not JSON, or does not fit.
         """
+        if not isinstance(json_data, (str, bytes, bytearray)):  # pyright: ignore[reportUnnecessaryIsInstance]
+            message = f"Expected JSON as a string or bytes, not {type(json_data).__name__}"
+            raise refusal(cls.__name__, [Problem("json_type", (), message, json_data)])
         try:
             value = json.loads(json_data)
         except ValueError as error:
@@ -398,7 +406,7 @@ class Model:
         exclude_defaults: bool = False,
         exclude_none: bool = False,
         fallback: Callable[[Any], Any] | None = None,
-        **_options: Any,
+        **options: Any,
     ) -> Values:
         """The fields as a dict, and models in them as dicts.
 
@@ -411,10 +419,14 @@ class Model:
             exclude_defaults: leave out what equals its default.
             exclude_none: leave out what is None.
             fallback: with the mode "json", makes a value of an object that has no JSON value.
+            options: pydantic's others, which have no effect here.
 
         Raises:
             ValueError: with the mode "json", if an object has no JSON value.
+            TypeError: for an option that pydantic does not have.
         """
+        if unknown := options.keys() - _PYDANTICS_OPTIONS:
+            raise TypeError(f"model_dump has no option {', '.join(sorted(unknown))}")
         for_models: Values = {
             "mode": mode,
             "by_alias": by_alias,
@@ -423,7 +435,7 @@ class Model:
             "exclude_none": exclude_none,
             "fallback": fallback,
         }
-        options = Options(mode == "json", for_models, fallback)
+        dumping = Options(mode == "json", for_models, fallback)
         selection = Selection(include, exclude)
         fields = self._model_get_plan().fields
         dump: Values = {}
@@ -437,7 +449,7 @@ class Model:
             ):
                 continue
             key = info.alias if by_alias and info is not None and info.alias is not None else name
-            dump[key] = dumped(value, options, selection.inside(name))
+            dump[key] = dumped(value, dumping, selection.inside(name))
         return dump
 
     def model_dump_json(self, *, indent: int | None = None, **options: Any) -> str:
@@ -579,7 +591,8 @@ class Model:
         selection = Selection(include, exclude)
         for name in [name for name in other.__dict__ if name not in (update or ()) and not selection.takes(name)]:
             del other.__dict__[name]
-            other._given.discard(name)
+            if exclude:  # pydantic leaves the names of the fields set, if `include` alone is given
+                other._given.discard(name)
         return other
 
     @classmethod
@@ -607,10 +620,21 @@ class Model:
         return cls.model_json_schema()
 
     @classmethod
-    def parse_raw(cls, b: str | bytes) -> Self:
+    def schema_json(cls, **options: Any) -> str:
+        """As `model_json_schema`, as a string."""
+        _warn("schema_json", "model_json_schema")
+        return json.dumps(cls.model_json_schema(), **options)
+
+    @classmethod
+    def parse_raw(cls, b: str | bytes, **_options: Any) -> Self:
         """As `model_validate_json`."""
         _warn("parse_raw", "model_validate_json")
-        return cls.model_validate_json(b)
+        try:
+            value = json.loads(b)
+        except ValueError as error:
+            problem = Problem("value_error.jsondecode", ("__root__",), f"Expected JSON: {error}", b)
+            raise refusal(cls.__name__, [problem]) from error
+        return cls.model_validate(value)
 
     @classmethod
     def construct(cls, _fields_set: set[str] | None = None, **values: Any) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import secrets
 from collections.abc import AsyncGenerator, Mapping
@@ -55,6 +56,9 @@ async def upload_file(
         AttachmentUploadError: when the last attempt fails.
     """
     file_name = _check_upload(file, file_url, file_name, api_key)
+    if isinstance(file, io.TextIOBase):  # a type checker refuses it; httpx encodes its text
+        text: Any = file.read()
+        file = text.encode()
     async with _upload_request(file, file_url, file_name, api_key, base_url) as request:
         for number in range(num_tries):
             try:

@@ -161,8 +161,8 @@ async def test_a_lack_of_funds_is_an_error_of_its_own() -> None:
 async def test_the_inherited_method_says_so_of_a_lack_of_funds_too() -> None:
     bot = Failing(fp.InsufficientFundError())
     events = [event async for event in bot.get_response_with_context(a_query(), CONTEXT)]
-    assert isinstance(events[-1], ServerSentEvent)
-    assert json.loads(events[-1].data)["error_type"] == "insufficient_fund"
+    assert isinstance(events[-1], fp.ErrorResponse)
+    assert events[-1].error_type == "insufficient_fund"
 
 
 async def test_what_is_not_a_response_is_named(caplog: pytest.LogCaptureFixture) -> None:
