@@ -7,7 +7,7 @@ import os
 import secrets
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, BinaryIO
+from typing import Any, BinaryIO, TYPE_CHECKING
 
 import attrs
 
