@@ -18,7 +18,7 @@ from poeproto import (
 )
 from poeproto_runtime.bot_mistakes import call_method
 from poeproto_runtime.client.api import ApiCalls
-from poeproto_runtime.client.call_hooks import CallHooks, checked_hooks
+from poeproto_runtime.client.call_hooks import CallHooks
 from poeproto_runtime.client.extra_headers import RequestHeaders
 from poeproto_runtime.client.transport import SharedTransport
 from poeproto_runtime.client.uploads import InThread
@@ -51,7 +51,7 @@ class Outbound:
     endpoints: Endpoints = attrs.field(factory=Endpoints)
     fetch_policy: FetchPolicy | None = None
     retry: RetryPolicy | None = None
-    hooks: tuple[CallHooks, ...] = attrs.field(default=None, converter=checked_hooks)
+    hooks: tuple[CallHooks, ...] = ()
     headers: RequestHeaders = attrs.field(factory=RequestHeaders)
 
     def calls(self, endpoints: Endpoints, limits: Limits, retry: RetryPolicy | None = None) -> ApiCalls:

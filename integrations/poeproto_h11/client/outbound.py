@@ -16,7 +16,7 @@ from poeproto_h11.client.proxy import ProxyOption, proxy_rules
 from poeproto_h11.client.timeouts import Timeouts
 from poeproto_h11.client.transport import H11Call, H11Transport
 from poeproto_h11.client.tunnel import ProxyConnector
-from poeproto_runtime.client.call_hooks import CallHooks
+from poeproto_runtime.client.call_hooks import CallHooks, checked_hooks
 from poeproto_runtime.client.extra_headers import ExtraHeaders, HeadersOfCall, RequestHeaders
 from poeproto_runtime.client.urls import Origin
 from poeproto_runtime.fetch_policy import FetchPolicy, check_address
@@ -116,7 +116,7 @@ def make_outbound(
         endpoints=endpoints or Endpoints(),
         fetch_policy=fetch_policy,
         retry=retry,
-        hooks=hooks,
+        hooks=checked_hooks(hooks),
         headers=RequestHeaders().with_source(headers),
     )
 
