@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import signal
 import socket
 from collections.abc import Generator
@@ -251,7 +252,10 @@ def test_interrupted(bots: Path, tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with started("bench", f"{bots}:bot", f"tell {pipe}") as process:
-        server = int(pipe.read_text())
+        # Opened for writing, too: a bench that fails before its bot opens the pipe must not block this.
+        with os.fdopen(os.open(pipe, os.O_RDWR), "rb", buffering=0) as told:
+            assert select.select([told], [], [], SECONDS)[0], "the bot was not asked"
+            server = int(told.read(20))
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=SECONDS)
     assert (process.returncode, errors.split()) == (1, ["Aborted!"])
