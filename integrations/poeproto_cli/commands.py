@@ -15,7 +15,9 @@ from poeproto_cli.bench import bench
 from poeproto_cli.check import check_command
 from poeproto_cli.migrate import migrate
 from poeproto_cli.query import query
+from poeproto_cli.record import record
 from poeproto_cli.recording import recording
+from poeproto_cli.replay import replay
 from poeproto_cli.serve import serve
 from poeproto_cli.settings import settings
 from poeproto_cli.simulate import simulate
@@ -41,11 +43,11 @@ class Command(click.Group):
 @click.group(cls=Command)
 @click.version_option(package_name="poeproto")
 def main() -> None:
-    """Serve, query, check, measure and simulate Poe server bots, and move bots of fastapi_poe here.
+    """Serve, query, check, measure, record and simulate Poe server bots, and move bots of fastapi_poe here.
 
     Exit codes: 0 for success, 1 when a bot or peer failed, 2 for wrong usage.
     """
 
 
-for _command in (serve, query, settings, simulate, bench, check_command, recording, migrate):
+for _command in (serve, query, settings, simulate, bench, check_command, record, replay, recording, migrate):
     main.add_command(_command)

@@ -6,6 +6,7 @@ import logging
 import shlex
 from collections.abc import Iterable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +17,7 @@ from poeproto_asgi.server import WorkerClass
 from poeproto_asgi.targets import load_app_unchecked
 from poeproto_cli.failures import server_failures
 from poeproto_cli.options import access_key_option, bind_option, checked_key, worker_class_option
+from poeproto_cli.recording_files import recording_failures
 from poeproto_cli.terminal import log_to_stderr
 from poeproto_cli.urls import refuse_address
 from poeproto_runtime import BotService
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from poeproto_simulator import Simulator
 
 logger = logging.getLogger("poeproto")
+
+# Says that a bot is a recording.
+_RECORDING = "recording:"
 
 
 def _checked_origins(context: click.Context, parameter: click.Parameter, origins: tuple[str, ...]) -> tuple[str, ...]:
@@ -48,7 +53,8 @@ def _checked_origins(context: click.Context, parameter: click.Parameter, origins
     "bots",
     multiple=True,
     metavar="NAME=TARGET_OR_URL",
-    help="A bot: its name on Poe, and the URL of its server or a TARGET as for serve. May be repeated.",
+    help="A bot: its name on Poe, and the URL of its server, a TARGET as for serve, or recording:FILE, which answers "
+    "as the bot in a recording did. May be repeated.",
 )
 @click.option(
     "--balance",
@@ -130,7 +136,13 @@ def _register(simulator: Simulator, described: str, access_key: str | None) -> N
     if not separator or not name or not where:
         shown = "" if "@" in described or "?" in described else f" {described!r}"  # it may contain a key
         raise click.UsageError(f"--bot{shown} is not of the form NAME=TARGET_OR_URL")
-    if "://" in where:
+    if where.startswith(_RECORDING):
+        from poeproto_simulator import Replayed
+
+        file = Path(where.removeprefix(_RECORDING))
+        with recording_failures(file):
+            simulator.register(name, Replayed(file), access_key=access_key)
+    elif "://" in where:
         simulator.register(name, where, access_key=access_key)
     else:
         refuse_address(where)

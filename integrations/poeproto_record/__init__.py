@@ -1,6 +1,7 @@
 """Recordings: what passed between a client and a server, read by read, with times, one line of JSON each.
 
-The format and its redaction need the core alone. `docs/recordings.md` documents the format.
+The format, its redaction and the matching of requests need the core alone. `poeproto_record.server` records and replays
+over HTTP, with the extra `record`. `docs/recordings.md` documents the format.
 """
 
 from __future__ import annotations
@@ -8,11 +9,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from poeproto.name_hints import missing_name
-from poeproto_record import errors, exchanges, har, lines, reader, records, redaction, schema, stream_redactor, writer
+from poeproto_record import (
+    errors,
+    exchanges,
+    har,
+    lines,
+    matching,
+    reader,
+    records,
+    redaction,
+    schema,
+    stream_redactor,
+    writer,
+)
 from poeproto_record.errors import *
 from poeproto_record.exchanges import *
 from poeproto_record.har import *
 from poeproto_record.lines import *
+from poeproto_record.matching import *
 from poeproto_record.reader import *
 from poeproto_record.records import *
 from poeproto_record.redaction import *
@@ -31,6 +45,7 @@ __all__ += errors.__all__
 __all__ += exchanges.__all__
 __all__ += har.__all__
 __all__ += lines.__all__
+__all__ += matching.__all__
 __all__ += reader.__all__
 __all__ += records.__all__
 __all__ += redaction.__all__

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Protocol
 
 import anyio
@@ -36,6 +36,7 @@ from poeproto_h11 import Client
 from poeproto_runtime import BotService, ClientDisconnected, Route
 from poeproto_simulator.records import RegisteredBot, same_key
 from poeproto_simulator.responses import HTTPError
+from poeproto_simulator.scripted_bots import Replayed
 from poeproto_simulator.state import State
 
 logger = logging.getLogger("poeproto")
@@ -85,6 +86,32 @@ class RemoteBot:
                 await self._client.report_feedback(self._url, report, access_key=self._access_key)
             case ReportReactionRequest():
                 await self._client.report_reaction(self._url, report, access_key=self._access_key)
+
+
+class ReplayedBot:
+    """A recording, called without a server: its bytes are received as from a bot at a URL.
+
+    Args:
+        bot: the recording.
+        limits: the bounds of every exchange.
+    """
+
+    def __init__(self, bot: Replayed, limits: Limits) -> None:
+        self._bot = bot
+        self._limits = limits
+
+    async def ask(self, request: QueryRequest, on_event: OnEvent) -> ReplyFold:
+        exchange = PoeExchange(limits=self._limits)
+        async with aclosing(self._bot.receive(exchange, request)) as events:
+            async for event in events:
+                on_event(event)
+        return exchange.fold
+
+    async def settings(self) -> SettingsResponse:
+        return await self._bot.fetch_settings()
+
+    async def report(self, report: Report) -> None:
+        """Do nothing: a recording has no one to report to."""
 
 
 class LocalBot:
@@ -264,6 +291,8 @@ class BotDirectory:
         """The server of a bot, over HTTP or in this process."""
         if bot.url is not None:
             return RemoteBot(bot.url, bot.access_key, self._client())
+        if isinstance(bot.bot, Replayed):
+            return ReplayedBot(bot.bot, self._limits)
         return LocalBot(self._service, self.path_of(bot), bot.access_key, self._limits)
 
     def path_of(self, bot: RegisteredBot) -> str:

@@ -4,23 +4,36 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from itertools import islice
+from os import PathLike
 from typing import Any, cast
+
+import anyio
 
 from poeproto import (
     Bot,
+    ConnectionLost,
     Context,
+    Error,
     Event,
     Json,
+    PoeExchange,
+    PoeprotoError,
     QueryRequest,
+    Request,
+    ResponseHead,
     SettingsRequest,
     SettingsResponse,
     ToolDefinition,
     ToolResult,
+    UnknownEvent,
 )
+from poeproto_record import End, NoRecordedExchange, RecordedReplies, Recording, ReplayMatch, load_recording
+from poeproto_record.matching import is_of_type
+from poeproto_record.schedule import Schedule, check_speed
 
-__all__ = ["Canned", "Echo", "Scripted", "ToolCaller"]
+__all__ = ["Canned", "Echo", "Replayed", "Scripted", "ToolCaller"]
 
 # Short, so that the arguments of any call are sent in several pieces.
 _PIECE_LENGTH = 7
@@ -99,6 +112,106 @@ class Scripted(_WithSettings):
         else:
             for event in [answer] if isinstance(answer, str) else cast("Iterable[Event | str]", answer):
                 yield event
+
+
+class Replayed(Bot):
+    """A bot that answers queries with the replies of a recording, read by read, errors included.
+
+    A query that no recorded one matches is refused with 404, which says what differs from the nearest. After `reset`
+    the call fails as the recorded one did; after `timeout` and `client-gone` nothing more comes.
+
+    Its settings are the recorded ones, or the defaults if there are none. Reports are accepted.
+
+    Args:
+        recording: the recording, or the file that it is in. Its paths do not matter.
+        match: which recorded query answers a query.
+        speed: how many times as fast as recorded; 0 does not wait.
+
+    Raises:
+        RecordingError: when the file is not a recording, or breaks the format.
+        OSError: when it cannot be read.
+        ValueError: when the speed is negative.
+    """
+
+    attachment_templates = None
+
+    def __init__(
+        self,
+        recording: Recording | str | PathLike[str],
+        *,
+        match: ReplayMatch = ReplayMatch.LAST_MESSAGE,
+        speed: float = 0,
+    ) -> None:
+        check_speed(speed)
+        if not isinstance(recording, Recording):
+            recording = load_recording(recording)
+        self._speed = speed
+        of_type = {
+            kind: [each for each in recording.exchanges if is_of_type(each, kind)] for kind in ("query", "settings")
+        }
+        self._queries = RecordedReplies(of_type["query"], match, compares_path=False)
+        self._settings = RecordedReplies(of_type["settings"], compares_path=False)
+
+    async def receive(self, exchange: PoeExchange, request: Request) -> AsyncGenerator[Event]:
+        """Send a request to the recording, and receive what it answers: the events, as they come.
+
+        Raises:
+            PoeprotoError: as a call over HTTP. `PoeExchange.settings` has the settings afterwards.
+        """
+        sent = exchange.send(request, "http://recording.invalid/")
+        assert isinstance(sent.body, bytes), "only uploads have a streamed body"
+        replies = self._queries if isinstance(request, QueryRequest) else self._settings
+        try:
+            found = replies.find(sent.method, "/", sent.headers, sent.body)
+        except NoRecordedExchange as exc:
+            exchange.receive_head(ResponseHead(404, [(b"content-type", b"application/json")]))
+            exchange.receive_data(json.dumps({"error": str(exc)}).encode())
+            exchange.receive_eof()  # raises RequestRefused
+            return
+        schedule = Schedule(found, self._speed, anyio.current_time())
+        if found.head is not None:
+            await anyio.sleep_until(schedule.time_of(found.head.at))
+            exchange.receive_head(ResponseHead(found.head.status, found.head.headers))
+        for read in found.data:
+            await anyio.sleep_until(schedule.time_of(read.at))
+            for event in exchange.receive_data(read.data):
+                yield event
+            if exchange.error is not None:
+                raise exchange.error
+        if found.end is not None:
+            await anyio.sleep_until(schedule.time_of(found.end.at))
+            if found.end.outcome in (End.TIMEOUT, End.CLIENT_DISCONNECTED):
+                await anyio.sleep_forever()
+        if found.end is None or found.end.outcome is not End.EOF or found.head is None:
+            raise ConnectionLost(f"exchange {found.number} of the recording ends here: the connection broke")
+        for event in exchange.receive_eof():
+            yield event
+        if exchange.error is not None:
+            raise exchange.error
+
+    async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[Event | str]:
+        try:
+            async for event in self.receive(PoeExchange(), request):
+                if not isinstance(event, UnknownEvent):  # Poe forwards known events only
+                    yield event
+        except PoeprotoError as exc:
+            yield Error(text=f"the recorded bot did not answer: {exc}")
+
+    async def get_settings(self, request: SettingsRequest, context: Context) -> SettingsResponse:
+        return await self.fetch_settings()
+
+    async def fetch_settings(self) -> SettingsResponse:
+        """The recorded settings; the defaults if none are recorded.
+
+        Raises:
+            PoeprotoError: as the recorded call.
+        """
+        if not len(self._settings):
+            return SettingsResponse()
+        exchange = PoeExchange()
+        async for _ in self.receive(exchange, SettingsRequest()):
+            pass
+        return exchange.settings or SettingsResponse()
 
 
 class ToolCaller(_WithSettings):

@@ -12,6 +12,7 @@ CASES = [
     ("poeproto_h11", "truststore", "poeproto_h11 needs truststore", "h11"),
     ("poeproto_httpx", "anyio", "poeproto_httpx needs anyio", "httpx"),
     ("poeproto_asgi", "anyio", "poeproto_asgi needs anyio", "asgi"),
+    ("poeproto_record.server", "h11", "poeproto_record.server needs h11", "record"),
     ("poeproto_simulator", "hypercorn", "poeproto_simulator needs hypercorn", "simulator"),
     ("poeproto_simulator", "python_multipart", "poeproto_simulator needs python_multipart", "simulator"),
     ("poeproto_check", "truststore", "poeproto_check needs truststore", "check"),
