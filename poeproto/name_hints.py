@@ -26,11 +26,11 @@ PLACES: dict[str, frozenset[str]] = {
         ),
         "poeproto_httpx": "HttpxClient HttpxTransport Session",
         "poeproto_record": (
-            "End FORMAT_VERSION KEPT_HEADERS NoRecordedExchange Recorded RecordedData RecordedEnd RecordedExchange"
-            " RecordedHead RecordedReplies RecordedRequest RecordedRequestData Recording RecordingError RecordingHeader RecordingLimits"
-            " RecordingReader RecordingWriter Redaction Redactor ReplayMatch StreamRedactor decode_header"
-            " decode_record encode_header encode_record har_entry har_log load_recording read_exchanges"
-            " recording_schema"
+            "End FORMAT_VERSION KEPT_HEADERS NoRecordedExchange Recorded RecordedData RecordedEnd"
+            " RecordedExchange RecordedHead RecordedReplies RecordedRequest RecordedRequestData Recording"
+            " RecordingError RecordingHeader RecordingLimits RecordingReader RecordingWriter Redaction Redactor"
+            " ReplayMatch StreamRedactor decode_header decode_record encode_header encode_record har_entry har_log"
+            " load_recording read_exchanges recording_schema"
         ),
         "poeproto_simulator": (
             "Account BotQuery Canned Charge Conversation Echo Fault Faults HTTPError LogEntry Poe ReceivedFile"

@@ -8,7 +8,7 @@ from poeproto_record.exchanges import RecordedExchange
 
 
 def check_speed(speed: float) -> None:
-    """Raises ValueError for a speed that is none."""
+    """Raises ValueError for an invalid speed."""
     if not (speed >= 0 and math.isfinite(speed)):
         raise ValueError(f"the speed of a replay is 0 (no waiting), 1 (as recorded) or a factor, got {speed}")
 

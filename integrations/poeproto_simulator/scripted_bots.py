@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from contextlib import aclosing
 from itertools import islice
 from os import PathLike
 from typing import Any, cast
@@ -191,9 +192,10 @@ class Replayed(Bot):
 
     async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[Event | str]:
         try:
-            async for event in self.receive(PoeExchange(), request):
-                if not isinstance(event, UnknownEvent):  # Poe forwards known events only
-                    yield event
+            async with aclosing(self.receive(PoeExchange(), request)) as events:
+                async for event in events:
+                    if not isinstance(event, UnknownEvent):  # Poe forwards known events only
+                        yield event
         except PoeprotoError as exc:
             yield Error(text=f"the recorded bot did not answer: {exc}")
 
@@ -209,8 +211,9 @@ class Replayed(Bot):
         if not len(self._settings):
             return SettingsResponse()
         exchange = PoeExchange()
-        async for _ in self.receive(exchange, SettingsRequest()):
-            pass
+        async with aclosing(self.receive(exchange, SettingsRequest())) as events:
+            async for _ in events:
+                pass
         return exchange.settings or SettingsResponse()
 
 

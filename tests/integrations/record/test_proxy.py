@@ -495,7 +495,7 @@ async def test_a_recording_that_cannot_be_written_ends_the_proxy(written: int) -
     assert [str(each) for each in failures] == ["the recording: cannot be written: No space left on device"]
 
 
-def test_a_url_that_is_none() -> None:
+def test_an_invalid_url() -> None:
     async def run(url: str) -> None:
         with pytest.raises(LocalProtocolError, match="URL"):
             await record(url, io.BytesIO(), bind="127.0.0.1:0")

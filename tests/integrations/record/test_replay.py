@@ -229,7 +229,7 @@ async def test_the_gaps_of_a_replay() -> None:
 
 
 @pytest.mark.parametrize("speed", [-1, float("nan"), float("inf")])
-async def test_a_speed_that_is_none(speed: float) -> None:
+async def test_an_invalid_speed(speed: float) -> None:
     from poeproto_record.server import replay
 
     with pytest.raises(ValueError, match="the speed of a replay"):
