@@ -154,7 +154,8 @@ class RecordedReplies:
                 differences.append(f"{name}: recorded {_quoted(theirs)}, received {_quoted(shown(ours))}")
         if self._compares_path and not _equal(recorded.path, asked.path):
             ours = redactor.url(asked.path)
-            differences.append(f"path: recorded {_quoted(recorded.path)}, received {_quoted(ours)}")
+            theirs = redactor.url(recorded.path)
+            differences.append(f"path: recorded {_quoted(theirs)}, received {_quoted(ours)}")
         if self._match is ReplayMatch.LAST_MESSAGE and not _equal(recorded.text, asked.text):
             differences.append(f"last message: {_compared(shown(recorded.text), shown(asked.text))}")
         if self._match is ReplayMatch.EXACT:

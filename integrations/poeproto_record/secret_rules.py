@@ -62,6 +62,7 @@ class SecretRules:
 
     def __init__(self, body_keys: frozenset[str], query_keys: frozenset[str]) -> None:
         self._query_keys = query_keys | body_keys
+        self._names = sorted(name.encode() for name in body_keys)
         self._starters = [*_STARTERS, *(name.encode() + b'"' for name in body_keys)]
         names = rb"(?:" + (b"|".join(re.escape(name.encode()) for name in sorted(body_keys)) or rb"(?!)") + rb")"
         # The last group of quotes is escaped where the JSON is within a string of JSON.
@@ -85,13 +86,21 @@ class SecretRules:
             password = unquote_to_bytes(text[start : match.end(1)])
             yield Found(start, match.end(1), password, match.start(), may_echo=True)
         yield from self.query_values(text)
-        for match in self._form.finditer(text):
+        for match in self._form.finditer(text) if self._has_name(text) else ():
             yield Found(*match.span(1), unquote_to_bytes(match[1].replace(b"+", b" ")), match.start(), may_echo=True)
         for match in _BEARER.finditer(text):
             yield Found(*match.span(1), match[1], match.start())
 
+    def _has_name(self, text: bytes) -> bool:
+        """Whether the name of a key is in a text. The expressions that need one are slow."""
+        lowered = text.lower()
+        return any(name in lowered for name in self._names)
+
+    def _member_starts(self, text: bytes) -> Iterator[re.Match[bytes]]:
+        return self._member_start.finditer(text) if self._has_name(text) else iter(())
+
     def _members(self, text: bytes) -> Iterator[Found]:
-        for start in self._member_start.finditer(text):
+        for start in self._member_starts(text):
             match = self._member.match(text, start.start())
             if match is None:
                 continue
@@ -115,7 +124,7 @@ class SecretRules:
         """From where on a text may be a secret that what follows it completes; its length if nowhere."""
         size = len(text)
         starts = [size, *(beginning(text, each) for each in self._starters)]
-        starts += [start.start() for start in self._member_start.finditer(text) if self._is_open(start, text)]
+        starts += [start.start() for start in self._member_starts(text) if self._is_open(start, text)]
         # The other rules end with the word. To search a longer text could take quadratic time.
         word = max(text.rfind(delimiter) for delimiter in _DELIMITERS) + 1
         least = max(size - LONGEST_OPEN, 0)
@@ -133,7 +142,7 @@ class SecretRules:
     def cut(self, text: bytes) -> Iterator[Found]:
         """The secrets that the end of a text cuts off, where the text ends."""
         size = len(text)
-        for start in self._member_start.finditer(text):
+        for start in self._member_starts(text):
             end = start.end()
             if end < size and start[0].endswith(b'"') and self._is_open(start, text):
                 yield Found(end, size, text[end:], end)

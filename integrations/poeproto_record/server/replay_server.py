@@ -19,7 +19,7 @@ import anyio
 import anyio.abc
 import h11
 
-from poeproto.http import Headers
+from poeproto.http import Headers, without_key
 from poeproto_h11.client.connection import h11_reason
 from poeproto_record.exchanges import RecordedExchange, Recording
 from poeproto_record.matching import NoRecordedExchange, RecordedReplies, ReplayMatch
@@ -287,7 +287,7 @@ def _has_token(headers: Iterable[tuple[bytes, bytes]], name: bytes, token: bytes
 
 
 def _path(target: str) -> str:
-    return target.partition("?")[0]
+    return without_key(target).partition("?")[0]
 
 
 def _error_response(status: int, explanation: Mapping[str, object], method: bytes) -> bytes:

@@ -17,7 +17,7 @@ import anyio
 T = TypeVar("T")
 
 # The most that one direction of a connection holds. Both together stay below 64 KiB.
-READ_SIZE = 24 * 1024
+READ_SIZE = 16 * 1024
 _TLS_READ = 16 * 1024
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 

@@ -16,11 +16,17 @@ from poeproto_h11 import Client
 from poeproto_record import RecordingWriter, load_recording
 
 from ...support.bots import KEY
-from ...support.command import Serving, started
+from ...support.command import Serving, simulating, started
 from ...support.embedded_servers import serving
 from ...support.raw_http import fetch, http_request
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The processes have event loops of their own."""
+    return "asyncio"
 
 
 def query(text: str) -> QueryRequest:
@@ -40,9 +46,7 @@ def made(path: Path) -> Path:
 
 
 @pytest.mark.parametrize("worker_class", ["asyncio", "uvloop", "trio"])
-async def test_a_recording_answers_as_the_bot_did(worker_class: str, tmp_path: Path, anyio_backend: str) -> None:
-    if anyio_backend == "trio":
-        pytest.skip("the processes have event loops of their own")
+async def test_a_recording_answers_as_the_bot_did(worker_class: str, tmp_path: Path) -> None:
     file = tmp_path / "bot.jsonl"
     options = ["--bind", "127.0.0.1:0", "--worker-class", worker_class]
     async with serving() as url, Client() as client:
@@ -70,9 +74,7 @@ async def test_a_recording_answers_as_the_bot_did(worker_class: str, tmp_path: P
     assert [type(event) for event in replayed] == [type(event) for event in recorded]
 
 
-async def test_the_address_as_json(tmp_path: Path, anyio_backend: str) -> None:
-    if anyio_backend == "trio":
-        pytest.skip("the processes have event loops of their own")
+async def test_the_address_as_json(tmp_path: Path) -> None:
     file = made(tmp_path / "bot.jsonl")
     with started("replay", str(file), "--json", "--bind", f"unix:{tmp_path}/replay", "--match", "exact") as process:
         line = json.loads(Serving(process).line)
@@ -83,6 +85,15 @@ async def test_the_address_as_json(tmp_path: Path, anyio_backend: str) -> None:
         response = await fetch(line["address"], http_request(b"{}"))
     assert line.keys() == {"recording", "address"}
     assert response.status in (502, 504)
+
+
+async def test_a_recording_as_a_bot_of_the_simulator(tmp_path: Path) -> None:
+    file = made(tmp_path / "bot.jsonl")
+    with simulating("--bot", f"Rec=recording:{file}") as simulator:
+        async with Client() as client, client.query(f"{simulator.address}bot/Rec", query("hi")) as reply:
+            assert await reply.text() == "recorded"
+    result = invoked("simulate", "--bot", f"Rec=recording:{tmp_path}/none")
+    assert (result.exit_code, result.output) == (1, f"Error: {tmp_path}/none: No such file or directory\n")
 
 
 @pytest.mark.parametrize(

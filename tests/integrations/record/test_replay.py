@@ -198,6 +198,16 @@ async def test_a_request_without_a_match(caplog: pytest.LogCaptureFixture) -> No
     assert_hidden(caplog.text, response.body)
 
 
+async def test_no_key_of_a_path_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    key = "Kf7Qz3Vb9Np2Rt6Yh8Jm4Lc5Dg1WxZs0"
+    with caplog.at_level(logging.WARNING, "poeproto"):
+        async with replaying(taped([b"fine"])) as address:
+            response = await fetch(address, http_request(b"{}", path=f"/bot/fetch_settings/Bot/{key}/1.1?key={key}"))
+    assert response.status == 404
+    assert key not in caplog.text
+    assert key not in response.body.decode()
+
+
 async def test_a_request_that_is_not_http_or_too_large_a_head() -> None:
     async with replaying(taped([b"x"])) as address:
         assert (await fetch(address, b"HELLO\r\n\r\n")).status == 400
