@@ -7,7 +7,6 @@ import io
 import logging
 import socket
 import struct
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -401,6 +400,24 @@ async def test_a_server_with_tls(certificate: Certificate) -> None:
             assert (await fetch(address, http_request(b"{}"))).status == 502
 
 
+async def test_a_client_may_end_its_side_before_a_server_with_tls(certificate: Certificate) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.until_left()
+        await peer.send(OK)
+
+    async with (
+        serving_tls(certificate.server(), script) as url,
+        recording(url, ssl_context=certificate.trusting_client()) as (address, tape),
+        connect(address) as client,
+    ):
+        await client.send(http_request(b"{}"))
+        await client.stream.send_eof()
+        assert await client.read_to_end() == OK
+        [exchange] = await tape.ended()
+    assert outcome_of(exchange) == "eof"
+
+
 async def test_unix_sockets(tmp_path: Path) -> None:
     async with (
         serving(bind=f"unix:{tmp_path}/bot"),
@@ -502,6 +519,3 @@ def test_an_invalid_url() -> None:
 
     for url in ("ftp://bot.test/", "http://bot.test/?key=1", "http://user:pass@bot.test/", "bot.test"):
         anyio.run(run, url)
-
-
-Script = Callable[[Peer], Any]
