@@ -8,6 +8,7 @@ import os
 import re
 import tokenize
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import click
@@ -50,7 +51,7 @@ def migrate(path: Path, check: bool) -> None:
     With --check, the exit code is 1 if there is anything to rewrite.
     """
     files = [path] if path.is_file() else sorted(_files(path))
-    project = _Project(check, own_module=_has_own_module(path if path.is_dir() else path.parent))
+    project = _Project(check, path if path.is_dir() else path.parent)
     for file in files:
         project.migrate(file)
     project.report()
@@ -61,10 +62,10 @@ def migrate(path: Path, check: bool) -> None:
 class _Project:
     """The files of a project as they are migrated."""
 
-    def __init__(self, check: bool, *, own_module: bool) -> None:
+    def __init__(self, check: bool, root: Path) -> None:
         self.places = 0
         self._check = check
-        self._own_module = own_module
+        self._root = root
         self._notes: list[tuple[Path, Note]] = []
         self._listed: set[str] = set()  # what the requirements name
         self._imports: dict[str, tuple[Path, int]] = {}  # what is imported, and where first
@@ -72,7 +73,7 @@ class _Project:
     def migrate(self, file: Path) -> None:
         """Migrate one file."""
         if file.suffix in (".py", ".pyi"):
-            self._migrate(file, self._python, _read_python)
+            self._migrate(file, partial(self._python, file), _read_python)
         elif _REQUIREMENTS.fullmatch(file.name):
             self._migrate(file, self._requirements(migrate_requirements))
         elif file.name == "pyproject.toml":
@@ -82,10 +83,10 @@ class _Project:
         elif _OTHERS.fullmatch(file.name):
             self._migrate(file, mentions)
 
-    def _python(self, text: str) -> Migrated:
+    def _python(self, file: Path, text: str) -> Migrated:
         if not MENTION.search(text) and "import" not in text:
             return Migrated(text, 0)
-        return migrate_python(text, own_module=self._own_module)
+        return migrate_python(text, own_module=_has_own_module(file, self._root))
 
     def _requirements(self, migrate: Callable[[str], Migrated]) -> Callable[[str], Migrated]:
         def migrate_and_remember(text: str) -> Migrated:
@@ -172,10 +173,15 @@ def _is_own(folder: Path) -> bool:
     return not folder.name.startswith(".") and not installed
 
 
-def _has_own_module(folder: Path) -> bool:
-    """Whether the project has a module named fastapi_poe itself, which its programs may import."""
-    places = (folder, folder / "src")
-    return any((place / f"{OLD_MODULE}.py").exists() or (place / OLD_MODULE).is_dir() for place in places)
+def _is_module_in(folder: Path) -> bool:
+    # A folder without __init__.py gives way to an installed package.
+    return (folder / f"{OLD_MODULE}.py").exists() or (folder / OLD_MODULE / "__init__.py").exists()
+
+
+def _has_own_module(file: Path, root: Path) -> bool:
+    """Whether a program's own project has a module named fastapi_poe, which its imports mean."""
+    folders = [folder for folder in file.parents if folder == root or root in folder.parents]
+    return any(_is_module_in(place) for folder in folders for place in (folder, folder / "src"))
 
 
 def _show_diff(file: Path, old: str, new: str) -> None:

@@ -26,6 +26,8 @@ from poeproto_cli.migration import (
 _MODULES = ("base", "client", "sync_utils", "templates", "types")
 # What the application of `make_app` has without another library.
 _OF_ASGI = frozenset({"service", "lifespan"})
+# Methods of Modal's images that install requirements.
+_INSTALLS = frozenset({"pip_install", "uv_pip_install"})
 # What takes `session=`.
 _CALLS = frozenset({"get_bot_response", "get_final_response", "stream_request", "stream_request_base", "upload_file"})
 
@@ -49,6 +51,7 @@ def migrate_python(text: str, *, own_module: bool = False) -> Migrated:
         return Migrated(text, 0, [note] if program.first_line else [])
     for node in ast.walk(tree):
         program.visit_assignment(node)
+    program.rewrite_requirements(tree)
     for node in ast.walk(tree):
         program.visit_use(node)
     return Migrated(apply(program.edits, text), len(set(program.edits)), sorted(set(program.notes)))
@@ -68,6 +71,7 @@ class _Program:
         self._calls: dict[str, str] = {}  # the names of functions
         self._applications: set[str] = set()  # the names of what make_app has returned
         self._others: set[str] = set()  # the names of what other calls have returned, as modal.App
+        self._rewritten: set[int] = set()  # the lines of requirements that were rewritten
         self._is_rebound = _binds(tree, OLD_MODULE)
 
     # --- statements that import
@@ -86,8 +90,6 @@ class _Program:
                 pass
 
     def _visit_alias(self, alias: ast.alias) -> None:
-        if alias.name == "modal":
-            self._note_modal(alias.lineno)
         if not _is_old(alias.name):
             return
         self._replace(alias, alias.name, _renamed(alias.name))
@@ -157,6 +159,39 @@ class _Program:
             case _:
                 pass
 
+    def rewrite_requirements(self, tree: ast.AST) -> None:
+        """Rewrite the package among those that Modal's images install, or note that they must install it."""
+        calls = [
+            node
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _INSTALLS
+        ]
+        installed = [arg.value if isinstance(arg, ast.Starred) else arg for call in calls for arg in call.args]
+        names = {arg.id for arg in installed if isinstance(arg, ast.Name)}
+        lists = [
+            node.value
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Assign)
+            and any(isinstance(each, ast.Name) and each.id in names for each in node.targets)
+        ]
+        for listed in (*installed, *lists):
+            for item in listed.elts if isinstance(listed, ast.List | ast.Tuple) else [listed]:
+                self._rewrite_requirement(item)
+        lines = [line for node in ast.walk(tree) if (line := _modal_import(node))]
+        if lines and not self._rewritten:
+            text = f"Modal runs the application as before; have its image install {NEW_REQUIREMENT!r}"
+            self.notes.append(Note(min(lines), text, "modal"))
+
+    def _rewrite_requirement(self, node: ast.expr) -> None:
+        match node:
+            case ast.Constant(value=str(value)) if REQUIREMENT.fullmatch(value.strip()):
+                start = self._text.find(value, self._offset(node.lineno, node.col_offset))
+                if node.lineno == node.end_lineno and 0 <= start < self._offset(node.lineno, node.end_col_offset or 0):
+                    self.edits.append(Edit(start, start + len(value), NEW_REQUIREMENT))
+                    self._rewritten.add(node.lineno)
+            case _:
+                pass
+
     def visit_use(self, node: ast.AST) -> None:
         match node:
             case ast.Name(id=name) if name == OLD_MODULE and name in self._modules and not self._is_rebound:
@@ -166,9 +201,7 @@ class _Program:
                 self._visit_attribute(node)
             case ast.Call():
                 self._visit_call(node)
-            case ast.ImportFrom(module=str(module), level=0) if module.split(".")[0] == "modal":
-                self._note_modal(node.lineno)
-            case ast.Constant(value=str(value)) if MENTION.search(value):
+            case ast.Constant(value=str(value)) if MENTION.search(value) and node.lineno not in self._rewritten:
                 self._visit_string(node.lineno, value)
             case _:
                 pass
@@ -194,6 +227,21 @@ class _Program:
         if called == "make_app" and "app" in keywords:
             text = "make_app(app=...) mounts the bots in your application: add fastapi or starlette to the requirements"
             self.notes.append(Note(node.lineno, text, "fastapi"))
+        if isinstance(node.func, ast.Attribute) and node.func.attr == "mount" and self._mounts_bots(node):
+            text = "a mounted application does not send the bots' settings to Poe: use make_app(..., app=...) instead"
+            self.notes.append(Note(node.lineno, text, "fastapi"))
+
+    def _mounts_bots(self, node: ast.Call) -> bool:
+        """Whether what a call mounts is an application of `make_app`."""
+        for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
+            match argument:
+                case ast.Call(func=function) if self._called(function) == "make_app":
+                    return True
+                case ast.Name(id=name) if name in self._applications - self._others:
+                    return True
+                case _:
+                    pass
+        return False
 
     def _visit_string(self, line: int, value: str) -> None:
         found = REQUIREMENT.fullmatch(value.strip())
@@ -209,10 +257,6 @@ class _Program:
 
     def _is_module(self, value: str) -> bool:
         return value.startswith(OLD_MODULE) and all(part.isidentifier() for part in value.split("."))
-
-    def _note_modal(self, line: int) -> None:
-        text = f"Modal runs the application as before; have its image install {NEW_REQUIREMENT!r}"
-        self.notes.append(Note(line, text, "modal"))
 
     def _module(self, node: ast.expr) -> str | None:
         """The module that an expression is, in fastapi_poe's names."""
@@ -233,6 +277,17 @@ class _Program:
                 return name
             case _:
                 return None
+
+
+def _modal_import(node: ast.AST) -> int:
+    """The line of an import of Modal; 0 for anything else."""
+    match node:
+        case ast.Import() if any(alias.name.split(".")[0] == "modal" for alias in node.names):
+            return node.lineno
+        case ast.ImportFrom(module=str(module), level=0) if module.split(".")[0] == "modal":
+            return node.lineno
+        case _:
+            return 0
 
 
 def _is_old(module: str) -> bool:

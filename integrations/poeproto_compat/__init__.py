@@ -7,6 +7,7 @@ Names and modules are loaded when they are first used (PEP 562).
 
 from __future__ import annotations
 
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -91,6 +92,9 @@ if not TYPE_CHECKING:
             for module in (import_module(f"{__name__}.{each}") for each in _MODULES_OF_NAMES):
                 if name in module.__all__:
                     return globals().setdefault(name, getattr(module, name))
+        if name == "PoeHandler":
+            warnings.warn("PoeHandler is deprecated: use PoeBot", DeprecationWarning, stacklevel=2)
+            return import_module(f"{__name__}.base").PoeBot
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     def __dir__() -> list[str]:

@@ -563,11 +563,20 @@ def _find_key(access_key: str, api_key: str, allow_without_key: bool) -> str | N
 # --- what fastapi_poe's module of this name imports from its others, and programs import from here
 
 _FROM_CLIENT = frozenset({"PROTOCOL_VERSION", "sync_bot_settings", "upload_file"})
-_FROM_TYPES = frozenset({"ContentType", "MetaResponse"})
+_FROM_TYPES = frozenset({"AttachmentHttpResponse", "ContentType", "MetaResponse"})
 
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
+        if name == "PoeHandler":
+            warnings.warn("PoeHandler is deprecated: use PoeBot", DeprecationWarning, stacklevel=2)
+            return PoeBot
+        if name == "AttachmentUploadError":
+            text = "base.AttachmentUploadError is deprecated: use client.AttachmentUploadError"
+            warnings.warn(text, DeprecationWarning, stacklevel=2)
+            from poeproto_compat import errors
+
+            return errors.AttachmentUploadError
         if name in _FROM_CLIENT:
             from poeproto_compat import client  # only for bots that send files
 

@@ -360,13 +360,18 @@ def upload_file_sync(
     return run_sync(upload, session=session)
 
 
+_OLD_NAMES = {"API_VERSION": "PROTOCOL_VERSION", "BotMessageWithFunction": "BotMessage"}
+# Programs import these from here too.
+_FROM_TYPES = frozenset({"ContentType", "FunctionCallDefinition", "Identifier", "ToolCallDefinitionDelta"})
+
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        if name == "BotMessageWithFunction":
-            warnings.warn("BotMessageWithFunction is deprecated: use BotMessage", DeprecationWarning, stacklevel=2)
-            return BotMessage
-        if name in ("ContentType", "FunctionCallDefinition", "ToolCallDefinitionDelta"):  # imported from here too
+        if name in _OLD_NAMES:
+            new = _OLD_NAMES[name]
+            warnings.warn(f"{name} is deprecated: use {new}", DeprecationWarning, stacklevel=2)
+            return globals()[new]
+        if name in _FROM_TYPES:
             from poeproto_compat import types
 
             return getattr(types, name)

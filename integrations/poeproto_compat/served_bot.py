@@ -5,9 +5,10 @@ Requests become fastapi_poe's, and what the bot yields becomes poeproto's events
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, Protocol, cast
 
@@ -28,7 +29,6 @@ from poeproto_compat.types import (
     ReportReactionRequest,
     RequestContext,
     SettingsRequest,
-    SettingsResponse,
 )
 from poeproto_runtime import BotService, Channel
 
@@ -38,6 +38,15 @@ logger = logging.getLogger("poeproto")
 _NO_ANSWER = (Meta, Data, SuggestedReply)
 # Events of poeproto itself, for a program that is half migrated.
 _OWN_EVENTS = (Text, Meta, Data, SuggestedReply, Error, poeproto.File, poeproto.Json, poeproto.ReplaceResponse, Done)
+
+
+class JsonResponse(Protocol):
+    """What is used here of a response whose body is JSON, such as Starlette's."""
+
+    @property
+    def body(self) -> Any:
+        """The body, as bytes."""
+        ...
 
 
 class PoeBotMethods(AnswersQueries, Protocol):
@@ -51,19 +60,21 @@ class PoeBotMethods(AnswersQueries, Protocol):
         """The records of the reply."""
         ...
 
-    async def get_settings_with_context(self, setting: SettingsRequest, context: RequestContext) -> SettingsResponse:
-        """The settings."""
+    async def handle_settings(self, settings_request: SettingsRequest, context: RequestContext) -> JsonResponse:
+        """The settings, as JSON."""
         ...
 
-    async def on_feedback_with_context(
-        self, feedback_request: ReportFeedbackRequest, context: RequestContext
-    ) -> None: ...
+    async def handle_report_feedback(self, feedback_request: ReportFeedbackRequest, context: RequestContext) -> object:
+        """Take a report."""
+        ...
 
-    async def on_reaction_with_context(
-        self, reaction_request: ReportReactionRequest, context: RequestContext
-    ) -> None: ...
+    async def handle_report_reaction(self, reaction_request: ReportReactionRequest, context: RequestContext) -> object:
+        """Take a report."""
+        ...
 
-    async def on_error_with_context(self, error_request: ReportErrorRequest, context: RequestContext) -> None: ...
+    async def handle_report_error(self, error_request: ReportErrorRequest, context: RequestContext) -> object:
+        """Take a report."""
+        ...
 
 
 class ServedBot(Bot):
@@ -133,23 +144,29 @@ class ServedBot(Bot):
         """The bot's settings."""
         body = _received.get() or b'{"version": "%s", "type": "settings"}' % request.version.encode()
         theirs = SettingsRequest.model_validate(poeproto.decode_object(body))
-        settings = await self._bot.get_settings_with_context(theirs, _context_of(context))
-        return poeproto.decode_settings(settings.model_dump_json(exclude_none=True))
+        with _refusals_kept():
+            response = await self._bot.handle_settings(theirs, _context_of(context))
+        settings = poeproto.decode_object(bytes(response.body))
+        given = {name: value for name, value in settings.items() if value is not None}
+        return poeproto.decode_settings(json.dumps(given))
 
     async def on_feedback(self, request: poeproto.ReportFeedbackRequest, context: Context) -> None:
         """Pass the report on."""
         theirs = ReportFeedbackRequest.model_validate(_payload())
-        await self._bot.on_feedback_with_context(theirs, _context_of(context))
+        with _refusals_kept():
+            await self._bot.handle_report_feedback(theirs, _context_of(context))
 
     async def on_reaction(self, request: poeproto.ReportReactionRequest, context: Context) -> None:
         """Pass the report on."""
         theirs = ReportReactionRequest.model_validate(_payload())
-        await self._bot.on_reaction_with_context(theirs, _context_of(context))
+        with _refusals_kept():
+            await self._bot.handle_report_reaction(theirs, _context_of(context))
 
     async def on_error(self, request: poeproto.ReportErrorRequest, context: Context) -> None:
         """Pass the report on."""
         theirs = ReportErrorRequest.model_validate(_payload())
-        await self._bot.on_error_with_context(theirs, _context_of(context))
+        with _refusals_kept():
+            await self._bot.handle_report_error(theirs, _context_of(context))
 
     def _responses(self, request: QueryRequest, context: RequestContext) -> AsyncIterable[Any]:
         bot = self._bot
@@ -184,6 +201,7 @@ class BodyRecordingService(BotService):
         if not self._is_lifespan_checked:
             self._warn_of_missing_lifespan()
         received_head.set(head)
+        _refusal.set(None)
         await super().handle(head, path, _RecordingChannel(channel), active_replies)
 
     def _warn_of_missing_lifespan(self) -> None:
@@ -200,18 +218,37 @@ class BodyRecordingService(BotService):
 
 # The body of the request that this task answers. None outside of a request: at a push of the settings.
 _received: ContextVar[bytes | None] = ContextVar("the body of the request", default=None)
+# The response of an exception with which the bot refuses the request.
+_refusal: ContextVar[poeproto.HttpResponse | None] = ContextVar("the refusal of the request", default=None)
+
+
+@contextmanager
+def _refusals_kept() -> Generator[None]:
+    """Keep the status of an HTTPException of Starlette's or FastAPI's, which bots raise from these methods.
+
+    The runtime takes it for any failure of the bot: it logs it, and answers with status 500, which
+    `_RecordingChannel.respond` replaces.
+    """
+    try:
+        yield
+    except Exception as exc:
+        status: Any = getattr(exc, "status_code", None)
+        if type(exc).__name__ == "HTTPException" and isinstance(status, int) and 400 <= status <= 599:
+            body = json.dumps({"detail": getattr(exc, "detail", None)}, separators=(",", ":")).encode()
+            headers: dict[str, str] = getattr(exc, "headers", None) or {}
+            _refusal.set(poeproto.HttpResponse.of(status, "application/json", body, headers))
+        raise
 
 
 class _RecordingChannel:
     """A channel that records what it receives, and is otherwise the given one, with no call in between."""
 
-    __slots__ = ("_channel", "_parts", "finish", "respond", "send", "start", "wait_disconnected")
+    __slots__ = ("_channel", "_parts", "finish", "send", "start", "wait_disconnected")
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._parts: list[bytes] = []
         self.finish = channel.finish
-        self.respond = channel.respond
         self.send = channel.send
         self.start = channel.start
         self.wait_disconnected = channel.wait_disconnected
@@ -223,6 +260,9 @@ class _RecordingChannel:
         else:
             self._parts.append(data)
         return data
+
+    async def respond(self, response: poeproto.HttpResponse) -> None:
+        await self._channel.respond(_refusal.get() or response)
 
 
 async def _run_rest(source: AsyncIterator[Any]) -> None:

@@ -279,6 +279,8 @@ class ToolCallDefinitionDelta(Model):
     type: str | None = None
     function: FunctionCallDefinitionDelta
 
+    FunctionDefinitionDelta = _OldInnerClass(FunctionCallDefinitionDelta)
+
 
 # --- requests
 
@@ -564,6 +566,18 @@ class SettingsResponse(Model):
     cost_label: str | None = None
     parameter_controls: ParameterControls | None = None
 
+    if not TYPE_CHECKING:  # a type checker makes the constructor of the fields
+
+        def __init__(self, /, **values: Any) -> None:
+            if values.pop("insert_attachments_to_message", None) is not None:
+                warnings.warn(
+                    "the setting insert_attachments_to_message is deprecated, and has no effect: use"
+                    " PoeBot.should_insert_attachment_messages",
+                    DeprecationWarning,
+                    stacklevel=2,
+                )
+            super().__init__(**values)
+
 
 class AttachmentUploadResponse(Model):
     """Where a file that was posted is, and how the message's text refers to it."""
@@ -745,3 +759,12 @@ class MetaResponse(PartialResponse):
     suggested_replies: bool = True
     content_type: ContentType = "text/markdown"
     refetch_settings: bool = False
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name == "CustomToolCallDefinition":
+            warnings.warn(f"{name} is deprecated: use CustomCallDefinition", DeprecationWarning, stacklevel=2)
+            return CustomCallDefinition
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

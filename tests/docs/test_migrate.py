@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from poeproto_cli.commands import main
-from poeproto_cli.migration import Note
+from poeproto_cli.migration import Migrated, Note
 from poeproto_cli.python_migration import migrate_python
 from poeproto_cli.requirements_migration import migrate_pyproject, migrate_requirements
 
@@ -87,6 +87,8 @@ BY_HAND = {
     "import fastapi_poe as fp\napp = fp.make_app(b)\n@app.get('/')\ndef f(): ...": "app.get needs FastAPI or Starlette",
     "import fastapi_poe as fp\napp = fp.make_app(b)\napp.include_router(r)": "app.include_router needs FastAPI",
     "import fastapi_poe as fp\nfp.make_app(b, app=app)": "make_app(app=...) mounts the bots in your application",
+    "import fastapi_poe as fp\nhost.mount('/bot', fp.make_app(b))": "a mounted application does not send",
+    "from fastapi_poe import make_app\nbots = make_app(b)\nhost.mount('/', app=bots)": "a mounted application does not",
     "from . import fastapi_poe": "a module of the project's own is named fastapi_poe",
     "import fastapi_poe.types\nfastapi_poe = 1": "the name fastapi_poe is assigned here too",
 }
@@ -98,6 +100,26 @@ def test_what_needs_a_hand_is_listed_with_its_place_and_the_section(program: str
     [note] = [note for note in migrated.notes if BY_HAND[program] in note.text]
     assert 1 <= note.line <= program.count("\n") + 1
     assert f"\n### {note.anchor}\n" in PAGE.read_text(encoding="utf-8").lower()
+
+
+IMAGES = {
+    "image.pip_install('fastapi-poe==0.0.48', \"requests\")": "image.pip_install('poeproto[hypercorn]', \"requests\")",
+    "image.uv_pip_install(['fastapi_poe'])": "image.uv_pip_install(['poeproto[hypercorn]'])",
+    "NEEDED = [\n    'é', 'fastapi-poe',\n]\nimage.pip_install(*NEEDED)": (
+        "NEEDED = [\n    'é', 'poeproto[hypercorn]',\n]\nimage.pip_install(*NEEDED)"
+    ),
+}
+
+
+@pytest.mark.parametrize("program", IMAGES)
+def test_the_requirements_of_modals_images_are_rewritten(program: str) -> None:
+    migrated = migrate_python(f"import modal\n{program}")
+    assert migrated == Migrated(f"import modal\n{IMAGES[program]}", 1, [])
+
+
+def test_modal_is_noted_once() -> None:
+    migrated = migrate_python("import os\nfrom modal import App\nimport modal\nimage.pip_install('requests')\n")
+    assert [note.line for note in migrated.notes] == [2]
 
 
 def test_modals_own_application_is_not_taken_for_the_bots() -> None:
@@ -135,6 +157,16 @@ def test_pyproject() -> None:
         "dependencies = [\n    'poeproto[hypercorn]; x', # a\n]\n[tool.poetry.dependencies]\n"
         'poeproto = { version = "*", extras = ["hypercorn"] }\n'
     )
+
+
+def test_the_name_of_a_fork_stays() -> None:
+    text = "[project]\nname = 'fastapi_poe'\ndependencies = ['fastapi-poe']\n"
+    assert migrate_pyproject(text).text == "[project]\nname = 'fastapi_poe'\ndependencies = ['poeproto[hypercorn]']\n"
+
+
+def test_comments_of_pip_compile_are_not_listed() -> None:
+    migrated = migrate_requirements("fastapi-poe==0.0.48\n    # via bots\nhttpx==0.27\n    # via fastapi-poe\n")
+    assert (migrated.places, migrated.notes) == (1, [])
 
 
 def make_project(folder: Path) -> None:
@@ -208,6 +240,18 @@ def test_a_project_with_a_module_of_that_name_keeps_its_imports(tmp_path: Path) 
         f"{tmp_path}/bot.py:2: the project has a fastapi_poe of its own; its imports are left (#names)" in result.output
     )
     assert "import fastapi_poe\n" in (tmp_path / "bot.py").read_text()
+
+
+def test_only_a_package_of_that_name_is_its_own_projects(tmp_path: Path) -> None:
+    """A folder is not one: it may hold a clone of fastapi_poe, whose own programs import itself."""
+    clone = tmp_path / "fastapi_poe" / "src" / "fastapi_poe"
+    clone.mkdir(parents=True)
+    (clone / "__init__.py").write_text("")
+    for file in (clone / "base.py", tmp_path / "bot.py"):
+        file.write_text("import fastapi_poe\n")
+    migrate(tmp_path)
+    assert (clone / "base.py").read_text() == "import fastapi_poe\n"
+    assert (tmp_path / "bot.py").read_text() == "import poeproto_compat\n"
 
 
 def test_a_path_that_is_not_there(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import import_module
 from typing import Any
 
 import pydantic
@@ -24,6 +25,7 @@ from poeproto_compat.types import (
     SettingsResponse,
     Slider,
     ToolCallDefinition,
+    ToolCallDefinitionDelta,
     ToolDefinition,
 )
 
@@ -169,6 +171,38 @@ def test_all_names_are_there() -> None:
     assert issubclass(validation.ValidationError, ValueError)
 
 
+OLD_NAMES = {
+    "poeproto_compat.PoeHandler": "poeproto_compat.PoeBot",
+    "poeproto_compat.base.PoeHandler": "poeproto_compat.PoeBot",
+    "poeproto_compat.base.AttachmentUploadError": "poeproto_compat.client.AttachmentUploadError",
+    "poeproto_compat.client.API_VERSION": "poeproto_compat.client.PROTOCOL_VERSION",
+    "poeproto_compat.client.BotMessageWithFunction": "poeproto_compat.client.BotMessage",
+    "poeproto_compat.types.CustomToolCallDefinition": "poeproto_compat.types.CustomCallDefinition",
+}
+
+
+@pytest.mark.parametrize("old", OLD_NAMES)
+def test_names_of_old_versions(old: str) -> None:
+    def value(path: str) -> object:
+        module, _, name = path.rpartition(".")
+        return getattr(import_module(module), name)
+
+    new = OLD_NAMES[old]
+    with pytest.warns(DeprecationWarning, match=f"deprecated: use .*{new.rpartition('.')[2]}") as caught:
+        assert value(old) is value(new)
+    assert caught[0].filename == __file__
+
+
+def test_a_setting_of_old_versions() -> None:
+    old: dict[str, Any] = {"insert_attachments_to_message": True}
+    with pytest.warns(DeprecationWarning, match="use PoeBot.should_insert_attachment_messages") as caught:
+        settings = types.SettingsResponse(allow_attachments=True, **old)
+    assert caught[0].filename == __file__
+    assert settings == types.SettingsResponse(allow_attachments=True)
+    with pytest.raises(ValueError, match="There is no field of this name"):
+        types.SettingsResponse(allow_attachment=True)  # pyright: ignore[reportCallIssue]
+
+
 def test_inner_classes_of_old_versions() -> None:
     """They stand beside each other in fastapi_poe today, and programs still name them within others."""
     with pytest.warns(DeprecationWarning, match=r"ToolDefinition\.FunctionDefinition is deprecated: use Func"):
@@ -177,6 +211,8 @@ def test_inner_classes_of_old_versions() -> None:
         assert FunctionDefinition.ParametersDefinition is ParametersDefinition
     with pytest.warns(DeprecationWarning, match="use FunctionCallDefinition"):
         assert ToolCallDefinition.FunctionDefinition is FunctionCallDefinition
+    with pytest.warns(DeprecationWarning, match="use FunctionCallDefinitionDelta"):
+        assert ToolCallDefinitionDelta.FunctionDefinitionDelta is types.FunctionCallDefinitionDelta
     parameters = ParametersDefinition(type="object", properties={})
     definition = FunctionDefinition(name="f", description="", parameters=parameters)
     assert list(ToolDefinition(type="function", function=definition).model_dump()) == ["type", "function"]

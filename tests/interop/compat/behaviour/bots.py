@@ -66,8 +66,8 @@ def attribute_cases() -> Iterator[Case]:
     yield Case(row, "replace", lambda side: bot_state(dataclasses.replace(side.fp.PoeBot(), path="/b")))
     yield Case(row, "asdict", lambda side: dataclasses.asdict(side.fp.PoeBot()))
     yield Case(row, "copy", lambda side: bot_state(copy.copy(side.fp.PoeBot(path="/b"))))
-    yield Case(row, "repr", lambda side: repr(side.fp.PoeBot(path="/b")), "hidden key")
-    yield Case(row, "repr with a key", lambda side: KEY in repr(side.fp.PoeBot(access_key=KEY)), "hidden key")
+    yield Case(row, "repr", lambda side: repr(side.fp.PoeBot(path="/b")), "hidden keys")
+    yield Case(row, "repr with a key", lambda side: KEY in repr(side.fp.PoeBot(access_key=KEY)), "hidden keys")
     yield Case(row, "an own __init__", own_init)
     yield Case(row, "an own __init__ without super", lambda side: own_init(side, call_super=False))
     yield Case(row, "an own __post_init__", own_post_init)
@@ -365,11 +365,11 @@ OWN_TEMPLATES = {
     "IMAGE_VISION_ATTACHMENT_TEMPLATE": "image {filename}: {parsed_image_description}",
 }
 ATTACHMENT_DIFFERENCES = {
-    "insert_attachment_messages": {"the sentences": "templates"},
+    "insert_attachment_messages": {"the sentences": "words"},
     CONCAT: {
-        "the sentences": "templates",
-        "image with several separators": "images in the message",
-        "image without a separator": "images in the message",
+        "the sentences": "words",
+        "image with several separators": "bugs",
+        "image without a separator": "bugs",
     },
 }
 

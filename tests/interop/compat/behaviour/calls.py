@@ -203,11 +203,11 @@ STREAM_DIFFERENCES = {
     "without done": "incomplete",
     "an empty stream": "incomplete",
     "a stream that is cut": "retries",
-    "meta without keys": "meta received",
-    "meta of another content type": "meta received",
-    "json alone": "reports",
-    "data": "reports",
-    **dict.fromkeys(INVALID, "invalid events received"),
+    "meta without keys": "received events",
+    "meta of another content type": "received events",
+    "json alone": "received events",
+    "data": "received events",
+    **dict.fromkeys(INVALID, "received events"),
 }
 
 
@@ -400,24 +400,24 @@ PARAMETER_DIFFERENCES: dict[str, dict[str, str]] = {
         "an infinite temperature": "unsendable",
         "a changed query of wrong values": "unsendable",
     },
-    "bot_name": {"'a?b'": "bot names", "'a#b'": "bot names"},
+    "bot_name": {"'a?b'": "bugs", "'a#b'": "bugs"},
     "api_key": {
-        "empty": "key of the request",
-        "left out": "key of the request",
-        "of the request": "key of the request",
-        "in the body": "keys in the body",
+        "empty": "accepted",
+        "left out": "accepted",
+        "of the request": "accepted",
+        "in the body": "hidden keys",
     },
-    "access_key": {"a key": "places of warnings"},
-    "access_key_deprecation_warning_stacklevel": {"2": "places of warnings"},
-    "tools": {"a dict": "tools as dicts"},
-    "session": {"an object": "wrong sessions", "None, two calls": "connections"},
+    "access_key": {"a key": "words"},
+    "access_key_deprecation_warning_stacklevel": {"2": "words"},
+    "tools": {"a dict": "accepted"},
+    "session": {"an object": "wrong arguments", "None, two calls": "connections"},
     "on_error": {
         "of a stream without done": "incomplete",
-        "None": "no handler",
-        "of an event that is no object": "once",
-        "what it gets": "HTTP errors",
+        "None": "accepted",
+        "of an event that is no object": "bugs",
+        "what it gets": "errors of calls",
     },
-    "extra_headers": {"Accept": "own Accept"},
+    "extra_headers": {"Accept": "accepted"},
 }
 
 
@@ -567,18 +567,18 @@ TOOL_CALLS: dict[str, Callable[[Side], Any]] = {
     "nothing": tools(),
 }
 TOOL_DIFFERENCES: dict[str, str] = {
-    "an unknown tool": "tool errors",
-    "arguments that are no JSON": "tool errors",
-    "arguments that are no object": "tool errors",
-    "arguments that are empty": "tool errors",
-    "no id": "tool chunks",
-    "a call without arguments": "tool chunks",
-    "content that is null": "tool chunks",
-    "content at the end": "tool chunks",
-    "choices of a wrong type": "tool chunks",
-    "a choice without a delta": "tool chunks",
-    "a choice without a finish reason": "tool chunks",
-    "a call of a wrong type": "invalid events received",
+    "an unknown tool": "tools",
+    "arguments that are no JSON": "tools",
+    "arguments that are no object": "tools",
+    "arguments that are empty": "tools",
+    "no id": "tools",
+    "a call without arguments": "tools",
+    "content that is null": "tools",
+    "content at the end": "tools",
+    "choices of a wrong type": "tools",
+    "a choice without a delta": "tools",
+    "a choice without a finish reason": "tools",
+    "a call of a wrong type": "received events",
 }
 
 # --- get_final_response
@@ -640,24 +640,24 @@ FINAL_PARAMETER_DIFFERENCES: dict[str, dict[str, str]] = {
         "an infinite temperature": "unsendable",
         "a changed query of wrong values": "unsendable",
     },
-    "bot_name": {"'a?b'": "bot names", "'a#b'": "bot names"},
+    "bot_name": {"'a?b'": "bugs", "'a#b'": "bugs"},
     "api_key": {
-        "empty": "key of the request",
-        "left out": "key of the request",
-        "of the request": "key of the request",
-        "in the body": "keys in the body",
+        "empty": "accepted",
+        "left out": "accepted",
+        "of the request": "accepted",
+        "in the body": "hidden keys",
     },
-    "access_key": {"a key": "places of warnings"},
-    "access_key_deprecation_warning_stacklevel": {"2": "places of warnings"},
-    "tools": {"a dict": "tools as dicts"},
-    "session": {"an object": "wrong sessions", "None, two calls": "connections"},
+    "access_key": {"a key": "words"},
+    "access_key_deprecation_warning_stacklevel": {"2": "words"},
+    "tools": {"a dict": "accepted"},
+    "session": {"an object": "wrong arguments", "None, two calls": "connections"},
     "on_error": {
         "of a stream without done": "incomplete",
-        "None": "no handler",
-        "of an event that is no object": "once",
-        "what it gets": "HTTP errors",
+        "None": "accepted",
+        "of an event that is no object": "bugs",
+        "what it gets": "errors of calls",
     },
-    "extra_headers": {"Accept": "own Accept"},
+    "extra_headers": {"Accept": "accepted"},
 }
 
 
@@ -734,7 +734,7 @@ def shortcut_parameters(name: str) -> dict[str, dict[str, Callable[[Side], Any]]
 
 SHORTCUT_DIFFERENCES: dict[str, dict[str, str]] = {
     "messages": {"a stream without done": "incomplete"},
-    "api_key": {"''": "key of the request"},
+    "api_key": {"''": "accepted"},
 }
 
 

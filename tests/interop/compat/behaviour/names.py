@@ -56,7 +56,7 @@ def by_path(root: Any, path: str) -> Any:
 def cases() -> Iterator[Case]:
     for module in MODULE_NAMES:
         for name in names(module):
-            differs = "templates" if name in TEMPLATES else "framework" if name in FRAMEWORK else None
+            differs = "words" if name in TEMPLATES else "application" if name in FRAMEWORK else None
             yield Case(
                 f"names of {module}",
                 name,

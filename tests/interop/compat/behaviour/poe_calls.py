@@ -174,17 +174,17 @@ def uploads(name: str) -> dict[str, dict[str, Callable[[Side], Any]]]:
 
 UPLOAD_DIFFERENCES: dict[str, dict[str, str]] = {
     "file": {
-        "a file whose name is a number": "file names",
-        "an object that reads": "file names",
-        "a file object retried": "uploads retried",
-        "a string": "wrong files",
-        "bytearray": "wrong files",
-        "a number": "wrong files",
+        "a file whose name is a number": "wrong arguments",
+        "an object that reads": "wrong arguments",
+        "a file object retried": "bugs",
+        "a string": "wrong arguments",
+        "bytearray": "wrong arguments",
+        "a number": "wrong arguments",
     },
-    "file_url": {"empty": "wrong files"},
-    "file_name": {shown("a\\b"): "file names"},
-    "on_error": {"JSON of other values": "upload errors"},
-    "num_tries": {"0": "no attempts"},
+    "file_url": {"empty": "wrong arguments"},
+    "file_name": {shown("a\\b"): "wrong arguments"},
+    "on_error": {"JSON of other values": "errors of calls"},
+    "num_tries": {"0": "wrong arguments"},
     "session": {"httpx": "sessions"},
 }
 
@@ -271,8 +271,8 @@ SYNC: dict[str, dict[str, Callable[[Side], Any]]] = {
     },
 }
 SYNC_DIFFERENCES: dict[str, dict[str, str]] = {
-    "settings": {"an object": "settings as objects"},
-    "base_url": dict.fromkeys(("no URL", "nobody listens", "no answer"), "upload errors"),
+    "settings": {"an object": "accepted"},
+    "base_url": dict.fromkeys(("no URL", "nobody listens", "no answer"), "errors of calls"),
 }
 
 # --- files of a reply
@@ -352,9 +352,9 @@ FILES: dict[str, dict[str, Callable[[Side], Any]]] = {
     },
 }
 FILE_DIFFERENCES: dict[str, dict[str, str]] = {
-    "access_key": {"empty, of a bot without a key": "file arguments"},
-    "message_id": {"None": "file arguments", "left out": "file arguments"},
-    "file_data": {"a string": "strings as files"},
+    "access_key": {"empty, of a bot without a key": "wrong arguments"},
+    "message_id": {"None": "wrong arguments", "left out": "wrong arguments"},
+    "file_data": {"a string": "accepted"},
 }
 
 
@@ -430,13 +430,13 @@ def costs(name: str) -> dict[str, dict[str, Callable[[Side], Any]]]:
 
 
 COST_DIFFERENCES: dict[str, dict[str, str]] = {
-    "amounts": {"zero": "no cost", "negative": "no cost"},
+    "amounts": {"zero": "costs", "negative": "costs"},
     "base_url": dict.fromkeys(
         (
             "nothing", "a stream that is cut", "no status", "no JSON", "500", "200 without a stream", "no answer",
             "nobody listens", "no URL",
         ),
-        "cost errors",
+        "costs",
     ),
 }  # fmt: skip
 

@@ -9,6 +9,8 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, get_args
 
+from fastapi import HTTPException
+
 from ....support.bots import BEARER, KEY
 from . import surface
 from .cases import Case, Side, each_case, shown
@@ -74,13 +76,12 @@ def cases() -> Iterator[Case]:
     yield from setting_cases()
     for kind in ("settings", "report_feedback", "report_reaction", "report_error"):
         handler = f"handle_{kind}"
-        yield Case(
-            f"request of type {kind}", f"an own {handler}", lambda side, k=kind: own_handler(side, k), "own handlers"
-        )
+        yield Case(f"request of type {kind}", f"an own {handler}", lambda side, k=kind: own_handler(side, k))
+        yield Case(f"request of type {kind}", "an HTTPException", lambda side, k=kind: refusing(side, k))
     yield from each_case("keys", KEYS, KEY_DIFFERENCES)
     yield from each_case("bodies", BODIES, BODY_DIFFERENCES)
     yield from each_case("methods and paths", METHODS, METHOD_DIFFERENCES)
-    yield from each_case("context.http_request", CONTEXT, {"json": "json of the request"})
+    yield from each_case("context.http_request", CONTEXT, {"json": "bugs"})
 
 
 def failing_key(kind: str) -> str | None:
@@ -106,7 +107,7 @@ def key_of(theirs: Any, ours: Any) -> str | None:
     if their_status in (500, 501) and (our_status == 400 or is_refused_by_bot):
         return "invalid requests"
     if their_status == 200 and our_status == 400:
-        return "strict requests"
+        return "invalid requests"
     is_failure = their_status == our_status == 200 and all("'error'" in repr(each[0]) for each in (theirs, ours))
     return "bot exceptions" if is_failure else None
 
@@ -197,6 +198,20 @@ async def own_handler(side: Side, kind: str) -> Any:
     return called
 
 
+async def refusing(side: Side, kind: str) -> Any:
+    """A bot that raises FastAPI's exception, as one that serves several models does for an unknown one."""
+
+    class Own(side.fp.PoeBot):
+        pass
+
+    async def handle(self: Any, request: Any, context: Any) -> Any:
+        raise HTTPException(404, {"model": "none"}, headers={"X-Own": "1"})
+
+    setattr(Own, "get_settings_with_context" if kind == "settings" else f"on_{kind[7:]}_with_context", handle)
+    answer = await call(side.fp.make_app(Own(), access_key=KEY), REQUESTS[kind])
+    return answer.summary(), answer.headers.get("x-own"), answer.body
+
+
 # --- settings
 
 SETTING_VALUES: dict[str, list[Any]] = {
@@ -255,9 +270,9 @@ SETTING_VALUES: dict[str, list[Any]] = {
 
 
 OTHER_SETTINGS: dict[tuple[str, str], str] = {
-    ("response_version", "None"): "null settings",  # which stands for version 0
-    ("enable_multi_bot_chat_prompting", "True"): "renamed setting",
-    ("enable_multi_bot_chat_prompting", "False"): "renamed setting",
+    ("response_version", "None"): "settings on the wire",  # which stands for version 0
+    ("enable_multi_bot_chat_prompting", "True"): "settings on the wire",
+    ("enable_multi_bot_chat_prompting", "False"): "settings on the wire",
 }
 SLIDER = {"control": "slider", "label": "l", "parameter_name": "d", "min_value": 1, "max_value": 0, "step": 0.1}
 INVALID_SETTINGS: dict[str, dict[str, Any]] = {
@@ -286,7 +301,7 @@ def setting_cases() -> Iterator[Case]:
             yield Case(row, shown(value), lambda side, f=field, v=value: served(side, {f: v}), differs)
     for name, fields in INVALID_SETTINGS.items():
         yield Case("settings that Poe refuses", name, lambda side, v=fields: served(side, v), "invalid settings")
-    yield Case("request of type settings", "nulls", lambda side: raw_settings(side), "null settings")
+    yield Case("request of type settings", "nulls", lambda side: raw_settings(side), "settings on the wire")
     for name, make in {
         "a dict": lambda side: {"allow_attachments": True},
         "None": lambda side: None,
@@ -382,12 +397,12 @@ KEYS: dict[str, Callable[[Side], Any]] = {
     "whether it is compared with ==": comparing,
 }
 KEY_DIFFERENCES: dict[str, str] = {
-    "whether it is compared with ==": "constant time",
-    "bearer in small letters": "schemes",
-    "BEARER": "schemes",
-    "two headers, the first right": "two keys",
-    "none, of a bot without a key": "no key",
-    "Basic, of a bot without a key": "no key",
+    "whether it is compared with ==": "key checks",
+    "bearer in small letters": "answered requests",
+    "BEARER": "answered requests",
+    "two headers, the first right": "key checks",
+    "none, of a bot without a key": "answered requests",
+    "Basic, of a bot without a key": "answered requests",
 }
 
 # --- bodies
@@ -428,7 +443,7 @@ BODIES: dict[str, Callable[[Side], Any]] = {
 BODY_DIFFERENCES: dict[str, str] = {
     "17 MiB": "bounds",
     **dict.fromkeys(("nothing", "text", "{", "null", "5", "[]", "{}", "no UTF-8"), "invalid requests"),
-    **dict.fromkeys(("a byte order mark", "NaN", "a large number", "deep"), "strict requests"),
+    **dict.fromkeys(("a byte order mark", "NaN", "a large number", "deep"), "invalid requests"),
 }
 
 # --- methods and paths
@@ -465,9 +480,9 @@ METHODS: dict[str, Callable[[Side], Any]] = {
     "GET /openapi.json": at("GET", "/openapi.json"),
 }
 METHOD_DIFFERENCES: dict[str, str] = {
-    "HEAD /": "HEAD",
-    "POST /bot/": "slashes",
-    "POST /bot of a bot at /bot/": "slashes",
+    "HEAD /": "answered requests",
+    "POST /bot/": "application",
+    "POST /bot of a bot at /bot/": "application",
     "GET /docs": "application",
     "GET /openapi.json": "application",
 }

@@ -70,8 +70,8 @@ def exits(theirs: Any, ours: Any) -> str | None:
     if isinstance(theirs, SystemExit):
         return "exits" if isinstance(ours, ValueError) else None
     if isinstance(ours, (ValueError, TypeError)) and not isinstance(theirs, Exception):
-        return "impossible keys"
-    return "places of warnings" if theirs == ours or type(theirs) is type(ours) is TypeError else None
+        return "wrong arguments"
+    return "words" if theirs == ours or type(theirs) is type(ours) is TypeError else None
 
 
 def with_environment(environment: dict[str, str], make: Callable[[], Any]) -> Any:
@@ -163,9 +163,9 @@ BOTS: dict[str, Callable[[Side], Any]] = {
     "the type": lambda side: isinstance(side.fp.make_app(side.fp.PoeBot(), access_key=KEY), fastapi.FastAPI),
 }
 BOT_DIFFERENCES: dict[str, str] = {
-    **dict.fromkeys(("None", "a class", "a string", "a list of classes", "none in a list"), "wrong bots"),
-    "a path without a slash": "slashes",
-    "an empty path": "slashes",
+    **dict.fromkeys(("None", "a class", "a string", "a list of classes", "none in a list"), "wrong arguments"),
+    "a path without a slash": "wrong arguments",
+    "an empty path": "wrong arguments",
     "the type": "application",
 }
 
@@ -185,7 +185,7 @@ KEYLESS: dict[str, Callable[[Side], Any]] = {
     "a short key given": lambda side: keyless(side, bearer("x"), access_key="x"),
     "False": lambda side: made(side, side.fp.PoeBot(), allow_without_key=False),
 }
-KEYLESS_DIFFERENCES = {"no key in the request": "no key", "a short key given": "exits"}
+KEYLESS_DIFFERENCES = {"no key in the request": "answered requests", "a short key given": "exits"}
 
 # --- applications
 
@@ -256,7 +256,7 @@ APPS: dict[str, Callable[[Side], Any]] = {
     "then .unknown": lambda side: extended(side, lambda app: app.unknown),
     "then .include_router": lambda side: extended(side, lambda app: app.include_router(router())),
 }
-APP_DIFFERENCES: dict[str, str] = {"Starlette": "Starlette", "an object": "wrong applications"}
+APP_DIFFERENCES: dict[str, str] = {"Starlette": "accepted", "an object": "wrong arguments"}
 
 
 def router() -> Any:
@@ -341,8 +341,8 @@ RUNS: dict[str, dict[str, Callable[[Side], Any]]] = {
     },
 }
 RUN_DIFFERENCES = {
-    "bot": {"None": "wrong bots"},
+    "bot": {"None": "wrong arguments"},
     "access_key": {"a short key": "exits", "none": "exits"},
-    "api_key": {"a key": "places of warnings", "in the environment": "places of warnings"},
+    "api_key": {"a key": "words", "in the environment": "words"},
     "allow_without_key": {"False": "exits"},
 }
