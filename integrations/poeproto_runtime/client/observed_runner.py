@@ -65,10 +65,10 @@ class ObservedReplyRunner(CountingRunner[ReplyFold]):
         # As in `FlowRunner`, whose method would be one more call for every event that arrives alone.
         events = effect.events
         self.ready = iter(effect)
-        self._ended = isinstance(events[-1], Done | Error)
-        self._effect, self._resume = None, self._flow.__next__
+        self._last_event = last = events[-1]
+        self._effect, self._resume = None, self._next
         progress = self._progress
-        progress.events += len(events) - self._ended
+        progress.events += len(events) - isinstance(last, Done | Error)
         if progress.notifies_events:
             progress.notify_events(events)
 

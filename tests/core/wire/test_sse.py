@@ -81,6 +81,7 @@ def test_complete_records_come_out_with_line_feeds() -> None:
         (b"\n\nd", b"\n", b"d"),
         (b"\n", b"", b"d\n"),
         (b"\nx", b"d\n\n", b"x"),
+        (b": 1\n\ndata: 2\r\n\r\nda", b"x: 1\n\ndata: 2\n\n", b"da"),
     ]:
         assert (buffer.receive_data(data), buffer.unfinished) == (complete, unfinished)
 

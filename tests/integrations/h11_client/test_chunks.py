@@ -21,6 +21,7 @@ from poeproto import (
 )
 from poeproto.testing import bytewise, cut_at, two_way_splits
 from poeproto_h11 import Client, Timeouts
+from poeproto_h11.client.chunks import ChunkReader
 from poeproto_h11.client.connection import Connection
 from poeproto_h11.client.timeouts import Clock
 
@@ -152,6 +153,28 @@ async def test_what_has_come_of_a_chunk_does_not_wait_for_the_rest() -> None:
     await connection.send(HttpRequest("GET", URL, []), b"", "/", "x", clock)
     await connection.receive_head(clock)
     assert [await connection.receive_body(clock) for _ in range(4)] == [b"he", b"llo", b"you", None]
+
+
+@pytest.mark.parametrize("size", [1, 9, 10, 15, 16, 255, 256, 4095, 4096, 65_536])
+def test_a_read_of_one_chunk_takes_the_fast_path(size: int) -> None:
+    content = b"\r\n" * (size // 2) + b"x" * (size % 2)
+    assert ChunkReader().read_one(chunk(content)) == content
+    upper, padded = (b"%X\r\n%b\r\n" % (size, content), b"0%x\r\n%b\r\n" % (size, content))
+    for other_spelling in (upper, padded):
+        assert ChunkReader().read_one(other_spelling) in (None, content)
+        assert ChunkReader().read(other_spelling) == ([content], b"")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"", b"\r\n", b"\r\n\r\n", b"0\r\n\r\n", b"-1\r\n", b"-2\r\n\r\n", b"+1\r\na\r\n", b"0x1\r\na\r\n",
+        b"1\r\nab\r\n", b"2\r\na\r\n", b"1\r\n\r\n", b"1\r\na\r\n1\r\nb\r\n", b"1;x\r\na\r\n", b"1 \r\na\r\n",
+        b"1\ra\r\n", b"1\na\r\n",
+    ],
+)  # fmt: skip
+def test_a_read_of_anything_else_does_not_take_the_fast_path(data: bytes) -> None:
+    assert ChunkReader().read_one(data) is None
 
 
 async def test_chunks_that_one_read_brought_come_at_once() -> None:
