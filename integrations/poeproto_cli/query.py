@@ -135,7 +135,7 @@ def query(
         checks_parameters=check_parameters,
         options=options,
     )
-    view: ReplyView = JsonLines() if as_json else Terminal() if plain or raw else _terminal_view()
+    view: ReplyView = JsonLines() if as_json else Terminal() if plain or raw else terminal_view()
     call = partial(_ask, described, _query_raw if raw else partial(_query, view))
     try:
         question, fold = run_call(call, backend)
@@ -155,7 +155,7 @@ def _endpoints_of(url: str) -> Endpoints | None:
         return Endpoints() if origin_of(url) == origin_of(Endpoints().api) else None
 
 
-def _terminal_view() -> ReplyView:
+def terminal_view() -> ReplyView:
     """A view with live Markdown, where the terminal and what is installed allow it."""
     output = sys.stdout
     if output is None or not output.isatty() or os.environ.get("TERM") == "dumb":

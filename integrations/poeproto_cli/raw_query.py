@@ -17,7 +17,7 @@ from poeproto_h11.client.proxy import client_rules
 from poeproto_h11.client.shortcuts import ClientOptions
 from poeproto_h11.client.timeouts import Timeouts
 from poeproto_h11.client.transport import H11Transport
-from poeproto_runtime.client.extra_headers import HeaderTransport, checked_headers
+from poeproto_runtime.client.extra_headers import RequestHeaders, merged_headers
 from poeproto_runtime.client.transport import IncomingResponse
 
 Show = Callable[[bytes], None]
@@ -34,10 +34,12 @@ async def query_raw(
     backend = attrs.evolve(backend, connect=_TeeConnector(backend.connect, raw_output()))
     pool = Pool(backend.connect, backend.proxies, backend.current_loop)
     exchange = PoeExchange(access_key)
+    extra = RequestHeaders().with_source(options.get("headers"))
     transport = H11Transport(pool, backend, Limits(), Timeouts())
     try:
         sent = exchange.send(request, url)
-        response = await HeaderTransport(transport, checked_headers(options.get("headers"))).begin().send(sent)
+        sent = attrs.evolve(sent, headers=merged_headers(sent.headers, extra.of_request(None)))
+        response = await transport.begin().send(sent)
         try:
             await _receive(response, exchange, fold)
         finally:
