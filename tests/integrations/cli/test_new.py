@@ -30,12 +30,18 @@ def test_a_project_passes_its_test_and_the_check(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV"))}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(
-        command, cwd=tmp_path / "my-bot", env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
+        command,
+        cwd=tmp_path / "my-bot",
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=4 * SECONDS,
+        check=False,
     )
     assert (done.returncode, "2 passed" in done.stdout) == (0, True), done.stdout + done.stderr
     with serving(f"{tmp_path / 'my-bot' / 'my_bot.py'}:bot", "--access-key", KEY) as server:
         check = [*COMMAND, "check", server.address, "--access-key", KEY, "--strict"]
-        done = subprocess.run(check, capture_output=True, text=True, timeout=SECONDS, check=False)
+        done = subprocess.run(check, capture_output=True, text=True, timeout=4 * SECONDS, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
