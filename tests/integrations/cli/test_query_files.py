@@ -32,7 +32,6 @@ from poeproto import (
     TextField,
     ToggleSwitch,
 )
-from poeproto_cli import conversation_file
 from poeproto_cli.commands import main
 from poeproto_cli.conversation_file import load_conversation
 from poeproto_simulator import Scripted, Simulator
@@ -415,7 +414,7 @@ def test_a_file_that_is_replaced_stays_whole(tmp_path: Path, monkeypatch: pytest
     def fail(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(conversation_file.os, "fsync", fail)
+    monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(Exception, match="cannot be written: No space left"):
         load_conversation(str(path)).append([Message("user", "one")])
     assert path.read_text() == "[]"
@@ -504,7 +503,9 @@ def test_sync(place: Place) -> None:
     settings = '{"response_version": 2, "introduction_message": "naïve"}'
     result = succeeds("sync", "Bot", "--settings", "-", "--json", *options, stdin=settings)
     assert result.stderr == f"Bot: {place.address} has received its settings\n"
-    assert place.simulator.settings_of("Bot").introduction_message == "naïve"
+    stored = place.simulator.settings_of("Bot")
+    assert stored is not None
+    assert stored.introduction_message == "naïve"
 
 
 def test_wrong_settings(place: Place) -> None:

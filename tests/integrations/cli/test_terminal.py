@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Generator
 from contextlib import redirect_stderr, redirect_stdout
 
@@ -15,6 +16,7 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 from markdown_it import MarkdownIt
 from rich.console import Console
+from rich.markdown import Markdown
 
 from poeproto import Error, Event, File, Meta, ReplaceResponse, SettingsResponse, SuggestedReply, Text
 from poeproto_cli import live_markdown
@@ -274,11 +276,11 @@ def test_the_parser_is_given_little_at_once(texts: list[str], monkeypatch: pytes
 
 def test_no_redraw_before_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Screen(monkeypatch)
-    monkeypatch.setattr(live_markdown.time, "monotonic", lambda: 1.0)
+    monkeypatch.setattr(time, "monotonic", lambda: 1.0)
     for number in range(1000):
         screen.view.show(Text(f"{number} "))
     assert len(screen.written) == 1
-    monkeypatch.setattr(live_markdown.time, "monotonic", lambda: 1.2)
+    monkeypatch.setattr(time, "monotonic", lambda: 1.2)
     screen.view.refresh()
     screen.view.refresh()
     assert len(screen.written) == 2
@@ -296,7 +298,7 @@ def test_a_renderer_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: object) -> None:
         raise RuntimeError("a bug of the renderer")
 
-    monkeypatch.setattr(live_markdown.Markdown, "__rich_console__", fail)
+    monkeypatch.setattr(Markdown, "__rich_console__", fail)
     assert "some **text**" in Screen(monkeypatch).show("some **text**")
 
 
