@@ -7,6 +7,7 @@ interrupted query.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -14,6 +15,7 @@ import click
 from poeproto_cli.bench import bench
 from poeproto_cli.check import check_command
 from poeproto_cli.migrate import migrate
+from poeproto_cli.new import new
 from poeproto_cli.query import query
 from poeproto_cli.record import record
 from poeproto_cli.recording import recording
@@ -21,6 +23,9 @@ from poeproto_cli.replay import replay
 from poeproto_cli.serve import serve
 from poeproto_cli.settings import settings
 from poeproto_cli.simulate import simulate
+from poeproto_cli.sync import sync
+from poeproto_cli.terminal import encodable
+from poeproto_cli.upload import upload
 from poeproto_runtime.printable import printable_text
 
 
@@ -32,7 +37,7 @@ class Command(click.Group):
             return super().invoke(ctx)
         except click.ClickException as exc:
             message = exc.format_message()
-            shown = printable_text(message)
+            shown = encodable(printable_text(message), getattr(sys.stderr, "encoding", None))
             if shown == message:
                 raise
             if isinstance(exc, click.UsageError):
@@ -43,11 +48,14 @@ class Command(click.Group):
 @click.group(cls=Command)
 @click.version_option(package_name="poeproto")
 def main() -> None:
-    """Serve, query, check, measure, record and simulate Poe server bots, and move bots of fastapi_poe here.
+    """Begin, serve, query, check, measure, record and simulate bots, and move bots of fastapi_poe here.
 
     Exit codes: 0 for success, 1 when a bot or peer failed, 2 for wrong usage.
     """
 
 
-for _command in (serve, query, settings, simulate, bench, check_command, record, replay, recording, migrate):
+_COMMANDS = (
+    new, serve, query, settings, sync, upload, simulate, bench, check_command, record, replay, recording, migrate,
+)  # fmt: skip
+for _command in _COMMANDS:
     main.add_command(_command)

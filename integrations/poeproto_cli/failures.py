@@ -30,8 +30,17 @@ def run_call(call: Callable[[], Awaitable[T]], backend: str) -> T:
         with client_failures():
             return anyio.run(call, backend=backend)
     except KeyboardInterrupt as exc:
-        click.echo("Aborted!", err=True)
-        raise click.exceptions.Exit(INTERRUPTED) from exc
+        raise _aborted() from exc
+    except BaseExceptionGroup as exc:
+        # trio raises it in one of several tasks.
+        if exc.subgroup(KeyboardInterrupt) is None:
+            raise
+        raise _aborted() from exc
+
+
+def _aborted() -> click.exceptions.Exit:
+    click.echo("Aborted!", err=True)
+    return click.exceptions.Exit(INTERRUPTED)
 
 
 @contextmanager

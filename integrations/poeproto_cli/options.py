@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from poeproto import LocalProtocolError
+from poeproto import Endpoints, LocalProtocolError
 from poeproto.auth import access_key_set
 from poeproto_h11 import split_url
 from poeproto_h11.client.shortcuts import ClientOptions
@@ -144,3 +144,21 @@ backend_option = click.option(
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+
+
+def checked_endpoints(context: click.Context, parameter: click.Parameter, url: str | None) -> Endpoints | None:
+    """The callback of an option for Poe or a simulator; None if it was not given."""
+    root = checked_endpoint(context, parameter, url)
+    if root is None:
+        return None
+    # Poe has two hosts, a simulator is both.
+    return Endpoints() if origin_of(root) == origin_of(Endpoints().api) else Endpoints.at(root)
+
+
+endpoint_option = click.option(
+    "--endpoint",
+    "endpoints",
+    callback=checked_endpoints,
+    metavar="URL",
+    help="The address of a simulator, to call instead of Poe.",
+)

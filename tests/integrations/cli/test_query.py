@@ -147,7 +147,7 @@ def test_a_bot_cannot_control_the_terminal_through_a_pipe(address: str) -> None:
 
 def test_a_bot_cannot_control_the_terminal(address: str) -> None:
     ours, theirs = os.openpty()
-    command = [*COMMAND, "query", address, ESCAPES, "--access-key", KEY]
+    command = [*COMMAND, "query", address, ESCAPES, "--access-key", KEY, "--plain"]
     try:
         done = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, timeout=SECONDS, check=False)
         shown = os.read(ours, 1000).decode()
