@@ -110,3 +110,19 @@ def test_the_ini_option_blocks_all_but_marked_tests(run: Run, pytester: pytest.P
     result = run(CODE)
     result.assert_outcomes(failed=3, passed=1)
     result.stdout.fnmatch_lines(["*(ini option poe_no_network)*"])
+
+
+def test_a_test_that_records_is_not_blocked(run: Run) -> None:
+    code = (
+        CODE.partition("@pytest")[0]
+        + """
+@pytest.mark.poe_no_network
+def test_recording(poe_recording):
+    with socket.socket() as connecting, pytest.raises(OSError) as failure:
+        connecting.setblocking(False)
+        connecting.connect(("192.0.2.1", 80))
+    assert isinstance(failure.value, NetworkBlocked) == IS_BLOCKED
+"""
+    )
+    run(code.replace("IS_BLOCKED", "False"), "--poe-record=new").assert_outcomes(passed=1)
+    run(code.replace("IS_BLOCKED", "True")).assert_outcomes(failed=1)
