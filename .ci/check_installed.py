@@ -16,6 +16,7 @@ PACKAGES = {
     "poeproto_simulator",
     "poeproto_compat",
     "poeproto_check",
+    "poeproto_pytest",
     "poeproto_cli",
 }
 

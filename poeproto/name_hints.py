@@ -41,6 +41,12 @@ PLACES: dict[str, frozenset[str]] = {
             " NothingToCheck Plan Probe ProbeContext Problem RawConnection Result ServerAddress Transfer Verdict"
             " WATCH_HEADER apply_baseline check limits_of parse_baseline plan select_rules"
         ),
+        "poeproto_pytest": (
+            "AsgiApp BotCall BotFactory MemoryClient MemoryNetwork MemoryPoe NetworkBlocked ObservedBot"
+            " ObservedReply RecordMode RecordingFactory ReplayedCalls TimedEvent assert_calls assert_charged"
+            " assert_duration assert_events assert_failed assert_finding assert_first_event_within"
+            " assert_gaps_within assert_no_findings assert_succeeded assert_text network_blocked"
+        ),
         "poeproto_runtime": "ActiveReplies BotService Channel ClientDisconnected Outbound rare_collections",
         "poeproto.auth": "access_key_set bearer_key key_matches",
         "poeproto.conversation": "AttachmentTemplates alternate_roles insert_attachments reduce_to_specification",

@@ -152,8 +152,12 @@ class Files:
 
     async def aclose(self) -> None:
         """Delete the folder and all files. New files may be stored after that."""
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(self.close)
+
+    def close(self) -> None:
+        """Do as `aclose`, without an event loop."""
         folder, self._folder = self._folder, None
         self._files.clear()
         if folder is not None:
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(folder.cleanup)
+            folder.cleanup()

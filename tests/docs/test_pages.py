@@ -59,7 +59,9 @@ def test_paths_that_a_page_names_exist(name: str, checkout: Path) -> None:
 @pytest.mark.parametrize("name", [name for name in PAGES if name != "CHANGELOG.md"])
 def test_test_modules_that_a_page_names_exist(name: str, checkout: Path) -> None:
     named = re.findall(r"`(?:[\w/]+/)?(test_\w+\.py)`", (checkout / name).read_text(encoding="utf-8"))
-    assert set(named) <= {module.name for module in (checkout / "tests").rglob("test_*.py")}
+    assert set(named) <= {
+        module.name for folder in ("tests", "docs") for module in (checkout / folder).rglob("test_*.py")
+    }
 
 
 def test_the_table_of_layers_is_the_contract(checkout: Path) -> None:

@@ -16,6 +16,7 @@ CASES = [
     ("poeproto_simulator", "hypercorn", "poeproto_simulator needs hypercorn", "simulator"),
     ("poeproto_simulator", "python_multipart", "poeproto_simulator needs python_multipart", "simulator"),
     ("poeproto_check", "truststore", "poeproto_check needs truststore", "check"),
+    ("poeproto_pytest._surface", "hypercorn", "poeproto_pytest needs hypercorn", "pytest"),
     ("poeproto_cli", "click", "the command needs click", "cli"),
     ("poeproto_cli", "h11", "the command needs h11", "cli"),
 ]
