@@ -52,11 +52,18 @@ def missing(host: str) -> str | None:
 @contextmanager
 def serving_checked(host: str) -> Generator[str]:
     """Run one of `HOSTS` in a process of its own, until the block exits; yields the URL of its bot."""
+    with _serving(host) as port:
+        _wait_until_it_answers(port)
+        yield f"http://127.0.0.1:{port}/"
+
+
+@contextmanager
+def _serving(host: str) -> Generator[int]:
     if host in _PROGRAMS:
         program = str(_SUPPORT / _PROGRAMS[host])
         with _process(["node" if host == "node" else sys.executable, program]) as process:
             assert process.stdout is not None
-            yield f"http://127.0.0.1:{process.stdout.readline().strip().decode()}/"
+            yield int(process.stdout.readline())
     elif host in _COMMANDS:
         with socket.socket() as bound:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -65,12 +72,11 @@ def serving_checked(host: str) -> Generator[str]:
                 bound.listen()
             port = bound.getsockname()[1]
             arguments = [each.format(fd=bound.fileno(), port=port) for each in _COMMANDS[host]]
-            with _process([sys.executable, "-m", *arguments, f"{__name__}:app"], bound.fileno()) as process:
-                _wait_until_listening(process, port)
-                yield f"http://127.0.0.1:{port}/"
+            with _process([sys.executable, "-m", *arguments, f"{__name__}:app"], bound.fileno()):
+                yield port
     else:
         with running("benchmarks.servers", "checked", host, log=subprocess.DEVNULL) as server:
-            yield server.url
+            yield server.port
 
 
 @contextmanager
@@ -85,13 +91,16 @@ def _process(command: list[str], *files: int) -> Generator[subprocess.Popen[byte
             process.terminate()
 
 
-def _wait_until_listening(process: subprocess.Popen[bytes], port: int) -> None:
+def _wait_until_it_answers(port: int) -> None:
+    """Wait for an answer to a GET: a port may listen long before its server has started."""
     last = time.monotonic() + _START_SECONDS
     while True:
         try:
-            socket.create_connection(("127.0.0.1", port)).close()
+            with socket.create_connection(("127.0.0.1", port), timeout=_START_SECONDS) as connection:
+                connection.sendall(b"GET / HTTP/1.1\r\nHost: bot\r\nConnection: close\r\n\r\n")
+                connection.recv(1)
         except ConnectionRefusedError:
-            if process.poll() is not None or time.monotonic() > last:
+            if time.monotonic() > last:
                 raise
             time.sleep(0.01)
         else:
