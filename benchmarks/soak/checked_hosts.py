@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.processes import ACCESS_KEY, running
+from benchmarks.processes import running
 from poeproto import Bot, Context, QueryRequest, SettingsRequest, SettingsResponse
 from poeproto_asgi import BotApp
 
@@ -25,6 +25,7 @@ _COMMANDS = {
     "daphne": ("daphne", "-v", "0", "--fd", "{fd}"),
 }
 _PROGRAMS = {"http.server": "standard_library_bot.py", "node": "node_bot.js"}
+KEY = "not-a-real-key".ljust(32, "0")
 _START_SECONDS = 30.0
 HOSTS = (*_OURS, *_UVICORN, *_COMMANDS, *_PROGRAMS)
 
@@ -41,7 +42,7 @@ class EchoBot(Bot):
         return SettingsResponse(introduction_message="hello")
 
 
-app = BotApp(EchoBot(), access_key=ACCESS_KEY)
+app = BotApp(EchoBot(), access_key=KEY)
 
 
 def missing(host: str) -> str | None:
@@ -81,7 +82,7 @@ def _serving(host: str) -> Generator[int]:
 
 @contextmanager
 def _process(command: list[str], *files: int) -> Generator[subprocess.Popen[bytes]]:
-    environment = {**os.environ, "POE_ACCESS_KEY": ACCESS_KEY}
+    environment = {**os.environ, "POE_ACCESS_KEY": KEY}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, pass_fds=files, env=environment
     ) as process:

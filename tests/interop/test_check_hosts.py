@@ -5,13 +5,12 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from benchmarks.processes import ACCESS_KEY
-from benchmarks.soak.checked_hosts import HOSTS, missing, serving_checked
+from benchmarks.soak.checked_hosts import HOSTS, KEY, missing, serving_checked
 from poeproto_check import CheckOptions, CheckReport, ServerAddress, Verdict, check, select_rules
 
 # What a sensible author leaves out, or the server of the standard library.
 WARNED = {"http.server": {"auth.scheme-case", "http.chunked-body"}}
-_OPTIONS = CheckOptions(rules=select_rules(), access_key=ACCESS_KEY)
+_OPTIONS = CheckOptions(rules=select_rules(), access_key=KEY)
 
 
 @pytest.mark.parametrize("host", HOSTS)
