@@ -83,6 +83,10 @@ def _app(name: str, sleep: apps.Sleep, source: str) -> Any:
 
             seconds = counting.SEND_SECONDS if name == "counting" else counting.IMPATIENT_SECONDS
             return counting.counting(sleep, seconds)
+        case "checked":
+            from benchmarks.soak import checked_hosts
+
+            return checked_hosts.app
         case "fastapi_poe" | "sse-starlette" | "aiohttp":
             from benchmarks import peers
 

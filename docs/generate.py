@@ -87,8 +87,8 @@ CHECKS = """\
 
 What Poe expects of a bot server, and what a bot server may expect of a request: each rule with its reason and its
 remedy. The lint (`poeproto.lint`) judges the rules of messages. The other rules are about a server as a whole.
-`poeproto check URL` judges all but those of requests: it sends requests on purpose. `make generated` writes this page
-from the table `poeproto.lint.RULES`.
+`poeproto check URL` judges all but those of requests: it sends requests on purpose; see
+[`checking.md`](checking.md). `make generated` writes this page from the table `poeproto.lint.RULES`.
 
 A rule has a stable name, its id, and these properties:
 

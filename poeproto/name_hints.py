@@ -66,7 +66,7 @@ PLACES: dict[str, frozenset[str]] = {
         "poeproto.identifiers": "check_identifier is_identifier make_identifier",
         "poeproto.lint": (
             "EDITIONS Finding Level MESSAGE_RULES NEEDS RULES ReplyLint ReplyQuota Rule SECTIONS SERVER_RULES"
-            " lint_event lint_request lint_request_head lint_settings"
+            " has_stack_trace lint_event lint_request lint_request_head lint_settings"
         ),
         "poeproto.markdown": "create_bot_url inline_reference make_inline_ref markdown_image markdown_link",
         "poeproto.reactions": "ReactionChange normalise_reaction reaction_change",

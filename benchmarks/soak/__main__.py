@@ -20,6 +20,7 @@ from benchmarks.soak import (
     request_memory,
     shutdown,
     slow_readers,
+    verdicts,
 )
 from benchmarks.soak.findings import Findings
 
@@ -35,6 +36,7 @@ SCENARIOS: dict[str, Callable[[Findings, bool], None]] = {
     "client_cancellations": client_cancellations.main,
     "hostile_input": hostile_input.main,
     "request_memory": request_memory.main,
+    "verdicts": verdicts.main,
 }
 # Timeout of a scenario: prints the traceback of a scenario that hangs, and ends the run.
 SECONDS = 1200

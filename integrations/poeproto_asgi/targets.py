@@ -140,7 +140,7 @@ def check_keys_used(target: str, app: BotApp, options: AppOptions) -> None:
         raise TargetError(f"the key given would not be used: {target} says which keys its bots use; omit this key")
     if options.allow_without_key and not _open_paths(app):
         raise TargetError(
-            f"nobody is answered without a key: {target} says which keys its bots use; omit this permission"
+            f"nobody is answered without a key: {target} says which keys its bots use; give one, not this permission"
         )
 
 

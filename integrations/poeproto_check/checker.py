@@ -9,7 +9,7 @@ import anyio
 import attrs
 
 from poeproto import ConnectFailed, Limits
-from poeproto.lint import Rule
+from poeproto.lint import RULES, Rule
 from poeproto_check.baseline import apply_baseline
 from poeproto_check.exchange import Exchange
 from poeproto_check.judge import Judge
@@ -161,6 +161,7 @@ async def check(
         NothingToCheck: when there is no bot at the address, or it refuses the key.
     """
     began = anyio.current_time()
+    redaction = redaction_of(address, options)
     judge = Judge(options.rules)
     context = ProbeContext(
         address=address,
@@ -170,7 +171,7 @@ async def check(
         times=options.times,
         watch_end=watch_end,
     )
-    await _reach(context)
+    await _reach(context, redaction)
     planned = plan(options, probes)
     for probe, why in planned.left_out:
         for rule in probe.rules:
@@ -183,14 +184,14 @@ async def check(
             sent += probe.queries
     results, stale = apply_baseline(judge.results(), options.baseline)
     return CheckReport(
-        url=address.shown_url,
+        url=redaction.text(address.shown_url),
         edition=options.edition,
         strict=options.strict,
         results=tuple(results),
         stale=tuple(stale),
         queries=sent,
         seconds=anyio.current_time() - began,
-        redaction=Redaction(options.access_key, address.target.partition("?")[2]),
+        redaction=redaction,
         address=address,
     )
 
@@ -201,8 +202,11 @@ async def _run(probe: Probe, context: ProbeContext) -> bool:
     judge.probe = probe.name
     missing = [name for name in probe.after if name not in context.worked]
     if missing:
+        why, exchange = context.unusable.get(missing[0], ("it was left out", None))
         for rule in probe.rules:
-            judge.cannot_test(rule, f"the probe {missing[0]} got no usable answer")
+            if "target" in RULES[rule].needs and context.watch_end is None:
+                continue  # no answer would be of use
+            judge.cannot_test(rule, f"the probe {missing[0]} got no usable answer: {why}", exchange)
         return False
     try:
         await probe.run(context)
@@ -214,7 +218,12 @@ async def _run(probe: Probe, context: ProbeContext) -> bool:
     return True
 
 
-async def _reach(context: ProbeContext) -> None:
+def redaction_of(address: ServerAddress, options: CheckOptions) -> Redaction:
+    """What keeps the key and the query of the URL out of reports and messages."""
+    return Redaction(options.access_key, address.target.partition("?")[2])
+
+
+async def _reach(context: ProbeContext, redaction: Redaction) -> None:
     """Raise `NothingToCheck` if there is certainly no bot that could be checked."""
     try:
         exchange = await context.send(context.settings_request())
@@ -224,7 +233,7 @@ async def _reach(context: ProbeContext) -> None:
         raise NothingToCheck(f"{exc}; {advice}") from exc
     why = _why_not(exchange, context.access_key)
     if why is not None:
-        raise NothingToCheck(f"{context.address.shown_url}: {why}")
+        raise NothingToCheck(f"{redaction.text(context.address.shown_url)}: {why}")
 
 
 def _why_not(exchange: Exchange, access_key: str | None) -> str | None:

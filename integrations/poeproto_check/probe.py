@@ -64,6 +64,8 @@ class ProbeContext:
         times: how long to wait for what.
         watch_end: waits for the bot that got the query with `WATCH_HEADER` to end, for 5 seconds at most; None for a
             server that was not started by the check.
+        worked: names of probes whose answer others can build on.
+        unusable: for a probe whose answer is of no use to others, what it was.
     """
 
     address: ServerAddress
@@ -73,6 +75,7 @@ class ProbeContext:
     times: CheckTimes
     watch_end: WatchEnd | None = None
     worked: set[str] = attrs.field(factory=set[str])
+    unusable: dict[str, tuple[str, Exchange]] = attrs.field(factory=dict[str, tuple[str, Exchange]])
 
     @property
     def bearer(self) -> str | None:

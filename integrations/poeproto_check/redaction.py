@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from base64 import b64encode
-from html import escape
-from urllib.parse import quote
+
+from poeproto_record.redaction import spellings_of
 
 __all__ = ["Redaction"]
 
@@ -16,6 +15,8 @@ _KEY_VARIABLE = "POE_ACCESS_KEY"
 # A shorter secret is an ordinary word. Replacing it everywhere would make evidence unreadable, so a shorter key is
 # replaced in the header only that the check itself sends.
 _SHORTEST_SECRET = 4
+# Between two chunks, https://www.rfc-editor.org/rfc/rfc9112#section-7.1
+_CHUNK_BOUNDARY = rb"(?:\r\n[0-9A-Fa-f]{1,8}(?:;[^\r\n]{0,80})?\r\n)?"
 
 
 class Redaction:
@@ -35,12 +36,12 @@ class Redaction:
             self._shell[access_key] = f'"${_KEY_VARIABLE}"'
             if len(cut) >= _SHORTEST_SECRET:
                 self._shell[cut] = f'"${{{_KEY_VARIABLE}%?}}"'
-                spellings = {spelling for key in (access_key, cut) for spelling in _spellings(key)}
-                patterns += map(re.escape, sorted(spellings, key=len, reverse=True))
+                spellings = {spelling for key in (access_key, cut) for spelling in _spellings(key.encode())}
+                patterns += map(_pattern, sorted(spellings, key=len, reverse=True))
             else:
                 patterns.append(rb"(?<=Bearer )" + re.escape(access_key.encode()))
         if len(url_query) >= _SHORTEST_SECRET:
-            patterns.append(re.escape(url_query.encode()))
+            patterns.append(_pattern(url_query.encode()))
         self._pattern = re.compile(b"|".join(patterns), re.IGNORECASE) if patterns else None
 
     def text(self, text: str) -> str:
@@ -70,15 +71,13 @@ class Redaction:
         return "".join(self._shell.get(word) or shlex.quote(word) for word in words if word) or "''"
 
 
-def _spellings(key: str) -> set[bytes]:
-    raw = key.encode()
-    return {
-        raw,
-        quote(key, safe="").encode(),
-        json.dumps(key)[1:-1].encode(),
-        escape(key).encode(),
-        b64encode(raw).rstrip(b"="),
-    }
+def _pattern(secret: bytes) -> bytes:
+    """What finds a secret, also where chunks of HTTP/1.1 cut it."""
+    return _CHUNK_BOUNDARY.join(re.escape(secret[index : index + 1]) for index in range(len(secret)))
+
+
+def _spellings(key: bytes) -> set[bytes]:
+    return {*spellings_of(key), b64encode(key).rstrip(b"=")}
 
 
 def _without(whole: bytes, start: int, end: int, found: list[tuple[int, int]]) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from poeproto import Limits
@@ -55,8 +56,10 @@ def select_rules(
     judged = judged_by()
     for name in (*wanted, *unwanted):
         if not any(_matches(rule, name) for rule in judged.values()):
-            families = ", ".join(dict.fromkeys(rule.family for rule in judged.values()))
-            raise NoSuchRule(f"no rule {name!r}; --list shows all, and the families are {families}")
+            families = dict.fromkeys(rule.family for rule in judged.values())
+            similar = get_close_matches(name, [*judged, *families], 1)
+            meant = f"did you mean {similar[0]}?" if similar else f"the families are {', '.join(families)};"
+            raise NoSuchRule(f"no rule {name!r}; {meant} --list shows all")
     for prefix in prefixes:
         if not any(section.casefold().startswith(prefix) for section in SECTIONS):
             raise NoSuchRule(f"no section {prefix!r}; the sections are {', '.join(SECTIONS)}")

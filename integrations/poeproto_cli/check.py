@@ -23,11 +23,13 @@ from poeproto_check import (
     NoSuchRule,
     NothingToCheck,
     ServerAddress,
+    Verdict,
     check,
     parse_baseline,
     plan,
     select_rules,
 )
+from poeproto_check.checker import redaction_of
 from poeproto_cli.failures import INTERRUPTED
 from poeproto_cli.options import (
     access_key_option,
@@ -91,7 +93,8 @@ class _NoBot(click.ClickException):
     "--endpoint",
     callback=checked_endpoint,
     metavar="URL",
-    help="Send the calls of a TARGET's bot to this URL: a simulator, or https://api.poe.com. Refused by default.",
+    help="Send the calls of a TARGET's bot to this URL: a simulator, or https://api.poe.com. By default its costs are"
+    " granted, and its other calls are refused.",
 )
 @backend_option
 def check_command(
@@ -147,6 +150,8 @@ def check_command(
         server = served_target(target, "poeproto check", worker_class, access_key, endpoint)
     with server as served:
         report = _run(served, options, unix_socket, backend, is_served="://" not in target)
+        if report.count(Verdict.UNTESTABLE):
+            served.show_log()  # the author's own mistake is there, and the reply does not show it
     _show(FORMATS[formats](report), output)
     raise click.exceptions.Exit(report.exit_code)
 
@@ -203,7 +208,8 @@ def _run(
         raise click.UsageError(str(exc)) from exc
     queries = plan(options).queries
     costs = "no query" if not queries else f"up to {queries} queries, for which the bot may be charged"
-    echo(f"checking {len(options.rules)} rules at {address.shown_url}: {costs}", err=True)
+    url = redaction_of(address, options).text(address.shown_url)
+    echo(f"checking {len(options.rules)} rules at {url}: {costs}", err=True)
     run = partial(check, address, options, watch_end=watch_end if is_served else None)
     try:
         return anyio.run(run, backend=backend)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import Empty, SimpleQueue
@@ -32,16 +32,21 @@ _ERROR = re.compile(r"[\d-]+ [\d:,]+ ERROR ")
 
 
 class _Refusal(BaseHTTPRequestHandler):
-    """Refuses the calls of a bot that is measured or checked, and says why."""
+    """Refuses the calls of a bot that is measured or checked, and says why. Costs are granted: nobody pays them."""
 
     command_name = ""
 
     def do_POST(self) -> None:
-        why = f"{self.command_name} lets a bot call others only with --endpoint, the URL of a simulator or of Poe"
-        body = json.dumps({"error": why}).encode()
         self.rfile.read(int(self.headers.get("content-length") or 0))
-        self.send_response(403)
-        self.send_header("content-type", "application/json")
+        if self.path.startswith("/bot/cost/"):
+            self._respond(200, "text/event-stream", b'event: result\ndata: {"status": "success"}\n\n')
+            return
+        why = f"{self.command_name} lets a bot call others only with --endpoint, the URL of a simulator or of Poe"
+        self._respond(403, "application/json", json.dumps({"error": why}).encode())
+
+    def _respond(self, status: int, content_type: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("content-type", content_type)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -63,6 +68,10 @@ def _refusing_endpoint(command: str) -> Generator[str]:
             thread.join()
 
 
+def _no_log() -> None:
+    pass
+
+
 @attrs.frozen
 class ServedTarget:
     """A target that is served, or a server that somebody else has started.
@@ -70,9 +79,11 @@ class ServedTarget:
     Attributes:
         url: where it is.
         endings: a line for each query that the check watches, when it has ended.
+        show_log: shows the server's log on standard error, up to the second error; nothing for somebody else's server.
     """
 
     url: str
+    show_log: Callable[[], None] = _no_log
     endings: SimpleQueue[str] = attrs.field(factory=SimpleQueue[str])
 
     def next_ending(self, seconds: float) -> str | None:
@@ -119,7 +130,7 @@ def _process(command: list[str], environment: dict[str, str]) -> Generator[Serve
                 assert process.stdout is not None
                 address = process.stdout.readline().strip()
                 if address:
-                    served = ServedTarget(address)
+                    served = ServedTarget(address, lambda: _show_log(_lines_of(log)))
                     threading.Thread(target=_read_lines, args=(process.stdout, served.endings), daemon=True).start()
                     yield served
         except PoeprotoError:

@@ -35,7 +35,28 @@ def main(target: str, worker_class: WorkerClass, endpoint: str, access_key: str 
         warn_of_unused_key(target, app, options)
         _redirect(app, endpoint)
         _report_endings(app)
-        run(app, bind="127.0.0.1:0", worker_class=worker_class, on_ready=lambda address: click.echo(address))
+        path = _only_path(app)
+        run(
+            app,
+            bind="127.0.0.1:0",
+            worker_class=worker_class,
+            on_ready=lambda address: click.echo(address.rstrip("/") + path),
+        )
+
+
+def _only_path(app: BotApp) -> str:
+    """The path of the application's bot: of the one at its root, or of the only one.
+
+    Raises:
+        click.UsageError: when several bots are elsewhere.
+    """
+    paths = list(app.service.routes)
+    if "/" in paths:
+        return "/"
+    if len(paths) > 1:
+        advice = "serve the application with `poeproto serve`, and give the URL of one of them"
+        raise click.UsageError(f"the application has several bots, at {', '.join(sorted(paths))}: {advice}")
+    return paths[0]
 
 
 def _redirect(app: BotApp, endpoint: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import click
 
@@ -10,6 +11,8 @@ import click
 _SCHEME = re.compile(r"https?:/?(?=[^/\d])|https?:/(?=\d)")
 # An address without a scheme. It is no target: no attribute of a module has a number for a name.
 _ADDRESS = re.compile(r"[^/:]+:\d+(/.*)?", re.DOTALL)
+# A name of a host without a port. It is no target either: no attribute is named.
+_HOST = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(/[^:]*)?")
 
 
 def checked_url(url: str) -> str:
@@ -29,7 +32,8 @@ def refuse_address(target: str) -> None:
     Raises:
         click.UsageError: with a message that suggests a URL.
     """
-    if _SCHEME.match(target) or _ADDRESS.fullmatch(target):
+    is_host = _HOST.fullmatch(target) is not None and not target.endswith(".py") and not Path(target).exists()
+    if _SCHEME.match(target) or _ADDRESS.fullmatch(target) or is_host:
         raise _not_a_url(target)
 
 

@@ -271,13 +271,13 @@ class Redactor:
         if not shortest <= len(secret) <= _LONGEST_ECHO:
             return
         if secret not in self._known:
-            self._known[secret] = _spellings(secret)
+            self._known[secret] = spellings_of(secret)
         self._known.move_to_end(secret)
         while len(self._known) > _KNOWN:
             self._known.popitem(last=False)
 
 
-def _spellings(secret: bytes) -> tuple[bytes, ...]:
+def spellings_of(secret: bytes) -> tuple[bytes, ...]:
     """How a peer may repeat a secret, in lower case: as it is, in a URL, in JSON, in JSON within JSON, in HTML."""
     text = secret.decode("latin-1")
     escaped = json.dumps(text, ensure_ascii=False)[1:-1]

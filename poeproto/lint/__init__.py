@@ -11,7 +11,17 @@ from __future__ import annotations
 
 from poeproto.exchange import reply_quota
 from poeproto.exchange.reply_quota import *
-from poeproto.lint import body_lint, finding, message_rules, reply_lint, request_head_lint, rule, rules, server_rules
+from poeproto.lint import (
+    body_lint,
+    finding,
+    message_rules,
+    reply_lint,
+    request_head_lint,
+    rule,
+    rules,
+    server_rules,
+    stack_traces,
+)
 from poeproto.lint.body_lint import *
 from poeproto.lint.finding import *
 from poeproto.lint.message_rules import *
@@ -20,6 +30,7 @@ from poeproto.lint.request_head_lint import *
 from poeproto.lint.rule import *
 from poeproto.lint.rules import *
 from poeproto.lint.server_rules import *
+from poeproto.lint.stack_traces import *
 
 __all__: list[str] = []
 __all__ += body_lint.__all__
@@ -31,3 +42,4 @@ __all__ += request_head_lint.__all__
 __all__ += rule.__all__
 __all__ += rules.__all__
 __all__ += server_rules.__all__
+__all__ += stack_traces.__all__

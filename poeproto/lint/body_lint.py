@@ -5,7 +5,6 @@ https://creator.poe.com/docs/server-bots/poe-protocol-specification
 
 from __future__ import annotations
 
-import re
 from typing import Any, cast
 
 import attrs
@@ -13,6 +12,7 @@ import attrs
 from poeproto.limits import Limits
 from poeproto.lint.finding import Finding
 from poeproto.lint.object_lint import load_strictly, object_findings
+from poeproto.lint.stack_traces import has_stack_trace
 from poeproto.vocabulary.controls import CONTROLS_API_VERSION
 from poeproto.vocabulary.events import EVENT_CLASSES, Error, Json, is_index
 from poeproto.vocabulary.field_types import as_integer
@@ -26,9 +26,6 @@ __all__ = ["lint_event", "lint_request", "lint_settings"]
 
 # Required by the specification; readers accept requests without them.
 _EXPECTED = ("user_id", "conversation_id", "message_id")
-
-# Of Python, and of JavaScript and Java.
-_TRACEBACK = re.compile(r"Traceback \(most recent call last\)|^\s+at \S+ ?\(\S+:\d+\)", re.MULTILINE)
 
 
 def lint_request(body: bytes | str, limits: Limits | None = None) -> list[Finding]:
@@ -107,6 +104,6 @@ def lint_event(event: str, data: str | bytes) -> list[Finding]:
             f"{index} is outside ±(2^53 - 1)" if type(index) is int else f"expected an integer, got {json_type(index)}"
         )
         found.append(Finding("index", "event.index", got))
-    if cls is Error and _TRACEBACK.search(str(wire.get("text"))):
+    if cls is Error and has_stack_trace(str(wire.get("text"))):
         found.append(Finding("text", "event.traceback", "a stack trace, which the user may see"))
     return found if cls is Json else found + object_findings(wire, cls, "event")

@@ -511,7 +511,7 @@ _FRAMING = (
     ),
     Rule(
         "framing.cache-control", "HTTP semantics (RFC 9110)", MAY, EVER, QUERY,
-        "`Cache-Control` of a reply says `no-cache`.",
+        "`Cache-Control` of a reply says `no-cache`, or `no-store`.",
         "A proxy may store the reply, or collect it before it forwards it.",
         "Set `Cache-Control: no-cache, no-transform`.",
     ),

@@ -65,7 +65,8 @@ class ReplyLint:
         if head.content_coding != "identity":
             message = f"{head.content_coding!r}: compression delays events, and readers do not accept it"
             found.append(Finding("content-encoding", "framing.compression", message))
-        if "no-cache" not in (head.get("cache-control") or "").lower():
+        caching = head.get("cache-control") or ""
+        if "no-cache" not in caching.lower() and "no-store" not in caching.lower():
             found.append(Finding("cache-control", "framing.cache-control", "should say no-cache, no-transform"))
         if (head.get("x-accel-buffering") or "").lower() != "no":
             found.append(Finding("x-accel-buffering", "framing.proxy-buffering", "should say no"))

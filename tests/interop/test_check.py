@@ -11,13 +11,14 @@ from collections.abc import AsyncIterable
 import anyio
 import fastapi_poe
 import pytest
+from junitparser import Error, Failure, JUnitXml, Skipped
 
 from poeproto_check import FORMATS, CheckOptions, CheckReport, ServerAddress, Verdict, check, select_rules
 
 from ..support.bots import KEY
 from ..support.broken_bots import RefusalsBot
 from ..support.fastapi_poe_peers import server_of
-from ..support.raw_bots import serving_raw
+from ..support.raw_bots import SoundBot, serving_raw
 
 
 class TheirBot(fastapi_poe.PoeBot):
@@ -56,7 +57,7 @@ def test_fastapi_poe_breaks_no_must() -> None:
         "input.nesting",
         "input.numbers",
     }
-    assert found[Verdict.INFO] == {"framing.cache-control", "input.sample", "http.body-limit"}
+    assert found[Verdict.INFO] == {"input.sample", "http.body-limit"}
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
@@ -71,3 +72,30 @@ def test_a_line_for_a_shell_repeats_the_request() -> None:
             command = ["bash", "-c", line]
             output = subprocess.run(command, env=environment, capture_output=True, timeout=30, check=True)
             assert b" 500 " in output.stdout.split(b"\r\n")[0], line
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_junit_for_a_reader_of_others_agrees_with_json(strict: bool) -> None:
+    rules = select_rules(skip=["http.body-limit"])
+    options = CheckOptions(rules=rules, access_key=KEY, strict=strict, baseline=frozenset({"http.get", "input.json"}))
+    refusing = RefusalsBot(lambda body: body in (b"", b"null"))
+    for bot, broken in ((refusing, {"input.object"} if strict else set[str]()), (SoundBot(), set[str]())):
+        with serving_raw(bot) as url:
+            report = run_check(url, options)
+        payload = json.loads(FORMATS["json"](report))
+        junit = JUnitXml.fromstring(FORMATS["junit"](report))
+        cases = {case.name: case for suite in junit for case in suite if suite.name != "baseline"}
+        assert junit.tests == len(payload["results"]) + len(payload["stale"])
+        assert junit.failures == len(broken) + len(payload["stale"])
+        assert (junit.errors, junit.skipped) == (0, payload["counts"]["not-applicable"])
+        kinds = {name: {type(each) for each in case.result} for name, case in cases.items()}
+        assert kinds == {
+            result["rule"]: {Failure}
+            if result["is_finding"]
+            else {Skipped}
+            if result["verdict"] == "not-applicable"
+            else set()
+            for result in payload["results"]
+        }
+        assert {name for name, kind in kinds.items() if kind == {Failure}} == broken
+        assert not any(kind == {Error} for kind in kinds.values())

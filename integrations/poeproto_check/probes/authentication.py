@@ -34,7 +34,7 @@ def _expect_denied(context: ProbeContext, rule: str, exchange: Exchange) -> None
 
 def _expect_no_key(context: ProbeContext, exchange: Exchange) -> None:
     received = b"".join(each.data for each in exchange.transfers if not each.is_sent)
-    leaked = _key(context).encode() in received
+    leaked = any(_key(context).encode() in part for part in (received, exchange.response.body))
     context.judge.expect("auth.key-leak", not leaked, f"{exchange.request.label}: the response has the key", exchange)
 
 

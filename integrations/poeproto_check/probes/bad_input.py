@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from poeproto import ConnectFailed
+from poeproto.lint import has_stack_trace
 from poeproto_check.exchange import Ending, Exchange
 from poeproto_check.probe import Probe, ProbeContext
 from poeproto_check.probe_request import ProbeRequest
@@ -36,9 +35,6 @@ _NUMBERS: tuple[tuple[str, bytes, str], ...] = (
     ("the number 1e999", b"1e999", "printf 1e999"),
     (f"an integer of {_DIGITS:,} digits", b"9" * _DIGITS, f"head -c {_DIGITS} /dev/zero | tr '\\0' 9"),
 )
-_TRACE = re.compile(
-    rb"Traceback \(most recent call last\)|\n\s+at [\w.<>$ ]+ ?\([^)\n]+:\d+:\d+\)|File \"[^\"\n]+\", line \d+"
-)
 
 
 def _judge(context: ProbeContext, rule: str, exchange: Exchange, accepted: bool, expected: str) -> None:
@@ -46,9 +42,9 @@ def _judge(context: ProbeContext, rule: str, exchange: Exchange, accepted: bool,
     message = f"{exchange.request.label}: {exchange.outcome} instead of {expected}"
     context.judge.expect(rule, accepted, message, exchange)
     if exchange.response.is_http and not is_success(exchange):
-        trace = _TRACE.search(exchange.response.body)
+        shows_trace = has_stack_trace(exchange.response.body.decode("latin-1"))
         shown = f"{exchange.request.label}: the answer contains a stack trace"
-        context.judge.expect("input.traceback", trace is None, shown, exchange)
+        context.judge.expect("input.traceback", not shows_trace, shown, exchange)
 
 
 async def _send_each(context: ProbeContext, requests: list[tuple[str, ProbeRequest]]) -> None:

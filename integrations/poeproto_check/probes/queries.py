@@ -25,6 +25,7 @@ def query_value(text: str, **fields: Any) -> dict[str, Any]:
         "user_id": "u-0000000000000000000000000000000b",
         "conversation_id": "c-0000000000000000000000000000000c",
         "message_id": f"m-{secrets.token_hex(16)}",
+        "bot_query_id": f"b-{secrets.token_hex(16)}",
         **fields,
     }
 
@@ -34,6 +35,8 @@ async def _ordinary(context: ProbeContext) -> None:
     judge_reply(context, reply)
     if reply.is_usable:
         context.worked.add("query")
+    else:
+        context.unusable["query"] = (reply.outcome, reply.exchange)
 
 
 async def _expect_reply(context: ProbeContext, rule: str, label: str, value: dict[str, Any]) -> None:

@@ -24,6 +24,8 @@ async def _settings(context: ProbeContext) -> None:
     judge.expect("time.settings", seconds <= context.times.settings, message, exchange)
     accepted = is_settings(exchange) or exchange.status == 501
     judge.expect("settings.status", accepted, f"{exchange.outcome} instead of status 200", exchange)
+    if not is_settings(exchange):
+        context.unusable["settings"] = (exchange.outcome, exchange)
     if exchange.status == 501:
         return
     if not is_settings(exchange):

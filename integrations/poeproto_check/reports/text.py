@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from textwrap import fill
 
 from poeproto_check.checker import CheckReport
 from poeproto_check.reports.evidence import reproduction
@@ -47,11 +48,18 @@ def _result(result: Result, report: CheckReport) -> Iterator[str]:
         yield f"      and {len(result.problems) - _SHOWN_PROBLEMS} more"
     if result.verdict in (Verdict.UNTESTABLE, Verdict.HARNESS_ERROR):
         return
-    yield f"      rule: {rule.text}"
-    yield f"      fix: {rule.fix}"
+    yield _wrapped(f"rule: {rule.text}")
+    yield _wrapped(f"fix: {rule.fix}")
     exchange = next((problem.exchange for problem in result.problems if problem.exchange is not None), None)
     if exchange is not None:
         yield f"      reproduce: {printable_line(reproduction(exchange, report.address, report.redaction))}"
+
+
+def _wrapped(text: str) -> str:
+    """A sentence as lines for a terminal of 80 columns."""
+    return fill(
+        text, 79, initial_indent=" " * 6, subsequent_indent=" " * 8, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def shown_message(message: str, report: CheckReport) -> str:

@@ -419,6 +419,11 @@ EXAMPLES = [
         reply(TEXT, DONE, cache_control="No-Cache, no-transform"),
     ),
     Example(
+        "framing.cache-control",
+        reply(TEXT, DONE, cache_control="private"),
+        reply(TEXT, DONE, cache_control="no-store"),
+    ),
+    Example(
         "framing.proxy-buffering",
         reply(TEXT, DONE, x_accel_buffering="yes"),
         reply(TEXT, DONE, x_accel_buffering="No"),

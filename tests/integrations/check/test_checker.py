@@ -180,8 +180,12 @@ def test_selected_rules(options: dict[str, list[str]], ids: set[str]) -> None:
 
 def test_an_edition_has_its_rules_and_limits() -> None:
     assert "controls.kinds" not in select_rules(edition=2023)
-    with pytest.raises(NoSuchRule, match="no rule 'auht'; --list shows all, and the families are settings, "):
+    with pytest.raises(NoSuchRule, match=r"no rule 'auht'; did you mean auth\? --list shows all"):
         select_rules(rules=["auht"])
+    with pytest.raises(NoSuchRule, match=r"'auth\.missingkey'; did you mean auth\.missing-key\? --list shows all"):
+        select_rules(rules=["auth.missingkey"])
+    with pytest.raises(NoSuchRule, match=r"'xyz'; the families are settings, .*, http; --list shows all"):
+        select_rules(skip=["xyz"])
     with pytest.raises(NoSuchRule, match="no section 'nothing'; the sections are Identifiers, "):
         select_rules(sections=["Nothing"])
 
@@ -245,6 +249,8 @@ def test_what_depends_on_a_failed_answer_is_untestable() -> None:
         report = run_check(url, _OPTIONS)
     verdicts = {result.rule.id: result.verdict for result in report.results}
     assert verdicts["reply.parallel"] is verdicts["event.json"] is Verdict.UNTESTABLE
+    reasons = {result.rule.id: result.reason for result in report.results}
+    assert reasons["reply.parallel"] == "the probe query got no usable answer: status 500"
     assert {"reply.parallel", "event.json", "reply.status"} <= {result.rule.id for result in report.findings}
     assert "event.index" not in {result.rule.id for result in report.findings}  # a SHOULD
     with serving_raw(NoSettingsBot()) as url:

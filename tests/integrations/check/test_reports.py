@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 from xml.etree import ElementTree as Xml
 
 import pytest
 
-from poeproto_check import FORMATS, CheckOptions, CheckReport, CheckTimes, select_rules
+from poeproto_check import FORMATS, CheckOptions, CheckReport, CheckTimes, NothingToCheck, select_rules
 from poeproto_check.redaction import Redaction
 
 from ...support.bots import KEY
@@ -84,6 +85,43 @@ def test_no_report_shows_the_key(name: str) -> None:
         text = FORMATS[name](report)
         assert KEY not in text
         assert KEY[:-1] not in text
+
+
+class ChunkedBot(LeakingBot):
+    """Cuts the key by chunks, at every byte or at one place."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def refuse(self, request: RawRequest) -> bytes | None:
+        refusal = super().refuse(request)
+        if refusal is None or b" 401 " not in refusal:
+            return refusal
+        body = refusal.partition(b"\r\n\r\n")[2]
+        parts = [body[start : start + self.size] for start in range(0, len(body), self.size)]
+        head = b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer\r\nTransfer-Encoding: chunked\r\n\r\n"
+        return head + b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize("size", [1, 7, 17, 40])
+def test_a_key_that_chunks_cut_is_found_and_hidden(size: int) -> None:
+    options = CheckOptions(rules=select_rules(rules=["auth"]), access_key=KEY, times=_TIMES)
+    with serving_raw(ChunkedBot(size)) as url:
+        report = run_check(url, options)
+    assert [result.rule.id for result in report.findings] == ["auth.key-leak"]
+    for make in FORMATS.values():
+        text = make(report)
+        seen = "".join(re.split(r"(?:\\n|\s)+[0-9a-f]{1,3}(?:\\n|\s)+", text))
+        assert not [start for start in range(len(KEY) - 8) if KEY[start : start + 8] in seen]
+
+
+def test_a_key_in_the_path_of_the_url() -> None:
+    bot = SoundBot()
+    with serving_raw(bot) as url:
+        options = CheckOptions(rules=select_rules(rules=["http.head"]), access_key=KEY, times=_TIMES)
+        with pytest.raises(NothingToCheck, match="status 404") as caught:
+            run_check(f"{url}{KEY}/bot", options)
+    assert KEY not in str(caught.value)
 
 
 def test_a_key_in_reads_that_were_cut_anywhere() -> None:

@@ -106,7 +106,9 @@ def test_the_list() -> None:
         (["http://127.0.0.1:1/"], r"no connection to http://127\.0\.0\.1:1: .*; is the URL right"),
         (["ftp://127.0.0.1/"], "not an http or https URL"),
         (["127.0.0.1:8080"], "did you mean http://127.0.0.1:8080"),
-        (["http://127.0.0.1:1/", "--rule", "nothing"], "no rule 'nothing'; --list shows all"),
+        (["bots.example.com/echo"], "did you mean http://bots.example.com/echo"),
+        (["bots.py"], "not of the form module:attribute"),
+        (["http://127.0.0.1:1/", "--rule", "nothing"], "no rule 'nothing'; .* --list shows all"),
         (["http://127.0.0.1:1/", "--rule", "auth", "--skip", "auth"], "no rule is left to judge"),
         (["http://127.0.0.1:1/", "--endpoint", "http://127.0.0.1:2"], "--endpoint is for a TARGET"),
         (["nothing.py:bot", "--unix-socket", "a"], "--unix-socket is for a URL"),
@@ -133,3 +135,29 @@ def test_a_wrong_key() -> None:
         result = run(url, key="not-the-key-of-this-bot")
     assert result.exit_code == 2
     assert result.stderr.splitlines()[-1] == f"Error: {url}: status 401; the access key is wrong"
+
+
+APPS = """
+from poeproto import Bot
+from poeproto_asgi import BotApp
+
+class Failing(Bot):
+    async def get_response(self, request, context):
+        raise KeyError("the author's mistake")
+
+one = BotApp({"/bots/a": Failing()}, allow_without_key=True)
+two = BotApp({"/b": Failing(), "/a": Failing()}, allow_without_key=True)
+"""
+
+
+def test_an_application_without_a_bot_at_its_root(tmp_path: Path) -> None:
+    apps = tmp_path / "apps.py"
+    apps.write_text(APPS)
+    result = run(f"{apps}:one", "--rule", "reply.parallel", key=None)
+    assert result.exit_code == 1
+    assert "the probe query got no usable answer: an error event\n" in result.stdout
+    assert re.match(r"checking 1 rules at http://127\.0\.0\.1:\d+/bots/a: ", result.stderr)
+    assert 'KeyError: "the author\'s mistake"' in result.stderr, "the log of the server"
+    result = run(f"{apps}:two", key=None)
+    assert result.exit_code == 2
+    assert "the application has several bots, at /a, /b: serve the application" in result.stderr

@@ -1,0 +1,25 @@
+"""The checker on our application under each host, and on bots that share no code with us: no MUST is broken."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from benchmarks.soak.checked_hosts import HOSTS, KEY, missing, serving_checked
+from poeproto_check import CheckOptions, CheckReport, ServerAddress, Verdict, check, select_rules
+
+# What a sensible author leaves out, or the server of the standard library.
+WARNED = {"http.server": {"auth.scheme-case", "http.chunked-body"}}
+_OPTIONS = CheckOptions(rules=select_rules(), access_key=KEY)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_host_has_no_findings(host: str) -> None:
+    if (why := missing(host)) is not None:
+        pytest.skip(why)
+    with serving_checked(host) as url:
+        report: CheckReport = anyio.run(check, ServerAddress.of(url), _OPTIONS)
+    problems = {each.rule.id: (each.verdict, [problem.message for problem in each.problems]) for each in report.results}
+    broken = {rule: each for rule, each in problems.items() if each[0] in (Verdict.WARN, Verdict.UNTESTABLE)}
+    assert report.exit_code == 0, {each.rule.id: problems[each.rule.id] for each in report.findings}
+    assert broken.keys() == WARNED.get(host, set()), broken
