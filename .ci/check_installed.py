@@ -14,6 +14,7 @@ PACKAGES = {
     "poeproto_httpx",
     "poeproto_record",
     "poeproto_simulator",
+    "poeproto_playground",
     "poeproto_compat",
     "poeproto_check",
     "poeproto_pytest",

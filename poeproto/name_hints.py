@@ -36,6 +36,7 @@ PLACES: dict[str, frozenset[str]] = {
             "Account BotQuery Canned Charge Conversation Echo Fault Faults HTTPError LogEntry Poe ReceivedFile"
             " ReceivedReply RegisteredBot Replayed Scripted Simulator ToolCaller"
         ),
+        "poeproto_playground": "PlayedBot Playground",
         "poeproto_check": (
             "BaselineError BotEnding CheckOptions CheckReport CheckTimes Ending Exchange FORMATS NoSuchRule"
             " NothingToCheck Plan Probe ProbeContext Problem RawConnection Result ServerAddress Transfer Verdict"

@@ -16,6 +16,7 @@ from poeproto_cli.bench import bench
 from poeproto_cli.check import check_command
 from poeproto_cli.migrate import migrate
 from poeproto_cli.new import new
+from poeproto_cli.play import play
 from poeproto_cli.query import query
 from poeproto_cli.record import record
 from poeproto_cli.recording import recording
@@ -48,14 +49,15 @@ class Command(click.Group):
 @click.group(cls=Command)
 @click.version_option(package_name="poeproto")
 def main() -> None:
-    """Begin, serve, query, check, measure, record and simulate bots, and move bots of fastapi_poe here.
+    """Begin, serve, query, play with, check, measure, record and simulate bots, and move bots of fastapi_poe here.
 
     Exit codes: 0 for success, 1 when a bot or peer failed, 2 for wrong usage.
     """
 
 
 _COMMANDS = (
-    new, serve, query, settings, sync, upload, simulate, bench, check_command, record, replay, recording, migrate,
+    new, serve, query, settings, sync, upload, simulate, play, bench, check_command, record, replay, recording,
+    migrate,
 )  # fmt: skip
 for _command in _COMMANDS:
     main.add_command(_command)

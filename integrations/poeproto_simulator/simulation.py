@@ -199,6 +199,34 @@ class Simulation:
             HTTPError: for a message that Poe's user interface does not let a user send: to an unknown bot, with files
                 that the bot's settings do not allow (both strict only), or in reply to an unknown message.
         """
+        query = await self.ask(
+            bot_name,
+            text,
+            conversation=conversation,
+            user=user,
+            attachments=attachments,
+            parameters=parameters,
+            reply_to=reply_to,
+            options=options,
+        )
+        return await self.receive_reply(query, on_event)
+
+    async def ask(
+        self,
+        bot_name: str,
+        text: str,
+        *,
+        conversation: Conversation | ReceivedReply | str | None = None,
+        user: Account | None = None,
+        attachments: Iterable[Attachment | UploadedFile] = (),
+        parameters: Mapping[str, Any] | None = None,
+        reply_to: str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> BotQuery:
+        """Add a user's message to a conversation, and make the query for it, without sending it.
+
+        The first half of `say`, with its arguments and errors; `receive_reply` is the second.
+        """
         await self.load()
         bot = self.directory.find(bot_name)
         if isinstance(conversation, ReceivedReply):
@@ -209,7 +237,7 @@ class Simulation:
         if files:
             bot = await self.directory.with_settings(bot)
             files = [await self._with_parsed_content(file, bot.settings) for file in files]
-        query = self.engine.ask(
+        return self.engine.ask(
             bot.name,
             text,
             conversation=conversation,
@@ -219,11 +247,9 @@ class Simulation:
             referenced_message=None if reply_to is None else self.engine.message(reply_to),
             options=options,
         )
-        reply = await self._receive_reply(query, on_event)
-        await self.save()
-        return reply
 
-    async def _receive_reply(self, query: BotQuery, on_event: Callable[[Event], object]) -> ReceivedReply:
+    async def receive_reply(self, query: BotQuery, on_event: Callable[[Event], object]) -> ReceivedReply:
+        """Send a query that `ask` has made to its bot, and return the reply. Cancel it to stop the reply."""
         engine = self.engine
         bot = engine.bot(query.bot_name)
         conversation = engine.conversations[query.request.conversation_id]
@@ -243,6 +269,7 @@ class Simulation:
                 logger.warning("the settings of %s could not be fetched: %s", bot.name, exc)
         files = [await self._received(file) for file in fold.files]
         charges = [charge for charge in engine.charges if charge.bot_query_id == query.request.bot_query_id]
+        await self.save()
         return ReceivedReply(conversation, query, recorder.events, fold, files, charges, failure)
 
     async def _received(self, file: File) -> ReceivedFile:

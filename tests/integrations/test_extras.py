@@ -15,6 +15,7 @@ CASES = [
     ("poeproto_record.server", "h11", "poeproto_record.server needs h11", "record"),
     ("poeproto_simulator", "hypercorn", "poeproto_simulator needs hypercorn", "simulator"),
     ("poeproto_simulator", "python_multipart", "poeproto_simulator needs python_multipart", "simulator"),
+    ("poeproto_playground", "hypercorn", "poeproto_playground needs hypercorn", "playground"),
     ("poeproto_check", "truststore", "poeproto_check needs truststore", "check"),
     ("poeproto_pytest._surface", "hypercorn", "poeproto_pytest needs hypercorn", "pytest"),
     ("poeproto_cli", "click", "the command needs click", "cli"),

@@ -17,6 +17,7 @@ from poeproto_runtime.client.call_hooks import CallHook, CallHooks, EventHook
 from poeproto_runtime.client.client_base import AnyReply, AsyncClientBase, ClientBase, ClientBaseOptions
 from poeproto_runtime.client.extra_headers import ExtraHeaders, HeadersOfCall
 from poeproto_runtime.client.reply import Reply
+from poeproto_runtime.client.transport import Transport
 
 __all__ = ["Client"]
 
@@ -40,8 +41,12 @@ class PooledClientBase(ClientBase[AnyReply]):
     ) -> None:
         limits = limits or Limits()
         self._pool = Pool(backend.connect, backend.proxies, backend.current_loop)
-        transport = H11Transport(self._pool, backend, limits, timeouts or Timeouts())
+        transport = self._make_transport(H11Transport(self._pool, backend, limits, timeouts or Timeouts()))
         super().__init__(transport, backend.in_thread, backend.tool_runner, limits=limits, **options)
+
+    def _make_transport(self, transport: Transport) -> Transport:
+        """The transport of all calls; a subclass may wrap it, as a recorder does."""
+        return transport
 
     @property
     def connections_opened(self) -> int:

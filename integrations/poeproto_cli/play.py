@@ -1,0 +1,122 @@
+"""`poeproto play`: a bot to talk to in a browser, with everything that it and Poe say to each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import click
+
+from poeproto_asgi import run
+from poeproto_asgi.server import WorkerClass
+from poeproto_cli.failures import server_failures
+from poeproto_cli.options import access_key_option, worker_class_option
+from poeproto_cli.terminal import log_to_stderr
+from poeproto_cli.urls import refuse_address
+from poeproto_record import RecordingError
+
+if TYPE_CHECKING:
+    from poeproto_playground import PlayedBot
+
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+@click.command()
+@click.argument("target_or_url", required=False)
+@click.option("--name", help="The bot's name. By default what the bot says, or the name of its class.")
+@access_key_option
+@click.option("--bind", default="127.0.0.1", show_default=True, metavar="HOST", help="The address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8082, show_default=True, help="The port; 0 takes a free one."
+)
+@click.option(
+    "--expose-to-network",
+    is_flag=True,
+    help="Allow a --bind that other machines reach. Whoever has the token can then talk to the bot and read all of it; "
+    "the connection is not encrypted.",
+)
+@click.option(
+    "--allow-remote-media",
+    is_flag=True,
+    help="Let the page load images and media of replies from https addresses. Their servers then learn of it, and a "
+    "reply can carry what the conversation says in such an address.",
+)
+@click.option(
+    "--recording",
+    "recordings",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Open this recording, with or without a bot. May be repeated.",
+)
+@click.option(
+    "--balance",
+    type=click.IntRange(min=0),
+    default=1_000_000,
+    show_default=True,
+    help="The balance of the user, in thousandths of a US cent.",
+)
+@worker_class_option
+def play(
+    target_or_url: str | None,
+    name: str | None,
+    access_key: str | None,
+    bind: str,
+    port: int,
+    expose_to_network: bool,
+    allow_remote_media: bool,
+    recordings: tuple[Path, ...],
+    balance: int,
+    worker_class: WorkerClass,
+) -> None:
+    """Talk to a bot in a browser, until interrupted.
+
+    TARGET_OR_URL is a TARGET as for serve, which is started here and again whenever its files change, or the URL of a
+    running bot. It may be left out with --recording.
+
+    Once connections are accepted, one line on standard output says the address to open. It has a token in it, without
+    which nobody can use the playground.
+    """
+    from poeproto_playground import Playground  # imported here, so that the other commands start faster
+
+    if target_or_url is None and not recordings:
+        raise click.UsageError("name a bot, as TARGET or URL, or open a recording with --recording FILE")
+    if bind not in _LOOPBACK and not expose_to_network:
+        raise click.UsageError(
+            f"--bind {bind} may be reached from other machines; --expose-to-network allows it, and says what that means"
+        )
+    log_to_stderr()
+    bots = [] if target_or_url is None else [_played(target_or_url, name, access_key)]
+    host = f"[{bind}]" if ":" in bind else bind
+    with server_failures():
+        try:
+            playground = Playground(
+                bots,
+                recordings=recordings,
+                exposed=expose_to_network,
+                remote_media=allow_remote_media,
+                balance=balance,
+            )
+        except RecordingError as exc:
+            raise click.ClickException(str(exc)) from exc
+
+        def on_ready(address: str) -> None:
+            playground.open_at(address)
+            click.echo(f"open {playground.page_address}")
+
+        run(playground, bind=f"{host}:{port}", worker_class=worker_class, on_ready=on_ready)
+
+
+def _played(target_or_url: str, name: str | None, access_key: str | None) -> PlayedBot:
+    from poeproto_playground import PlayedBot
+
+    if "://" not in target_or_url:
+        refuse_address(target_or_url)
+        return PlayedBot(target=target_or_url, name=name, access_key=access_key)
+    return PlayedBot(url=target_or_url, name=name or _name_in(target_or_url), access_key=access_key)
+
+
+def _name_in(url: str) -> str:
+    """A name for the bot at a URL: the last part of its path."""
+    return urlsplit(url).path.strip("/").rpartition("/")[2] or "Bot"

@@ -1,0 +1,198 @@
+"""The process in which the playground runs a bot: `python -m poeproto_playground.bot_process TARGET ENDPOINT`.
+
+A process of its own, so that a changed bot starts with nothing left of the old one, and a crash ends the bot alone.
+
+It serves as `poeproto serve` does, except that the bot's calls go to the playground's simulated Poe. It writes lines of
+JSON to its standard output: first the bots and the files that they were loaded from, or the error; then what they log.
+What the bot prints is logged, too. It ends when its standard input is closed, which happens when the playground ends.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import signal
+import sys
+import sysconfig
+import threading
+import traceback
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, TextIO
+
+import attrs
+
+from poeproto import Endpoints
+from poeproto_asgi import AppOptions, BotApp, FetchPolicy, Observation, load_app, run
+from poeproto_h11 import make_outbound, split_url
+from poeproto_playground.bot_recorder import EXCHANGE_HEADER
+
+# The exchange whose request this task answers, and those that it starts.
+_exchange: ContextVar[str | None] = ContextVar("_exchange", default=None)
+
+_LONGEST_LINE = 64 * 1024
+# Where modules are that nobody edits while they try out a bot.
+_INSTALLED = tuple(
+    str(Path(sysconfig.get_path(name)).resolve()) for name in ("stdlib", "platstdlib", "purelib", "platlib")
+)
+
+
+def main() -> None:
+    """Serve the bot that the command line names."""
+    target, endpoint = sys.argv[1:3]
+    lines = Lines(os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace"))
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    sys.stdout, sys.stderr = LoggedOutput(lines, "stdout"), LoggedOutput(lines, "stderr")
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[LineHandler(lines)])
+    key = os.environ.get("POE_ACCESS_KEY")
+    sys.path.insert(0, os.getcwd())
+    try:
+        app = load_app(target, options=AppOptions(environment_key=key, allow_without_key=key is None))
+        _redirect(app, endpoint)
+        _mark_exchanges(app)
+    except BaseException as exc:  # noqa: BLE001 - shown in the page, whatever it is
+        lines.write({"error": _error_text(exc), "files": loaded_files()})
+        sys.exit(1)
+    bots = [
+        {
+            "path": path,
+            "name": route.bot_name,
+            "class": type(route.bot).__name__,
+            "access_key": route.access_key,
+        }
+        for path, route in app.service.routes.items()
+    ]
+    run(
+        app,
+        bind="127.0.0.1:0",
+        on_ready=lambda address: lines.write({"address": address, "bots": bots, "files": loaded_files()}),
+    )
+
+
+def loaded_files() -> list[str]:
+    """The files of the modules that were loaded from elsewhere than the installation."""
+    files: set[str] = set()
+    for module in list(sys.modules.values()):
+        name = getattr(module, "__file__", None)
+        if not name or not name.endswith(".py"):
+            continue
+        path = str(Path(name).resolve())
+        if not path.startswith(_INSTALLED) and not (getattr(module, "__name__", "")).startswith("poeproto"):
+            files.add(path)
+    return sorted(files)
+
+
+def _error_text(failure: BaseException) -> str:
+    shown = failure.__cause__ or failure
+    # From the bot's own code on: what loaded it is not what broke.
+    return "".join(traceback.format_exception(type(shown), shown, shown.__traceback__))
+
+
+def _redirect(app: BotApp, endpoint: str) -> None:
+    """Send all calls of the bots to this endpoint, and let them fetch its files."""
+    endpoints = Endpoints.at(endpoint)
+    service = app.service
+    service.sync_settings = False  # the playground fetches them
+    for route in service.routes.values():
+        route.endpoints = endpoints
+    outbound = service.outbound
+    if outbound is None or (outbound.fetch_policy is None and not outbound.hooks):
+        policy = FetchPolicy(origins=[str(split_url(endpoint)[0])])
+        service.outbound = make_outbound(service.limits, endpoints, fetch_policy=policy)
+
+
+def _mark_exchanges(app: BotApp) -> None:
+    """Note the exchange of each request for its log lines. The application's own hooks stay."""
+    own_hook = app.service.hooks.on_start
+
+    def on_start(observation: Observation) -> None:
+        _exchange.set(observation.http_request.get(EXCHANGE_HEADER))
+        if own_hook is not None:
+            own_hook(observation)
+
+    app.service.hooks = attrs.evolve(app.service.hooks, on_start=on_start)
+
+
+def _end_with_parent() -> None:
+    while os.read(0, 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+# --- log lines
+
+
+class Lines:
+    """Writes lines of JSON, from any thread.
+
+    Args:
+        stream: where to.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def write(self, value: dict[str, Any]) -> None:
+        """Write a line."""
+        line = json.dumps(value)
+        with self._lock:
+            try:
+                self._stream.write(line + "\n")
+                self._stream.flush()
+            except OSError:
+                os._exit(1)  # the playground has ended
+
+    def log(self, level: str, logger: str, text: str) -> None:
+        """Write a line of the log."""
+        entry = {"level": level, "logger": logger, "text": text[:_LONGEST_LINE], "exchange": _exchange.get()}
+        self.write({"log": entry})
+
+
+class LineHandler(logging.Handler):
+    """Writes records of the log as lines.
+
+    Args:
+        lines: writes them.
+    """
+
+    def __init__(self, lines: Lines) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        self._lines.log(record.levelname, record.name, self.format(record))
+
+
+class LoggedOutput(io.TextIOBase):
+    """A standard stream whose lines are logged.
+
+    Args:
+        lines: writes them.
+        name: of the stream.
+    """
+
+    def __init__(self, lines: Lines, name: str) -> None:
+        self._lines = lines
+        self._name = name
+        self._unfinished = ""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str, /) -> int:
+        """Log the lines that this text completes."""
+        *complete, self._unfinished = (self._unfinished + text).split("\n")
+        for line in complete:
+            self._lines.log("PRINT", self._name, line)
+        if len(self._unfinished) > _LONGEST_LINE:
+            self._lines.log("PRINT", self._name, self._unfinished)
+            self._unfinished = ""
+        return len(text)
+
+
+if __name__ == "__main__":
+    main()

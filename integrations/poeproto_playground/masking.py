@@ -1,0 +1,59 @@
+"""Masks keys in what the page is shown: by as many asterisks, so that offsets and sizes stay."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+from poeproto.http import Headers
+
+_SECRET_HEADERS = frozenset(
+    {b"authorization", b"proxy-authorization", b"cookie", b"set-cookie", b"x-api-key", b"poe-access-key"}
+)
+_SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9-]*[ \t]+(?=\S)")
+_KEY_IN_URL = re.compile(r"((?:update|fetch)_settings/[^/?]*/)([^/?]+)")
+# A shorter key may be an ordinary word.
+_SHORTEST = 6
+
+
+class Masking:
+    """Masks keys.
+
+    Args:
+        secrets: returns the keys that are known.
+    """
+
+    def __init__(self, secrets: Callable[[], Iterable[str | None]]) -> None:
+        self._secrets = secrets
+
+    def known(self) -> list[str]:
+        """The keys that are masked wherever they are, the longest first."""
+        return sorted({key for key in self._secrets() if key and len(key) >= _SHORTEST}, key=len, reverse=True)
+
+    def data(self, data: bytes) -> bytes:
+        """Bytes without the known keys."""
+        for key in self.known():
+            secret = key.encode("utf-8", "replace")
+            data = data.replace(secret, b"*" * len(secret))
+        return data
+
+    def text(self, text: str) -> str:
+        """A text without the known keys."""
+        for key in self.known():
+            text = text.replace(key, "*" * len(key))
+        return text
+
+    def url(self, url: str) -> str:
+        """A URL without the known keys, and without that of a change of settings."""
+        return self.text(_KEY_IN_URL.sub(lambda match: match[1] + "*" * len(match[2]), url))
+
+    def headers(self, headers: Headers) -> list[list[str]]:
+        """Headers as the page gets them: credentials are masked, their scheme stays."""
+        return [[name.decode("latin-1"), self._value(name, value).decode("latin-1")] for name, value in headers]
+
+    def _value(self, name: bytes, value: bytes) -> bytes:
+        if name.lower() not in _SECRET_HEADERS:
+            return self.data(value)
+        scheme = _SCHEME.match(value)
+        start = scheme.end() if scheme else 0
+        return value[:start] + b"*" * (len(value) - start)
