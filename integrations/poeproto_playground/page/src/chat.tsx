@@ -1,0 +1,312 @@
+/** The conversation: its messages, the bot's introduction, and the field to write in. */
+
+import { effect, signal, useComputed, useSignal } from "@preact/signals";
+import { useCallback, useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { type Attachment, type Bot, call, type Conversation, type Parameters, postJson } from "./contract";
+import { defaultParameters, ParameterControls, sectionsOf } from "./controls";
+import { renderMarkdown } from "./markdown";
+import { AttachmentView, edited, MessageView, onGrowth } from "./message_view";
+import * as store from "./store";
+
+const parameters = signal<Parameters>({});
+const attachments = signal<Attachment[]>([]);
+const uploads = signal(0);
+const draft = signal(sessionStorage.getItem("poeproto-draft") ?? "");
+
+effect(() => sessionStorage.setItem("poeproto-draft", draft.value));
+
+async function upload(files: Iterable<File>): Promise<void> {
+  for (const file of files) {
+    uploads.value += 1;
+    await store.attempt(async () => {
+      const path = `/api/files?name=${encodeURIComponent(file.name)}`;
+      const response = await call("POST", path, file, file.type || "application/octet-stream");
+      attachments.value = [...attachments.value, (await response.json()) as Attachment];
+    });
+    uploads.value -= 1;
+  }
+}
+
+/** The parameters that have a control now: the bot may have been changed since others were set. */
+function currentParameters(bot: Bot | undefined): Parameters | undefined {
+  return sectionsOf(bot?.settings).length ? parameters.value : undefined;
+}
+
+async function send(text: string): Promise<boolean> {
+  const id = store.selectedConversation.value ?? (await store.newConversation());
+  if (!id) return false;
+  const body = { text, attachments: attachments.value, parameters: currentParameters(store.botOfConversation.value) };
+  const message = edited.value;
+  const path = message ? `/api/conversations/${id}/edit` : `/api/conversations/${id}/messages`;
+  const isSent = await store.attempt(async () => {
+    await postJson(path, message ? { ...body, message: message.id } : body);
+  });
+  if (isSent) {
+    attachments.value = [];
+    edited.value = null;
+  }
+  return isSent;
+}
+
+function Introduction({ bot }: { bot: Bot | undefined }) {
+  const host = useRef<HTMLDivElement>(null);
+  const text = bot?.settings?.introduction_message ?? "";
+  useLayoutEffect(() => host.current?.replaceChildren(renderMarkdown(text, {})), [text]);
+  if (!text) return null;
+  return (
+    <article class="message bot" aria-label={`Introduction of ${bot?.name ?? "the bot"}`}>
+      <header>
+        <h3>{bot?.name}</h3>
+      </header>
+      <div ref={host} class="text" />
+    </article>
+  );
+}
+
+function BotState({ bot }: { bot: Bot | undefined }) {
+  if (!bot) return <p class="quiet">There is no bot. Start one: <code>poeproto play cat.py:bot</code></p>;
+  if (!bot.error && bot.status !== "failed") return null;
+  const isOld = bot.status === "running";
+  return (
+    <details class="error" open>
+      <summary>{isOld ? "The newest version does not start; the one before still runs" : "The bot does not run"}</summary>
+      <pre tabIndex={0}>{bot.error ?? bot.status}</pre>
+    </details>
+  );
+}
+
+export function Chat() {
+  const scroller = useRef<HTMLDivElement>(null);
+  const isAtEnd = useRef(true);
+  const isDropping = useSignal(false);
+  const conversation = store.conversation.value;
+  const messages = store.messages.value;
+  const bot = store.botOfConversation.value;
+
+  useEffect(() => {
+    onGrowth.value = () => {
+      const element = scroller.current;
+      if (element && isAtEnd.current) element.scrollTop = element.scrollHeight;
+    };
+  }, []);
+  useLayoutEffect(() => {
+    isAtEnd.current = true;
+    onGrowth.value();
+  }, [conversation?.id, messages.length]);
+  const defaults = JSON.stringify(defaultParameters(bot?.settings));
+  useEffect(() => {
+    parameters.value = { ...(JSON.parse(defaults) as Parameters), ...conversation?.parameters };
+  }, [conversation?.id, defaults]);
+  const onScroll = () => {
+    const element = scroller.current;
+    if (element) isAtEnd.current = element.scrollHeight - element.scrollTop - element.clientHeight < 40;
+  };
+  const reply = useCallback((text: string) => void send(text), []);
+  const onDrop = (event: DragEvent) => {
+    event.preventDefault();
+    isDropping.value = false;
+    if (event.dataTransfer) void upload(event.dataTransfer.files);
+  };
+  const onDragOver = (event: DragEvent) => {
+    event.preventDefault();
+    isDropping.value = true;
+  };
+  return (
+    <main
+      class={isDropping.value ? "chat dropping" : "chat"}
+      onDrop={onDrop}
+      onDragOver={onDragOver}
+      onDragLeave={() => (isDropping.value = false)}
+    >
+      <ChatHeader conversation={conversation} bot={bot} />
+      <div ref={scroller} class="messages" onScroll={onScroll} tabIndex={0} role="region" aria-label="Messages">
+        <BotState bot={bot} />
+        <Introduction bot={bot} />
+        {conversation &&
+          messages.map((message, i) => (
+            <MessageView
+              key={message.id}
+              message={message}
+              conversation={conversation}
+              isLast={i === messages.length - 1}
+              reply={reply}
+            />
+          ))}
+      </div>
+      <Composer bot={bot} isStreaming={conversation?.streaming ?? false} />
+    </main>
+  );
+}
+
+function ChatHeader({ conversation, bot }: { conversation: Conversation | undefined; bot: Bot | undefined }) {
+  const setNetwork = (network: boolean) =>
+    store.attempt(async () => {
+      await postJson(`/api/conversations/${conversation?.id}`, { network });
+    });
+  return (
+    <header class="chat-header">
+      <h2>{conversation?.title || bot?.name || store.title.value}</h2>
+      {bot && <span class={`status ${bot.status}`}>{bot.status}</span>}
+      {conversation && (
+        <label class="check" title="HTML of the bot may load scripts and pictures from elsewhere">
+          <input
+            type="checkbox"
+            checked={conversation.network}
+            onChange={(event) => void setNetwork(event.currentTarget.checked)}
+          />
+          network for HTML
+        </label>
+      )}
+    </header>
+  );
+}
+
+function Mentions() {
+  const prefix = useComputed(() => /^@(\S*)$/.exec(draft.value)?.[1]?.toLowerCase());
+  if (prefix.value === undefined) return null;
+  const matching = store.bots.value.filter((bot) => bot.name.toLowerCase().startsWith(prefix.value ?? ""));
+  const choose = (name: string) => {
+    draft.value = `@${name} `;
+    document.getElementById("draft")?.focus();
+  };
+  return (
+    <div class="suggestions" role="group" aria-label="Bots to ask">
+      {matching.map((bot) => (
+        <button key={bot.name} type="button" onClick={() => choose(bot.name)}>
+          @{bot.name}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+function Pending() {
+  if (attachments.value.length === 0 && uploads.value === 0) return null;
+  return (
+    <div class="pending">
+      {attachments.value.map((attachment) => (
+        <div key={attachment.url}>
+          <AttachmentView attachment={attachment} />
+          <button
+            type="button"
+            aria-label={`Remove ${attachment.name}`}
+            onClick={() => (attachments.value = attachments.value.filter((one) => one !== attachment))}
+          >
+            Remove
+          </button>
+        </div>
+      ))}
+      {uploads.value > 0 && <span class="quiet">Uploading {uploads.value}…</span>}
+    </div>
+  );
+}
+
+function Composer({ bot, isStreaming }: { bot: Bot | undefined; isStreaming: boolean }) {
+  const field = useRef<HTMLTextAreaElement>(null);
+  const message = edited.value;
+  useEffect(() => {
+    if (!message) return;
+    draft.value = store.liveText(message.id, 0).text;
+    attachments.value = message.attachments;
+    if (message.parameters) parameters.value = message.parameters;
+    field.current?.focus();
+  }, [message]);
+  const submit = async (event?: Event) => {
+    event?.preventDefault();
+    if (isStreaming) return;
+    const text = draft.value;
+    if (!text.trim() && attachments.value.length === 0) return;
+    draft.value = "";
+    if (!(await send(text)) && draft.value === "") draft.value = text;
+    field.current?.focus();
+  };
+  const stop = () =>
+    store.attempt(async () => {
+      await postJson(`/api/conversations/${store.selectedConversation.value}/stop`);
+    });
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) void submit(event);
+    if (event.key === "Escape" && message) cancelEdit();
+  };
+  const onPaste = (event: ClipboardEvent) => {
+    const files = event.clipboardData?.files;
+    if (files?.length) void upload(files);
+  };
+  const controls = sectionsOf(bot?.settings).length > 0;
+  return (
+    <form class="composer" onSubmit={(event) => void submit(event)}>
+      {message && (
+        <p class="quiet">
+          Editing a message: it and what follows it are replaced.{" "}
+          <button type="button" onClick={cancelEdit}>
+            Cancel
+          </button>
+        </p>
+      )}
+      <Mentions />
+      <Pending />
+      {controls && (
+        <details class="parameter-panel">
+          <summary>Parameters</summary>
+          <ParameterControls settings={bot?.settings} values={parameters} />
+        </details>
+      )}
+      <div class="row">
+        {bot?.settings?.allow_attachments !== false && <AttachButton />}
+        <label for="draft" class="hidden">
+          Message
+        </label>
+        <textarea
+          id="draft"
+          ref={field}
+          rows={1}
+          value={draft}
+          placeholder={`Message ${bot?.name ?? "the bot"}, or @ for another bot`}
+          onInput={(event) => (draft.value = event.currentTarget.value)}
+          onKeyDown={onKeyDown}
+          onPaste={onPaste}
+        />
+        {isStreaming ? (
+          <button type="button" class="primary stop" onClick={() => void stop()}>
+            Stop
+          </button>
+        ) : (
+          <button class="primary" disabled={store.mode.value === "recording"}>
+            Send
+          </button>
+        )}
+      </div>
+    </form>
+  );
+}
+
+function cancelEdit(): void {
+  edited.value = null;
+  draft.value = "";
+  attachments.value = [];
+}
+
+function AttachButton() {
+  const input = useRef<HTMLInputElement>(null);
+  const onChange = async (event: { currentTarget: HTMLInputElement }) => {
+    const element = event.currentTarget;
+    await upload([...(element.files ?? [])]);
+    element.value = "";
+  };
+  return (
+    <>
+      <input
+        ref={input}
+        type="file"
+        multiple
+        class="hidden"
+        tabIndex={-1}
+        aria-label="Files to attach"
+        onChange={(event) => void onChange(event)}
+      />
+      <button type="button" onClick={() => input.current?.click()}>
+        Attach
+      </button>
+    </>
+  );
+}
