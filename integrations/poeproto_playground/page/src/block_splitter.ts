@@ -29,6 +29,7 @@ export class BlockSplitter {
   private scanned = 0;
   private afterBlank = false;
   private isList = false;
+  private isFirstLine = true;
   private fenceIsTop = false;
   /** The kind of the pieces that the block under way was cut into; null while it is whole. */
   private cutAs: BlockKind | null = null;
@@ -46,6 +47,9 @@ export class BlockSplitter {
       if (end < 0) break;
       this.readLine(this.tail.slice(this.scanned, end), end + 1, blocks);
     }
+    // The first character of a line under way already says that it continues nothing.
+    const begun = this.tail.charAt(this.scanned);
+    if (this.afterBlank && !this.isList && !this.isPlain && begun.trim() !== "") this.settle(this.scanned, blocks);
     this.cutIfLong(blocks);
     return blocks;
   }
@@ -73,22 +77,19 @@ export class BlockSplitter {
       this.afterBlank = true;
       return;
     }
-    const continuesList = this.isList && LIST_ITEM.test(line);
-    if (this.afterBlank && !/^\s/.test(line) && !continuesList) this.settle(start, blocks);
-    this.afterBlank = false;
     const opening = FENCE.exec(line);
     const indent = opening?.[1]?.length ?? 0;
+    const continuesList = this.isList && LIST_ITEM.test(line);
+    const isBoundary = this.afterBlank && !/^\s/.test(line) && !continuesList;
+    if (isBoundary || (opening && indent === 0)) this.settle(start, blocks);
+    this.afterBlank = false;
     if (opening && (indent <= 3 || this.isList)) {
-      if (indent === 0) this.settle(start, blocks);
       this.fence = opening[2] ?? "";
       this.fenceIsTop = indent === 0;
-    } else if (this.isAtStart(line)) {
+    } else if (this.isFirstLine) {
       this.isList = LIST_ITEM.test(line);
     }
-  }
-
-  private isAtStart(line: string): boolean {
-    return this.tail.slice(0, this.scanned).trim() === line.trim();
+    this.isFirstLine = false;
   }
 
   /** Move what stands before `end` out of the tail, as a block of its own. */
@@ -99,6 +100,7 @@ export class BlockSplitter {
     this.scanned = Math.max(0, this.scanned - end);
     this.isList = false;
     this.afterBlank = false;
+    this.isFirstLine = true;
     if (!this.isPlain) this.cutAs = null;
   }
 

@@ -112,7 +112,8 @@ export function Chat() {
     isDropping.value = true;
   };
   return (
-    <main
+    <section
+      aria-label="Chat"
       class={isDropping.value ? "chat dropping" : "chat"}
       onDrop={onDrop}
       onDragOver={onDragOver}
@@ -134,7 +135,7 @@ export function Chat() {
           ))}
       </div>
       <Composer bot={bot} isStreaming={conversation?.streaming ?? false} />
-    </main>
+    </section>
   );
 }
 

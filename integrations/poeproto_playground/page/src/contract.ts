@@ -228,6 +228,8 @@ export interface State {
   logs_dropped: number;
   faults: Fault[];
   recordings: Recording[];
+  /** Whether the page's policy allows pictures and media from elsewhere. */
+  remote_media: boolean;
 }
 
 export type Change =
@@ -237,7 +239,7 @@ export type Change =
   | { type: "conversation-removed"; id: string }
   | { type: "messages"; conversation: string; messages: Message[] }
   | { type: "message"; conversation: string; message: Message }
-  | { type: "text"; conversation: string; message: string; index: number; epoch: number; append: string }
+  | { type: "text"; conversation: string; message: string; index: number; epoch: number; start: number; append: string }
   | { type: "exchange"; exchange: Exchange }
   | { type: "exchanges"; exchanges: Exchange[]; exchanges_dropped: number }
   | { type: "log"; logs: Log[]; logs_dropped: number }

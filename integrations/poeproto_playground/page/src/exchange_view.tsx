@@ -1,6 +1,6 @@
 /** One exchange: request, events, raw reads, times, findings and logs; and its copies. */
 
-import { useSignal } from "@preact/signals";
+import { signal, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useCallback, useEffect, useMemo } from "preact/hooks";
 import * as api from "./contract";
@@ -20,8 +20,11 @@ const PIECE = 20_000;
 const TABS = ["Findings", "Request", "Events", "Raw", "Times", "Logs", "Edit"] as const;
 type Tab = (typeof TABS)[number];
 
+/** The tab that was chosen last stays for the next exchange; before, each shows what it has. */
+const chosenTab = signal<Tab | null>(null);
+
 export function ExchangeView({ exchange }: { exchange: Exchange }) {
-  const tab = useSignal<Tab>(exchange.events ? "Events" : "Request");
+  const tab = chosenTab.value ?? (exchange.events ? "Events" : "Request");
   const detail = useSignal<ExchangeDetail | null>(null);
   const selectedEvent = useSignal(-1);
   const count = exchange.findings.MUST + exchange.findings.SHOULD + exchange.findings.MAY;
@@ -39,7 +42,7 @@ export function ExchangeView({ exchange }: { exchange: Exchange }) {
   }, [exchange.id, exchange.outcome, exchange.status, count, exchange.logs]);
   const goToEvent = (index: number) => {
     selectedEvent.value = index;
-    tab.value = "Events";
+    chosenTab.value = "Events";
   };
   const known = detail.value?.id === exchange.id ? detail.value : null;
   const labels: Partial<Record<Tab, ComponentChildren>> = {
@@ -51,15 +54,15 @@ export function ExchangeView({ exchange }: { exchange: Exchange }) {
   return (
     <section class="exchange" aria-label={`Exchange ${exchange.id}`}>
       <ExchangeHead exchange={exchange} />
-      <TabBar label="Parts of the exchange" tabs={TABS} selected={tab} labels={labels} />
-      <div class="panel" role="tabpanel" aria-label={tab.value}>
-        {tab.value === "Findings" && <Findings findings={known?.findings_list ?? []} goToEvent={goToEvent} />}
-        {tab.value === "Request" && known && <RequestPart detail={known} />}
-        {tab.value === "Events" && known && <EventList key={exchange.id} exchange={exchange} detail={known} selected={selectedEvent} />}
-        {tab.value === "Raw" && <ReadList key={exchange.id} exchange={exchange} detail={known} />}
-        {tab.value === "Times" && <TimingPlot exchange={exchange} />}
-        {tab.value === "Logs" && <LogList logs={known?.log_list ?? []} />}
-        {tab.value === "Edit" && known && <EditAndResend key={exchange.id} detail={known} />}
+      <TabBar label="Parts of the exchange" tabs={TABS} selected={tab} onSelect={(name) => (chosenTab.value = name)} labels={labels} />
+      <div class="panel" role="tabpanel" aria-label={tab}>
+        {tab === "Findings" && <Findings findings={known?.findings_list ?? []} goToEvent={goToEvent} />}
+        {tab === "Request" && known && <RequestPart detail={known} />}
+        {tab === "Events" && known && <EventList key={exchange.id} exchange={exchange} detail={known} selected={selectedEvent} />}
+        {tab === "Raw" && <ReadList key={exchange.id} exchange={exchange} detail={known} />}
+        {tab === "Times" && <TimingPlot exchange={exchange} />}
+        {tab === "Logs" && <LogList logs={known?.log_list ?? []} />}
+        {tab === "Edit" && known && <EditAndResend key={exchange.id} detail={known} />}
       </div>
     </section>
   );
@@ -82,9 +85,9 @@ function ExchangeHead({ exchange }: { exchange: Exchange }) {
     });
   return (
     <header class="exchange-head">
-      <p>
-        <strong>{exchange.kind}</strong> {exchange.method} <code>{exchange.url}</code>
-      </p>
+      <h3>
+        {exchange.kind} <small>{exchange.method} <code>{exchange.url}</code></small>
+      </h3>
       <p class="quiet">
         {exchange.status ?? "…"} · {exchange.outcome ?? "under way"} {exchange.detail} · {clock(exchange.started)} · first byte{" "}
         {duration(exchange.first_byte_ms)} · {duration(exchange.duration_ms)} · {bytes(exchange.response_size)} in {exchange.reads} reads

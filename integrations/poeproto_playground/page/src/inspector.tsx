@@ -16,8 +16,9 @@ const ROW_HEIGHT = 30;
 
 export function Inspector() {
   return (
-    <aside class="inspector" aria-label="Inspector">
-      <TabBar label="Inspector" tabs={TABS} selected={tab} labels={{ Logs: `Logs ${store.logs.value.length || ""}` }} />
+    <section class="inspector" aria-label="Inspector">
+      <h2 class="hidden">Inspector</h2>
+      <TabBar label="Inspector" tabs={TABS} selected={tab.value} onSelect={(name) => (tab.value = name)} labels={{ Logs: `Logs ${store.logs.value.length || ""}` }} />
       <div class="panel" role="tabpanel" aria-label={tab.value}>
         {tab.value === "Exchanges" && <Exchanges />}
         {tab.value === "Bots" && <Bots />}
@@ -25,7 +26,7 @@ export function Inspector() {
         {tab.value === "Logs" && <Logs />}
         {tab.value === "Request editor" && <RequestEditor />}
       </div>
-    </aside>
+    </section>
   );
 }
 
@@ -102,7 +103,7 @@ function Exchanges() {
       {shown.value.length === 0 ? (
         <p class="quiet">No exchange yet. Send a message.</p>
       ) : (
-        <div class="exchange-list">
+        <div class="exchange-list" style={{ height: `min(30vh, ${shown.value.length * ROW_HEIGHT + 2}px)` }}>
           <VirtualList
             label="Exchanges"
             count={shown.value.length}

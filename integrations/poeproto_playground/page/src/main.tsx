@@ -5,6 +5,7 @@ import { render } from "preact";
 import { Chat } from "./chat";
 import { remove, setToken } from "./contract";
 import { Inspector } from "./inspector";
+import { allowRemoteMedia } from "./markdown";
 import * as store from "./store";
 
 type Theme = "system" | "light" | "dark";
@@ -132,11 +133,11 @@ function App() {
           The playground does not answer. Is <code>poeproto play</code> still running? The page connects again by itself.
         </p>
       )}
-      <div class="columns">
+      <main class="columns">
         <Conversations />
         <Chat />
         {isInspectorOpen.value && <Inspector />}
-      </div>
+      </main>
       <div class={store.notice.value ? "notice shown" : "notice"} role="status">
         {store.notice.value}
       </div>
@@ -144,6 +145,7 @@ function App() {
   );
 }
 
+effect(() => allowRemoteMedia(store.remoteMedia.value));
 store.start();
 const root = document.getElementById("app");
 if (root) render(<App />, root);

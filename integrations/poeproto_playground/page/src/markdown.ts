@@ -34,8 +34,20 @@ markdown.linkify.set({ fuzzyLink: false, fuzzyEmail: false, fuzzyIP: false });
 markdown.validateLink = (url) => SAFE_LINK.test(url);
 
 /** Whether the URL is one of the playground's own: of a file that the bot or the user uploaded. */
-export function isLocal(url: string): boolean {
+function isLocal(url: string): boolean {
   return url.startsWith(`${location.origin}/`);
+}
+
+let allowsRemoteMedia = false;
+
+/** Whether pictures from elsewhere are shown: the user started the playground so, and its policy allows them. */
+export function allowRemoteMedia(isAllowed: boolean): void {
+  allowsRemoteMedia = isAllowed;
+}
+
+/** Whether a picture or a medium of that URL is shown, and not a link to it. */
+export function mayLoad(url: string): boolean {
+  return isLocal(url) || (allowsRemoteMedia && url.startsWith("https://"));
 }
 
 const MATH = [
@@ -103,7 +115,7 @@ rules["image"] = (tokens, i, options, env, renderer) => {
   const token = tokens[i];
   const source = String(token?.attrGet("src") ?? "");
   const title = renderer.renderInlineAsText(token?.children ?? [], options, env);
-  if (isLocal(source)) return `<img src="${escapeHtml(source)}" alt="${escapeHtml(title)}">`;
+  if (mayLoad(source)) return `<img src="${escapeHtml(source)}" alt="${escapeHtml(title)}">`;
   return `<a class="picture" href="${escapeHtml(source)}">${escapeHtml(title || source)}</a>`;
 };
 
@@ -135,6 +147,8 @@ export function sanitise(html: string): DocumentFragment {
   return DOMPurify.sanitize(html, {
     ALLOWED_TAGS,
     ALLOWED_ATTR: ALLOWED_ATTRIBUTES,
+    // DOMPurify compares the values of all other attributes with the pattern of safe links.
+    ADD_URI_SAFE_ATTR: ["aria-label", "start", "tabindex"],
     ALLOW_DATA_ATTR: false,
     ALLOW_ARIA_ATTR: false,
     ALLOWED_URI_REGEXP: SAFE_LINK,

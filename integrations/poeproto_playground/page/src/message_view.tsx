@@ -6,7 +6,7 @@ import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { type Attachment, type Conversation, type Message, postJson } from "./contract";
 import { bytes, duration, money } from "./format";
 import { HtmlFrame } from "./html_frame";
-import { type InlineReference, isLocal, referenceKey } from "./markdown";
+import { type InlineReference, mayLoad, referenceKey } from "./markdown";
 import * as store from "./store";
 import { StreamedMarkdown } from "./streamed_markdown";
 
@@ -87,7 +87,7 @@ export function AttachmentView({ attachment, network = false }: { attachment: At
     </a>
   );
   // A file from elsewhere is not loaded: its server would learn who reads the conversation.
-  if (!isLocal(url)) return <div class="attachment">{link}</div>;
+  if (!mayLoad(url)) return <div class="attachment">{link}</div>;
   const preview = async () => {
     html.value = await (await fetch(url)).text();
   };
@@ -236,7 +236,7 @@ export const MessageView = memo(function MessageView({ message, conversation, is
   const element = useRef<HTMLElement>(null);
   useEffect(() => onGrowth.value(), [message.suggested_replies.length, message.attachments.length, message.status]);
   const references = message.attachments.filter((one) => one.inline_ref && one.content_type.startsWith("image/"));
-  const separate = message.attachments.filter((one) => !references.includes(one) || !isLocal(one.url));
+  const separate = message.attachments.filter((one) => !references.includes(one) || !mayLoad(one.url));
   return (
     <article ref={element} class={`message ${message.role}`} aria-label={`${name}`} data-message={message.id}>
       <header>

@@ -25,6 +25,7 @@ export const balance = signal(0);
 export const charges = signal<Charge[]>([]);
 export const logs = signal<Log[]>([]);
 export const logsDropped = signal(0);
+export const remoteMedia = signal(false);
 export const faults = signal<Fault[]>([]);
 export const recordings = signal<Recording[]>([]);
 
@@ -62,9 +63,23 @@ export class LiveText {
     this.onAppend?.(text);
   }
 
+  /**
+   * What stands at `start` of the text of that epoch; a part of it may be here already, since it was loaded meanwhile.
+   * Returns whether the text is whole: not if what stands before `start` is missing.
+   */
+  extend(epoch: number, start: number, text: string): boolean {
+    const known = epoch === this.epoch ? this.text.length : 0;
+    if (start > known) return false;
+    const repeated = known - start;
+    if (repeated === 0) this.append(epoch, text);
+    else this.replace(epoch, this.text.slice(0, start) + text);
+    return true;
+  }
+
   /** The whole text, from the backend: usually what is here already. */
   replace(epoch: number, text: string): void {
-    if (epoch === this.epoch && text === this.text) return;
+    // The longer of two equal beginnings: a change that was sent before the text was loaded brings nothing.
+    if (epoch === this.epoch && this.text.startsWith(text)) return;
     if (epoch === this.epoch && text.startsWith(this.text)) {
       this.append(epoch, text.slice(this.text.length));
       return;
@@ -112,6 +127,7 @@ function applySnapshot(state: State): void {
   logs.value = state.logs;
   logsDropped.value = state.logs_dropped;
   faults.value = state.faults;
+  remoteMedia.value = state.remote_media;
   recordings.value = state.recordings;
   connection.value = "open";
   const wanted = selectedConversation.value;
@@ -124,7 +140,10 @@ function applySnapshot(state: State): void {
 function applyText(change: Extract<Change, { type: "text" }>): void {
   const text = liveText(change.message, change.index);
   const isNew = text.text === "" && text.epoch === 0;
-  text.append(change.epoch, change.append);
+  if (!text.extend(change.epoch, change.start, change.append)) {
+    if (change.conversation === selectedConversation.value) void loadMessages(change.conversation);
+    return;
+  }
   if (!isNew || change.conversation !== selectedConversation.value) return;
   // The first text of this index: the message must show one answer more.
   const message = messages.value.find((one) => one.id === change.message);

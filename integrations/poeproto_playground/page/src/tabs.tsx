@@ -1,24 +1,24 @@
 /** A row of tabs, which the arrow keys move through. */
 
-import type { Signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 
 interface Props<T extends string> {
   label: string;
   tabs: readonly T[];
-  selected: Signal<T>;
+  selected: T;
+  onSelect: (tab: T) => void;
   labels?: Partial<Record<T, ComponentChildren>>;
 }
 
-export function TabBar<T extends string>({ label, tabs, selected, labels = {} }: Props<T>) {
+export function TabBar<T extends string>({ label, tabs, selected, onSelect, labels = {} }: Props<T>) {
   const onKeyDown = (event: KeyboardEvent) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
     const bar = event.currentTarget as HTMLElement;
-    const index = (tabs.indexOf(selected.value) + step + tabs.length) % tabs.length;
+    const index = (tabs.indexOf(selected) + step + tabs.length) % tabs.length;
     const next = tabs[index];
     if (next === undefined) return;
-    selected.value = next;
+    onSelect(next);
     (bar.children[index] as HTMLElement).focus();
   };
   return (
@@ -28,9 +28,9 @@ export function TabBar<T extends string>({ label, tabs, selected, labels = {} }:
           key={tab}
           type="button"
           role="tab"
-          aria-selected={tab === selected.value}
-          tabIndex={tab === selected.value ? 0 : -1}
-          onClick={() => (selected.value = tab)}
+          aria-selected={tab === selected}
+          tabIndex={tab === selected ? 0 : -1}
+          onClick={() => onSelect(tab)}
         >
           {labels[tab] ?? tab}
         </button>

@@ -1,0 +1,275 @@
+"""The chat, driven in Chromium against a mock of the backend: what it shows, and what it sends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from . import states
+from .mock_backend import TOKEN, MockBackend, wait_until
+from .states import CONVERSATION
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+
+def change(kind: str, **fields: Any) -> dict[str, Any]:
+    return {"type": kind, **fields}
+
+
+def begin_reply(backend: MockBackend, **fields: Any) -> None:
+    """The bot begins to answer: a message without text."""
+    reply = states.message("m-4", "", status="streaming", texts=[], **fields)
+    backend.push(
+        change("conversation", conversation=states.conversation(streaming=True)),
+        change("message", conversation=CONVERSATION, message=reply),
+    )
+
+
+def append(backend: MockBackend, text: str, *, index: int = 0, epoch: int = 0) -> None:
+    start = backend.sent.get((index, epoch), 0)
+    backend.sent[index, epoch] = start + len(text)
+    backend.push(
+        change("text", conversation=CONVERSATION, message="m-4", index=index, epoch=epoch, start=start, append=text)
+    )
+
+
+def end_reply(backend: MockBackend, *texts: str, **fields: Any) -> None:
+    whole = [{"index": index, "epoch": 0, "text": text} for index, text in enumerate(texts)]
+    backend.push(
+        change("message", conversation=CONVERSATION, message=states.message("m-4", "", texts=whole, **fields)),
+        change("conversation", conversation=states.conversation()),
+    )
+
+
+def reply(page: Page) -> Locator:
+    return page.locator('[data-message="m-4"]')
+
+
+def test_a_message_is_sent_with_the_parameters_and_streams_in(page: Page, backend: MockBackend) -> None:
+    page.get_by_label("Message", exact=True).fill("Hello")
+    page.keyboard.press("Enter")
+
+    sent = backend.next_call("POST", f"/api/conversations/{CONVERSATION}/messages").json
+    assert sent["text"] == "Hello"
+    assert sent["parameters"] == {
+        "breed": "siamese",
+        "purr": False,
+        "loudness": 3,
+        "story": "Once upon a time",
+        "shape": "16:9",
+    }
+    begin_reply(backend)
+    append(backend, "One **bold")
+    reply(page).get_by_text("One **bold").wait_for()
+    append(backend, "** word\n\nand more")
+    reply(page).get_by_text("and more").wait_for()
+    assert reply(page).locator("strong").inner_text() == "bold"
+    page.get_by_role("button", name="Stop", exact=True).last.click()
+    backend.next_call("POST", f"/api/conversations/{CONVERSATION}/stop")
+
+
+def test_replaced_text_discards_what_was_shown(page: Page, backend: MockBackend) -> None:
+    begin_reply(backend)
+    append(backend, "thinking\n\nhard")
+    reply(page).get_by_text("hard").wait_for()
+    append(backend, "done", epoch=1)
+    reply(page).get_by_text("done").wait_for()
+    assert reply(page).locator(".text").inner_text() == "done"
+
+
+def test_settled_blocks_are_rendered_once(page: Page, backend: MockBackend) -> None:
+    begin_reply(backend)
+    append(backend, "first\n\nsecond")
+    first = reply(page).locator(".block p", has_text="first")
+    first.wait_for()
+    first.evaluate("element => element.canary = 1")
+    append(backend, " half\n\n- a\n\n- b\n\n```python\nx = 1\n")
+    append(backend, "```\nend")
+    reply(page).get_by_text("end", exact=True).wait_for()
+    assert first.evaluate("element => element.canary") == 1
+    assert reply(page).locator("ul").count() == 1
+    assert reply(page).locator("code .hljs-number").inner_text() == "1"
+
+
+def test_code_is_highlighted_when_its_fence_closes(page: Page, backend: MockBackend) -> None:
+    begin_reply(backend)
+    append(backend, "```python\nx = 1\n")
+    reply(page).locator("pre", has_text="x = 1").wait_for()
+    assert reply(page).locator(".hljs-number").count() == 0
+    append(backend, "```\n")
+    reply(page).locator(".hljs-number").wait_for()
+
+
+def test_the_streamed_rendering_is_that_of_the_whole_text(page: Page, backend: MockBackend) -> None:
+    begin_reply(backend)
+    for start in range(0, len(states.ANSWER), 7):
+        append(backend, states.ANSWER[start : start + 7])
+    end_reply(backend, states.ANSWER)
+    reply(page).get_by_role("button", name="Copy").wait_for()
+    html = """id => document.querySelector(`[data-message="${id}"] .text`).innerHTML.replaceAll('<div class="block"></div>', "")"""
+    whole = page.evaluate(html, "m-2")
+    wait_until(page, f"whole => ({html})('m-4') === whole", whole)
+
+
+def test_several_answers_by_index(page: Page, backend: MockBackend) -> None:
+    begin_reply(backend)
+    append(backend, "zero")
+    append(backend, "one", index=1)
+    reply(page).get_by_role("heading", name="Answer 2").wait_for()
+    assert reply(page).locator(".text").all_inner_texts() == ["zero", "one"]
+
+
+def test_plain_text_is_not_markdown(page: Page, backend: MockBackend) -> None:
+    begin_reply(backend, content_type="text/plain")
+    end_reply(backend, "**a**\n\n`b`", content_type="text/plain")
+    reply(page).get_by_text("**a**").wait_for()
+    assert reply(page).locator(".text").inner_text() == "**a**\n\n`b`"
+
+
+def test_an_error_offers_a_retry_only_where_the_bot_allows_it(page: Page, backend: MockBackend) -> None:
+    end_reply(backend, "x", status="failed", error={"text": "no fish", "type": "insufficient_fund", "allow_retry": True})
+    alert = page.get_by_role("alert")
+    alert.get_by_text("no fish").wait_for()
+    alert.get_by_role("button", name="Retry").click()
+    assert backend.next_call("POST", f"/api/conversations/{CONVERSATION}/retry").json == {"message": "m-4"}
+
+    end_reply(backend, "x", status="failed", error={"text": "never", "type": None, "allow_retry": False})
+    alert.get_by_text("never").wait_for()
+    assert alert.get_by_role("button", name="Retry").count() == 0
+
+
+def test_suggested_replies_feedback_reactions_edit_and_fork(page: Page, backend: MockBackend) -> None:
+    answer = page.locator('[data-message="m-2"]')
+    page.get_by_role("group", name="Suggested replies").get_by_role("button", name="Tell me more").click()
+    assert backend.next_call("POST", f"/api/conversations/{CONVERSATION}/messages").json["text"] == "Tell me more"
+
+    answer.get_by_role("button", name="Dislike").click()
+    answer.get_by_label("Why?").fill("wrong")
+    page.keyboard.press("Enter")
+    sent = backend.next_call("POST", "/api/messages/m-2/feedback").json
+    assert sent == {"feedback_type": "dislike", "reason": "wrong"}
+
+    answer.get_by_role("button", name="Reaction 👍").click()
+    sent = backend.next_call("POST", "/api/messages/m-2/reactions").json
+    assert sent == {"reaction": "👍", "action": "removed"}
+
+    page.locator('[data-message="m-1"]').get_by_role("button", name="Edit").click()
+    wait_until(page, "() => document.getElementById('draft').value === 'What passes between us?'")
+    page.get_by_label("Message", exact=True).fill("What else?")
+    page.get_by_role("button", name="Send").click()
+    sent = backend.next_call("POST", f"/api/conversations/{CONVERSATION}/edit").json
+    assert (sent["message"], sent["text"]) == ("m-1", "What else?")
+
+    answer.get_by_role("button", name="Fork").click()
+    assert backend.next_call("POST", f"/api/conversations/{CONVERSATION}/fork").json == {"message": "m-2"}
+    page.get_by_role("button", name="Delete Fork").wait_for()
+
+
+def test_controls_have_defaults_conditions_and_tabs(page: Page, backend: MockBackend) -> None:
+    page.get_by_text("Parameters").click()
+    assert page.get_by_label("Loudness").count() == 0
+    page.get_by_role("switch", name="Purr").check()
+    page.get_by_label("Loudness").fill("7")
+    page.get_by_label("Breed").select_option("Manx")
+    page.get_by_role("tab", name="Words").focus()
+    page.keyboard.press("ArrowRight")
+    page.get_by_role("radio", name="1:1").check()
+    page.get_by_label("Message", exact=True).fill("Hi")
+    page.keyboard.press("Enter")
+    sent = backend.next_call("POST", f"/api/conversations/{CONVERSATION}/messages").json["parameters"]
+    assert sent == {"breed": "manx", "purr": True, "loudness": 7, "story": "Once upon a time", "shape": "1:1"}
+
+
+def test_a_dropped_file_is_uploaded_and_sent(page: Page, backend: MockBackend) -> None:
+    attachment = {
+        "url": f"{backend.origin}/poe/secret/files/cat.txt",
+        "content_type": "text/plain",
+        "name": "cat.txt",
+        "inline_ref": None,
+        "size": 4,
+    }
+    backend.answers["POST /api/files"] = attachment
+    page.get_by_label("Files to attach").set_input_files(
+        {"name": "cat.txt", "mimeType": "text/plain", "buffer": b"meow"}
+    )
+    call = backend.next_call("POST", "/api/files")
+    assert (call.query, call.body) == ({"name": "cat.txt"}, b"meow")
+    page.get_by_role("button", name="Remove cat.txt").wait_for()
+    drop = "list => { const data = new DataTransfer(); data.items.add(new File(['purr'], 'dog.txt')); return data; }"
+    page.dispatch_event("section.chat", "drop", {"dataTransfer": page.evaluate_handle(drop)})
+    assert backend.next_call("POST", "/api/files").body == b"purr"
+    page.get_by_label("Message", exact=True).fill("look")
+    wait_until(page, "() => document.querySelectorAll('.pending .attachment').length === 2")
+    page.keyboard.press("Enter")
+    sent = backend.next_call("POST", f"/api/conversations/{CONVERSATION}/messages").json
+    assert sent["attachments"] == [attachment, attachment]
+
+
+def test_attachments_of_the_bot(page: Page, backend: MockBackend) -> None:
+    pixel = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"></svg>'
+    backend.files["/poe/secret/files/cat.svg"] = ("image/svg+xml", pixel)
+
+    def attachment(name: str, kind: str, **fields: Any) -> dict[str, Any]:
+        url = f"{backend.origin}/poe/secret/files/{name}"
+        return {"url": url, "content_type": kind, "name": name, "inline_ref": None, "size": 9} | fields
+
+    files = [
+        attachment("cat.svg", "image/svg+xml", inline_ref="ref1"),
+        attachment("cat.pdf", "application/pdf"),
+        attachment("far.png", "image/png", url="https://example.com/far.png"),
+    ]
+    end_reply(backend, "Look: ![the cat][ref1]", attachments=files)
+    reply(page).get_by_role("img", name="the cat").wait_for()
+    assert reply(page).locator("img").count() == 1
+    assert reply(page).get_by_role("link", name="cat.pdf").get_attribute("href") == files[1]["url"]
+    assert reply(page).get_by_role("link", name="far.png").get_attribute("href") == files[2]["url"]
+
+
+def test_html_runs_in_a_frame_that_cannot_reach_the_page(bare_page: Page, backend: MockBackend) -> None:
+    page = bare_page  # what the frame's policy refuses is an error in the console
+    html = """<p id=out></p><script>
+    const tries = {};
+    for (const [name, act] of Object.entries({
+      top: () => top.document, cookie: () => document.cookie, storage: () => localStorage.length,
+    })) { try { act(); tries[name] = "reached"; } catch { tries[name] = "refused"; } }
+    tries.origin = self.origin;
+    fetch("/api/state").then(() => "reached", () => "refused").then((result) => {
+      tries.api = result;
+      out.textContent = JSON.stringify(tries);
+    });
+    </script>"""
+    end_reply(backend, html, content_type="text/html")
+    out = page.frame_locator("iframe.html-frame").locator("#out")
+    out.get_by_text("api").wait_for()
+    assert page.evaluate("JSON.parse('" + out.inner_text() + "')") == {
+        "top": "refused",
+        "cookie": "refused",
+        "storage": "refused",
+        "origin": "null",
+        "api": "refused",
+    }
+    wait_until(page, "() => document.querySelector('.html-frame').style.height === '77px'")
+
+
+def test_a_mention_offers_the_bots(page: Page) -> None:
+    page.get_by_label("Message", exact=True).press_sequentially("@d")
+    page.get_by_role("button", name="@Dog").click()
+    assert page.get_by_label("Message", exact=True).input_value() == "@Dog "
+
+
+def test_the_token_leaves_the_address_and_a_reload_keeps_the_conversation(page: Page, backend: MockBackend) -> None:
+    assert TOKEN not in page.url
+    assert f"conversation={CONVERSATION}" in page.url
+    page.get_by_label("Message", exact=True).fill("half a thought")
+    page.reload()
+    page.locator('[data-message="m-2"]').wait_for()
+    assert page.get_by_label("Message", exact=True).input_value() == "half a thought"
+
+
+def test_without_a_token_the_page_asks_for_it(page: Page, backend: MockBackend) -> None:
+    page.evaluate("sessionStorage.clear()")
+    page.goto("about:blank")
+    page.goto(backend.origin)
+    page.get_by_label("Token").fill(backend.address)
+    page.keyboard.press("Enter")
+    page.locator('[data-message="m-2"]').wait_for()
