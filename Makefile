@@ -12,6 +12,7 @@ FUZZ_READY := .venv-fuzz/.ready
 SETTINGS := pyproject.toml constraints.txt
 # What docs/performance.md is made from.
 FIGURES := docs/performance/figures.json
+PAGE := integrations/poeproto_playground/page
 INSTALL_ARGUMENTS := -c constraints.txt --build-constraint constraints.txt
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
@@ -19,7 +20,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-core test-rest test-other-pythons bench-check check lint format types generated mutants fuzz bench plots soak wheel-check constraints clean
+.PHONY: help demo test test-core test-rest test-other-pythons bench-check check lint page page-check format types generated mutants fuzz bench plots soak wheel-check constraints clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -46,7 +47,7 @@ test-core: $(READY)
 
 test-rest: $(READY)
 	.venv/bin/python $(PYTEST) $(WAITING) $(BY_FILE) --ignore=tests/docs/test_benchmarks.py \
-		tests/docs tests/integrations tests/interop tests/fuzzing
+		tests/docs tests/integrations tests/interop tests/fuzzing tests/playground
 
 bench-check: $(READY)  ## run every benchmark once, small, and see that its figures find their places: a minute and a half
 	.venv/bin/python -m pytest -q tests/docs/test_benchmarks.py
@@ -71,6 +72,12 @@ lint: $(READY)  ## style, who may import whom, and the words that the prose avoi
 	$(RUN) ruff format --check
 	.venv/bin/lint-imports
 	.venv/bin/python .ci/check_words.py
+
+page: $(PAGE)/node_modules/.package-lock.json  ## build the playground's page anew; needs Node.js
+	cd $(PAGE) && node_modules/.bin/tsc --noEmit && node build.mjs
+
+page-check: $(PAGE)/node_modules/.package-lock.json  ## build it from the pinned packages, and compare it with the committed bundle
+	.ci/page-check
 
 format: $(READY)  ## rewrite the files in the house's style
 	$(RUN) ruff check --fix
@@ -111,7 +118,7 @@ constraints:  ## resolve the pins in constraints.txt afresh
 	.ci/make-constraints
 
 clean:  ## remove all that is made by the others
-	rm -rf .venv .venv-* .coverage .coverage.* .fuzzing .hypothesis .import_linter_cache .pytest_cache .ruff_cache build dist mutants
+	rm -rf $(PAGE)/node_modules .venv .venv-* .coverage .coverage.* .fuzzing .hypothesis .import_linter_cache .pytest_cache .ruff_cache build dist mutants
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is written last, so an environment whose making was interrupted is made again.
@@ -121,6 +128,12 @@ $(READY): $(SETTINGS)
 	fi
 	@echo "Setting up .venv: once, a minute or two."
 	@.ci/make-venv .venv "$(PYTHON)" $(INSTALL_ARGUMENTS) -e ".[dev]"
+	@touch $@
+
+# The packages of the playground's page. Only those who change the page need them, and the test with axe-core.
+$(PAGE)/node_modules/.package-lock.json: $(PAGE)/package.json $(PAGE)/package-lock.json
+	@command -v npm >/dev/null || { echo "The page of the playground is built with Node.js 20 or later, and npm; none was found." >&2; exit 1; }
+	cd $(PAGE) && npm ci --no-progress
 	@touch $@
 
 # Apart from the others, since what guides the inputs is large and not to be had everywhere.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -92,7 +92,7 @@ class MockBackend:
 
 
 def wait_until(page: Page, predicate: str, argument: Any = None) -> None:
-    """Wait until a JavaScript function returns true. Playwright's own way needs eval, which the page's policy forbids."""
+    """Wait until a JavaScript function returns true. Playwright's way needs eval, which the policy forbids."""
     page.evaluate(
         f"""async (argument) => {{
             const end = Date.now() + 30_000;
@@ -180,7 +180,7 @@ def _handler(backend: MockBackend) -> type[BaseHTTPRequestHandler]:
 
 
 @contextmanager
-def serving(backend: MockBackend) -> Iterator[MockBackend]:
+def serving(backend: MockBackend) -> Generator[MockBackend]:
     """Serve it on a free port of loopback."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(backend))
     server.daemon_threads = True

@@ -229,9 +229,18 @@ def state(**changes: Any) -> Json:
         "default_bot": "Cat",
         "conversations": [conversation()],
         "exchanges": [
-            exchange("1", kind="settings", events=0, reads=1, response_size=30, findings={"MUST": 0, "SHOULD": 0, "MAY": 0}),
+            exchange(
+                "1", kind="settings", events=0, reads=1, response_size=30, findings={"MUST": 0, "SHOULD": 0, "MAY": 0}
+            ),
             exchange(),
-            exchange("3", kind="call", bot="Dog", parent=EXCHANGE, direction="from-bot", findings={"MUST": 0, "SHOULD": 2, "MAY": 0}),
+            exchange(
+                "3",
+                kind="call",
+                bot="Dog",
+                parent=EXCHANGE,
+                direction="from-bot",
+                findings={"MUST": 0, "SHOULD": 2, "MAY": 0},
+            ),
         ],
         "exchanges_dropped": 0,
         "balance": 1_000_000,
@@ -292,6 +301,14 @@ def _read(index: int) -> Json:
     return {"index": index, "at_ms": index * 2.5, "gap_ms": 2.5, "offset": index * 40, "size": len(text), "text": text}
 
 
+def _events(query: Json) -> Json:
+    return {"events": _items(query, _event), "total": 300}
+
+
+def _reads(query: Json) -> Json:
+    return {"reads": _items(query, _read), "total": 300}
+
+
 def detail() -> Json:
     request = {
         "headers": [["host", "127.0.0.1"], ["authorization", "Bearer ********************************"]],
@@ -311,9 +328,11 @@ def answers() -> dict[str, Any]:
     return others | {
         f"GET /api/conversations/{CONVERSATION}": {"conversation": conversation(), "messages": messages()},
         f"GET /api/exchanges/{EXCHANGE}": detail(),
-        f"GET /api/exchanges/{EXCHANGE}/events": lambda query: {"events": _items(query, _event), "total": 300},
-        f"GET /api/exchanges/{EXCHANGE}/reads": lambda query: {"reads": _items(query, _read), "total": 300},
-        f"GET /api/exchanges/{EXCHANGE}/times": {"times": [index * 2.5 + (40 if index > 200 else 0) for index in range(300)]},
+        f"GET /api/exchanges/{EXCHANGE}/events": _events,
+        f"GET /api/exchanges/{EXCHANGE}/reads": _reads,
+        f"GET /api/exchanges/{EXCHANGE}/times": {
+            "times": [index * 2.5 + (40 if index > 200 else 0) for index in range(300)]
+        },
         f"GET /api/exchanges/{EXCHANGE}/copy": {"text": "curl 'http://127.0.0.1:8080/'"},
         f"POST /api/conversations/{CONVERSATION}/messages": {"message": "m-3", "reply": "m-4"},
         f"POST /api/conversations/{CONVERSATION}/edit": {"message": "m-3", "reply": "m-4"},

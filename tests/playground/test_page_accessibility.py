@@ -27,7 +27,9 @@ def violations(page: Page) -> list[str]:
     ]
 
 
-@pytest.fixture(params=[(width, colours) for width in WIDTHS for colours in COLOURS], ids=lambda pair: f"{pair[0]}-{pair[1]}")
+@pytest.fixture(
+    params=[(width, colours) for width in WIDTHS for colours in COLOURS], ids=lambda pair: f"{pair[0]}-{pair[1]}"
+)
 def axe_page(page: Page, request: pytest.FixtureRequest) -> Page:
     if not Path(AXE).exists():
         missing("axe-core is not installed: `make page` installs it")
@@ -72,7 +74,8 @@ def test_the_keyboard_alone_is_enough(page: Page, backend: MockBackend) -> None:
     def tab_to(name: str) -> None:
         for _ in range(60):
             page.keyboard.press("Tab")
-            label = page.evaluate("(document.activeElement.getAttribute('aria-label') || document.activeElement.textContent)")
+            focused = page.locator(":focus")
+            label = focused.get_attribute("aria-label") or focused.text_content() or ""
             if label.strip().startswith(name):
                 return
         raise AssertionError(f"the focus does not reach {name!r}")

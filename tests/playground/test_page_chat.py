@@ -106,7 +106,10 @@ def test_the_streamed_rendering_is_that_of_the_whole_text(page: Page, backend: M
         append(backend, states.ANSWER[start : start + 7])
     end_reply(backend, states.ANSWER)
     reply(page).get_by_role("button", name="Copy").wait_for()
-    html = """id => document.querySelector(`[data-message="${id}"] .text`).innerHTML.replaceAll('<div class="block"></div>', "")"""
+    html = """id => {
+        const text = document.querySelector(`[data-message="${id}"] .text`);
+        return text.innerHTML.replaceAll('<div class="block"></div>', "");
+    }"""
     whole = page.evaluate(html, "m-2")
     wait_until(page, f"whole => ({html})('m-4') === whole", whole)
 
@@ -127,7 +130,9 @@ def test_plain_text_is_not_markdown(page: Page, backend: MockBackend) -> None:
 
 
 def test_an_error_offers_a_retry_only_where_the_bot_allows_it(page: Page, backend: MockBackend) -> None:
-    end_reply(backend, "x", status="failed", error={"text": "no fish", "type": "insufficient_fund", "allow_retry": True})
+    end_reply(
+        backend, "x", status="failed", error={"text": "no fish", "type": "insufficient_fund", "allow_retry": True}
+    )
     alert = page.get_by_role("alert")
     alert.get_by_text("no fish").wait_for()
     alert.get_by_role("button", name="Retry").click()
