@@ -262,7 +262,7 @@ function Composer({ bot, isStreaming }: { bot: Bot | undefined; isStreaming: boo
           ref={field}
           rows={1}
           value={draft}
-          placeholder={`Message ${bot?.name ?? "the bot"}, or @ for another bot`}
+          placeholder={`Message ${bot?.name ?? "the bot"}${store.bots.value.length > 1 ? ", or @" : ""}`}
           onInput={(event) => (draft.value = event.currentTarget.value)}
           onKeyDown={onKeyDown}
           onPaste={onPaste}

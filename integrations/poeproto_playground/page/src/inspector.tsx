@@ -45,6 +45,11 @@ function matches(exchange: Exchange, filter: string): boolean {
   return text.toLowerCase().includes(filter.toLowerCase());
 }
 
+function stateOf({ outcome, status }: Exchange): string {
+  if (outcome === null) return "…";
+  return outcome === "eof" ? String(status) : outcome;
+}
+
 function ExchangeRow({ exchange }: { exchange: Exchange }) {
   const { MUST, SHOULD, MAY } = exchange.findings;
   const isBad = (exchange.status ?? 200) >= 400 || !["eof", null].includes(exchange.outcome);
@@ -53,7 +58,7 @@ function ExchangeRow({ exchange }: { exchange: Exchange }) {
       <span class="number">{exchange.id}</span>
       <span class={exchange.parent ? "name call" : "name"}>{exchange.parent ? `↳ ${exchange.kind}` : exchange.kind}</span>
       <span class="bot">{exchange.bot}</span>
-      <span class={isBad ? "state bad" : "state"}>{exchange.outcome === null ? "…" : (exchange.status ?? exchange.outcome)}</span>
+      <span class={isBad ? "state bad" : "state"}>{stateOf(exchange)}</span>
       <span class="gap">{duration(exchange.duration_ms)}</span>
       <span class="size">{bytes(exchange.response_size)}</span>
       {MUST > 0 && <span class="level MUST">{MUST} MUST</span>}

@@ -138,6 +138,9 @@ function App() {
         <Chat />
         {isInspectorOpen.value && <Inspector />}
       </main>
+      <div class="hidden" role="status">
+        {store.announcement.value}
+      </div>
       <div class={store.notice.value ? "notice shown" : "notice"} role="status">
         {store.notice.value}
       </div>

@@ -237,6 +237,8 @@ export const MessageView = memo(function MessageView({ message, conversation, is
   useEffect(() => onGrowth.value(), [message.suggested_replies.length, message.attachments.length, message.status]);
   const references = message.attachments.filter((one) => one.inline_ref && one.content_type.startsWith("image/"));
   const separate = message.attachments.filter((one) => !references.includes(one) || !mayLoad(one.url));
+  const isEmpty =
+    message.role === "bot" && message.status === "complete" && message.texts.every(({ text }) => text === "") && !message.attachments.length;
   return (
     <article ref={element} class={`message ${message.role}`} aria-label={`${name}`} data-message={message.id}>
       <header>
@@ -245,6 +247,7 @@ export const MessageView = memo(function MessageView({ message, conversation, is
         <Facts message={message} />
       </header>
       <Answers message={message} network={conversation.network} />
+      {isEmpty && <p class="quiet">An answer without text.</p>}
       {separate.map((attachment) => (
         <AttachmentView key={attachment.url} attachment={attachment} network={conversation.network} />
       ))}

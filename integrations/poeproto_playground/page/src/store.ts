@@ -35,7 +35,9 @@ export const selectedConversation = signal<string | null>(null);
 export const selectedExchange = signal<string | null>(null);
 /** The part of the page that a narrow window shows. */
 export const view = signal<"list" | "chat" | "inspector">("chat");
-/** Announced to screen readers, and shown for a moment. */
+/** Read out by screen readers: what is visible in the chat. */
+export const announcement = signal("");
+/** Shown for a moment, and read out: what was done, or why it was not. */
 export const notice = signal("");
 
 export const conversation = computed(() => conversations.value.find((one) => one.id === selectedConversation.value));
@@ -208,7 +210,7 @@ function announce(message: Message): void {
   if (message.role !== "bot" || before?.status === message.status) return;
   const bot = message.bot ?? "The bot";
   const acts = { streaming: "is answering", complete: "has answered", stopped: "was stopped", failed: "failed" };
-  notice.value = `${bot} ${acts[message.status]}.`;
+  announcement.value = `${bot} ${acts[message.status]}.`;
 }
 
 export function applyChanges(changes: Change[]): void {
