@@ -20,7 +20,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-core test-rest test-other-pythons bench-check check lint page page-check format types generated mutants fuzz bench plots soak wheel-check constraints clean
+.PHONY: help demo test test-core test-rest test-other-pythons bench-check check lint page page-check page-speed format types generated mutants fuzz bench plots soak wheel-check constraints clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -47,6 +47,7 @@ test-core: $(READY)
 
 test-rest: $(READY)
 	.venv/bin/python $(PYTEST) $(WAITING) $(BY_FILE) --ignore=tests/docs/test_benchmarks.py \
+		--ignore=tests/playground/test_page_speed.py \
 		tests/docs tests/integrations tests/interop tests/fuzzing tests/playground
 
 bench-check: $(READY)  ## run every benchmark once, small, and see that its figures find their places: a minute and a half
@@ -75,6 +76,9 @@ lint: $(READY)  ## style, who may import whom, and the words that the prose avoi
 
 page: $(PAGE)/node_modules/.package-lock.json  ## build the playground's page anew; needs Node.js
 	cd $(PAGE) && node_modules/.bin/tsc --noEmit && node build.mjs
+
+page-speed: $(READY)  ## measure in Chromium that the playground's page never freezes; on an idle machine
+	.venv/bin/python -m pytest -q -n0 tests/playground/test_page_speed.py
 
 page-check: $(PAGE)/node_modules/.package-lock.json  ## build it from the pinned packages, and compare it with the committed bundle
 	.ci/page-check
