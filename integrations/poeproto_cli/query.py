@@ -52,7 +52,7 @@ class _Query:
 
     url: str
     message: Message
-    access_key: str | None
+    access_key: str | None = attrs.field(repr=False)
     endpoints: Endpoints | None
     files: list[FileSource]
     conversation: Conversation | None

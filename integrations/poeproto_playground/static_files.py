@@ -68,7 +68,7 @@ def page_policy(*, remote_media: bool) -> str:
         [
             "default-src 'none'",
             "script-src 'self'",
-            "style-src 'self' 'unsafe-inline'",
+            "style-src 'self'",
             f"img-src 'self' data: blob:{remote}",
             f"media-src 'self' blob:{remote}",
             "font-src 'self'",
