@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -139,6 +140,8 @@ def check_command(
         return
     if target is None:
         raise click.UsageError("Missing argument 'TARGET': the URL of a bot server, or a bot as for serve.")
+    if output is not None:
+        _check_writable(Path(output))
     if "://" in target:
         if endpoint is not None:
             raise click.UsageError("--endpoint is for a TARGET; the server at a URL decides where its bots call Poe")
@@ -218,6 +221,13 @@ def _run(
     except KeyboardInterrupt as exc:
         click.echo("Aborted!", err=True)
         raise click.exceptions.Exit(INTERRUPTED) from exc
+
+
+def _check_writable(output: Path) -> None:
+    """Refuse a file that cannot be written: before the check, whose queries may cost money."""
+    if not os.access(output if output.exists() else output.parent, os.W_OK):
+        reason = "its folder does not exist, or it is not writable"
+        raise click.UsageError(f"the report cannot be written to {output}: {reason}")
 
 
 def _show(report: str, output: str | None) -> None:

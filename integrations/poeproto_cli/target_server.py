@@ -3,10 +3,15 @@
 It serves as `poeproto serve` does, except for what reaches Poe. The bots' calls go to the given endpoint, whatever the
 application says, and no settings are pushed: a measurement repeats its query many times, and Poe would charge for each.
 
-It prints its address, and then a line for each query that the check watches, when it has ended.
+It prints its address, and then a line for each query that the check watches, when it has ended. What the bot prints
+goes to standard error, with the log.
 """
 
 from __future__ import annotations
+
+import os
+import sys
+from typing import TextIO
 
 import attrs
 import click
@@ -28,20 +33,30 @@ from poeproto_cli.terminal import log_to_stderr
 @click.option("--access-key", envvar="POE_ACCESS_KEY")
 def main(target: str, worker_class: WorkerClass, endpoint: str, access_key: str | None) -> None:
     """Serve a target at a free port, and print the address."""
+    lines = _own_output()
     log_to_stderr()
     options = AppOptions(environment_key=access_key, allow_without_key=access_key is None)
     with server_failures():
         app = load_app(target, options=options)
         warn_of_unused_key(target, app, options)
         _redirect(app, endpoint)
-        _report_endings(app)
+        _report_endings(app, lines)
         path = _only_path(app)
         run(
             app,
             bind="127.0.0.1:0",
             worker_class=worker_class,
-            on_ready=lambda address: click.echo(address.rstrip("/") + path),
+            on_ready=lambda address: print(address.rstrip("/") + path, file=lines, flush=True),
         )
+
+
+def _own_output() -> TextIO:
+    """Standard output, which the bot cannot write to any more: what it prints would be taken for a line of ours."""
+    # Open until the process ends: that is what the command waits for if there is no address.
+    lines = os.fdopen(os.dup(1), "w", encoding="utf-8", closefd=False)
+    os.dup2(2, 1)  # for code in C, and for processes that the bot starts
+    sys.stdout = sys.stderr  # not buffered, so that lines are in order with the log
+    return lines
 
 
 def _only_path(app: BotApp) -> str:
@@ -71,14 +86,14 @@ def _redirect(app: BotApp, endpoint: str) -> None:
         service.outbound = attrs.evolve(service.outbound, endpoints=endpoints)
 
 
-def _report_endings(app: BotApp) -> None:
+def _report_endings(app: BotApp, lines: TextIO) -> None:
     """Print how each query ended that is marked as watched. The application's own hooks stay."""
     own_hook = app.service.hooks.on_end
 
     def on_end(observation: Observation) -> None:
         if observation.http_request.get(WATCH_HEADER) is not None:
             ending = BotEnding.COMPLETE if observation.complete else BotEnding.DISCONNECTED
-            click.echo(ending.value)
+            print(ending.value, file=lines, flush=True)
         if own_hook is not None:
             own_hook(observation)
 

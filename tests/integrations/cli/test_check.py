@@ -52,6 +52,30 @@ def test_a_target_is_served_for_the_check(bots: str, worker_class: str) -> None:
     )
 
 
+PRINTING = """
+from poeproto import Bot
+
+print("printed by the module")
+
+class Printing(Bot):
+    async def get_response(self, request, context):
+        print("printed by the bot")
+        yield "hello"
+"""
+
+
+def test_what_a_bot_prints_is_not_taken_for_a_line_of_the_server(tmp_path: Path) -> None:
+    bots = tmp_path / "bots.py"
+    bots.write_text(PRINTING)
+    result = run(f"{bots}:Printing", "--rule", "http.disconnect-noticed", "--format", "json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["counts"]["harness-error"] == 0
+    bots.write_text(f"{PRINTING}\nraise ValueError('a mistake')\n")
+    result = run(f"{bots}:Printing")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[0] == "printed by the module", "in the log"
+
+
 def test_no_findings() -> None:
     with serving_raw(SoundBot()) as url:
         result = run(url, *_FEW, "--no-query", "--backend", "trio")
@@ -90,6 +114,7 @@ def test_a_report_in_a_file(tmp_path: Path) -> None:
     assert page.read_text().startswith("<!DOCTYPE html>")
     assert result.exit_code == 2
     assert "the report cannot be written to" in result.stderr
+    assert "checking" not in result.stderr, "before a query that may cost money"
 
 
 def test_the_list() -> None:
