@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, cast
 
 import click
 
 from poeproto_asgi.server import WorkerClass
 from poeproto_cli.failures import server_failures
 from poeproto_cli.options import bind_option, json_option, unix_socket_option, worker_class_option
-from poeproto_cli.recording_files import recording_failures
+from poeproto_cli.recording_files import private_file, recording_failures
 from poeproto_cli.server_process import run_server
 from poeproto_cli.terminal import log_to_stderr
 from poeproto_cli.urls import checked_url
@@ -71,7 +69,7 @@ def record(
 
     log_to_stderr()
     checked_url(url)
-    with server_failures(), recording_failures(output), _created(output) as file:
+    with server_failures(), recording_failures(output), private_file(output) as file:
         serve = partial(
             serve_recording,
             url,
@@ -83,9 +81,3 @@ def record(
         )
         ready = {"recording": str(output)} if as_json else f"recording to {output}"
         run_server(serve, ready, worker_class)
-
-
-def _created(output: Path) -> BinaryIO:
-    """The file, empty; only its owner may read it, unless it was there before."""
-    made = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0), 0o600)
-    return cast("BinaryIO", os.fdopen(made, "wb"))

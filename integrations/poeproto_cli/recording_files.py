@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar, cast
 
 import click
 
@@ -26,6 +27,12 @@ def output_option(what: str) -> Callable[[C], C]:
         default="-",
         help=f"The file for {what}; standard output by default.",
     )
+
+
+def private_file(output: Path) -> BinaryIO:
+    """The file, empty; only its owner may read it, unless it was there before: it has conversations."""
+    made = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0), 0o600)
+    return cast("BinaryIO", os.fdopen(made, "wb"))
 
 
 @contextmanager

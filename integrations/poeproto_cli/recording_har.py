@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+from io import TextIOWrapper
 from pathlib import Path
 
 import click
 
 import poeproto
-from poeproto_cli.recording_files import file_argument, output_option, recording_failures, refuse_same_file, report_cut
+from poeproto_cli.recording_files import (
+    file_argument,
+    output_option,
+    private_file,
+    recording_failures,
+    refuse_same_file,
+    report_cut,
+)
 from poeproto_cli.terminal import echo
 from poeproto_record import har_log, load_recording
 
@@ -29,5 +37,5 @@ def har(file: Path, output: Path) -> None:
         if str(output) == "-":
             echo(json.dumps(archive, indent=1, ensure_ascii=False))
             return
-        with output.open("w", encoding="utf-8") as stream:
+        with private_file(output) as file_of_archive, TextIOWrapper(file_of_archive, encoding="utf-8") as stream:
             json.dump(archive, stream, indent=1, ensure_ascii=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from poeproto_cli.recording_files import file_argument, output_option, reading, refuse_same_file
+from poeproto_cli.recording_files import file_argument, output_option, private_file, reading, refuse_same_file
 from poeproto_cli.terminal import echo
 from poeproto_record import RecordedEnd, RecordedRequest, RecordingReader, encode_header, encode_record
 
@@ -56,7 +56,7 @@ def trim(file: Path, output: Path, exchanges: list[range] | None, start: float |
             for line in lines:
                 echo(line.decode(), nl=False)
             return
-        with output.open("wb") as stream:
+        with private_file(output) as stream:
             stream.writelines(lines)
 
 

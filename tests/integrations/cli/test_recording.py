@@ -306,6 +306,16 @@ def test_the_file_that_is_read_is_not_overwritten(verb: str, mixed: Path) -> Non
     assert mixed.read_bytes() == before
 
 
+@pytest.mark.parametrize("arguments", [["trim", "--exchanges", "1"], ["har"]])
+def test_a_file_of_conversations_is_for_its_owner_only(arguments: list[str], mixed: Path) -> None:
+    output = mixed.with_name("made")
+    assert run(arguments[0], mixed, "-o", output, *arguments[1:]).exit_code == 0
+    assert output.stat().st_mode & 0o777 == 0o600
+    output.chmod(0o640)
+    assert run(arguments[0], mixed, "-o", output, *arguments[1:]).exit_code == 0
+    assert output.stat().st_mode & 0o777 == 0o640, "of a file that was there before"
+
+
 # --- har
 
 
