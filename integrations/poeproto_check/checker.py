@@ -127,8 +127,8 @@ def plan(options: CheckOptions, probes: Iterable[Probe] = PROBES) -> Plan:
         if probe.needs_key and options.access_key is None:
             left_out.append((probe, "it needs the access key"))
         elif budget is not None and probe.queries > budget:
-            left_out.append((probe, f"it needs {probe.queries} more queries than are allowed"))
-        elif any(probe.after and name == other.name for name in probe.after for other, _ in left_out):
+            left_out.append((probe, f"its probe needs {probe.queries} queries, and {budget} of those allowed are left"))
+        elif any(name == other.name for name in probe.after for other, _ in left_out):
             left_out.append((probe, "a probe that it depends on is left out"))
         else:
             chosen.append(probe)

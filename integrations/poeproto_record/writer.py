@@ -35,7 +35,6 @@ _LARGEST_READ = 2 * 1024 * 1024
 
 DEFAULT_REDACTION = Redaction()
 
-
 _StreamRedactors = tuple[StreamRedactor[RecordedRequestData] | None, StreamRedactor[RecordedData] | None]
 
 
@@ -183,9 +182,7 @@ class RecordingWriter:
     def _now(self, at: float | None) -> float:
         return round(self._clock() - self._began, 6) if at is None else at
 
-    def _stream_redactors(
-        self,
-    ) -> tuple[StreamRedactor[RecordedRequestData] | None, StreamRedactor[RecordedData] | None]:
+    def _stream_redactors(self) -> _StreamRedactors:
         if self._redactor is None:
             return None, None
         return StreamRedactor(self._redactor), StreamRedactor(self._redactor)
