@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import click
 
@@ -69,11 +72,11 @@ def record(
 
     log_to_stderr()
     checked_url(url)
-    with server_failures(), recording_failures(output), private_file(output) as file:
+    with server_failures(), recording_failures(output), private_file(output, empty=False) as file:
         serve = partial(
             serve_recording,
             url,
-            file,
+            cast("BinaryIO", _ReplacedFile(file)),
             bind=bind,
             unix_socket=unix_socket,
             keep_host=keep_host,
@@ -81,3 +84,27 @@ def record(
         )
         ready = {"recording": str(output)} if as_json else f"recording to {output}"
         run_server(serve, ready, worker_class)
+
+
+class _ReplacedFile:
+    """A file that its first write empties: a command that fails before, for a port in use, leaves it as it was.
+
+    Args:
+        file: the file, open for writing at its beginning.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._is_emptied = not stat.S_ISREG(os.fstat(file.fileno()).st_mode)  # a pipe or device has nothing to empty
+        self.name = file.name
+
+    def write(self, line: bytes) -> None:
+        """Write a line."""
+        if not self._is_emptied:
+            self._file.truncate()
+            self._is_emptied = True
+        self._file.write(line)
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        self._file.flush()

@@ -29,10 +29,15 @@ def output_option(what: str) -> Callable[[C], C]:
     )
 
 
-def private_file(output: Path) -> BinaryIO:
-    """The file, empty; only its owner may read it, unless it was there before: it has conversations."""
-    made = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0), 0o600)
-    return cast("BinaryIO", os.fdopen(made, "wb"))
+def private_file(output: Path, *, empty: bool = True) -> BinaryIO:
+    """The file, open for writing; only its owner may read it, unless it was there before: it has conversations.
+
+    Args:
+        output: the path.
+        empty: whether to empty it if it was there before.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | (os.O_TRUNC if empty else 0)
+    return cast("BinaryIO", os.fdopen(os.open(output, flags, 0o600), "wb"))
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import anyio
 import anyio.abc
 
 from poeproto_record.server.sockets import PlainSocket
-from poeproto_runtime.listen import EXHAUSTED, address_of, listening
+from poeproto_runtime.listen import EXHAUSTED, address_of
 
 logger = logging.getLogger("poeproto")
 
@@ -19,36 +19,32 @@ _PAUSE_SECONDS = 0.1
 
 
 async def serve_connections(
-    bind: str, handle: Callable[[PlainSocket], Awaitable[None]], task_status: anyio.abc.TaskStatus[str]
+    listener: socket.socket, handle: Callable[[PlainSocket], Awaitable[None]], task_status: anyio.abc.TaskStatus[str]
 ) -> None:
     """Accept connections until cancelled, and run a task for each; they are cancelled as well.
 
     Args:
-        bind: where to listen, as of `poeproto_asgi.serve`.
+        listener: the listening socket, which the caller closes.
         handle: serves a connection, and closes it.
         task_status: given the address once connections are accepted.
-
-    Raises:
-        ValueError, OSError: when the address is malformed or cannot be bound.
     """
-    with listening(bind) as listener:
-        listener.setblocking(False)
-        async with anyio.create_task_group() as tasks:
-            task_status.started(address_of(listener))
-            while True:
-                await anyio.wait_readable(listener)
-                try:
-                    accepted, _ = listener.accept()
-                except BlockingIOError:  # a spurious wakeup
-                    continue
-                except OSError as exc:
-                    if exc.errno in EXHAUSTED:
-                        logger.error("new connections must wait until one closes: %s", exc.strerror)
-                        await anyio.sleep(_PAUSE_SECONDS)
-                    else:
-                        logger.debug("a connection ended before it was accepted: %s", exc)
-                    continue
-                tasks.start_soon(_serve, handle, accepted)
+    listener.setblocking(False)
+    async with anyio.create_task_group() as tasks:
+        task_status.started(address_of(listener))
+        while True:
+            await anyio.wait_readable(listener)
+            try:
+                accepted, _ = listener.accept()
+            except BlockingIOError:  # a spurious wakeup
+                continue
+            except OSError as exc:
+                if exc.errno in EXHAUSTED:
+                    logger.error("new connections must wait until one closes: %s", exc.strerror)
+                    await anyio.sleep(_PAUSE_SECONDS)
+                else:
+                    logger.debug("a connection ended before it was accepted: %s", exc)
+                continue
+            tasks.start_soon(_serve, handle, accepted)
 
 
 async def _serve(handle: Callable[[PlainSocket], Awaitable[None]], accepted: socket.socket) -> None:

@@ -38,6 +38,7 @@ from poeproto_record.server.observers import OpenExchange, RequestObserver, Requ
 from poeproto_record.server.sockets import ByteSocket, PlainSocket
 from poeproto_record.server.upstream import Upstream
 from poeproto_record.writer import DEFAULT_REDACTION, RecordingWriter
+from poeproto_runtime.listen import listening
 
 __all__ = ["record"]
 
@@ -64,7 +65,8 @@ async def record(
 
     Args:
         url: the server. Paths of requests are appended to the path of the URL; ``/`` stands for the URL itself.
-        file: the recording, open for writing in binary mode. The caller closes it.
+        file: the recording, open for writing in binary mode. Nothing is written before the address is bound. The caller
+            closes it.
         bind: where to listen, as of `poeproto_asgi.serve`.
         unix_socket: the path of a socket to connect to, whatever the host of the URL.
         ssl_context: for https; by default certificates are verified against the system's trust store.
@@ -79,14 +81,15 @@ async def record(
     """
     upstream = Upstream(url, unix_socket=unix_socket, ssl_context=ssl_context, keep_host=keep_host)
     output = _Output(file)
-    writer = RecordingWriter(cast("BinaryIO", output), tool=f"poeproto {poeproto.__version__}", redaction=redaction)
+    with listening(bind) as listener:
+        writer = RecordingWriter(cast("BinaryIO", output), tool=f"poeproto {poeproto.__version__}", redaction=redaction)
 
-    async def handle(client: PlainSocket) -> None:
-        await ProxyConnection(client, upstream, writer).run()
+        async def handle(client: PlainSocket) -> None:
+            await ProxyConnection(client, upstream, writer).run()
 
-    if output.failure is None:
-        with output.scope:
-            await serve_connections(bind, handle, task_status)
+        if output.failure is None:
+            with output.scope:
+                await serve_connections(listener, handle, task_status)
     if output.failure is not None:
         raise RecordingError(
             f"cannot be written: {output.failure.strerror or output.failure}", file=str(getattr(file, "name", ""))

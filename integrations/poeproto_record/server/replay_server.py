@@ -28,6 +28,7 @@ from poeproto_record.schedule import Schedule, check_speed
 from poeproto_record.server.listener import serve_connections
 from poeproto_record.server.observers import HEAD_SIZE
 from poeproto_record.server.sockets import PlainSocket
+from poeproto_runtime.listen import listening
 
 __all__ = ["replay"]
 
@@ -67,7 +68,8 @@ async def replay(
     async def handle(client: PlainSocket) -> None:
         await ReplayConnection(client, replies, speed).run()
 
-    await serve_connections(bind, handle, task_status)
+    with listening(bind) as listener:
+        await serve_connections(listener, handle, task_status)
 
 
 class _Closed(Exception):

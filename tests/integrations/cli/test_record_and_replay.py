@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import stat
 from pathlib import Path
 
@@ -124,6 +125,19 @@ def test_files_that_cannot_be_used(tmp_path: Path) -> None:
     result = invoked("record", "http://bot.test/", "-o", str(tmp_path / "no" / "where"), "--bind", "127.0.0.1:0")
     assert result.exit_code == 1
     assert "No such file or directory" in result.output
+
+
+def test_a_recording_stays_if_another_one_cannot_begin(tmp_path: Path) -> None:
+    file = made(tmp_path / "bot.jsonl")
+    before = file.read_bytes()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        result = invoked("record", "http://bot.test/", "-o", str(file), "--bind", address)
+    assert result.exit_code == 1, result.output
+    assert "cannot listen on" in result.output
+    result = invoked("record", "http://bot.test/?a=b", "-o", str(file), "--bind", "127.0.0.1:0")
+    assert result.exit_code != 0, result.output
+    assert file.read_bytes() == before
 
 
 def invoked(*arguments: str) -> Result:
