@@ -31,7 +31,7 @@ from poeproto_check import (
     select_rules,
 )
 from poeproto_check.checker import redaction_of
-from poeproto_cli.failures import INTERRUPTED
+from poeproto_cli.failures import exit_on_interrupt
 from poeproto_cli.options import (
     access_key_option,
     backend_option,
@@ -215,12 +215,10 @@ def _run(
     echo(f"checking {len(options.rules)} rules at {url}: {costs}", err=True)
     run = partial(check, address, options, watch_end=watch_end if is_served else None)
     try:
-        return anyio.run(run, backend=backend)
+        with exit_on_interrupt():
+            return anyio.run(run, backend=backend)
     except NothingToCheck as exc:
         raise _NoBot(" ".join(str(exc).split())) from exc
-    except KeyboardInterrupt as exc:
-        click.echo("Aborted!", err=True)
-        raise click.exceptions.Exit(INTERRUPTED) from exc
 
 
 def _check_writable(output: Path) -> None:

@@ -18,7 +18,7 @@ from poeproto_h11 import ProxyFailed
 T = TypeVar("T")
 
 # The exit code that shells report for a command that SIGINT ended.
-INTERRUPTED = 130
+_INTERRUPTED = 130
 
 _UNAUTHORIZED = 401
 _NOT_A_BOT = frozenset({404, 405, 501})  # how other servers respond to a POST
@@ -26,9 +26,15 @@ _NOT_A_BOT = frozenset({404, 405, 501})  # how other servers respond to a POST
 
 def run_call(call: Callable[[], Awaitable[T]], backend: str) -> T:
     """Run a client's call in an event loop of its own. Failures as in `client_failures`; SIGINT exits with 130."""
+    with exit_on_interrupt(), client_failures():
+        return anyio.run(call, backend=backend)
+
+
+@contextmanager
+def exit_on_interrupt() -> Generator[None]:
+    """Within the block, SIGINT ends the command with 130."""
     try:
-        with client_failures():
-            return anyio.run(call, backend=backend)
+        yield
     except KeyboardInterrupt as exc:
         raise _aborted() from exc
     except BaseExceptionGroup as exc:
@@ -40,7 +46,7 @@ def run_call(call: Callable[[], Awaitable[T]], backend: str) -> T:
 
 def _aborted() -> click.exceptions.Exit:
     click.echo("Aborted!", err=True)
-    return click.exceptions.Exit(INTERRUPTED)
+    return click.exceptions.Exit(_INTERRUPTED)
 
 
 @contextmanager

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from poeproto_cli.commands import main
 
 from ...support.bots import KEY
 from ...support.broken_bots import HtmlSettingsBot, PrefixBot
+from ...support.command import SECONDS, started
 from ...support.raw_bots import SoundBot, serving_raw
 
 BOTS = """
@@ -160,6 +163,19 @@ def test_a_wrong_key() -> None:
         result = run(url, key="not-the-key-of-this-bot")
     assert result.exit_code == 2
     assert result.stderr.splitlines()[-1] == f"Error: {url}: status 401; the access key is wrong"
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_interrupted(backend: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        with started("check", url, "--backend", backend) as process:
+            server.settimeout(SECONDS)
+            with server.accept()[0] as connection:
+                assert connection.recv(1), "the check has sent its first request"
+                process.send_signal(signal.SIGINT)
+                _, errors = process.communicate(timeout=SECONDS)
+    assert (process.returncode, errors.splitlines()[1:]) == (130, ["Aborted!"])
 
 
 APPS = """
