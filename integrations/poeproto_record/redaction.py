@@ -64,7 +64,7 @@ _LONGEST_ECHO = 4 * 1024
 _LIKE_A_KEY = 16
 # A beginning this short reveals nothing, and stands at the end of many a text by chance.
 _SHORTEST_BEGINNING = 4
-# How many secrets are searched for, and how many have a number. The least recently seen are forgotten.
+# How many secrets that were found are searched for, and how many have a number. The least recently seen are forgotten.
 _KNOWN = 100
 _NUMBERED = 10_000
 # How many bytes of a line are held back for the patterns.
@@ -141,9 +141,9 @@ class Redactor:
         self.redaction = redaction
         self._rules = SecretRules(redaction.body_keys, redaction.query_keys)
         self._numbers: dict[bytes, int] = {}
-        self._known: OrderedDict[bytes, tuple[bytes, ...]] = OrderedDict()  # each with its spellings, in lower case
-        for secret in redaction.secrets:
-            self._learn(secret, shortest=1)
+        # Each with its spellings, in lower case. Those that the caller knows are never forgotten.
+        self._given = {each: spellings_of(each) for each in redaction.secrets if 1 <= len(each) <= _LONGEST_ECHO}
+        self._known: OrderedDict[bytes, tuple[bytes, ...]] = OrderedDict()
 
     @property
     def most_held(self) -> int:
@@ -246,7 +246,7 @@ class Redactor:
 
     def _echoes(self, text: bytes) -> Iterator[Span]:
         lowered = text.lower()
-        for secret, spellings in self._known.items():
+        for secret, spellings in (*self._given.items(), *self._known.items()):
             for spelling in spellings:
                 start = lowered.find(spelling)
                 while start >= 0:
@@ -255,7 +255,7 @@ class Redactor:
                     start = lowered.find(spelling, end)
 
     def _spellings(self) -> Iterator[bytes]:
-        for spellings in self._known.values():
+        for spellings in (*self._given.values(), *self._known.values()):
             yield from spellings
 
     def placeholder(self, secret: bytes) -> bytes:
@@ -268,7 +268,7 @@ class Redactor:
         return b"REDACTED-%d" % number
 
     def _learn(self, secret: bytes, *, shortest: int = _SHORTEST_ECHO) -> None:
-        if not shortest <= len(secret) <= _LONGEST_ECHO:
+        if not shortest <= len(secret) <= _LONGEST_ECHO or secret in self._given:
             return
         if secret not in self._known:
             self._known[secret] = spellings_of(secret)

@@ -112,6 +112,14 @@ def test_equal_secrets_stay_equal_and_others_differ() -> None:
     assert redactor.headers(((b"x-key", b"a-key-of-its-own"),)) == ((b"x-key", b"REDACTED-1"),)
 
 
+def test_a_secret_that_is_known_beforehand_is_never_forgotten() -> None:
+    redactor = Redactor(Redaction(secrets=[CANARY]))
+    for number in range(1000):  # more than are remembered
+        redactor.headers(((b"x-request-id", b"a-request-of-its-own-%d" % number),))
+    assert_hidden(redactor.text(f"the key is {CANARY}".encode()))
+    assert_hidden(b"".join(redacted(bytewise(f"the key is {CANARY}!".encode()), redactor)))
+
+
 def test_headers_are_kept_by_an_allow_list() -> None:
     headers = {"host": "h", "cookie": "a=b", "authorization": "Basic dTpwYXNzd29yZDEyMw==", "x-new": "v"}
     redactor = Redactor(Redaction(headers=frozenset({"Host", "X-New"})))
