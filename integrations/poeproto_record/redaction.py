@@ -125,6 +125,10 @@ class Redaction:
         }
 
 
+# Secrets that were found, each with its spellings in lower case; the most recently seen last.
+FoundSecrets = OrderedDict[bytes, tuple[bytes, ...]]
+
+
 @attrs.frozen
 class Span:
     """A part of a text, and what replaces it."""
@@ -135,15 +139,22 @@ class Span:
 
 
 class Redactor:
-    """Redacts the parts of one recording, in which equal secrets have equal placeholders."""
+    """Redacts the parts of one recording, in which equal secrets have equal placeholders.
+
+    Attributes:
+        redaction: what is replaced.
+        of_exchange: the secrets that were found in the exchange whose parts are redacted. They are searched for besides
+            those that were found last in all exchanges: while a reply goes on, a hundred other requests may begin.
+    """
 
     def __init__(self, redaction: Redaction) -> None:
         self.redaction = redaction
         self._rules = SecretRules(redaction.body_keys, redaction.query_keys)
         self._numbers: dict[bytes, int] = {}
-        # Each with its spellings, in lower case. Those that the caller knows are never forgotten.
+        # Those that the caller knows are never forgotten.
         self._given = {each: spellings_of(each) for each in redaction.secrets if 1 <= len(each) <= _LONGEST_ECHO}
-        self._known: OrderedDict[bytes, tuple[bytes, ...]] = OrderedDict()
+        self._known: FoundSecrets = OrderedDict()
+        self.of_exchange: FoundSecrets = OrderedDict()
 
     @property
     def most_held(self) -> int:
@@ -246,7 +257,7 @@ class Redactor:
 
     def _echoes(self, text: bytes) -> Iterator[Span]:
         lowered = text.lower()
-        for secret, spellings in (*self._given.items(), *self._known.items()):
+        for secret, spellings in self._searched().items():
             for spelling in spellings:
                 start = lowered.find(spelling)
                 while start >= 0:
@@ -255,8 +266,11 @@ class Redactor:
                     start = lowered.find(spelling, end)
 
     def _spellings(self) -> Iterator[bytes]:
-        for spellings in (*self._given.values(), *self._known.values()):
+        for spellings in self._searched().values():
             yield from spellings
+
+    def _searched(self) -> dict[bytes, tuple[bytes, ...]]:
+        return {**self._given, **self.of_exchange, **self._known}
 
     def placeholder(self, secret: bytes) -> bytes:
         """What replaces a secret."""
@@ -270,11 +284,12 @@ class Redactor:
     def _learn(self, secret: bytes, *, shortest: int = _SHORTEST_ECHO) -> None:
         if not shortest <= len(secret) <= _LONGEST_ECHO or secret in self._given:
             return
-        if secret not in self._known:
-            self._known[secret] = spellings_of(secret)
-        self._known.move_to_end(secret)
-        while len(self._known) > _KNOWN:
-            self._known.popitem(last=False)
+        spellings = self.of_exchange.get(secret) or self._known.get(secret) or spellings_of(secret)
+        for found in (self.of_exchange, self._known):
+            found[secret] = spellings
+            found.move_to_end(secret)
+            while len(found) > _KNOWN:
+                found.popitem(last=False)
 
 
 def spellings_of(secret: bytes) -> tuple[bytes, ...]:

@@ -7,6 +7,7 @@ What is held back: a read whose end may be the beginning of a secret, until the 
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import BinaryIO
 
@@ -25,7 +26,7 @@ from poeproto_record.records import (
     RecordedRequestData,
     RecordingHeader,
 )
-from poeproto_record.redaction import Redaction, Redactor
+from poeproto_record.redaction import FoundSecrets, Redaction, Redactor
 from poeproto_record.stream_redactor import StreamRedactor
 
 __all__ = ["RecordingWriter"]
@@ -47,6 +48,7 @@ class _Exchange:
     # A compressed body may hold a secret that no rule finds, so its bytes are counted and not recorded.
     request_is_compressed: bool = False
     response_is_compressed: bool = False
+    secrets: FoundSecrets = attrs.field(factory=OrderedDict[bytes, tuple[bytes, ...]], repr=False)
 
 
 class RecordingWriter:
@@ -110,13 +112,15 @@ class RecordingWriter:
         at = self._now(at)
         pairs = normalise_headers(headers)
         is_compressed = self._redactor is not None and _is_compressed(pairs)
+        secrets: FoundSecrets = OrderedDict()
         if self._redactor is not None:
+            self._redactor.of_exchange = secrets
             self._redactor.prepare(pairs, url)
             method, url = self._text(method), self._redactor.url(url)
             pairs = self._redactor.headers(pairs)
         self._last += 1
         number = self._last
-        self._exchanges[number] = exchange = _Exchange(*self._stream_redactors(), is_compressed)
+        self._exchanges[number] = exchange = _Exchange(*self._stream_redactors(), is_compressed, secrets=secrets)
         first, omitted = b"", 0
         if is_whole and len(body) <= _LARGEST_READ:
             first, omitted = (b"", len(body)) if is_compressed else (self._whole(body), 0)
@@ -177,7 +181,10 @@ class RecordingWriter:
     def _exchange(self, number: int) -> _Exchange:
         if number not in self._exchanges:
             raise ValueError(f"exchange {number} has ended, or never began")
-        return self._exchanges[number]
+        exchange = self._exchanges[number]
+        if self._redactor is not None:
+            self._redactor.of_exchange = exchange.secrets
+        return exchange
 
     def _now(self, at: float | None) -> float:
         return round(self._clock() - self._began, 6) if at is None else at

@@ -120,6 +120,24 @@ def test_a_secret_that_is_known_beforehand_is_never_forgotten() -> None:
     assert_hidden(b"".join(redacted(bytewise(f"the key is {CANARY}!".encode()), redactor)))
 
 
+@pytest.mark.parametrize("body", [b"{}", json.dumps({"access_key": CANARY}).encode()])
+def test_the_secrets_of_an_exchange_are_known_until_it_ends(body: bytes) -> None:
+    file = io.BytesIO()
+    writer = RecordingWriter(file)
+    headers = {"authorization": f"Bearer {CANARY}"} if body == b"{}" else {}
+    number = writer.request("POST", "/", headers, body)
+    writer.head(number, 200)
+    for each in range(1000):  # more than are remembered of all exchanges
+        writer.end(writer.request("POST", "/", {"x-request-id": f"a-request-of-its-own-{each}"}))
+    for part in bytewise(f"the key is {CANARY}!".encode()):
+        writer.data(number, part)
+    writer.end(number)
+    assert_hidden(
+        file.getvalue(),
+        b"".join(each.data for each in RecordingReader(io.BytesIO(file.getvalue())) if isinstance(each, RecordedData)),
+    )
+
+
 def test_headers_are_kept_by_an_allow_list() -> None:
     headers = {"host": "h", "cookie": "a=b", "authorization": "Basic dTpwYXNzd29yZDEyMw==", "x-new": "v"}
     redactor = Redactor(Redaction(headers=frozenset({"Host", "X-New"})))
