@@ -185,14 +185,16 @@ class ReplayedCalls:
         """Write what was recorded to the file, which is replaced as a whole; returns how many exchanges were added.
 
         Raises:
-            OSError: when it cannot be written.
+            OSError: when it cannot be read or written.
+            RecordingError: when it is not a recording any more.
         """
         if self._recorder is None:
             return 0
         header, added = self._recorder.finish()
-        before = self._recording.exchanges
+        recording = self._load()  # again: the test, or another one, may have added exchanges since
+        before = recording.exchanges
         if before:
-            header = self._recording.header
+            header = recording.header
         lines = [encode_header(header)]
         last = max((each.number for each in before), default=0)
         last_at = max((each.last_at for each in before), default=0.0)

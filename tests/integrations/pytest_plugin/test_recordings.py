@@ -78,6 +78,16 @@ async def test_what_was_recorded_is_replayed_without_the_server(tmp_path: Path) 
     assert_gaps_within(replay.exchanges[0], 60)
 
 
+async def test_two_users_of_a_recording_add_to_it(tmp_path: Path) -> None:
+    path = tmp_path / "shout.jsonl"
+    async with served(Shout()) as url:
+        first, second = calls_through(path, RecordMode.NEW), calls_through(path, RecordMode.NEW)
+        assert await ask(first, url, "so it is") == "SO IT IS "
+        assert await ask(second, url, "and on") == "AND ON "
+        assert (first.save(), second.save()) == (1, 1)
+    assert [reply.text for reply in calls_through(path).replies] == ["SO IT IS ", "AND ON "]
+
+
 async def test_all_replaces_the_recording(tmp_path: Path) -> None:
     path = tmp_path / "shout.jsonl"
     async with served(Shout()) as url:
