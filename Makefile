@@ -20,7 +20,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-core test-rest test-other-pythons bench-check check lint page page-check page-speed format types generated mutants fuzz bench plots soak wheel-check constraints clean
+.PHONY: help demo test test-core test-rest test-other-pythons test-slow check lint page page-check page-speed format types generated mutants fuzz bench plots soak wheel-check constraints clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -28,7 +28,7 @@ help:  ## list the targets
 demo: $(READY)  ## show a bot and a client talking, on asyncio and on trio
 	@.venv/bin/python docs/examples/demo.py
 
-test: test-core test-rest  ## run the tests: about five minutes on two cores
+test: test-core test-rest  ## run the tests: about six minutes on two cores
 
 # More processes than eight would only wait for each other's start. By file where a module's fixtures are costly.
 PYTEST := -m pytest -q -n auto --maxprocesses 8
@@ -46,12 +46,12 @@ test-core: $(READY)
 	.venv/bin/python $(PYTEST) $(BY_TEST) tests/core/*/test_vectors_*.py
 
 test-rest: $(READY)
-	.venv/bin/python $(PYTEST) $(WAITING) $(BY_FILE) --ignore=tests/docs/test_benchmarks.py \
-		--ignore=tests/playground/test_page_speed.py \
-		tests/docs tests/integrations tests/interop tests/fuzzing tests/playground
+	.venv/bin/python $(PYTEST) $(WAITING) $(BY_FILE) -m "not slow" tests/docs tests/integrations tests/interop tests/fuzzing
 
-bench-check: $(READY)  ## run every benchmark once, small, and see that its figures find their places: a minute and a half
-	.venv/bin/python -m pytest -q tests/docs/test_benchmarks.py
+test-slow: $(READY)  ## benchmarks and soak, small; fastapi_poe's behaviour beside ours; the playground in Chromium: four minutes
+	.venv/bin/python -m pytest -q -m slow tests/docs/test_benchmarks.py
+	.venv/bin/python $(PYTEST) $(WAITING) $(BY_FILE) -m slow tests/docs/test_soak.py tests/interop
+	.venv/bin/python $(PYTEST) $(BY_FILE) --ignore=tests/playground/test_page_speed.py tests/playground
 
 test-other-pythons: $(OTHER_PYTHONS:%=test-on-%)  ## run the core's tests, and those of how servers stop, on Python 3.12 and 3.13: two minutes
 
@@ -66,7 +66,7 @@ test-on-%:
 		echo "Python $* is not installed here: the core, and how servers stop, are not tested on it."; \
 	fi
 
-check: lint types test test-other-pythons bench-check  ## everything a change must pass
+check: lint types test test-other-pythons test-slow  ## everything a change must pass
 
 lint: $(READY)  ## style, who may import whom, and the words that the prose avoids
 	$(RUN) ruff check

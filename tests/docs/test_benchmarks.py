@@ -25,6 +25,9 @@ SECONDS = 900  # for a run that hangs
 SVG = "{http://www.w3.org/2000/svg}"
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("figures")

@@ -57,7 +57,13 @@ from ..support.canary import BEARER_CANARY, CANARY, all_of, all_of_failure, all_
 
 PACKAGES = ("poeproto", "poeproto_runtime", "poeproto_h11", "poeproto_asgi", "poeproto_simulator", "poeproto_cli")
 # Fields named after a key that hold no key, by class.
-NO_KEYS = {("AppOptions", "allow_without_key"), ("Document", "key")}
+NO_KEYS = {
+    ("AppOptions", "allow_without_key"),
+    ("Document", "key"),
+    ("Probe", "needs_key"),
+    ("Redaction", "body_keys"),
+    ("Redaction", "query_keys"),
+}
 
 SENT = [("authorization", BEARER_CANARY)]
 REPEATED = [("x-echo", CANARY), ("content-type", f"text/{CANARY}"), ("location", f"https://h/?{CANARY}")]
@@ -127,7 +133,9 @@ def test_what_holds_a_key_does_not_show_it(name: str) -> None:
 
 def test_every_field_for_a_key_is_out_of_the_repr() -> None:
     found: set[str] = set()
-    for package in map(importlib.import_module, PACKAGES):
+    for package in map(
+        importlib.import_module, (*PACKAGES, "poeproto_record", "poeproto_check", "poeproto_playground")
+    ):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if module.name.endswith("__main__"):
                 continue
@@ -138,10 +146,14 @@ def test_every_field_for_a_key_is_out_of_the_repr() -> None:
                         found.add(f"{cls.__name__}.{field.name}")
                         assert field.repr is False, f"{cls.__name__}.{field.name}"
     assert found == {
+        "_Query.access_key",
         "AppOptions.access_key",
         "AppOptions.environment_key",
         "Account.api_key",
         "RegisteredBot.access_key",
+        "CheckOptions.access_key",
+        "ProbeContext.access_key",
+        "PlayedBot.access_key",
     }
 
 

@@ -14,6 +14,7 @@ from .differences import DIFFERENCES
 from .table import Result, page, run
 
 pytestmark = [
+    pytest.mark.slow,
     # fastapi_poe calls pydantic 2 by pydantic 1's names, and leaves coroutines and sessions to the garbage collector.
     pytest.mark.filterwarnings("ignore"),
 ]
