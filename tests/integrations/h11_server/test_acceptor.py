@@ -22,7 +22,7 @@ from poeproto_runtime.listen import LISTEN_QUEUE
 
 from ...support.bots import KEY
 from ...support.embedded_servers import EchoBot, WaitingBot, serving, stopping
-from ...support.raw_http import connect, fetch, http_request
+from ...support.raw_http import Connection, Response, connect, fetch, http_request
 
 pytestmark = pytest.mark.anyio
 
@@ -127,16 +127,24 @@ async def test_an_idle_connection_is_closed_for_a_new_one(caplog: pytest.LogCapt
 @pytest.mark.parametrize("first", [b"", b"POST / HTTP/1.1\r\nHo"], ids=["nothing", "part of a head"])
 async def test_a_connection_without_a_request_makes_way_for_a_new_one(first: bytes) -> None:
     limits = ServerLimits(connections=2, queue_seconds=2)
-    async with serving(server_limits=limits) as address, connect(address) as slow:
-        await slow.send(first)
-        await anyio.wait_all_tasks_blocked()  # else trio may start to read from the other one first
-        async with connect(address) as slower:
-            await slower.send(first)
-            assert (await fetch(address, REQUEST)).status == 200
-            refused = await slow.read_response()
-            assert refused.status == 503
-            assert refused.headers["retry-after"] == "2"
-            assert refused.headers["connection"] == "close"
+    async with serving(server_limits=limits) as address, connect(address) as slow, connect(address) as slower:
+        for connection in (slow, slower):
+            await connection.send(first)
+        assert (await fetch(address, REQUEST)).status == 200
+        responses: list[Response] = []
+
+        # Either of them: which one the server accepted first is not known here.
+        async def read(connection: Connection, reading: anyio.CancelScope) -> None:
+            responses.append(await connection.read_response())
+            reading.cancel()
+
+        async with anyio.create_task_group() as tasks:
+            for connection in (slow, slower):
+                tasks.start_soon(read, connection, tasks.cancel_scope)
+        [refused] = responses
+        assert refused.status == 503
+        assert refused.headers["retry-after"] == "2"
+        assert refused.headers["connection"] == "close"
 
 
 async def test_a_connection_that_has_just_connected_is_not_closed_for_a_new_one() -> None:
