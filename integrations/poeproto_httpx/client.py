@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any, TypeVar
-
-import anyio.to_thread
-
 from poeproto import Endpoints, Limits, RetryPolicy
 from poeproto_httpx.transport import HttpxTransport, Session
 from poeproto_runtime.client.call_hooks import CallHook, CallHooks, EventHook
 from poeproto_runtime.client.client_base import AsyncClientBase
 from poeproto_runtime.client.extra_headers import ExtraHeaders, HeadersOfCall
 from poeproto_runtime.client.tools import ToolRunner
+from poeproto_runtime.client.uploads import in_worker_thread
 
 __all__ = ["HttpxClient"]
-
-T = TypeVar("T")
 
 
 class HttpxClient(AsyncClientBase):
@@ -63,7 +56,7 @@ class HttpxClient(AsyncClientBase):
     ) -> None:
         super().__init__(
             HttpxTransport(session, limits),
-            _in_worker_thread,
+            in_worker_thread,
             ToolRunner,
             api_key=api_key,
             access_key=access_key,
@@ -73,7 +66,3 @@ class HttpxClient(AsyncClientBase):
             headers=headers,
             hooks=CallHooks(on_start=on_start, on_first_event=on_first_event, on_event=on_event, on_end=on_end),
         )
-
-
-async def _in_worker_thread(function: Callable[..., T], *args: Any) -> T:
-    return await anyio.to_thread.run_sync(partial(function, *args))
