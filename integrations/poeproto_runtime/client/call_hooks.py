@@ -162,7 +162,6 @@ class CallProgress:
     __slots__ = (
         "_began",
         "_bot_name",
-        "_ended",
         "_error_type",
         "_exception_type",
         "_first_event_seconds",
@@ -192,7 +191,6 @@ class CallProgress:
         self._hooks = hooks
         self._began: float | None = None
         self._first_event_seconds: float | None = None
-        self._ended = False
         self._outcome: Outcome | None = None
         self._error_type: str | None = None
         self._exception_type: str | None = None
@@ -240,9 +238,8 @@ class CallProgress:
             failure: the exception that ended the call, if one did. One that is no `Exception` is a cancellation.
             result: what the call has returned otherwise.
         """
-        if self._began is None or self._ended:
+        if self._began is None or self._outcome is not None:
             return
-        self._ended = True
         self._outcome = Outcome.COMPLETE
         if failure is not None:
             self._outcome = _outcome_of(failure)
