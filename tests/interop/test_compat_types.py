@@ -9,12 +9,11 @@ import fractions
 import inspect
 import json
 import pickle
-import typing
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 import fastapi
@@ -28,6 +27,8 @@ import poeproto_compat.types as ours
 from ..support.compat_outcomes import outcome, plain
 from ..support.compat_subclasses import HELD, USES, subclasses
 from ..support.fastapi_poe_suite import fetch, outcomes
+from ..support.model_samples import models_in, required, sample
+from .compat.behaviour import surface
 
 pytestmark = [
     # fastapi_poe's models are declared in pydantic 1's way, and programs call theirs and ours so.
@@ -35,14 +36,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning:pydantic"),
 ]
 
-MODELS = {
-    name: value
-    for name, value in vars(theirs).items()
-    if isinstance(value, type)
-    and issubclass(value, pydantic.BaseModel)
-    and value.__module__ == theirs.__name__
-    and name != "RequestContext"  # theirs takes Starlette's request only
-}
+# Without theirs that takes Starlette's request only.
+MODELS = {name: model for name, model in surface.models().items() if name != "RequestContext"}
 
 
 class Word(enum.Enum):
@@ -93,31 +88,6 @@ VALUES = [
     OwnStr("own"),
     StrWord.LIKE,
 ]
-
-
-def sample(hint: Any) -> Any:
-    """A value that fits a type hint."""
-    arguments = typing.get_args(hint)
-    if typing.get_origin(hint) is list:
-        return [sample(arguments[0])]
-    if typing.get_origin(hint) is dict:
-        return {"k": 1}
-    if isinstance(hint, type) and issubclass(hint, pydantic.BaseModel):
-        return required(hint)
-    if typing.get_origin(hint) is Literal:
-        return arguments[0]
-    simple: dict[Any, Any] = {str: "s", int: 3, float: 2.5, bool: True}
-    return simple[hint] if hint in simple else sample(arguments[0]) if arguments else {"x": 1}
-
-
-def required(model: type[pydantic.BaseModel]) -> dict[str, Any]:
-    return {name: sample(field.annotation) for name, field in model.model_fields.items() if field.is_required()}
-
-
-def models_in(hint: Any) -> list[type[pydantic.BaseModel]]:
-    if isinstance(hint, type) and issubclass(hint, pydantic.BaseModel):
-        return [hint]
-    return [model for each in typing.get_args(hint) for model in models_in(each)]
 
 
 def values_for(hint: Any) -> list[Any]:

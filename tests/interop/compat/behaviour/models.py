@@ -10,13 +10,13 @@ import decimal
 import enum
 import json
 import pickle
-import typing
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import fastapi
 import pydantic
 
+from ....support.model_samples import models_in, required, sample
 from . import surface
 from .cases import Case, Side, each_case, shown
 from .peer import call
@@ -44,31 +44,6 @@ VALUES: list[Any] = [None, *STRINGS, *NUMBERS, *OTHERS]
 
 class Word(str):
     __slots__ = ()
-
-
-def sample(hint: Any) -> Any:
-    """A value that fits a type hint."""
-    arguments = typing.get_args(hint)
-    if typing.get_origin(hint) is list:
-        return [sample(arguments[0])]
-    if typing.get_origin(hint) is dict:
-        return {"k": 1}
-    if isinstance(hint, type) and issubclass(hint, pydantic.BaseModel):
-        return required(hint)
-    if typing.get_origin(hint) is Literal:
-        return arguments[0]
-    simple: dict[Any, Any] = {str: "s", int: 3, float: 2.5, bool: True}
-    return simple[hint] if hint in simple else sample(arguments[0]) if arguments else {"x": 1}
-
-
-def required(model: type[pydantic.BaseModel]) -> dict[str, Any]:
-    return {name: sample(field.annotation) for name, field in model.model_fields.items() if field.is_required()}
-
-
-def models_in(hint: Any) -> list[type[pydantic.BaseModel]]:
-    if isinstance(hint, type) and issubclass(hint, pydantic.BaseModel):
-        return [hint]
-    return [model for each in typing.get_args(hint) for model in models_in(each)]
 
 
 def values_for(hint: Any) -> list[Any]:
