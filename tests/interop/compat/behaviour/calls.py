@@ -625,39 +625,12 @@ def final_cases() -> Iterator[Case]:
         },
     }
     for parameter, cases_of in inputs.items():
-        yield from each_case(
-            f"client.get_final_response({parameter})", cases_of, FINAL_PARAMETER_DIFFERENCES.get(parameter)
-        )
+        yield from each_case(f"client.get_final_response({parameter})", cases_of, PARAMETER_DIFFERENCES.get(parameter))
 
 
 # What a text alone does not show.
 FINAL_DIFFERENCES = {
     given: key for given, key in STREAM_DIFFERENCES.items() if given not in ("meta without keys", "json alone", "data")
-}
-FINAL_PARAMETER_DIFFERENCES: dict[str, dict[str, str]] = {
-    "request": {
-        "a lone surrogate": "unsendable",
-        "an infinite temperature": "unsendable",
-        "a changed query of wrong values": "unsendable",
-    },
-    "bot_name": {"'a?b'": "bugs", "'a#b'": "bugs"},
-    "api_key": {
-        "empty": "accepted",
-        "left out": "accepted",
-        "of the request": "accepted",
-        "in the body": "hidden keys",
-    },
-    "access_key": {"a key": "words"},
-    "access_key_deprecation_warning_stacklevel": {"2": "words"},
-    "tools": {"a dict": "accepted"},
-    "session": {"an object": "wrong arguments", "None, two calls": "connections"},
-    "on_error": {
-        "of a stream without done": "incomplete",
-        "None": "accepted",
-        "of an event that is no object": "bugs",
-        "what it gets": "errors of calls",
-    },
-    "extra_headers": {"Accept": "accepted"},
 }
 
 
