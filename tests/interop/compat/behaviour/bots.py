@@ -183,10 +183,6 @@ def context(side: Side) -> Any:
     return side.types.RequestContext.model_construct(http_request=None)
 
 
-class Funds(Exception):
-    pass
-
-
 def overriding(side: Side, **methods: Any) -> Any:
     return type("Own", (side.fp.PoeBot,), methods)()
 

@@ -69,11 +69,9 @@ def cases() -> Iterator[Case]:
         yield Case(f"signature of {path}", path, lambda side, path=path: parameters_of(by_path(side, path)),
                    "incomplete" if path in LENIENT else None)  # fmt: skip
     for name in methods(PoeBot):
-        differs = {"post_message_attachment": "file_data"}.get(name)
         yield Case(
-            f"signature of PoeBot.{name}", name, lambda side, name=name: parameters_of(getattr(side.fp.PoeBot, name)),
-            None if differs == "file_data" else differs,
-        )  # fmt: skip
+            f"signature of PoeBot.{name}", name, lambda side, name=name: parameters_of(getattr(side.fp.PoeBot, name))
+        )
     for path in exceptions():
         yield from each_case(f"exception {path}", exception_inputs(path))
 
