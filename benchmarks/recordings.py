@@ -20,6 +20,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from benchmarks.processes import Server
 from poeproto_record import RecordingWriter
 from poeproto_runtime.client.urls import split_url
 
@@ -58,12 +59,13 @@ def _server(handle: Handler) -> Generator[str]:
 
 
 @contextmanager
-def _command(*arguments: str) -> Generator[tuple[str, int]]:
-    """The address and process id of `poeproto record` or `replay`."""
+def _command(*arguments: str) -> Generator[Server]:
+    """Run `poeproto record` or `replay` until the block exits."""
     command = [sys.executable, "-m", "poeproto_cli", *arguments, "--bind", "127.0.0.1:0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        yield process.stdout.readline().split()[-1], process.pid
+        origin, _ = split_url(process.stdout.readline().decode().split()[-1])
+        yield Server(origin.port, process)
         process.terminate()
 
 
@@ -101,17 +103,17 @@ def _print(what: str, seconds: list[float]) -> None:
 def first_events(folder: Path) -> None:
     """The first event, direct and through the proxy in turn, on one connection and on a new one each."""
     for is_new in (False, True):
-        with _server(_answer) as url, _command("record", url, "-o", str(folder / "first")) as (proxy, _):
-            open_connections = {address: _connect(address) for address in (url, proxy)}
+        with _server(_answer) as url, _command("record", url, "-o", str(folder / "first")) as proxy:
+            open_connections = {address: _connect(address) for address in (url, proxy.url)}
             added: list[float] = []
             for _ in range(_ROUNDS):
                 took: dict[str, float] = {}
-                for address in (url, proxy):
+                for address in (url, proxy.url):
                     if is_new:
                         open_connections[address].close()
                         open_connections[address] = _connect(address)
                     took[address] = _first_event(open_connections[address])
-                added.append(took[proxy] - took[url])
+                added.append(took[proxy.url] - took[url])
             for connection in open_connections.values():
                 connection.close()
         _print(f"added to a first event, {'new connections' if is_new else 'one connection'}", added)
@@ -173,9 +175,9 @@ def ends(folder: Path) -> None:
     for by_server in (False, True):
         for resets in (False, True):
             breaking = _Breaking(resets=resets, by_server=by_server)
-            with _server(breaking.handle) as url, _command("record", url, "-o", str(folder / "ends")) as (proxy, _):
+            with _server(breaking.handle) as url, _command("record", url, "-o", str(folder / "ends")) as proxy:
                 for _ in range(50):
-                    breaking.query(proxy)
+                    breaking.query(proxy.url)
             side = "server" if by_server else "client"
             late = [noticed - ended for ended, noticed in zip(breaking.ended, breaking.noticed, strict=True)]
             _print(f"{'a reset' if resets else 'an end of the stream'} by the {side} passes after", late)
@@ -193,27 +195,23 @@ def held(folder: Path) -> None:
             while True:
                 connection.sendall(block)
 
-    with _server(flood) as url, _command("record", url, "-o", str(folder / "held")) as (proxy, process):
-        with _connect(proxy) as connection:  # what the first one loads does not count
+    with _server(flood) as url, _command("record", url, "-o", str(folder / "held")) as proxy:
+        with _connect(proxy.url) as connection:  # what the first one loads does not count
             connection.sendall(_REQUEST)
             connection.recv(65536)
         time.sleep(0.5)
-        before = _resident(process)
-        connections = [_connect(proxy) for _ in range(_STALLED)]
+        before = proxy.memory()
+        connections = [_connect(proxy.url) for _ in range(_STALLED)]
         for connection in connections:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             connection.sendall(_REQUEST)
         size = -1
         while size != (size := (folder / "held").stat().st_size):  # until nothing passes any more
             time.sleep(1)
-        each = (_resident(process) - before) / _STALLED
+        each = (proxy.memory() - before) / _STALLED
         print(f"held by a stream whose client does not read: {each / 1024:.0f} KiB, its objects included")
         for connection in connections:
             connection.close()
-
-
-def _resident(process: int) -> int:
-    return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * 4096
 
 
 def gaps(folder: Path) -> None:
@@ -231,7 +229,7 @@ def gaps(folder: Path) -> None:
             writer.data(number, _EVENT, at=at)
         writer.end(number, at=times[-1])
     arrived: list[float] = []
-    with _command("replay", str(path)) as (address, _), _connect(address) as connection:
+    with _command("replay", str(path)) as replay, _connect(replay.url) as connection:
         connection.sendall(_REQUEST)
         received = b""
         while len(arrived) < len(times):
