@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmarks.processes import running
 from poeproto import Bot, Context, QueryRequest, SettingsRequest, SettingsResponse
+from poeproto.testing import TEST_ACCESS_KEY
 from poeproto_asgi import BotApp
 
 _OURS = ("hypercorn-asyncio", "hypercorn-uvloop", "hypercorn-trio", "h11-asyncio", "h11-uvloop", "h11-trio")
@@ -25,7 +26,6 @@ _COMMANDS = {
     "daphne": ("daphne", "-v", "0", "--fd", "{fd}"),
 }
 _PROGRAMS = {"http.server": "standard_library_bot.py", "node": "node_bot.js"}
-KEY = "not-a-real-key".ljust(32, "0")
 _START_SECONDS = 30.0
 HOSTS = (*_OURS, *_UVICORN, *_COMMANDS, *_PROGRAMS)
 
@@ -42,7 +42,7 @@ class EchoBot(Bot):
         return SettingsResponse(introduction_message="hello")
 
 
-app = BotApp(EchoBot(), access_key=KEY)
+app = BotApp(EchoBot(), access_key=TEST_ACCESS_KEY)
 
 
 def missing(host: str) -> str | None:
@@ -82,7 +82,7 @@ def _serving(host: str) -> Generator[int]:
 
 @contextmanager
 def _process(command: list[str], *files: int) -> Generator[subprocess.Popen[bytes]]:
-    environment = {**os.environ, "POE_ACCESS_KEY": KEY}
+    environment = {**os.environ, "POE_ACCESS_KEY": TEST_ACCESS_KEY}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, pass_fds=files, env=environment
     ) as process:

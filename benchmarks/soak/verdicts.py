@@ -10,8 +10,9 @@ from contextlib import contextmanager
 
 import anyio
 
-from benchmarks.soak.checked_hosts import HOSTS, KEY, missing, serving_checked
+from benchmarks.soak.checked_hosts import HOSTS, missing, serving_checked
 from benchmarks.soak.findings import Findings
+from poeproto.testing import TEST_ACCESS_KEY
 from poeproto_check import CheckOptions, CheckReport, ServerAddress, Verdict, check, select_rules
 
 _RUNS = 20
@@ -21,7 +22,7 @@ def main(findings: Findings, smallest: bool) -> None:
     # Of our servers, one for each way of serving; the small runs leave out what sends 64 MiB.
     hosts = ("hypercorn-trio", "h11-asyncio", "http.server") if smallest else HOSTS
     skipped = ["http.body-limit"] if smallest else []
-    options = CheckOptions(rules=select_rules(skip=skipped), access_key=KEY)
+    options = CheckOptions(rules=select_rules(skip=skipped), access_key=TEST_ACCESS_KEY)
     with _loaded_cores():
         for host in hosts:
             if (why := missing(host)) is not None:

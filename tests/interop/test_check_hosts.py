@@ -5,12 +5,13 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from benchmarks.soak.checked_hosts import HOSTS, KEY, missing, serving_checked
+from benchmarks.soak.checked_hosts import HOSTS, missing, serving_checked
+from poeproto.testing import TEST_ACCESS_KEY
 from poeproto_check import CheckOptions, CheckReport, ServerAddress, Verdict, check, select_rules
 
 # What a sensible author leaves out, or the server of the standard library.
 WARNED = {"http.server": {"auth.scheme-case", "http.chunked-body"}}
-_OPTIONS = CheckOptions(rules=select_rules(), access_key=KEY)
+_OPTIONS = CheckOptions(rules=select_rules(), access_key=TEST_ACCESS_KEY)
 
 
 @pytest.mark.parametrize("host", HOSTS)
