@@ -319,7 +319,7 @@ class TracebackBot(SoundBot):
 
 
 class SmallBodiesBot(SoundBot):
-    """Refuses bodies of more than 64 KiB, which is too little."""
+    """Refuses bodies of more than 300 kB, which is too little."""
 
     def respond(self, request: RawRequest) -> Iterable[bytes]:
         return [response(413)] if len(request.body or b"") > 300_000 else super().respond(request)
