@@ -435,7 +435,7 @@ class PlaySession(Simulator):
 
         def on_event(event: poeproto.Event) -> None:
             if reply.first_event_ms is None:
-                reply.first_event_ms = _milliseconds(time.monotonic() - began)
+                reply.first_event_ms = exchange_view.milliseconds(time.monotonic() - began)
                 reply.exchange = self._exchange_of(reply)
                 self.stream.mark("message", chat.id, reply.id)
             if reply.receive(event):
@@ -455,7 +455,7 @@ class PlaySession(Simulator):
             self._show_end(reply, received)
         elif reply.status == "streaming":
             self._stop_reply(chat, reply)
-        reply.duration_ms = _milliseconds(time.monotonic() - began)
+        reply.duration_ms = exchange_view.milliseconds(time.monotonic() - began)
         reply.exchange = self._exchange_of(reply)
         chat.reply = None
         for key in (("message", chat.id, reply.id), ("conversation", chat.id), ("balance",)):
@@ -780,7 +780,3 @@ def _write_exchange(writer: RecordingWriter, exchange: Exchange) -> None:
     if recorded.end is not None:
         omitted = f"{exchange.omitted} bytes were not kept" if exchange.omitted else ""
         writer.end(number, recorded.end.outcome, recorded.end.detail or omitted, at=recorded.end.at)
-
-
-def _milliseconds(seconds: float) -> float:
-    return round(seconds * 1000, 3)
