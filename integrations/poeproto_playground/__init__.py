@@ -1,7 +1,8 @@
 """The playground: talk to a bot in a browser, and see every byte of what Poe and the bot say to each other.
 
 From the bottom up: `event_splitter` and `exchange_log` keep exchanges, which `bot_recorder` and `call_recorder` record;
-`exchange_view`, `masking` and `snippets` show them; `conversations` has what the page shows of a conversation;
+`exchange_view`, `masking`, `snippets` and `exchange_export` show them; `conversations` has what the page shows of a
+conversation;
 `bot_process` and `bot_runner` run a target; `session` joins them to the simulated Poe, and `state_stream` says what has
 changed; `request_guard`, `static_files`, `api` and `app` are the HTTP face.
 """

@@ -13,6 +13,7 @@ import anyio
 from poeproto import Attachment, HttpResponse, PoeprotoError, RemoteProtocolError, decode_object
 from poeproto_asgi.asgi import Receive, Scope, Send, wait_disconnected
 from poeproto_playground import exchange_view
+from poeproto_playground.exchange_export import export
 from poeproto_playground.exchange_log import LIVE, Exchange
 from poeproto_playground.session import PlaySession
 from poeproto_playground.snippets import snippet
@@ -153,7 +154,7 @@ class Api:
             chosen = [each for each in session.exchanges if each.source == LIVE]
         form = query.get("format", "recording")
         name = "playground.har" if form == "har" else "playground.jsonl"
-        return _download(session.export(form, chosen), name)
+        return _download(export(form, chosen, session.exchanges.created, session.masking), name)
 
     # --- DELETE
 

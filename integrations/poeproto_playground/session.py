@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 import logging
 import secrets
 import time
@@ -29,15 +27,7 @@ from poeproto_playground.exchange_log import Exchange, ExchangeLog
 from poeproto_playground.masking import Masking
 from poeproto_playground.request_guard import RequestGuard
 from poeproto_playground.state_stream import Change, Key, StateStream
-from poeproto_record import (
-    RecordedExchange,
-    RecordingHeader,
-    RecordingReader,
-    RecordingWriter,
-    Redaction,
-    har_log,
-    read_exchanges,
-)
+from poeproto_record import RecordedExchange, RecordingHeader, RecordingReader, read_exchanges
 from poeproto_simulator import BotQuery, Fault, HTTPError, LogEntry, ReceivedReply, Simulator
 
 __all__ = ["PlayedBot"]
@@ -588,29 +578,6 @@ class PlaySession(Simulator):
         """What the bot logged during an exchange."""
         return [line for line in self._logs if line["exchange"] == exchange.id]
 
-    def export(self, form: str, exchanges: Iterable[Exchange]) -> bytes:
-        """Exchanges as a recording or an HTTP archive, redacted.
-
-        Raises:
-            HTTPError: with status 400, for another form.
-        """
-        if form not in ("recording", "har"):
-            raise HTTPError(400, "format: expected recording or har")
-        chosen = sorted(exchanges, key=lambda each: each.request.at)
-        created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.exchanges.created))
-        file = io.BytesIO()
-        redaction = Redaction(secrets=self.masking.known())
-        tool = f"poeproto {poeproto.__version__}"
-        writer = RecordingWriter(file, tool=tool, created=created, redaction=redaction)
-        for exchange in chosen:
-            _write_exchange(writer, exchange)
-        if form == "recording":
-            return file.getvalue()
-        file.seek(0)
-        reader = RecordingReader(file, name="export")
-        archive = har_log(reader.header, read_exchanges(reader), poeproto.__version__)
-        return json.dumps(archive, ensure_ascii=False).encode("utf-8", "replace")
-
     def open_recording(self, name: str, source: Any) -> dict[str, Any]:
         """Open a recording beside what happens now.
 
@@ -767,16 +734,3 @@ class PlaySession(Simulator):
         stored = await self.store_file(data, name, content_type)
         attachment = Attachment(stored.url, stored.content_type or "application/octet-stream", stored.name or name)
         return attachment_to_json(attachment, len(data))
-
-
-def _write_exchange(writer: RecordingWriter, exchange: Exchange) -> None:
-    recorded = exchange.recorded()
-    request = recorded.request
-    number = writer.request(request.method, request.url, request.headers, request.body, at=request.at)
-    if recorded.head is not None:
-        writer.head(number, recorded.head.status, recorded.head.headers, at=recorded.head.at)
-    for read in recorded.data:
-        writer.data(number, read.data, at=read.at)
-    if recorded.end is not None:
-        omitted = f"{exchange.omitted} bytes were not kept" if exchange.omitted else ""
-        writer.end(number, recorded.end.outcome, recorded.end.detail or omitted, at=recorded.end.at)
