@@ -125,7 +125,7 @@ class Api:
         masking = session.masking
         match part:
             case ():
-                return {**exchange_view.details(exchange, masking), "log_list": session.logs_of(exchange)}
+                return {**exchange_view.details(exchange, masking), "log_list": session.bot_log.of(exchange)}
             case ("reads",):
                 return exchange_view.reads(exchange, *_page(query), masking)
             case ("events",):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections import deque
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ import poeproto
 from poeproto import Attachment, HttpRequest, Limits, Message, PoeprotoError, Sender
 from poeproto.schemas import settings_payload
 from poeproto_playground import exchange_view
+from poeproto_playground.bot_log import BotLog
 from poeproto_playground.bot_recorder import RecordingClient
 from poeproto_playground.bot_runner import BotProcess, BotRunner
 from poeproto_playground.conversations import Chat, ShownMessage, ShownText, attachment_to_json, copy_message
@@ -34,7 +34,6 @@ __all__ = ["PlayedBot"]
 
 logger = logging.getLogger("poeproto")
 
-_LOG_LINES = 1000
 _SECRET_BYTES = 24
 
 
@@ -83,6 +82,7 @@ class PlaySession(Simulator):
         poe_secret: part of the path of the simulated Poe.
         exchanges: the exchanges.
         masking: masks keys in what is shown.
+        bot_log: what the bots log.
         stream: the changes that the page follows.
         chats: the conversations, the oldest first.
         runners: what runs the targets, by target.
@@ -104,6 +104,7 @@ class PlaySession(Simulator):
         self.guard = RequestGuard(token, exposed=exposed)
         self.exchanges = ExchangeLog(self._on_exchange, lambda: self.stream.mark("exchanges"))
         self.masking = Masking(self._known_keys)
+        self.bot_log = BotLog(self.exchanges, self.masking)
         self.stream = StateStream(self)
         self.chats: dict[str, Chat] = {}
         self.remote_media = remote_media
@@ -112,8 +113,6 @@ class PlaySession(Simulator):
         self._bots: dict[str, ShownBot] = {}
         self._own_names: set[str] = set()
         self.runners: dict[str, BotRunner] = {}
-        self._logs: deque[dict[str, Any]] = deque(maxlen=_LOG_LINES)
-        self._last_log = 0
         self._recordings: dict[str, dict[str, Any]] = {}
         self._recording_count = 0
         self.poe_secret = secrets.token_urlsafe(_SECRET_BYTES)
@@ -297,12 +296,7 @@ class PlaySession(Simulator):
         return query.request.message_id if query else None
 
     def _on_bot_log(self, line: Mapping[str, Any]) -> None:
-        self._last_log += 1
-        exchange = self.exchanges.find(line.get("exchange") or "")
-        entry = {"number": self._last_log, "at": time.time(), "bot": exchange.bot if exchange else None, **line}
-        entry["text"] = self.masking.text(str(entry["text"]))
-        self._logs.append(entry)
-        self.exchanges.count_log(line.get("exchange"))
+        self.bot_log.add(line)
         self.stream.mark("log")
 
     # --- conversations
@@ -574,10 +568,6 @@ class PlaySession(Simulator):
         """An exchange as the page's list has it."""
         return exchange_view.summary(exchange, self.masking)
 
-    def logs_of(self, exchange: Exchange) -> list[dict[str, Any]]:
-        """What the bot logged during an exchange."""
-        return [line for line in self._logs if line["exchange"] == exchange.id]
-
     def open_recording(self, name: str, source: Any) -> dict[str, Any]:
         """Open a recording beside what happens now.
 
@@ -662,8 +652,7 @@ class PlaySession(Simulator):
             "conversations": [chat.summary() for chat in reversed(self.chats.values())],
             **self._exchanges_to_json(),
             **self._money_to_json(),
-            "logs": list(self._logs),
-            "logs_dropped": self._last_log - len(self._logs),
+            **self.bot_log.as_json(),
             "faults": self._faults_to_json(),
             "recordings": list(self._recordings.values()),
         }
@@ -714,16 +703,6 @@ class PlaySession(Simulator):
     def chat(self, conversation_id: str) -> Chat | None:
         """The conversation with that identifier."""
         return self.chats.get(conversation_id)
-
-    def new_logs(self, after: int) -> Change:
-        """The lines that were logged after that number."""
-        new = [line for line in self._logs if line["number"] > after]
-        return {"type": "log", "logs": new, "logs_dropped": self._last_log - len(self._logs)}
-
-    @property
-    def last_log(self) -> int:
-        """The number of the last line of the log."""
-        return self._last_log
 
     async def store_attachment(self, data: bytes, name: str, content_type: str | None) -> dict[str, Any]:
         """Store a file for a message.
