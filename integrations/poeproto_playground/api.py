@@ -253,18 +253,18 @@ class Api:
 
     async def _post_bot(self, name: str, call: str, fields: Fields) -> Fields:
         session = self._session
-        bot = session.shown_bot(name)
+        bot = session.bots.find(name)
         match call:
             case "errors":
                 await session.report_error(name, _text(fields, "message"), _object(fields, "metadata"))
                 return {}
             case "settings":
-                await session.refetch_settings(name)
+                await session.bots.refetch_settings(name)
             case "reload":
-                session.request_reload(name)
+                session.bots.request_reload(name)
             case _:
                 raise HTTPError(404, "the API has no such call")
-        return session.bot_to_json(bot)
+        return session.bots.as_json(bot)
 
     async def _resend(self, exchange: Exchange, fields: Fields) -> Fields:
         if exchange.direction != "to-bot" or exchange.bot is None:
@@ -297,10 +297,10 @@ async def _new_bot(session: PlaySession, fields: Fields) -> Fields:
         raise HTTPError(400, "target: a target runs code, so it is given at the command line: poeproto play TARGET")
     name = _text(fields, "name")
     try:
-        await session.add_url(name, _text(fields, "url"), _optional_text(fields, "access_key"))
+        await session.bots.add_url(name, _text(fields, "url"), _optional_text(fields, "access_key"))
     except (ValueError, PoeprotoError) as exc:
         raise HTTPError(400, str(exc)) from None
-    return session.bot_to_json(session.shown_bot(name))
+    return session.bots.as_json(session.bots.find(name))
 
 
 async def _set_balance(session: PlaySession, fields: Fields) -> Fields:

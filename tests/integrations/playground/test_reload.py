@@ -142,7 +142,7 @@ async def test_a_process_that_ends_by_itself(tmp_path: Path) -> None:
 async def test_the_process_ends_with_the_playground(tmp_path: Path) -> None:
     async with played(tmp_path) as page:
         await page.until(lambda: page.bot("Cat").get("settings"))
-        [runner] = page.playground.runners.values()
+        [runner] = page.playground.bots.runners.values()
     assert runner.current is not None
     assert runner.current.process.returncode is not None
 
