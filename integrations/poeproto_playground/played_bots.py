@@ -136,7 +136,8 @@ class PlayedBots:
             self._own_names.add(name)
             names.append(name)
             self._mark("bot", name)
-        for placeholder in [each for each in self._bots.values() if each.kind == "failed-target"]:
+        failed = [bot for bot in self._bots.values() if bot.kind == "failed-target" and bot.target == played.target]
+        for placeholder in failed:
             del self._bots[placeholder.name]
             self._mark("bots")
         for name in names:
