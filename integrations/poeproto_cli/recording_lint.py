@@ -84,7 +84,7 @@ def _request_type(body: bytes) -> str:
 
 def _reply_findings(exchange: RecordedExchange, status: int) -> Iterator[Finding]:
     assert exchange.head is not None
-    start = exchange.request_data[-1].at if exchange.request_data else exchange.request.at
+    start = exchange.sent_at
     reply = ReplyLint()
     yield from reply.receive_head(ResponseHead(status, exchange.head.headers))
     if status != 200:

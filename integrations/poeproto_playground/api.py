@@ -13,6 +13,7 @@ import anyio
 from poeproto import Attachment, HttpResponse, PoeprotoError, RemoteProtocolError, decode_object
 from poeproto_asgi.asgi import Receive, Scope, Send, wait_disconnected
 from poeproto_playground import exchange_view
+from poeproto_playground.exchange_export import export
 from poeproto_playground.exchange_log import LIVE, Exchange
 from poeproto_playground.session import PlaySession
 from poeproto_playground.snippets import snippet
@@ -124,7 +125,7 @@ class Api:
         masking = session.masking
         match part:
             case ():
-                return {**exchange_view.details(exchange, masking), "log_list": session.logs_of(exchange)}
+                return {**exchange_view.details(exchange, masking), "log_list": session.bot_log.of(exchange)}
             case ("reads",):
                 return exchange_view.reads(exchange, *_page(query), masking)
             case ("events",):
@@ -153,7 +154,7 @@ class Api:
             chosen = [each for each in session.exchanges if each.source == LIVE]
         form = query.get("format", "recording")
         name = "playground.har" if form == "har" else "playground.jsonl"
-        return _download(session.export(form, chosen), name)
+        return _download(export(form, chosen, session.exchanges.created, session.masking), name)
 
     # --- DELETE
 
@@ -252,18 +253,18 @@ class Api:
 
     async def _post_bot(self, name: str, call: str, fields: Fields) -> Fields:
         session = self._session
-        bot = session.shown_bot(name)
+        bot = session.bots.find(name)
         match call:
             case "errors":
                 await session.report_error(name, _text(fields, "message"), _object(fields, "metadata"))
                 return {}
             case "settings":
-                await session.refetch_settings(name)
+                await session.bots.refetch_settings(name)
             case "reload":
-                session.request_reload(name)
+                session.bots.request_reload(name)
             case _:
                 raise HTTPError(404, "the API has no such call")
-        return session.bot_to_json(bot)
+        return session.bots.as_json(bot)
 
     async def _resend(self, exchange: Exchange, fields: Fields) -> Fields:
         if exchange.direction != "to-bot" or exchange.bot is None:
@@ -296,10 +297,10 @@ async def _new_bot(session: PlaySession, fields: Fields) -> Fields:
         raise HTTPError(400, "target: a target runs code, so it is given at the command line: poeproto play TARGET")
     name = _text(fields, "name")
     try:
-        await session.add_url(name, _text(fields, "url"), _optional_text(fields, "access_key"))
+        await session.bots.add_url(name, _text(fields, "url"), _optional_text(fields, "access_key"))
     except (ValueError, PoeprotoError) as exc:
         raise HTTPError(400, str(exc)) from None
-    return session.bot_to_json(session.shown_bot(name))
+    return session.bots.as_json(session.bots.find(name))
 
 
 async def _set_balance(session: PlaySession, fields: Fields) -> Fields:

@@ -16,7 +16,8 @@ from poeproto_asgi import serve
 from poeproto_asgi.asgi import AsgiMessage, Receive, Scope, Send
 from poeproto_playground.api import Api
 from poeproto_playground.call_recorder import CallRecorder
-from poeproto_playground.session import PlayedBot, PlaySession
+from poeproto_playground.played_bots import PlayedBot
+from poeproto_playground.session import PlaySession
 from poeproto_playground.static_files import StaticFiles, frame_response
 from poeproto_runtime import ClientDisconnected
 from poeproto_simulator import HTTPError
@@ -74,7 +75,7 @@ class Playground(PlaySession):
         )
         self._static = StaticFiles(assets, remote_media=remote_media)
         self._api = Api(self)
-        self._poe = CallRecorder(super().__call__, self.exchanges, self.bot_with_key, self.message_of_query)
+        self._poe = CallRecorder(super().__call__, self.exchanges, self.bots.with_key, self.message_of_query)
 
     @property
     def page_address(self) -> str:

@@ -10,7 +10,7 @@ import attrs
 
 from poeproto import DeadlineExceeded, HttpRequest, Limits, PoeprotoError, ResponseHead, RetryPolicy
 from poeproto_h11 import Client
-from poeproto_playground.exchange_log import Exchange, ExchangeLog, kind_of, object_in
+from poeproto_playground.exchange_log import Exchange, ExchangeLog, kind_of, object_in, text_in
 from poeproto_record import End
 from poeproto_runtime.client.transport import IncomingResponse, Transport, TransportCall
 
@@ -96,18 +96,18 @@ class RecordingCall:
     def record(self, request: HttpRequest) -> Exchange:
         """Record a request that is about to be sent."""
         body = request.body if isinstance(request.body, bytes) else b""
-        bot, _ = self._find_bot(request.url)
         fields = object_in(body)
+        bot, _ = self._find_bot(request.url)
         return self._log.begin(
             "to-bot",
-            kind_of(body),
+            kind_of(fields),
             request.method,
             request.url,
             request.headers,
             body,
             bot=bot,
-            conversation=_text(fields.get("conversation_id")),
-            message=_text(fields.get("message_id")),
+            conversation=text_in(fields, "conversation_id"),
+            message=text_in(fields, "message_id"),
         )
 
     async def send_recorded(self, request: HttpRequest, exchange: Exchange) -> IncomingResponse:
@@ -167,7 +167,3 @@ def end_with_failure(log: ExchangeLog, exchange: Exchange, failure: BaseExceptio
         log.end(exchange, End.RESET, str(failure))
     else:
         log.end(exchange, End.CLIENT_DISCONNECTED, "stopped")
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None

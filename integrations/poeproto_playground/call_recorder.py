@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from poeproto_asgi.asgi import AsgiMessage, Receive, Scope, Send
-from poeproto_playground.exchange_log import Exchange, ExchangeLog, object_in
+from poeproto_playground.exchange_log import Exchange, ExchangeLog, object_in, text_in
 from poeproto_record import End
 from poeproto_simulator.asgi import key_of, raw_path_of, root_of, segments_of
 
@@ -60,7 +59,7 @@ class CallRecorder:
             caller: str | None = segments_of(scope)[2]
         else:
             caller = self._find_caller(key)
-        message = self._message_of(bot_query_id) if bot_query_id else _text(fields.get("message_id"))
+        message = self._message_of(bot_query_id) if bot_query_id else text_in(fields, "message_id")
         parent = self._log.query_of(message) if message else self._only_query_of(caller)
         return self._log.begin(
             "from-bot",
@@ -71,7 +70,7 @@ class CallRecorder:
             body,
             bot=caller,
             message=message or (parent.message if parent else None),
-            conversation=parent.conversation if parent else _text(fields.get("conversation_id")),
+            conversation=parent.conversation if parent else text_in(fields, "conversation_id"),
             parent=parent.id if parent else None,
         )
 
@@ -144,7 +143,3 @@ def kind_of_call(segments: tuple[str, ...]) -> tuple[str, str | None]:
             return "upload", None
         case _:
             return "other", None
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None

@@ -284,7 +284,7 @@ def _from_recording(source: str, header: RecordingHeader, recorded: RecordedExch
         id=f"{source}-{recorded.number}",
         source=source,
         direction="to-bot",
-        kind=kind_of(request.body),
+        kind=kind_of(object_in(request.body)),
         started=request.at,
         request=request,
         omitted=recorded.omitted,
@@ -300,9 +300,8 @@ def _from_recording(source: str, header: RecordingHeader, recorded: RecordedExch
     return exchange
 
 
-def kind_of(body: bytes) -> str:
-    """The type of a request to a bot; "other" for a body that has none."""
-    fields = object_in(body)
+def kind_of(fields: dict[str, Any]) -> str:
+    """The type of a request to a bot, by the fields of its body; "other" if they have none."""
     kind = fields.get("type")
     known = ("query", "settings", "report_feedback", "report_reaction", "report_error")
     return kind if kind in known else "other"
@@ -315,3 +314,9 @@ def object_in(body: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def text_in(fields: dict[str, Any], name: str) -> str | None:
+    """A field that is a string; None if it is empty or anything else."""
+    value = fields.get(name)
+    return value if isinstance(value, str) and value else None

@@ -34,8 +34,8 @@ def summary(exchange: Exchange, masking: Masking) -> dict[str, Any]:
         "url": masking.url(exchange.request.url),
         "status": exchange.head.status if exchange.head else None,
         "started": exchange.started,
-        "first_byte_ms": None if first is None else _milliseconds(first - start),
-        "duration_ms": None if end is None else _milliseconds(end.at - start),
+        "first_byte_ms": None if first is None else milliseconds(first - start),
+        "duration_ms": None if end is None else milliseconds(end.at - start),
         "outcome": end.outcome.value if end else None,
         "detail": masking.text(end.detail) if end else "",
         "request_size": len(exchange.request.body),
@@ -103,7 +103,7 @@ def reads(exchange: Exchange, start: int, limit: int, masking: Masking) -> dict[
     for index, read in enumerate(exchange.reads):
         end = offset + len(read.data)
         if start <= index < start + limit:
-            times = {"at_ms": _milliseconds(read.at - exchange.request.at), "gap_ms": _milliseconds(read.at - before)}
+            times = {"at_ms": milliseconds(read.at - exchange.request.at), "gap_ms": milliseconds(read.at - before)}
             shown.append({"index": index, **times, "offset": offset, **data_to_json(body[offset:end], read.omitted)})
         offset, before = end, read.at
     return {"reads": shown, "total": len(exchange.reads)}
@@ -120,8 +120,8 @@ def events(exchange: Exchange, start: int, limit: int, masking: Masking) -> dict
                 "index": total,
                 "event": event.event,
                 "data": data[:_DATA_LENGTH],
-                "at_ms": _milliseconds(at - exchange.request.at),
-                "gap_ms": _milliseconds(at - before),
+                "at_ms": milliseconds(at - exchange.request.at),
+                "gap_ms": milliseconds(at - before),
                 "offset": event.offset,
                 "size": event.size,
             }
@@ -132,7 +132,7 @@ def events(exchange: Exchange, start: int, limit: int, masking: Masking) -> dict
 
 def times(exchange: Exchange) -> dict[str, Any]:
     """The times of all events, for a plot."""
-    return {"times": [_milliseconds(at - exchange.request.at) for _, at in timed_events(exchange)]}
+    return {"times": [milliseconds(at - exchange.request.at) for _, at in timed_events(exchange)]}
 
 
 def timed_events(exchange: Exchange) -> list[tuple[SplitEvent, float]]:
@@ -156,5 +156,6 @@ def data_to_json(data: bytes, omitted: int = 0) -> dict[str, Any]:
     return {**shown, "omitted": omitted} if omitted else shown
 
 
-def _milliseconds(seconds: float) -> float:
+def milliseconds(seconds: float) -> float:
+    """A time or duration as the page gets it."""
     return round(seconds * 1000, 3)

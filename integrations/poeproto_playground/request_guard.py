@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from poeproto_asgi.asgi import Scope
 from poeproto_simulator import HTTPError
-from poeproto_simulator.asgi import header_of, key_of
+from poeproto_simulator.asgi import key_of
 
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -59,15 +59,6 @@ class RequestGuard:
             raise HTTPError(
                 403, "the token is missing or wrong; open the address that `poeproto play` has printed at this launch"
             )
-
-    def check_json(self, scope: Scope) -> None:
-        """Check that a body is sent as JSON.
-
-        Raises:
-            HTTPError: with status 415.
-        """
-        if header_of(scope, b"content-type").partition(";")[0].strip().lower() != "application/json":
-            raise HTTPError(415, "the body must be sent as application/json")
 
     def _is_own_host(self, host: str, scope: Scope) -> bool:
         try:

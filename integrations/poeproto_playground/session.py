@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import io
-import json
 import logging
 import secrets
 import time
-from collections import deque
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,66 +17,21 @@ import attrs
 
 import poeproto
 from poeproto import Attachment, HttpRequest, Limits, Message, PoeprotoError, Sender
-from poeproto.schemas import settings_payload
 from poeproto_playground import exchange_view
+from poeproto_playground.bot_log import BotLog
 from poeproto_playground.bot_recorder import RecordingClient
-from poeproto_playground.bot_runner import BotProcess, BotRunner
 from poeproto_playground.conversations import Chat, ShownMessage, ShownText, attachment_to_json, copy_message
 from poeproto_playground.exchange_log import Exchange, ExchangeLog
 from poeproto_playground.masking import Masking
+from poeproto_playground.played_bots import PlayedBot, PlayedBots
 from poeproto_playground.request_guard import RequestGuard
 from poeproto_playground.state_stream import Change, Key, StateStream
-from poeproto_record import (
-    RecordedExchange,
-    RecordingHeader,
-    RecordingReader,
-    RecordingWriter,
-    Redaction,
-    har_log,
-    read_exchanges,
-)
+from poeproto_record import RecordedExchange, RecordingHeader, RecordingReader, read_exchanges
 from poeproto_simulator import BotQuery, Fault, HTTPError, LogEntry, ReceivedReply, Simulator
-
-__all__ = ["PlayedBot"]
 
 logger = logging.getLogger("poeproto")
 
-_LOG_LINES = 1000
 _SECRET_BYTES = 24
-
-
-@attrs.frozen(kw_only=True)
-class PlayedBot:
-    """A bot to try out: a target, which the playground starts, or the URL of a running one.
-
-    Attributes:
-        target: as for `poeproto serve`.
-        url: where a running bot is.
-        name: its name; by default what the bot says, or the name of its class.
-        access_key: its key; by default a target gets a random one.
-    """
-
-    target: str | None = None
-    url: str | None = None
-    name: str | None = None
-    access_key: str | None = attrs.field(default=None, repr=False)
-
-    def __attrs_post_init__(self) -> None:
-        if (self.target is None) == (self.url is None):
-            raise ValueError("a bot to play with needs either a target or a URL")
-
-
-@attrs.define(eq=False, kw_only=True)
-class ShownBot:
-    """A bot as the page shows it."""
-
-    name: str
-    kind: str
-    target: str | None = None
-    status: str = "starting"
-    error: str | None = None
-    generation: int = 0
-    settings_error: str | None = None
 
 
 class PlaySession(Simulator):
@@ -93,9 +45,10 @@ class PlaySession(Simulator):
         poe_secret: part of the path of the simulated Poe.
         exchanges: the exchanges.
         masking: masks keys in what is shown.
+        bot_log: what the bots log.
         stream: the changes that the page follows.
         chats: the conversations, the oldest first.
-        runners: what runs the targets, by target.
+        bots: the bots.
     """
 
     def __init__(
@@ -114,16 +67,20 @@ class PlaySession(Simulator):
         self.guard = RequestGuard(token, exposed=exposed)
         self.exchanges = ExchangeLog(self._on_exchange, lambda: self.stream.mark("exchanges"))
         self.masking = Masking(self._known_keys)
+        self.bot_log = BotLog(self.exchanges, self.masking)
         self.stream = StateStream(self)
         self.chats: dict[str, Chat] = {}
         self.remote_media = remote_media
-        self._played = list(bots)
-        self._poll = poll
-        self._bots: dict[str, ShownBot] = {}
-        self._own_names: set[str] = set()
-        self.runners: dict[str, BotRunner] = {}
-        self._logs: deque[dict[str, Any]] = deque(maxlen=_LOG_LINES)
-        self._last_log = 0
+        self.bots = PlayedBots(
+            bots,
+            self,
+            self.exchanges,
+            self.masking,
+            mark=self.stream.mark,
+            on_log=self._on_bot_log,
+            is_idle=lambda: all(chat.reply is None for chat in self.chats.values()),
+            poll=poll,
+        )
         self._recordings: dict[str, dict[str, Any]] = {}
         self._recording_count = 0
         self.poe_secret = secrets.token_urlsafe(_SECRET_BYTES)
@@ -155,164 +112,40 @@ class PlaySession(Simulator):
             self._opened = anyio.Event()
             if self.origin is not None:
                 self._opened.set()
-            tasks.start_soon(self._start_bots, self._opened)
+            tasks.start_soon(self._run_bots, self._opened)
             try:
                 yield
             finally:
                 self._tasks = None
                 tasks.cancel_scope.cancel()
 
+    async def _run_bots(self, opened: anyio.Event) -> None:
+        await opened.wait()
+        await self.bots.run()
+
     @property
     def client(self) -> RecordingClient:
         """The client for bots, which records."""
         if not isinstance(self._client, RecordingClient):
-            self._client = RecordingClient(self.exchanges, self._bot_at, self.limits)
+            self._client = RecordingClient(self.exchanges, self.bots.at, self.limits)
         return self._client
-
-    # --- bots
-
-    async def _start_bots(self, opened: anyio.Event) -> None:
-        await opened.wait()
-        async with anyio.create_task_group() as tasks:
-            for played in self._played:
-                if played.target is not None:
-                    tasks.start_soon(self._runner_of(played, played.target).run)
-                else:
-                    tasks.start_soon(self.add_url, played.name or "Bot", played.url or "", played.access_key)
-
-    def _runner_of(self, played: PlayedBot, target: str) -> BotRunner:
-        runner = BotRunner(
-            target,
-            played.access_key or secrets.token_hex(16),
-            self.address,
-            on_log=self._on_bot_log,
-            on_started=lambda process: self._on_started(played, process),
-            on_failed=lambda error, old_goes_on: self._on_failed(played, error, old_goes_on),
-            is_idle=lambda: all(chat.reply is None for chat in self.chats.values()),
-            poll=self._poll,
-        )
-        self.runners[target] = runner
-        if (name := played.name) is not None:
-            self._bots[name] = ShownBot(name=name, kind="target", target=target)
-        return runner
-
-    async def _on_started(self, played: PlayedBot, process: BotProcess) -> None:
-        names: list[str] = []
-        for route in process.bots:
-            only = len(process.bots) == 1
-            name = (played.name if only else None) or route["name"] or route["path"].strip("/") or route["class"]
-            bot = self._bots.setdefault(name, ShownBot(name=name, kind="target", target=played.target))
-            bot.status, bot.error = "running", None
-            bot.generation += 1
-            self.register(name, process.address.rstrip("/") + route["path"], access_key=route["access_key"])
-            self._own_names.add(name)
-            names.append(name)
-            self.stream.mark("bot", name)
-        for placeholder in [each for each in self._bots.values() if each.kind == "failed-target"]:
-            del self._bots[placeholder.name]
-            self.stream.mark("bots")
-        for name in names:
-            await self.refetch_settings(name)
-
-    def _on_failed(self, played: PlayedBot, error: str, old_goes_on: bool) -> None:
-        bots = [bot for bot in self._bots.values() if bot.target == played.target]
-        if not bots:
-            name = played.name or str(played.target)
-            bots = [ShownBot(name=name, kind="failed-target", target=played.target)]
-            self._bots[name] = bots[0]
-        for bot in bots:
-            bot.error = self.masking.text(error)
-            bot.status = "running" if old_goes_on else "failed"
-            self.stream.mark("bot", bot.name)
-
-    async def add_url(self, name: str, url: str, access_key: str | None) -> None:
-        """Add a running bot.
-
-        Raises:
-            ValueError: for an invalid URL or key.
-        """
-        self.register(name, url, access_key=access_key)
-        self._bots[name] = ShownBot(name=name, kind="url", status="running", generation=1)
-        self.stream.mark("bot", name)
-        await self.refetch_settings(name)
-
-    async def refetch_settings(self, name: str) -> None:
-        """Fetch the settings of a bot; a failure is shown with the bot."""
-        bot = self.shown_bot(name)
-        try:
-            await self.fetch_settings(name)
-            bot.settings_error = None
-        except PoeprotoError as exc:
-            bot.settings_error = str(exc)
-        self.stream.mark("bot", name)
-
-    def request_reload(self, name: str) -> None:
-        """Start a target again.
-
-        Raises:
-            HTTPError: with status 404 or 409, for a bot that was not started here.
-        """
-        runner = self.runners.get(self.shown_bot(name).target or "")
-        if runner is None:
-            raise HTTPError(409, f"{name} was not started by the playground, so it cannot be started again")
-        runner.request_reload()
-
-    def shown_bot(self, name: str) -> ShownBot:
-        """The bot of that name.
-
-        Raises:
-            HTTPError: with status 404.
-        """
-        found = self._bots.get(name)
-        if found is None:
-            raise HTTPError(404, f"there is no bot called {name!r}")
-        return found
-
-    def bot_to_json(self, bot: ShownBot) -> dict[str, Any]:
-        """A bot as the page gets it."""
-        registered = self.engine.bots.get(bot.name)
-        settings = registered.settings if registered else None
-        asked = [each for each in self.exchanges if each.kind == "settings" and each.bot == bot.name]
-        findings = [exchange_view.finding_to_json(side, each, []) for side, each in asked[-1].findings] if asked else []
-        return {
-            **attrs.asdict(bot),
-            "kind": bot.kind.removeprefix("failed-"),
-            "url": self.masking.url(registered.url) if registered and registered.url else None,
-            "settings": settings_payload(settings) if settings else None,
-            "settings_findings": findings,
-        }
 
     def _known_keys(self) -> Iterable[str | None]:
         yield self.guard.token
         yield self.poe_secret
         for bot in self.engine.bots.values():
             yield bot.access_key
-        for played in self._played:
+        for played in self.bots.played:
             yield played.access_key
         for user in self.engine.users.values():
             yield user.api_key
-
-    def _bot_at(self, url: str) -> tuple[str | None, bool]:
-        for bot in self.engine.bots.values():
-            if bot.url == url:
-                return bot.name, bot.name in self._own_names
-        return None, False
-
-    def bot_with_key(self, key: str) -> str | None:
-        found = [bot.name for bot in self.engine.bots.values() if key and bot.access_key == key]
-        return found[0] if found else None
 
     def message_of_query(self, bot_query_id: str) -> str | None:
         query = self.engine.queries.get(bot_query_id)
         return query.request.message_id if query else None
 
     def _on_bot_log(self, line: Mapping[str, Any]) -> None:
-        self._last_log += 1
-        exchange = self.exchanges.find(line.get("exchange") or "")
-        entry = {"number": self._last_log, "at": time.time(), "bot": exchange.bot if exchange else None, **line}
-        entry["text"] = self.masking.text(str(entry["text"]))
-        self._logs.append(entry)
-        self.exchanges.count_log(line.get("exchange"))
+        self.bot_log.add(line)
         self.stream.mark("log")
 
     # --- conversations
@@ -324,19 +157,14 @@ class PlaySession(Simulator):
             HTTPError: with status 404, for an unknown bot; 409, if there is none.
         """
         if bot is None:
-            bot = self.default_bot
+            bot = self.bots.default
             if bot is None:
                 raise HTTPError(409, "there is no bot to talk to")
-        self.shown_bot(bot)
+        self.bots.find(bot)
         chat = Chat(conversation=self.engine.conversation(), bot=bot, created=time.time())
         self.chats[chat.id] = chat
         self.stream.mark("conversation", chat.id)
         return chat
-
-    @property
-    def default_bot(self) -> str | None:
-        """The first bot."""
-        return next(iter(self._bots), None)
 
     def find_chat(self, conversation_id: str) -> Chat:
         """The conversation with that identifier.
@@ -397,9 +225,9 @@ class PlaySession(Simulator):
         if chat.reply is not None:
             raise HTTPError(409, "a reply is under way in this conversation; stop it first")
         name = self._mentioned_bot(text) or bot or chat.bot
-        self.shown_bot(name)
+        self.bots.find(name)
         if self.engine.bots.get(name) is None:
-            raise HTTPError(409, f"{name} does not run: {self.shown_bot(name).error or 'it is being started'}")
+            raise HTTPError(409, f"{name} does not run: {self.bots.find(name).error or 'it is being started'}")
         chat.reply = scope = anyio.CancelScope()
         if replaces is not None:
             chat.cut(replaces)
@@ -435,7 +263,7 @@ class PlaySession(Simulator):
 
         def on_event(event: poeproto.Event) -> None:
             if reply.first_event_ms is None:
-                reply.first_event_ms = _milliseconds(time.monotonic() - began)
+                reply.first_event_ms = exchange_view.milliseconds(time.monotonic() - began)
                 reply.exchange = self._exchange_of(reply)
                 self.stream.mark("message", chat.id, reply.id)
             if reply.receive(event):
@@ -455,7 +283,7 @@ class PlaySession(Simulator):
             self._show_end(reply, received)
         elif reply.status == "streaming":
             self._stop_reply(chat, reply)
-        reply.duration_ms = _milliseconds(time.monotonic() - began)
+        reply.duration_ms = exchange_view.milliseconds(time.monotonic() - began)
         reply.exchange = self._exchange_of(reply)
         chat.reply = None
         for key in (("message", chat.id, reply.id), ("conversation", chat.id), ("balance",)):
@@ -525,7 +353,7 @@ class PlaySession(Simulator):
     def _mentioned_bot(self, text: str) -> str | None:
         if not text.startswith("@"):
             return None
-        named = [name for name in self._bots if text[1:].startswith(name)]
+        named = [bot.name for bot in self.bots if text[1:].startswith(bot.name)]
         return max(named, key=len, default=None)
 
     @property
@@ -583,33 +411,6 @@ class PlaySession(Simulator):
     def exchange_to_json(self, exchange: Exchange) -> dict[str, Any]:
         """An exchange as the page's list has it."""
         return exchange_view.summary(exchange, self.masking)
-
-    def logs_of(self, exchange: Exchange) -> list[dict[str, Any]]:
-        """What the bot logged during an exchange."""
-        return [line for line in self._logs if line["exchange"] == exchange.id]
-
-    def export(self, form: str, exchanges: Iterable[Exchange]) -> bytes:
-        """Exchanges as a recording or an HTTP archive, redacted.
-
-        Raises:
-            HTTPError: with status 400, for another form.
-        """
-        if form not in ("recording", "har"):
-            raise HTTPError(400, "format: expected recording or har")
-        chosen = sorted(exchanges, key=lambda each: each.request.at)
-        created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.exchanges.created))
-        file = io.BytesIO()
-        redaction = Redaction(secrets=self.masking.known())
-        tool = f"poeproto {poeproto.__version__}"
-        writer = RecordingWriter(file, tool=tool, created=created, redaction=redaction)
-        for exchange in chosen:
-            _write_exchange(writer, exchange)
-        if form == "recording":
-            return file.getvalue()
-        file.seek(0)
-        reader = RecordingReader(file, name="export")
-        archive = har_log(reader.header, read_exchanges(reader), poeproto.__version__)
-        return json.dumps(archive, ensure_ascii=False).encode("utf-8", "replace")
 
     def open_recording(self, name: str, source: Any) -> dict[str, Any]:
         """Open a recording beside what happens now.
@@ -686,17 +487,16 @@ class PlaySession(Simulator):
         """The whole state, as the page gets it."""
         return {
             "version": poeproto.__version__,
-            "mode": "bot" if self._played or self._bots else "recording",
-            "title": self.default_bot or "recording",
+            "mode": "bot" if self.bots.played or self.bots.default else "recording",
+            "title": self.bots.default or "recording",
             "poe_address": self.address,
             "remote_media": self.remote_media,
-            "bots": [self.bot_to_json(bot) for bot in self._bots.values()],
-            "default_bot": self.default_bot,
+            "bots": [self.bots.as_json(bot) for bot in self.bots],
+            "default_bot": self.bots.default,
             "conversations": [chat.summary() for chat in reversed(self.chats.values())],
             **self._exchanges_to_json(),
             **self._money_to_json(),
-            "logs": list(self._logs),
-            "logs_dropped": self._last_log - len(self._logs),
+            **self.bot_log.as_json(),
             "faults": self._faults_to_json(),
             "recordings": list(self._recordings.values()),
         }
@@ -714,8 +514,8 @@ class PlaySession(Simulator):
     def change(self, key: Key) -> Change | None:
         """The newest state of what a key names."""
         match key:
-            case ("bot", name) if name in self._bots:
-                return {"type": "bot", "bot": self.bot_to_json(self._bots[name])}
+            case ("bot", name) if bot := self.bots.get(name):
+                return {"type": "bot", "bot": self.bots.as_json(bot)}
             case ("bots",):
                 return {"type": "snapshot", "state": self.snapshot()}
             case ("conversation", conversation):
@@ -748,16 +548,6 @@ class PlaySession(Simulator):
         """The conversation with that identifier."""
         return self.chats.get(conversation_id)
 
-    def new_logs(self, after: int) -> Change:
-        """The lines that were logged after that number."""
-        new = [line for line in self._logs if line["number"] > after]
-        return {"type": "log", "logs": new, "logs_dropped": self._last_log - len(self._logs)}
-
-    @property
-    def last_log(self) -> int:
-        """The number of the last line of the log."""
-        return self._last_log
-
     async def store_attachment(self, data: bytes, name: str, content_type: str | None) -> dict[str, Any]:
         """Store a file for a message.
 
@@ -767,20 +557,3 @@ class PlaySession(Simulator):
         stored = await self.store_file(data, name, content_type)
         attachment = Attachment(stored.url, stored.content_type or "application/octet-stream", stored.name or name)
         return attachment_to_json(attachment, len(data))
-
-
-def _write_exchange(writer: RecordingWriter, exchange: Exchange) -> None:
-    recorded = exchange.recorded()
-    request = recorded.request
-    number = writer.request(request.method, request.url, request.headers, request.body, at=request.at)
-    if recorded.head is not None:
-        writer.head(number, recorded.head.status, recorded.head.headers, at=recorded.head.at)
-    for read in recorded.data:
-        writer.data(number, read.data, at=read.at)
-    if recorded.end is not None:
-        omitted = f"{exchange.omitted} bytes were not kept" if exchange.omitted else ""
-        writer.end(number, recorded.end.outcome, recorded.end.detail or omitted, at=recorded.end.at)
-
-
-def _milliseconds(seconds: float) -> float:
-    return round(seconds * 1000, 3)

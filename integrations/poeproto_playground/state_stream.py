@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import anyio
 
+from poeproto_playground.bot_log import BotLog
 from poeproto_playground.conversations import Chat, ShownMessage
 
 # How often a line is sent at most, and after how long an empty one says that the connection works.
@@ -38,13 +39,9 @@ class StateSource(Protocol):
         """The conversation with that identifier."""
         ...
 
-    def new_logs(self, after: int) -> Change:
-        """The lines that were logged after that number."""
-        ...
-
     @property
-    def last_log(self) -> int:
-        """The number of the last line of the log."""
+    def bot_log(self) -> BotLog:
+        """What the bots log."""
         ...
 
 
@@ -111,7 +108,7 @@ class Subscriber:
 
     def snapshot(self) -> list[Change]:
         """The first line."""
-        self._last_log = self._source.last_log
+        self._last_log = self._source.bot_log.last
         return [{"type": "snapshot", "state": self._source.snapshot()}]
 
     def changes(self) -> list[Change]:
@@ -129,8 +126,8 @@ class Subscriber:
                     self._note_sent(conversation, key[2] if key[0] == "message" else None)
                     found += _present(self._source.change(key))
                 case ("log",):
-                    found.append(self._source.new_logs(self._last_log))
-                    self._last_log = self._source.last_log
+                    found.append({"type": "log", **self._source.bot_log.as_json(self._last_log)})
+                    self._last_log = self._source.bot_log.last
                 case _:
                     found += _present(self._source.change(key))
         return found

@@ -89,7 +89,7 @@ class ObservedReply:
             exchange: a query and its response.
             limits: the limits that the lint judges by.
         """
-        start = exchange.request_data[-1].at if exchange.request_data else exchange.request.at
+        start = exchange.sent_at
         reader = PoeExchange(None, limits)
         reader.send(query_in(exchange) or QueryRequest([Message("user", "")]), "http://bot.invalid/")
         lint, findings = ReplyLint(limits), list[Finding]()
@@ -155,8 +155,7 @@ class ObservedReply:
     @property
     def seconds(self) -> float:
         """How long the reply took, from the query to the end of the response."""
-        start = self.exchange.request_data[-1].at if self.exchange.request_data else self.exchange.request.at
-        return self.exchange.last_at - start
+        return self.exchange.last_at - self.exchange.sent_at
 
     @property
     def spent(self) -> int:

@@ -27,12 +27,12 @@ from poeproto.flows import UploadedFile
 from poeproto.testing import TEST_ACCESS_KEY
 from poeproto_asgi import BotApp
 from poeproto_h11 import Client, serve
+from poeproto_h11.client.anyio_backend import anyio_backend
 from poeproto_pytest.memory_network import FetchNetwork, MemoryNetwork
 from poeproto_pytest.observed_reply import BotCall, ObservedReply, query_in
 from poeproto_pytest.recorded_bots import RecordedBots, bot_called
 from poeproto_runtime import BotService, FetchPolicy, Outbound
-from poeproto_runtime.client.client_base import AsyncClientBase, ClientBaseOptions
-from poeproto_runtime.client.tools import ToolRunner
+from poeproto_runtime.client.client_base import ClientBaseOptions
 from poeproto_runtime.client.transport import SharedTransport, Transport
 from poeproto_runtime.client.uploads import in_worker_thread
 from poeproto_simulator import Account, Charge, Conversation, ReceivedReply, Simulator
@@ -56,8 +56,13 @@ class MemoryClient(Client):
     def __init__(
         self, transport: Transport, *, limits: Limits | None = None, **options: Unpack[ClientBaseOptions]
     ) -> None:
-        super().__init__(proxy=False)  # for what closes its pool, which opens no connection
-        AsyncClientBase.__init__(self, transport, in_worker_thread, ToolRunner, limits=limits, **options)
+        self._memory = transport
+        # Not `Client.__init__`, which has an argument for each hook where `options` have one for all.
+        super(Client, self).__init__(anyio_backend(), limits=limits, **options)
+
+    def _make_transport(self, transport: Transport) -> Transport:
+        """In place of the pool's, which opens no connection."""
+        return self._memory
 
 
 class MemoryPoe(Simulator):

@@ -63,6 +63,11 @@ class RecordedExchange:
         return self.request.omitted + sum(each.omitted for each in (*self.request_data, *self.data))
 
     @property
+    def sent_at(self) -> float:
+        """The time at which the request was complete: that of the last part of its body."""
+        return self.request_data[-1].at if self.request_data else self.request.at
+
+    @property
     def last_at(self) -> float:
         """The time of the last record."""
         return max(record.at for record in self.records())

@@ -45,7 +45,7 @@ def har_log(header: RecordingHeader, exchanges: Iterable[RecordedExchange], vers
 def har_entry(header: RecordingHeader, exchange: RecordedExchange) -> dict[str, Any]:
     """One exchange as an entry of a HAR."""
     start = exchange.request.at
-    sent = exchange.request_data[-1].at if exchange.request_data else start
+    sent = exchange.sent_at
     answered = exchange.head.at if exchange.head else exchange.last_at
     # The response may begin before the request has ended.
     send, wait, receive = sent - start, max(answered - sent, 0), max(exchange.last_at - max(answered, sent), 0)

@@ -129,6 +129,21 @@ async def test_a_target_that_is_broken_at_first(tmp_path: Path) -> None:
         assert (await page.ask("hello"))["status"] == "complete"
 
 
+async def test_the_error_of_a_target_stays_while_another_starts(tmp_path: Path) -> None:
+    write(tmp_path / "noises.py", 'NOISE = "meow"\n')
+    write(tmp_path / "cat.py", CAT)
+    write(tmp_path / "dog.py", "raise RuntimeError('no dog')\n")
+    dog = f"{tmp_path / 'dog.py'}:Dog"
+    async with playing(PlayedBot(target=f"{tmp_path / 'cat.py'}:Cat", name="Cat"), PlayedBot(target=dog)) as page:
+        await page.until(lambda: page.bot("Cat").get("generation") and page.bot(dog).get("error"))
+        await page.post("bots/Cat/reload")
+        await page.until(lambda: page.bot("Cat")["generation"] == 2 and page.bot("Cat").get("settings"))
+        assert "no dog" in page.bot(dog)["error"]
+        write(tmp_path / "dog.py", CAT.replace("class Cat", "class Dog"))
+        await page.until(lambda: page.bot("Dog").get("settings"))
+        assert not page.bot(dog)
+
+
 async def test_a_process_that_ends_by_itself(tmp_path: Path) -> None:
     ending = CAT.replace("        yield NOISE", "        import os; os._exit(3)\n        yield NOISE")
     async with played(tmp_path, ending) as page:
@@ -142,7 +157,7 @@ async def test_a_process_that_ends_by_itself(tmp_path: Path) -> None:
 async def test_the_process_ends_with_the_playground(tmp_path: Path) -> None:
     async with played(tmp_path) as page:
         await page.until(lambda: page.bot("Cat").get("settings"))
-        [runner] = page.playground.runners.values()
+        [runner] = page.playground.bots.runners.values()
     assert runner.current is not None
     assert runner.current.process.returncode is not None
 

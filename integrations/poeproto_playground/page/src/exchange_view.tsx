@@ -70,12 +70,7 @@ export function ExchangeView({ exchange }: { exchange: Exchange }) {
 
 function ExchangeHead({ exchange }: { exchange: Exchange }) {
   const withKey = useSignal(false);
-  const resend = () =>
-    store.attempt(async () => {
-      const sent = await api.postJson<Exchange>(`/api/exchanges/${exchange.id}/resend`);
-      store.applyChanges([{ type: "exchange", exchange: sent }]);
-      store.selectedExchange.value = sent.id;
-    });
+  const resend = () => store.attempt(() => store.sendRequest(`/api/exchanges/${exchange.id}/resend`));
   const copy = (format: string) =>
     store.attempt(async () => {
       const query = `as=${format}&secrets=${withKey.value ? 1 : 0}`;
@@ -253,8 +248,12 @@ function ResponseBody({ detail }: { detail: ExchangeDetail }) {
   );
 }
 
-function usePages<T>(exchange: Exchange, key: "events" | "reads"): PagedItems<T> {
-  return useMemo(() => new PagedItems<T>(`/api/exchanges/${exchange.id}/${key}`, key), [exchange.id, key]);
+function usePages<T>(exchange: Exchange, key: "events" | "reads") {
+  const pages = useMemo(() => new PagedItems<T>(`/api/exchanges/${exchange.id}/${key}`, key), [exchange.id, key]);
+  const total = exchange[key];
+  void pages.version.value; // read, so that items that arrive are shown
+  const onRange = useCallback((from: number, to: number) => pages.request(from, to, total), [pages, total]);
+  return { pages, total, onRange };
 }
 
 /** The worst level of the findings at each event. */
@@ -275,10 +274,7 @@ interface ListProps {
 }
 
 function EventList({ exchange, detail, selected }: ListProps & { detail: ExchangeDetail; selected: { value: number } }) {
-  const pages = usePages<SentEvent>(exchange, "events");
-  const total = exchange.events;
-  void pages.version.value;
-  const onRange = useCallback((from: number, to: number) => pages.request(from, to, total), [pages, total]);
+  const { pages, total, onRange } = usePages<SentEvent>(exchange, "events");
   const levels = useMemo(() => levelsOf(detail.findings_list), [detail]);
   const row = (index: number) => {
     const event = pages.at(index);
@@ -335,12 +331,9 @@ function ShownText({ text, label, offset }: { text: string; label: string; offse
 }
 
 function ReadList({ exchange, detail }: ListProps) {
-  const pages = usePages<Read>(exchange, "reads");
+  const { pages, total, onRange } = usePages<Read>(exchange, "reads");
   const selected = useSignal(0);
   const isHex = useSignal(true);
-  const total = exchange.reads;
-  void pages.version.value;
-  const onRange = useCallback((from: number, to: number) => pages.request(from, to, total), [pages, total]);
   const row = (index: number) => {
     const read = pages.at(index);
     if (!read) return null;
@@ -457,9 +450,7 @@ function EditAndResend({ detail }: { detail: ExchangeDetail }) {
     void store.attempt(async () => {
       // Unchanged headers are not sent: the key in them is masked.
       const changed = headers.value === headersBefore ? {} : { headers: parseHeaders(headers.value) };
-      const sent = await api.postJson<Exchange>(`/api/exchanges/${detail.id}/resend`, { body: body.value, ...changed });
-      store.applyChanges([{ type: "exchange", exchange: sent }]);
-      store.selectedExchange.value = sent.id;
+      await store.sendRequest(`/api/exchanges/${detail.id}/resend`, { body: body.value, ...changed });
     });
   };
   return (

@@ -457,9 +457,7 @@ function RequestEditor() {
     event.preventDefault();
     void store.attempt(async () => {
       const body = { bot: chosen.value || bots[0]?.name, body: editorBody.value };
-      const exchange = await api.postJson<Exchange>("/api/requests", body);
-      store.applyChanges([{ type: "exchange", exchange }]);
-      store.selectedExchange.value = exchange.id;
+      await store.sendRequest("/api/requests", body);
       tab.value = "Exchanges";
     });
   };

@@ -263,6 +263,13 @@ export async function newConversation(bot?: string): Promise<string | null> {
   return id;
 }
 
+/** Have the backend send a request to a bot, and select the new exchange. */
+export async function sendRequest(path: string, fields?: object): Promise<void> {
+  const exchange = await api.postJson<Exchange>(path, fields);
+  applyChanges([{ type: "exchange", exchange }]);
+  selectedExchange.value = exchange.id;
+}
+
 // --- the address and the connection
 
 /** The hash is `token=...&conversation=...&exchange=...`. The token does not stay there. */

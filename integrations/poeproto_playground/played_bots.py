@@ -1,0 +1,233 @@
+"""The bots that are tried out: starts them, registers them at the simulated Poe, and keeps what the page shows."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import anyio
+import attrs
+
+from poeproto import PoeprotoError
+from poeproto.schemas import settings_payload
+from poeproto_playground.bot_runner import BotProcess, BotRunner
+from poeproto_playground.exchange_log import ExchangeLog
+from poeproto_playground.exchange_view import finding_to_json
+from poeproto_playground.masking import Masking
+from poeproto_simulator import HTTPError, Simulator
+
+__all__ = ["PlayedBot"]
+
+
+@attrs.frozen(kw_only=True)
+class PlayedBot:
+    """A bot to try out: a target, which the playground starts, or the URL of a running one.
+
+    Attributes:
+        target: as for `poeproto serve`.
+        url: where a running bot is.
+        name: its name; by default what the bot says, or the name of its class.
+        access_key: its key; by default a target gets a random one.
+    """
+
+    target: str | None = None
+    url: str | None = None
+    name: str | None = None
+    access_key: str | None = attrs.field(default=None, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        if (self.target is None) == (self.url is None):
+            raise ValueError("a bot to play with needs either a target or a URL")
+
+
+@attrs.define(eq=False, kw_only=True)
+class ShownBot:
+    """A bot as the page shows it."""
+
+    name: str
+    kind: str
+    target: str | None = None
+    status: str = "starting"
+    error: str | None = None
+    generation: int = 0
+    settings_error: str | None = None
+
+
+class PlayedBots:
+    """The bots of a playground.
+
+    Args:
+        played: the bots to start with.
+        poe: the simulated Poe, where they are registered.
+        exchanges: the exchanges, with the findings of the bots' settings.
+        masking: masks keys in what is shown.
+        mark: marks what a key of `StateStream` names as changed.
+        on_log: called with each line that a bot of a target logs.
+        is_idle: whether no reply is under way, so that a process that was replaced may be ended.
+        poll: how often the files of a target are checked, in seconds.
+
+    Attributes:
+        played: as above.
+        runners: what runs the targets, by target.
+    """
+
+    def __init__(
+        self,
+        played: Iterable[PlayedBot],
+        poe: Simulator,
+        exchanges: ExchangeLog,
+        masking: Masking,
+        *,
+        mark: Callable[..., object],
+        on_log: Callable[[Mapping[str, Any]], object],
+        is_idle: Callable[[], bool],
+        poll: float,
+    ) -> None:
+        self.played = list(played)
+        self.runners: dict[str, BotRunner] = {}
+        self._poe = poe
+        self._exchanges = exchanges
+        self._masking = masking
+        self._mark = mark
+        self._on_log = on_log
+        self._is_idle = is_idle
+        self._poll = poll
+        self._bots: dict[str, ShownBot] = {}
+        self._own_names: set[str] = set()
+
+    def __iter__(self) -> Iterator[ShownBot]:
+        return iter(self._bots.values())
+
+    async def run(self) -> None:
+        """Start all, and run those of targets, until cancelled. The address of the simulated Poe must be known."""
+        async with anyio.create_task_group() as tasks:
+            for played in self.played:
+                if played.target is not None:
+                    tasks.start_soon(self._runner_of(played, played.target).run)
+                else:
+                    tasks.start_soon(self.add_url, played.name or "Bot", played.url or "", played.access_key)
+
+    def _runner_of(self, played: PlayedBot, target: str) -> BotRunner:
+        runner = BotRunner(
+            target,
+            played.access_key or secrets.token_hex(16),
+            self._poe.address,
+            on_log=self._on_log,
+            on_started=lambda process: self._on_started(played, process),
+            on_failed=lambda error, old_goes_on: self._on_failed(played, error, old_goes_on),
+            is_idle=self._is_idle,
+            poll=self._poll,
+        )
+        self.runners[target] = runner
+        if (name := played.name) is not None:
+            self._bots[name] = ShownBot(name=name, kind="target", target=target)
+        return runner
+
+    async def _on_started(self, played: PlayedBot, process: BotProcess) -> None:
+        names: list[str] = []
+        for route in process.bots:
+            only = len(process.bots) == 1
+            name = (played.name if only else None) or route["name"] or route["path"].strip("/") or route["class"]
+            bot = self._bots.setdefault(name, ShownBot(name=name, kind="target", target=played.target))
+            bot.status, bot.error = "running", None
+            bot.generation += 1
+            self._poe.register(name, process.address.rstrip("/") + route["path"], access_key=route["access_key"])
+            self._own_names.add(name)
+            names.append(name)
+            self._mark("bot", name)
+        failed = [bot for bot in self._bots.values() if bot.kind == "failed-target" and bot.target == played.target]
+        for placeholder in failed:
+            del self._bots[placeholder.name]
+            self._mark("bots")
+        for name in names:
+            await self.refetch_settings(name)
+
+    def _on_failed(self, played: PlayedBot, error: str, old_goes_on: bool) -> None:
+        bots = [bot for bot in self._bots.values() if bot.target == played.target]
+        if not bots:
+            name = played.name or str(played.target)
+            bots = [ShownBot(name=name, kind="failed-target", target=played.target)]
+            self._bots[name] = bots[0]
+        for bot in bots:
+            bot.error = self._masking.text(error)
+            bot.status = "running" if old_goes_on else "failed"
+            self._mark("bot", bot.name)
+
+    async def add_url(self, name: str, url: str, access_key: str | None) -> None:
+        """Add a running bot.
+
+        Raises:
+            ValueError: for an invalid URL or key.
+        """
+        self._poe.register(name, url, access_key=access_key)
+        self._bots[name] = ShownBot(name=name, kind="url", status="running", generation=1)
+        self._mark("bot", name)
+        await self.refetch_settings(name)
+
+    async def refetch_settings(self, name: str) -> None:
+        """Fetch the settings of a bot; a failure is shown with the bot."""
+        bot = self.find(name)
+        try:
+            await self._poe.fetch_settings(name)
+            bot.settings_error = None
+        except PoeprotoError as exc:
+            bot.settings_error = str(exc)
+        self._mark("bot", name)
+
+    def request_reload(self, name: str) -> None:
+        """Start a target again.
+
+        Raises:
+            HTTPError: with status 404 or 409, for a bot that was not started here.
+        """
+        runner = self.runners.get(self.find(name).target or "")
+        if runner is None:
+            raise HTTPError(409, f"{name} was not started by the playground, so it cannot be started again")
+        runner.request_reload()
+
+    @property
+    def default(self) -> str | None:
+        """The name of the first bot."""
+        return next(iter(self._bots), None)
+
+    def get(self, name: str) -> ShownBot | None:
+        """The bot of that name; None if there is none."""
+        return self._bots.get(name)
+
+    def find(self, name: str) -> ShownBot:
+        """The bot of that name.
+
+        Raises:
+            HTTPError: with status 404.
+        """
+        found = self._bots.get(name)
+        if found is None:
+            raise HTTPError(404, f"there is no bot called {name!r}")
+        return found
+
+    def as_json(self, bot: ShownBot) -> dict[str, Any]:
+        """A bot as the page gets it."""
+        registered = self._poe.engine.bots.get(bot.name)
+        settings = registered.settings if registered else None
+        asked = [each for each in self._exchanges if each.kind == "settings" and each.bot == bot.name]
+        findings = [finding_to_json(side, each, []) for side, each in asked[-1].findings] if asked else []
+        return {
+            **attrs.asdict(bot),
+            "kind": bot.kind.removeprefix("failed-"),
+            "url": self._masking.url(registered.url) if registered and registered.url else None,
+            "settings": settings_payload(settings) if settings else None,
+            "settings_findings": findings,
+        }
+
+    def at(self, url: str) -> tuple[str | None, bool]:
+        """The name of the bot at a URL, and whether its process was started here."""
+        for bot in self._poe.engine.bots.values():
+            if bot.url == url:
+                return bot.name, bot.name in self._own_names
+        return None, False
+
+    def with_key(self, key: str) -> str | None:
+        """The name of the bot with a key."""
+        found = [bot.name for bot in self._poe.engine.bots.values() if key and bot.access_key == key]
+        return found[0] if found else None
