@@ -11,12 +11,12 @@ import attrs
 from poeproto import ConnectFailed, Limits
 from poeproto.lint import RULES, Rule
 from poeproto_check.baseline import apply_baseline
+from poeproto_check.evidence_redaction import EvidenceRedaction
 from poeproto_check.exchange import Exchange
 from poeproto_check.judge import Judge
 from poeproto_check.probe import CheckTimes, Probe, ProbeContext, WatchEnd
 from poeproto_check.probes import PROBES
 from poeproto_check.raw_connection import ServerAddress
-from poeproto_check.redaction import Redaction
 from poeproto_check.result import Result, Verdict
 from poeproto_check.selection import limits_of
 
@@ -93,7 +93,7 @@ class CheckReport:
     stale: tuple[str, ...]
     queries: int
     seconds: float
-    redaction: Redaction = attrs.field(repr=False)
+    redaction: EvidenceRedaction = attrs.field(repr=False)
     address: ServerAddress
 
     @property
@@ -218,12 +218,12 @@ async def _run(probe: Probe, context: ProbeContext) -> bool:
     return True
 
 
-def redaction_of(address: ServerAddress, options: CheckOptions) -> Redaction:
+def redaction_of(address: ServerAddress, options: CheckOptions) -> EvidenceRedaction:
     """What keeps the key and the query of the URL out of reports and messages."""
-    return Redaction(options.access_key, address.target.partition("?")[2])
+    return EvidenceRedaction(options.access_key, address.target.partition("?")[2])
 
 
-async def _reach(context: ProbeContext, redaction: Redaction) -> None:
+async def _reach(context: ProbeContext, redaction: EvidenceRedaction) -> None:
     """Raise `NothingToCheck` if there is certainly no bot that could be checked."""
     try:
         exchange = await context.send(context.settings_request())
