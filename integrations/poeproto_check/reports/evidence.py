@@ -69,7 +69,7 @@ def reproduction(exchange: Exchange, address: ServerAddress, redaction: Evidence
     request = exchange.request
     if request.declared is not None:
         head = request.head(address.target, address.origin.authority)
-        return f"{_printf(head + request.body, redaction)} | nc -q 5 {_nc(address)}"
+        return f"{_printf(head + request.body, redaction)} | nc -q 5 {_nc(address, redaction)}"
     words = list(_curl(exchange, address, redaction))
     if request.framing is Framing.NONE:
         return " ".join(words)
@@ -120,7 +120,7 @@ def _printf(data: bytes, redaction: EvidenceRedaction) -> str:
     return f"printf {redaction.shell_word(escaped)}"
 
 
-def _nc(address: ServerAddress) -> str:
+def _nc(address: ServerAddress, redaction: EvidenceRedaction) -> str:
     if address.unix_socket is not None:
-        return f"-U {EvidenceRedaction(None).shell_word(address.unix_socket)}"
+        return f"-U {redaction.shell_word(address.unix_socket)}"
     return f"{address.origin.host} {address.origin.port}"
