@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import anyio
 import attrs
@@ -21,6 +21,9 @@ from poeproto_check.result import Result, Verdict
 from poeproto_check.selection import limits_of
 
 __all__ = ["CheckOptions", "CheckReport", "NothingToCheck", "Plan", "check", "plan"]
+
+# Every probe judges these, so they alone are no reason to run all of them.
+_UBIQUITOUS = frozenset({"http.messages", "input.traceback"})
 
 
 class NothingToCheck(Exception):
@@ -80,7 +83,7 @@ class CheckReport:
         strict: whether broken SHOULDs fail the run.
         results: one for each selected rule, in the order of the table.
         stale: entries of the baseline whose rules are kept.
-        queries: how many queries were sent.
+        queries: how many queries the probes that ran send at most. A probe may have stopped before its last one.
         seconds: how long the run took.
         redaction: keeps the key out of reports.
         address: the server.
@@ -136,16 +139,11 @@ def plan(options: CheckOptions, probes: Iterable[Probe] = PROBES) -> Plan:
     return Plan(tuple(chosen), tuple(left_out))
 
 
-# Every probe judges these, so they alone are no reason to run all of them.
-_UBIQUITOUS = frozenset({"http.messages", "input.traceback"})
-
-
 async def check(
     address: ServerAddress,
     options: CheckOptions,
     *,
     watch_end: WatchEnd | None = None,
-    on_probe: Callable[[Probe], object] | None = None,
     probes: Iterable[Probe] = PROBES,
 ) -> CheckReport:
     """Check a bot server.
@@ -154,7 +152,6 @@ async def check(
         address: the server.
         options: what to check.
         watch_end: see `ProbeContext`; for a bot that the caller serves.
-        on_probe: called before each probe.
         probes: the probes to choose from.
 
     Raises:
@@ -178,8 +175,6 @@ async def check(
             judge.does_not_apply(rule, why)
     sent = 0
     for probe in planned.probes:
-        if on_probe is not None:
-            on_probe(probe)
         if await _run(probe, context):
             sent += probe.queries
     results, stale = apply_baseline(judge.results(), options.baseline)

@@ -57,7 +57,7 @@ class _NoBot(click.ClickException):
 @click.argument("target", required=False)
 @access_key_option
 @click.option(
-    "--format", "formats", type=click.Choice(list(FORMATS)), default="text", show_default=True, help="The report."
+    "--format", "report_format", type=click.Choice(list(FORMATS)), default="text", show_default=True, help="The report."
 )
 @click.option("--output", "-o", type=click.Path(dir_okay=False), metavar="FILE", help="Write the report to this file.")
 @click.option("--rule", "rules", multiple=True, metavar="RULE", help="Judge this rule, family or pattern only.")
@@ -101,7 +101,7 @@ class _NoBot(click.ClickException):
 def check_command(
     target: str | None,
     access_key: str | None,
-    formats: str,
+    report_format: str,
     output: str | None,
     rules: tuple[str, ...],
     skip: tuple[str, ...],
@@ -155,7 +155,7 @@ def check_command(
         report = _run(served, options, unix_socket, backend, is_served="://" not in target)
         if report.count(Verdict.UNTESTABLE):
             served.show_log()  # the author's own mistake is there, and the reply does not show it
-    _show(FORMATS[formats](report), output)
+    _show(FORMATS[report_format](report), output)
     raise click.exceptions.Exit(report.exit_code)
 
 
