@@ -71,6 +71,11 @@ class Result:
     is_expected: bool = False
 
     @property
+    def exchange(self) -> Exchange | None:
+        """What was sent and received, of the first problem that has it; None if none has."""
+        return next((problem.exchange for problem in self.problems if problem.exchange is not None), None)
+
+    @property
     def counts_as(self) -> Verdict:
         """The verdict that decides about the exit code: untestable counts as the level of the rule."""
         return BROKEN[self.rule.level] if self.verdict is Verdict.UNTESTABLE else self.verdict

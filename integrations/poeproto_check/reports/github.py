@@ -41,8 +41,7 @@ def _lines(report: CheckReport) -> Iterator[str]:
 def _message(result: Result, report: CheckReport) -> str:
     lines = [shown_message(problem.message, report) for problem in result.problems[:3]] or [result.reason]
     lines += [f"rule: {result.rule.text}", f"fix: {result.rule.fix}"]
-    exchange = next((problem.exchange for problem in result.problems if problem.exchange is not None), None)
-    if exchange is not None:
+    if (exchange := result.exchange) is not None:
         lines.append(f"reproduce: {reproduction(exchange, report.address, report.redaction)}")
     return "\n".join(lines)
 

@@ -72,8 +72,7 @@ def _first(result: Result, report: CheckReport) -> str:
 
 def _details(result: Result, report: CheckReport) -> list[str]:
     lines = [shown_message(problem.message, report) for problem in result.problems]
-    exchange = next((problem.exchange for problem in result.problems if problem.exchange is not None), None)
-    if exchange is not None:
+    if (exchange := result.exchange) is not None:
         lines.append(f"reproduce: {reproduction(exchange, report.address, report.redaction)}")
     if lines:
         lines += [f"rule: {result.rule.text}", f"fix: {result.rule.fix}"]
