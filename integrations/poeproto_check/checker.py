@@ -102,7 +102,7 @@ class CheckReport:
     @property
     def findings(self) -> list[Result]:
         """The results that fail the run: those that the baseline lists are not among them."""
-        return [result for result in self.results if result.is_finding(self.strict) and not result.is_expected]
+        return [result for result in self.results if result.is_finding(self.strict)]
 
     @property
     def exit_code(self) -> int:

@@ -81,9 +81,10 @@ class Result:
         return BROKEN[self.rule.level] if self.verdict is Verdict.UNTESTABLE else self.verdict
 
     def is_finding(self, strict: bool) -> bool:
-        """Whether the run fails because of it.
+        """Whether the run fails because of it: never for a rule that the baseline lists.
 
         Args:
             strict: whether a broken SHOULD counts.
         """
-        return self.counts_as is Verdict.FAIL or (strict and self.counts_as is Verdict.WARN)
+        counts = self.counts_as is Verdict.FAIL or (strict and self.counts_as is Verdict.WARN)
+        return counts and not self.is_expected

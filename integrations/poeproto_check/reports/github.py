@@ -28,9 +28,8 @@ def as_github(report: CheckReport) -> str:
 
 
 def _lines(report: CheckReport) -> Iterator[str]:
-    findings = report.findings
     for result in report.results:
-        command = "error" if result in findings else _COMMANDS.get(result.counts_as)
+        command = "error" if result.is_finding(report.strict) else _COMMANDS.get(result.counts_as)
         if command is not None and not result.is_expected:
             yield f"::{command} title={_property(result.rule.id)}::{_data(_message(result, report))}"
     for rule in report.stale:

@@ -39,7 +39,7 @@ def _result(result: Result, report: CheckReport) -> dict[str, Any]:
         "section": rule.section,
         "level": rule.level.value,
         "verdict": result.verdict.value,
-        "is_finding": result in report.findings,
+        "is_finding": result.is_finding(report.strict),
         "is_expected": result.is_expected,
         "reason": shown_message(result.reason, report),
         "text": rule.text,

@@ -35,13 +35,12 @@ def as_junit(report: CheckReport) -> str:
 
 def _suite(root: Xml.Element, family: str, results: list[Result], report: CheckReport) -> None:
     suite = Xml.SubElement(root, "testsuite", name=family)
-    findings = report.findings
     for result in results:
         case = Xml.SubElement(suite, "testcase", classname=f"poeproto.{family}", name=result.rule.id)
         details = "\n".join(_details(result, report))
         if result.verdict is Verdict.HARNESS_ERROR:
             Xml.SubElement(case, "error", message=_first(result, report), type=result.verdict.value).text = details
-        elif result in findings:
+        elif result.is_finding(report.strict):
             Xml.SubElement(case, "failure", message=_first(result, report), type=result.verdict.value).text = details
         elif result.verdict is Verdict.NOT_APPLICABLE:
             Xml.SubElement(case, "skipped", message=_xml(shown_message(result.reason, report)))
