@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -39,9 +38,8 @@ from poeproto_cli.options import (
     unix_socket_option,
     worker_class_option,
 )
-from poeproto_cli.target_process import ServedTarget, served_target
+from poeproto_cli.target_process import ServedTarget, server_of
 from poeproto_cli.terminal import echo
-from poeproto_cli.urls import refuse_address
 
 _DISCONNECT_SECONDS = 5.0
 _LATEST = max(EDITIONS)
@@ -142,17 +140,12 @@ def check_command(
         raise click.UsageError("Missing argument 'TARGET': the URL of a bot server, or a bot as for serve.")
     if output is not None:
         _check_writable(Path(output))
-    if "://" in target:
-        if endpoint is not None:
-            raise click.UsageError("--endpoint is for a TARGET; the server at a URL decides where its bots call Poe")
-        server = nullcontext(ServedTarget(target))
-    else:
-        refuse_address(target)
-        if unix_socket is not None:
-            raise click.UsageError("--unix-socket is for a URL; a TARGET is served at a free port")
-        server = served_target(target, "poeproto check", worker_class, access_key, endpoint)
+    server = server_of(target, "poeproto check", worker_class, access_key, endpoint)
+    is_served = "://" not in target
+    if is_served and unix_socket is not None:
+        raise click.UsageError("--unix-socket is for a URL; a TARGET is served at a free port")
     with server as served:
-        report = _run(served, options, unix_socket, backend, is_served="://" not in target)
+        report = _run(served, options, unix_socket, backend, is_served=is_served)
         if report.count(Verdict.UNTESTABLE):
             served.show_log()  # the author's own mistake is there, and the reply does not show it
     _show(FORMATS[report_format](report), output)
