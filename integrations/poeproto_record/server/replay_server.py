@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterable, Iterator
-from http import HTTPStatus
 
 import anyio
 import anyio.abc
@@ -275,11 +274,7 @@ class _Response:
 
 
 def _head(head: RecordedHead, headers: list[tuple[bytes, bytes]]) -> bytes:
-    try:
-        phrase = HTTPStatus(head.status).phrase
-    except ValueError:
-        phrase = ""
-    lines = [f"HTTP/1.1 {head.status} {phrase}".encode(), *(b"%b: %b" % pair for pair in headers)]
+    lines = [f"HTTP/1.1 {head.status} {head.phrase}".encode(), *(b"%b: %b" % pair for pair in headers)]
     return b"\r\n".join([*lines, b"", b""])
 
 
