@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from poeproto_check import select_rules
+from poeproto_check import FORMATS, select_rules
+from poeproto_cli.check import FORMAT_NAMES
 from poeproto_cli.commands import main
 
 from ...support.bots import KEY
@@ -33,6 +34,10 @@ _FEW = ["--rule", "auth", "--rule", "settings"]
 
 def run(*arguments: str, key: str | None = KEY) -> Result:
     return CliRunner(env={"POE_ACCESS_KEY": key}).invoke(main, ["check", *arguments])
+
+
+def test_the_names_of_the_formats() -> None:
+    assert tuple(FORMATS) == FORMAT_NAMES
 
 
 @pytest.fixture
