@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import anyio
 import attrs
@@ -11,16 +11,19 @@ import attrs
 from poeproto import ConnectFailed, Limits
 from poeproto.lint import RULES, Rule
 from poeproto_check.baseline import apply_baseline
+from poeproto_check.evidence_redaction import EvidenceRedaction
 from poeproto_check.exchange import Exchange
 from poeproto_check.judge import Judge
 from poeproto_check.probe import CheckTimes, Probe, ProbeContext, WatchEnd
 from poeproto_check.probes import PROBES
 from poeproto_check.raw_connection import ServerAddress
-from poeproto_check.redaction import Redaction
 from poeproto_check.result import Result, Verdict
 from poeproto_check.selection import limits_of
 
 __all__ = ["CheckOptions", "CheckReport", "NothingToCheck", "Plan", "check", "plan"]
+
+# Every probe judges these, so they alone are no reason to run all of them.
+_UBIQUITOUS = frozenset({"http.messages", "input.traceback"})
 
 
 class NothingToCheck(Exception):
@@ -80,7 +83,7 @@ class CheckReport:
         strict: whether broken SHOULDs fail the run.
         results: one for each selected rule, in the order of the table.
         stale: entries of the baseline whose rules are kept.
-        queries: how many queries were sent.
+        queries: how many queries the probes that ran send at most. A probe may have stopped before its last one.
         seconds: how long the run took.
         redaction: keeps the key out of reports.
         address: the server.
@@ -93,13 +96,13 @@ class CheckReport:
     stale: tuple[str, ...]
     queries: int
     seconds: float
-    redaction: Redaction = attrs.field(repr=False)
+    redaction: EvidenceRedaction = attrs.field(repr=False)
     address: ServerAddress
 
     @property
     def findings(self) -> list[Result]:
         """The results that fail the run: those that the baseline lists are not among them."""
-        return [result for result in self.results if result.is_finding(self.strict) and not result.is_expected]
+        return [result for result in self.results if result.is_finding(self.strict)]
 
     @property
     def exit_code(self) -> int:
@@ -136,16 +139,11 @@ def plan(options: CheckOptions, probes: Iterable[Probe] = PROBES) -> Plan:
     return Plan(tuple(chosen), tuple(left_out))
 
 
-# Every probe judges these, so they alone are no reason to run all of them.
-_UBIQUITOUS = frozenset({"http.messages", "input.traceback"})
-
-
 async def check(
     address: ServerAddress,
     options: CheckOptions,
     *,
     watch_end: WatchEnd | None = None,
-    on_probe: Callable[[Probe], object] | None = None,
     probes: Iterable[Probe] = PROBES,
 ) -> CheckReport:
     """Check a bot server.
@@ -154,7 +152,6 @@ async def check(
         address: the server.
         options: what to check.
         watch_end: see `ProbeContext`; for a bot that the caller serves.
-        on_probe: called before each probe.
         probes: the probes to choose from.
 
     Raises:
@@ -178,8 +175,6 @@ async def check(
             judge.does_not_apply(rule, why)
     sent = 0
     for probe in planned.probes:
-        if on_probe is not None:
-            on_probe(probe)
         if await _run(probe, context):
             sent += probe.queries
     results, stale = apply_baseline(judge.results(), options.baseline)
@@ -218,12 +213,12 @@ async def _run(probe: Probe, context: ProbeContext) -> bool:
     return True
 
 
-def redaction_of(address: ServerAddress, options: CheckOptions) -> Redaction:
+def redaction_of(address: ServerAddress, options: CheckOptions) -> EvidenceRedaction:
     """What keeps the key and the query of the URL out of reports and messages."""
-    return Redaction(options.access_key, address.target.partition("?")[2])
+    return EvidenceRedaction(options.access_key, address.target.partition("?")[2])
 
 
-async def _reach(context: ProbeContext, redaction: Redaction) -> None:
+async def _reach(context: ProbeContext, redaction: EvidenceRedaction) -> None:
     """Raise `NothingToCheck` if there is certainly no bot that could be checked."""
     try:
         exchange = await context.send(context.settings_request())

@@ -20,6 +20,7 @@ from poeproto_check.exchange import Ending, Exchange, Transfer
 from poeproto_check.probe_request import ProbeRequest
 from poeproto_check.raw_response import RawResponse
 from poeproto_h11 import Origin, failure_reason, split_url
+from poeproto_h11.client.tls import system_trust
 
 __all__ = ["RawConnection", "ServerAddress"]
 
@@ -87,18 +88,12 @@ class ServerAddress:
         try:
             # Many servers close without TLS's own ending. HTTP says by itself where a body ends.
             return await TLSStream.wrap(
-                stream, hostname=self.origin.host, ssl_context=self.ssl_context or _system_trust(),
+                stream, hostname=self.origin.host, ssl_context=self.ssl_context or system_trust(),
                 standard_compatible=False,
             )  # fmt: skip
         except BaseException:
             await anyio.aclose_forcefully(stream)
             raise
-
-
-def _system_trust() -> ssl.SSLContext:
-    import truststore  # here, because only https needs it
-
-    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 class RawConnection:

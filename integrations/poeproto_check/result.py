@@ -71,14 +71,20 @@ class Result:
     is_expected: bool = False
 
     @property
+    def exchange(self) -> Exchange | None:
+        """What was sent and received, of the first problem that has it; None if none has."""
+        return next((problem.exchange for problem in self.problems if problem.exchange is not None), None)
+
+    @property
     def counts_as(self) -> Verdict:
         """The verdict that decides about the exit code: untestable counts as the level of the rule."""
         return BROKEN[self.rule.level] if self.verdict is Verdict.UNTESTABLE else self.verdict
 
     def is_finding(self, strict: bool) -> bool:
-        """Whether the run fails because of it.
+        """Whether the run fails because of it: never for a rule that the baseline lists.
 
         Args:
             strict: whether a broken SHOULD counts.
         """
-        return self.counts_as is Verdict.FAIL or (strict and self.counts_as is Verdict.WARN)
+        counts = self.counts_as is Verdict.FAIL or (strict and self.counts_as is Verdict.WARN)
+        return counts and not self.is_expected

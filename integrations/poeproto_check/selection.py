@@ -8,7 +8,6 @@ from fnmatch import fnmatchcase
 
 from poeproto import Limits
 from poeproto.lint import EDITIONS, RULES, SECTIONS, Rule
-from poeproto_check.probe import Probe
 from poeproto_check.probes import PROBES
 
 __all__ = ["NoSuchRule", "limits_of", "select_rules"]
@@ -31,9 +30,9 @@ def limits_of(edition: int) -> Limits:
     return _LIMITS[edition]
 
 
-def judged_by(probes: Iterable[Probe] = PROBES) -> Mapping[str, Rule]:
+def _judged_rules() -> Mapping[str, Rule]:
     """The rules that the probes judge, in the order of the table."""
-    judged = {rule for probe in probes for rule in probe.rules}
+    judged = {rule for probe in PROBES for rule in probe.rules}
     return {rule.id: rule for rule in RULES.values() if rule.id in judged}
 
 
@@ -53,7 +52,7 @@ def select_rules(
     """
     wanted, unwanted = tuple(rules), tuple(skip)
     prefixes = tuple(section.casefold() for section in sections)
-    judged = judged_by()
+    judged = _judged_rules()
     for name in (*wanted, *unwanted):
         if not any(_matches(rule, name) for rule in judged.values()):
             families = dict.fromkeys(rule.family for rule in judged.values())

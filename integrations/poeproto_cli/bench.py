@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from contextlib import closing, nullcontext
+from contextlib import closing
 
 import attrs
 import click
@@ -15,8 +15,7 @@ from poeproto_cli.failures import client_failures
 from poeproto_cli.load import Load, LoadConnection, Received
 from poeproto_cli.load_query import Query, events_of, write_query
 from poeproto_cli.options import access_key_option, checked_endpoint, json_option, worker_class_option
-from poeproto_cli.target_process import ServedTarget, served_target
-from poeproto_cli.urls import refuse_address
+from poeproto_cli.target_process import server_of
 
 
 @attrs.frozen
@@ -113,13 +112,7 @@ def bench(
     other bots, except with --endpoint, and its settings are not pushed. A reply that fails or is incomplete ends the
     measurement. If the bot was served here, its log is shown then.
     """
-    if "://" in target:
-        if endpoint is not None:
-            raise click.UsageError("--endpoint is for a TARGET; the server at a URL decides where its bots call Poe")
-        server = nullcontext(ServedTarget(target))
-    else:
-        refuse_address(target)
-        server = served_target(target, "poeproto bench", worker_class, access_key, endpoint)
+    server = server_of(target, "poeproto bench", worker_class, access_key, endpoint)
     with client_failures(), server as served:
         query = write_query(served.url, QueryRequest([Message("user", text)]), access_key)
         with closing(LoadConnection(query, timeout)) as connection:

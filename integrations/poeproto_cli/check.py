@@ -3,35 +3,12 @@
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 
-import anyio
-import anyio.to_thread
 import click
 
-from poeproto import LocalProtocolError
 from poeproto.lint import EDITIONS
 from poeproto_asgi.server import WorkerClass
-from poeproto_check import (
-    FORMATS,
-    BaselineError,
-    BotEnding,
-    CheckOptions,
-    CheckReport,
-    CheckTimes,
-    NoSuchRule,
-    NothingToCheck,
-    ServerAddress,
-    Verdict,
-    check,
-    parse_baseline,
-    plan,
-    select_rules,
-)
-from poeproto_check.checker import redaction_of
-from poeproto_cli.failures import exit_on_interrupt
 from poeproto_cli.options import (
     access_key_option,
     backend_option,
@@ -39,25 +16,19 @@ from poeproto_cli.options import (
     unix_socket_option,
     worker_class_option,
 )
-from poeproto_cli.target_process import ServedTarget, served_target
+from poeproto_cli.target_process import server_of
 from poeproto_cli.terminal import echo
-from poeproto_cli.urls import refuse_address
 
-_DISCONNECT_SECONDS = 5.0
 _LATEST = max(EDITIONS)
-
-
-class _NoBot(click.ClickException):
-    """There is no bot to check. It has the exit code of wrong usage, since the URL or the key is wrong."""
-
-    exit_code = click.UsageError.exit_code
+# Those of `poeproto_check.FORMATS`, which is imported when it is needed.
+FORMAT_NAMES = ("text", "json", "junit", "github", "html")
 
 
 @click.command("check")
 @click.argument("target", required=False)
 @access_key_option
 @click.option(
-    "--format", "formats", type=click.Choice(list(FORMATS)), default="text", show_default=True, help="The report."
+    "--format", "report_format", type=click.Choice(FORMAT_NAMES), default="text", show_default=True, help="The report."
 )
 @click.option("--output", "-o", type=click.Path(dir_okay=False), metavar="FILE", help="Write the report to this file.")
 @click.option("--rule", "rules", multiple=True, metavar="RULE", help="Judge this rule, family or pattern only.")
@@ -101,7 +72,7 @@ class _NoBot(click.ClickException):
 def check_command(
     target: str | None,
     access_key: str | None,
-    formats: str,
+    report_format: str,
     output: str | None,
     rules: tuple[str, ...],
     skip: tuple[str, ...],
@@ -130,7 +101,11 @@ def check_command(
     Exit codes: 0 for a server without findings, 1 with findings, 2 for wrong usage or if there is no bot to check, 3
     if the check itself failed.
     """
-    options = _options(
+    # Imported here, so that the other commands start faster.
+    from poeproto_check import FORMATS, Verdict
+    from poeproto_cli.check_run import options_of, run_check
+
+    options = options_of(
         access_key=access_key, rules=rules, skip=skip, sections=sections, edition=int(edition), strict=strict,
         baseline=baseline, max_queries=0 if no_query else max_queries, timeout=timeout,
     )  # fmt: skip
@@ -142,83 +117,16 @@ def check_command(
         raise click.UsageError("Missing argument 'TARGET': the URL of a bot server, or a bot as for serve.")
     if output is not None:
         _check_writable(Path(output))
-    if "://" in target:
-        if endpoint is not None:
-            raise click.UsageError("--endpoint is for a TARGET; the server at a URL decides where its bots call Poe")
-        server = nullcontext(ServedTarget(target))
-    else:
-        refuse_address(target)
-        if unix_socket is not None:
-            raise click.UsageError("--unix-socket is for a URL; a TARGET is served at a free port")
-        server = served_target(target, "poeproto check", worker_class, access_key, endpoint)
+    server = server_of(target, "poeproto check", worker_class, access_key, endpoint)
+    is_served = "://" not in target
+    if is_served and unix_socket is not None:
+        raise click.UsageError("--unix-socket is for a URL; a TARGET is served at a free port")
     with server as served:
-        report = _run(served, options, unix_socket, backend, is_served="://" not in target)
+        report = run_check(served, options, unix_socket, backend, is_served=is_served)
         if report.count(Verdict.UNTESTABLE):
             served.show_log()  # the author's own mistake is there, and the reply does not show it
-    _show(FORMATS[formats](report), output)
+    _show(FORMATS[report_format](report), output)
     raise click.exceptions.Exit(report.exit_code)
-
-
-def _options(
-    *,
-    access_key: str | None,
-    rules: tuple[str, ...],
-    skip: tuple[str, ...],
-    sections: tuple[str, ...],
-    edition: int,
-    strict: bool,
-    baseline: str | None,
-    max_queries: int | None,
-    timeout: float,
-) -> CheckOptions:
-    try:
-        selected = select_rules(rules=rules, skip=skip, sections=sections, edition=edition)
-        known = frozenset[str]() if baseline is None else parse_baseline(_read(baseline))
-    except BaselineError as exc:
-        raise click.UsageError(f"--baseline {baseline}: {exc}") from exc
-    except NoSuchRule as exc:
-        raise click.UsageError(str(exc)) from exc
-    if not selected:
-        raise click.UsageError("no rule is left to judge: --rule, --skip, --section and --edition exclude each other")
-    return CheckOptions(
-        rules=selected,
-        access_key=access_key,
-        edition=edition,
-        strict=strict,
-        baseline=known,
-        max_queries=max_queries,
-        times=CheckTimes(silence=timeout),
-    )
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise click.UsageError(f"the file {path} cannot be read: {exc}") from exc
-
-
-def _run(
-    served: ServedTarget, options: CheckOptions, unix_socket: str | None, backend: str, *, is_served: bool
-) -> CheckReport:
-    async def watch_end() -> BotEnding:
-        line = await anyio.to_thread.run_sync(partial(served.next_ending, _DISCONNECT_SECONDS))
-        return BotEnding.STILL_RUNS if line is None else BotEnding(line)
-
-    try:
-        address = ServerAddress.of(served.url, unix_socket)
-    except LocalProtocolError as exc:
-        raise click.UsageError(str(exc)) from exc
-    queries = plan(options).queries
-    costs = "no query" if not queries else f"up to {queries} queries, for which the bot may be charged"
-    url = redaction_of(address, options).text(address.shown_url)
-    echo(f"checking {len(options.rules)} rules at {url}: {costs}", err=True)
-    run = partial(check, address, options, watch_end=watch_end if is_served else None)
-    try:
-        with exit_on_interrupt():
-            return anyio.run(run, backend=backend)
-    except NothingToCheck as exc:
-        raise _NoBot(" ".join(str(exc).split())) from exc
 
 
 def _check_writable(output: Path) -> None:

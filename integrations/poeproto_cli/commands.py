@@ -43,7 +43,9 @@ class Command(click.Group):
                 raise
             if isinstance(exc, click.UsageError):
                 raise click.UsageError(shown, exc.ctx) from exc
-            raise click.ClickException(shown) from exc
+            failure = click.ClickException(shown)
+            failure.exit_code = exc.exit_code  # pyright: ignore[reportAttributeAccessIssue] - declared for classes
+            raise failure from exc
 
 
 @click.group(cls=Command)

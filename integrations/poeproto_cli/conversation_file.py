@@ -17,6 +17,7 @@ import attrs
 import click
 
 from poeproto import Message, ProtocolError, QueryRequest, decode_request, encode_request
+from poeproto_cli.strict_json import loads_strictly
 from poeproto_cli.terminal import encodable
 
 _LINES_SUFFIXES = frozenset({".jsonl", ".ndjson"})
@@ -100,13 +101,9 @@ def _messages_in(path: Path, content: str) -> list[Any]:
 
 def _loads(text: str, where: str) -> object:
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return loads_strictly(text)
     except (ValueError, RecursionError) as exc:
         raise click.UsageError(f"{where} is not JSON; {_EXPECTED}") from exc
-
-
-def _refuse_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _wire(message: Message) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from poeproto import (
     ToggleSwitch,
     UnknownControl,
 )
+from poeproto_cli.strict_json import loads_strictly
 
 
 def checked_parameters(
@@ -36,13 +37,9 @@ def checked_parameters(
 
 def _value(text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return loads_strictly(text)
     except (ValueError, RecursionError):
         return text
-
-
-def _refuse_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
 
 
 def check_parameters(parameters: Mapping[str, Any], settings: SettingsResponse) -> None:

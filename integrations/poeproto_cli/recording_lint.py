@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
 
 import click
 
@@ -15,6 +14,7 @@ from poeproto_cli.options import json_option
 from poeproto_cli.recording_files import file_argument, reading
 from poeproto_cli.terminal import echo
 from poeproto_record import End, RecordedExchange, read_exchanges
+from poeproto_record.matching import request_type
 from poeproto_runtime.printable import printable_line
 
 
@@ -58,12 +58,11 @@ def _not_checked(exchange: RecordedExchange) -> str | None:
 
 
 def _findings(exchange: RecordedExchange) -> Iterator[tuple[str, Finding]]:
-    body = exchange.request_body
-    for finding in lint_request(body):
+    for finding in lint_request(exchange.request_body):
         yield "request", finding
     if exchange.head is None:
         return
-    match _request_type(body):
+    match request_type(exchange):
         case "query":
             for finding in _reply_findings(exchange, exchange.head.status):
                 yield "response", finding
@@ -72,14 +71,6 @@ def _findings(exchange: RecordedExchange) -> Iterator[tuple[str, Finding]]:
                 yield "response", finding
         case _:
             pass  # the response to a report may be anything
-
-
-def _request_type(body: bytes) -> str:
-    try:
-        value: Any = json.loads(body)
-    except (ValueError, RecursionError):
-        return ""
-    return str(cast("dict[str, Any]", value).get("type", "")) if isinstance(value, dict) else ""
 
 
 def _reply_findings(exchange: RecordedExchange, status: int) -> Iterator[Finding]:

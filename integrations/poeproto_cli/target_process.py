@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import Empty, SimpleQueue
 from typing import IO
@@ -23,6 +23,7 @@ import click
 
 from poeproto import PoeprotoError
 from poeproto_cli.terminal import echo
+from poeproto_cli.urls import refuse_address
 
 # How long the server may take to exit before it is killed.
 _EXIT_SECONDS = 10
@@ -94,19 +95,33 @@ class ServedTarget:
             return None
 
 
-@contextmanager
-def served_target(
+def server_of(
     target: str, command: str, worker_class: str, access_key: str | None, endpoint: str | None
-) -> Generator[ServedTarget]:
-    """Serve a target within the block.
+) -> AbstractContextManager[ServedTarget]:
+    """The server at a URL, or one that serves a target within the block.
 
     Args:
-        target: as for `poeproto serve`.
+        target: a URL, or a target as for `poeproto serve`.
         command: who serves it, for the message that refuses the bot's calls.
         worker_class: the event loop of the server.
         access_key: the bot's key; None to answer without one.
         endpoint: where the bot's calls go; None to refuse them.
+
+    Raises:
+        click.UsageError: for an address that is no URL, and for a URL with an endpoint.
     """
+    if "://" not in target:
+        refuse_address(target)
+        return _served_target(target, command, worker_class, access_key, endpoint)
+    if endpoint is not None:
+        raise click.UsageError("--endpoint is for a TARGET; the server at a URL decides where its bots call Poe")
+    return nullcontext(ServedTarget(target))
+
+
+@contextmanager
+def _served_target(
+    target: str, command: str, worker_class: str, access_key: str | None, endpoint: str | None
+) -> Generator[ServedTarget]:
     with _refusing_endpoint(command) if endpoint is None else nullcontext(endpoint) as url:
         arguments = [sys.executable, "-m", "poeproto_cli.target_server", target]
         arguments += ["--worker-class", worker_class, "--endpoint", url]

@@ -39,7 +39,8 @@ def main(target: str, worker_class: WorkerClass, endpoint: str, access_key: str 
     with server_failures():
         app = load_app(target, options=options)
         warn_of_unused_key(target, app, options)
-        _redirect(app, endpoint)
+        poe = Endpoints()
+        app.service.redirect_calls(poe if endpoint == poe.api else Endpoints.at(endpoint))
         _report_endings(app, lines)
         path = _only_path(app)
         run(
@@ -72,18 +73,6 @@ def _only_path(app: BotApp) -> str:
         advice = "serve the application with `poeproto serve`, and give the URL of one of them"
         raise click.UsageError(f"the application has several bots, at {', '.join(sorted(paths))}: {advice}")
     return paths[0]
-
-
-def _redirect(app: BotApp, endpoint: str) -> None:
-    """Send all calls of an application's bots to this endpoint."""
-    poe = Endpoints()
-    endpoints = poe if endpoint == poe.api else Endpoints.at(endpoint)
-    service = app.service
-    service.sync_settings = False
-    for route in service.routes.values():
-        route.endpoints = endpoints
-    if service.outbound is not None:
-        service.outbound = attrs.evolve(service.outbound, endpoints=endpoints)
 
 
 def _report_endings(app: BotApp, lines: TextIO) -> None:

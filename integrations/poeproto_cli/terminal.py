@@ -17,12 +17,13 @@ import sys
 import traceback
 from collections.abc import Generator
 from types import TracebackType
-from typing import NoReturn, Protocol, TextIO, runtime_checkable
+from typing import Protocol, TextIO, runtime_checkable
 
 import click
 
 from poeproto import Event, File, ReplaceResponse, SuggestedReply, Text, UnknownEvent
 from poeproto.schemas import event_payload
+from poeproto_cli.strict_json import loads_strictly
 from poeproto_runtime.printable import PrintableFormatter, printable_line, printable_text
 
 
@@ -121,13 +122,9 @@ def show_json(event: Event) -> None:
     if isinstance(event, UnknownEvent):
         # A payload that is not JSON, or is nested too deeply to parse, is shown as a string.
         with contextlib.suppress(ValueError, RecursionError):
-            parsed = json.loads(data, parse_constant=_refuse_constant)
+            parsed = loads_strictly(data)
             line = json.dumps({"event": name, "data": parsed}, ensure_ascii=False, allow_nan=False)
     echo(line)
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
 
 
 def echo(text: str, *, nl: bool = True, err: bool = False) -> None:

@@ -94,9 +94,7 @@ def _redirect(app: BotApp, endpoint: str) -> None:
     """Send all calls of the bots to this endpoint, and let them fetch its files."""
     endpoints = Endpoints.at(endpoint)
     service = app.service
-    service.sync_settings = False  # the playground fetches them
-    for route in service.routes.values():
-        route.endpoints = endpoints
+    service.redirect_calls(endpoints)  # the playground fetches the settings itself
     outbound = service.outbound
     if outbound is None or (outbound.fetch_policy is None and not outbound.hooks):
         policy = FetchPolicy(origins=[str(split_url(endpoint)[0])])

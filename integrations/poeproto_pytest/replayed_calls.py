@@ -43,7 +43,7 @@ from poeproto_record import (
     encode_record,
     load_recording,
 )
-from poeproto_record.matching import is_of_type
+from poeproto_record.matching import request_type
 from poeproto_record.schedule import Schedule, check_speed
 from poeproto_runtime.client.client_base import ClientBaseOptions
 from poeproto_runtime.client.transport import IncomingResponse, SharedTransport
@@ -124,7 +124,7 @@ class ReplayedCalls:
     @property
     def replies(self) -> list[ObservedReply]:
         """The recorded replies to queries, for assertions on the recording itself."""
-        return [ObservedReply.of(each) for each in self.exchanges if is_of_type(each, "query")]
+        return [ObservedReply.of(each) for each in self.exchanges if request_type(each) == "query"]
 
     def client(self, *, limits: Limits | None = None, **options: Unpack[ClientBaseOptions]) -> MemoryClient:
         """A client whose calls go through the recording; `options` are those of `poeproto_h11.Client`."""

@@ -12,7 +12,6 @@ import base64
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -107,7 +106,7 @@ def _response(exchange: RecordedExchange) -> dict[str, Any]:
     }
     return {
         "status": head.status if head else 0,
-        "statusText": _phrase(head.status) if head else "",
+        "statusText": head.phrase if head else "",
         "httpVersion": _VERSION,
         "cookies": [],
         "headers": _headers(headers),
@@ -138,13 +137,6 @@ def _text(body: bytes) -> tuple[str, str]:
         return body.decode("utf-8"), ""
     except UnicodeDecodeError:
         return base64.b64encode(body).decode("ascii"), "base64"
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return ""
 
 
 def _date(created: str, at: float) -> str:

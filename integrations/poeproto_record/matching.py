@@ -179,9 +179,9 @@ def _asked_by(exchange: RecordedExchange) -> _Asked:
     return _Asked.of(request.method, request.url, exchange.request_body)
 
 
-def is_of_type(exchange: RecordedExchange, kind: str) -> bool:
-    """Whether the request of an exchange is one of Poe's of this type."""
-    return _type_and_text(exchange.request_body)[0] == kind
+def request_type(exchange: RecordedExchange) -> str:
+    """The type of an exchange's request; empty if it is none of Poe's."""
+    return _type_and_text(exchange.request_body)[0]
 
 
 def _type_and_text(body: bytes) -> tuple[str, str]:

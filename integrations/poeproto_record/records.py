@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
+from http import HTTPStatus
 from typing import Any
 
 import attrs
@@ -119,6 +120,14 @@ class RecordedHead:
     at: float
     status: int
     headers: Headers = attrs.field(default=(), converter=normalise_headers, repr=False)
+
+    @property
+    def phrase(self) -> str:
+        """The usual reason phrase of the status, since the one that was sent is not recorded; may be empty."""
+        try:
+            return HTTPStatus(self.status).phrase
+        except ValueError:
+            return ""
 
 
 @attrs.frozen

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import attrs
 
@@ -35,6 +35,8 @@ __all__ = ["RecordingWriter"]
 _LARGEST_READ = 2 * 1024 * 1024
 
 DEFAULT_REDACTION = Redaction()
+
+Data = TypeVar("Data", RecordedRequestData, RecordedData)
 
 _StreamRedactors = tuple[StreamRedactor[RecordedRequestData] | None, StreamRedactor[RecordedData] | None]
 
@@ -135,14 +137,9 @@ class RecordingWriter:
         state, at = self._exchange(exchange), self._now(at)
         for part in _parts(data):
             read, omitted = (b"", len(part)) if state.request_is_compressed else (part, 0)
-            record = RecordedRequestData(exchange, at, read, omitted)
-            if state.request is None:
-                self._record(record)
-            else:
-                for each, redacted in state.request.receive(record, read):
-                    self._record(attrs.evolve(each, data=redacted))
+            self._record_read(state.request, RecordedRequestData(exchange, at, read, omitted))
         if is_last:
-            self._end_of_request(state)
+            self._record_held(state.request)
 
     def head(self, exchange: int, status: int, headers: HeaderPairs = (), *, at: float | None = None) -> None:
         """The head of the response."""
@@ -158,24 +155,24 @@ class RecordingWriter:
         state, at = self._exchange(exchange), self._now(at)
         for part in _parts(data):
             read, omitted = (b"", len(part)) if state.response_is_compressed else (part, 0)
-            record = RecordedData(exchange, at, read, omitted)
-            if state.response is None:
-                self._record(record)
-            else:
-                for each, redacted in state.response.receive(record, read):
-                    self._record(attrs.evolve(each, data=redacted))
+            self._record_read(state.response, RecordedData(exchange, at, read, omitted))
 
     def end(self, exchange: int, outcome: End = End.EOF, detail: str = "", *, at: float | None = None) -> None:
         """The exchange ended; what was held back of it is written first."""
         state, at = self._exchange(exchange), self._now(at)
-        self._end_of_request(state)
-        for each, redacted in [] if state.response is None else state.response.receive_eof():
-            self._record(attrs.evolve(each, data=redacted))
+        self._record_held(state.request)
+        self._record_held(state.response)
         del self._exchanges[exchange]
         self._record(RecordedEnd(exchange, at, outcome, self._text(detail)))
 
-    def _end_of_request(self, state: _Exchange) -> None:
-        for each, redacted in [] if state.request is None else state.request.receive_eof():
+    def _record_read(self, redactor: StreamRedactor[Data] | None, record: Data) -> None:
+        """Record a read, and those before it that were held back, as far as their redaction is complete."""
+        for each, redacted in [(record, record.data)] if redactor is None else redactor.receive(record, record.data):
+            self._record(attrs.evolve(each, data=redacted))
+
+    def _record_held(self, redactor: StreamRedactor[Data] | None) -> None:
+        """Record the reads that were held back: the body has ended."""
+        for each, redacted in [] if redactor is None else redactor.receive_eof():
             self._record(attrs.evolve(each, data=redacted))
 
     def _exchange(self, number: int) -> _Exchange:

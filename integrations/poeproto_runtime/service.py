@@ -110,6 +110,15 @@ class BotService:
         self._timers = LoopTimers(min(self.limits.heartbeat_seconds, self.limits.send_seconds))
         self._replies = AllActiveReplies(lambda: ActiveReplies(self._timers.here()))
 
+    def redirect_calls(self, endpoints: Endpoints) -> None:
+        """Send all calls of the bots to these endpoints, and push no settings. For tools that run a bot without Poe.
+
+        Call it before `running` is entered.
+        """
+        self.sync_settings = False
+        for route in self.routes.values():
+            route.endpoints = endpoints
+
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Open while requests are served: runs the timers, watches the event loop, syncs settings, and keeps

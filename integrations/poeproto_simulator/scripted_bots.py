@@ -31,7 +31,7 @@ from poeproto import (
     UnknownEvent,
 )
 from poeproto_record import End, NoRecordedExchange, RecordedReplies, Recording, ReplayMatch, load_recording
-from poeproto_record.matching import is_of_type
+from poeproto_record.matching import request_type
 from poeproto_record.schedule import Schedule, check_speed
 
 __all__ = ["Canned", "Echo", "Replayed", "Scripted", "ToolCaller"]
@@ -147,11 +147,11 @@ class Replayed(Bot):
         if not isinstance(recording, Recording):
             recording = load_recording(recording)
         self._speed = speed
-        of_type = {
-            kind: [each for each in recording.exchanges if is_of_type(each, kind)] for kind in ("query", "settings")
-        }
-        self._queries = RecordedReplies(of_type["query"], match, compares_path=False)
-        self._settings = RecordedReplies(of_type["settings"], compares_path=False)
+        typed = [(request_type(each), each) for each in recording.exchanges]
+        queries = [each for kind, each in typed if kind == "query"]
+        settings = [each for kind, each in typed if kind == "settings"]
+        self._queries = RecordedReplies(queries, match, compares_path=False)
+        self._settings = RecordedReplies(settings, compares_path=False)
 
     async def receive(self, exchange: PoeExchange, request: Request) -> AsyncGenerator[Event]:
         """Send a request to the recording, and receive what it answers: the events, as they come.

@@ -16,6 +16,12 @@ def judge_http(judge: Judge, *exchanges: Exchange) -> None:
             judge.keeps("http.messages")
 
 
+def expect_ok(judge: Judge, rule: str, exchange: Exchange) -> None:
+    """Judge whether the status is 200, as it is for an ordinary request."""
+    message = f"{exchange.request.label}: {exchange.outcome} instead of 200"
+    judge.expect(rule, exchange.status == 200, message, exchange)
+
+
 def is_success(exchange: Exchange) -> bool:
     """Whether the status says that the request was accepted."""
     return exchange.status is not None and 200 <= exchange.status < 300

@@ -7,7 +7,7 @@ from poeproto.lint import has_stack_trace
 from poeproto_check.exchange import Ending, Exchange
 from poeproto_check.probe import Probe, ProbeContext
 from poeproto_check.probe_request import ProbeRequest
-from poeproto_check.probes.answers import is_client_error, is_success, judge_http
+from poeproto_check.probes.answers import expect_ok, is_client_error, is_success, judge_http
 
 _DEPTH = 100_000
 _NO_REQUESTS: tuple[tuple[str, str, bytes], ...] = (
@@ -97,8 +97,7 @@ async def _survival(context: ProbeContext) -> None:
     except ConnectFailed as exc:
         context.judge.breaks(rule, f"after the bad input the server accepts no connection: {exc}")
         return
-    message = f"{exchange.request.label}: {exchange.outcome} instead of 200"
-    context.judge.expect(rule, exchange.status == 200, message, exchange)
+    expect_ok(context.judge, rule, exchange)
 
 
 _ALWAYS = ("input.traceback", "http.messages")

@@ -9,7 +9,7 @@ import anyio
 from poeproto_check.exchange import Ending
 from poeproto_check.probe import Probe, ProbeContext
 from poeproto_check.probe_request import Framing
-from poeproto_check.probes.answers import is_client_error, is_refusal, judge_http
+from poeproto_check.probes.answers import expect_ok, is_client_error, is_refusal, judge_http
 from poeproto_check.raw_connection import ServerAddress
 
 _LONG = 768 * 1024
@@ -23,8 +23,7 @@ async def _long(context: ProbeContext) -> None:
     request = context.request(f"settings in a body of {_LONG // 1024} KiB", body, shell_body=_padded_in_shell(_LONG))
     exchange = await context.send(request)
     judge_http(context.judge, exchange)
-    message = f"{request.label}: {exchange.outcome} instead of 200"
-    context.judge.expect("http.large-body", exchange.status == 200, message, exchange)
+    expect_ok(context.judge, "http.large-body", exchange)
 
 
 def _padded_in_shell(size: int) -> str:

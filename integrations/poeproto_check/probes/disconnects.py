@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from poeproto_check.probe import WATCH_HEADER, BotEnding, Probe, ProbeContext
 from poeproto_check.probe_request import JSON_TYPE
+from poeproto_check.probes.answers import expect_ok
 from poeproto_check.probes.queries import query_value
 
 _SURVIVAL, _NOTICED = "http.disconnect", "http.disconnect-noticed"
@@ -30,8 +31,7 @@ async def _disconnect(context: ProbeContext) -> None:
             noticed = ending is BotEnding.DISCONNECTED
             judge.expect(_NOTICED, noticed, "the bot still ran 5 s after the disconnect", exchange)
     after = await context.send(context.settings_request("settings after a disconnect"))
-    message = f"{after.request.label}: {after.outcome} instead of 200"
-    judge.expect(_SURVIVAL, after.status == 200, message, after)
+    expect_ok(judge, _SURVIVAL, after)
 
 
 PROBES = (Probe("disconnect", (_SURVIVAL, _NOTICED), _disconnect, queries=1, after=("settings", "query")),)

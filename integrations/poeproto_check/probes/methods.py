@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from poeproto_check.exchange import Exchange
 from poeproto_check.probe import Probe, ProbeContext
 from poeproto_check.probe_request import Framing, ProbeRequest
 from poeproto_check.probes.answers import is_success, judge_http
@@ -18,10 +19,8 @@ def _without_body(context: ProbeContext, method: str) -> ProbeRequest:
 async def _get(context: ProbeContext) -> None:
     exchange = await context.send(_without_body(context, "GET"))
     judge_http(context.judge, exchange)
-    status = exchange.status
-    accepted = status is not None and (status < 400 or status in _REFUSED or status == 501)
-    context.judge.expect("http.get", accepted, f"GET: {exchange.outcome} instead of 200 or 405", exchange)
-    _judge_allow(context, exchange.status, exchange.response.get("allow"), "GET")
+    _expect_page_or_refusal(context, "http.get", exchange)
+    _judge_allow(context, exchange)
 
 
 async def _head(context: ProbeContext) -> None:
@@ -39,9 +38,7 @@ async def _head(context: ProbeContext) -> None:
     if exchange.response.rest or (follower.response.problems and not follower.response.is_http):
         judge.breaks(rule, "a body follows the answer to HEAD", exchange)
         return
-    status = exchange.status
-    accepted = status is not None and (status < 400 or status in _REFUSED or status == 501)
-    judge.expect(rule, accepted, f"HEAD: {exchange.outcome} instead of 200 or 405", exchange)
+    _expect_page_or_refusal(context, rule, exchange)
 
 
 async def _other_methods(context: ProbeContext) -> None:
@@ -51,11 +48,19 @@ async def _other_methods(context: ProbeContext) -> None:
         accepted = exchange.status in _REFUSED or exchange.status == 501
         message = f"{method}: {exchange.outcome} instead of 405"
         context.judge.expect("http.methods", accepted, message, exchange)
-        _judge_allow(context, exchange.status, exchange.response.get("allow"), method)
+        _judge_allow(context, exchange)
 
 
-def _judge_allow(context: ProbeContext, status: int | None, allow: str | None, method: str) -> None:
-    if status == 405:
+def _expect_page_or_refusal(context: ProbeContext, rule: str, exchange: Exchange) -> None:
+    status = exchange.status
+    accepted = status is not None and (status < 400 or status in _REFUSED or status == 501)
+    message = f"{exchange.request.method}: {exchange.outcome} instead of 200 or 405"
+    context.judge.expect(rule, accepted, message, exchange)
+
+
+def _judge_allow(context: ProbeContext, exchange: Exchange) -> None:
+    if exchange.status == 405:
+        allow, method = exchange.response.get("allow"), exchange.request.method
         context.judge.expect("http.allow", allow is not None, f"{method}: status 405 without the header")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from poeproto_check.probe import Probe, ProbeContext
-from poeproto_check.probes.answers import is_success, judge_http
+from poeproto_check.probes.answers import expect_ok, is_success, judge_http
 
 _IDENTIFIERS = {
     "message_id": "m-0000000000000000000000000000000a",
@@ -47,8 +47,7 @@ async def _later_requests(context: ProbeContext) -> None:
     ):
         exchange = await context.send(request)
         judge_http(context.judge, exchange)
-        message = f"{request.label}: {exchange.outcome} instead of 200"
-        context.judge.expect(rule, exchange.status == 200, message, exchange)
+        expect_ok(context.judge, rule, exchange)
 
 
 PROBES = (

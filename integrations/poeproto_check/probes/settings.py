@@ -10,7 +10,7 @@ from poeproto_check.probes.answers import judge_http
 _LINTED = tuple(rule.id for rule in MESSAGE_RULES.values() if rule.family in ("settings", "controls"))
 
 
-def is_settings(exchange: Exchange) -> bool:
+def _is_settings(exchange: Exchange) -> bool:
     """Whether the response is the answer to a settings request."""
     return exchange.status == 200 and exchange.response.is_complete
 
@@ -22,13 +22,13 @@ async def _settings(context: ProbeContext) -> None:
     seconds = exchange.ended_at - exchange.sent_at
     message = f"they took {seconds:.1f} s; the limit is {context.times.settings:g} s"
     judge.expect("time.settings", seconds <= context.times.settings, message, exchange)
-    accepted = is_settings(exchange) or exchange.status == 501
+    accepted = _is_settings(exchange) or exchange.status == 501
     judge.expect("settings.status", accepted, f"{exchange.outcome} instead of status 200", exchange)
-    if not is_settings(exchange):
+    if not _is_settings(exchange):
         context.unusable["settings"] = (exchange.outcome, exchange)
     if exchange.status == 501:
         return
-    if not is_settings(exchange):
+    if not _is_settings(exchange):
         for rule in _LINTED:
             judge.cannot_test(rule, f"there are no settings: {exchange.outcome}", exchange)
         return

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 import attrs
 
+from poeproto_check.evidence_redaction import EvidenceRedaction
 from poeproto_check.exchange import Exchange, Transfer
 from poeproto_check.probe_request import Framing
 from poeproto_check.raw_connection import ServerAddress
-from poeproto_check.redaction import Redaction
 
 __all__ = ["ShownTransfer", "reproduction", "shown_transfers"]
 
@@ -40,7 +40,7 @@ class ShownTransfer:
     text: str
 
 
-def shown_transfers(exchange: Exchange, redaction: Redaction) -> list[ShownTransfer]:
+def shown_transfers(exchange: Exchange, redaction: EvidenceRedaction) -> list[ShownTransfer]:
     """The transfers of an exchange without the key; the first ones if there are many."""
     transfers = exchange.transfers
     hidden = {True: iter(_redacted(transfers, True, redaction)), False: iter(_redacted(transfers, False, redaction))}
@@ -51,7 +51,7 @@ def shown_transfers(exchange: Exchange, redaction: Redaction) -> list[ShownTrans
     ]
 
 
-def _redacted(transfers: list[Transfer], is_sent: bool, redaction: Redaction) -> list[bytes]:
+def _redacted(transfers: list[Transfer], is_sent: bool, redaction: EvidenceRedaction) -> list[bytes]:
     return redaction.reads([each.data for each in transfers if each.is_sent is is_sent])
 
 
@@ -64,12 +64,12 @@ def _ascii(data: bytes) -> str:
     return f"{shown}\n... and {left:,} more bytes" if left else shown
 
 
-def reproduction(exchange: Exchange, address: ServerAddress, redaction: Redaction) -> str:
+def reproduction(exchange: Exchange, address: ServerAddress, redaction: EvidenceRedaction) -> str:
     """A line for a shell that sends the request again; the key is in the variable POE_ACCESS_KEY."""
     request = exchange.request
     if request.declared is not None:
         head = request.head(address.target, address.origin.authority)
-        return f"{_printf(head + request.body, redaction)} | nc -q 5 {_nc(address)}"
+        return f"{_printf(head + request.body, redaction)} | nc -q 5 {_nc(address, redaction)}"
     words = list(_curl(exchange, address, redaction))
     if request.framing is Framing.NONE:
         return " ".join(words)
@@ -81,7 +81,7 @@ def reproduction(exchange: Exchange, address: ServerAddress, redaction: Redactio
     return " ".join([*words, "--data-binary", redaction.shell_word(text)])
 
 
-def _curl(exchange: Exchange, address: ServerAddress, redaction: Redaction) -> Iterator[str]:
+def _curl(exchange: Exchange, address: ServerAddress, redaction: EvidenceRedaction) -> Iterator[str]:
     request = exchange.request
     yield from ("curl", "-sS", "-i", "-N", "-m", "70")
     if address.unix_socket is not None:
@@ -111,7 +111,7 @@ def _as_argument(body: bytes) -> str | None:
     return text if text.isprintable() else None
 
 
-def _printf(data: bytes, redaction: Redaction) -> str:
+def _printf(data: bytes, redaction: EvidenceRedaction) -> str:
     r"""A printf command for any bytes: those that are no printable ASCII as octal escapes."""
     escaped = "".join(
         chr(byte) if 32 <= byte < 127 and byte not in b"\\%" else {10: "\\n", 13: "\\r"}.get(byte, f"\\{byte:03o}")
@@ -120,7 +120,7 @@ def _printf(data: bytes, redaction: Redaction) -> str:
     return f"printf {redaction.shell_word(escaped)}"
 
 
-def _nc(address: ServerAddress) -> str:
+def _nc(address: ServerAddress, redaction: EvidenceRedaction) -> str:
     if address.unix_socket is not None:
-        return f"-U {Redaction(None).shell_word(address.unix_socket)}"
+        return f"-U {redaction.shell_word(address.unix_socket)}"
     return f"{address.origin.host} {address.origin.port}"

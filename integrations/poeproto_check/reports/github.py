@@ -28,9 +28,8 @@ def as_github(report: CheckReport) -> str:
 
 
 def _lines(report: CheckReport) -> Iterator[str]:
-    findings = report.findings
     for result in report.results:
-        command = "error" if result in findings else _COMMANDS.get(result.counts_as)
+        command = "error" if result.is_finding(report.strict) else _COMMANDS.get(result.counts_as)
         if command is not None and not result.is_expected:
             yield f"::{command} title={_property(result.rule.id)}::{_data(_message(result, report))}"
     for rule in report.stale:
@@ -41,8 +40,7 @@ def _lines(report: CheckReport) -> Iterator[str]:
 def _message(result: Result, report: CheckReport) -> str:
     lines = [shown_message(problem.message, report) for problem in result.problems[:3]] or [result.reason]
     lines += [f"rule: {result.rule.text}", f"fix: {result.rule.fix}"]
-    exchange = next((problem.exchange for problem in result.problems if problem.exchange is not None), None)
-    if exchange is not None:
+    if (exchange := result.exchange) is not None:
         lines.append(f"reproduce: {reproduction(exchange, report.address, report.redaction)}")
     return "\n".join(lines)
 

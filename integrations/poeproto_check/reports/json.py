@@ -10,16 +10,15 @@ from poeproto_check.reports.evidence import reproduction, shown_transfers
 from poeproto_check.reports.text import shown_message
 from poeproto_check.result import Problem, Result, Verdict
 
-__all__ = ["as_json", "report_payload"]
+__all__ = ["as_json"]
 
 
 def as_json(report: CheckReport) -> str:
     """The report as a JSON object of several lines, in ASCII."""
-    return json.dumps(report_payload(report), indent=2)
+    return json.dumps(_report(report), indent=2)
 
 
-def report_payload(report: CheckReport) -> dict[str, Any]:
-    """The report as a JSON object."""
+def _report(report: CheckReport) -> dict[str, Any]:
     return {
         "url": report.url,
         "edition": report.edition,
@@ -40,7 +39,7 @@ def _result(result: Result, report: CheckReport) -> dict[str, Any]:
         "section": rule.section,
         "level": rule.level.value,
         "verdict": result.verdict.value,
-        "is_finding": result in report.findings,
+        "is_finding": result.is_finding(report.strict),
         "is_expected": result.is_expected,
         "reason": shown_message(result.reason, report),
         "text": rule.text,

@@ -35,13 +35,12 @@ def as_junit(report: CheckReport) -> str:
 
 def _suite(root: Xml.Element, family: str, results: list[Result], report: CheckReport) -> None:
     suite = Xml.SubElement(root, "testsuite", name=family)
-    findings = report.findings
     for result in results:
         case = Xml.SubElement(suite, "testcase", classname=f"poeproto.{family}", name=result.rule.id)
         details = "\n".join(_details(result, report))
         if result.verdict is Verdict.HARNESS_ERROR:
             Xml.SubElement(case, "error", message=_first(result, report), type=result.verdict.value).text = details
-        elif result in findings:
+        elif result.is_finding(report.strict):
             Xml.SubElement(case, "failure", message=_first(result, report), type=result.verdict.value).text = details
         elif result.verdict is Verdict.NOT_APPLICABLE:
             Xml.SubElement(case, "skipped", message=_xml(shown_message(result.reason, report)))
@@ -72,8 +71,7 @@ def _first(result: Result, report: CheckReport) -> str:
 
 def _details(result: Result, report: CheckReport) -> list[str]:
     lines = [shown_message(problem.message, report) for problem in result.problems]
-    exchange = next((problem.exchange for problem in result.problems if problem.exchange is not None), None)
-    if exchange is not None:
+    if (exchange := result.exchange) is not None:
         lines.append(f"reproduce: {reproduction(exchange, report.address, report.redaction)}")
     if lines:
         lines += [f"rule: {result.rule.text}", f"fix: {result.rule.fix}"]

@@ -50,8 +50,7 @@ def _result(result: Result, report: CheckReport) -> Iterator[str]:
         return
     yield _wrapped(f"rule: {rule.text}")
     yield _wrapped(f"fix: {rule.fix}")
-    exchange = next((problem.exchange for problem in result.problems if problem.exchange is not None), None)
-    if exchange is not None:
+    if (exchange := result.exchange) is not None:
         yield f"      reproduce: {printable_line(reproduction(exchange, report.address, report.redaction))}"
 
 

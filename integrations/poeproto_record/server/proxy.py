@@ -17,11 +17,9 @@ exchange that both leave incomplete, the side that ended first is recorded as th
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import ssl
-from http import HTTPStatus
 from typing import BinaryIO, cast
 
 import anyio
@@ -33,6 +31,7 @@ from poeproto_h11.client.connection import h11_reason
 from poeproto_record.errors import RecordingError
 from poeproto_record.records import End
 from poeproto_record.redaction import Redaction
+from poeproto_record.server.error_response import error_response
 from poeproto_record.server.listener import serve_connections
 from poeproto_record.server.observers import OpenExchange, RequestObserver, RequestPart, ResponseObserver
 from poeproto_record.server.sockets import ByteSocket, PlainSocket
@@ -245,11 +244,8 @@ class ProxyConnection:
 
     async def _refuse(self, status: int, why: str, method: bytes) -> None:
         """Answer in place of the server, and close."""
-        body = json.dumps({"error": why}).encode()
-        head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: application/json\r\n"
-        head += f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         with anyio.move_on_after(_LINGER_SECONDS), contextlib.suppress(OSError):  # the client may have disconnected
-            await self._client.send(head.encode() + (b"" if method == b"HEAD" else body))
+            await self._client.send(error_response(status, {"error": why}, method))
             await self._client.send_eof()
             # A close with unread bytes resets the connection, and may destroy the response.
             while await self._client.receive():

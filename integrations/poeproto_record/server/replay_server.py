@@ -10,10 +10,8 @@ How an exchange ended is replayed, too: after `reset`, or where the recording st
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
-from http import HTTPStatus
+from collections.abc import Iterable, Iterator
 
 import anyio
 import anyio.abc
@@ -25,6 +23,7 @@ from poeproto_record.exchanges import RecordedExchange, Recording
 from poeproto_record.matching import NoRecordedExchange, RecordedReplies, ReplayMatch
 from poeproto_record.records import End, RecordedHead
 from poeproto_record.schedule import Schedule, check_speed
+from poeproto_record.server.error_response import error_response
 from poeproto_record.server.listener import serve_connections
 from poeproto_record.server.observers import HEAD_SIZE
 from poeproto_record.server.sockets import PlainSocket
@@ -110,7 +109,7 @@ class ReplayConnection:
         except h11.RemoteProtocolError as exc:
             why = f"the request is not valid HTTP: {h11_reason(exc)}"
             with contextlib.suppress(OSError):
-                await self._client.send(_error_response(exc.error_status_hint, {"error": why}, b""))
+                await self._client.send(error_response(exc.error_status_hint, {"error": why}, b""))
                 await self._linger()
             resets = False
         except OSError as exc:
@@ -161,7 +160,7 @@ class ReplayConnection:
         except NoRecordedExchange as exc:
             logger.warning("%s %s: %s", method, _path(target), exc)
             explanation = {"error": str(exc), "nearest": exc.nearest, "differences": exc.differences}
-            await self._client.send(_error_response(404, explanation, request.method))
+            await self._client.send(error_response(404, explanation, request.method))
             return False
         is_over = False
         async with anyio.create_task_group() as tasks:
@@ -275,11 +274,7 @@ class _Response:
 
 
 def _head(head: RecordedHead, headers: list[tuple[bytes, bytes]]) -> bytes:
-    try:
-        phrase = HTTPStatus(head.status).phrase
-    except ValueError:
-        phrase = ""
-    lines = [f"HTTP/1.1 {head.status} {phrase}".encode(), *(b"%b: %b" % pair for pair in headers)]
+    lines = [f"HTTP/1.1 {head.status} {head.phrase}".encode(), *(b"%b: %b" % pair for pair in headers)]
     return b"\r\n".join([*lines, b"", b""])
 
 
@@ -290,10 +285,3 @@ def _has_token(headers: Iterable[tuple[bytes, bytes]], name: bytes, token: bytes
 
 def _path(target: str) -> str:
     return without_key(target).partition("?")[0]
-
-
-def _error_response(status: int, explanation: Mapping[str, object], method: bytes) -> bytes:
-    body = json.dumps(explanation, ensure_ascii=False).encode("utf-8", "replace")
-    head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: application/json\r\n"
-    head += f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-    return head.encode() + (b"" if method == b"HEAD" else body)

@@ -11,7 +11,7 @@ from xml.etree import ElementTree as Xml
 import pytest
 
 from poeproto_check import FORMATS, CheckOptions, CheckReport, CheckTimes, NothingToCheck, select_rules
-from poeproto_check.redaction import Redaction
+from poeproto_check.evidence_redaction import EvidenceRedaction
 
 from ...support.bots import KEY
 from ...support.broken_bots import BROKEN, EventsBot, LeakingBot, OneCaseBot, SettingsBot
@@ -125,7 +125,7 @@ def test_a_key_in_the_path_of_the_url() -> None:
 
 
 def test_a_key_in_reads_that_were_cut_anywhere() -> None:
-    redaction = Redaction(KEY)
+    redaction = EvidenceRedaction(KEY)
     data = b"a" + KEY.encode() + b"b"
     for cut in range(len(data) + 1):
         assert b"".join(redaction.reads([data[:cut], data[cut:]])) == b"a<hidden>b"

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from poeproto_check import select_rules
+from poeproto_check import FORMATS, select_rules
+from poeproto_cli.check import FORMAT_NAMES
 from poeproto_cli.commands import main
 
 from ...support.bots import KEY
@@ -33,6 +34,10 @@ _FEW = ["--rule", "auth", "--rule", "settings"]
 
 def run(*arguments: str, key: str | None = KEY) -> Result:
     return CliRunner(env={"POE_ACCESS_KEY": key}).invoke(main, ["check", *arguments])
+
+
+def test_the_names_of_the_formats() -> None:
+    assert tuple(FORMATS) == FORMAT_NAMES
 
 
 @pytest.fixture
@@ -132,6 +137,7 @@ def test_the_list() -> None:
     [
         ([], "Missing argument 'TARGET'"),
         (["http://127.0.0.1:1/"], r"no connection to http://127\.0\.0\.1:1: .*; is the URL right"),
+        (["http://127.0.0.1:1/", "--unix-socket", "\x1bnone"], r"no connection to unix:\\u001bnone: "),
         (["ftp://127.0.0.1/"], "not an http or https URL"),
         (["127.0.0.1:8080"], "did you mean http://127.0.0.1:8080"),
         (["bots.example.com/echo"], "did you mean http://bots.example.com/echo"),

@@ -161,6 +161,16 @@ async def test_it_can_be_switched_off() -> None:
         assert server.connections == 0
 
 
+async def test_it_is_off_where_the_calls_of_the_bots_are_redirected() -> None:
+    async with poe() as (server, endpoints):
+        app = app_of(Settled(), Endpoints.at("http://elsewhere.invalid"))
+        app.service.redirect_calls(endpoints)
+        async with serving(app):
+            pass
+        assert server.connections == 0
+    assert [route.poe(Endpoints()) for route in app.service.routes.values()] == [endpoints]
+
+
 async def test_the_serving_does_not_wait_for_it() -> None:
     async def silent(peer: Peer) -> None:
         await peer.read_request()

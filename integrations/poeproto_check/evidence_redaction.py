@@ -8,7 +8,7 @@ from base64 import b64encode
 
 from poeproto_record.redaction import spellings_of
 
-__all__ = ["Redaction"]
+__all__ = ["EvidenceRedaction"]
 
 # What a shell puts in the place of a key: reports name the variable, so that the line can be run.
 _KEY_VARIABLE = "POE_ACCESS_KEY"
@@ -19,7 +19,7 @@ _SHORTEST_SECRET = 4
 _CHUNK_BOUNDARY = rb"(?:\r\n[0-9A-Fa-f]{1,8}(?:;[^\r\n]{0,80})?\r\n)?"
 
 
-class Redaction:
+class EvidenceRedaction:
     """Replaces secrets in what is shown: the access key, the wrong keys that were made from it, the query of the URL.
 
     Args:
