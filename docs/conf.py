@@ -1,7 +1,8 @@
 """Settings of the documentation's site, which `make docs` builds with Sphinx.
 
-Docstrings are written for `help()` and for editors: names and code stand in single backquotes, links as in Markdown. The
-second half of this file gives them to Sphinx as it wants them, and links each public name to its place in the reference.
+Docstrings are written for `help()` and for editors: names and code stand in single backquotes, links as in Markdown.
+The second half of this file gives them to Sphinx as it wants them, and links each public name to its place in the
+reference.
 """
 
 from __future__ import annotations
@@ -16,19 +17,22 @@ from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.util import logging
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from reference_pages import first_places, reference_pages
+from reference_pages import first_places, reference_pages, text_of_constant
 
 import poeproto
+
+logger = logging.getLogger(__name__)
 
 project = "poeproto"
 author = "the authors of poeproto"
 copyright = author
 version = release = poeproto.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton", "diagrams"]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["examples", "schemas", "performance/*.json"]
 nitpicky = True
@@ -37,7 +41,12 @@ myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 # Links to headings work as they do in a repository's browser.
 myst_heading_anchors = 4
 
+# A repository's browser draws these blocks; in the site `diagrams` does.
+myst_fence_as_directive = ["mermaid"]
+
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_title = "poeproto"
 html_copy_source = False
 html_show_sphinx = False
@@ -65,29 +74,35 @@ _LINK = re.compile(r"\[([^\]]+)\]\((https?://[^)\s]+)\)")
 
 def _as_restructured_text(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
     """Write the code and the links of a docstring as Sphinx reads them."""
+    if what == "data":  # Python gives a constant the docstring of its type
+        lines[:] = text_of_constant(name).split("\n")
     text = "\n".join(lines)
+    if not text.strip():
+        logger.warning("%s has no docstring", name)
 
     def code(match: re.Match[str]) -> str:
-        inner = match[1]
-        return f":py:obj:`{inner}`" if inner in _public_places() else f"``{inner}``"
+        end = r"\ " if match.end() < len(text) and text[match.end()].isalnum() else ""  # as in `Route`s
+        return (f":py:obj:`{match[1]}`" if match[1] in _public_places() else f"``{match[1]}``") + end
 
     lines[:] = _LINK.sub(r"`\1 <\2>`__", _CODE.sub(code, text)).split("\n")
 
 
-def _resolve_public_name(
+def _link_public_names(app: Sphinx, doctree: nodes.document) -> None:
+    """Let each name of a signature or a text mean what is public under it, in its own module first."""
+    for node in doctree.findall(pending_xref):
+        if node.get("refdomain") == "py":
+            target = node["reftarget"]
+            places = _public_places()
+            place = places.get(f"{node.get('py:module')}.{target}") or places.get(target)
+            if place is not None:
+                node["reftarget"], node["refspecific"] = place, False
+
+
+def _leave_private_names(
     app: Sphinx, env: BuildEnvironment, node: pending_xref, contnode: nodes.Element
 ) -> nodes.Element | None:
-    """Link a type of a signature to the name under which it is public; a type that is not public is plain text."""
-    if node.get("refdomain") != "py":
-        return None
-    place = _public_places().get(node["reftarget"])
-    if place is not None and place != node["reftarget"]:
-        resolved = env.domains.python_domain.resolve_xref(
-            env, node["refdoc"], app.builder, "obj", place, node, contnode
-        )
-        if resolved is not None:
-            return resolved
-    return contnode
+    """A type that is not public here, as those of the standard library, is plain text."""
+    return contnode if node.get("refdomain") == "py" else None
 
 
 def _write_reference(app: Sphinx) -> None:
@@ -102,4 +117,5 @@ def _write_reference(app: Sphinx) -> None:
 def setup(app: Sphinx) -> None:
     app.connect("builder-inited", _write_reference)
     app.connect("autodoc-process-docstring", _as_restructured_text, priority=100)
-    app.connect("missing-reference", _resolve_public_name)
+    app.connect("doctree-read", _link_public_names)
+    app.connect("missing-reference", _leave_private_names)

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import sys
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
+from itertools import pairwise
 from typing import Any
 
 PUBLIC_MODULES = (
@@ -51,7 +54,7 @@ def first_places() -> dict[str, list[str]]:
         for name in module.__all__:
             value = getattr(module, name)
             place = f"{module_name}.{name}"
-            first = places.setdefault(_identity(value), place) if _is_described_once(value) else place
+            first = places.setdefault(id(value), place) if _is_described_once(value) else place
             own = spellings.setdefault(first, [])
             own += [place, f"{getattr(value, '__module__', module_name)}.{getattr(value, '__qualname__', name)}"]
             if name not in bare:  # the shortest spelling means the first of that name
@@ -60,12 +63,30 @@ def first_places() -> dict[str, list[str]]:
     return spellings
 
 
-def _identity(value: Any) -> int:
-    return id(value)
-
-
 def _is_described_once(value: Any) -> bool:
-    return inspect.isclass(value) or inspect.isfunction(value)
+    """Whether modules that have the value have the same thing; equal strings and numbers may mean different ones."""
+    return not isinstance(value, str | int | float)
+
+
+def text_of_constant(place: str) -> str:
+    """The string below the assignment of a constant, as editors show it; empty if there is none.
+
+    Args:
+        place: the public module, and the name after a dot.
+    """
+    public, _, name = place.rpartition(".")
+    value = getattr(import_module(public), name)
+    for module in (import_module(public), *(m for n, m in sorted(sys.modules.items()) if n.startswith("poeproto"))):
+        if vars(module).get(name) is not value:
+            continue
+        for statement, below in pairwise(ast.parse(inspect.getsource(module)).body):
+            target = statement.target if isinstance(statement, ast.AnnAssign) else None
+            if isinstance(statement, ast.Assign):
+                [target] = statement.targets
+            is_assignment = isinstance(target, ast.Name) and target.id == name
+            if is_assignment and isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
+                return str(below.value.value)
+    return ""
 
 
 def reference_pages() -> dict[str, str]:
@@ -75,10 +96,7 @@ def reference_pages() -> dict[str, str]:
 
 def _page(module_name: str) -> Iterator[str]:
     module = import_module(module_name)
-    summary, _, rest = inspect.getdoc(module).partition("\n\n") if module.__doc__ else ("", "", "")
-    yield f"# {module_name}\n\n{summary}\n"
-    if rest:
-        yield f"{rest}\n"
+    yield f"# {module_name}\n\n{inspect.getdoc(module)}\n"
     yield f"```{{eval-rst}}\n.. py:module:: {module_name}\n```\n"
     groups: dict[str, list[str]] = {"Functions": [], "Classes": [], "Exceptions": [], "Constants and types": []}
     elsewhere: list[str] = []
@@ -93,7 +111,7 @@ def _page(module_name: str) -> Iterator[str]:
         elif inspect.isroutine(value):
             groups["Functions"].append(f".. autofunction:: {module_name}.{name}")
         else:
-            groups["Constants and types"].append(f".. autodata:: {module_name}.{name}")
+            groups["Constants and types"].append(f".. autodata:: {module_name}.{name}\n   :no-value:")
     for title, directives in groups.items():
         if directives:
             yield f"## {title}\n\n```{{eval-rst}}"
