@@ -20,7 +20,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-core test-rest test-other-pythons test-slow check lint page page-check page-speed format types generated mutants fuzz bench plots soak wheel-check constraints clean
+.PHONY: help demo test test-core test-rest test-other-pythons test-slow check lint page page-check page-speed format types generated docs mutants fuzz bench plots soak wheel-check constraints clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -95,6 +95,9 @@ types: $(READY)  ## pyright in strict mode, and the types our users see
 generated: $(READY)  ## write afresh what in docs/ is made from the code
 	.venv/bin/python docs/generate.py
 	.venv/bin/python -m tests.interop.compat.behaviour
+
+docs: $(READY)  ## build the documentation's site in build/docs; a broken link or an undocumented name fails
+	$(RUN) sphinx --builder html --jobs auto --fail-on-warning --keep-going --nitpicky --quiet docs build/docs
 
 mutants: $(READY)  ## change the core in small ways, and see whether a test notices: twenty-five minutes; MODULES="exchange/reply wire/codec" for some
 	@$(if $(MODULES),,.venv/bin/python tests/mutants/tables.py)

@@ -22,6 +22,7 @@ from poeproto.vocabulary.streamed_body import *
 
 # Of the schemes that HTTP has (RFC 9110, 4.2).
 DEFAULT_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
+"""The default TCP port of each URL scheme."""
 
 __all__: list[str] = ["DEFAULT_PORTS"]
 __all__ += endpoints.__all__

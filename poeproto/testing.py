@@ -64,6 +64,7 @@ R = TypeVar("R")
 
 # Has the form of a key, and is obviously not a real one.
 TEST_ACCESS_KEY = "not-a-real-key-" + "0" * 17
+"""An access key for tests: 32 characters, and visibly not a real one."""
 
 
 class ExchangePair:

@@ -80,6 +80,7 @@ ErrorType: TypeAlias = Literal[
     "user_message_too_long", "insufficient_fund", "user_caused_error", "privacy_authorization_error"
 ]
 Number: TypeAlias = int | float
+"""A number of a parameter control."""
 
 _FORBID: dict[str, Any] = {"extra": "forbid"}
 NO_KEY = "<missing>"
@@ -470,6 +471,7 @@ class AspectRatio(Model):
 
 
 BaseControl: TypeAlias = Divider | TextField | TextArea | DropDown | ToggleSwitch | Slider | AspectRatio
+"""Any parameter control without a condition."""
 
 
 class LiteralValue(Model):
@@ -511,6 +513,7 @@ class ConditionallyRenderControls(Model):
 FullControls: TypeAlias = (
     Divider | TextField | TextArea | DropDown | ToggleSwitch | Slider | AspectRatio | ConditionallyRenderControls
 )
+"""Any parameter control, and controls with a condition."""
 
 
 class Tab(Model):

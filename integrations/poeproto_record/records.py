@@ -28,6 +28,7 @@ __all__ = [
 
 # The version that this package writes, and the latest that it reads.
 FORMAT_VERSION = 1
+"""The version of the recording format, which the first line of a recording has."""
 
 
 class End(Enum):
@@ -158,3 +159,4 @@ class RecordedEnd:
 
 
 Recorded = RecordedRequest | RecordedRequestData | RecordedHead | RecordedData | RecordedEnd
+"""Any record of a recording but its first line."""

@@ -38,7 +38,6 @@ from poeproto_record.secret_rules import LONGEST_OPEN, Found, SecretRules, begin
 
 __all__ = ["KEPT_HEADERS", "Redaction", "Redactor"]
 
-# Headers whose values are recorded. Any other may hold a key, or repeat one.
 KEPT_HEADERS = frozenset(
     {
         *("accept", "accept-charset", "accept-encoding", "accept-language", "accept-ranges", "age", "allow"),
@@ -48,6 +47,7 @@ KEPT_HEADERS = frozenset(
         *("x-accel-buffering", "x-content-type-options"),
     }
 )
+"""The names of the headers whose values are recorded. The value of any other may hold a key, or repeat one."""
 _CREDENTIALS = frozenset({b"authorization", b"proxy-authorization"})
 BODY_KEYS = frozenset({*SECRET_KEYS, "access_token", "api-key", "apikey", "authorization", "client_secret", "password"})
 QUERY_KEYS = frozenset(

@@ -107,6 +107,7 @@ class Observation:
 
 
 Hook = Callable[[Observation], object]
+"""A function that is called with the observation of a request."""
 
 
 @attrs.frozen(kw_only=True)

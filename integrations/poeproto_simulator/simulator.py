@@ -28,7 +28,7 @@ class Simulator(Simulation, BotApp):
     """A simulated Poe, which is a real HTTP server: serve it as any `poeproto_asgi.BotApp`, or with `serving`.
 
     Poe's paths are under its root, so a client needs only its address: ``poeproto.Endpoints.at(address)``. In the same
-    process, `say` does what happens when a user writes to a bot:
+    process, `say` does what happens when a user writes to a bot::
 
         simulator = Simulator()
         async with simulator.serving() as address:

@@ -120,7 +120,9 @@ class RunTools:
 
 
 Effect = SendRequest | ReceiveData | CloseResponse | ReplyStarted | Wait | Deliver | RunTools
+"""Any effect that a flow asks its driver for."""
 Flow = Generator[Effect, Any, R]
+"""A call as a generator: it yields effects, is sent their results, and returns the result of the call."""
 
 
 RECEIVE_DATA = ReceiveData()  # made once, since each event that arrives alone needs one

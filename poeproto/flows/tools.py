@@ -57,6 +57,7 @@ T = TypeVar("T", bound=ToolDefinition | ToolCall)
 
 # The functions that a model may call, synchronous or asynchronous: under their own names, or as a dict of names.
 ToolFunctions = Iterable[Callable[..., Any]] | Mapping[str, Callable[..., Any]]
+"""The functions that a model may call: an iterable of them, or a mapping from the names of the tools."""
 
 
 def tool_call_deltas(event: Json) -> list[ToolCallDelta]:

@@ -233,6 +233,7 @@ class UnknownEvent:
 
 
 Event = Meta | Text | ReplaceResponse | SuggestedReply | File | Data | Json | Error | Done | UnknownEvent
+"""Any event of a bot's reply."""
 
 EVENT_CLASSES: Mapping[str, type[Event]] = {
     "meta": Meta,

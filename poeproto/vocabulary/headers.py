@@ -11,10 +11,13 @@ from typing import cast
 __all__ = ["ACCEPT_IDENTITY", "HeaderPairs", "Headers", "normalise_headers"]
 
 Headers = tuple[tuple[bytes, bytes], ...]
+"""Headers as the exchanges hold them: pairs of name and value, names in lower case."""
 HeaderPairs = Iterable[tuple[bytes | str, bytes | str]] | Mapping[str, str] | Mapping[bytes, bytes]
+"""Headers as callers may give them: pairs, or a mapping, of str or bytes."""
 
 # No compression: a compressed stream arrives late, and decompressing untrusted data needs bounds of its own.
 ACCEPT_IDENTITY: tuple[str, str] = ("accept-encoding", "identity")
+"""The header that asks for an uncompressed response."""
 
 
 def normalise_headers(pairs: HeaderPairs) -> Headers:

@@ -13,6 +13,7 @@ __all__ = ["SECRET_KEYS", "without_key", "without_path"]
 
 # Keys of a JSON body that hold a secret. fastapi_poe's clients send them; a receiver neither keeps nor forwards them.
 SECRET_KEYS = ("access_key", "api_key")
+"""The names of fields and arguments whose values no repr shows."""
 
 HIDDEN = b"<hidden>"
 

@@ -182,3 +182,4 @@ class UnknownRequest:
 Request = (
     QueryRequest | SettingsRequest | ReportFeedbackRequest | ReportReactionRequest | ReportErrorRequest | UnknownRequest
 )
+"""Any request of Poe to a bot server."""

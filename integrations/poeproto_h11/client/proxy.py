@@ -23,8 +23,8 @@ from poeproto_runtime.client.urls import Origin, split_url
 
 __all__ = ["ProxyFailed", "ProxyOption"]
 
-# A proxy's URL; None for what the environment says; False for none.
 ProxyOption = str | Literal[False] | None
+"""A proxy's URL; None: that of the environment, as curl chooses it; False: none."""
 
 _EXPECTED = "expected a URL as http://HOST:PORT or http://USER:PASSWORD@HOST:PORT"
 

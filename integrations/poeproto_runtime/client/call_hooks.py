@@ -86,7 +86,9 @@ class CallObservation:
 
 
 CallHook = Callable[[CallObservation], object]
+"""A function that is called with the observation of an outbound call."""
 EventHook = Callable[[CallObservation, Event], object]
+"""A function that is called with the observation of an outbound call and an event of its reply."""
 
 
 @attrs.frozen(kw_only=True)

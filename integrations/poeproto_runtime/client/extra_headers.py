@@ -20,8 +20,12 @@ __all__ = ["ExtraHeaders", "HeadersOfCall"]
 
 # A mapping, or pairs of name and value.
 ExtraHeaders = Mapping[str, str] | HeaderPairs
-# Called for each request of a call, with the call as it is then: `attempts` counts this request.
+"""Headers that are sent besides those of the protocol."""
 HeadersOfCall = Callable[[CallObservation], ExtraHeaders]
+"""A function that makes extra headers for each request of a call.
+
+It gets the call as it is then: `attempts` counts this request.
+"""
 
 # https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2 and #section-5.5
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

@@ -1,0 +1,121 @@
+"""Settings of the documentation's site, which `make docs` builds with Sphinx.
+
+Docstrings are written for `help()` and for editors: names and code stand in single backquotes, links as in Markdown.
+The second half of this file gives them to Sphinx as it wants them, and links each public name to its place in the
+reference.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.addnodes import pending_xref
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util import logging
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from reference_pages import first_places, reference_pages, text_of_constant
+
+import poeproto
+
+logger = logging.getLogger(__name__)
+
+project = "poeproto"
+author = "the authors of poeproto"
+copyright = author
+version = release = poeproto.__version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton", "diagrams"]
+source_suffix = {".md": "markdown"}
+exclude_patterns = ["examples", "schemas", "performance/*.json"]
+nitpicky = True
+
+myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
+# Links to headings work as they do in a repository's browser.
+myst_heading_anchors = 4
+
+# A repository's browser draws these blocks; in the site `diagrams` does.
+myst_fence_as_directive = ["mermaid"]
+
+html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_title = "poeproto"
+html_copy_source = False
+html_show_sphinx = False
+# No font, script or picture from elsewhere: the site works from a folder, without a network.
+html_theme_options: dict[str, Any] = {"navigation_with_keys": False}
+
+autodoc_member_order = "groupwise"
+autodoc_typehints = "signature"
+autodoc_default_options = {"members": True, "show-inheritance": False}
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+python_use_unqualified_type_names = True
+maximum_signature_line_length = 90
+
+
+@cache
+def _public_places() -> dict[str, str]:
+    """Where in the reference a name is, by the name itself and by the place of its definition."""
+    return {spelling: place for place, spellings in first_places().items() for spelling in spellings}
+
+
+_CODE = re.compile(r"(?<![`:])`([^`]+)`(?!`)")
+_LINK = re.compile(r"\[([^\]]+)\]\((https?://[^)\s]+)\)")
+
+
+def _as_restructured_text(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """Write the code and the links of a docstring as Sphinx reads them."""
+    if what == "data":  # Python gives a constant the docstring of its type
+        lines[:] = text_of_constant(name).split("\n")
+    text = "\n".join(lines)
+    if not text.strip():
+        logger.warning("%s has no docstring", name)
+
+    def code(match: re.Match[str]) -> str:
+        end = r"\ " if match.end() < len(text) and text[match.end()].isalnum() else ""  # as in `Route`s
+        return (f":py:obj:`{match[1]}`" if match[1] in _public_places() else f"``{match[1]}``") + end
+
+    lines[:] = _LINK.sub(r"`\1 <\2>`__", _CODE.sub(code, text)).split("\n")
+
+
+def _link_public_names(app: Sphinx, doctree: nodes.document) -> None:
+    """Let each name of a signature or a text mean what is public under it, in its own module first."""
+    for node in doctree.findall(pending_xref):
+        if node.get("refdomain") == "py":
+            target = node["reftarget"]
+            places = _public_places()
+            place = places.get(f"{node.get('py:module')}.{target}") or places.get(target)
+            if place is not None:
+                node["reftarget"], node["refspecific"] = place, False
+
+
+def _leave_private_names(
+    app: Sphinx, env: BuildEnvironment, node: pending_xref, contnode: nodes.Element
+) -> nodes.Element | None:
+    """A type that is not public here, as those of the standard library, is plain text."""
+    return contnode if node.get("refdomain") == "py" else None
+
+
+def _write_reference(app: Sphinx) -> None:
+    folder = Path(app.srcdir) / "reference"
+    folder.mkdir(exist_ok=True)
+    for name, text in reference_pages().items():
+        path = folder / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:  # else Sphinx would read it anew each time
+            path.write_text(text, encoding="utf-8")
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("builder-inited", _write_reference)
+    app.connect("autodoc-process-docstring", _as_restructured_text, priority=100)
+    app.connect("doctree-read", _link_public_names)
+    app.connect("missing-reference", _leave_private_names)

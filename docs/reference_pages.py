@@ -1,0 +1,124 @@
+"""The pages of the reference: each public name of each package, once, from its docstring.
+
+`make docs` writes them into `docs/reference/`, and Sphinx fills them in.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+from itertools import pairwise
+from typing import Any
+
+PUBLIC_MODULES = (
+    "poeproto",
+    "poeproto.flows",
+    "poeproto.http",
+    "poeproto.lint",
+    "poeproto.conversation",
+    "poeproto.auth",
+    "poeproto.identifiers",
+    "poeproto.markdown",
+    "poeproto.reactions",
+    "poeproto.schemas",
+    "poeproto.extras",
+    "poeproto.testing",
+    "poeproto_runtime",
+    "poeproto_asgi",
+    "poeproto_h11",
+    "poeproto_httpx",
+    "poeproto_simulator",
+    "poeproto_record",
+    "poeproto_check",
+    "poeproto_pytest",
+    "poeproto_playground",
+    "poeproto_compat",
+)
+
+
+@cache
+def first_places() -> dict[str, list[str]]:
+    """Each public name, where the reference describes it, and the other spellings of it.
+
+    A name that several modules have is described where it comes first in `PUBLIC_MODULES`.
+    """
+    places: dict[int, str] = {}
+    spellings: dict[str, list[str]] = {}
+    bare: set[str] = set()
+    for module_name in PUBLIC_MODULES:
+        module = import_module(module_name)
+        for name in module.__all__:
+            value = getattr(module, name)
+            place = f"{module_name}.{name}"
+            first = places.setdefault(id(value), place) if _is_described_once(value) else place
+            own = spellings.setdefault(first, [])
+            own += [place, f"{getattr(value, '__module__', module_name)}.{getattr(value, '__qualname__', name)}"]
+            if name not in bare:  # the shortest spelling means the first of that name
+                bare.add(name)
+                own.append(name)
+    return spellings
+
+
+def _is_described_once(value: Any) -> bool:
+    """Whether modules that have the value have the same thing; equal strings and numbers may mean different ones."""
+    return not isinstance(value, str | int | float)
+
+
+def text_of_constant(place: str) -> str:
+    """The string below the assignment of a constant, as editors show it; empty if there is none.
+
+    Args:
+        place: the public module, and the name after a dot.
+    """
+    public, _, name = place.rpartition(".")
+    value = getattr(import_module(public), name)
+    for module in (import_module(public), *(m for n, m in sorted(sys.modules.items()) if n.startswith("poeproto"))):
+        if vars(module).get(name) is not value:
+            continue
+        for statement, below in pairwise(ast.parse(inspect.getsource(module)).body):
+            target = statement.target if isinstance(statement, ast.AnnAssign) else None
+            if isinstance(statement, ast.Assign):
+                [target] = statement.targets
+            is_assignment = isinstance(target, ast.Name) and target.id == name
+            if is_assignment and isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
+                return str(below.value.value)
+    return ""
+
+
+def reference_pages() -> dict[str, str]:
+    """The text of each page, by its file name."""
+    return {f"{name}.md": "\n".join(_page(name)) for name in PUBLIC_MODULES}
+
+
+def _page(module_name: str) -> Iterator[str]:
+    module = import_module(module_name)
+    yield f"# {module_name}\n\n{inspect.getdoc(module)}\n"
+    yield f"```{{eval-rst}}\n.. py:module:: {module_name}\n```\n"
+    groups: dict[str, list[str]] = {"Functions": [], "Classes": [], "Exceptions": [], "Constants and types": []}
+    elsewhere: list[str] = []
+    for name in sorted(module.__all__, key=str.lower):
+        value = getattr(module, name)
+        if f"{module_name}.{name}" not in first_places():
+            elsewhere.append(name)
+        elif inspect.isclass(value) and issubclass(value, BaseException):
+            groups["Exceptions"].append(f".. autoexception:: {module_name}.{name}")
+        elif inspect.isclass(value):
+            groups["Classes"].append(f".. autoclass:: {module_name}.{name}")
+        elif inspect.isroutine(value):
+            groups["Functions"].append(f".. autofunction:: {module_name}.{name}")
+        else:
+            groups["Constants and types"].append(f".. autodata:: {module_name}.{name}\n   :no-value:")
+    for title, directives in groups.items():
+        if directives:
+            yield f"## {title}\n\n```{{eval-rst}}"
+            yield from (f"{directive}\n" for directive in directives)
+            yield "```\n"
+    if elsewhere:
+        yield "## Names of other modules\n"
+        yield "These can be imported from here too:\n\n```{eval-rst}"
+        yield ", ".join(f":py:obj:`{module_name}.{name}`" for name in elsewhere)
+        yield "```\n"
