@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+CHECKOUT = Path(__file__).parents[2]
 WIDTH = 128
 # Written by programs, a name or a figure a line.
 GENERATED = {"reference.md", "performance.md"}
 PAGES = [
     "README.md",
     "CHANGELOG.md",
-    *sorted(f"docs/{page.name}" for page in Path(__file__).parents[2].glob("docs/*.md")),
+    *sorted(str(page.relative_to(CHECKOUT)) for page in CHECKOUT.glob("docs/**/*.md") if "reference" not in page.parts),
 ]
 
 

@@ -1,0 +1,146 @@
+"""A bot on plain sockets, a thread a connection, with the core and h11.
+
+Run it: POE_ACCESS_KEY=... python docs/examples/embedding/on_sockets.py
+"""
+
+import os
+import queue
+import socket
+import sys
+import threading
+import uuid
+from collections.abc import Iterator
+
+import h11
+
+from poeproto import (
+    BotExchange,
+    Done,
+    HttpResponse,
+    QueryRequest,
+    RemoteProtocolError,
+    Request,
+    RequestHead,
+    SettingsRequest,
+    SettingsResponse,
+    Text,
+)
+
+KEYS = {os.environ["POE_ACCESS_KEY"]}
+INDEX = HttpResponse(200, [("content-type", "text/plain")], b"A Poe bot answers here.\n")
+
+
+def answer(request: QueryRequest) -> Iterator[str]:
+    for word in request.query[-1].content.split():
+        yield f"{word.upper()} "
+    yield "!"
+
+
+def serve_connection(sock: socket.socket) -> None:
+    sock.settimeout(20)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)  # without it, an event can wait 40 ms
+    connection = h11.Connection(h11.SERVER)
+    with sock:
+        try:
+            while connection.our_state is h11.IDLE:
+                serve_request(sock, connection)
+                if connection.our_state is connection.their_state is h11.DONE:
+                    connection.start_next_cycle()
+        except (OSError, h11.RemoteProtocolError) as exc:
+            print(f"a connection ended: {exc}", file=sys.stderr)
+
+
+def next_event(sock: socket.socket, connection: h11.Connection) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+    while (event := connection.next_event()) is h11.NEED_DATA:
+        connection.receive_data(sock.recv(65536))
+    return event
+
+
+def serve_request(sock: socket.socket, connection: h11.Connection) -> None:
+    head = next_event(sock, connection)
+    if not isinstance(head, h11.Request):
+        connection.send(h11.ConnectionClosed())  # the client has closed the connection
+        return
+    if head.method in (b"GET", b"HEAD"):
+        while not isinstance(next_event(sock, connection), h11.EndOfMessage):
+            pass
+        send_response(sock, connection, INDEX, has_body=head.method == b"GET")
+        return
+    exchange = BotExchange(KEYS)
+    try:
+        request = receive_request(sock, connection, exchange, head)
+    except RemoteProtocolError as exc:
+        assert exc.response is not None
+        send_response(sock, connection, exc.response)
+        return
+    if isinstance(request, QueryRequest):
+        stream(sock, connection, exchange, request)
+    else:
+        is_settings = isinstance(request, SettingsRequest)
+        send_response(sock, connection, exchange.answer(SettingsResponse() if is_settings else None))
+
+
+def receive_request(
+    sock: socket.socket, connection: h11.Connection, exchange: BotExchange, head: h11.Request
+) -> Request:
+    exchange.receive_head(RequestHead(head.method.decode("ascii"), head.target.decode("latin-1"), list(head.headers)))
+    if connection.they_are_waiting_for_100_continue:
+        sock.sendall(connection.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
+    while isinstance(event := next_event(sock, connection), h11.Data):
+        exchange.receive_data(bytes(event.data))
+    return exchange.receive_eof()
+
+
+def send_response(
+    sock: socket.socket, connection: h11.Connection, response: HttpResponse, *, has_body: bool = True
+) -> None:
+    headers = [(name, value) for name, value in response.headers if name != b"content-length"]
+    headers.append((b"content-length", b"%d" % len(response.body)))
+    data = connection.send(h11.Response(status_code=response.status, headers=headers)) or b""
+    if has_body:
+        data += connection.send(h11.Data(data=response.body)) or b""
+    sock.sendall(data + (connection.send(h11.EndOfMessage()) or b""))
+
+
+def stream(sock: socket.socket, connection: h11.Connection, exchange: BotExchange, request: QueryRequest) -> None:
+    # The bot runs in a thread of its own, so that this one can send heartbeats while it computes.
+    events: queue.SimpleQueue[Text | Done | Exception] = queue.SimpleQueue()
+
+    def run_bot() -> None:
+        try:
+            for text in answer(request):
+                events.put(Text(text))
+            events.put(Done())
+        except Exception as exc:
+            events.put(exc)
+
+    threading.Thread(target=run_bot, daemon=True).start()
+    head = exchange.begin()
+    sock.sendall(connection.send(h11.Response(status_code=head.status, headers=list(head.headers))) or b"")
+    event: Text | Done | Exception | None = None
+    while not isinstance(event, Done | Exception):
+        try:
+            event = events.get(timeout=15)
+        except queue.Empty:
+            event = None
+        if event is None:
+            data = exchange.heartbeat()
+        elif isinstance(event, Exception):
+            error_id = uuid.uuid4().hex
+            print(f"the bot failed, error {error_id}: {event!r}", file=sys.stderr)
+            failed = exchange.fail(error_id)
+            assert isinstance(failed, bytes)  # the stream was begun
+            data = failed
+        else:
+            data = exchange.send(event)
+        sock.sendall(connection.send(h11.Data(data=data)) or b"")
+    sock.sendall(connection.send(h11.EndOfMessage()) or b"")
+
+
+if __name__ == "__main__":
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        print(f"http://127.0.0.1:{listener.getsockname()[1]}/", flush=True)
+        while True:
+            accepted, _ = listener.accept()
+            threading.Thread(target=serve_connection, args=[accepted], daemon=True).start()
