@@ -74,9 +74,8 @@ def generated() -> dict[Path, str]:
     }
     files = {DOCS / "schemas" / f"{name}.json": json.dumps(schema, indent=2) + "\n" for name, schema in schemas.items()}
     runtime = DOCS / "runtime.md"
-    embed = DOCS / "howto" / "embed.md"
     return files | {
-        embed: _with_programs(embed.read_text(encoding="utf-8"), DOCS / "examples" / "embedding"),
+        **{page: _with_programs(page.read_text(encoding="utf-8")) for page in DOCS.glob("howto/*.md")},
         DOCS / "checks.md": "\n".join(_checks()),
         DOCS / "states.md": "\n".join(_states()),
         DOCS / "reference.md": "\n".join(_reference()),
@@ -278,15 +277,15 @@ def _states() -> Iterator[str]:
     yield ""
 
 
-def _with_programs(page: str, folder: Path) -> str:
-    """The page, with the programs that it names in comments, without their docstrings and the server's last lines."""
+def _with_programs(page: str) -> str:
+    """The page, with the programs that it names in comments, without their docstrings."""
 
     def block(match: re.Match[str]) -> str:
-        program = (folder / f"{match[1]}.py").read_text(encoding="utf-8")
+        program = (DOCS / "examples" / f"{match[1]}.py").read_text(encoding="utf-8")
         _, _, code = program.replace("# pyright: reportUnknownMemberType=false\n", "").split('"""', 2)
         return f"{match[0].splitlines()[0]}\n```python\n{code.strip()}\n```\n<!-- end -->"
 
-    return re.sub(r"<!-- program: (\w+) -->\n.*?<!-- end -->", block, page, flags=re.DOTALL)
+    return re.sub(r"<!-- program: ([\w/]+) -->\n.*?<!-- end -->", block, page, flags=re.DOTALL)
 
 
 def _with_diagrams(page: str) -> str:

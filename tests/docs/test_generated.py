@@ -12,7 +12,7 @@ from poeproto.lint import RULES
 @pytest.mark.parametrize(
     "name",
     [
-        *("reference.md", "checks.md", "states.md", "runtime.md", "howto/embed.md"),
+        *("reference.md", "checks.md", "states.md", "runtime.md", "howto/embed.md", "howto/clients.md"),
         *(f"schemas/{name}.json" for name in ("request", "event", "settings", "recording")),
     ],
 )
