@@ -108,7 +108,9 @@ def _leave_private_names(
 def _write_reference(app: Sphinx) -> None:
     folder = Path(app.srcdir) / "reference"
     folder.mkdir(exist_ok=True)
-    for name, text in reference_pages().items():
+    vectors = (Path(app.srcdir).parent / "tests" / "vectors" / "README.md").read_text(encoding="utf-8")
+    pages = reference_pages() | {"vectors.md": vectors.replace("../../docs/", "../")}
+    for name, text in pages.items():
         path = folder / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:  # else Sphinx would read it anew each time
             path.write_text(text, encoding="utf-8")

@@ -281,11 +281,15 @@ def _with_programs(page: str) -> str:
     """The page, with the programs that it names in comments, without their docstrings."""
 
     def block(match: re.Match[str]) -> str:
-        program = (DOCS / "examples" / f"{match[1]}.py").read_text(encoding="utf-8")
-        _, _, code = program.replace("# pyright: reportUnknownMemberType=false\n", "").split('"""', 2)
-        return f"{match[0].splitlines()[0]}\n```python\n{code.strip()}\n```\n<!-- end -->"
+        path = DOCS / "examples" / (match[1] if "." in match[1] else f"{match[1]}.py")
+        code = path.read_text(encoding="utf-8")
+        language = "javascript"
+        if path.suffix == ".py":
+            language = "python"
+            _, _, code = code.replace("# pyright: reportUnknownMemberType=false\n", "").split('"""', 2)
+        return f"{match[0].splitlines()[0]}\n```{language}\n{code.strip()}\n```\n<!-- end -->"
 
-    return re.sub(r"<!-- program: ([\w/]+) -->\n.*?<!-- end -->", block, page, flags=re.DOTALL)
+    return re.sub(r"<!-- program: ([\w/.]+) -->\n.*?<!-- end -->", block, page, flags=re.DOTALL)
 
 
 def _with_diagrams(page: str) -> str:

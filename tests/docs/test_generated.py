@@ -12,7 +12,15 @@ from poeproto.lint import RULES
 @pytest.mark.parametrize(
     "name",
     [
-        *("reference.md", "checks.md", "states.md", "runtime.md", "howto/embed.md", "howto/clients.md"),
+        *(
+            "reference.md",
+            "checks.md",
+            "states.md",
+            "runtime.md",
+            "howto/embed.md",
+            "howto/clients.md",
+            "howto/another_language.md",
+        ),
         *(f"schemas/{name}.json" for name in ("request", "event", "settings", "recording")),
     ],
 )
