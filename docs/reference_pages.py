@@ -8,11 +8,16 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
+import textwrap
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 from itertools import pairwise
 from typing import Any
+
+import click
+
+from poeproto_cli.commands import main as command
 
 PUBLIC_MODULES = (
     "poeproto",
@@ -91,7 +96,8 @@ def text_of_constant(place: str) -> str:
 
 def reference_pages() -> dict[str, str]:
     """The text of each page, by its file name."""
-    return {f"{name}.md": "\n".join(_page(name)) for name in PUBLIC_MODULES}
+    pages = {f"{name}.md": "\n".join(_page(name)) for name in PUBLIC_MODULES}
+    return pages | {"command.md": "\n".join(_commands())}
 
 
 def _page(module_name: str) -> Iterator[str]:
@@ -122,3 +128,38 @@ def _page(module_name: str) -> Iterator[str]:
         yield "These can be imported from here too:\n\n```{eval-rst}"
         yield ", ".join(f":py:obj:`{module_name}.{name}`" for name in elsewhere)
         yield "```\n"
+
+
+def _commands() -> Iterator[str]:
+    """The page of the command, from its own help."""
+    yield f"# The command `poeproto`\n\n{_command_text(command)}\n"
+    for name, verb in sorted(command.commands.items()):
+        yield from _command(f"poeproto {name}", verb, 2)
+
+
+def _command(name: str, verb: click.Command, level: int) -> Iterator[str]:
+    yield f"{'#' * level} {name}\n\n{_command_text(verb)}\n"
+    if isinstance(verb, click.Group):
+        for child_name, child in sorted(verb.commands.items()):
+            yield from _command(f"{name} {child_name}", child, level + 1)
+        return
+    context = click.Context(verb, info_name=name)
+    usage = " ".join(verb.collect_usage_pieces(context))
+    yield f"    {name} {usage}\n\n| option | meaning |\n|---|---|"
+    for parameter in verb.get_params(context):
+        record = parameter.get_help_record(context)
+        if record is not None:
+            option, text = (" ".join(part.split()).replace("|", r"\|") for part in record)
+            if text:  # an argument has none: the text above speaks of it
+                yield f"| `{option}` | {text} |"
+    yield ""
+
+
+def _command_text(verb: click.Command) -> str:
+    """Its help. click's mark for a paragraph that keeps its lines becomes a block of code."""
+    text = inspect.cleandoc(verb.help or "").partition("\f")[0]
+    paragraphs = [
+        textwrap.indent(part.removeprefix("\b\n"), "    ") if part.startswith("\b") else part
+        for part in text.split("\n\n")
+    ]
+    return "\n\n".join(paragraphs).strip()
