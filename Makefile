@@ -20,7 +20,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-core test-rest test-other-pythons test-slow check lint page page-check page-speed format types generated docs mutants fuzz bench plots soak wheel-check constraints clean
+.PHONY: help demo test test-core test-rest test-other-pythons test-slow check lint page page-check page-speed format types generated docs docs-check mutants fuzz bench plots soak wheel-check constraints clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -98,6 +98,9 @@ generated: $(READY)  ## write afresh what in docs/ is made from the code
 
 docs: $(READY)  ## build the documentation's site in build/docs; a broken link or an undocumented name fails
 	$(RUN) sphinx --builder html --jobs auto --fail-on-warning --keep-going --nitpicky --quiet docs build/docs
+
+docs-check: docs $(PAGE)/node_modules/.package-lock.json  ## build the site, and try its search and its pages in Chromium
+	.venv/bin/python $(PYTEST) $(BY_TEST) tests/site
 
 mutants: $(READY)  ## change the core in small ways, and see whether a test notices: twenty-five minutes; MODULES="exchange/reply wire/codec" for some
 	@$(if $(MODULES),,.venv/bin/python tests/mutants/tables.py)

@@ -59,7 +59,6 @@ autodoc_default_options = {"members": True, "show-inheritance": False}
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 python_use_unqualified_type_names = True
-maximum_signature_line_length = 90
 
 
 @cache
@@ -116,7 +115,28 @@ def _write_reference(app: Sphinx) -> None:
             path.write_text(text, encoding="utf-8")
 
 
+# What the theme and Sphinx leave out, and people who use a keyboard or a screen reader need.
+_ACCESSIBLE = (
+    ('<p class="caption" role="heading">', '<p class="caption" role="heading" aria-level="2">'),
+    ('<aside class="sidebar-drawer">', '<aside class="sidebar-drawer" aria-label="Pages">'),
+    ('<aside class="toc-drawer', '<aside aria-label="This page" class="toc-drawer'),
+    ("<pre>", '<pre tabindex="0">'),
+    ('<div class="table-wrapper', '<div tabindex="0" class="table-wrapper'),
+    ('<div id="search-results">', '<h1>Search</h1><div id="search-results">'),
+)
+
+
+def _make_accessible(app: Sphinx, failure: Exception | None) -> None:
+    if failure is None:
+        for page in Path(app.outdir).rglob("*.html"):
+            text = page.read_text(encoding="utf-8")
+            for found, wanted in _ACCESSIBLE:
+                text = text.replace(found, wanted)
+            page.write_text(text, encoding="utf-8")
+
+
 def setup(app: Sphinx) -> None:
+    app.connect("build-finished", _make_accessible)
     app.connect("builder-inited", _write_reference)
     app.connect("autodoc-process-docstring", _as_restructured_text, priority=100)
     app.connect("doctree-read", _link_public_names)

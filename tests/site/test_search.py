@@ -1,0 +1,59 @@
+"""The site's search answers what newcomers ask, from a folder and without a network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+# What people ask, the words that they search for, the page that has the answer, and words of the answer.
+QUESTIONS = [
+    ("How do I write a first bot?", "first bot", "tutorial", "DiceBot"),
+    ("How do I embed a bot in http.server?", "http.server", "howto/embed", "ThreadingHTTPServer"),
+    ("Who calls heartbeat() in blocking code?", "heartbeat blocking", "howto/embed", "In blocking code"),
+    ("Who answers GET?", "GET 405", "howto/embed", "Routing and GET"),
+    ("Why is TCP_NODELAY needed?", "TCP_NODELAY", "howto/embed", "40 ms"),
+    ("Can I change a request that I was given?", "values frozen", "explanation/compatibility", "attrs.evolve"),
+    ("How do I write a client on requests?", "client requests", "howto/clients", "FlowDriver"),
+    ("Which effects must a flow driver perform?", "flow effects driver", "howto/clients", "ReceiveData"),
+    ("What do the fields of Limits mean?", "Limits answer_size", "reference/poeproto", "bytes that a reader keeps"),
+    ("How do I build an SDK in another language?", "SDK language", "howto/another_language", "Half characters"),
+    ("What are the vectors?", "vectors wire_base64", "reference/vectors", "How to cut"),
+    ("How do I test a bot with pytest?", "pytest fixture", "testing", "poe_bot"),
+    ("How do I run a bot without Poe?", "simulator", "simulator", "simulate"),
+    ("How do I see what Poe sends?", "playground", "playground", "every exchange"),
+    ("How do I check my bot?", "poeproto check", "checking", "poeproto check"),
+    ("How do I record traffic?", "recording redacted", "recordings", "What is redacted"),
+    ("How do I put nginx in front?", "nginx", "deployment", "proxy_pass"),
+    ("What happens at SIGTERM?", "SIGTERM", "deployment", "Stopping"),
+    ("How many workers?", "workers core", "deployment", "Start one"),
+    ("How do I move from fastapi_poe?", "fastapi_poe", "migrating", "Five minutes"),
+    ("Which exception says that a reply is incomplete?", "IncompleteReply", "explanation/errors", "IncompleteReply"),
+    ("When is a call retried?", "retry", "explanation/errors", "429 and 503"),
+    ("How do I go through a proxy?", "HTTPS_PROXY", "deployment", "Calls through a proxy"),
+    ("Which fields has a message?", "message attachments field", "protocol", "referenced_message"),
+    ("What is response_version?", "response_version", "protocol", "drops the parameter controls"),
+    ("How do costs work?", "authorize capture cost", "protocol", "amount_usd_milli_cents"),
+    ("How fast is it?", "performance relay", "performance", "fastapi_poe"),
+    ("Does the client speak HTTP/2?", "HTTP/2 in the client", "performance", "speaks HTTP/1.1 only"),
+    ("How do I serve ten thousand streams?", "ten thousand streams", "performance", "ten thousand streams"),
+    ("What does the runtime do when a client disconnects?", "disconnect cancels bot", "runtime", "DISCONNECT"),
+    ("Is an access key ever logged?", "access key log", "security", "What is hidden"),
+]
+
+
+@pytest.mark.parametrize(("question", "words", "page_name", "answer"), QUESTIONS, ids=[each[0] for each in QUESTIONS])
+def test_a_question(site_page: Page, question: str, words: str, page_name: str, answer: str) -> None:
+    site_page.get_by_placeholder("Search").first.fill(words)
+    site_page.keyboard.press("Enter")
+    site_page.locator("#search-results .search-summary, #search-results p").first.wait_for()
+    site_page.wait_for_function("!document.querySelector('#search-results h2').textContent.includes('Searching')")
+    site_page.locator(f'#search-results li a[href*="{page_name}.html"]').first.wait_for()
+    found = site_page.locator("#search-results li").evaluate_all("items => items.map(item => item.innerHTML)")
+    ranks = [rank for rank, html in enumerate(found) if f"{page_name}.html" in html]
+    assert ranks[0] < 10, [html[:100] for html in found[:10]]
+    site_page.locator(f'#search-results li a[href*="{page_name}.html"]').first.click()
+    assert answer in site_page.locator("article").inner_text()
