@@ -34,7 +34,7 @@ markdown.linkify.set({ fuzzyLink: false, fuzzyEmail: false, fuzzyIP: false });
 markdown.validateLink = (url) => SAFE_LINK.test(url);
 
 /** Whether the URL is one of the playground's own: of a file that the bot or the user uploaded. */
-function isLocal(url: string): boolean {
+export function isLocal(url: string): boolean {
   return url.startsWith(`${location.origin}/`);
 }
 
@@ -121,7 +121,8 @@ rules["image"] = (tokens, i, options, env, renderer) => {
 
 function codeBlock(code: string, language: string): string {
   const label = language ? ` aria-label="code: ${escapeHtml(language)}"` : ' aria-label="code"';
-  return `<pre tabindex="0" role="region"${label}><code class="hljs">${highlight(code, language)}</code></pre>`;
+  const kind = language ? `hljs language-${escapeHtml(language)}` : "hljs";
+  return `<pre tabindex="0" role="region"${label}><code class="${kind}">${highlight(code, language)}</code></pre>`;
 }
 
 /** The code as HTML: with colours if the language is known and the code is not long. */
