@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from . import states
-from .mock_backend import MockBackend, wait_until
+from .mock_backend import MockBackend
 from .states import CONVERSATION
 
 if TYPE_CHECKING:
@@ -166,8 +166,10 @@ def far_requests(page: Page, origin: str) -> list[str]:
 def wait_for_all_handlers(page: Page) -> None:
     """What was inserted has loaded or failed: its events were dispatched before a fetch that began after it ends."""
     page.evaluate("""async () => {
+        document.body.getBoundingClientRect();  // what styles load is requested by now
         await fetch("/assets/app.css");
-        await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+        // No animation frame: a link may have opened a window before this one.
+        await new Promise((resolve) => setTimeout(resolve));
     }""")
 
 
@@ -176,8 +178,13 @@ def test_hostile_text_becomes_harmless_nodes(page: Page, backend: MockBackend) -
     url = page.url
     hostile = [*HOSTILE, META_REFRESH]
     messages = [states.message(f"h-{i}", text) for i, text in enumerate(hostile)]
+    # Texts are rendered in order, so when this one is shown, all are.
+    messages.append(states.message("last", "the *end*"))
     backend.push({"type": "messages", "conversation": CONVERSATION, "messages": messages})
-    wait_until(page, "count => document.querySelectorAll('[data-message^=h-] .block').length >= count", len(hostile))
+    page.locator("[data-message=last] em").wait_for()
+    shown = page.locator("[data-message^=h-] .text").evaluate_all("texts => texts.map((text) => text.innerText.trim())")
+    assert len(shown) == len(hostile)
+    assert [text for text, visible in zip(hostile, shown, strict=True) if not visible] == []
     wait_for_all_handlers(page)
     assert page.evaluate("window.canary") is None
     assert far == []
