@@ -450,3 +450,59 @@ def test_without_a_token_the_page_asks_for_it(page: Page, backend: MockBackend) 
     page.get_by_label("Token").fill(backend.address)
     page.keyboard.press("Enter")
     page.locator('[data-message="m-2"]').wait_for()
+
+
+def test_an_answer_is_regenerated_and_an_edit_is_cancelled(page: Page, backend: MockBackend) -> None:
+    page.locator('[data-message="m-2"]').get_by_role("button", name="Regenerate").click()
+    assert backend.next_call("POST", f"/api/conversations/{CONVERSATION}/retry").json == {"message": "m-2"}
+    page.locator('[data-message="m-1"]').get_by_role("button", name="Edit").click()
+    field = page.get_by_label("Message", exact=True)
+    page.get_by_text("Editing a message").wait_for()
+    field.press("Escape")
+    page.get_by_text("Editing a message").wait_for(state="detached")
+    assert field.input_value() == ""
+
+
+def test_conversations_are_made_chosen_and_deleted(page: Page, backend: MockBackend) -> None:
+    other = states.conversation("c-2", title="")
+    backend.answers |= {"POST /api/conversations": other, "DELETE /api/conversations/c-2": {"done": True}}
+    backend.answers["GET /api/conversations/c-2"] = {"conversation": other, "messages": []}
+    conversations = page.get_by_role("navigation", name="Conversations")
+    conversations.get_by_role("button", name="New conversation").first.click()
+    assert backend.next_call("POST", "/api/conversations").json == {}
+    page.locator('[data-message="m-2"]').wait_for(state="detached")
+    conversations.get_by_role("button", name="What passes between us Cat").click()
+    page.locator('[data-message="m-2"]').wait_for()
+    conversations.get_by_role("button", name="Delete the conversation").click()
+    backend.next_call("DELETE", "/api/conversations/c-2")
+    backend.push(change("conversation-removed", id="c-2"))
+    conversations.get_by_role("button", name="Delete the conversation").wait_for(state="detached")
+
+
+def test_the_network_is_switched_on_for_a_conversation(page: Page, backend: MockBackend) -> None:
+    backend.answers[f"POST /api/conversations/{CONVERSATION}"] = states.conversation(network=True)
+    page.get_by_label("network for HTML").check()
+    assert backend.next_call("POST", f"/api/conversations/{CONVERSATION}").json == {"network": True}
+
+
+def test_a_file_is_pasted_and_removed(page: Page, backend: MockBackend) -> None:
+    backend.answers["POST /api/files"] = attachment(backend, "cat.txt", "text/plain")
+    page.get_by_label("Message", exact=True).evaluate("""field => {
+        const clipboardData = new DataTransfer();
+        clipboardData.items.add(new File(["meow"], "cat.txt", {type: "text/plain"}));
+        field.dispatchEvent(new ClipboardEvent("paste", {clipboardData, bubbles: true}));
+    }""")
+    assert backend.next_call("POST", "/api/files").body == b"meow"
+    page.get_by_role("button", name="Remove cat.txt").click()
+    page.locator(".pending").wait_for(state="detached")
+
+
+def test_a_refused_message_stays_in_the_field(bare_page: Page, backend: MockBackend) -> None:
+    page = bare_page  # a refusal is an error in the console
+    del backend.answers[f"POST /api/conversations/{CONVERSATION}/edit"]
+    page.locator('[data-message="m-1"]').get_by_role("button", name="Edit").click()
+    field = page.get_by_label("Message", exact=True)
+    field.fill("What else?")
+    page.keyboard.press("Enter")
+    page.get_by_role("status").get_by_text("no /api/conversations").wait_for()
+    wait_until(page, "() => document.getElementById('draft').value === 'What else?'")

@@ -163,17 +163,17 @@ export function FindingView({ finding, goToEvent }: { finding: Finding; goToEven
       <p>
         <span class={`level ${finding.level}`}>{finding.level}</span> <code>{finding.path}</code> {finding.message}
       </p>
+      <p class="quiet">
+        {finding.section_url ? (
+          <a href={finding.section_url} target="_blank" rel="noopener noreferrer">{finding.section}</a>
+        ) : (
+          finding.section
+        )}
+      </p>
       <details>
         <summary>{finding.rule}</summary>
-        <p>{finding.why}</p>
-        {finding.fix && <p>{finding.fix}</p>}
-        <p>
-          {finding.section_url ? (
-            <a href={finding.section_url} target="_blank" rel="noopener noreferrer">{finding.section}</a>
-          ) : (
-            finding.section
-          )}
-        </p>
+        <p>Why: {finding.why}</p>
+        {finding.fix && <p>Fix: {finding.fix}</p>}
       </details>
       {event !== null && goToEvent && <button onClick={() => goToEvent(event)}>Go to event {event}</button>}
     </li>
@@ -275,23 +275,29 @@ function RequestPart({ detail }: { detail: ExchangeDetail }) {
   );
 }
 
-/** The body of a response that is no event stream; a stream is under Events and Raw. */
+/** The body of a response, as a whole; an event stream is also under Events and Raw. */
 function ResponseBody({ detail }: { detail: ExchangeDetail }) {
-  const body = useSignal<string | null>(null);
+  const body = useSignal<Uint8Array | null>(null);
+  const isHex = useSignal(false);
   const isSmall = detail.response_size <= SHOWN_BODY_LIMIT;
-  const load = () =>
-    store.attempt(async () => {
-      const response = await api.call("GET", `/api/exchanges/${detail.id}/body?side=response`);
-      body.value = indented(await response.text());
-    });
+  const load = (show: (response: Response) => Promise<void>) =>
+    store.attempt(async () => show(await api.call("GET", `/api/exchanges/${detail.id}/body?side=response`)));
+  const show = () => load(async (response) => void (body.value = new Uint8Array(await response.arrayBuffer())));
+  const download = () => load(async (response) => save(await response.blob(), `exchange-${detail.id}-response`));
   useEffect(() => {
-    if (isSmall && detail.events === 0 && detail.response_size > 0) void load();
+    if (isSmall && detail.events === 0 && detail.response_size > 0) void show();
   }, [detail.response_size, detail.events]);
+  const text = body.value && (isHex.value ? hexDump(body.value, 0) : indented(new TextDecoder().decode(body.value)));
   return (
     <>
       <h4>Body of the response, {bytes(detail.response_size)}</h4>
-      {body.value === null && detail.response_size > 0 && <button onClick={() => void load()}>Show {bytes(detail.response_size)}</button>}
-      {body.value !== null && <LongText text={body.value} label="Body of the response" />}
+      {detail.response_size > 0 && (
+        <div class="actions">
+          {text === null ? <button onClick={() => void show()}>Show {bytes(detail.response_size)}</button> : <HexButton isHex={isHex} />}
+          <button onClick={() => void download()}>Save the bytes</button>
+        </div>
+      )}
+      {text !== null && <LongText text={text} label="Body of the response" />}
     </>
   );
 }
@@ -487,7 +493,7 @@ export function LogList({ logs }: { logs: api.Log[] }) {
           <p class="quiet">
             {chosen.logger}{" "}
             {chosen.exchange && (
-              <button onClick={() => (store.selectedExchange.value = chosen.exchange)}>exchange {chosen.exchange}</button>
+              <button onClick={() => store.inspect(chosen.exchange)}>exchange {chosen.exchange}</button>
             )}
           </p>
           <LongText text={chosen.text} label="The log record" />
