@@ -329,7 +329,7 @@ def assert_isolated(page: Page) -> None:
     }
 
 
-# The page fixtures without the check of the console: what the frame's policy refuses is an error there.
+# These tests have `bare_page`: what the policy of the frame refuses is an error in the console.
 
 
 def test_html_runs_in_a_frame_that_cannot_reach_the_page(bare_page: Page, backend: MockBackend) -> None:
