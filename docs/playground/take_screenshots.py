@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 from playwright.sync_api import Browser, sync_playwright
 
@@ -20,7 +21,7 @@ WIDE = 1280
 NARROW = 390
 
 
-def take(browser: Browser, colours: str, width: int) -> None:
+def take(browser: Browser, colours: Literal["light", "dark"], width: int) -> None:
     """Ask the bot and take the picture, beside an event of the exchange if the page is wide."""
     with subprocess.Popen(COMMAND, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

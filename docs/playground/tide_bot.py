@@ -10,6 +10,7 @@ from poeproto import (
     Comparison,
     ConditionalControls,
     Context,
+    Control,
     DropDown,
     DropDownOption,
     Event,
@@ -71,7 +72,7 @@ class TideBot(Bot):
                 )
             ],
         )
-        controls = [
+        controls: list[Control] = [
             DropDown(label="Harbour", parameter_name="harbour", options=harbours, default_value="porthleven"),
             ToggleSwitch(label="Warn me", parameter_name="warn", default_value=True),
             warning,
