@@ -20,7 +20,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-core test-rest test-other-pythons test-slow check lint page page-check page-speed format types generated docs docs-check mutants fuzz bench plots soak wheel-check constraints clean
+.PHONY: help demo test test-core test-rest test-other-pythons test-slow check lint page page-check page-speed screenshots format types generated docs docs-check mutants fuzz bench plots soak wheel-check constraints clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -79,6 +79,9 @@ page: $(PAGE)/node_modules/.package-lock.json  ## build the playground's page an
 
 page-speed: $(READY)  ## measure in Chromium that the playground's page never freezes; on an idle machine
 	.venv/bin/python -m pytest -q -n0 tests/playground/test_page_speed.py
+
+screenshots: $(READY)  ## take the pictures of the playground in docs/playground anew; needs Chromium
+	.venv/bin/python docs/playground/take_screenshots.py
 
 page-check: $(PAGE)/node_modules/.package-lock.json  ## build it from the pinned packages, and compare it with the committed bundle
 	.ci/page-check

@@ -324,7 +324,11 @@ def detail() -> Json:
 
 def answers() -> dict[str, Any]:
     """What the backend answers about the conversation and the exchange."""
-    others = {f"GET /api/exchanges/{number}": detail() | {"id": number} for number in ("1", "3", "4", "9")}
+    others: dict[str, Any] = {}
+    for number in ("1", "3", "4", "9"):
+        others[f"GET /api/exchanges/{number}"] = detail() | {"id": number}
+        others[f"GET /api/exchanges/{number}/events"] = _events
+        others[f"GET /api/exchanges/{number}/reads"] = _reads
     return others | {
         f"GET /api/conversations/{CONVERSATION}": {"conversation": conversation(), "messages": messages()},
         f"GET /api/exchanges/{EXCHANGE}": detail(),

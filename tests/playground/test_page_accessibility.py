@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from . import states
 from .conftest import missing
-from .mock_backend import ASSETS, MockBackend
+from .mock_backend import ASSETS, MockBackend, wait_until
+from .states import CONVERSATION
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -70,23 +72,195 @@ def test_the_inspector(axe_page: Page) -> None:
         assert violations(axe_page) == [], tab
 
 
-def test_the_keyboard_alone_is_enough(page: Page, backend: MockBackend) -> None:
-    def tab_to(name: str) -> None:
-        for _ in range(60):
-            page.keyboard.press("Tab")
-            focused = page.locator(":focus")
-            label = focused.get_attribute("aria-label") or focused.text_content() or ""
-            if label.strip().startswith(name):
-                return
-        raise AssertionError(f"the focus does not reach {name!r}")
+def test_the_mentions_and_code_that_runs(axe_page: Page, backend: MockBackend) -> None:
+    texts = [{"index": i, "epoch": 0, "text": "```html\n<b>x</b>\n```"} for i in range(2)]
+    answer = states.message("m-4", "", texts=texts)
+    backend.push({"type": "message", "conversation": CONVERSATION, "message": answer})
+    axe_page.get_by_role("button", name="Run the html").first.click()
+    axe_page.locator("iframe").wait_for()
+    axe_page.get_by_label("Message", exact=True).press_sequentially("@")
+    axe_page.get_by_role("listbox", name="Bots to ask").wait_for()
+    assert violations(axe_page) == []
 
-    tab_to("Tell me more")
+
+def test_errors_and_empty_parts(axe_page: Page, backend: MockBackend) -> None:
+    error = {"text": "no fish", "type": "insufficient_fund", "allow_retry": True}
+    failed = states.message("m-4", "x" * 500, status="failed", error=error)
+    bots = [states.bot(status="failed", error="Traceback (most recent call last)"), states.bot("Dog", settings=None)]
+    backend.push(
+        {"type": "message", "conversation": CONVERSATION, "message": failed},
+        *({"type": "bot", "bot": bot} for bot in bots),
+        {"type": "exchanges", "exchanges": [], "exchanges_dropped": 1},
+        {"type": "balance", "balance": 0, "charges": []},
+    )
+    axe_page.get_by_role("alert").get_by_text("no fish").wait_for()
+    assert violations(axe_page) == []
+    assert width_beyond_the_window(axe_page) == 0
+    backend.push({"type": "messages", "conversation": CONVERSATION, "messages": []})
+    show(axe_page, "Inspector")
+    for tab in ("Exchanges", "Bots", "Poe", "Logs"):
+        axe_page.get_by_role("tablist", name="Inspector").get_by_role("tab", name=tab).click()
+        assert violations(axe_page) == [], tab
+        assert width_beyond_the_window(axe_page) == 0
+
+
+def width_beyond_the_window(page: Page) -> int:
+    """How far the page can be scrolled sideways. Wide tables and code scroll within themselves."""
+    return page.evaluate("document.documentElement.scrollWidth - innerWidth")
+
+
+WIDE = "\n\n".join(
+    [
+        "w" * 300,
+        "[" + "l" * 300 + "](https://example.com)",
+        "| " + " | ".join(f"column {i}" for i in range(30)) + " |\n" + "|---" * 30 + "|\n" + "| cell " * 30 + "|",
+        "```python\n" + "c" * 300 + "\n```",
+        "`" + "i" * 300 + "`",
+        "# " + "h" * 300,
+        "$" + "m" * 300 + "$",
+    ]
+)
+
+
+def test_nothing_is_wider_than_the_window(axe_page: Page, backend: MockBackend) -> None:
+    name = "N" * 100
+    answer = states.message("m-4", WIDE, bot=name, suggested_replies=["s" * 300])
+    question = states.message("m-3", "q" * 300, "user", bot=name)
+    attachment = {
+        "url": "https://example.com/x",
+        "content_type": "a/b",
+        "name": "f" * 300,
+        "inline_ref": None,
+        "size": 1,
+    }
+    answer["attachments"] = [attachment]
+    for message in (question, answer):
+        backend.push({"type": "message", "conversation": CONVERSATION, "message": message})
+    backend.push({"type": "bot", "bot": states.bot(name)})
+    axe_page.get_by_role("button", name="s" * 300).wait_for()
+    assert width_beyond_the_window(axe_page) == 0
+    messages = axe_page.get_by_role("region", name="Messages")
+    assert messages.evaluate("element => element.scrollWidth - element.clientWidth") == 0
+    for name in ("table", "code: python"):
+        box = axe_page.locator("[data-message=m-4]").get_by_role("group", name=name)
+        assert box.evaluate("element => element.scrollWidth > element.clientWidth")
+    assert violations(axe_page) == []
+
+
+def focus(page: Page, name: str, key: str = "Tab") -> None:
+    """Move the focus with the key until it is at the element of that name."""
+    for _ in range(80):
+        page.keyboard.press(key)
+        focused = page.locator(":focus")
+        label = focused.get_attribute("aria-label") or focused.text_content() or ""
+        if label.strip().startswith(name):
+            return
+    raise AssertionError(f"the focus does not reach {name!r}")
+
+
+def test_the_chat_needs_the_keyboard_only(page: Page, backend: MockBackend) -> None:
+    focus(page, "Tell me more")
     page.keyboard.press("Enter")
-    assert backend.next_call("POST", "/api/conversations/c-1/messages").json["text"] == "Tell me more"
-    tab_to("Exchanges: 3")
+    assert backend.next_call("POST", f"/api/conversations/{CONVERSATION}/messages").json["text"] == "Tell me more"
+    while page.locator(":focus").get_attribute("id") != "draft":
+        page.keyboard.press("Tab")
+    page.keyboard.type("@")
     page.keyboard.press("ArrowDown")
-    page.keyboard.press("ArrowDown")
-    page.get_by_role("region", name="Exchange 2").wait_for()
-    tab_to("Events 300")
+    page.keyboard.press("Enter")
+    page.keyboard.type("sit")
+    page.keyboard.press("Enter")
+    assert backend.next_call("POST", f"/api/conversations/{CONVERSATION}/messages").json["text"] == "@Dog sit"
+    backend.push({"type": "conversation", "conversation": states.conversation(streaming=True)})
+    page.get_by_role("button", name="Stop", exact=True).last.wait_for()
+    page.keyboard.press("Escape")
+    backend.next_call("POST", f"/api/conversations/{CONVERSATION}/stop")
+    focus(page, "Stop")
+    page.keyboard.press("Enter")
+    backend.next_call("POST", f"/api/conversations/{CONVERSATION}/stop")
+
+
+def test_the_inspector_needs_the_keyboard_only(page: Page) -> None:
+    inspector = page.get_by_role("region", name="Inspector")
+    focus(page, "Inspector")
+    page.keyboard.press("Space")
+    inspector.wait_for(state="detached")
+    focus(page, "Inspect", "Tab")
+    page.keyboard.press("Enter")
+    exchange = page.get_by_role("region", name="Exchange 2")
+    exchange.wait_for()
+    wait_until(page, "() => document.activeElement.className === 'exchange'")
+    page.keyboard.press("Escape")
+    exchange.wait_for(state="detached")
+    assert page.locator(":focus").get_attribute("aria-label") == "Exchanges: 3"
+    page.keyboard.press("End")
+    page.get_by_role("region", name="Exchange 3").wait_for()
+    page.keyboard.press("ArrowUp")
+    exchange.wait_for()
+    focus(page, "Events 300")
     page.keyboard.press("ArrowRight")
-    page.get_by_role("listbox", name="Reads: 300").wait_for()
+    reads = page.get_by_role("listbox", name="Reads: 300")
+    reads.wait_for()
+    focus(page, "Reads")
+    page.keyboard.press("PageDown")
+    page.keyboard.press("End")
+    page.get_by_text("read 299").wait_for()
+    focus(page, "Close the exchange", "Shift+Tab")
+    page.keyboard.press("Enter")
+    exchange.wait_for(state="detached")
+
+
+def test_a_focus_is_seen(page: Page) -> None:
+    """Each element that the Tab key reaches has an outline while it has the focus, or its frame has."""
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        seen = page.evaluate("""() => {
+            const element = document.activeElement;
+            if (element === document.body) return true;
+            const style = getComputedStyle(element.id === "draft" ? element.closest(".row") : element);
+            return style.outlineStyle !== "none" || style.boxShadow !== "none";
+        }""")
+        assert seen, page.locator(":focus").evaluate("element => element.outerHTML.slice(0, 200)")
+
+
+def test_reduced_motion_has_no_animation(page: Page, backend: MockBackend) -> None:
+    waiting = states.message("m-4", "", status="streaming", texts=[])
+    backend.push({"type": "message", "conversation": CONVERSATION, "message": waiting})
+    page.locator(".text.waiting").wait_for()
+    animation = "() => getComputedStyle(document.querySelector('.text.waiting'), '::after').animationName"
+    page.emulate_media(reduced_motion="no-preference")
+    assert page.evaluate(animation) == "pulse"
+    page.emulate_media(reduced_motion="reduce")
+    assert page.evaluate(animation) == "none"
+    assert page.evaluate("""() => [...document.querySelectorAll("*")].every((element) => {
+        const style = getComputedStyle(element);
+        return style.animationName === "none" && style.transitionDuration === "0s" && style.scrollBehavior === "auto";
+    })""")
+
+
+def test_a_stream_is_read_out_once(page: Page, backend: MockBackend) -> None:
+    """The live region says that a reply begins, and how it reads when it is complete: not each of its events."""
+    page.evaluate("""() => {
+        window.spoken = [];
+        for (const region of document.querySelectorAll("[role=status], [aria-live]")) {
+            new MutationObserver(() => region.textContent && window.spoken.push(region.textContent)).observe(
+                region, {childList: true, characterData: true, subtree: true});
+        }
+    }""")
+    streaming = states.message("m-4", "", status="streaming", texts=[])
+    backend.push({"type": "message", "conversation": CONVERSATION, "message": streaming})
+    words = [f"**word{i}** " for i in range(200)]
+    for i, word in enumerate(words):
+        start = sum(map(len, words[:i]))
+        fields = {"conversation": CONVERSATION, "message": "m-4", "index": 0, "epoch": 0}
+        backend.push({"type": "text", **fields, "start": start, "append": word})
+    page.locator("[data-message=m-4]").get_by_text("word199").wait_for()
+    assert page.evaluate("window.spoken") == ["Cat is answering."]
+    backend.push(
+        {"type": "message", "conversation": CONVERSATION, "message": states.message("m-4", "".join(words))},
+    )
+    wait_until(page, "() => window.spoken.length > 1")
+    [_, read] = page.evaluate("window.spoken")
+    assert read.startswith("Cat has answered: word0 word1 word2 ")
+    assert read.endswith("…")
+    assert len(read) < 350
+    assert page.locator("[data-message=m-4]").evaluate("element => element.closest('[aria-live], [role=log]')") is None

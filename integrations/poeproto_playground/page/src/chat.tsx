@@ -1,11 +1,11 @@
 /** The conversation: its messages, the bot's introduction, and the field to write in. */
 
-import { effect, signal, useComputed, useSignal } from "@preact/signals";
+import { computed, effect, signal, useSignal } from "@preact/signals";
 import { useCallback, useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { type Attachment, type Bot, call, type Conversation, type Parameters, postJson } from "./contract";
 import { defaultParameters, ParameterControls, sectionsOf } from "./controls";
 import { renderMarkdown } from "./markdown";
-import { AttachmentView, edited, MessageView, onGrowth } from "./message_view";
+import { AttachmentView, Avatar, edited, MessageView, onGrowth } from "./message_view";
 import * as store from "./store";
 
 const parameters = signal<Parameters>({});
@@ -15,7 +15,16 @@ const draft = signal(sessionStorage.getItem("poeproto-draft") ?? "");
 
 effect(() => sessionStorage.setItem("poeproto-draft", draft.value));
 
+function allowsAttachments(bot: Bot | undefined): boolean {
+  return bot?.settings?.allow_attachments !== false;
+}
+
 async function upload(files: Iterable<File>): Promise<void> {
+  const bot = store.botOfConversation.value;
+  if (!allowsAttachments(bot)) {
+    store.notice.value = `${bot?.name ?? "The bot"} accepts no attachments: its settings say allow_attachments: false.`;
+    return;
+  }
   for (const file of files) {
     uploads.value += 1;
     await store.attempt(async () => {
@@ -48,14 +57,26 @@ async function send(text: string): Promise<boolean> {
   return isSent;
 }
 
-function Introduction({ bot }: { bot: Bot | undefined }) {
+/** What stands in a conversation without messages, of a bot without an introduction. */
+function EmptyChat({ bot }: { bot: Bot }) {
+  return (
+    <div class="empty">
+      <Avatar name={bot.name} />
+      <h3>{bot.name}</h3>
+      <p>Write a message. What Poe and the bot send each other is shown in the inspector.</p>
+    </div>
+  );
+}
+
+function Introduction({ bot, isAlone }: { bot: Bot | undefined; isAlone: boolean }) {
   const host = useRef<HTMLDivElement>(null);
   const text = bot?.settings?.introduction_message ?? "";
   useLayoutEffect(() => host.current?.replaceChildren(renderMarkdown(text, {})), [text]);
-  if (!text) return null;
+  if (!text) return isAlone && bot ? <EmptyChat bot={bot} /> : null;
   return (
     <article class="message bot" aria-label={`Introduction of ${bot?.name ?? "the bot"}`}>
       <header>
+        <Avatar name={bot?.name ?? "Bot"} />
         <h3>{bot?.name}</h3>
       </header>
       <div ref={host} class="text" />
@@ -122,7 +143,7 @@ export function Chat() {
       <ChatHeader conversation={conversation} bot={bot} />
       <div ref={scroller} class="messages" onScroll={onScroll} tabIndex={0} role="region" aria-label="Messages">
         <BotState bot={bot} />
-        <Introduction bot={bot} />
+        <Introduction bot={bot} isAlone={messages.length === 0} />
         {conversation &&
           messages.map((message, i) => (
             <MessageView
@@ -162,22 +183,56 @@ function ChatHeader({ conversation, bot }: { conversation: Conversation | undefi
   );
 }
 
+/** The bots that `@` at the beginning of the draft may mean; null if it has none, or the list was closed. */
+const mentioned = computed(() => {
+  const prefix = /^@(\S*)$/.exec(draft.value)?.[1]?.toLowerCase();
+  if (prefix === undefined || closedMention.value === draft.value) return null;
+  const matching = store.bots.value.filter((bot) => bot.name.toLowerCase().startsWith(prefix));
+  return matching.length ? matching : null;
+});
+const closedMention = signal<string | null>(null);
+const mentionIndex = signal(0);
+effect(() => {
+  void mentioned.value;
+  mentionIndex.value = 0;
+});
+
+function chooseMention(bot: Bot | undefined): void {
+  if (bot) draft.value = `@${bot.name} `;
+}
+
+/** Keys of the list of bots. Returns whether the key was one. */
+function moveInMentions(event: KeyboardEvent): boolean {
+  const list = mentioned.value;
+  if (!list || event.isComposing) return false;
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (step) mentionIndex.value = (mentionIndex.value + step + list.length) % list.length;
+  else if (event.key === "Escape") closedMention.value = draft.value;
+  else if (event.key === "Enter" || (event.key === "Tab" && !event.shiftKey)) chooseMention(list[mentionIndex.value]);
+  else return false;
+  event.preventDefault();
+  return true;
+}
+
 function Mentions() {
-  const prefix = useComputed(() => /^@(\S*)$/.exec(draft.value)?.[1]?.toLowerCase());
-  if (prefix.value === undefined) return null;
-  const matching = store.bots.value.filter((bot) => bot.name.toLowerCase().startsWith(prefix.value ?? ""));
-  const choose = (name: string) => {
-    draft.value = `@${name} `;
-    document.getElementById("draft")?.focus();
-  };
+  const list = mentioned.value;
+  if (!list) return null;
   return (
-    <div class="suggestions" role="group" aria-label="Bots to ask">
-      {matching.map((bot) => (
-        <button key={bot.name} type="button" onClick={() => choose(bot.name)}>
-          @{bot.name}
-        </button>
+    <ul class="mentions" id="mentions" role="listbox" aria-label="Bots to ask">
+      {list.map((bot, i) => (
+        <li
+          key={bot.name}
+          id={`mention-${i}`}
+          role="option"
+          aria-selected={i === mentionIndex.value}
+          // The focus stays in the field.
+          onMouseDown={(event) => event.preventDefault()}
+          onClick={() => chooseMention(bot)}
+        >
+          <strong>@{bot.name}</strong> <span class={`status ${bot.status}`}>{bot.status}</span>
+        </li>
       ))}
-    </div>
+    </ul>
   );
 }
 
@@ -226,14 +281,18 @@ function Composer({ bot, isStreaming }: { bot: Bot | undefined; isStreaming: boo
       await postJson(`/api/conversations/${store.selectedConversation.value}/stop`);
     });
   const onKeyDown = (event: KeyboardEvent) => {
+    if (moveInMentions(event)) return;
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) void submit(event);
-    if (event.key === "Escape" && message) cancelEdit();
+    if (event.key !== "Escape") return;
+    if (message) cancelEdit();
+    else if (isStreaming) void stop();
   };
   const onPaste = (event: ClipboardEvent) => {
     const files = event.clipboardData?.files;
     if (files?.length) void upload(files);
   };
   const controls = sectionsOf(bot?.settings).length > 0;
+  const list = mentioned.value;
   return (
     <form class="composer" onSubmit={(event) => void submit(event)}>
       {message && (
@@ -253,7 +312,7 @@ function Composer({ bot, isStreaming }: { bot: Bot | undefined; isStreaming: boo
         </details>
       )}
       <div class="row">
-        {bot?.settings?.allow_attachments !== false && <AttachButton />}
+        {allowsAttachments(bot) && <AttachButton />}
         <label for="draft" class="hidden">
           Message
         </label>
@@ -266,6 +325,9 @@ function Composer({ bot, isStreaming }: { bot: Bot | undefined; isStreaming: boo
           onInput={(event) => (draft.value = event.currentTarget.value)}
           onKeyDown={onKeyDown}
           onPaste={onPaste}
+          aria-autocomplete="list"
+          aria-controls={list ? "mentions" : undefined}
+          aria-activedescendant={list ? `mention-${mentionIndex.value}` : undefined}
         />
         {isStreaming ? (
           <button type="button" class="primary stop" onClick={() => void stop()}>

@@ -1,8 +1,8 @@
 /** One exchange: request, events, raw reads, times, findings and logs; and its copies. */
 
-import { signal, useSignal } from "@preact/signals";
+import { type Signal, signal, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useCallback, useEffect, useMemo } from "preact/hooks";
+import { useCallback, useEffect, useMemo, useRef } from "preact/hooks";
 import * as api from "./contract";
 import type { Bytes, Exchange, ExchangeDetail, Finding, Header, Read, SentEvent } from "./contract";
 import { bytes, clock, decodeBytes, duration, hexDump, indented, visible } from "./format";
@@ -23,10 +23,19 @@ type Tab = (typeof TABS)[number];
 /** The tab that was chosen last stays for the next exchange; before, each shows what it has. */
 const chosenTab = signal<Tab | null>(null);
 
+let focusServed = 0;
+
+/** Close the exchange; the focus returns to the list. */
+function closeExchange(): void {
+  store.selectedExchange.value = null;
+  document.querySelector<HTMLElement>(".exchange-list [role=listbox]")?.focus();
+}
+
 export function ExchangeView({ exchange }: { exchange: Exchange }) {
   const tab = chosenTab.value ?? (exchange.events ? "Events" : "Request");
   const detail = useSignal<ExchangeDetail | null>(null);
   const selectedEvent = useSignal(-1);
+  const element = useRef<HTMLElement>(null);
   const count = exchange.findings.MUST + exchange.findings.SHOULD + exchange.findings.MAY;
   useEffect(() => {
     selectedEvent.value = -1;
@@ -40,6 +49,14 @@ export function ExchangeView({ exchange }: { exchange: Exchange }) {
     });
     return () => void (isCurrent = false);
   }, [exchange.id, exchange.outcome, exchange.status, count, exchange.logs]);
+  useEffect(() => {
+    if (store.exchangeFocus.value === focusServed) return;
+    focusServed = store.exchangeFocus.value;
+    element.current?.focus();
+  }, [exchange.id, store.exchangeFocus.value]);
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key === "Escape") closeExchange();
+  };
   const goToEvent = (index: number) => {
     selectedEvent.value = index;
     chosenTab.value = "Events";
@@ -52,7 +69,7 @@ export function ExchangeView({ exchange }: { exchange: Exchange }) {
     Logs: `Logs ${exchange.logs || ""}`,
   };
   return (
-    <section class="exchange" aria-label={`Exchange ${exchange.id}`}>
+    <section ref={element} tabIndex={-1} class="exchange" aria-label={`Exchange ${exchange.id}`} onKeyDown={onKeyDown}>
       <ExchangeHead exchange={exchange} />
       <TabBar label="Parts of the exchange" tabs={TABS} selected={tab} onSelect={(name) => (chosenTab.value = name)} labels={labels} />
       <div class="panel" role="tabpanel" aria-label={tab}>
@@ -75,33 +92,51 @@ function ExchangeHead({ exchange }: { exchange: Exchange }) {
     store.attempt(async () => {
       const query = `as=${format}&secrets=${withKey.value ? 1 : 0}`;
       const { text } = await api.getJson<{ text: string }>(`/api/exchanges/${exchange.id}/copy?${query}`);
-      await navigator.clipboard.writeText(text);
-      store.notice.value = `Copied as ${format}.`;
+      await store.copyText(text, `Copied as ${format}.`);
     });
   return (
     <header class="exchange-head">
       <h3>
         {exchange.kind} <small>{exchange.method} <code>{exchange.url}</code></small>
       </h3>
+      <button class="close" aria-label="Close the exchange" onClick={closeExchange}>
+        ×
+      </button>
       <p class="quiet">
-        {exchange.status ?? "…"} · {exchange.outcome ?? "under way"} {exchange.detail} · {clock(exchange.started)} · first byte{" "}
+        <span class={isBad(exchange) ? "state-badge bad" : "state-badge"}>{exchange.status ?? "…"}</span> ·{" "}
+        {exchange.outcome ?? "under way"} {exchange.detail} · {clock(exchange.started)} · first byte{" "}
         {duration(exchange.first_byte_ms)} · {duration(exchange.duration_ms)} · {bytes(exchange.response_size)} in {exchange.reads} reads
         {exchange.omitted > 0 && ` · ${bytes(exchange.omitted)} were not kept`}
         {exchange.resent_from && ` · resent from ${exchange.resent_from}`}
       </p>
       <div class="actions">
         {exchange.direction === "to-bot" && exchange.source === "live" && <button onClick={() => void resend()}>Resend</button>}
-        <button onClick={() => void copy("curl")}>Copy as curl</button>
-        <button onClick={() => void copy("python")}>as Python</button>
-        <button onClick={() => void copy("pytest")}>as pytest</button>
+        <span class="button-group">
+          Copy as
+          <span class="joined">
+            <button aria-label="Copy as curl" onClick={() => void copy("curl")}>curl</button>
+            <button aria-label="Copy as Python" onClick={() => void copy("python")}>Python</button>
+            <button aria-label="Copy as pytest" onClick={() => void copy("pytest")}>pytest</button>
+          </span>
+        </span>
         <label class="check">
           <input type="checkbox" checked={withKey} onChange={(event) => (withKey.value = event.currentTarget.checked)} /> with key
         </label>
-        <button onClick={() => void exportExchanges("recording", [exchange.id])}>Export recording</button>
-        <button onClick={() => void exportExchanges("har", [exchange.id])}>HAR</button>
+        <span class="button-group">
+          Export
+          <span class="joined">
+            <button aria-label="Export recording" onClick={() => void exportExchanges("recording", [exchange.id])}>recording</button>
+            <button aria-label="Export HAR" onClick={() => void exportExchanges("har", [exchange.id])}>HAR</button>
+          </span>
+        </span>
       </div>
     </header>
   );
+}
+
+/** Whether the exchange failed: by its status, or by how it ended. */
+export function isBad({ status, outcome }: Exchange): boolean {
+  return (status ?? 200) >= 400 || !["eof", null].includes(outcome);
 }
 
 /** Save exchanges as a file: those of the list, or all. */
@@ -128,20 +163,33 @@ export function FindingView({ finding, goToEvent }: { finding: Finding; goToEven
       <p>
         <span class={`level ${finding.level}`}>{finding.level}</span> <code>{finding.path}</code> {finding.message}
       </p>
+      <p class="quiet">
+        {finding.section_url ? (
+          <a href={finding.section_url} target="_blank" rel="noopener noreferrer">{finding.section}</a>
+        ) : (
+          finding.section
+        )}
+      </p>
       <details>
         <summary>{finding.rule}</summary>
-        <p>{finding.why}</p>
-        {finding.fix && <p>{finding.fix}</p>}
-        <p>
-          {finding.section_url ? (
-            <a href={finding.section_url} target="_blank" rel="noopener noreferrer">{finding.section}</a>
-          ) : (
-            finding.section
-          )}
-        </p>
+        <p>Why: {finding.why}</p>
+        {finding.fix && <p>Fix: {finding.fix}</p>}
       </details>
       {event !== null && goToEvent && <button onClick={() => goToEvent(event)}>Go to event {event}</button>}
     </li>
+  );
+}
+
+/** The findings of one side that concern no single event, beside what they are about. */
+function FindingsHere({ detail, side }: { detail: ExchangeDetail; side: Finding["side"] }) {
+  const here = detail.findings_list.filter((finding) => finding.side === side && finding.event === null);
+  if (here.length === 0) return null;
+  return (
+    <ul class="findings" aria-label={`Findings about the ${side}`}>
+      {here.map((finding, i) => (
+        <FindingView key={i} finding={finding} />
+      ))}
+    </ul>
   );
 }
 
@@ -198,9 +246,7 @@ function BodyView({ body, label, exchange, side }: { body: Bytes; label: string;
     <div>
       <div class="actions">
         {!isShown.value && <button onClick={() => (isShown.value = true)}>Show {bytes(body.size)}</button>}
-        {isShown.value && body.text !== undefined && (
-          <button aria-pressed={isHex.value} onClick={() => (isHex.value = !isHex.value)}>Hex</button>
-        )}
+        {isShown.value && body.text !== undefined && <HexButton isHex={isHex} />}
         <button onClick={() => void download()}>Save the bytes</button>
         {Boolean(body.omitted) && <span class="quiet">{bytes(body.omitted ?? 0)} were not kept</span>}
       </div>
@@ -212,6 +258,7 @@ function BodyView({ body, label, exchange, side }: { body: Bytes; label: string;
 function RequestPart({ detail }: { detail: ExchangeDetail }) {
   return (
     <>
+      <FindingsHere detail={detail} side="request" />
       <h4>Headers of the request</h4>
       <Headers headers={detail.request.headers} label="Headers of the request" />
       <h4>Body of the request, {bytes(detail.request.body.size)}</h4>
@@ -219,6 +266,7 @@ function RequestPart({ detail }: { detail: ExchangeDetail }) {
       {detail.response && (
         <>
           <h4>Headers of the response</h4>
+          <FindingsHere detail={detail} side="response" />
           <Headers headers={detail.response.headers} label="Headers of the response" />
           <ResponseBody key={detail.id} detail={detail} />
         </>
@@ -227,23 +275,29 @@ function RequestPart({ detail }: { detail: ExchangeDetail }) {
   );
 }
 
-/** The body of a response that is no event stream; a stream is under Events and Raw. */
+/** The body of a response, as a whole; an event stream is also under Events and Raw. */
 function ResponseBody({ detail }: { detail: ExchangeDetail }) {
-  const body = useSignal<string | null>(null);
+  const body = useSignal<Uint8Array | null>(null);
+  const isHex = useSignal(false);
   const isSmall = detail.response_size <= SHOWN_BODY_LIMIT;
-  const load = () =>
-    store.attempt(async () => {
-      const response = await api.call("GET", `/api/exchanges/${detail.id}/body?side=response`);
-      body.value = indented(await response.text());
-    });
+  const load = (show: (response: Response) => Promise<void>) =>
+    store.attempt(async () => show(await api.call("GET", `/api/exchanges/${detail.id}/body?side=response`)));
+  const show = () => load(async (response) => void (body.value = new Uint8Array(await response.arrayBuffer())));
+  const download = () => load(async (response) => save(await response.blob(), `exchange-${detail.id}-response`));
   useEffect(() => {
-    if (isSmall && detail.events === 0 && detail.response_size > 0) void load();
+    if (isSmall && detail.events === 0 && detail.response_size > 0) void show();
   }, [detail.response_size, detail.events]);
+  const text = body.value && (isHex.value ? hexDump(body.value, 0) : indented(new TextDecoder().decode(body.value)));
   return (
     <>
       <h4>Body of the response, {bytes(detail.response_size)}</h4>
-      {body.value === null && detail.response_size > 0 && <button onClick={() => void load()}>Show {bytes(detail.response_size)}</button>}
-      {body.value !== null && <LongText text={body.value} label="Body of the response" />}
+      {detail.response_size > 0 && (
+        <div class="actions">
+          {text === null ? <button onClick={() => void show()}>Show {bytes(detail.response_size)}</button> : <HexButton isHex={isHex} />}
+          <button onClick={() => void download()}>Save the bytes</button>
+        </div>
+      )}
+      {text !== null && <LongText text={text} label="Body of the response" />}
     </>
   );
 }
@@ -307,26 +361,43 @@ function EventList({ exchange, detail, selected }: ListProps & { detail: Exchang
       />
       {chosen && (
         <div class="chosen">
-          <p class="quiet">
+          <ShownText key={chosen.index} text={chosen.data} label="Data of the event" offset={chosen.offset}>
             event {chosen.index}: {chosen.event} · offset {chosen.offset} · {bytes(chosen.size)} · at {duration(chosen.at_ms)}
             {chosen.cut && " · cut: see the raw reads"}
-          </p>
+          </ShownText>
           {here.length > 0 && <ul class="findings">{here.map((finding, i) => <FindingView key={i} finding={finding} />)}</ul>}
-          <ShownText key={chosen.index} text={chosen.data} label="Data of the event" offset={chosen.offset} />
         </div>
       )}
     </>
   );
 }
 
-function ShownText({ text, label, offset }: { text: string; label: string; offset: number }) {
+interface ShownTextProps {
+  text: string;
+  label: string;
+  offset: number;
+  children: ComponentChildren;
+}
+
+function ShownText({ text, label, offset, children }: ShownTextProps) {
   const isHex = useSignal(false);
   const shown = isHex.value ? hexDump(new TextEncoder().encode(text), offset) : indented(text);
   return (
     <>
-      <button aria-pressed={isHex.value} onClick={() => (isHex.value = !isHex.value)}>Hex</button>
+      <div class="chosen-head">
+        <p class="quiet">{children}</p>
+        <HexButton isHex={isHex} />
+      </div>
       <LongText text={shown} label={label} />
     </>
+  );
+}
+
+function HexButton({ isHex }: { isHex: Signal<boolean> }) {
+  return (
+    <button aria-pressed={isHex.value} onClick={() => (isHex.value = !isHex.value)}>
+      Hex
+    </button>
   );
 }
 
@@ -365,14 +436,16 @@ function ReadList({ exchange, detail }: ListProps) {
       />
       {chosen && (
         <div class="chosen">
-          <p class="quiet">
-            read {chosen.index} · offset {chosen.offset} · {bytes(chosen.size)} · gap {duration(chosen.gap_ms)}
-            {Boolean(chosen.omitted) && ` · ${bytes(chosen.omitted ?? 0)} were not kept`}
-          </p>
+          <div class="chosen-head">
+            <p class="quiet">
+              read {chosen.index} · offset {chosen.offset} · {bytes(chosen.size)} · gap {duration(chosen.gap_ms)}
+              {Boolean(chosen.omitted) && ` · ${bytes(chosen.omitted ?? 0)} were not kept`}
+            </p>
+            <HexButton isHex={isHex} />
+          </div>
           {findings && findings.length > 0 && (
             <ul class="findings">{findings.map((finding, i) => <FindingView key={i} finding={finding} />)}</ul>
           )}
-          <button aria-pressed={isHex.value} onClick={() => (isHex.value = !isHex.value)}>Hex</button>
           <RawText key={chosen.index} read={chosen} isHex={isHex.value} />
         </div>
       )}
@@ -420,7 +493,7 @@ export function LogList({ logs }: { logs: api.Log[] }) {
           <p class="quiet">
             {chosen.logger}{" "}
             {chosen.exchange && (
-              <button onClick={() => (store.selectedExchange.value = chosen.exchange)}>exchange {chosen.exchange}</button>
+              <button onClick={() => store.inspect(chosen.exchange)}>exchange {chosen.exchange}</button>
             )}
           </p>
           <LongText text={chosen.text} label="The log record" />

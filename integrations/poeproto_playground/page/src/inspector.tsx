@@ -4,21 +4,20 @@ import { signal, useComputed, useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import * as api from "./contract";
 import type { Bot, Exchange } from "./contract";
-import { ExchangeView, exportExchanges, FindingView, JsonState, LogList, LongText } from "./exchange_view";
+import { ExchangeView, exportExchanges, FindingView, isBad, JsonState, LogList, LongText } from "./exchange_view";
 import { bytes, duration, money } from "./format";
 import * as store from "./store";
 import { TabBar } from "./tabs";
 import { VirtualList } from "./virtual_list";
 
-const TABS = ["Exchanges", "Bots", "Poe", "Logs", "Request editor"] as const;
-const tab = signal<(typeof TABS)[number]>("Exchanges");
+const tab = store.inspectorTab;
 const ROW_HEIGHT = 30;
 
 export function Inspector() {
   return (
     <section class="inspector" aria-label="Inspector">
       <h2 class="hidden">Inspector</h2>
-      <TabBar label="Inspector" tabs={TABS} selected={tab.value} onSelect={(name) => (tab.value = name)} labels={{ Logs: `Logs ${store.logs.value.length || ""}` }} />
+      <TabBar label="Inspector" tabs={store.INSPECTOR_TABS} selected={tab.value} onSelect={(name) => (tab.value = name)} labels={{ Logs: `Logs ${store.logs.value.length || ""}` }} />
       <div class="panel" role="tabpanel" aria-label={tab.value}>
         {tab.value === "Exchanges" && <Exchanges />}
         {tab.value === "Bots" && <Bots />}
@@ -52,13 +51,12 @@ function stateOf({ outcome, status }: Exchange): string {
 
 function ExchangeRow({ exchange }: { exchange: Exchange }) {
   const { MUST, SHOULD, MAY } = exchange.findings;
-  const isBad = (exchange.status ?? 200) >= 400 || !["eof", null].includes(exchange.outcome);
   return (
     <>
       <span class="number">{exchange.id}</span>
       <span class={exchange.parent ? "name call" : "name"}>{exchange.parent ? `↳ ${exchange.kind}` : exchange.kind}</span>
       <span class="bot">{exchange.bot}</span>
-      <span class={isBad ? "state bad" : "state"}>{stateOf(exchange)}</span>
+      <span class={isBad(exchange) ? "state bad" : "state"}>{stateOf(exchange)}</span>
       <span class="gap">{duration(exchange.duration_ms)}</span>
       <span class="size">{bytes(exchange.response_size)}</span>
       {MUST > 0 && <span class="level MUST">{MUST} MUST</span>}
@@ -77,11 +75,12 @@ function Exchanges() {
       return matches(one, filter.value) && (!conversation || one.conversation === conversation);
     });
   });
+  const idsShown = () => shown.value.map((one) => one.id);
   const index = shown.value.findIndex((one) => one.id === store.selectedExchange.value);
   const selected = store.exchanges.value.find((one) => one.id === store.selectedExchange.value);
   return (
     <>
-      <div class="actions">
+      <div class="toolbar">
         <label>
           <span class="hidden">Filter the exchanges</span>
           <input
@@ -100,13 +99,20 @@ function Exchanges() {
           this conversation
         </label>
         <OpenRecording />
-        <button onClick={() => void exportExchanges("recording", shown.value.map((one) => one.id))}>Export all</button>
-        <button onClick={() => void exportExchanges("har", shown.value.map((one) => one.id))}>HAR of all</button>
+        {shown.value.length > 0 && (
+          <span class="button-group">
+            Export all
+            <span class="joined">
+              <button aria-label="Export all as a recording" onClick={() => void exportExchanges("recording", idsShown())}>recording</button>
+              <button aria-label="Export all as HAR" onClick={() => void exportExchanges("har", idsShown())}>HAR</button>
+            </span>
+          </span>
+        )}
       </div>
       <Recordings />
       {store.exchangesDropped.value > 0 && <p class="quiet">{store.exchangesDropped.value} older exchanges were dropped.</p>}
       {shown.value.length === 0 ? (
-        <p class="quiet">No exchange yet. Send a message.</p>
+        <p class="empty">{store.exchanges.value.length ? "No exchange matches the filter." : "No exchange yet. Send a message, or open a recording."}</p>
       ) : (
         <div class="exchange-list" style={{ height: `min(30vh, ${shown.value.length * ROW_HEIGHT + 2}px)` }}>
           <VirtualList

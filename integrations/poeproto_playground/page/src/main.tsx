@@ -11,7 +11,6 @@ import * as store from "./store";
 type Theme = "system" | "light" | "dark";
 const THEMES: readonly Theme[] = ["system", "light", "dark"];
 const theme = signal<Theme>((localStorage.getItem("poeproto-theme") as Theme | null) ?? "system");
-const isInspectorOpen = signal(true);
 
 effect(() => {
   localStorage.setItem("poeproto-theme", theme.value);
@@ -100,7 +99,9 @@ function TopBar() {
   const views = { list: "Conversations", chat: "Chat", inspector: "Inspector" } as const;
   return (
     <header class="top-bar">
-      <h1>{store.title.value || "poeproto playground"}</h1>
+      <h1>
+        {store.title.value || "poeproto"} <small>playground</small>
+      </h1>
       <div class="views" role="group" aria-label="Parts of the page">
         {(["list", "chat", "inspector"] as const).map((name) => (
           <button key={name} aria-pressed={store.view.value === name} onClick={() => (store.view.value = name)}>
@@ -108,7 +109,7 @@ function TopBar() {
           </button>
         ))}
       </div>
-      <button class="wide-only" aria-pressed={isInspectorOpen.value} onClick={() => (isInspectorOpen.value = !isInspectorOpen.value)}>
+      <button class="wide-only" aria-pressed={store.isInspectorOpen.value} onClick={() => (store.isInspectorOpen.value = !store.isInspectorOpen.value)}>
         Inspector
       </button>
       <label>
@@ -126,7 +127,7 @@ function TopBar() {
 function App() {
   if (store.connection.value === "refused") return <TokenForm />;
   return (
-    <div class={`app show-${store.view.value} ${isInspectorOpen.value ? "" : "no-inspector"}`}>
+    <div class={`app show-${store.view.value} ${store.isInspectorOpen.value ? "" : "no-inspector"}`}>
       <TopBar />
       {store.connection.value === "broken" && (
         <p class="banner" role="alert">
@@ -136,7 +137,7 @@ function App() {
       <main class="columns">
         <Conversations />
         <Chat />
-        {isInspectorOpen.value && <Inspector />}
+        {store.isInspectorOpen.value && <Inspector />}
       </main>
       <div class="hidden" role="status">
         {store.announcement.value}

@@ -23,7 +23,7 @@ const HIGHLIGHT_LIMIT = 40_000;
 const SAFE_LINK = /^(?:https?:|mailto:)/i;
 
 const ALLOWED_TAGS = [
-  ..."a blockquote br code del em h1 h2 h3 h4 h5 h6 hr img li ol p pre s span strong".split(" "),
+  ..."a blockquote br code del div em h1 h2 h3 h4 h5 h6 hr img li ol p pre s span strong".split(" "),
   ..."table tbody td th thead tr ul".split(" "),
 ];
 const ALLOWED_ATTRIBUTES = ["alt", "aria-label", "class", "href", "role", "src", "start", "tabindex", "title"];
@@ -34,7 +34,7 @@ markdown.linkify.set({ fuzzyLink: false, fuzzyEmail: false, fuzzyIP: false });
 markdown.validateLink = (url) => SAFE_LINK.test(url);
 
 /** Whether the URL is one of the playground's own: of a file that the bot or the user uploaded. */
-function isLocal(url: string): boolean {
+export function isLocal(url: string): boolean {
   return url.startsWith(`${location.origin}/`);
 }
 
@@ -110,6 +110,10 @@ for (const name of ["th_open", "td_open"]) {
   };
 }
 
+// A wide table scrolls in a box, which the keyboard must reach. The table itself stays one for screen readers.
+rules["table_open"] = () => '<div class="table" tabindex="0" role="group" aria-label="table"><table>';
+rules["table_close"] = () => "</table></div>";
+
 // A picture from elsewhere would tell its server who reads the conversation. It becomes a link.
 rules["image"] = (tokens, i, options, env, renderer) => {
   const token = tokens[i];
@@ -121,7 +125,8 @@ rules["image"] = (tokens, i, options, env, renderer) => {
 
 function codeBlock(code: string, language: string): string {
   const label = language ? ` aria-label="code: ${escapeHtml(language)}"` : ' aria-label="code"';
-  return `<pre tabindex="0" role="region"${label}><code class="hljs">${highlight(code, language)}</code></pre>`;
+  const kind = language ? `hljs language-${escapeHtml(language)}` : "hljs";
+  return `<pre tabindex="0" role="group"${label}><code class="${kind}">${highlight(code, language)}</code></pre>`;
 }
 
 /** The code as HTML: with colours if the language is known and the code is not long. */

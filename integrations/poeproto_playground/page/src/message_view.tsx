@@ -6,7 +6,7 @@ import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { type Attachment, type Conversation, type Message, postJson } from "./contract";
 import { bytes, duration, money } from "./format";
 import { HtmlFrame } from "./html_frame";
-import { type InlineReference, mayLoad, referenceKey } from "./markdown";
+import { type InlineReference, isLocal, mayLoad, referenceKey } from "./markdown";
 import * as store from "./store";
 import { StreamedMarkdown } from "./streamed_markdown";
 
@@ -88,8 +88,15 @@ export function AttachmentView({ attachment, network = false }: { attachment: At
   );
   // A file from elsewhere is not loaded: its server would learn who reads the conversation.
   if (!mayLoad(url)) return <div class="attachment">{link}</div>;
+  const isShowable = isLocal(url) && /^(?:text\/html|application\/xhtml\+xml)\b/.test(type);
   const preview = async () => {
-    html.value = await (await fetch(url)).text();
+    try {
+      const response = await fetch(url);
+      if (!response.ok) throw new TypeError(`HTTP ${response.status}`);
+      html.value = await response.text();
+    } catch (error) {
+      store.notice.value = `${name} could not be loaded: ${String(error)}`;
+    }
   };
   return (
     <figure class="attachment">
@@ -98,7 +105,15 @@ export function AttachmentView({ attachment, network = false }: { attachment: At
       {type.startsWith("video/") && <video controls src={url} aria-label={name} />}
       <figcaption>
         {link}
-        {type === "text/html" && html.value === null && <button onClick={() => void preview()}>Show</button>}
+        {isShowable && (
+          <button
+            aria-expanded={html.value !== null}
+            aria-label={`${html.value === null ? "Run" : "Close"} ${name}`}
+            onClick={() => (html.value === null ? void preview() : (html.value = null))}
+          >
+            {html.value === null ? "Run" : "Close"}
+          </button>
+        )}
       </figcaption>
       {html.value !== null && <HtmlFrame html={html.value} network={network} title={name} />}
     </figure>
@@ -194,12 +209,9 @@ function Actions({ message, conversation }: { message: Message; conversation: Co
     store.attempt(() => postJson(`/api/conversations/${conversation.id}/retry`, { message: message.id }));
   const copy = () => {
     const texts = message.texts.map(({ index }) => store.liveText(message.id, index).text);
-    void navigator.clipboard.writeText(texts.join("\n\n")).then(() => (store.notice.value = "Copied."));
+    void store.copyText(texts.join("\n\n"));
   };
-  const inspect = () => {
-    store.selectedExchange.value = message.exchange;
-    store.view.value = "inspector";
-  };
+  const inspect = () => store.inspect(message.exchange);
   const isBusy = conversation.streaming;
   return (
     <div class="actions">
@@ -224,6 +236,15 @@ function Facts({ message }: { message: Message }) {
   return facts.length ? <small class="facts">{facts.join(" · ")}</small> : null;
 }
 
+/** The first letter of the bot's name in a disc: Poe's pictures of bots are not here. */
+export function Avatar({ name }: { name: string }) {
+  return (
+    <span class="avatar" aria-hidden="true">
+      {[...name][0]?.toUpperCase()}
+    </span>
+  );
+}
+
 interface MessageProps {
   message: Message;
   conversation: Conversation;
@@ -242,6 +263,7 @@ export const MessageView = memo(function MessageView({ message, conversation, is
   return (
     <article ref={element} class={`message ${message.role}`} aria-label={`${name}`} data-message={message.id}>
       <header>
+        {message.role === "bot" && <Avatar name={name} />}
         <h3>{name}</h3>
         {message.role === "user" && message.bot && message.bot !== conversation.bot && <small>to {message.bot}</small>}
         <Facts message={message} />
@@ -252,6 +274,7 @@ export const MessageView = memo(function MessageView({ message, conversation, is
         <AttachmentView key={attachment.url} attachment={attachment} network={conversation.network} />
       ))}
       <ErrorView message={message} conversation={conversation} />
+      {message.status !== "streaming" && <Actions message={message} conversation={conversation} />}
       {isLast && message.status !== "streaming" && message.suggested_replies.length > 0 && (
         <div class="suggestions" role="group" aria-label="Suggested replies">
           {message.suggested_replies.map((text) => (
@@ -261,7 +284,6 @@ export const MessageView = memo(function MessageView({ message, conversation, is
           ))}
         </div>
       )}
-      {message.status !== "streaming" && <Actions message={message} conversation={conversation} />}
     </article>
   );
 });

@@ -33,6 +33,11 @@ export const recordings = signal<Recording[]>([]);
 export const messages = signal<Message[]>([]);
 export const selectedConversation = signal<string | null>(null);
 export const selectedExchange = signal<string | null>(null);
+export const INSPECTOR_TABS = ["Exchanges", "Bots", "Poe", "Logs", "Request editor"] as const;
+export const inspectorTab = signal<(typeof INSPECTOR_TABS)[number]>("Exchanges");
+export const isInspectorOpen = signal(true);
+/** Counts the requests to move the focus to the exchange that is shown. */
+export const exchangeFocus = signal(0);
 /** The part of the page that a narrow window shows. */
 export const view = signal<"list" | "chat" | "inspector">("chat");
 /** Read out by screen readers: what is visible in the chat. */
@@ -47,6 +52,7 @@ export const botOfConversation = computed(() => {
 });
 
 const LOG_LIMIT = 1_000;
+const SPOKEN_LIMIT = 300;
 
 /** The text of one answer, and who shows it. */
 export class LiveText {
@@ -210,7 +216,18 @@ function announce(message: Message): void {
   if (message.role !== "bot" || before?.status === message.status) return;
   const bot = message.bot ?? "The bot";
   const acts = { streaming: "is answering", complete: "has answered", stopped: "was stopped", failed: "failed" };
-  announcement.value = `${bot} ${acts[message.status]}.`;
+  const text = message.status === "complete" ? spokenText(message) : (message.error?.text ?? "");
+  announcement.value = `${bot} ${acts[message.status]}${text ? `: ${text}` : "."}`;
+}
+
+/**
+ * The beginning of a reply, for a screen reader. It is read once the reply is complete: a live region that has every
+ * piece of a stream never becomes silent.
+ */
+function spokenText(message: Message): string {
+  const texts = message.texts.map(({ index }) => liveText(message.id, index).text.slice(0, SPOKEN_LIMIT * 2));
+  const text = texts.join(" ").replace(/[\s*_`#>|~\\]+/g, " ").trim();
+  return text.length > SPOKEN_LIMIT ? `${text.slice(0, SPOKEN_LIMIT)}…` : text;
 }
 
 export function applyChanges(changes: Change[]): void {
@@ -261,6 +278,26 @@ export async function newConversation(bot?: string): Promise<string | null> {
     id = created.id;
   });
   return id;
+}
+
+/** Show this exchange in the inspector, and move the focus to it. */
+export function inspect(exchange: string | null): void {
+  batch(() => {
+    selectedExchange.value = exchange;
+    inspectorTab.value = "Exchanges";
+    isInspectorOpen.value = true;
+    view.value = "inspector";
+    exchangeFocus.value += 1;
+  });
+}
+
+export async function copyText(text: string, what = "Copied."): Promise<void> {
+  try {
+    await navigator.clipboard.writeText(text);
+    notice.value = what;
+  } catch (error) {
+    notice.value = `The browser refused to copy: ${String(error)}`;
+  }
 }
 
 /** Have the backend send a request to a bot, and select the new exchange. */

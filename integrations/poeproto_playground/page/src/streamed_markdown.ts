@@ -6,6 +6,7 @@
  */
 
 import { type Block, BlockSplitter } from "./block_splitter";
+import { addCodeTools, addTools } from "./code_block";
 import { type InlineReference, referenceKey, renderMarkdown } from "./markdown";
 
 const SLICE_MS = 12;
@@ -52,6 +53,9 @@ export class StreamedMarkdown {
   private tailShown = "";
   private readonly tailElement = document.createElement("div");
   private openCode: Text | null = null;
+  /** The pieces of a code block that was too long for one block. */
+  private codePieces: string[] = [];
+  private removers: (() => void)[] = [];
 
   constructor(
     private readonly host: HTMLElement,
@@ -77,6 +81,8 @@ export class StreamedMarkdown {
     this.ready = [];
     this.isComplete = this.isFinished = false;
     this.shown = this.blockCount = 0;
+    this.codePieces = [];
+    this.removeTools();
     this.clearTail();
     this.host.replaceChildren(this.tailElement);
   }
@@ -90,6 +96,11 @@ export class StreamedMarkdown {
   /** The host was removed from the page. */
   stop(): void {
     waiting.delete(this);
+    this.removeTools();
+  }
+
+  private removeTools(): void {
+    for (const remove of this.removers.splice(0)) remove();
   }
 
   /** Work until the deadline. Returns whether nothing is left to do. */
@@ -140,7 +151,22 @@ export class StreamedMarkdown {
     this.blockCount += 1;
     if (this.blockCount === LONG_MESSAGE_BLOCKS) this.host.classList.add("long");
     if (this.splitter.tail === "" || block.kind !== "markdown") this.clearTail();
-    this.tailElement.before(this.render(block));
+    const element = this.render(block);
+    this.tailElement.before(element);
+    if (block.kind === "code") this.addToolsToPieces(element, block.source);
+    else this.codePieces = [];
+  }
+
+  /** The tools of a long code block stand under its last piece. */
+  private addToolsToPieces(element: HTMLElement, piece: string): void {
+    this.codePieces.push(piece);
+    const fence = /^(`{3,}|~{3,})/.exec(this.codePieces[0] ?? "")?.[1] ?? "";
+    if (!fence || !piece.trimEnd().endsWith(fence)) return;
+    const [opening = "", ...lines] = this.codePieces.join("").trimEnd().split("\n");
+    if (lines.pop()?.trim().startsWith(fence) !== true) return;
+    const language = opening.slice(fence.length).trim().split(/\s+/)[0] ?? "";
+    this.codePieces = [];
+    this.removers.push(addTools(element, lines.join("\n") + "\n", language));
   }
 
   private keepBehindButton(block: Block): void {
@@ -168,6 +194,7 @@ export class StreamedMarkdown {
     if (block.kind === "markdown") {
       this.noteDefinitions(block.source);
       element.append(renderSafely(block.source, this.references));
+      this.removers.push(...addCodeTools(element));
     } else {
       element.textContent = block.source;
     }
@@ -204,6 +231,7 @@ export class StreamedMarkdown {
     if (!this.openCode) {
       this.openCode = document.createTextNode("");
       const pre = document.createElement("pre");
+      pre.className = "open-code";
       pre.append(this.openCode);
       this.tailElement.replaceChildren(pre);
     }

@@ -67,10 +67,19 @@ function ratesOf(times: number[]): [number[], number[]] {
   return [x, counts.map((count) => (count * 1_000) / width)];
 }
 
+/** What a CSS colour is in the colours of the page: a canvas knows neither variables nor light-dark(). */
+function colourOf(colour: string, host: HTMLElement): string {
+  const sample = document.createElement("span");
+  sample.style.color = colour;
+  host.append(sample);
+  const resolved = getComputedStyle(sample).color;
+  sample.remove();
+  return resolved;
+}
+
 function makePlot(host: HTMLElement, label: string, unit: string, isBars: boolean): uPlot {
-  const style = getComputedStyle(document.documentElement);
   const text = getComputedStyle(host).color;
-  const accent = style.getPropertyValue("--plot").trim() || text;
+  const accent = colourOf("var(--plot)", host);
   const axis = { stroke: text, grid: { stroke: "rgba(128,128,128,0.25)", width: 1 }, ticks: { show: false } };
   const series: uPlot.Series = isBars
     ? { label, stroke: accent, fill: accent, paths: uPlot.paths.bars?.({ size: [0.8] }), points: { show: false } }
