@@ -1,0 +1,1 @@
+"""The gateway: Poe bots as an OpenAI-compatible endpoint, an ASGI application."""
