@@ -14,7 +14,8 @@ from poeproto.name_hints import missing_name
 if (_missing := missing_extra(__name__, "openai", ["anyio", "h11", "truststore"])) is not None:
     raise _missing
 
-from poeproto_openai import mapping
+from poeproto_openai import gateway, mapping
+from poeproto_openai.gateway import *
 from poeproto_openai.mapping import *
 
 if not TYPE_CHECKING:  # a type checker finds missing names by itself
@@ -24,4 +25,5 @@ if not TYPE_CHECKING:  # a type checker finds missing names by itself
 
 
 __all__: list[str] = []
+__all__ += gateway.__all__
 __all__ += mapping.__all__
