@@ -18,10 +18,12 @@ Theory of operation
 
 from __future__ import annotations
 
-from poeproto_openai.gateway import app, upstream
+from poeproto_openai.gateway import app, models, upstream
 from poeproto_openai.gateway.app import *
+from poeproto_openai.gateway.models import *
 from poeproto_openai.gateway.upstream import *
 
 __all__: list[str] = []
 __all__ += app.__all__
+__all__ += models.__all__
 __all__ += upstream.__all__

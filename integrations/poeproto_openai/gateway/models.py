@@ -10,7 +10,7 @@ from poeproto_openai.api_error import INVALID_REQUEST, ApiError
 from poeproto_openai.gateway.upstream import UpstreamBot
 from poeproto_runtime import Route
 
-__all__ = ["GatewayBot", "Models"]
+__all__ = ["GatewayBot"]
 
 # A bot in this process, an upstream bot, or one by its URL or as "poe:NAME" by its name on Poe.
 GatewayBot = Bot | Route | UpstreamBot | str
