@@ -312,6 +312,10 @@ class ToolCallAggregator:
         new = [call for call in whole if not self._was_received(event.index, call, received)]
         return numbered + [(self._add_part(event.index, delta, None), delta) for delta in new]
 
+    def name_of(self, number: int) -> str:
+        """The name of the call of this number, which `add_numbered` gave it; empty if it is not known yet."""
+        return self._calls[number].name
+
     def _add_part(self, answer: int | None, delta: ToolCallDelta, call: _CallParts | None) -> int:
         """Add a part to a call, to a new one if there is none, and return the number of the call."""
         if call is None and len(self._calls) >= self._limits.tool_calls:

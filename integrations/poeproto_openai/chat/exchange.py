@@ -111,7 +111,7 @@ class ChatExchange(ReplyExchange):
         self._reasoning = options.reasoning or request.include_reasoning
         self._holds = not request.stream or options.on_replace == "hold"
         self._id = request_id
-        self._choices: dict[int | None, _Choice] = {}
+        self._choices: dict[int, _Choice] = {}
         self._only: _Choice | None = None  # the choice of texts without an index, while the fast path may write it
         self._usage: dict[str, Any] | None = None
         self._poe: dict[str, Any] = {}
@@ -241,8 +241,10 @@ class ChatExchange(ReplyExchange):
     # --- the end
 
     def write_keepalive(self) -> bytes:
-        """A chunk with an empty delta. A comment would do, but openai-python fails on one after an ``id:``."""
-        return self._chunk(0, {}) if self._chat.stream else b""
+        """A chunk with an empty delta, or with the role alone if it is the first. Comments are no help here: some clients
+        do not see them, and openai-python fails on one after an ``id:``.
+        """
+        return self._delta(self._choice(None), {}) if self._chat.stream else b""
 
     def write_error(self, error: ApiError) -> bytes:
         """An error within the stream, which the clients raise. No ``[DONE]`` follows."""
@@ -318,6 +320,7 @@ class ChatExchange(ReplyExchange):
     # --- chunks
 
     def _choice(self, index: int | None) -> _Choice:
+        index = index or 0  # answers are numbered from 0 where there are several
         choice = self._choices.get(index)
         if choice is None:
             number = len(self._choices)

@@ -127,19 +127,15 @@ def _query(wire: dict[str, Any], model: str) -> QueryRequest:
     query = conversation.messages
     if parameters and query:
         query[-1] = attrs.evolve(query[-1], parameters=parameters)
-    stop = wire.get("stop")
-    try:
-        return QueryRequest(
-            query,
-            temperature=_number(wire, "temperature"),
-            logit_bias=_field(wire, "logit_bias", dict) or {},
-            stop_sequences=[stop] if isinstance(stop, str) else _field(wire, "stop", list) or [],
-            tools=_tools(wire),
-            tool_calls=conversation.calls or None,
-            tool_results=conversation.results or None,
-        )
-    except (TypeError, ValueError) as exc:
-        raise ApiError(f"the request cannot be made a query of Poe's: {exc}") from None
+    return QueryRequest(
+        query,
+        temperature=_number(wire, "temperature"),
+        logit_bias=_logit_bias(wire),
+        stop_sequences=_stop_sequences(wire),
+        tools=_tools(wire),
+        tool_calls=conversation.calls or None,
+        tool_results=conversation.results or None,
+    )
 
 
 class _Conversation:
@@ -232,10 +228,26 @@ def _tools(wire: dict[str, Any]) -> list[ToolDefinition] | None:
     return found
 
 
-def _number(wire: dict[str, Any], key: str) -> float | None:
+def _logit_bias(wire: dict[str, Any]) -> dict[str, float]:
+    biases: dict[str, Any] = _field(wire, "logit_bias", dict) or {}
+    return {token: _number(biases, token, "logit_bias.") or 0.0 for token in biases}
+
+
+def _stop_sequences(wire: dict[str, Any]) -> list[str]:
+    stop = wire.get("stop")
+    if isinstance(stop, str):
+        return [stop]
+    sequences: list[Any] = _field(wire, "stop", list) or []
+    for number, sequence in enumerate(sequences):
+        if not isinstance(sequence, str):
+            raise ApiError("expected a string", param=f"stop[{number}]")
+    return sequences
+
+
+def _number(wire: dict[str, Any], key: str, prefix: str = "") -> float | None:
     value = wire.get(key)
     if value is not None and type(value) not in (int, float):
-        raise ApiError("expected a number", param=key)
+        raise ApiError("expected a number", param=f"{prefix}{key}")
     return None if value is None else float(value)
 
 

@@ -19,13 +19,14 @@ class _SentCall:
     name: str = ""
     pending: list[str] = attrs.field(factory=list[str])
     text: list[str] = attrs.field(factory=list[str])
-    started: bool = False
+    index: int | None = None  # once its first part was returned
 
 
 class ToolCallNormalizer:
     """Turns tool calls of any dialect into OpenAI's: each part has an index, the first also the id, type and name.
 
-    A part whose call has no name yet is held until the name is known.
+    A part whose call has no name yet is held until the name is known. The index says which call was the first to begin
+    in what was returned, so that it never has a gap.
 
     Args:
         id_prefix: what the ids of calls without one begin with.
@@ -35,7 +36,8 @@ class ToolCallNormalizer:
     def __init__(self, id_prefix: str, limits: Limits) -> None:
         self._id_prefix = id_prefix
         self._aggregator = ToolCallAggregator(limits)
-        self._calls: dict[int, _SentCall] = {}
+        self._calls: dict[int, _SentCall] = {}  # by the aggregator's numbers
+        self._begun = 0
 
     def __bool__(self) -> bool:
         return bool(self._calls)
@@ -59,15 +61,15 @@ class ToolCallNormalizer:
 
     def rest(self) -> list[dict[str, Any]]:
         """The parts that were held back, of calls whose name never came."""
-        return [self._start(number, call) for number, call in self._calls.items() if not call.started]
+        return [self._start(call) for call in self._calls.values() if call.index is None]
 
     def whole(self) -> list[dict[str, Any]]:
         """All calls, as they stand in a message."""
-        calls: list[dict[str, Any]] = []
-        for number, call in self._calls.items():
-            named = self._named(call, "".join(call.text))
-            calls.append({"id": self._id_of(number, call), "type": call.type, call.type: named})
-        return calls
+        self.rest()
+        return [
+            {"id": call.id, "type": call.type, call.type: self._named(call, "".join(call.text))}
+            for call in sorted(self._calls.values(), key=lambda call: call.index or 0)
+        ]
 
     def _part(self, number: int, delta: ToolCallDelta) -> list[dict[str, Any]]:
         call = self._calls.setdefault(number, _SentCall())
@@ -76,29 +78,26 @@ class ToolCallNormalizer:
         inner = delta.custom or delta.function
         text = ""
         if inner is not None:
-            call.name = call.name or inner.name or ""
             text = (
                 delta.custom.input if delta.custom is not None else delta.function and delta.function.arguments
             ) or ""
+        call.name = call.name or self._aggregator.name_of(number)
         call.id = call.id or delta.id or ""
         call.text.append(text)
         call.pending.append(text)
-        if not call.started:
-            return [self._start(number, call)] if call.name else []
+        if call.index is None:
+            return [self._start(call)] if call.name else []
         call.pending.clear()
         key = "input" if call.type == "custom" else "arguments"
-        return [{"index": number, call.type: {key: text}}] if text else []
+        return [{"index": call.index, call.type: {key: text}}] if text else []
 
-    def _start(self, number: int, call: _SentCall) -> dict[str, Any]:
-        call.started = True
+    def _start(self, call: _SentCall) -> dict[str, Any]:
+        call.index = self._begun
+        self._begun += 1
+        call.id = call.id or f"call_{self._id_prefix}_{call.index}"
         text = "".join(call.pending)
         call.pending.clear()
-        named = self._named(call, text)
-        return {"index": number, "id": self._id_of(number, call), "type": call.type, call.type: named}
+        return {"index": call.index, "id": call.id, "type": call.type, call.type: self._named(call, text)}
 
     def _named(self, call: _SentCall, text: str) -> dict[str, Any]:
         return {"name": call.name, "input" if call.type == "custom" else "arguments": text}
-
-    def _id_of(self, number: int, call: _SentCall) -> str:
-        call.id = call.id or f"call_{self._id_prefix}_{number}"
-        return call.id
