@@ -27,7 +27,7 @@ from poeproto import (
 )
 from poeproto_openai.json_bytes import json_bytes
 
-__all__ = ["ApiError", "error_of_event", "error_of_exception"]
+__all__ = ["ApiError", "error_of_event", "error_of_exception", "without_secrets"]
 
 INVALID_REQUEST = "invalid_request_error"
 
@@ -117,6 +117,13 @@ def error_of_event(event: Error) -> ApiError:
     return ApiError(message, status=status, type=kind, code=code, allow_retry=event.allow_retry)
 
 
+def without_secrets(text: str, secrets: Iterable[str]) -> str:
+    """The text, should a peer have quoted a key in it."""
+    for secret in secrets:
+        text = text.replace(secret, "[key]")
+    return text
+
+
 def error_of_exception(exc: PoeprotoError, *, on_poe: bool, secrets: Iterable[str] = ()) -> ApiError:
     """What a failure of a call to a bot becomes.
 
@@ -129,9 +136,7 @@ def error_of_exception(exc: PoeprotoError, *, on_poe: bool, secrets: Iterable[st
         return exc
     if isinstance(exc, BotError):
         return error_of_event(exc.event)
-    message = str(exc)
-    for secret in secrets:
-        message = message.replace(secret, "[key]")
+    message = without_secrets(str(exc), secrets)
     if isinstance(exc, RequestRefused):
         known = (_REFUSALS | _REFUSALS_OF_POE) if on_poe else _REFUSALS
         status, kind, code = known.get(exc.status, (502, "server_error", "upstream_refused"))

@@ -241,8 +241,9 @@ class ChatExchange(ReplyExchange):
     # --- the end
 
     def write_keepalive(self) -> bytes:
-        """A chunk with an empty delta, or with the role alone if it is the first. Comments are no help here: some clients
-        do not see them, and openai-python fails on one after an ``id:``.
+        """A chunk with an empty delta, or with the role alone if it is the first.
+
+        A comment would not do: some clients do not see it, and openai-python fails on one after an ``id:``.
         """
         return self._delta(self._choice(None), {}) if self._chat.stream else b""
 

@@ -102,7 +102,9 @@ class GatewayService(BotService):
             return
         read = FORMATS.get(path)
         if read is None:
-            raise ApiError(f"there is nothing at the path {head.path[:200]!r}", status=404, code="unknown_url")
+            known = ", ".join(f"{_BASE}{each}" for each in FORMATS)
+            message = f"there is nothing at the path {head.path[:200]!r}; there are {known} and {_BASE}{_MODELS}"
+            raise ApiError(message, status=404, code="unknown_url")
         _check_method(head, "POST")
         key = self._keys.check(head)
         body = await self._body(head, channel)

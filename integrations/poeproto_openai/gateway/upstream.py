@@ -22,7 +22,7 @@ from poeproto import (
     Text,
     UnknownEvent,
 )
-from poeproto_openai.api_error import error_of_exception
+from poeproto_openai.api_error import error_of_exception, without_secrets
 from poeproto_openai.chat.content_parts import read_data_url
 from poeproto_openai.reply_exchange import ReplyExchange
 from poeproto_runtime.client.api import ApiCalls
@@ -79,6 +79,7 @@ class UpstreamCall(Bot):
 
     async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[Event]:
         upstream, api, fold = self._upstream, self._api, ReplyFold()
+        secrets = [] if self._key is None else [self._key]
         try:
             if upstream.on_poe:
                 request = await self._upload_files(request)
@@ -87,11 +88,12 @@ class UpstreamCall(Bot):
             began = False
             async with reply:
                 async for event in reply:
+                    if isinstance(event, Error):
+                        event = attrs.evolve(event, text=without_secrets(event.text or "", secrets), raw_response=None)
                     if type(event) is Text or _is_forwarded(event, began=began):  # nearly all are texts
                         yield event
                     began = True
         except PoeprotoError as exc:
-            secrets = [] if self._key is None else [self._key]
             error = error_of_exception(exc, on_poe=upstream.on_poe, secrets=secrets)
             self._exchange.failure = error
             logger.warning("the call of %s has failed: %d %s", self._exchange.model, error.status, error.message)
