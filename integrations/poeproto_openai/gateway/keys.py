@@ -11,6 +11,10 @@ from poeproto_openai.api_error import ApiError
 __all__ = ["GatewayKeys"]
 
 _WRONG = "the API key is missing or wrong; send it as Authorization: Bearer KEY"
+_NOT_POES = (
+    "bots on Poe are called with the caller's key: send a key of Poe as Authorization: Bearer KEY, not one of the"
+    " gateway's, or give the gateway a key for Poe"
+)
 
 
 class GatewayKeys:
@@ -84,7 +88,7 @@ class GatewayKeys:
             self.for_own_bot(key)
             return self._poe_key
         if key is None or self._is_own(key):
-            raise _unauthorised()
+            raise _unauthorised(_NOT_POES)
         return key.decode("ascii", "replace")
 
     def _is_own(self, key: bytes | None) -> bool:
@@ -96,9 +100,9 @@ def _key_of(head: RequestHead) -> bytes | None:
     return bearer_key(values[0]) if len(values) == 1 else None
 
 
-def _unauthorised() -> ApiError:
+def _unauthorised(message: str = _WRONG) -> ApiError:
     return ApiError(
-        _WRONG,
+        message,
         status=401,
         type="authentication_error",
         code="invalid_api_key",

@@ -68,7 +68,7 @@ def test_calls_of_any_dialect_are_openais(case: Case) -> None:
         assert type(index) is int
         if index in begun:
             assert part.keys() <= {"index", "function", "custom"}
-            assert "name" not in part.get("function", part.get("custom"))
+            assert "name" not in part.get("function", part.get("custom", {}))
         else:
             assert index == len(begun)
             assert part["id"]

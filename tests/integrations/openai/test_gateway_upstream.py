@@ -53,7 +53,7 @@ TEXTS = [Meta(), Text("Hel"), Text("lo"), SuggestedReply("More?"), Data("m1"), D
 def gateway(address: str, **more: Any) -> OpenAIGateway:
     """A gateway for a bot server at this address, and for Poe at the same."""
     bots = {"bot": UpstreamBot(address, KEY), "named": "poe:GPT-4o"}
-    return OpenAIGateway(bots, endpoints=Endpoints.at(address.rstrip("/")), **{"api_keys": KEY, **more})
+    return OpenAIGateway(bots, endpoints=Endpoints.at(address.rstrip("/")), api_keys=KEY, **more)
 
 
 def query_in(received: Received) -> QueryRequest:
@@ -82,7 +82,9 @@ async def test_a_bot_on_poe_is_called_with_the_key_of_the_caller() -> None:
         assert {received.all("authorization")[0] for received in server.requests} == {"Bearer key-of-poe"}
         # It opens no other bot, and a key of the gateway's own is none of Poe's.
         assert (await chat(app, key="Bearer key-of-poe")).status == 401
-        assert (await chat(app, model="named")).status == 401
+        own = await chat(app, model="named")
+        assert own.status == 401
+        assert "send a key of Poe" in error_of(own)["message"]
         assert (await chat(app, model="named", key=None)).status == 401
 
 
