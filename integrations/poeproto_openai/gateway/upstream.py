@@ -83,7 +83,7 @@ class UpstreamCall(Bot):
         try:
             if upstream.on_poe:
                 request = await self._upload_files(request)
-            url = api.url_of(upstream.target)
+            url = api.bot_url(upstream.target) if upstream.on_poe else api.url_of(upstream.target)
             reply = Reply(api.query(url, request, self._key, fold, bot_name=upstream.target), fold)
             began = False
             async with reply:

@@ -7,14 +7,33 @@ from base64 import b64encode
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from poeproto import Attachment, FunctionCall, Message, Sender, ToolCall, ToolResult
+from poeproto import Attachment, FunctionCall, Message, Sender, ToolCall, ToolResult, encode_request
 from poeproto_openai.api_error import ApiError
 from poeproto_openai.chat.request import ChatRequest, read_chat_request
 
 USER = {"role": "user", "content": "hello"}
 CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+KEYS = (
+    *(
+        "model",
+        "messages",
+        "role",
+        "content",
+        "name",
+        "tools",
+        "tool_calls",
+        "tool_call_id",
+        "type",
+        "function",
+        "custom",
+    ),
+    *("id", "arguments", "input", "text", "image_url", "url", "file", "file_data", "filename", "stop", "stream", "n"),
+    *("stream_options", "include_usage", "temperature", "logit_bias", "parameters", "refusal", "include_reasoning"),
+)
 PNG = "data:image/png;base64," + b64encode(b"\x89PNG").decode()
 
 
@@ -267,3 +286,28 @@ def test_calls_of_earlier_turns_stay_in_their_place() -> None:
 def test_the_result_of_a_tool_is_text() -> None:
     image = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
     assert refused([USER, {"role": "tool", "tool_call_id": "c1", "content": [image]}]).param == "messages[1].content"
+
+
+ANY_JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 5)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.dictionaries(st.sampled_from(KEYS), ANY_JSON, max_size=6), st.lists(ANY_JSON, min_size=1, max_size=3))
+def test_any_body_is_read_or_refused(body: dict[str, Any], messages: list[Any]) -> None:
+    refusals: list[int] = []
+    for whole in (body, {"model": "bot", "messages": [USER], **body}, {"model": "bot", **body, "messages": messages}):
+        try:
+            request = read_chat_request(json.dumps(whole).encode())
+        except ApiError as exc:
+            refusals.append(exc.status)
+        else:
+            assert encode_request(request.query)
+    assert set(refusals) <= {400}
