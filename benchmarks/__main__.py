@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
-from benchmarks import burst, client, codec, imports, lengths, lone, many, paced, relay, silent, visits
+from benchmarks import burst, client, codec, imports, lengths, lone, many, openai, paced, relay, silent, visits
 from benchmarks.measure import RECORD, once
 from benchmarks.record import goal_rows
 from benchmarks.sizes import SMALLEST, Sizes
@@ -16,6 +16,7 @@ from benchmarks.sizes import SMALLEST, Sizes
 SUITES: dict[str, Callable[[Sizes], None]] = {
     "lone": lone.main,
     "relay": relay.main,
+    "openai": openai.main,
     "paced": paced.main,
     "silent": silent.main,
     "many": many.main,

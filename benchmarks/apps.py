@@ -118,6 +118,13 @@ def our_relay(source: str) -> BotApp:
     return BotApp(OurRelay(), access_key=ACCESS_KEY, limits=LIMITS, endpoints=Endpoints.at(source), sync_settings=False)
 
 
+def our_gateway(source: str) -> BotApp:
+    """The gateway for OpenAI's clients, with the bot at that URL."""
+    from poeproto_openai import OpenAIGateway, UpstreamBot
+
+    return OpenAIGateway({"source": UpstreamBot(source, ACCESS_KEY)}, api_keys=ACCESS_KEY, limits=LIMITS)
+
+
 def bare(sleep: Sleep) -> Asgi:
     """An ASGI application without a protocol: sends encoded events, one `send` for each."""
     return _bare(sleep, encoded)

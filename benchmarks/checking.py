@@ -23,6 +23,8 @@ class Expected:
         count: the number of text events in the reply.
     """
 
+    EVENT = b"event: text"  # what each of them has once
+
     def __init__(self, name: str, server: Server, wish: str, count: int) -> None:
         self.name = name
         self.server = server

@@ -85,13 +85,13 @@ def _while_all_stream(expected: Expected, load: Load) -> float | None:
     load.run(lambda: bool(replies) or all(connection.first for connection in load.connections), ended)
     if replies:
         return None
-    events, seconds = _events(load), expected.server.cpu_seconds()
+    events, seconds = _events(load, expected.EVENT), expected.server.cpu_seconds()
     load.run(lambda: bool(replies), ended)
-    events, seconds = _events(load) - events, expected.server.cpu_seconds() - seconds
+    events, seconds = _events(load, expected.EVENT) - events, expected.server.cpu_seconds() - seconds
     load.run(lambda: len(replies) == len(load.connections), ended)
     expected.confirm(*replies)
     return seconds / events if events else None
 
 
-def _events(load: Load) -> int:
-    return sum(connection.received.count(b"event: text") for connection in load.connections)
+def _events(load: Load, mark: bytes) -> int:
+    return sum(connection.received.count(mark) for connection in load.connections)

@@ -60,6 +60,8 @@ def _app(name: str, sleep: apps.Sleep, source: str) -> Any:
             return apps.ours(apps.OurBotOfEvents())
         case "poeproto-relay":
             return apps.our_relay(source)
+        case "poeproto_openai-relay":
+            return apps.our_gateway(source)
         case "fastapi_poe-relay":
             from benchmarks import peers
 

@@ -24,6 +24,7 @@ from poeproto import State
 from poeproto.exchange.states import EXCUSED, IGNORED, TRANSITIONS
 from poeproto.lint import EDITIONS, NEEDS, RULES, SECTIONS, Rule
 from poeproto.schemas import event_schema, request_schema, settings_schema
+from poeproto_openai.mapping import MAPPING, SIDES
 from poeproto_record import recording_schema
 from poeproto_runtime.client.states import (
     OWNERSHIPS,
@@ -73,13 +74,14 @@ def generated() -> dict[Path, str]:
         "recording": recording_schema(),
     }
     files = {DOCS / "schemas" / f"{name}.json": json.dumps(schema, indent=2) + "\n" for name, schema in schemas.items()}
-    runtime = DOCS / "runtime.md"
+    runtime, openai = DOCS / "runtime.md", DOCS / "openai.md"
     return files | {
         **{page: _with_programs(page.read_text(encoding="utf-8")) for page in DOCS.glob("howto/*.md")},
         DOCS / "checks.md": "\n".join(_checks()),
         DOCS / "states.md": "\n".join(_states()),
         DOCS / "reference.md": "\n".join(_reference()),
         runtime: _with_diagrams(runtime.read_text(encoding="utf-8")),
+        openai: _with_parts(openai.read_text(encoding="utf-8"), {"mapping": _mapping()}),
     }
 
 
@@ -293,18 +295,37 @@ def _with_programs(page: str) -> str:
 
 
 def _with_diagrams(page: str) -> str:
-    """The page, with its generated parts written anew: each stands between two comments."""
     parts = {
         "tasks": _reply_tasks(),
         "states": _reply_states(),
         "owners of a call": _call_owners(),
         "states of a call": _call_states(),
     }
+    return _with_parts(page, parts)
+
+
+def _with_parts(page: str, parts: Mapping[str, Iterator[str]]) -> str:
+    """The page, with its generated parts written anew: each stands between two comments."""
     for name, lines in parts.items():
         before, marks, after = f"<!-- generated: {name} -->", "\n", "<!-- end -->"
         start = page.index(before) + len(before)
         page = page[:start] + marks + "\n".join(lines) + marks + page[page.index(after, start) :]
     return page
+
+
+_BOXES = {"yes": "[x]", "partly": "[x]", "refused": "[ ]", "ignored": "[ ]"}
+
+
+def _mapping() -> Iterator[str]:
+    """The mapping between Poe's protocol and OpenAI's API, as lists to tick off."""
+    for side, title in SIDES.items():
+        rows = [row for row in MAPPING if row.side == side]
+        if rows:
+            yield f"### {title}\n"
+            for row in rows:
+                support = "" if row.support == "yes" else f"*{row.support}*: "
+                yield f"- {_BOXES[row.support]} {row.what}<br>{support}{row.becomes}"
+            yield ""
 
 
 def _reply_tasks() -> Iterator[str]:

@@ -39,6 +39,7 @@ PUBLIC_MODULES = (
     "poeproto_simulator",
     "poeproto_record",
     "poeproto_check",
+    "poeproto_openai",
     "poeproto_pytest",
     "poeproto_playground",
     "poeproto_compat",

@@ -16,6 +16,7 @@ from poeproto_cli.bench import bench
 from poeproto_cli.check import check_command
 from poeproto_cli.migrate import migrate
 from poeproto_cli.new import new
+from poeproto_cli.openai import openai
 from poeproto_cli.play import play
 from poeproto_cli.query import query
 from poeproto_cli.record import record
@@ -59,7 +60,7 @@ def main() -> None:
 
 _COMMANDS = (
     new, serve, query, settings, sync, upload, simulate, play, bench, check_command, record, replay, recording,
-    migrate,
+    openai, migrate,
 )  # fmt: skip
 for _command in _COMMANDS:
     main.add_command(_command)

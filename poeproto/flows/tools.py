@@ -200,6 +200,7 @@ class _CallParts:
 
     answer: int | None
     position: tuple[int, ...]  # among the others
+    number: int  # in the order in which the calls began
     id: str = ""
     type: str = ""
     name: str = ""
@@ -288,21 +289,35 @@ class ToolCallAggregator:
             RemoteProtocolError: for a chunk that cannot be read as one of OpenAI's; `path` names the place.
             LimitExceeded: for more calls, or longer arguments, than the limits allow.
         """
+        return [delta for _, delta in self.add_numbered(event)]
+
+    def add_numbered(self, event: Json) -> list[tuple[int | None, ToolCallDelta]]:
+        """As `add`, each part with the number of its call, whatever index the peer gave it.
+
+        Calls are numbered from 0, in the order in which they began. The number is None for a repetition of a whole
+        call, which adds nothing.
+
+        Raises:
+            RemoteProtocolError, LimitExceeded: as `add` does.
+        """
         deltas, whole = _deltas_in(event, "delta"), _deltas_in(event, "message")
         self.finish_reason = _optional(_choice(event), "finish_reason", str, "choices[0]") or self.finish_reason
+        numbered: list[tuple[int | None, ToolCallDelta]] = []
         for delta in deltas:
             call = self._call_of(event.index, delta)
             repeated = self._by_id.get((event.index, delta.index, delta.id)) if call is None and delta.id else None
-            if repeated is None or not repeated.is_whole(delta):
-                self._add_part(event.index, delta, call)
+            is_new = repeated is None or not repeated.is_whole(delta)
+            numbered.append((self._add_part(event.index, delta, call) if is_new else None, delta))
         received = list(self._calls)
         new = [call for call in whole if not self._was_received(event.index, call, received)]
-        for delta in new:
-            self._add_part(event.index, delta, None)
-        return deltas + new
+        return numbered + [(self._add_part(event.index, delta, None), delta) for delta in new]
 
-    def _add_part(self, answer: int | None, delta: ToolCallDelta, call: _CallParts | None) -> None:
-        """Add a part to a call; to a new one if there is none."""
+    def name_of(self, number: int) -> str:
+        """The name of the call of this number, which `add_numbered` gave it; empty if it is not known yet."""
+        return self._calls[number].name
+
+    def _add_part(self, answer: int | None, delta: ToolCallDelta, call: _CallParts | None) -> int:
+        """Add a part to a call, to a new one if there is none, and return the number of the call."""
         if call is None and len(self._calls) >= self._limits.tool_calls:
             raise LimitExceeded(f"the reply has more than {self._limits.tool_calls} tool calls", limit="tool_calls")
         self._characters += len(_name_and_text(delta)[1])
@@ -312,7 +327,8 @@ class ToolCallAggregator:
                 limit="answer_size",
             )
         if call is None:
-            call = _CallParts(answer, (1,) if delta.index is None else (0, answer or 0, delta.index))
+            position = (1,) if delta.index is None else (0, answer or 0, delta.index)
+            call = _CallParts(answer, position, number=len(self._calls))
             self._calls.append(call)
             latest = self._latest.get((answer, delta.index))
             if latest is not None and latest.name_repeated:
@@ -321,6 +337,7 @@ class ToolCallAggregator:
         self._latest[answer, delta.index] = self._latest[answer, None] = call
         if delta.id and delta.id == call.id:
             self._by_id[answer, delta.index, delta.id] = self._by_id[answer, None, delta.id] = call
+        return call.number
 
     def _call_of(self, answer: int | None, delta: ToolCallDelta) -> _CallParts | None:
         """The call that this part belongs to; None if it begins a new one."""

@@ -17,6 +17,7 @@ CASES = [
     ("poeproto_simulator", "python_multipart", "poeproto_simulator needs python_multipart", "simulator"),
     ("poeproto_playground", "hypercorn", "poeproto_playground needs hypercorn", "playground"),
     ("poeproto_check", "truststore", "poeproto_check needs truststore", "check"),
+    ("poeproto_openai", "h11", "poeproto_openai needs h11", "openai"),
     ("poeproto_pytest._surface", "hypercorn", "poeproto_pytest needs hypercorn", "pytest"),
     ("poeproto_cli", "click", "the command needs click", "cli"),
     ("poeproto_cli", "h11", "the command needs h11", "cli"),

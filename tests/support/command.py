@@ -56,6 +56,13 @@ def simulating(*options: str, env: Mapping[str, str] | None = None, bind: str = 
 
 
 @contextmanager
+def openai_serving(*options: str, env: Mapping[str, str] | None = None) -> Generator[Serving]:
+    """Run `poeproto openai serve` on a free port, and end it if the test did not."""
+    with _running("openai", "serve", *options, env=env) as process:
+        yield process
+
+
+@contextmanager
 def _running(*arguments: str, env: Mapping[str, str] | None, bind: str = "127.0.0.1:0") -> Generator[Serving]:
     with started(*arguments, "--bind", bind, env={**os.environ, **(env or {})}) as process:
         yield Serving(process)

@@ -211,6 +211,18 @@ def test_a_name_that_is_repeated_without_arguments_begins_a_call_only_if_argumen
     ]
 
 
+def test_parts_have_the_number_of_their_call_whatever_their_index() -> None:
+    aggregator = ToolCallAggregator()
+    whole = piece(7, "{}", id="c2", name="g")
+    chunks = [chunk(piece(3, "{", name="f")), chunk(piece(3, "}")), chunk(whole), chunk(whole)]
+    numbers = [number for each in chunks for number, _ in aggregator.add_numbered(each)]
+    assert numbers == [0, 0, 1, None]
+    assert [aggregator.name_of(0), aggregator.name_of(1)] == ["f", "g"]
+    assert aggregator.add_numbered(Json({"choices": [{"message": {"tool_calls": [piece(None, "", name="h")]}}]})) == [
+        (2, ToolCallDelta(function=FunctionCallDelta("h", "")))
+    ]
+
+
 def test_a_call_that_is_repeated_with_its_id_is_one_call() -> None:
     whole = chunk(piece(0, "{}", id="a", name="f"))
     assert gather(chunk(piece(0, "{", id="a", name="f")), chunk(piece(0, "}")), whole, whole) == [

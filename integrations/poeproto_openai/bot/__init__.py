@@ -1,0 +1,1 @@
+"""The bot: an OpenAI-compatible endpoint as a Poe bot."""

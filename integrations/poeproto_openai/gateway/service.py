@@ -1,0 +1,186 @@
+"""The gateway's service: answers the requests of OpenAI's clients with bots, the same behind every server."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from poeproto import Bot, Context, Endpoints, HttpResponse, Limits, QueryRequest, RequestHead
+from poeproto.conversation import insert_attachments
+from poeproto_openai.api_error import INVALID_REQUEST, ApiError
+from poeproto_openai.chat.exchange import ReplyOptions
+from poeproto_openai.gateway.formats import FORMATS
+from poeproto_openai.gateway.held_channel import HeldChannel
+from poeproto_openai.gateway.keys import GatewayKeys
+from poeproto_openai.gateway.models import Models
+from poeproto_openai.gateway.upstream import UpstreamCall
+from poeproto_openai.json_bytes import json_bytes
+from poeproto_openai.reply_exchange import ReplyExchange
+from poeproto_runtime import BotService, Channel, ClientDisconnected, Hooks, Outbound, Route
+from poeproto_runtime.channel import within_send_seconds
+from poeproto_runtime.context import RequestContext
+from poeproto_runtime.hooks import Progress
+from poeproto_runtime.reply.shutdown import ActiveReplies
+from poeproto_runtime.reply.task import ReplyStream
+
+__all__ = ["GatewayService"]
+
+logger = logging.getLogger("poeproto")
+
+_BASE = "/v1"
+_MODELS = "/models"
+
+
+class _Placeholder(Bot):
+    """The bot of a route that only holds the configuration of calls."""
+
+    async def get_response(self, request: QueryRequest, context: Context) -> str:
+        raise AssertionError("each request has a bot of its own")
+
+
+class GatewayService(BotService):
+    """Answers requests in the form of OpenAI's API, behind any server that a `BotService` works behind.
+
+    Args:
+        models: the bots.
+        keys: who may ask for them.
+        options: how replies are written.
+        limits: the bounds of every exchange.
+        outbound: the configuration of calls: of upstream bots, and of the bots in this process.
+        hooks: functions that are called for each request.
+    """
+
+    def __init__(
+        self, models: Models, keys: GatewayKeys, options: ReplyOptions, limits: Limits, outbound: Outbound, hooks: Hooks
+    ) -> None:
+        # One route stands in for all: requests name their bot in the body, not by the path.
+        self._upstream_route = Route(_Placeholder(), allow_without_key=True)
+        super().__init__({"/": self._upstream_route}, limits, outbound, hooks, sync_settings=False)
+        self._models = models
+        self._keys = keys
+        self._options = options
+        self._outbound = outbound
+
+    def redirect_calls(self, endpoints: Endpoints) -> None:
+        """Send all calls to these endpoints, and push no settings."""
+        super().redirect_calls(endpoints)
+        for route in self._models.routes.values():
+            route.endpoints = endpoints
+
+    async def handle(
+        self, head: RequestHead, path: str, channel: Channel, active_replies: ActiveReplies | None = None
+    ) -> None:
+        """Answer one request. Arguments and errors as in `BotService.handle`."""
+        progress = Progress(self.hooks, head, None, None)
+        progress.start()
+        failure: BaseException | None = None
+        try:
+            await self._route(head, path, channel, progress, active_replies or self._replies.here())
+        except ApiError as exc:
+            logger.warning("%s refused: %d %s", head.method, exc.status, exc.message)
+            await self._respond(channel, exc.response(_headers(progress)), progress)
+        except ClientDisconnected as exc:
+            logger.debug("the client disconnected before its response: %s", exc)
+        except BaseException as exc:
+            failure = exc
+            raise
+        finally:
+            progress.end(failure)
+
+    async def _route(
+        self, head: RequestHead, path: str, channel: Channel, progress: Progress, replies: ActiveReplies
+    ) -> None:
+        path = path if path.startswith("/") else head.path
+        path = path.removeprefix(_BASE).rstrip("/")
+        if path == _MODELS or path.startswith(f"{_MODELS}/"):
+            _check_method(head, "GET")
+            self._keys.check(head)
+            name = path[len(_MODELS) + 1 :]
+            body = self._models.described(name) if name else self._models.listed()
+            response = HttpResponse.of(200, "application/json", json_bytes(body), _headers(progress))
+            await self._respond(channel, response, progress)
+            return
+        read = FORMATS.get(path)
+        if read is None:
+            known = ", ".join(f"{_BASE}{each}" for each in FORMATS)
+            message = f"there is nothing at the path {head.path[:200]!r}; there are {known} and {_BASE}{_MODELS}"
+            raise ApiError(message, status=404, code="unknown_url")
+        _check_method(head, "POST")
+        key = self._keys.check(head)
+        body = await self._body(head, channel)
+        exchange = read(body, self._options, self.limits, progress.id, int(time.time()))
+        await self._reply(head, exchange, key, channel, progress, replies)
+
+    async def _reply(
+        self,
+        head: RequestHead,
+        exchange: ReplyExchange,
+        key: bytes | None,
+        channel: Channel,
+        progress: Progress,
+        replies: ActiveReplies,
+    ) -> None:
+        progress.type = "query"
+        target = self._models.find(exchange.model)
+        request = exchange.request
+        if isinstance(target, Route):
+            self._keys.for_own_bot(key)
+            route, bot = target, target.bot
+            if bot.attachment_templates is not None:
+                request = insert_attachments(request, bot.attachment_templates)
+        else:
+            route = self._upstream_route
+            upstream_key = target.access_key
+            if not target.on_poe or upstream_key is not None:
+                self._keys.for_own_bot(key)
+            else:
+                upstream_key = self._keys.for_poe(key)
+            api = self._outbound.calls(route.poe(self._outbound.endpoints), self.limits)
+            bot = UpstreamCall(target, upstream_key, api, exchange)
+        context = RequestContext(head, route, self.limits, self._outbound, request, exchange)
+        held = HeldChannel(channel, exchange, progress)
+        reply = ReplyStream(bot, exchange, held, context, progress, replies.timers)
+        replies.add(reply)
+        self._outbound.transport.hold()
+        try:
+            await reply.run(request)
+        finally:
+            replies.discard(reply)
+            await self._outbound.transport.release()
+
+    async def _body(self, head: RequestHead, channel: Channel) -> bytes:
+        limit = self.limits.request_body
+        declared = head.get_all("content-length")
+        if declared and declared[0].isdigit() and int(declared[0][:20]) > limit:
+            raise _too_large(limit)
+        body = bytearray()
+        while (data := await channel.receive()) is not None:
+            if len(body) + len(data) > limit:
+                raise _too_large(limit)
+            body += data
+        return bytes(body)
+
+    async def _respond(self, channel: Channel, response: HttpResponse, progress: Progress) -> None:
+        progress.status = response.status
+        with within_send_seconds(self.limits.send_seconds):
+            await channel.respond(response)
+        progress.bytes, progress.complete = len(response.body), True
+
+
+def _headers(progress: Progress) -> list[tuple[str, str]]:
+    return [("x-request-id", progress.id)]
+
+
+def _check_method(head: RequestHead, allowed: str) -> None:
+    if head.method != allowed:
+        raise ApiError(
+            f"the method {head.method[:20]!r} is not allowed here; expected {allowed}",
+            status=405,
+            code="method_not_allowed",
+            headers=[("allow", allowed)],
+        )
+
+
+def _too_large(limit: int) -> ApiError:
+    message = f"the request's body is larger than {limit} bytes"
+    return ApiError(message, status=413, type=INVALID_REQUEST, code="request_too_large")
