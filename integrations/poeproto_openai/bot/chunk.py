@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import attrs
@@ -25,7 +25,32 @@ _FINISH_REASONS = {
         "error",
     ),
 }
+# No endpoint makes more choices than have an index of so many digits.
+_INDEX_DIGITS = 4
 _TOOL_KEYS = ("tool_calls", "function_call")
+
+
+@attrs.frozen
+class ChoicePart:
+    """What one choice of a chunk says.
+
+    Attributes:
+        index: which answer it belongs to.
+        text: text of the answer.
+        reasoning: text of the reasoning, if it has a field of its own.
+        whole_text: the text of a whole message; it repeats what chunks before it said.
+        whole_reasoning: likewise.
+        tool_choice: the choice with nothing but its tool calls, for `ToolCallAggregator`; None without any.
+        finish_reason: why the model stopped, as OpenAI names it.
+    """
+
+    index: int
+    text: str = ""
+    reasoning: str = ""
+    whole_text: str = ""
+    whole_reasoning: str = ""
+    tool_choice: dict[str, Any] | None = None
+    finish_reason: str | None = None
 
 
 @attrs.frozen
@@ -33,68 +58,76 @@ class Chunk:
     """What one chunk says.
 
     Attributes:
-        text: text of the answer.
-        reasoning: text of the reasoning, if it has a field of its own.
-        whole_text: the text of a whole message; it repeats what chunks before it said.
-        whole_reasoning: likewise.
-        tool_choice: the first choice with nothing but its tool calls, for `ToolCallAggregator`; None without any.
-        finish_reason: why the model stopped, as OpenAI names it.
+        choices: its choices; there is usually one.
         usage: how many tokens the reply used so far.
-        error: an error that the endpoint reports.
+        error: an error that the endpoint reports; it ends the reply.
+        poe: what our own gateway says beside OpenAI's fields.
     """
 
-    text: str = ""
-    reasoning: str = ""
-    whole_text: str = ""
-    whole_reasoning: str = ""
-    tool_choice: dict[str, Any] | None = None
-    finish_reason: str | None = None
+    choices: tuple[ChoicePart, ...] = ()
     usage: TokenUsage | None = None
     error: EndpointError | None = None
+    poe: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
 
 
 def read_chunk(body: Mapping[str, Any]) -> Chunk:
-    """What a chunk says. Choices other than the first are ignored: one is asked for.
+    """What a chunk says.
 
     Raises:
         RemoteProtocolError: for a field that cannot be read; `path` names it.
     """
-    usage = read_usage(body)
-    error = read_error(body)
-    choice = _first_choice(body)
-    if error is None:
-        error = read_error({"error": choice["error"]}) if choice.get("error") else None
+    usage, error = read_usage(body), read_error(body)
     if error is not None:
         return Chunk(usage=usage, error=error)
-    delta = _mapping(choice, "delta", "choices[0]")
-    message = _mapping(choice, "message", "choices[0]")
-    delta_thoughts, text = _texts(delta, "choices[0].delta")
-    message_thoughts, whole = _texts(message, "choices[0].message")
-    legacy = choice.get("text")  # of completions that are no chat
+    choices = list(_choices(body))
+    for choice, _ in choices:
+        error = read_error({"error": choice["error"]}) if choice.get("error") else None
+        if error is not None:
+            return Chunk(usage=usage, error=error)
+    poe = body.get("poe")
     return Chunk(
+        tuple(_read_choice(choice, path) for choice, path in choices),
+        usage,
+        poe=cast("dict[str, Any]", poe) if isinstance(poe, dict) else {},
+    )
+
+
+def _choices(body: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """The choices with their paths. Some endpoints send null for one that has nothing new."""
+    choices = body.get("choices")
+    if not choices:
+        return
+    if not isinstance(choices, list):
+        raise RemoteProtocolError("expected an array", path="choices")
+    for number, choice in enumerate(cast("list[object]", choices)):
+        if isinstance(choice, dict):
+            yield cast("dict[str, Any]", choice), f"choices[{number}]"
+        elif choice is not None:
+            raise RemoteProtocolError("expected an object", path=f"choices[{number}]")
+
+
+def _read_choice(choice: Mapping[str, Any], path: str) -> ChoicePart:
+    delta = _mapping(choice, "delta", path)
+    message = _mapping(choice, "message", path)
+    delta_thoughts, text = _texts(delta, f"{path}.delta")
+    message_thoughts, whole = _texts(message, f"{path}.message")
+    legacy = choice.get("text")  # of completions that are no chat
+    return ChoicePart(
+        index=_index(choice),
         text=text + (legacy if isinstance(legacy, str) else ""),
         reasoning=delta_thoughts,
         whole_text=whole,
         whole_reasoning=message_thoughts,
         tool_choice=_tool_choice(delta, message),
         finish_reason=_finish_reason(choice),
-        usage=usage,
     )
 
 
-def _first_choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    choices = body.get("choices")
-    if not choices:
-        return {}
-    if not isinstance(choices, list):
-        raise RemoteProtocolError("expected an array", path="choices")
-    first = cast("list[object]", choices)[0]
-    if first is None:
-        return {}
-    if not isinstance(first, dict):
-        raise RemoteProtocolError("expected an object", path="choices[0]")
-    choice = cast("dict[str, Any]", first)
-    return {} if choice.get("index") not in (None, 0, "0") and len(cast("list[object]", choices)) == 1 else choice
+def _index(choice: Mapping[str, Any]) -> int:
+    index = choice.get("index")
+    if isinstance(index, str) and index.isdecimal() and len(index) <= _INDEX_DIGITS:
+        return int(index)
+    return index if type(index) is int and 0 <= index < 10**_INDEX_DIGITS else 0
 
 
 def _mapping(holder: Mapping[str, Any], key: str, path: str) -> Mapping[str, Any]:

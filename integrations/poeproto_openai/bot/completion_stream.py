@@ -10,25 +10,28 @@ and a reply that breaks off leaves no half of a call.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
-from poeproto import Error, Event, Json, LimitExceeded, Limits, RemoteProtocolError, Text
+from poeproto import Error, Event, Json, LimitExceeded, Limits, RemoteProtocolError
 from poeproto.flows import ToolCallAggregator, tool_as_dict
 from poeproto_openai.bot.body_records import BodyDecoder, BodyRecord, object_in
-from poeproto_openai.bot.chunk import Chunk, read_chunk
+from poeproto_openai.bot.chunk import ChoicePart, Chunk, read_chunk
 from poeproto_openai.bot.endpoint_errors import EndpointError, error_event, failure
+from poeproto_openai.bot.gateway_events import SEPARATOR, events_beside, events_instead, is_separated
 from poeproto_openai.bot.reasoning import ReasoningQuotation, ThinkTags
+from poeproto_openai.bot.text_pacer import TextPacer
 from poeproto_openai.bot.token_usage import TokenUsage
 
 _DONE = "[DONE]"
-_OBJECT = "chat.completion.chunk"
 # Records of an endpoint that are no chunks: heartbeats, and what its gateway reports of itself.
 _ASIDES = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
-# Finish reasons that whoever reads the reply is told, beside `tool_calls`.
+# One is asked for; our gateway sends as many as a bot gives.
+_MOST_ANSWERS = 100
+# Finish reasons that a caller of the bot is told even without tool calls.
 _CUT_SHORT = frozenset({"length", "content_filter"})
+CHUNK = "chat.completion.chunk"
 
 CUT_OFF = "The model's endpoint ended its answer before it was complete."
 _FAILED = "The model's endpoint could not finish its answer."
@@ -41,6 +44,64 @@ def _new_call_id() -> str:
     return f"call_{uuid4().hex[:24]}"
 
 
+class _Answer:
+    """One answer of the reply: a choice, as far as it was received.
+
+    Args:
+        index: which answer of the Poe reply it is; None for the first.
+        limits: bounds its tool calls.
+
+    Attributes:
+        finish_reason: why the model stopped; None before the endpoint said so.
+        separator_is_due: whether the next text begins with the blank line that our gateway puts after a file.
+    """
+
+    def __init__(self, index: int | None, limits: Limits) -> None:
+        self.index = index
+        self.finish_reason: str | None = None
+        self.separator_is_due = False
+        self.tags = ThinkTags()
+        self.quotation = ReasoningQuotation()
+        self._calls = ToolCallAggregator(limits)
+        self._text_length = self._reasoning_length = 0
+
+    @property
+    def says_something(self) -> bool:
+        """Whether it has a text or a call."""
+        return bool(self._text_length or self._calls.calls)
+
+    def receive(self, part: ChoicePart) -> tuple[str, str]:
+        """The reasoning and the text in the next part."""
+        if part.tool_choice is not None:
+            self._calls.add(Json({"choices": [part.tool_choice]}))
+        # A whole message repeats the text of the parts before it; the rest of it is new.
+        text = part.text or part.whole_text[self._text_length :]
+        reasoning = part.reasoning or part.whole_reasoning[self._reasoning_length :]
+        self._reasoning_length += len(reasoning)
+        if text:
+            self._text_length += len(text)
+            if self.separator_is_due:
+                self.separator_is_due = False
+                text = text.removeprefix(SEPARATOR)
+            tagged, text = self.tags.feed(text)
+            reasoning += tagged
+        return reasoning, text
+
+    def tool_events(self, new_call_id: Callable[[], str]) -> Iterator[Event]:
+        """Its tool calls and its finish reason, once it is complete."""
+        calls = [tool_as_dict(call) for call in self._calls.calls]
+        if calls and self.finish_reason not in _CUT_SHORT:
+            self.finish_reason = "tool_calls"
+        for index, call in enumerate(calls):
+            yield self._chunk({"tool_calls": [{"index": index, **call, "id": call["id"] or new_call_id()}]})
+        if calls or self.finish_reason in _CUT_SHORT:
+            yield self._chunk({}, self.finish_reason)
+
+    def _chunk(self, delta: dict[str, Any], finish_reason: str | None = None) -> Json:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+        return Json({"object": CHUNK, "choices": [choice]}, self.index)
+
+
 class CompletionStream:
     """Reads one completion.
 
@@ -51,7 +112,6 @@ class CompletionStream:
 
     Attributes:
         error: the `error` event that ended the reply; None if none did.
-        finish_reason: why the model stopped, as OpenAI names it; None before the endpoint said so.
         usage: how many tokens the reply used; None if the endpoint did not report it.
         text_length: how many characters the answer and the reasoning have so far.
         is_over: whether the reply has ended. What is received after it is ignored.
@@ -64,25 +124,22 @@ class CompletionStream:
         show_reasoning: bool = False,
         new_call_id: Callable[[], str] = _new_call_id,
     ) -> None:
-        limits = limits or Limits()
         self.error: Error | None = None
-        self.finish_reason: str | None = None
         self.usage: TokenUsage | None = None
+        self.text_length = 0
         self.is_over = False
+        self._limits = limits = limits or Limits()
         self._decoder = BodyDecoder(limits)
-        self._calls = ToolCallAggregator(limits)
+        self._answers: dict[int, _Answer] = {}
         self._show_reasoning = show_reasoning
         self._new_call_id = new_call_id
-        self._tags = ThinkTags()
-        self._quotation = ReasoningQuotation()
-        self.text_length = 0
-        self._longest_answer = limits.answer_size
-        # From the half of a reply's events on, texts are joined, so that the other half suffices for the rest of it.
-        self._lone_texts_left = limits.events // 2
-        self._joined_length = math.ceil(limits.text_length / max(1, limits.events // 4))
-        self._joined: list[str] = []
-        self._reported_usage: dict[str, Any] | None = None
-        self._text_received = self._reasoning_received = 0
+        self._pacer = TextPacer(limits)
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the model stopped in the first answer, as OpenAI names it; None before the endpoint said so."""
+        answer = next(iter(self._answers.values()), None)
+        return None if answer is None else answer.finish_reason
 
     def receive_data(self, data: bytes) -> list[Event]:
         """The events that these bytes complete. An `Error` is the last one."""
@@ -139,92 +196,75 @@ class CompletionStream:
         return self._read_chunk(read_chunk(body))
 
     def _read_chunk(self, chunk: Chunk) -> list[Event]:
-        if chunk.usage is not None:  # of several reports, each replaces those before it
-            self.usage, self._reported_usage = chunk.usage, chunk.usage.reported
+        self.usage = chunk.usage or self.usage  # of several reports, each replaces those before it
         if chunk.error is not None:
             return self._failed(error_event(chunk.error))
-        # A whole message repeats the text of the chunks before it; the rest of it is new.
-        text = chunk.text or chunk.whole_text[self._text_received :]
-        reasoning = chunk.reasoning or chunk.whole_reasoning[self._reasoning_received :]
-        self._text_received += len(text)
-        self._reasoning_received += len(reasoning)
-        events = list(self._texts(reasoning, text))
-        if chunk.tool_choice is not None:
-            self._calls.add(Json({"choices": [chunk.tool_choice]}))
-        self.finish_reason = chunk.finish_reason or self.finish_reason
+        events: list[Event] = []
+        for part in chunk.choices:
+            answer = self._answer(part.index)
+            answer.finish_reason = part.finish_reason or answer.finish_reason
+            if chunk.poe and (replaced := events_instead(chunk.poe, answer.index)):
+                answer.separator_is_due = is_separated(replaced)
+                events += [*self._pacer.flush(), *replaced]
+                continue
+            reasoning, text = answer.receive(part)
+            events += self._shown(answer, reasoning, text)
+        if chunk.poe:
+            events += [*self._pacer.flush(), *events_beside(chunk.poe)]
         return events
 
-    def _texts(self, reasoning: str, text: str) -> Iterator[Event]:
-        if text:
-            tagged, text = self._tags.feed(text)
-            reasoning += tagged
-        yield from self._shown(reasoning, text)
+    def _answer(self, index: int) -> _Answer:
+        answer = self._answers.get(index)
+        if answer is None:
+            if len(self._answers) >= _MOST_ANSWERS:
+                raise RemoteProtocolError(f"there are more than {_MOST_ANSWERS} choices", path="choices")
+            answer = self._answers[index] = _Answer(index or None, self._limits)
+        return answer
 
-    def _shown(self, reasoning: str, text: str) -> Iterator[Event]:
+    def _shown(self, answer: _Answer, reasoning: str, text: str) -> Iterator[Event]:
         self.text_length += len(reasoning) + len(text)
-        if self.text_length > self._longest_answer:
-            raise LimitExceeded(f"the answer is longer than {self._longest_answer} characters", limit="answer_size")
-        if reasoning and self._show_reasoning and (quoted := self._quotation.quote(reasoning)):
-            yield from self._paced(quoted)
+        if self.text_length > self._limits.answer_size:
+            longest = self._limits.answer_size
+            raise LimitExceeded(f"the answer is longer than {longest} characters", limit="answer_size")
+        if reasoning and self._show_reasoning and (quoted := answer.quotation.quote(reasoning)):
+            yield from self._pacer.feed(quoted, answer.index)
         if text:
-            yield from self._paced(self._quotation.end() + text)
-
-    def _paced(self, text: str) -> Iterator[Event]:
-        if self._lone_texts_left > 0:
-            self._lone_texts_left -= 1
-            yield Text(text)
-            return
-        self._joined.append(text)
-        if sum(map(len, self._joined)) >= self._joined_length:
-            yield from self._joined_texts()
-
-    def _joined_texts(self) -> Iterator[Event]:
-        if self._joined:
-            yield Text("".join(self._joined))
-            self._joined.clear()
+            yield from self._pacer.feed(answer.quotation.end() + text, answer.index)
 
     def _finish(self) -> list[Event]:
         """End the reply, where the endpoint ends it."""
-        events = [*self._shown(*self._tags.end()), *self._joined_texts()]
-        calls = [tool_as_dict(call) for call in self._calls.calls]
-        error = self._error_at_end(has_calls=bool(calls))
+        events: list[Event] = []
+        for answer in self._answers.values():
+            events += self._shown(answer, *answer.tags.end())
+        events += self._pacer.flush()
+        error = self._error_at_end()
         if error is not None:
             return [*events, self._fail(error)]
-        reason = self.finish_reason
-        if calls and reason not in _CUT_SHORT:
-            reason = "tool_calls"
-        for index, call in enumerate(calls):
-            events.append(_chunk({"tool_calls": [{"index": index, **call, "id": call["id"] or self._new_call_id()}]}))
-        if calls or reason in _CUT_SHORT:
-            events.append(_chunk({}, reason))
-        if self._reported_usage is not None:
-            events.append(Json({"object": _OBJECT, "choices": [], "usage": self._reported_usage}))
-        self.finish_reason = reason
+        for answer in self._answers.values():
+            events += answer.tool_events(self._new_call_id)
+        if self.usage is not None:
+            events.append(Json({"object": CHUNK, "choices": [], "usage": self.usage.reported}))
         self.is_over = True
         return events
 
-    def _error_at_end(self, *, has_calls: bool) -> Error | None:
-        if self.finish_reason is None:
+    def _error_at_end(self) -> Error | None:
+        reasons = {answer.finish_reason for answer in self._answers.values()} or {None}
+        if None in reasons:
             return failure(CUT_OFF)
-        if self.finish_reason == "error":
+        if "error" in reasons:
             return failure(_FAILED)
-        if self.finish_reason == "content_filter" and not self._text_received and not has_calls:
+        if reasons == {"content_filter"} and not any(answer.says_something for answer in self._answers.values()):
             return Error(allow_retry=False, text=_FILTERED, error_type="user_caused_error")
         return None
 
     def _failed(self, error: Error) -> list[Event]:
         """What was held back, and the error."""
-        return [*self._joined_texts(), self._fail(error)]
+        return [*self._pacer.flush(), self._fail(error)]
 
     def _fail(self, error: Error) -> Error:
         self.error = error
         self.is_over = True
         return error
-
-
-def _chunk(delta: dict[str, Any], finish_reason: str | None = None) -> Json:
-    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-    return Json({"object": _OBJECT, "choices": [choice]})
 
 
 def _error_in(data: str) -> Error:
