@@ -107,10 +107,9 @@ def object_in(data: str) -> dict[str, Any]:
     Raises:
         RemoteProtocolError: if there is none.
     """
-    text = data.strip()
-    if text.startswith("[") and text.endswith("]"):
-        text = text[1:-1]
+    if data.startswith("["):
+        data = data[1:].removesuffix("]")
     try:
-        return decode_object(text)
+        return decode_object(data)
     except RemoteProtocolError as exc:
         raise RemoteProtocolError(f"a part of the endpoint's answer cannot be read: {exc}") from exc

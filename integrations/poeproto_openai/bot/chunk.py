@@ -70,6 +70,32 @@ class Chunk:
     poe: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
 
 
+# Keys of a choice that may say more than its delta does.
+_OTHER_KEYS = frozenset({"message", "text", "error", "finish_details"})
+_MORE_THAN_TEXT = frozenset({"usage", "error", "poe", "x_groq"})
+
+
+def plain_text(body: Mapping[str, Any]) -> str | None:
+    """Fast path: the text of a chunk that has nothing but a text of the first choice, which is nearly every chunk.
+
+    None if it may have anything else; `read_chunk` then reads it.
+    """
+    choices = body.get("choices")
+    if not isinstance(choices, list) or any(body.get(key) for key in _MORE_THAN_TEXT & body.keys()):
+        return None
+    first = cast("list[object]", choices)[0] if len(cast("list[object]", choices)) == 1 else None
+    if not isinstance(first, dict):
+        return None
+    choice = cast("dict[str, object]", first)
+    delta = choice.get("delta")
+    if choice.get("index") != 0 or choice.get("finish_reason") is not None or not _OTHER_KEYS.isdisjoint(choice):
+        return None
+    if not isinstance(delta, dict) or len(cast("dict[str, object]", delta)) != 1:
+        return None
+    text = cast("dict[str, object]", delta).get("content")
+    return text if isinstance(text, str) else None
+
+
 def read_chunk(body: Mapping[str, Any]) -> Chunk:
     """What a chunk says.
 

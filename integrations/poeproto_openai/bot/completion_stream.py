@@ -17,7 +17,7 @@ from uuid import uuid4
 from poeproto import Error, Event, Json, LimitExceeded, Limits, RemoteProtocolError
 from poeproto.flows import ToolCallAggregator, tool_as_dict
 from poeproto_openai.bot.body_records import BodyDecoder, BodyRecord, object_in
-from poeproto_openai.bot.chunk import ChoicePart, Chunk, read_chunk
+from poeproto_openai.bot.chunk import ChoicePart, Chunk, plain_text, read_chunk
 from poeproto_openai.bot.endpoint_errors import EndpointError, error_event, failure
 from poeproto_openai.bot.gateway_events import SEPARATOR, events_beside, events_instead, is_separated
 from poeproto_openai.bot.reasoning import ReasoningQuotation, ThinkTags
@@ -78,14 +78,18 @@ class _Answer:
         text = part.text or part.whole_text[self._text_length :]
         reasoning = part.reasoning or part.whole_reasoning[self._reasoning_length :]
         self._reasoning_length += len(reasoning)
-        if text:
-            self._text_length += len(text)
-            if self.separator_is_due:
-                self.separator_is_due = False
-                text = text.removeprefix(SEPARATOR)
-            tagged, text = self.tags.feed(text)
-            reasoning += tagged
-        return reasoning, text
+        tagged, text = self.receive_text(text)
+        return reasoning + tagged, text
+
+    def receive_text(self, text: str) -> tuple[str, str]:
+        """The reasoning and the text in the next text."""
+        if not text:
+            return "", ""
+        self._text_length += len(text)
+        if self.separator_is_due:
+            self.separator_is_due = False
+            text = text.removeprefix(SEPARATOR)
+        return self.tags.feed(text)
 
     def tool_events(self, new_call_id: Callable[[], str]) -> Iterator[Event]:
         """Its tool calls and its finish reason, once it is complete."""
@@ -193,7 +197,11 @@ class CompletionStream:
             if at_end:  # the record was cut off
                 return []
             raise
-        return self._read_chunk(read_chunk(body))
+        text = plain_text(body)
+        if text is None:
+            return self._read_chunk(read_chunk(body))
+        answer = self._answer(0)
+        return list(self._shown(answer, *answer.receive_text(text)))
 
     def _read_chunk(self, chunk: Chunk) -> list[Event]:
         self.usage = chunk.usage or self.usage  # of several reports, each replaces those before it

@@ -10,6 +10,7 @@ import pytest
 
 from poeproto import Error, Event, Json, Limits, Text, decode_event, encode_event
 from poeproto.testing import bytewise, two_way_splits
+from poeproto_openai.bot import completion_stream
 from poeproto_openai.bot.completion_stream import CUT_OFF, CompletionStream
 
 from ...support.vectors import RANDOM_CUTS, Case, cases, name_of, wire_of
@@ -50,6 +51,13 @@ def test_a_dialect_however_it_is_cut(case: Case) -> None:
         assert (completion.error is None) == ("finish_reason" in case)
         if completion.error is None:
             assert completion.finish_reason == case["finish_reason"]
+
+
+@pytest.mark.parametrize("case", VECTORS, ids=name_of)
+def test_the_fast_path_gives_the_same_events(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    events = read(stream_of(case), [wire_of(case)])
+    monkeypatch.setattr(completion_stream, "plain_text", lambda body: None)  # pyright: ignore[reportUnknownLambdaType]
+    assert read(stream_of(case), [wire_of(case)]) == events
 
 
 @pytest.mark.parametrize("case", VECTORS, ids=name_of)
