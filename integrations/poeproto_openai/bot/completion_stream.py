@@ -159,12 +159,12 @@ class CompletionStream:
         """The events that the end of the body completes."""
         if self.is_over:
             return []
+        events: list[Event] = []
         try:
-            records = self._decoder.receive_eof()
+            events += self._read_records(self._decoder.receive_eof(), at_end=True)
+            return events if self.is_over else events + self._finish()
         except LimitExceeded as exc:
-            return self._failed(failure(_UNREADABLE, reason=str(exc)))
-        events = self._read_records(records, at_end=True)
-        return events if self.is_over else events + self._finish()
+            return events + self._failed(failure(_UNREADABLE, reason=str(exc)))
 
     def receive_failure(self, reason: str) -> list[Event]:
         """The events for a connection that broke off, however complete the completion looked."""

@@ -7,6 +7,7 @@ to decide about a retry: the status, and ``Retry-After``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -29,7 +30,7 @@ _FOR_OPERATOR = {
     404: "The model's endpoint has no such model or path (status 404). The operator of this bot has to correct it.",
 }
 _SHOWN_CHARACTERS = 500
-_FIELDS = ("message", "type", "code", "param")
+_STATUS = re.compile("[45][0-9]{2}")
 
 
 @attrs.frozen
@@ -100,7 +101,7 @@ def error_event(error: EndpointError, status: int | None = None) -> Error:
         error: what it says.
         status: the status of the response; None within a stream, where a `code` of three digits counts as one.
     """
-    if status is None and error.code is not None and error.code.isdigit() and 400 <= int(error.code) <= 599:
+    if status is None and error.code is not None and _STATUS.fullmatch(error.code):
         status = int(error.code)
     names = {name.lower() for name in (error.code, error.type) if name is not None}
     error_type = None

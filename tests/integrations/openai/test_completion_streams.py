@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from itertools import islice
 from typing import Any
 
@@ -64,6 +65,54 @@ def test_the_fast_path_gives_the_same_events(case: Case, monkeypatch: pytest.Mon
 def test_every_event_of_a_vector_can_be_sent(case: Case) -> None:
     for event in read(stream_of(case), [wire_of(case)]):
         assert encode_event(event)
+
+
+ODD_VALUES: list[Any] = [
+    None,
+    True,
+    0,
+    -1,
+    1.5,
+    "",
+    "x",
+    [],
+    {},
+    [[]],
+    [{}],
+    ["a"],
+    {"a": 1},
+    "²²²",
+    "9" * 5000,
+    10**30,
+]
+
+
+def mutated(value: Any, chance: random.Random) -> Any:
+    """The value with some of its parts replaced, at any depth."""
+    if chance.random() < 0.15:
+        return chance.choice(ODD_VALUES)
+    if isinstance(value, dict):
+        fields: dict[str, Any] = value
+        return {key: mutated(field, chance) if chance.random() < 0.3 else field for key, field in fields.items()}
+    if isinstance(value, list):
+        items: list[Any] = value
+        return [mutated(item, chance) if chance.random() < 0.4 else item for item in items]
+    return value
+
+
+@pytest.mark.parametrize("case", [case for case in COMPLETE if "\ndata:  " not in case["wire"]], ids=name_of)
+def test_mutations_of_a_dialect_raise_nothing(case: Case) -> None:
+    chance = random.Random(case["name"])
+    records = [record.removeprefix("data: ") for record in case["wire"].split("\n\n")]
+    for _ in range(RANDOM_CUTS // 50):
+        odd = [json.dumps(mutated(json.loads(each), chance)) if each.startswith("{") else each for each in records[:-2]]
+        wire = "".join(f"data: {each}\n\n" for each in odd).encode()
+        completion = stream_of(case)
+        events = read(completion, [wire])
+        assert [event for event in events if isinstance(event, Error)] == (
+            [completion.error] if completion.error else []
+        )
+        assert all(map(encode_event, events))
 
 
 @pytest.mark.parametrize("case", COMPLETE, ids=name_of)
@@ -130,6 +179,13 @@ def test_an_answer_that_is_too_long() -> None:
     *_, error = read(completion, [chunk, chunk])
     assert isinstance(error, Error)
     assert error.raw_response == {"reason": "the answer is longer than 10 characters"}
+
+
+def test_an_answer_that_is_too_long_with_what_was_held_back() -> None:
+    completion = CompletionStream(Limits(answer_size=3))
+    *_, error = read(completion, [b'data: {"choices":[{"delta":{"content":"<thi"},"finish_reason":"stop"}]}\n\n'])
+    assert isinstance(error, Error)
+    assert error.raw_response == {"reason": "the answer is longer than 3 characters"}
 
 
 def test_more_calls_than_the_limits_allow() -> None:
