@@ -371,6 +371,13 @@ _CHAT: tuple[MappingRow, ...] = (
         "404, 404, 405, 401, in the same form",
         "test_an_unknown_model",
     ),
+    MappingRow(
+        "chat errors",
+        "an `error` event whose `raw_response` has the `status` 429, 503 or 529, as `OpenAIBot` sends it",
+        "yes",
+        "429 or 503, with the `retry_after` of `raw_response` as `Retry-After`",
+        "test_a_gateway_before_the_bot_keeps_retry_after",
+    ),
 )
 
 _RESPONSES: tuple[MappingRow, ...] = ()

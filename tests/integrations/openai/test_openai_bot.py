@@ -37,11 +37,12 @@ from poeproto import (
     ToolResult,
 )
 from poeproto_h11 import FetchPolicy, Timeouts
-from poeproto_openai import OpenAIBot, RateCard
+from poeproto_openai import OpenAIBot, OpenAIGateway, RateCard
 from poeproto_runtime.context import RequestContext
 from poeproto_runtime.routes import Route
 
 from ...support.calling_bots import QUERY, Served, calling
+from ...support.openai_gateway import chat, error_of
 from ...support.scripted_peer import (
     LAST_CHUNK,
     STREAM_HEAD,
@@ -499,6 +500,18 @@ async def test_retry_after_is_kept(status: int) -> None:
         assert (error.raw_response["retry_after"], error.raw_response["retry_after_seconds"]) == ("7", 7)
         assert error.text is not None
         assert error.text.endswith("It asks to wait 7 seconds before a retry.")
+
+
+@pytest.mark.parametrize("retry_after", ["7", "a\\r\\nb", None])
+async def test_a_gateway_before_the_bot_keeps_retry_after(retry_after: str | None) -> None:
+    headers = [] if retry_after is None else [f"Retry-After: {retry_after}"]
+    refused = response(429, b'{"error": {"message": "later"}}', *headers)
+    async with scripted(answering(refused)) as endpoint, OpenAIBot(f"{endpoint.address}v1", "m") as bot:
+        answer = await chat(OpenAIGateway({"bot": bot}, allow_without_key=True), stream=True)
+        assert answer.status == 429
+        assert answer.headers.get("retry-after") == (retry_after if retry_after == "7" else None)
+        assert error_of(answer)["code"] == "rate_limit_exceeded"
+        assert len(endpoint.requests) == 1
 
 
 async def test_the_error_types_that_poe_knows() -> None:
