@@ -23,6 +23,10 @@ __all__ = ["AppOptions", "TargetError", "TargetFailed", "load_app"]
 
 logger = logging.getLogger("poeproto")
 
+# The packages that make a bot of a target with a scheme, and the function that does. They are layers above this one, so
+# they are imported when such a target is loaded; `poeproto_openai` tests that its own entry is right.
+_SCHEMES = {"openai": ("poeproto_openai", "openai_target")}
+
 
 class TargetError(Exception):
     """A target does not name anything that can be served. The message is for the person who typed it."""
@@ -67,7 +71,8 @@ def load_app(
 
     Args:
         target: ``module:attribute`` or ``path/file.py:attribute``. The attribute is a `BotApp`, a `Bot`, a class of
-            bots that needs no arguments, or a dict of these two or of `Route`s by path. Or one of these itself.
+            bots that needs no arguments, or a dict of these two or of `Route`s by path. Or one of these itself. Or
+            ``openai:URL#model``, for a `poeproto_openai.OpenAIBot`.
         access_key: the key of every bot that has none.
         allow_without_key: whether bots without a key accept every request.
         options: these two and more; the two are ignored then.
@@ -182,7 +187,23 @@ def _target_code(target: str) -> Generator[None]:
         raise TargetFailed(f"{target} failed to load: {type(exc).__name__}: {exc}") from exc
 
 
+def has_scheme(target: str) -> bool:
+    """Whether a target is one with a scheme of ours, such as ``openai:URL#model``, and no module's attribute."""
+    scheme, _, rest = target.partition(":")
+    return scheme in _SCHEMES and not rest.isidentifier()
+
+
+def _load_by_scheme(target: str) -> object:
+    package, function = _SCHEMES[target.partition(":")[0]]
+    try:
+        return getattr(importlib.import_module(package), function)(target)
+    except (ImportError, ValueError) as exc:  # the extra is not installed; or the target is of another form
+        raise TargetError(str(exc)) from None
+
+
 def _load(target: str) -> object:
+    if has_scheme(target):
+        return _load_by_scheme(target)
     where, _, attribute = target.rpartition(":")
     is_file = where.endswith(".py")
     # No relative name, which would begin with a dot: there is no package here that it could be relative to.

@@ -18,6 +18,7 @@ from poeproto_cli.options import (
 )
 from poeproto_cli.target_process import server_of
 from poeproto_cli.terminal import echo
+from poeproto_cli.urls import is_target
 
 _LATEST = max(EDITIONS)
 # Those of `poeproto_check.FORMATS`, which is imported when it is needed.
@@ -118,7 +119,7 @@ def check_command(
     if output is not None:
         _check_writable(Path(output))
     server = server_of(target, "poeproto check", worker_class, access_key, endpoint)
-    is_served = "://" not in target
+    is_served = is_target(target)
     if is_served and unix_socket is not None:
         raise click.UsageError("--unix-socket is for a URL; a TARGET is served at a free port")
     with server as served:

@@ -21,7 +21,7 @@ from poeproto_cli.options import (
     worker_class_option,
 )
 from poeproto_cli.terminal import log_to_stderr
-from poeproto_cli.urls import refuse_address
+from poeproto_cli.urls import is_target, refuse_address
 
 if TYPE_CHECKING:
     from poeproto_openai.gateway import GatewayBot
@@ -172,7 +172,7 @@ def _bot(described: str, access_key: str | None) -> tuple[str, GatewayBot]:
         raise click.UsageError(f"--bot{shown} is not of the form NAME=TARGET_OR_URL")
     if where.startswith(_POE):
         return name, where
-    if "://" in where:
+    if not is_target(where):
         return name, UpstreamBot(where, access_key)
     refuse_address(where)
     with server_failures():

@@ -13,7 +13,7 @@ from poeproto_asgi.server import WorkerClass
 from poeproto_cli.failures import server_failures
 from poeproto_cli.options import access_key_option, worker_class_option
 from poeproto_cli.terminal import log_to_stderr
-from poeproto_cli.urls import refuse_address
+from poeproto_cli.urls import is_target, refuse_address
 from poeproto_record import RecordingError
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def play(
 def _played(target_or_url: str, name: str | None, access_key: str | None) -> PlayedBot:
     from poeproto_playground import PlayedBot
 
-    if "://" not in target_or_url:
+    if is_target(target_or_url):
         refuse_address(target_or_url)
         return PlayedBot(target=target_or_url, name=name, access_key=access_key)
     return PlayedBot(url=target_or_url, name=name or _name_in(target_or_url), access_key=access_key)

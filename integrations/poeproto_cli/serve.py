@@ -61,6 +61,10 @@ def serve(
     TARGET is module:attribute or path/file.py:attribute. The attribute is a Bot, a Bot class, a dict of bots by path,
     or a BotApp. A bot needs --access-key or --allow-without-key, unless it sets its keys itself, as a BotApp does.
 
+    TARGET may also be openai:URL#model: a model behind an OpenAI-compatible endpoint, as in
+    openai:https://api.openai.com/v1#gpt-5. The endpoint's key is in the variable OPENAI_API_KEY. Of several models,
+    separated by commas, users choose.
+
     Once connections are accepted, one line on standard output says the address.
     """
     log_to_stderr()

@@ -19,7 +19,7 @@ from poeproto_cli.failures import server_failures
 from poeproto_cli.options import access_key_option, bind_option, checked_key, worker_class_option
 from poeproto_cli.recording_files import recording_failures
 from poeproto_cli.terminal import log_to_stderr
-from poeproto_cli.urls import refuse_address
+from poeproto_cli.urls import is_target, refuse_address
 from poeproto_runtime import BotService
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _register(simulator: Simulator, described: str, access_key: str | None) -> N
         file = Path(where.removeprefix(_RECORDING))
         with recording_failures(file):
             simulator.register(name, Replayed(file), access_key=access_key)
-    elif "://" in where:
+    elif not is_target(where):
         simulator.register(name, where, access_key=access_key)
     else:
         refuse_address(where)

@@ -23,7 +23,7 @@ import click
 
 from poeproto import PoeprotoError
 from poeproto_cli.terminal import echo
-from poeproto_cli.urls import refuse_address
+from poeproto_cli.urls import is_target, refuse_address
 
 # How long the server may take to exit before it is killed.
 _EXIT_SECONDS = 10
@@ -110,7 +110,7 @@ def server_of(
     Raises:
         click.UsageError: for an address that is no URL, and for a URL with an endpoint.
     """
-    if "://" not in target:
+    if is_target(target):
         refuse_address(target)
         return _served_target(target, command, worker_class, access_key, endpoint)
     if endpoint is not None:

@@ -7,12 +7,19 @@ from pathlib import Path
 
 import click
 
+from poeproto_asgi.targets import has_scheme
+
 # A scheme without all of its slashes.
 _SCHEME = re.compile(r"https?:/?(?=[^/\d])|https?:/(?=\d)")
 # An address without a scheme. It is no target: no attribute of a module has a number for a name.
 _ADDRESS = re.compile(r"[^/:]+:\d+(/.*)?", re.DOTALL)
 # A name of a host without a port. It is no target either: no attribute is named.
 _HOST = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(/[^:]*)?")
+
+
+def is_target(target_or_url: str) -> bool:
+    """Whether this is a target as for `poeproto serve`, and no URL of a running bot."""
+    return "://" not in target_or_url or has_scheme(target_or_url)
 
 
 def checked_url(url: str) -> str:
@@ -32,6 +39,8 @@ def refuse_address(target: str) -> None:
     Raises:
         click.UsageError: with a message that suggests a URL.
     """
+    if has_scheme(target):
+        return
     is_host = _HOST.fullmatch(target) is not None and not target.endswith(".py") and not Path(target).exists()
     if _SCHEME.match(target) or _ADDRESS.fullmatch(target) or is_host:
         raise _not_a_url(target)

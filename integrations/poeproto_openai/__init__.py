@@ -14,7 +14,8 @@ from poeproto.name_hints import missing_name
 if (_missing := missing_extra(__name__, "openai", ["anyio", "h11", "truststore"])) is not None:
     raise _missing
 
-from poeproto_openai import gateway, mapping
+from poeproto_openai import bot, gateway, mapping
+from poeproto_openai.bot import *
 from poeproto_openai.gateway import *
 from poeproto_openai.mapping import *
 
@@ -25,5 +26,6 @@ if not TYPE_CHECKING:  # a type checker finds missing names by itself
 
 
 __all__: list[str] = []
+__all__ += bot.__all__
 __all__ += gateway.__all__
 __all__ += mapping.__all__

@@ -10,8 +10,9 @@ https://platform.openai.com/docs/guides/error-codes
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeGuard, cast
 
 from poeproto import (
     BotError,
@@ -31,6 +32,8 @@ __all__ = ["ApiError", "error_of_event", "error_of_exception", "without_secrets"
 
 INVALID_REQUEST = "invalid_request_error"
 
+# Seconds, or a date (RFC 9110, 10.2.3).
+_RETRY_AFTER = re.compile("[A-Za-z0-9,.: +-]{1,64}")
 _NOTHING_WAS_DONE = frozenset({429, 503, 529})
 # The types of Poe's `error` events, as the status, type and code of OpenAI's.
 _EVENT_TYPES = {
@@ -109,12 +112,34 @@ class ApiError(PoeprotoError):
 
 
 def error_of_event(event: Error) -> ApiError:
-    """What an `error` event becomes."""
+    """What an `error` event becomes.
+
+    A bot whose own model refused the request, as `OpenAIBot` says it in `raw_response`, keeps status and Retry-After.
+    """
+    response: object = event.raw_response
+    raw = cast("dict[str, Any]", response) if isinstance(response, dict) else {}
+    refused = raw.get("status")
+    if event.error_type is None and event.allow_retry and type(refused) is int and refused in _NOTHING_WAS_DONE:
+        status, kind, code = _REFUSALS[refused]
+        retry_after = raw.get("retry_after")
+        return ApiError(
+            event.text or "The bot's model refused the request.",
+            status=status,
+            type=kind,
+            code=code,
+            headers=[("retry-after", retry_after)] if _is_header_value(retry_after) else [],
+            nothing_done=True,
+            allow_retry=True,
+        )
     status, kind, code = _EVENT_TYPES.get(
         event.error_type or "", (500, "server_error", event.error_type or "bot_error")
     )
     message = event.text or "The bot ended its reply with an error, without a text."
     return ApiError(message, status=status, type=kind, code=code, allow_retry=event.allow_retry)
+
+
+def _is_header_value(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and _RETRY_AFTER.fullmatch(value) is not None
 
 
 def without_secrets(text: str, secrets: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from poeproto import (
+    Bot,
     Context,
     Endpoints,
     Event,
@@ -94,7 +95,7 @@ class Served:
 
 
 def service_of(
-    bot: FunctionBot,
+    bot: Bot,
     root: str,
     limits: Limits | None = None,
     fetch_policy: FetchPolicy | None = None,
@@ -115,7 +116,7 @@ def service_of(
 
 
 @asynccontextmanager
-async def calling(bot: FunctionBot, *scripts: Script, **more: Any) -> AsyncGenerator[Served]:
+async def calling(bot: Bot, *scripts: Script, **more: Any) -> AsyncGenerator[Served]:
     """Serve the bot, with a Poe that follows these scripts; all connections must be closed by the end."""
     async with scripted(*scripts) as poe:
         service = service_of(bot, poe.address, **more)

@@ -172,8 +172,12 @@ class ChatExchange(ReplyExchange):
             choice.parts = [before]
             return self._text(choice, text[len(before) :])
         choice.separated = choice.started
-        choice.parts = []
-        return self._text(choice, text)
+        choice.parts = [text]
+        content = text
+        if choice.separated and text:
+            choice.separated = False
+            content = _SEPARATOR + text
+        return self._content(choice, content, poe={"replace_response": text})
 
     # --- other events
 
