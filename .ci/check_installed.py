@@ -17,6 +17,7 @@ PACKAGES = {
     "poeproto_playground",
     "poeproto_compat",
     "poeproto_check",
+    "poeproto_load",
     "poeproto_pytest",
     "poeproto_cli",
 }
