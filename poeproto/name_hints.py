@@ -42,7 +42,10 @@ PLACES: dict[str, frozenset[str]] = {
             " NothingToCheck Plan Probe ProbeContext Problem RawConnection Result ServerAddress Transfer Verdict"
             " WATCH_HEADER apply_baseline check limits_of parse_baseline plan select_rules"
         ),
-        "poeproto_load": "Histogram SLO format_duration parse_duration parse_slo",
+        "poeproto_load": (
+            "Arrivals Histogram LoadResult PERCENTILES ReplyOutcome ReplySample SLO format_duration parse_duration"
+            " parse_slo percentiles planned_starts"
+        ),
         "poeproto_pytest": (
             "AsgiApp BotCall BotFactory MemoryClient MemoryNetwork MemoryPoe NetworkBlocked ObservedBot"
             " ObservedReply RecordMode RecordingFactory ReplayedCalls TimedEvent assert_calls assert_charged"

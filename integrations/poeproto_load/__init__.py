@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from poeproto.name_hints import missing_name
-from poeproto_load import durations, histogram, slo
+from poeproto_load import arrivals, durations, histogram, results, slo
+from poeproto_load.arrivals import *
 from poeproto_load.durations import *
 from poeproto_load.histogram import *
+from poeproto_load.results import *
 from poeproto_load.slo import *
 
 if not TYPE_CHECKING:  # a type checker finds missing names by itself
@@ -21,6 +23,8 @@ if not TYPE_CHECKING:  # a type checker finds missing names by itself
 
 
 __all__: list[str] = []
+__all__ += arrivals.__all__
 __all__ += durations.__all__
 __all__ += histogram.__all__
+__all__ += results.__all__
 __all__ += slo.__all__
