@@ -8,11 +8,13 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from poeproto_load import Histogram
 
+# A busy machine is slow, and no reason to fail.
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TIMES = st.lists(st.floats(min_value=0, max_value=1e5), min_size=1, max_size=50)
 
 
@@ -43,6 +45,7 @@ def test_an_empty_histogram() -> None:
     assert empty == merged
 
 
+@UNHURRIED
 @given(TIMES, st.floats(min_value=0, max_value=1))
 def test_quantiles_are_those_of_the_nearest_rank(times: list[float], share: float) -> None:
     nearest = sorted(times)[max(0, math.ceil(round(share * len(times), 6)) - 1)]
@@ -61,6 +64,7 @@ def test_the_extremes_are_exact() -> None:
     assert (made.quantile(0), made.quantile(1)) == (0.123456789, 0.987654321)
 
 
+@UNHURRIED
 @given(TIMES, TIMES)
 def test_merging_counts_all_times(left: list[float], right: list[float]) -> None:
     merged = histogram(*left)
@@ -68,12 +72,14 @@ def test_merging_counts_all_times(left: list[float], right: list[float]) -> None
     assert merged == histogram(*left, *right)
 
 
+@UNHURRIED
 @given(TIMES)
 def test_json(times: list[float]) -> None:
     made = histogram(*times)
     assert Histogram.from_json(json.loads(json.dumps(made.as_json()))) == made
 
 
+@UNHURRIED
 @given(TIMES)
 def test_each_time_is_within_its_bucket(times: list[float]) -> None:
     buckets = histogram(*times).buckets()
