@@ -18,6 +18,7 @@ PACKAGES = {
     "poeproto_compat",
     "poeproto_check",
     "poeproto_openai",
+    "poeproto_load",
     "poeproto_pytest",
     "poeproto_cli",
 }

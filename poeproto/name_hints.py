@@ -43,6 +43,10 @@ PLACES: dict[str, frozenset[str]] = {
             " WATCH_HEADER apply_baseline check limits_of parse_baseline plan select_rules"
         ),
         "poeproto_openai": ("GatewayBot MAPPING MappingRow OpenAIBot OpenAIGateway RateCard UpstreamBot openai_target"),
+        "poeproto_load": (
+            "Arrivals Histogram LoadResult PERCENTILES ReplyOutcome ReplySample SLO format_duration parse_duration"
+            " parse_slo percentiles planned_starts"
+        ),
         "poeproto_pytest": (
             "AsgiApp BotCall BotFactory MemoryClient MemoryNetwork MemoryPoe NetworkBlocked ObservedBot"
             " ObservedReply RecordMode RecordingFactory ReplayedCalls TimedEvent assert_calls assert_charged"

@@ -16,10 +16,11 @@ import attrs
 
 from poeproto import ConnectFailed, ConnectionLost, DeadlineExceeded, RemoteProtocolError
 from poeproto_cli.load_query import Query
-from poeproto_h11 import failure_reason
+from poeproto_h11 import Origin, failure_reason
 
 _READ_SIZE = 256 * 1024
 _LAST_CHUNK = b"\r\n0\r\n\r\n"
+_DATA_FIELD = b"data:"
 
 
 @attrs.frozen
@@ -53,7 +54,7 @@ class LoadConnection:
         self.query = query
         self._timeout = timeout
         self._ssl_context = ssl_context
-        self._response = _Response()
+        self._response = LoadResponse()
         self._start = 0.0
         self.socket = self._connect()
 
@@ -63,9 +64,14 @@ class LoadConnection:
         return self._response.first - self._start if self._response.first else 0.0
 
     @property
+    def response(self) -> LoadResponse:
+        """The response so far, or the last one."""
+        return self._response
+
+    @property
     def received(self) -> bytes:
         """The bytes of the response so far."""
-        return b"".join(self._response.parts)
+        return self._response.data
 
     def begin(self) -> None:
         """Send the query.
@@ -76,7 +82,7 @@ class LoadConnection:
         if self._response.closes:
             self.socket.close()
             self.socket = self._connect()
-        self._response = _Response()
+        self._response = LoadResponse()
         self.socket.settimeout(self._timeout)
         self._start = time.perf_counter()
         try:
@@ -119,21 +125,37 @@ class LoadConnection:
 
     def _connect(self) -> socket.socket:
         origin = self.query.origin
-        try:
-            plain = socket.create_connection((origin.host, origin.port), self._timeout)
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if origin.scheme == "http":
-                return plain
-            return self._tls().wrap_socket(plain, server_hostname=origin.host)
-        except OSError as exc:
-            raise ConnectFailed(f"no connection to {origin}: {failure_reason(exc)}") from exc
+        if self._ssl_context is None and origin.scheme != "http":
+            self._ssl_context = tls_context()
+        return open_socket(origin, self._timeout, self._ssl_context)
 
-    def _tls(self) -> ssl.SSLContext:
-        if self._ssl_context is None:
-            import truststore  # imported here, so that plain HTTP starts faster
 
-            self._ssl_context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        return self._ssl_context
+def tls_context() -> ssl.SSLContext:
+    """A context that verifies certificates as the operating system does."""
+    import truststore  # imported here, so that plain HTTP starts faster
+
+    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def open_socket(origin: Origin, timeout: float, ssl_context: ssl.SSLContext | None) -> socket.socket:
+    """Connect to a server.
+
+    Args:
+        origin: the server.
+        timeout: seconds that it may take.
+        ssl_context: for https.
+
+    Raises:
+        ConnectFailed: when the connection cannot be made.
+    """
+    try:
+        plain = socket.create_connection((origin.host, origin.port), timeout)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if ssl_context is None or origin.scheme == "http":
+            return plain
+        return ssl_context.wrap_socket(plain, server_hostname=origin.host)
+    except OSError as exc:
+        raise ConnectFailed(f"no connection to {origin}: {failure_reason(exc)}") from exc
 
 
 class Load:
@@ -213,52 +235,105 @@ class Load:
         self._selector.close()
 
 
-class _Response:
-    """One response while it is received. Little is done for each read."""
+class LoadResponse:
+    """One response while it is received. Little is done for each read.
+
+    Attributes:
+        parts: what was read.
+        arrivals: the times of the reads with which an event began, by `time.perf_counter`.
+        last_read: the time of the last read.
+        closes: whether the connection cannot be used after it.
+        head_size: the size of the head; 0 until it has been read.
+        is_chunked: whether the body is in chunks.
+    """
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []
-        self.first = 0.0
+        self.arrivals: list[float] = []
+        self.last_read = 0.0
         self.closes = False
-        self._head_read = False
-        self._chunked = False
+        self.head_size = 0
+        self.is_chunked = False
         self._size = 0
         self._whole_size: int | None = None
         self._tail = b""
 
+    @property
+    def first(self) -> float:
+        """The time of the first event; 0 before it has arrived."""
+        return self.arrivals[0] if self.arrivals else 0.0
+
+    @property
+    def data(self) -> bytes:
+        """The bytes so far."""
+        return b"".join(self.parts)
+
+    @property
+    def head(self) -> bytes:
+        """The head, with the empty line at its end."""
+        return self.data[: self.head_size]
+
+    def body(self) -> bytes:
+        """The body so far, without the framing of HTTP.
+
+        Raises:
+            RemoteProtocolError: when a chunk has no size.
+        """
+        framed = self.data[self.head_size :]
+        return _join_chunks(framed) if self.is_chunked else framed
+
     def receive(self, data: bytes) -> bool:
-        """Add the data of one read; returns whether the response is complete."""
+        """Add the data of one read; returns whether the response is complete.
+
+        Raises:
+            ConnectionLost, RemoteProtocolError: as `LoadConnection.receive`.
+        """
+        self.last_read = time.perf_counter()
         self.parts.append(data)
         self._size += len(data)
-        if not self.first:
-            self._find_first_event()
         if not data:
-            if self._chunked or self._whole_size is not None or not self._head_read:
+            if self.is_chunked or self._whole_size is not None or not self.head_size:
                 raise ConnectionLost("the server closed the connection within a reply")
             return True
-        if self._chunked:
-            self._tail = (self._tail + data[-len(_LAST_CHUNK) :])[-len(_LAST_CHUNK) :]
+        # An event or the last chunk may be cut by a read.
+        body = self._tail + data if self.head_size else self._read_head()
+        if body.find(_DATA_FIELD, max(0, len(self._tail) + 1 - len(_DATA_FIELD))) >= 0:
+            self.arrivals.append(self.last_read)
+        self._tail = body[-len(_LAST_CHUNK) :]
+        if self.is_chunked:
             return self._tail == _LAST_CHUNK
         return self._whole_size is not None and self._size >= self._whole_size
 
-    def _find_first_event(self) -> None:
-        start = b"".join(self.parts)
-        if not self._head_read:
-            head, found, _ = start.partition(b"\r\n\r\n")
-            if not found:
-                return
-            self._read_head(head.lower(), len(head) + len(found))
-        if b"data:" in start:
-            self.first = time.perf_counter()
-
-    def _read_head(self, head: bytes, size: int) -> None:
-        self._head_read = True
-        fields = {name: value for name, _, value in (line.partition(b":") for line in head.split(b"\r\n")[1:])}
-        self._chunked = b"chunked" in fields.get(b"transfer-encoding", b"")
+    def _read_head(self) -> bytes:
+        """Read the head, if it is whole; returns what is after it."""
+        head, found, body = self.data.partition(b"\r\n\r\n")
+        if not found:
+            return b""
+        self.head_size = len(head) + len(found)
+        fields = {name: value for name, _, value in (line.partition(b":") for line in head.lower().split(b"\r\n")[1:])}
+        self.is_chunked = b"chunked" in fields.get(b"transfer-encoding", b"")
         length = fields.get(b"content-length")
         try:
-            self._whole_size = size + int(length) if length is not None else None
+            self._whole_size = self.head_size + int(length) if length is not None else None
         except ValueError as exc:
             raise RemoteProtocolError("the peer's HTTP is invalid: its content-length is not a number") from exc
-        until_close = not self._chunked and length is None
-        self.closes = until_close or b"close" in fields.get(b"connection", b"") or head.startswith(b"http/1.0")
+        until_close = not self.is_chunked and length is None
+        self.closes = until_close or b"close" in fields.get(b"connection", b"") or head[:8].upper() == b"HTTP/1.0"
+        # The line end of the head is that before the first chunk.
+        return b"\r\n" + body
+
+
+def _join_chunks(framed: bytes) -> bytes:
+    parts: list[bytes] = []
+    start = 0
+    while (end := framed.find(b"\r\n", start)) >= 0:
+        try:
+            size = int(framed[start:end].partition(b";")[0], 16)
+        except ValueError:
+            raise RemoteProtocolError("the peer's HTTP is invalid: a chunk has no size") from None
+        start = end + 2
+        parts.append(framed[start : start + size])
+        start += size + 2
+        if not size:
+            break
+    return b"".join(parts)

@@ -22,8 +22,14 @@ class Query:
     data: bytes = attrs.field(repr=False)
 
 
-def write_query(url: str, request: QueryRequest, access_key: str | None = None) -> Query:
+def write_query(url: str, request: QueryRequest, access_key: str | None = None, *, body: bytes | None = None) -> Query:
     """Encode a query as an HTTP request.
+
+    Args:
+        url: where it goes.
+        request: the query.
+        access_key: the key of the bot.
+        body: the body to send instead of that of the query.
 
     Raises:
         LocalProtocolError: when the URL, the key or the request is invalid.
@@ -31,10 +37,12 @@ def write_query(url: str, request: QueryRequest, access_key: str | None = None) 
     origin, target = split_url(url)
     sent = PoeExchange(access_key).send(request, url)
     assert isinstance(sent.body, bytes), "only uploads are streamed"
-    headers = [(b"host", origin.authority.encode()), *sent.headers, (b"content-length", b"%d" % len(sent.body))]
+    if body is None:
+        body = sent.body
+    headers = [(b"host", origin.authority.encode()), *sent.headers, (b"content-length", b"%d" % len(body))]
     writer = h11.Connection(h11.CLIENT)
     head = writer.send(h11.Request(method=sent.method, target=target, headers=headers)) or b""
-    return Query(origin, head + sent.body)
+    return Query(origin, head + body)
 
 
 def events_of(response: bytes, access_key: str | None = None) -> list[Event]:

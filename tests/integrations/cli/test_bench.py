@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from poeproto_cli.commands import main
+from poeproto_load import Histogram
 
 from ...support.bots import KEY
 from ...support.command import SECONDS, serving, simulating, started
@@ -97,19 +98,30 @@ def test_a_bot_server(address: str) -> None:
         assert line["bytes"] > 7 * 100 * len('event: text\ndata: {"text":"more"}\n\n')
         assert line["events_per_second"] == pytest.approx(line["events"] / line["seconds"])
         assert line["replies_per_second"] == pytest.approx(line["replies"] / line["seconds"])
-        for name in ("first_event", "reply"):
-            assert 0 < line[name]["median"] <= line[name]["p90"] <= line["seconds"]
-        assert line["first_event"]["median"] <= line["reply"]["median"]
+        assert line["outcomes"]["complete"] == 7
+        for name in ("first_event", "gap", "total"):
+            times = line[name]
+            figures = [times[each] for each in ("min", "p50", "p90", "p95", "p99", "p99_9", "max")]
+            assert 0 < figures[0] <= figures[-1] <= line["seconds"]
+            assert figures == sorted(figures)
+        assert line["first_event"]["p50"] <= line["total"]["p50"]
+        assert line["total"]["p50"] == Histogram.from_json(line["histograms"]["total"]).quantile(0.5)
+        ceiling = line["generator"]["ceiling"]
+        assert ceiling["replies_per_second"] > 0
+        assert ceiling["events_per_second"] == pytest.approx(100 * ceiling["replies_per_second"])
+        assert 0 < line["generator"]["busy"] <= 1
 
 
 def test_text_output(address: str) -> None:
     result = bench(address, "--replies", "1")
     assert (result.exit_code, result.stderr) == (0, "")
     number = r"[\d,.]+"
-    duration = f"median {number} ms, 90th percentile {number} ms"
+    figures = rf"(?: +{number}){{6}}\n"
     run = (
-        rf": 1 events and 0\.\d kB a reply\n  {number} events and {number} replies a second\n"
-        rf"  time to the first event: {duration}\n  time to the end of the reply: {duration}\n"
+        rf": 1 events and 0\.\d kB a reply\n  {number} events and {number} replies a second"
+        rf" \(load generator: up to {number} and {number}, \d+% busy\)\n  1 complete\n"
+        rf"  milliseconds +p50 +p90 +p95 +p99 +p99.9 +max\n"
+        rf"  first event{figures}(?:  gap{figures})?  total{figures}"  # `done` may arrive with the text
     )
     assert re.fullmatch(f"1 connection, 1 reply{run}32 connections, 1 reply{run}", result.stdout)
 
@@ -198,10 +210,11 @@ def test_a_reply_that_fails(address: str) -> None:
 
 def test_the_log_of_a_failing_target_is_shown(bots: Path) -> None:
     result = bench(f"{bots}:bot", "raise later", "--connections", "1")
-    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.exit_code == 1
+    assert "\n  0 complete, 100 error event\n" in result.stdout
     *log, more, error = result.stderr.splitlines()
     assert re.fullmatch(r"\(and \d+ more lines\)", more), "every reply but the first failed"
-    assert error.startswith("Error: the bot reported an error: Something went wrong")
+    assert error.startswith("Error: 100 of 100 replies failed: the bot reported an error: Something went wrong")
     error_id = error.rpartition(" ")[2]
     assert f"the bot failed (error id {error_id})" in log[0]
     assert log.count("    RuntimeError: swordfish") == 1
@@ -238,6 +251,26 @@ def test_no_server() -> None:
         (["http://bot.example/", "--replies", "0"], "--replies"),
         (["http://bot.example/", "--connections", "0"], "--connections"),
         (["http://bot.example/", "--timeout", "0"], "--timeout"),
+        (["http://bot.example/", "--duration", "0"], "--duration 0 measures nothing"),
+        (["http://bot.example/", "--duration", "long"], "'long' is not a duration"),
+        (["http://bot.example/", "--replies", "1", "--duration", "1s"], "--replies and --duration exclude each other"),
+        (["http://bot.example/", "--connections", "1", "--concurrency", "1..2"], "--connections and --concurrency"),
+        (["http://bot.example/", "--rate", "1", "--concurrency", "1..2"], "--rate and --concurrency exclude"),
+        (["http://bot.example/", "--rate", "0"], "--rate"),
+        (["http://bot.example/", "--rate", "1", "--connections", "1", "--connections", "2"], "give it once"),
+        (["http://bot.example/", "--arrivals", "poisson"], "--arrivals is for an open model; give --rate, too"),
+        (["http://bot.example/", "--concurrency", "4..1"], "'4..1' is not a sweep"),
+        (["http://bot.example/", "--concurrency", "0..4"], "'0..4' is not a sweep"),
+        (["http://bot.example/", "--concurrency", "1,x"], "'1,x' is not a sweep"),
+        (["http://bot.example/", "--concurrency", "2,2"], "'2,2' is not a sweep"),
+        (["http://bot.example/", "--cancel", "0.05"], "'0.05' is not a share; expected per cent"),
+        (["http://bot.example/", "--cancel", "101%"], "'101%' is not a share"),
+        (["http://bot.example/", "--slo", "first:1s"], "'first:1s' is not an objective"),
+        (["http://bot.example/", "--export", "results.txt"], "'results.txt': expected jsonl, csv or html"),
+        (["http://bot.example/", "--export", "no-folder/a.csv"], "no-folder/a.csv cannot be written"),
+        (["http://bot.example/", "--start-at", "soon"], "'soon' is not a time"),
+        (["http://bot.example/", "--start-at", "2020-01-01T00:00:00Z"], "has passed; the time is 20"),
+        (["http://bot.example/", "hi", "--from", __file__], "TEXT and --from exclude each other"),
         (["http://bot.example/", "--access-key", "two words"], "--access-key"),
         ([], "TARGET"),
     ],
@@ -258,7 +291,7 @@ def test_interrupted(bots: Path, tmp_path: Path) -> None:
             server = int(told.read(20))
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=SECONDS)
-    assert (process.returncode, errors.split()) == (1, ["Aborted!"])
+    assert (process.returncode, errors.split()) == (130, ["Aborted!"])
     with pytest.raises(ProcessLookupError):
         os.kill(server, 0)
 
