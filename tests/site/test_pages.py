@@ -45,5 +45,5 @@ def test_a_page_has_no_violation(site_page: Page, site: Path, name: str, width: 
 def test_no_page_names_a_host_for_its_parts(site: Path) -> None:
     for path in site.rglob("*.html"):
         text = path.read_text(encoding="utf-8")
-        for tag in ("<script src=", "<link rel=\"stylesheet\" type=\"text/css\" href=", "<img src="):
+        for tag in ("<script src=", '<link rel="stylesheet" type="text/css" href=', "<img src="):
             assert f'{tag}"http' not in text, path
