@@ -113,7 +113,7 @@ class ResponseOutput:
                 events.append(item.event("done", text=text))
                 events.append({"type": "response.content_part.done", **item.place, "part": text_part(text)})
             else:
-                events.append(item.event("done", **{_GROWING[item.kind]: text}, name=item.wire["name"]))
+                events.append(item.event("done", **{_GROWING[item.kind]: text}))
             events.append({"type": "response.output_item.done", "output_index": item.index, "item": whole})
         return events
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -15,11 +15,12 @@ from anyio.from_thread import BlockingPortal
 import poeproto_h11
 from poeproto import Bot, Context, Event, QueryRequest, encode_event
 from poeproto_openai import OpenAIGateway
+from poeproto_openai.gateway.models import GatewayBot
 
 from ...support.bots import KEY
 from .vectors import Cut, Fail, Refuse, Silence, Vector
 
-__all__ = ["KEEPALIVE_SECONDS", "Gateway", "bots_of", "serving_gateway", "serving_upstream"]
+__all__ = ["KEEPALIVE_SECONDS", "Gateway", "ScriptedBot", "Upstream", "bots_of", "serving_gateway", "serving_upstream"]
 
 KEEPALIVE_SECONDS = 0.05
 
@@ -124,7 +125,7 @@ class Gateway:
         bots: its bots.
     """
 
-    def __init__(self, address: str, bots: dict[str, Bot | str]) -> None:
+    def __init__(self, address: str, bots: Mapping[str, GatewayBot]) -> None:
         self.address = address
         self.bots = bots
 
@@ -136,9 +137,9 @@ class Gateway:
 
 
 @contextmanager
-def serving_gateway(portal: BlockingPortal, bots: dict[str, Bot | str], **options: Any) -> Generator[Gateway]:
+def serving_gateway(portal: BlockingPortal, bots: Mapping[str, GatewayBot], **options: Any) -> Generator[Gateway]:
     """A gateway with these bots, in the portal's event loop."""
-    app = OpenAIGateway(bots, api_keys=KEY, **options)
+    app = OpenAIGateway(bots, **{"api_keys": KEY, **options})
 
     @asynccontextmanager
     async def serving() -> AsyncGenerator[str]:

@@ -11,7 +11,7 @@ from poeproto import Data, Error, Event, File, Json, Meta, ReplaceResponse, Sugg
 
 from .outcomes import Call, Outcome
 
-__all__ = ["VECTORS", "Fail", "Silence", "Vector"]
+__all__ = ["USER", "VECTORS", "Cut", "Fail", "Refuse", "Silence", "Step", "Vector"]
 
 
 @attrs.frozen
