@@ -18,9 +18,11 @@ from poeproto import (
     HttpResponse,
     Limits,
     QueryRequest,
+    ReplaceResponse,
     RequestHead,
     ResponseHead,
     State,
+    SurrogateJoiner,
     Text,
     encode_request,
 )
@@ -31,6 +33,8 @@ __all__ = ["ReplyExchange"]
 # The request is of another form than Poe's and was read elsewhere. This one stands in for it, for the states.
 _HEAD = RequestHead("POST", "/", ())
 _QUERY = encode_request(QueryRequest([]))
+# How the JSON of a lone surrogate begins. The JSON of a text may begin so too, after a backslash.
+_SURROGATE = b"\\ud"
 
 
 class ReplyExchange(BotExchange):
@@ -60,6 +64,7 @@ class ReplyExchange(BotExchange):
         self.response: HttpResponse | None = None
         self.failure: ApiError | None = None
         self.headers = [("x-request-id", request_id)]
+        self._surrogates = SurrogateJoiner()
         self._released = False  # whether a part of the body has been returned
         self._ended = False  # whether the reply has ended with an error
 
@@ -106,20 +111,22 @@ class ReplyExchange(BotExchange):
         """
         record = super().send(event)
         if type(event) is Text and event.index is None:
-            return self._release(self.write_texts([event.text], record))
+            return self._texts([event.text], record)
         if isinstance(event, Error):
             return self._end_with(self.failure or error_of_event(event))
         if isinstance(event, Done):
-            return b"" if self._ended else self._release(self.write_end())
+            return b"" if self._ended else self._release(self._waiting_half() + self.write_end())
+        if isinstance(event, Text | ReplaceResponse):
+            return self._release(self._joined(event))
         return self._release(self.write_event(event))
 
     def send_text(self, text: str) -> bytes:
         """The bytes of one text."""
-        return self._release(self.write_texts([text], super().send_text(text)))
+        return self._texts([text], super().send_text(text))
 
     def send_texts(self, texts: list[str]) -> bytes:
         """The bytes of several texts, joined."""
-        return self._release(self.write_texts(texts, super().send_texts(texts)))
+        return self._texts(texts, super().send_texts(texts))
 
     def heartbeat(self) -> bytes:
         """The bytes that keep an idle stream open. They release the head: a later error is one within the stream."""
@@ -139,6 +146,20 @@ class ReplyExchange(BotExchange):
 
     # --- within
 
+    def _texts(self, texts: list[str], records: bytes) -> bytes:
+        """The bytes of texts without an index, of which nearly none has a surrogate."""
+        if _SURROGATE in records or self._surrogates.is_waiting:
+            return self._release(b"".join([self._joined(Text(text)) for text in texts]))
+        return self._release(self.write_texts(texts, records))
+
+    def _joined(self, event: Text | ReplaceResponse) -> bytes:
+        """The bytes of a text, without halves of characters: not every client can print or store them."""
+        whole = self._surrogates.join(event)
+        return b"" if whole is None else self.write_event(whole)
+
+    def _waiting_half(self) -> bytes:
+        return b"".join([self.write_event(half) for half in self._surrogates.flush()])
+
     def _release(self, data: bytes) -> bytes:
         if data:
             self._released = True
@@ -149,4 +170,4 @@ class ReplyExchange(BotExchange):
         if not self._released:
             self.response = error.response(self.headers)
             return b""
-        return self.write_error(error)
+        return self._waiting_half() + self.write_error(error)
