@@ -141,6 +141,8 @@ def as_part(part: Mapping[str, Any]) -> dict[str, Any]:
     """One part of a content."""
     if part["type"] == "image_url":
         return {"type": "input_image", "detail": "auto", "image_url": part["image_url"]["url"]}
+    if part["type"] == "file":
+        return {"type": "input_file", **part["file"]}
     return {"type": "input_text", "text": part["text"]}
 
 
@@ -205,3 +207,23 @@ def test_python_async(vector: Vector, api: Api, async_outcomes: Outcomes) -> Non
 @every_case
 def test_node(vector: Vector, api: Api, node_outcomes: Outcomes) -> None:
     assert node_outcomes[vector.name, api] == {mode: expected(vector, api, mode).shown() for mode in MODES}
+
+
+def test_models(gateway_of: Callable[[Vector], Gateway], client: openai.OpenAI) -> None:
+    gateway = gateway_of(VECTORS[0])
+    there = client.with_options(base_url=gateway.address)
+    assert [model.id for model in there.models.list()] == list(gateway.bots)
+    assert there.models.retrieve("text").id == "text"
+
+
+@pytest.mark.parametrize("api", ["chat", "responses"])
+@pytest.mark.parametrize("mode", MODES)
+def test_unknown_models_and_wrong_keys(
+    api: Api, mode: Mode, gateway_of: Callable[[Vector], Gateway], client: openai.OpenAI
+) -> None:
+    there = client.with_options(base_url=gateway_of(VECTORS[0]).address)
+    body = {**body_of(VECTORS[0], api), "model": "other"}
+    unknown = Outcome(error="NotFoundError", status=404, code="model_not_found", param="model")
+    assert call(there, api, mode, body).shown() == unknown.shown()
+    wrong = call(there.with_options(api_key="x" * 32), api, mode, body_of(VECTORS[0], api))
+    assert wrong.shown() == Outcome(error="AuthenticationError", status=401, code="invalid_api_key").shown()

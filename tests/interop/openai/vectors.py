@@ -326,6 +326,54 @@ def _error_vectors() -> list[Vector]:
     return vectors
 
 
+USED = Json({"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}})
+WITH_USAGE = {"stream_options": {"include_usage": True}}
+
+
+def count_words(text: str) -> int:
+    """Counts tokens, for an estimate."""
+    return len(text.split())
+
+
+def used(name: str, usage: tuple[int, int, int] | None, *steps: Step, **more: Any) -> Vector:
+    return Vector(name=name, steps=steps, whole=Outcome(content="ab c", finish="stop", usage=usage), **more)
+
+
+USAGE = [
+    used("usage_of_none", None, Text("ab c"), USED, body=WITH_USAGE),
+    used("usage_of_the_bot", (3, 4, 7), Text("ab c"), USED, body=WITH_USAGE, options={"usage": "bot"}),
+    used("usage_unknown", None, Text("ab c"), body=WITH_USAGE, options={"usage": "bot"}),
+    used(
+        "usage_not_included",
+        (3, 4, 7),
+        Text("ab c"),
+        USED,
+        apis=("chat",),
+        options={"usage": "bot"},
+        streamed=Outcome(content="ab c", finish="stop"),
+    ),
+    used(
+        "usage_estimated",
+        (1, 2, 3),
+        Text("ab c"),
+        body=WITH_USAGE,
+        options={"usage": "estimate", "count_tokens": count_words},
+    ),
+]
+"""Usage, on and off."""
+
+REASONING = [
+    Vector(
+        name="reasoning_on_request",
+        steps=(chunk(reasoning_content="Hm"), chunk(reasoning="m."), Text("a")),
+        body={"include_reasoning": True},
+        apis=("chat",),
+        whole=Outcome(content="a", reasoning="Hmm.", finish="stop"),
+    ),
+    says("reasoning_not_asked_for", "a", chunk(reasoning_content="Hmm."), Text("a")),
+]
+"""Reasoning, shown to those who ask for it."""
+
 INTERNAL = Outcome(error="InternalServerError", status=500, code="bot_error")
 INCOMPLETE = Outcome(error="InternalServerError", status=502, code="upstream_incomplete")
 
@@ -438,6 +486,22 @@ REQUESTS = [
         OTHERS,
     ),
     asks(
+        "file_content",
+        {
+            "messages": [
+                {
+                    "role": "user",
+                    "content": [
+                        {"type": "text", "text": "Read."},
+                        {"type": "file", "file": {"filename": "a.txt", "file_data": "data:text/plain;base64,aGk="}},
+                    ],
+                }
+            ]
+        },
+        {"query": [{"content": "Read.", "attachments": [{"name": "a.txt", "content_type": "text/plain"}]}]},
+        OTHERS,
+    ),
+    asks(
         "tool_round",
         {
             "tools": [TOOL],
@@ -480,4 +544,15 @@ REFUSALS = [
 ]
 """Requests that cannot be served."""
 
-VECTORS: tuple[Vector, ...] = (*TEXTS, *REPLACEMENTS, *FILES, *TOOLS, *ENDS, *ERRORS, *REQUESTS, *REFUSALS)
+VECTORS: tuple[Vector, ...] = (
+    *TEXTS,
+    *REPLACEMENTS,
+    *FILES,
+    *TOOLS,
+    *ENDS,
+    *USAGE,
+    *REASONING,
+    *ERRORS,
+    *REQUESTS,
+    *REFUSALS,
+)
