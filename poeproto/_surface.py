@@ -40,10 +40,9 @@ from poeproto.vocabulary.messages import *
 from poeproto.vocabulary.requests import *
 from poeproto.vocabulary.settings import *
 from poeproto.vocabulary.tools import *
-from poeproto.wire import codec, sse, surrogates
+from poeproto.wire import codec, sse
 from poeproto.wire.codec import *
 from poeproto.wire.sse import *
-from poeproto.wire.surrogates import *
 
 __all__: list[str] = []
 __all__ += bot.__all__
@@ -66,4 +65,3 @@ __all__ += settings.__all__
 __all__ += tools.__all__
 __all__ += codec.__all__
 __all__ += sse.__all__
-__all__ += surrogates.__all__

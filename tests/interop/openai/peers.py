@@ -139,7 +139,8 @@ class Gateway:
 @contextmanager
 def serving_gateway(portal: BlockingPortal, bots: Mapping[str, GatewayBot], **options: Any) -> Generator[Gateway]:
     """A gateway with these bots, in the portal's event loop."""
-    app = OpenAIGateway(bots, **{"api_keys": KEY, **options})
+    given: dict[str, Any] = {"api_keys": KEY, **options}
+    app = OpenAIGateway(bots, **given)
 
     @asynccontextmanager
     async def serving() -> AsyncGenerator[str]:
