@@ -44,6 +44,8 @@ _READ = frozenset({"input", "instructions", "reasoning", "text", "tool_choice", 
 # The same keys under the names that chat completions have for them.
 _RENAMED = {"max_output_tokens": "max_completion_tokens"}
 _ROLES = ("assistant", "developer", "system", "user")
+# Paths within a part of a content, and what they are here.
+_PARTS = {".image_url.url": ".image_url", ".file.file_data": ".file_data", ".file.filename": ".filename"}
 _PLACE = re.compile(r"messages\[(\d+)\]")
 
 
@@ -286,4 +288,7 @@ def _own_path(param: str | None, places: list[str]) -> str | None:
     """The path of a field of the chat request, in terms of the items that its messages were made of."""
     if param is None or (place := _PLACE.match(param)) is None:
         return param
-    return places[int(place[1])] + param[place.end() :]
+    path = places[int(place[1])] + param[place.end() :]
+    for chat, own in _PARTS.items():
+        path = path.replace(chat, own)
+    return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -181,6 +182,11 @@ def test_refused_options(more: dict[str, Any], param: str) -> None:
         ([{"role": "user", "content": [{"type": "input_image"}]}], "input[0].content[0].image_url"),
         ([{"role": "user", "content": [{"type": "input_file"}]}], "input[0].content[0].file_url"),
         ([{"role": "user", "content": [{"type": "input_text"}]}], "input[0].content[0].text"),
+        (
+            [{"role": "user", "content": [{"type": "input_image", "image_url": "cat.png"}]}],
+            "input[0].content[0].image_url",
+        ),
+        ([{"role": "user", "content": [{"type": "input_file", "file_data": 7}]}], "input[0].content[0].file_data"),
         ([{**CALL, "arguments": {}}], "input[0].arguments"),
         ([{**CALL, "call_id": 7}], "input[0].call_id"),
         ([CALL, {**OUTPUT, "call_id": ""}], "input[1].call_id"),
@@ -197,3 +203,47 @@ def test_a_body_that_is_no_object() -> None:
         with pytest.raises(ApiError) as caught:
             read_responses_request(body)
         assert caught.value.status == 400
+
+
+ODD: list[Any] = [
+    7,
+    -0.5,
+    "x",
+    True,
+    [],
+    {},
+    [None],
+    [[]],
+    [{}],
+    {"type": []},
+    {"type": "function"},
+    [{"type": {}}],
+    "\ud83d",
+]
+
+
+@pytest.mark.parametrize("value", ODD, ids=repr)
+def test_any_body_is_read_or_refused(value: Any) -> None:
+    keys = [
+        "model",
+        "instructions",
+        "tools",
+        "tool_choice",
+        "text",
+        "reasoning",
+        "include",
+        "metadata",
+        "stream",
+        "top_p",
+    ]
+    bodies: list[dict[str, Any]] = [{"model": "bot", "input": "hello", key: value} for key in [*keys, "input"]]
+    message = {"role": "user", "content": "hello"}
+    for item in (message, CALL, OUTPUT):
+        bodies += [{"model": "bot", "input": [CALL, {**item, key: value}]} for key in [*item, "type"]]
+    for kind in ("input_text", "output_text", "refusal", "input_image", "input_file"):
+        for key in ("text", "refusal", "image_url", "file_url", "file_data", "filename", "file_id"):
+            part = {"type": kind, key: value}
+            bodies.append({"model": "bot", "input": [{**message, "content": [part]}]})
+    for body in bodies:
+        with contextlib.suppress(ApiError):
+            read_responses_request(json.dumps(body).encode())
