@@ -13,6 +13,8 @@ SETTINGS := pyproject.toml constraints.txt
 # What docs/performance.md is made from.
 FIGURES := docs/performance/figures.json
 PAGE := integrations/poeproto_playground/page
+# The Node SDK of OpenAI, which tests/interop runs against the gateway.
+OPENAI_NODE := tests/interop/openai/node
 INSTALL_ARGUMENTS := -c constraints.txt --build-constraint constraints.txt
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
@@ -20,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-core test-rest test-other-pythons test-slow check lint page page-check page-speed screenshots format types generated docs docs-check mutants fuzz bench plots soak wheel-check constraints clean
+.PHONY: help demo test test-core test-rest test-other-pythons test-slow check lint page openai-node page-check page-speed screenshots format types generated docs docs-check mutants fuzz bench plots soak wheel-check constraints clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -82,6 +84,7 @@ page-speed: $(READY)  ## measure in Chromium that the playground's page never fr
 
 screenshots: $(READY)  ## take the pictures of the playground in docs/playground anew; needs Chromium
 	.venv/bin/python docs/playground/take_screenshots.py
+openai-node: $(OPENAI_NODE)/node_modules/.package-lock.json  ## install the Node SDK of OpenAI, which some tests need; needs Node.js
 
 page-check: $(PAGE)/node_modules/.package-lock.json  ## build it from the pinned packages, and compare it with the committed bundle
 	.ci/page-check
@@ -131,7 +134,7 @@ constraints:  ## resolve the pins in constraints.txt afresh
 	.ci/make-constraints
 
 clean:  ## remove all that is made by the others
-	rm -rf $(PAGE)/node_modules .venv .venv-* .coverage .coverage.* .fuzzing .hypothesis .import_linter_cache .pytest_cache .ruff_cache build dist mutants
+	rm -rf $(PAGE)/node_modules $(OPENAI_NODE)/node_modules .venv .venv-* .coverage .coverage.* .fuzzing .hypothesis .import_linter_cache .pytest_cache .ruff_cache build dist mutants
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is written last, so an environment whose making was interrupted is made again.
@@ -147,6 +150,11 @@ $(READY): $(SETTINGS)
 $(PAGE)/node_modules/.package-lock.json: $(PAGE)/package.json $(PAGE)/package-lock.json
 	@command -v npm >/dev/null || { echo "The page of the playground is built with Node.js 20 or later, and npm; none was found." >&2; exit 1; }
 	cd $(PAGE) && npm ci --no-progress
+	@touch $@
+
+$(OPENAI_NODE)/node_modules/.package-lock.json: $(OPENAI_NODE)/package.json $(OPENAI_NODE)/package-lock.json
+	@command -v npm >/dev/null || { echo "The Node SDK of OpenAI needs Node.js 20 or later, and npm; none was found." >&2; exit 1; }
+	cd $(OPENAI_NODE) && npm ci --no-progress
 	@touch $@
 
 # Apart from the others, since what guides the inputs is large and not to be had everywhere.

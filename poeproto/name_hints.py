@@ -58,7 +58,7 @@ PLACES: dict[str, frozenset[str]] = {
         "poeproto.conversation": "AttachmentTemplates alternate_roles insert_attachments reduce_to_specification",
         "poeproto.flows": (
             "Answer CallBudget CloseResponse CostExchange CustomCall CustomCallDelta CustomToolDefinition Deliver"
-            " Effect Flow FunctionCallDelta PartialReply ReceiveData ReplyStarted RunTools SendRequest"
+            " Effect Flow FunctionCallDelta PartialReply ReceiveData ReplyStarted RunTools SendRequest SurrogateJoiner"
             " ToolCallAggregator ToolFunctions UploadSource UploadedFile Wait as_tool_call as_tool_definition"
             " authorize_cost_request call_flow capture_cost_request cost_flow delta_text fetch_settings_request"
             " parse_arguments prepare_call query_flow read_settings_sync read_upload report_flow settings_flow"

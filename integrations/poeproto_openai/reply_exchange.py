@@ -18,12 +18,14 @@ from poeproto import (
     HttpResponse,
     Limits,
     QueryRequest,
+    ReplaceResponse,
     RequestHead,
     ResponseHead,
     State,
     Text,
     encode_request,
 )
+from poeproto.flows import SurrogateJoiner
 from poeproto_openai.api_error import ApiError, error_of_event
 
 __all__ = ["ReplyExchange"]
@@ -31,6 +33,9 @@ __all__ = ["ReplyExchange"]
 # The request is of another form than Poe's and was read elsewhere. This one stands in for it, for the states.
 _HEAD = RequestHead("POST", "/", ())
 _QUERY = encode_request(QueryRequest([]))
+# How the JSON of a lone surrogate begins. The JSON of a text may begin so too, after a backslash.
+_SURROGATE = b"\\ud"
+_ESCAPE = ord("\\")  # an integer is found in a fraction of the time
 
 
 class ReplyExchange(BotExchange):
@@ -60,6 +65,7 @@ class ReplyExchange(BotExchange):
         self.response: HttpResponse | None = None
         self.failure: ApiError | None = None
         self.headers = [("x-request-id", request_id)]
+        self._joiner: SurrogateJoiner | None = None  # only while half of a character waits for the other
         self._released = False  # whether a part of the body has been returned
         self._ended = False  # whether the reply has ended with an error
 
@@ -106,20 +112,33 @@ class ReplyExchange(BotExchange):
         """
         record = super().send(event)
         if type(event) is Text and event.index is None:
+            if self._joiner is not None or (_ESCAPE in record and _SURROGATE in record):
+                return self._without_halves([event.text])
             return self._release(self.write_texts([event.text], record))
         if isinstance(event, Error):
             return self._end_with(self.failure or error_of_event(event))
         if isinstance(event, Done):
-            return b"" if self._ended else self._release(self.write_end())
+            return b"" if self._ended else self._release(self._waiting_half() + self.write_end())
+        if isinstance(event, Text | ReplaceResponse):
+            return self._release(self._joined(event))
         return self._release(self.write_event(event))
 
     def send_text(self, text: str) -> bytes:
         """The bytes of one text."""
-        return self._release(self.write_texts([text], super().send_text(text)))
+        record = super().send_text(text)
+        if self._joiner is not None or (_ESCAPE in record and _SURROGATE in record):
+            return self._without_halves([text])
+        data = self.write_texts([text], record)
+        if data:
+            self._released = True
+        return data
 
     def send_texts(self, texts: list[str]) -> bytes:
         """The bytes of several texts, joined."""
-        return self._release(self.write_texts(texts, super().send_texts(texts)))
+        records = super().send_texts(texts)
+        if self._joiner is not None or (_ESCAPE in records and _SURROGATE in records):
+            return self._without_halves(texts)
+        return self._release(self.write_texts(texts, records))
 
     def heartbeat(self) -> bytes:
         """The bytes that keep an idle stream open. They release the head: a later error is one within the stream."""
@@ -139,6 +158,22 @@ class ReplyExchange(BotExchange):
 
     # --- within
 
+    def _without_halves(self, texts: list[str]) -> bytes:
+        """The bytes of texts without an index, one of which has a surrogate or follows one."""
+        return self._release(b"".join([self._joined(Text(text)) for text in texts]))
+
+    def _joined(self, event: Text | ReplaceResponse) -> bytes:
+        """The bytes of a text, without halves of characters: not every client can print or store them."""
+        joiner = self._joiner or SurrogateJoiner()
+        whole = joiner.join(event)
+        self._joiner = joiner if joiner.is_waiting else None
+        return b"" if whole is None else self.write_event(whole)
+
+    def _waiting_half(self) -> bytes:
+        """The bytes of the half that waits, if one does: no other will come."""
+        joiner, self._joiner = self._joiner, None
+        return b"" if joiner is None else b"".join([self.write_event(half) for half in joiner.flush()])
+
     def _release(self, data: bytes) -> bytes:
         if data:
             self._released = True
@@ -149,4 +184,4 @@ class ReplyExchange(BotExchange):
         if not self._released:
             self.response = error.response(self.headers)
             return b""
-        return self.write_error(error)
+        return self._waiting_half() + self.write_error(error)

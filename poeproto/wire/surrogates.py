@@ -21,6 +21,8 @@ import attrs
 
 from poeproto.vocabulary.events import ReplaceResponse, Text
 
+__all__ = ["SurrogateJoiner"]
+
 _HIGH_THEN_LOW = re.compile("([\ud800-\udbff])([\udc00-\udfff])")
 _LONE = re.compile("[\ud800-\udfff]")
 

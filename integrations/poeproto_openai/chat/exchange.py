@@ -35,7 +35,7 @@ from poeproto_openai.chat.usage import CountTokens, UsageSource, estimated_usage
 from poeproto_openai.json_bytes import json_bytes
 from poeproto_openai.reply_exchange import ReplyExchange
 
-__all__ = ["ChatExchange", "OnReplace", "ReplyOptions"]
+__all__ = ["ChatExchange", "Choice", "OnReplace", "ReplyOptions"]
 
 # What a stream does with a `replace_response` whose text does not extend what was sent: send the new text after the old
 # one, or hold all text of the reply until its end.
@@ -67,7 +67,7 @@ class ReplyOptions:
 
 
 @attrs.define
-class _Choice:
+class Choice:
     """One answer of the reply.
 
     Attributes:
@@ -111,8 +111,8 @@ class ChatExchange(ReplyExchange):
         self._reasoning = options.reasoning or request.include_reasoning
         self._holds = not request.stream or options.on_replace == "hold"
         self._id = request_id
-        self._choices: dict[int, _Choice] = {}
-        self._only: _Choice | None = None  # the choice of texts without an index, while the fast path may write it
+        self._choices: dict[int, Choice] = {}
+        self._only: Choice | None = None  # the choice of texts without an index, while the fast path may write it
         self._usage: dict[str, Any] | None = None
         self._poe: dict[str, Any] = {}
         kind = "chat.completion.chunk" if request.stream else "chat.completion"
@@ -146,21 +146,21 @@ class ChatExchange(ReplyExchange):
             self._only = choice
         return data
 
-    def _text(self, choice: _Choice, text: str) -> bytes:
+    def _text(self, choice: Choice, text: str) -> bytes:
         choice.parts.append(text)
         if choice.separated and text:
             choice.separated = False
             text = _SEPARATOR + text
         return self._content(choice, text)
 
-    def _content(self, choice: _Choice, text: str, more: dict[str, Any] | None = None, **chunk: Any) -> bytes:
+    def _content(self, choice: Choice, text: str, more: dict[str, Any] | None = None, **chunk: Any) -> bytes:
         """The chunk of a part of the content; `more` are other keys of its delta, and `chunk` of the chunk."""
         if self._holds:
             choice.content.append(text)
             return self.write_keepalive()  # the client sees that there is progress
         return self._delta(choice, {"content": text, **(more or {})}, **chunk)
 
-    def _replace(self, choice: _Choice, text: str) -> bytes:
+    def _replace(self, choice: Choice, text: str) -> bytes:
         before = "".join(choice.parts)
         choice.parts = [text]
         self._only = None
@@ -268,7 +268,7 @@ class ChatExchange(ReplyExchange):
             data += self._record({**self._envelope, "choices": [], "usage": usage})
         return data + _DONE
 
-    def _finish(self, choice: _Choice) -> bytes:
+    def _finish(self, choice: Choice) -> bytes:
         data = b""
         if self._holds:
             images: dict[str, Any] = {"images": choice.images} if choice.images else {}
@@ -288,7 +288,7 @@ class ChatExchange(ReplyExchange):
             wire["poe"] = self._poe
         return HttpResponse.of(200, "application/json", json_bytes(wire), self.headers)
 
-    def _message(self, choice: _Choice) -> dict[str, Any]:
+    def _message(self, choice: Choice) -> dict[str, Any]:
         calls = choice.calls.whole()
         content = "".join(choice.content)
         message: dict[str, Any] = {
@@ -309,7 +309,7 @@ class ChatExchange(ReplyExchange):
             "finish_reason": self._finish_reason(choice),
         }
 
-    def _finish_reason(self, choice: _Choice) -> str:
+    def _finish_reason(self, choice: Choice) -> str:
         if choice.calls.finish_reason in _FINISH_REASONS:  # truncated calls are not to be run
             return choice.calls.finish_reason
         return "tool_calls" if choice.calls else "stop"
@@ -324,17 +324,17 @@ class ChatExchange(ReplyExchange):
 
     # --- chunks
 
-    def _choice(self, index: int | None) -> _Choice:
+    def _choice(self, index: int | None) -> Choice:
         index = index or 0  # answers are numbered from 0 where there are several
         choice = self._choices.get(index)
         if choice is None:
             number = len(self._choices)
             prefix = f"{self._id}_{number}" if number else self._id
-            choice = _Choice(number, ToolCallNormalizer(prefix, self._limits))
+            choice = Choice(number, ToolCallNormalizer(prefix, self._limits))
             self._choices[index] = choice
         return choice
 
-    def _delta(self, choice: _Choice, delta: dict[str, Any], **chunk: Any) -> bytes:
+    def _delta(self, choice: Choice, delta: dict[str, Any], **chunk: Any) -> bytes:
         """The chunk of a delta; the first one of a choice also has the role."""
         if not choice.started:
             choice.started = True

@@ -29,7 +29,7 @@ from poeproto_openai.api_error import ApiError
 from poeproto_openai.chat.content_parts import text_and_attachments
 from poeproto_openai.json_bytes import json_bytes
 
-__all__ = ["ChatRequest", "read_chat_request"]
+__all__ = ["ChatRequest", "chat_request", "read_chat_request"]
 
 # Keys that no answer depends on: who asks, what is kept where, how fast and at what price.
 _WITHOUT_EFFECT = frozenset(
@@ -86,6 +86,11 @@ def read_chat_request(body: bytes) -> ChatRequest:
         wire = decode_object(body)
     except RemoteProtocolError as exc:
         raise ApiError(f"the body is not a JSON object: {exc}") from None
+    return chat_request(wire)
+
+
+def chat_request(wire: dict[str, Any]) -> ChatRequest:
+    """The request in this body, which is decoded. Errors as in `read_chat_request`."""
     _refuse_unsupported(wire)
     model = _field(wire, "model", str)
     if not model:

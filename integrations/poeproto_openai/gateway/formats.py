@@ -12,6 +12,8 @@ from poeproto.identifiers import make_identifier
 from poeproto_openai.chat.exchange import ChatExchange, ReplyOptions
 from poeproto_openai.chat.request import read_chat_request
 from poeproto_openai.reply_exchange import ReplyExchange
+from poeproto_openai.responses.exchange import ResponsesExchange
+from poeproto_openai.responses.request import read_responses_request
 
 __all__ = ["FORMATS", "ReadRequest"]
 
@@ -49,5 +51,12 @@ def read_chat(body: bytes, options: ReplyOptions, limits: Limits, request_id: st
     return ChatExchange(request, options, limits, request_id, created)
 
 
+def read_responses(body: bytes, options: ReplyOptions, limits: Limits, request_id: str, created: int) -> ReplyExchange:
+    """The exchange of a request for a response."""
+    request = read_responses_request(body)
+    request = attrs.evolve(request, query=with_identifiers(request.query))
+    return ResponsesExchange(request, options, limits, request_id, created)
+
+
 # By the path below the base URL, which ends in /v1.
-FORMATS: dict[str, ReadRequest] = {"/chat/completions": read_chat}
+FORMATS: dict[str, ReadRequest] = {"/chat/completions": read_chat, "/responses": read_responses}

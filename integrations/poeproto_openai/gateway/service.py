@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
-from poeproto import Bot, Context, Endpoints, HttpResponse, Limits, QueryRequest, RequestHead
+from poeproto import Bot, Context, Endpoints, HttpResponse, Limits, QueryRequest, RequestHead, RetryPolicy
 from poeproto.conversation import insert_attachments
 from poeproto_openai.api_error import INVALID_REQUEST, ApiError
 from poeproto_openai.chat.exchange import ReplyOptions
@@ -27,6 +27,8 @@ __all__ = ["GatewayService"]
 
 logger = logging.getLogger("poeproto")
 
+# The clients repeat a request by themselves, and both together would multiply the attempts.
+_ONE_ATTEMPT = RetryPolicy(attempts=1)
 _BASE = "/v1"
 _MODELS = "/models"
 
@@ -135,7 +137,7 @@ class GatewayService(BotService):
                 self._keys.for_own_bot(key)
             else:
                 upstream_key = self._keys.for_poe(key)
-            api = self._outbound.calls(route.poe(self._outbound.endpoints), self.limits)
+            api = self._outbound.calls(route.poe(self._outbound.endpoints), self.limits, _ONE_ATTEMPT)
             bot = UpstreamCall(target, upstream_key, api, exchange)
         context = RequestContext(head, route, self.limits, self._outbound, request, exchange)
         held = HeldChannel(channel, exchange, progress)

@@ -104,8 +104,9 @@ async def test_other_paths(path: str) -> None:
     answer = await request(gateway(), QUESTION, path=path)
     assert answer.status == 404
     error = error_of(answer)
+    known = "/v1/chat/completions, /v1/responses and /v1/models"
     assert error == {
-        "message": f"there is nothing at the path {path!r}; there are /v1/chat/completions and /v1/models",
+        "message": f"there is nothing at the path {path!r}; there are {known}",
         "type": "invalid_request_error",
         "param": None,
         "code": "unknown_url",
