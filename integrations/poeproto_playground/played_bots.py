@@ -205,8 +205,8 @@ class PlayedBots:
             await self._poe.fetch_settings(name)
             bot.settings_error = None
         except PoeprotoError as exc:
-            bot.settings_error = str(exc)
-            logger.warning("the settings of %s could not be fetched: %s", name, exc)
+            bot.settings_error = self._masking.text(str(exc))
+            logger.warning("the settings of %s could not be fetched: %s", name, bot.settings_error)
         self._mark("bot", name)
 
     def request_reload(self, name: str) -> None:
@@ -245,7 +245,9 @@ class PlayedBots:
         registered = self._poe.engine.bots.get(bot.name)
         settings = registered.settings if registered else None
         asked = [each for each in self._exchanges if each.kind == "settings" and each.bot == bot.name]
-        findings = [finding_to_json(side, each, []) for side, each in asked[-1].findings] if asked else []
+        findings = (
+            [finding_to_json(side, each, [], self._masking) for side, each in asked[-1].findings] if asked else []
+        )
         return {
             **attrs.asdict(bot, filter=attrs.filters.exclude("played")),
             "kind": bot.kind.removeprefix("failed-"),

@@ -44,15 +44,16 @@ def snippet(exchange: Exchange, form: str, key: str | None, masking: Masking) ->
         if name not in _LEFT_OUT
     ]
     has_key = any(name == b"authorization" for name, _ in exchange.request.headers)
-    return make(exchange, headers, body, key if has_key else None, has_key)
+    url = exchange.request.url if key else masking.url(exchange.request.url)
+    return make(exchange, url, headers, body, key if has_key else None, has_key)
 
 
 Headers = list[tuple[str, str]]
 
 
-def _curl(exchange: Exchange, headers: Headers, body: str, key: str | None, has_key: bool) -> str:
+def _curl(exchange: Exchange, url: str, headers: Headers, body: str, key: str | None, has_key: bool) -> str:
     parts = ["curl", "--no-buffer", "--silent", "--show-error", "-X", exchange.request.method]
-    words = [*map(shlex.quote, parts), shlex.quote(exchange.request.url)]
+    words = [*map(shlex.quote, parts), shlex.quote(url)]
     for name, value in headers:
         words += ["-H", shlex.quote(f"{name}: {value}")]
     if has_key and key is None:
@@ -64,8 +65,8 @@ def _curl(exchange: Exchange, headers: Headers, body: str, key: str | None, has_
     return " ".join(words)
 
 
-def _request_lines(exchange: Exchange, headers: Headers, body: str, key: str | None, has_key: bool) -> list[str]:
-    lines = [f"URL = {exchange.request.url!r}", f"BODY = {_python_body(body)}"]
+def _request_lines(url: str, headers: Headers, body: str, key: str | None, has_key: bool) -> list[str]:
+    lines = [f"URL = {url!r}", f"BODY = {_python_body(body)}"]
     shown = [f"    {name!r}: {value!r}," for name, value in headers]
     if has_key:
         value = f'f"Bearer {{os.environ[{_VARIABLE!r}]}}"' if key is None else repr(f"Bearer {key}")
@@ -83,8 +84,8 @@ def _python_body(body: str) -> str:
     return f"json.dumps({value!r}, ensure_ascii=False, separators=(',', ':')).encode()"
 
 
-def _python(exchange: Exchange, headers: Headers, body: str, key: str | None, has_key: bool) -> str:
-    lines = _request_lines(exchange, headers, body, key, has_key)
+def _python(exchange: Exchange, url: str, headers: Headers, body: str, key: str | None, has_key: bool) -> str:
+    lines = _request_lines(url, headers, body, key, has_key)
     return "\n".join(
         [
             "import json",
@@ -102,8 +103,8 @@ def _python(exchange: Exchange, headers: Headers, body: str, key: str | None, ha
     )
 
 
-def _pytest(exchange: Exchange, headers: Headers, body: str, key: str | None, has_key: bool) -> str:
-    lines = _request_lines(exchange, headers, body, key, has_key)
+def _pytest(exchange: Exchange, url: str, headers: Headers, body: str, key: str | None, has_key: bool) -> str:
+    lines = _request_lines(url, headers, body, key, has_key)
     status = exchange.head.status if exchange.head else 200
     checks = [f"        assert response.status == {status}"]
     if exchange.kind == "query":
