@@ -138,18 +138,20 @@ class PlayedBots:
         names: list[str] = []
         for route in process.bots:
             name = self._name_of(played, process, route)
+            if name in self._bots:
+                self._mark("bot", name)
+            else:
+                self._mark("bots")  # it may be the default one now
             bot = self._bots.setdefault(name, ShownBot(name=name, kind="target", played=played))
             bot.status, bot.error = "running", None
             bot.generation += 1
             self._poe.register(name, process.address.rstrip("/") + route["path"], access_key=route["access_key"])
             names.append(name)
-            self._mark("bot", name)
             again = "" if bot.generation == 1 else " again"
             logger.info("%s runs%s, from %s", name, again, played.target)
         failed = [bot for bot in self._bots.values() if bot.kind == "failed-target" and bot.played is played]
         for placeholder in failed:
             del self._bots[placeholder.name]
-            self._mark("bots")
         for name in names:
             await self.refetch_settings(name)
 
@@ -174,6 +176,7 @@ class PlayedBots:
         error = self._masking.text(error.strip())
         bots = [bot for bot in self._bots.values() if bot.played is played]
         if not bots:
+            self._mark("bots")
             name = self._free_name(played.name or str(played.target), played)
             bots = [ShownBot(name=name, kind="failed-target", played=played)]
             self._bots[name] = bots[0]
@@ -195,7 +198,7 @@ class PlayedBots:
     async def _add_url(self, name: str, played: PlayedBot) -> None:
         self._poe.register(name, played.url or "", access_key=played.access_key)
         self._bots[name] = ShownBot(name=name, kind="url", played=played, status="running", generation=1)
-        self._mark("bot", name)
+        self._mark("bots")  # it may be the default one now
         await self.refetch_settings(name)
 
     async def refetch_settings(self, name: str) -> None:

@@ -518,8 +518,6 @@ class PlaySession(Simulator):
         match key:
             case ("bot", name) if bot := self.bots.get(name):
                 return {"type": "bot", "bot": self.bots.as_json(bot)}
-            case ("bots",):
-                return {"type": "snapshot", "state": self.snapshot()}
             case ("conversation", conversation):
                 chat = self.chats.get(conversation)
                 if chat is None:

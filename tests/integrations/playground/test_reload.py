@@ -129,6 +129,16 @@ async def test_a_target_that_is_broken_at_first(tmp_path: Path) -> None:
         assert (await page.ask("hello"))["status"] == "complete"
 
 
+async def test_a_page_that_is_opened_before_the_bot_has_a_name(tmp_path: Path) -> None:
+    write(tmp_path / "noises.py", 'NOISE = "meow"\n')
+    write(tmp_path / "cat.py", CAT.replace("class Cat", "print('at import')\nclass Cat"))
+    async with playing(PlayedBot(target=f"{tmp_path / 'cat.py'}:Cat")) as page:
+        assert page.state["default_bot"] is None
+        await page.until(lambda: page.state["default_bot"] == page.state["title"] == "Cat")
+        await page.until(lambda: page.bot("Cat").get("settings"))
+        assert [line["text"] for line in page.state["logs"] if line["level"] == "PRINT"] == ["at import"]
+
+
 async def test_the_error_of_a_target_stays_while_another_starts(tmp_path: Path) -> None:
     write(tmp_path / "noises.py", 'NOISE = "meow"\n')
     write(tmp_path / "cat.py", CAT)
