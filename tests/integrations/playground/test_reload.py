@@ -90,6 +90,36 @@ async def test_calls_of_a_bot_belong_to_its_query(tmp_path: Path) -> None:
         assert page.state["balance"] == 1_000_000 - 50
 
 
+FILMS = [("film.mp4", "video/mp4"), ("purr.mp3", "audio/mpeg"), ("cat.png", "image/png")]
+FILMING = f"""
+from poeproto import Bot
+
+class Cat(Bot):
+    async def get_response(self, request, context):
+        if request.query[-1].content == "films":
+            for name, kind in {FILMS!r}:
+                await context.post_attachment(b"film", name=name, content_type=kind, inline=True)
+        yield repr([[each.name, each.content_type, each.inline_ref] for each in request.query[1].attachments]
+                   if len(request.query) > 1 else [])
+"""
+
+
+async def test_files_of_a_bot_have_all_their_fields(tmp_path: Path) -> None:
+    async with played(tmp_path, FILMING) as page:
+        await page.until(lambda: page.bot("Cat").get("settings"))
+        reply = await page.ask("films")
+        shown = [[each["name"], each["content_type"], each["inline_ref"]] for each in reply["attachments"]]
+        assert [(name, kind) for name, kind, _ in shown] == FILMS
+        assert all(ref for _, _, ref in shown)
+        for attachment, (_, kind) in zip(reply["attachments"], FILMS, strict=True):
+            assert attachment["url"].startswith(page.address)  # the page shows inline what is at its own origin
+            served = await page.fetch("GET", attachment["url"].removeprefix(page.address))
+            assert (served.status, served.body, served.headers["content-type"]) == (200, b"film", kind)
+        # The bot gets its files with its message.
+        seen = await page.ask("hello", reply["conversation"])
+        assert seen["texts"][0]["text"] == repr(shown)
+
+
 async def test_a_changed_file_starts_the_bot_again(tmp_path: Path) -> None:
     async with played(tmp_path) as page:
         await page.until(lambda: page.bot("Cat").get("settings"))

@@ -80,6 +80,47 @@ async def test_a_bot_that_another_calls(tmp_path: Path, access_key: str | None) 
         assert lines == [("cat", "Cat", asked["id"]), ("dog", "Dog", called["id"])]
 
 
+@pytest.mark.parametrize(
+    ("fault", "outcome"),
+    [
+        ({"kind": "status", "status": 503}, (503, "eof")),
+        ({"kind": "rate_limited", "retry_after": 1}, (429, "eof")),
+        ({"kind": "truncate_events", "events": 1}, (200, "reset")),
+        ({"kind": "truncate", "size": 20}, (200, "reset")),
+        ({"kind": "reset"}, (200, "reset")),
+        ({"kind": "garbage"}, (200, None)),  # the bot may disconnect before the end
+        ({"kind": "slow", "seconds": 0.01}, (200, "eof")),
+    ],
+    ids=lambda value: value["kind"] if isinstance(value, dict) else "",
+)
+async def test_each_fault_meets_the_next_call(
+    tmp_path: Path, fault: dict[str, Any], outcome: tuple[int, str | None]
+) -> None:
+    async with two_bots(tmp_path) as page:
+        await page.post("faults", where="Dog", **fault)
+        await page.until(lambda: page.state["faults"])
+        reply = await page.ask("hello")
+        await page.until(lambda: not page.state["faults"])
+        call = (await exchanges(page, "call"))[0]
+        status, ending = outcome
+        assert call["status"] == status
+        assert ending in (None, call["outcome"]), call
+        assert reply["status"] == ("complete" if fault["kind"] in ("slow", "status", "rate_limited") else "failed"), (
+            reply
+        )
+
+
+async def test_a_silent_fault_goes_on_until_the_reply_is_stopped(tmp_path: Path) -> None:
+    async with two_bots(tmp_path) as page:
+        await page.post("faults", where="Dog", kind="silent")
+        conversation = (await page.post("conversations"))["id"]
+        sent = await page.post(f"conversations/{conversation}/messages", text="hello")
+        await page.until(lambda: [each for each in page.state["exchanges"] if each["kind"] == "call"])
+        await page.post(f"conversations/{conversation}/stop")
+        assert (await page.ended(sent["reply"]))["status"] == "stopped"
+        await page.until(lambda: all(each["outcome"] for each in page.state["exchanges"]))
+
+
 async def test_a_mention_asks_the_other_bot_in_the_same_conversation(tmp_path: Path) -> None:
     async with two_bots(tmp_path) as page:
         first = await page.ask("hello")
