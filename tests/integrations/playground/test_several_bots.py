@@ -91,7 +91,7 @@ async def test_a_bot_that_another_calls(tmp_path: Path, access_key: str | None) 
         ({"kind": "garbage"}, (200, None)),  # the bot may disconnect before the end
         ({"kind": "slow", "seconds": 0.01}, (200, "eof")),
     ],
-    ids=lambda value: value["kind"] if isinstance(value, dict) else "",
+    ids=["status", "rate limit", "truncated events", "truncated", "reset", "garbage", "slow"],
 )
 async def test_each_fault_meets_the_next_call(
     tmp_path: Path, fault: dict[str, Any], outcome: tuple[int, str | None]
