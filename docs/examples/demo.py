@@ -4,6 +4,8 @@ Each server is a process of its own, started with the command `poeproto serve`, 
 """
 
 import json
+import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -75,6 +77,12 @@ def main() -> None:
                 rate = anyio.run(events_a_second, address, backend=backend)
                 rates.append(f"{rate:,.0f} ({worker_class} server, {backend} client)")
     print(f"events a second: {', '.join(rates)}")
+    command = [
+        os.path.relpath(Path(sys.executable).with_name("poeproto")),
+        "play",
+        f"{os.path.relpath(HERE / 'cat.py')}:bot",
+    ]
+    print(f"To talk to the bot in a browser: {shlex.join(command)}")
 
 
 with suppress(KeyboardInterrupt):

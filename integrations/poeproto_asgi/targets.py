@@ -9,6 +9,7 @@ import logging
 import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import cast
@@ -204,12 +205,43 @@ def _load_by_scheme(target: str) -> object:
 def _load(target: str) -> object:
     if has_scheme(target):
         return _load_by_scheme(target)
+def check_target_exists(target: str) -> None:
+    """Check the name of a target, without running its code.
+
+    Raises:
+        TargetError: when the name is malformed, or there is no such file or module.
+    """
+    where, is_file, _ = _parts_of(target)
+    if is_file:
+        _check_file(Path(where))
+        return
+    package = where.partition(".")[0]
+    if not PathFinder.find_spec(package, [str(Path.cwd())]) and not importlib.util.find_spec(package):
+        raise _no_module(where)
+
+
+def _parts_of(target: str) -> tuple[str, bool, str]:
+    """The file or module that a target names, whether it is a file, and the attribute."""
     where, _, attribute = target.rpartition(":")
     is_file = where.endswith(".py")
     # No relative name, which would begin with a dot: there is no package here that it could be relative to.
     is_module = all(part.isidentifier() for part in where.split("."))
     if not attribute.isidentifier() or not (is_file or is_module):
         raise TargetError(f"{target!r} is not of the form module:attribute or path/file.py:attribute")
+    return where, is_file, attribute
+
+
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        raise TargetError(f"there is no file {path}")
+
+
+def _no_module(name: str) -> TargetError:
+    return TargetError(f"there is no module {name!r}, in the current folder or installed")
+
+
+def _load(target: str) -> object:
+    where, is_file, attribute = _parts_of(target)
     module = _load_file(Path(where)) if is_file else _load_module(where)
     try:
         return getattr(module, attribute)
@@ -247,13 +279,12 @@ def _load_module(name: str) -> ModuleType:
             return importlib.import_module(name)
         except ModuleNotFoundError as exc:
             if exc.name is not None and (name == exc.name or name.startswith(f"{exc.name}.")):
-                raise TargetError(f"there is no module {name!r}, in the current folder or installed") from None
+                raise _no_module(name) from None
             raise
 
 
 def _load_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise TargetError(f"there is no file {path}")
+    _check_file(path)
     # Under another name: a bot in random.py must not replace the standard module.
     name = f"poeproto_target_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)

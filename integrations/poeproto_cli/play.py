@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -10,22 +12,46 @@ import click
 
 from poeproto_asgi import run
 from poeproto_asgi.server import WorkerClass
+from poeproto_asgi.targets import check_target_exists
 from poeproto_cli.failures import server_failures
-from poeproto_cli.options import access_key_option, worker_class_option
+from poeproto_cli.options import checked_key, worker_class_option
 from poeproto_cli.terminal import log_to_stderr
 from poeproto_cli.urls import is_target, refuse_address
+from poeproto_cli.urls import refuse_address
+from poeproto_h11 import split_url
 from poeproto_record import RecordingError
 
 if TYPE_CHECKING:
     from poeproto_playground import PlayedBot
 
+_KEY_VARIABLE = "POE_ACCESS_KEY"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
+def _checked_keys(context: click.Context, parameter: click.Parameter, keys: tuple[str, ...]) -> tuple[str, ...]:
+    for key in (*keys, os.environ.get(_KEY_VARIABLE)):
+        checked_key(context, parameter, key or None)
+    return keys
+
+
 @click.command()
-@click.argument("target_or_url", required=False)
-@click.option("--name", help="The bot's name. By default what the bot says, or the name of its class.")
-@access_key_option
+@click.argument("bots", nargs=-1, metavar="[TARGET_OR_URL]...")
+@click.option(
+    "--name",
+    "names",
+    multiple=True,
+    help="The bot's name. By default what the bot says, or the name of its class. May be repeated: one for each bot, "
+    "in their order.",
+)
+@click.option(
+    "--access-key",
+    "access_keys",
+    multiple=True,
+    callback=_checked_keys,
+    metavar="KEY",
+    help="The bot's access key; by default that in POE_ACCESS_KEY, which no process list shows. May be repeated: one "
+    "for each bot, in their order.",
+)
 @click.option("--bind", default="127.0.0.1", show_default=True, metavar="HOST", help="The address to listen on.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8082, show_default=True, help="The port; 0 takes a free one."
@@ -59,9 +85,9 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 )
 @worker_class_option
 def play(
-    target_or_url: str | None,
-    name: str | None,
-    access_key: str | None,
+    bots: tuple[str, ...],
+    names: tuple[str, ...],
+    access_keys: tuple[str, ...],
     bind: str,
     port: int,
     expose_to_network: bool,
@@ -73,26 +99,27 @@ def play(
     """Talk to a bot in a browser, until interrupted.
 
     TARGET_OR_URL is a TARGET as for serve, which is started here and again whenever its files change, or the URL of a
-    running bot. It may be left out with --recording.
+    running bot. There may be several: a message that begins with @NAME asks another than the first, and a bot can call
+    the others. It may be left out with --recording.
 
     Once connections are accepted, one line on standard output says the address to open. It has a token in it, without
-    which nobody can use the playground.
+    which nobody can use the playground. Standard error has what a bot that does not start says.
     """
     from poeproto_playground import Playground  # imported here, so that the other commands start faster
 
-    if target_or_url is None and not recordings:
+    if not bots and not recordings:
         raise click.UsageError("name a bot, as TARGET or URL, or open a recording with --recording FILE")
     if bind not in _LOOPBACK and not expose_to_network:
         raise click.UsageError(
             f"--bind {bind} may be reached from other machines; --expose-to-network allows it, and says what that means"
         )
     log_to_stderr()
-    bots = [] if target_or_url is None else [_played(target_or_url, name, access_key)]
-    host = f"[{bind}]" if ":" in bind else bind
     with server_failures():
+        played = _played_bots(bots, names, access_keys)
+        host = f"[{bind}]" if ":" in bind else bind
         try:
             playground = Playground(
-                bots,
+                played,
                 recordings=recordings,
                 exposed=expose_to_network,
                 remote_media=allow_remote_media,
@@ -108,6 +135,20 @@ def play(
         run(playground, bind=f"{host}:{port}", worker_class=worker_class, on_ready=on_ready)
 
 
+def _played_bots(bots: Sequence[str], names: Sequence[str], access_keys: Sequence[str]) -> list[PlayedBot]:
+    if len(names) > len(bots):
+        raise click.UsageError(f"--name is given {len(names)} times, for {len(bots)} bots")
+    if len(set(names)) < len(names):
+        raise click.UsageError("--name: two bots cannot have the same name")
+    if len(access_keys) not in (0, 1, len(bots)):
+        raise click.UsageError(f"--access-key is given {len(access_keys)} times, for {len(bots)} bots")
+    keys = access_keys if len(access_keys) == len(bots) else [*access_keys, None][:1] * len(bots)
+    return [
+        _played(each, name, key or os.environ.get(_KEY_VARIABLE))
+        for each, name, key in zip(bots, [*names, *[None] * len(bots)], keys, strict=False)
+    ]
+
+
 def _played(target_or_url: str, name: str | None, access_key: str | None) -> PlayedBot:
     from poeproto_playground import PlayedBot
 
@@ -115,6 +156,12 @@ def _played(target_or_url: str, name: str | None, access_key: str | None) -> Pla
         refuse_address(target_or_url)
         return PlayedBot(target=target_or_url, name=name, access_key=access_key)
     return PlayedBot(url=target_or_url, name=name or _name_in(target_or_url), access_key=access_key)
+    if "://" in target_or_url:
+        split_url(target_or_url)  # raises for what is no URL
+        return PlayedBot(url=target_or_url, name=name or _name_in(target_or_url), access_key=access_key)
+    refuse_address(target_or_url)
+    check_target_exists(target_or_url)
+    return PlayedBot(target=target_or_url, name=name, access_key=access_key)
 
 
 def _name_in(url: str) -> str:

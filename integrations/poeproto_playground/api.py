@@ -236,6 +236,10 @@ class Api:
     async def _post_message(self, message_id: str, call: str, fields: Fields) -> Fields:
         session = self._session
         chat, message = session.find_message(message_id)
+        if chat.conversation.find(message.id) is None or message.role != "bot":
+            raise HTTPError(
+                409, "this is no reply that Poe keeps (it failed, or goes on), so there is nothing to report"
+            )
         if call == "feedback":
             kind = _text(fields, "feedback_type")
             message.feedback = kind

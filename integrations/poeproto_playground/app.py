@@ -75,7 +75,7 @@ class Playground(PlaySession):
         )
         self._static = StaticFiles(assets, remote_media=remote_media)
         self._api = Api(self)
-        self._poe = CallRecorder(super().__call__, self.exchanges, self.bots.with_key, self.message_of_query)
+        self._poe = CallRecorder(super().__call__, self.exchanges, self.bots.with_key, self.engine.queries.get)
 
     @property
     def page_address(self) -> str:

@@ -25,7 +25,7 @@ from typing import Any, TextIO
 import attrs
 
 from poeproto import Endpoints
-from poeproto_asgi import AppOptions, BotApp, FetchPolicy, Observation, load_app, run
+from poeproto_asgi import AppOptions, BotApp, FetchPolicy, Observation, TargetError, load_app, run, targets
 from poeproto_h11 import make_outbound, split_url
 from poeproto_playground.bot_recorder import EXCHANGE_HEADER
 
@@ -86,8 +86,17 @@ def loaded_files() -> list[str]:
 
 def _error_text(failure: BaseException) -> str:
     shown = failure.__cause__ or failure
+    if isinstance(shown, TargetError):  # a message for the person who typed the target
+        return str(shown)
     # From the bot's own code on: what loaded it is not what broke.
-    return "".join(traceback.format_exception(type(shown), shown, shown.__traceback__))
+    trace = shown.__traceback__
+    while trace is not None and _is_loader(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(shown), shown, trace))
+
+
+def _is_loader(file: str) -> bool:
+    return file in (__file__, targets.__file__) or file.startswith("<frozen importlib") or "/importlib/" in file
 
 
 def _redirect(app: BotApp, endpoint: str) -> None:

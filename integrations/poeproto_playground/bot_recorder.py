@@ -10,6 +10,7 @@ import attrs
 
 from poeproto import DeadlineExceeded, HttpRequest, Limits, PoeprotoError, ResponseHead, RetryPolicy
 from poeproto_h11 import Client
+from poeproto_playground.call_recorder import answered_call
 from poeproto_playground.exchange_log import Exchange, ExchangeLog, kind_of, object_in, text_in
 from poeproto_record import End
 from poeproto_runtime.client.transport import IncomingResponse, Transport, TransportCall
@@ -98,6 +99,7 @@ class RecordingCall:
         body = request.body if isinstance(request.body, bytes) else b""
         fields = object_in(body)
         bot, _ = self._find_bot(request.url)
+        call = answered_call()
         return self._log.begin(
             "to-bot",
             kind_of(fields),
@@ -108,6 +110,7 @@ class RecordingCall:
             bot=bot,
             conversation=text_in(fields, "conversation_id"),
             message=text_in(fields, "message_id"),
+            parent=call.id if call else None,
         )
 
     async def send_recorded(self, request: HttpRequest, exchange: Exchange) -> IncomingResponse:

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 
 from poeproto_asgi.asgi import AsgiMessage, Receive, Scope, Send
 from poeproto_playground.exchange_log import Exchange, ExchangeLog, object_in, text_in
 from poeproto_record import End
+from poeproto_simulator import BotQuery
 from poeproto_simulator.asgi import key_of, raw_path_of, root_of, segments_of
 
 _SETTINGS_CALLS = ("update_settings", "fetch_settings")
 # A request is recorded when its body is complete, and up to so many bytes of it.
 _BODY_SIZE = 16 * 1024 * 1024
 
-FindCaller = Callable[[str], str | None]
-FindMessage = Callable[[str], str | None]
+FindCallers = Callable[[str], list[str]]
+FindQuery = Callable[[str], BotQuery | None]
+
+# The call that this task answers: what it sends to another bot belongs to that call.
+_answered: ContextVar[list[Exchange]] = ContextVar("_answered")
+
+
+def answered_call() -> Exchange | None:
+    """The call of a bot that the simulated Poe answers in this task; None if there is none."""
+    return next(iter(_answered.get([])), None)
 
 
 class CallRecorder:
@@ -23,30 +33,33 @@ class CallRecorder:
     Args:
         app: the simulated Poe.
         log: keeps the exchanges.
-        find_caller: the name of the bot with a key.
-        message_of: the message to which a `bot_query_id` belongs.
+        find_callers: the names of the bots with a key.
+        find_query: the query with a `bot_query_id`.
     """
 
     def __init__(
         self,
         app: Callable[[Scope, Receive, Send], Awaitable[None]],
         log: ExchangeLog,
-        find_caller: FindCaller,
-        message_of: FindMessage,
+        find_callers: FindCallers,
+        find_query: FindQuery,
     ) -> None:
         self._app = app
         self._log = log
-        self._find_caller = find_caller
-        self._message_of = message_of
+        self._find_callers = find_callers
+        self._find_query = find_query
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, and record it."""
         recorded = _RecordedCall(self, scope)
+        token = _answered.set(recorded.begun)
         try:
             await self._app(scope, recorded.receiving(receive), recorded.sending(send))
         except BaseException:
             recorded.end(End.RESET)
             raise
+        finally:
+            _answered.reset(token)
         # A fault cuts a response short; so does a disconnect.
         recorded.end(End.RESET)
 
@@ -55,12 +68,15 @@ class CallRecorder:
         kind, bot_query_id = kind_of_call(segments_of(scope))
         fields = object_in(body) if kind in ("call", "cost") else {}
         key = str(fields.get("access_key") or "") if kind == "cost" else key_of(scope, bare=True)
-        if kind in _SETTINGS_CALLS:
-            caller: str | None = segments_of(scope)[2]
+        query = self._find_query(bot_query_id) if bot_query_id else None
+        message = query.request.message_id if query else text_in(fields, "message_id")
+        if query is not None:
+            caller: str | None = query.bot_name
+        elif kind in _SETTINGS_CALLS:
+            caller = segments_of(scope)[2]
         else:
-            caller = self._find_caller(key)
-        message = self._message_of(bot_query_id) if bot_query_id else text_in(fields, "message_id")
-        parent = self._log.query_of(message) if message else self._only_query_of(caller)
+            caller = self._likely_caller(self._find_callers(key), message)
+        parent = self._log.query_of(message, caller) if message else self._only_query_of(caller)
         return self._log.begin(
             "from-bot",
             kind,
@@ -73,6 +89,15 @@ class CallRecorder:
             conversation=parent.conversation if parent else text_in(fields, "conversation_id"),
             parent=parent.id if parent else None,
         )
+
+    def _likely_caller(self, names: list[str], message: str | None) -> str | None:
+        """Of the bots that share a key, the one that is asked last: for this message, if the call names one."""
+        asked = [
+            each.bot
+            for each in self._log
+            if each.kind == "query" and each.bot in names and each.end is None and message in (None, each.message)
+        ]
+        return asked[-1] if len(names) > 1 and asked else next(iter(names), None)
 
     def _only_query_of(self, caller: str | None) -> Exchange | None:
         """The query under way of a bot, if there is just one: an upload does not say to which it belongs."""
@@ -92,12 +117,12 @@ class _RecordedCall:
         self._recorder = recorder
         self._scope = {**scope, "headers": list(scope["headers"])}
         self._body = bytearray()
-        self._exchange: Exchange | None = None
+        self.begun: list[Exchange] = []  # the exchange, once it has begun
 
     def receiving(self, receive: Receive) -> Receive:
         async def receive_and_record() -> AsgiMessage:
             message = await receive()
-            if message["type"] == "http.request" and self._exchange is None:
+            if message["type"] == "http.request" and not self.begun:
                 if len(self._body) < _BODY_SIZE:
                     self._body += message.get("body", b"")
                 if not message.get("more_body", False):
@@ -121,13 +146,13 @@ class _RecordedCall:
         return send_and_record
 
     def end(self, outcome: End) -> None:
-        if self._exchange is not None:
-            self._recorder.log.end(self._exchange, outcome)
+        for exchange in self.begun:
+            self._recorder.log.end(exchange, outcome)
 
     def _begun(self) -> Exchange:
-        if self._exchange is None:
-            self._exchange = self._recorder.begin(self._scope, bytes(self._body))
-        return self._exchange
+        if not self.begun:
+            self.begun.append(self._recorder.begin(self._scope, bytes(self._body)))
+        return self.begun[0]
 
 
 def kind_of_call(segments: tuple[str, ...]) -> tuple[str, str | None]:

@@ -54,7 +54,7 @@ class Exchange:
         bot: the name of the bot that is called, or that calls.
         conversation: the conversation it belongs to.
         message: the bot's message that it produces, or belongs to.
-        parent: the query during which a bot made this call.
+        parent: the query during which a bot made this call; of a query that Poe makes for such a call, the call.
         resent_from: the exchange whose request this one repeats.
         size: of the body of the response, with what was not kept.
         omitted: how many bytes were not kept.
@@ -179,12 +179,21 @@ class ExchangeLog:
         """The exchange with that identifier."""
         return self._exchanges.get(exchange_id)
 
-    def query_of(self, message_id: str | None) -> Exchange | None:
-        """The newest query to a bot that produces this message."""
+    def query_of(self, message_id: str | None, bot: str | None = None) -> Exchange | None:
+        """The newest query that belongs to this message; to this bot, if one is named.
+
+        A bot that calls another one repeats the `message_id`, so several bots may be asked for one message.
+        """
         if not message_id:
             return None
         newest = reversed(self._exchanges.values())
-        return next((each for each in newest if each.message == message_id and each.kind == "query"), None)
+        queries = (each for each in newest if each.message == message_id and each.kind == "query")
+        return next((each for each in queries if bot in (None, each.bot)), None)
+
+    def first_query_of(self, message_id: str) -> Exchange | None:
+        """The query to the bot that the user has asked for this message: not that of a bot, nor one sent again."""
+        found = (each for each in self._exchanges.values() if each.message == message_id and each.kind == "query")
+        return next((each for each in found if each.parent is None and each.resent_from is None), None)
 
     def begin(
         self, direction: Direction, kind: str, method: str, url: str, headers: HeaderPairs, body: bytes, **more: Any

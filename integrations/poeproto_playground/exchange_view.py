@@ -57,11 +57,11 @@ def details(exchange: Exchange, masking: Masking) -> dict[str, Any]:
     }
     response = {"headers": masking.headers(exchange.head.headers)} if exchange.head else None
     places = [event for event in split_body(exchange) if event.is_dispatched] if exchange.findings else []
-    found = [finding_to_json(side, finding, places) for side, finding in exchange.findings]
+    found = [finding_to_json(side, finding, places, masking) for side, finding in exchange.findings]
     return {**summary(exchange, masking), "request": request, "response": response, "findings_list": found}
 
 
-def finding_to_json(side: Side, finding: Finding, places: list[SplitEvent]) -> dict[str, Any]:
+def finding_to_json(side: Side, finding: Finding, places: list[SplitEvent], masking: Masking) -> dict[str, Any]:
     """A finding with what its rule says, and where it is in an event stream."""
     match = _EVENT_PATH.match(finding.path)
     number = int(match[1]) if match else None
@@ -69,9 +69,9 @@ def finding_to_json(side: Side, finding: Finding, places: list[SplitEvent]) -> d
     return {
         **rule_to_json(finding.rule),
         "side": side,
-        "path": finding.path,
+        "path": masking.text(finding.path),
         "rule": finding.rule,
-        "message": finding.message,
+        "message": masking.text(finding.message),
         "event": number,
         "offset": places[number].offset if in_place and number is not None else None,
     }
@@ -115,7 +115,7 @@ def events(exchange: Exchange, start: int, limit: int, masking: Masking) -> dict
     total, before = 0, exchange.request.at
     for event, at in timed_events(exchange):
         if start <= total < start + limit:
-            data = masking.text(event.data[: _DATA_LENGTH + 1])
+            data = masking.text(event.data)  # before it is cut: the cut could be within a key
             entry = {
                 "index": total,
                 "event": event.event,

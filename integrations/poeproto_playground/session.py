@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import time
 from collections.abc import AsyncGenerator, Iterable, Mapping
@@ -303,7 +304,7 @@ class PlaySession(Simulator):
             chat.conversation.messages.append(kept)
 
     def _exchange_of(self, reply: ShownMessage) -> str | None:
-        exchange = self.exchanges.query_of(reply.id)
+        exchange = self.exchanges.first_query_of(reply.id)
         return exchange.id if exchange else None
 
     async def retry(self, chat: Chat, message_id: str | None) -> tuple[ShownMessage, ShownMessage]:
@@ -353,7 +354,8 @@ class PlaySession(Simulator):
     def _mentioned_bot(self, text: str) -> str | None:
         if not text.startswith("@"):
             return None
-        named = [bot.name for bot in self.bots if text[1:].startswith(bot.name)]
+        # The name ends where the word does: "@Doggy" is no mention of Dog.
+        named = [bot.name for bot in self.bots if re.match(rf"@{re.escape(bot.name)}(?![\w-])", text)]
         return max(named, key=len, default=None)
 
     @property
@@ -516,8 +518,6 @@ class PlaySession(Simulator):
         match key:
             case ("bot", name) if bot := self.bots.get(name):
                 return {"type": "bot", "bot": self.bots.as_json(bot)}
-            case ("bots",):
-                return {"type": "snapshot", "state": self.snapshot()}
             case ("conversation", conversation):
                 chat = self.chats.get(conversation)
                 if chat is None:

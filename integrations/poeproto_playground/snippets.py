@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Callable
 
 from poeproto_playground.exchange_log import Exchange
+from poeproto_playground.exchange_view import split_body
 from poeproto_playground.masking import Masking
 from poeproto_simulator import HTTPError
 
@@ -14,6 +15,7 @@ from poeproto_simulator import HTTPError
 _LEFT_OUT = frozenset(
     {b"host", b"content-length", b"connection", b"authorization", b"accept-encoding", b"transfer-encoding"}
 )
+_FIRST_REFUSAL = 400
 _VARIABLE = "POE_ACCESS_KEY"
 
 
@@ -44,15 +46,16 @@ def snippet(exchange: Exchange, form: str, key: str | None, masking: Masking) ->
         if name not in _LEFT_OUT
     ]
     has_key = any(name == b"authorization" for name, _ in exchange.request.headers)
-    return make(exchange, headers, body, key if has_key else None, has_key)
+    url = exchange.request.url if key else masking.url(exchange.request.url)
+    return make(exchange, url, headers, body, key if has_key else None, has_key)
 
 
 Headers = list[tuple[str, str]]
 
 
-def _curl(exchange: Exchange, headers: Headers, body: str, key: str | None, has_key: bool) -> str:
+def _curl(exchange: Exchange, url: str, headers: Headers, body: str, key: str | None, has_key: bool) -> str:
     parts = ["curl", "--no-buffer", "--silent", "--show-error", "-X", exchange.request.method]
-    words = [*map(shlex.quote, parts), shlex.quote(exchange.request.url)]
+    words = [*map(shlex.quote, parts), shlex.quote(url)]
     for name, value in headers:
         words += ["-H", shlex.quote(f"{name}: {value}")]
     if has_key and key is None:
@@ -64,8 +67,8 @@ def _curl(exchange: Exchange, headers: Headers, body: str, key: str | None, has_
     return " ".join(words)
 
 
-def _request_lines(exchange: Exchange, headers: Headers, body: str, key: str | None, has_key: bool) -> list[str]:
-    lines = [f"URL = {exchange.request.url!r}", f"BODY = {_python_body(body)}"]
+def _request_lines(url: str, headers: Headers, body: str, key: str | None, has_key: bool) -> list[str]:
+    lines = [f"URL = {url!r}", f"BODY = {_python_body(body)}"]
     shown = [f"    {name!r}: {value!r}," for name, value in headers]
     if has_key:
         value = f'f"Bearer {{os.environ[{_VARIABLE!r}]}}"' if key is None else repr(f"Bearer {key}")
@@ -83,8 +86,8 @@ def _python_body(body: str) -> str:
     return f"json.dumps({value!r}, ensure_ascii=False, separators=(',', ':')).encode()"
 
 
-def _python(exchange: Exchange, headers: Headers, body: str, key: str | None, has_key: bool) -> str:
-    lines = _request_lines(exchange, headers, body, key, has_key)
+def _python(exchange: Exchange, url: str, headers: Headers, body: str, key: str | None, has_key: bool) -> str:
+    lines = _request_lines(url, headers, body, key, has_key)
     return "\n".join(
         [
             "import json",
@@ -102,34 +105,57 @@ def _python(exchange: Exchange, headers: Headers, body: str, key: str | None, ha
     )
 
 
-def _pytest(exchange: Exchange, headers: Headers, body: str, key: str | None, has_key: bool) -> str:
-    lines = _request_lines(exchange, headers, body, key, has_key)
+def _pytest(exchange: Exchange, url: str, headers: Headers, body: str, key: str | None, has_key: bool) -> str:
     status = exchange.head.status if exchange.head else 200
-    checks = [f"        assert response.status == {status}"]
-    if exchange.kind == "query":
-        checks += [
-            "        body = response.read()",
-            '    assert b"event: done" in body',
+    if status >= _FIRST_REFUSAL:
+        modules = ["json", "os", "urllib.error", "urllib.request"]
+        checks = [
+            "    try:",
+            "        urllib.request.urlopen(request).close()",
+            "    except urllib.error.HTTPError as error:",
+            f"        assert error.code == {status}",
+            "        error.close()",
+            "    else:",
+            f'        raise AssertionError("the bot did not refuse it with status {status}")',
+        ]
+    elif exchange.kind == "query":
+        modules = ["json", "os", "re", "urllib.request"]
+        checks = [
+            "    with urllib.request.urlopen(request) as response:",
+            f"        assert response.status == {status}",
+            '        events = re.findall(rb"^event: ?(\\w+)", response.read(), re.MULTILINE)',
+            *(
+                ['    assert b"error" in events']
+                if _has_error(exchange)
+                else ['    assert b"error" not in events', '    assert events[-1:] == [b"done"]']
+            ),
+        ]
+    else:
+        modules = ["json", "os", "urllib.request"]
+        checks = [
+            "    with urllib.request.urlopen(request) as response:",
+            f"        assert response.status == {status}",
         ]
     return "\n".join(
         [
-            "import json",
-            "import os",
-            "import urllib.request",
+            *(f"import {module}" for module in modules),
             "",
-            *lines,
+            *_request_lines(url, headers, body, key, has_key),
             "",
             "",
             f"def test_{exchange.kind}() -> None:",
             f"    request = urllib.request.Request(URL, BODY, HEADERS, method={exchange.request.method!r})",
-            "    with urllib.request.urlopen(request) as response:",
             *checks,
             "",
         ]
     )
 
 
-_FORMS: dict[str, Callable[[Exchange, Headers, str, str | None, bool], str]] = {
+def _has_error(exchange: Exchange) -> bool:
+    return any(event.event == "error" for event in split_body(exchange))
+
+
+_FORMS: dict[str, Callable[[Exchange, str, Headers, str, str | None, bool], str]] = {
     "curl": _curl,
     "python": _python,
     "pytest": _pytest,

@@ -125,6 +125,8 @@ class Subscriber:
                 case ("message" | "messages", conversation, *_):
                     self._note_sent(conversation, key[2] if key[0] == "message" else None)
                     found += _present(self._source.change(key))
+                case ("bots",):
+                    found += self.snapshot()
                 case ("log",):
                     found.append({"type": "log", **self._source.bot_log.as_json(self._last_log)})
                     self._last_log = self._source.bot_log.last

@@ -48,7 +48,8 @@ def load_strictly(text: bytes | str, family: Family) -> tuple[dict[str, Any] | N
     except RemoteProtocolError as exc:
         return None, [Finding("", f"{family}.json", str(exc))]
     try:
-        return wire, list(_json_findings(json.loads(text, object_pairs_hook=_Pairs), family))
+        pairs = _load_pairs(text) if isinstance(text, str) else json.loads(text, object_pairs_hook=_Pairs)
+        return wire, list(_json_findings(pairs, family))
     except RecursionError:  # this parser needs a few more frames than msgspec's
         return None, [_too_deep(family)]
 
@@ -63,6 +64,10 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 class _Pairs(list[tuple[str, Any]]):
     """A JSON object as a list of pairs, with duplicate keys."""
+
+
+# `json.loads` would make a decoder for each event.
+_load_pairs = json.JSONDecoder(object_pairs_hook=_Pairs).decode
 
 
 def _json_findings(value: Any, family: Family) -> Iterator[Finding]:

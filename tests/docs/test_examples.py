@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -163,7 +166,7 @@ async def test_the_settings_of_the_cat(load: Load) -> None:
 
 
 def test_the_demonstration(demo_output: str) -> None:
-    *lines, last = demo_output.splitlines()
+    *lines, last, _ = demo_output.splitlines()
     runs = "\n".join(lines)
     for worker_class in ("asyncio", "trio"):
         for backend in ("asyncio", "trio"):
@@ -180,6 +183,20 @@ def test_the_demonstration(demo_output: str) -> None:
             assert re.search(rf"[\d,]+ \({worker_class} server, {backend} client\)", last)
     assert last.startswith("events a second: ")
     assert len(lines) == 4 * 6
+
+
+def test_the_demonstration_ends_with_how_to_open_the_playground(checkout: Path, demo_output: str) -> None:
+    last = demo_output.splitlines()[-1]
+    assert last.startswith("To talk to the bot in a browser: ")
+    command = shlex.split(last.partition(": ")[2])
+    assert command[1:] == ["play", "docs/examples/cat.py:bot"]
+    with subprocess.Popen([*command, "--port", "0"], cwd=checkout, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("open http://127.0.0.1:")
+        finally:
+            process.send_signal(signal.SIGTERM)
+    assert process.returncode == 0
 
 
 async def test_the_log_of_requests(checkout: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -7,7 +7,7 @@ import signal
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from click.testing import CliRunner
@@ -58,6 +58,15 @@ def test_it_prints_an_address_with_a_token(tmp_path: Path, worker_class: str) ->
         (["cat.py:Cat", "--bind", "0.0.0.0"], "may be reached from other machines"),
         (["cat.py:Cat", "--bind", "192.168.1.2"], "--expose-to-network"),
         (["127.0.0.1:8080"], "not a URL"),
+        (["http://"], "not an http or https URL"),
+        (["no_such_file.py:bot"], "there is no file no_such_file.py"),
+        (["no_such_module:bot"], "there is no module 'no_such_module'"),
+        (["no_such_package.module:bot"], "there is no module 'no_such_package.module'"),
+        (["poeproto"], "not of the form"),
+        (["poeproto:Bot", "--name", "A", "--name", "B"], "--name is given 2 times, for 1 bots"),
+        (["poeproto:Bot", "poeproto:Bot", "--name", "A", "--name", "A"], "two bots cannot have the same name"),
+        (["poeproto:Bot"] * 3 + ["--access-key", "a" * 32] * 2, "--access-key is given 2 times, for 3 bots"),
+        (["poeproto:Bot", "--access-key", "a key"], "visible ASCII"),
         (["--recording", "nothing.jsonl"], "does not exist"),
     ],
 )
@@ -65,6 +74,59 @@ def test_wrong_usage(arguments: list[str], message: str) -> None:
     result = CliRunner().invoke(main, ["play", *arguments])
     assert result.exit_code == 2
     assert message in " ".join(result.output.split())
+
+
+def wait_for_line(stream: IO[str], text: str) -> str:
+    """Read until a line contains this; returns all that was read."""
+    read = ""
+    while text not in read:
+        line = stream.readline()
+        assert line, read
+        read += line
+    return read
+
+
+def test_what_happens_to_a_target_is_said_on_the_terminal(tmp_path: Path) -> None:
+    file = tmp_path / "cat.py"
+    file.write_text("raise RuntimeError('not yet')\n")
+    with started("play", f"{file}:Cat", "--port", "0") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().startswith("open ")
+        said = wait_for_line(process.stderr, "RuntimeError: not yet")
+        assert f"{file}:Cat does not run" in said
+        assert f'File "{file}", line 1' in said
+        assert "targets.py" not in said  # what loads the bot is not what broke
+        file.write_text(BOT.replace("class Cat", "class Dog"))
+        assert f"{file}:Dog" in wait_for_line(process.stderr, "has no attribute 'Cat'")
+        file.write_text(BOT)
+        assert f"Cat runs, from {file}:Cat" in wait_for_line(process.stderr, "runs")
+        file.write_text(BOT + "  x(")
+        said = wait_for_line(process.stderr, "Error: ")
+        assert "its last version goes on" in said
+        assert f'File "{file}", line ' in said
+        file.write_text(BOT)
+        wait_for_line(process.stderr, "Cat runs again")
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+
+
+def test_several_bots_have_the_names_and_keys_given(tmp_path: Path) -> None:
+    file = tmp_path / "cat.py"
+    file.write_text(BOT)
+    bots = [f"{file}:Cat", f"{file}:Cat", "http://127.0.0.1:9/bots/far"]
+    options = ["--name", "One", "--name", "Two", *("--access-key", "a" * 32, "--access-key", "b" * 32)]
+    with started("play", *bots, *options, "--access-key", "c" * 32, "--port", "0") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        line = process.stdout.readline()
+        said = [wait_for_line(process.stderr, text) for text in ("runs,", "runs,")]
+        assert "One runs" in "".join(said)
+        assert "Two runs" in "".join(said)
+        bots = state_at(line)["bots"]
+        assert [each["name"] for each in bots] == ["One", "Two", "far"]
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
 
 
 def test_a_file_that_is_no_recording(tmp_path: Path) -> None:

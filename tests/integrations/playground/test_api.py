@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import shutil
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,17 +13,20 @@ from pathlib import Path
 
 import anyio
 import anyio.abc
+import jsonschema
 import pytest
 
 from poeproto import (
     Bot,
     Context,
+    Error,
     Event,
     File,
     Meta,
     QueryRequest,
     ReplaceResponse,
     ReportErrorRequest,
+    ReportFeedbackRequest,
     ReportReactionRequest,
     SettingsRequest,
     SettingsResponse,
@@ -32,6 +37,7 @@ from poeproto_asgi import BotApp, serve
 from poeproto_record import RecordingReader, read_exchanges
 
 from ...support.bots import KEY
+from ...support.har_schema import HAR_SCHEMA
 from ...support.playground_page import PlaygroundPage, playing, playing_url
 
 pytestmark = pytest.mark.anyio
@@ -44,9 +50,12 @@ class Cat(Bot):
         self.cancelled = anyio.Event()
         self.reports: list[object] = []
         self.requests: list[QueryRequest] = []
+        self.introduction: str | None = "hi"
 
     async def get_settings(self, request: SettingsRequest, context: Context) -> SettingsResponse:
-        return SettingsResponse(introduction_message="hi", allow_attachments=True)
+        if self.introduction is None:
+            raise ValueError("no settings")
+        return SettingsResponse(introduction_message=self.introduction, allow_attachments=True)
 
     async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[Event | str]:
         self.requests.append(request)
@@ -68,11 +77,19 @@ class Cat(Bot):
                 yield File("http://127.0.0.1:9/x", "x.txt", "text/plain", "ref")
                 yield SuggestedReply("more")
                 yield "😀"
+            case "refuse":
+                yield "half"
+                yield Error(text="no fish", allow_retry=False, error_type="insufficient_fund")
+            case "later":
+                yield Error(text="asleep", allow_retry=True)
             case "many":
                 for _ in range(10_000):
                     yield "x"
             case text:
                 yield f"meow: {text}"
+
+    async def on_feedback(self, request: ReportFeedbackRequest, context: Context) -> None:
+        self.reports.append(request)
 
     async def on_reaction(self, request: ReportReactionRequest, context: Context) -> None:
         self.reports.append(request)
@@ -182,22 +199,62 @@ async def test_a_second_bot_by_its_mention(page: PlaygroundPage, cat: Cat) -> No
 async def test_reports_reach_the_bot(page: PlaygroundPage, cat: Cat) -> None:
     reply = await page.ask("hello")
     await page.post(f"messages/{reply['id']}/reactions", reaction="👍", action="added")
-    await page.post(f"messages/{reply['id']}/feedback", feedback_type="like")
-    await page.post("bots/Cat/errors", message="an error of the page")
-    assert [type(report) for report in cat.reports] == [ReportReactionRequest, ReportErrorRequest]
+    await page.post(f"messages/{reply['id']}/feedback", feedback_type="dislike", reason="too short")
+    await page.post("bots/Cat/errors", message="an error of the page", metadata={"at": 1})
+    await page.post(f"messages/{reply['id']}/reactions", reaction="👍", action="removed")
+    reaction, feedback, error, removed = cat.reports
+    assert isinstance(reaction, ReportReactionRequest)
+    assert isinstance(feedback, ReportFeedbackRequest)
+    assert isinstance(error, ReportErrorRequest)
+    assert isinstance(removed, ReportReactionRequest)
+    assert (reaction.reaction, reaction.extra["action"], removed.extra["action"]) == ("👍", "added", "removed")
+    assert feedback.feedback_type == "dislike"
+    assert {each.message_id for each in (reaction, feedback, removed)} == {reply["id"]}
+    assert (error.message, error.metadata) == ("an error of the page", {"at": 1})
     shown = (await page.get(f"conversations/{reply['conversation']}"))["messages"][1]
-    assert (shown["reactions"], shown["feedback"]) == (["👍"], "like")
+    assert (shown["reactions"], shown["feedback"]) == ([], "dislike")
     kinds = [each["kind"] for each in (await page.get("state"))["exchanges"]]
-    assert kinds == ["settings", "query", "report_reaction", "report_feedback", "report_error"]
+    reports = ["report_reaction", "report_feedback", "report_error", "report_reaction"]
+    assert kinds == ["settings", "query", *reports]
+    # Poe sends the feedback with the message from now on, and the reason.
+    await page.ask("again", reply["conversation"])
+    [given] = cat.requests[-1].query[1].feedback
+    assert (given.type, given.reason) == ("dislike", "too short")
 
 
-async def test_an_attachment_both_ways(page: PlaygroundPage, cat: Cat) -> None:
-    response = await page.fetch("POST", "/api/files?name=a.txt", b"warm", "Content-Type: text/plain")
-    attachment = json.loads(response.body)
-    await page.ask("look", attachments=[attachment])
-    [received] = cat.requests[-1].query[-1].attachments
-    assert (received.name, received.parsed_content) == ("a.txt", "warm")
-    assert (await page.fetch("GET", received.url.removeprefix(page.address))).body == b"warm"
+async def test_what_poe_does_not_keep_gets_no_feedback(page: PlaygroundPage, cat: Cat) -> None:
+    failed = await page.ask("fail")
+    for message in (failed["id"], failed["asked"]):
+        await page.post(f"messages/{message}/feedback", 409, feedback_type="like")
+        await page.post(f"messages/{message}/reactions", 409, reaction="👍")
+    assert [each for each in cat.reports if not isinstance(each, ReportErrorRequest)] == []
+    shown = (await page.get(f"conversations/{failed['conversation']}"))["messages"]
+    assert [(each["feedback"], each["reactions"]) for each in shown] == [(None, [])] * 2
+
+
+async def test_settings_are_fetched_again(page: PlaygroundPage, cat: Cat) -> None:
+    cat.introduction = "hi again"
+    bot = await page.post("bots/Cat/settings")
+    assert bot["settings"]["introduction_message"] == "hi again"
+    await page.until(lambda: page.bot("Cat")["settings"]["introduction_message"] == "hi again")
+    cat.introduction = None
+    bot = await page.post("bots/Cat/settings")
+    assert bot["settings_error"]
+    await page.post("bots/Nobody/settings", 404)
+
+
+async def test_errors_say_whether_a_retry_is_allowed(page: PlaygroundPage, cat: Cat) -> None:
+    refused = await page.ask("refuse")
+    assert refused["status"] == "failed"
+    assert refused["error"] == {"text": "no fish", "type": "insufficient_fund", "allow_retry": False}
+    assert refused["texts"][0]["text"] == "half"
+    later = await page.ask("later", refused["conversation"])
+    assert later["error"] == {"text": "asleep", "type": None, "allow_retry": True}
+    # Poe keeps the user's messages, and no failed reply.
+    assert [each.content for each in cat.requests[-1].query] == ["refuse", "later"]
+    again = await page.post(f"conversations/{refused['conversation']}/retry", message=later["id"])
+    assert (await page.ended(again["reply"]))["error"]["text"] == "asleep"
+    assert [each.content for each in cat.requests[-1].query] == ["refuse", "later"]
 
 
 async def test_an_exchange_in_all_its_views(page: PlaygroundPage) -> None:
@@ -233,21 +290,55 @@ async def test_resend_and_the_request_editor(page: PlaygroundPage, cat: Cat) -> 
     assert shown["findings"]["MUST"] == 1
 
 
-async def test_copies_can_be_run(page: PlaygroundPage, tmp_path: Path) -> None:
-    reply = await page.ask("it's")
-    for secrets in ("0", "1"):
-        copied = (await page.get(f"exchanges/{reply['exchange']}/copy?as=python&secrets={secrets}"))["text"]
-        assert (KEY in copied) == (secrets == "1")
-        script = tmp_path / "copied.py"
-        script.write_text(copied)
-        env = {"POE_ACCESS_KEY": KEY}
-        result = await anyio.run_process([sys.executable, str(script)], env=env)
-        assert b"meow: it's" in result.stdout
-    test = (await page.get(f"exchanges/{reply['exchange']}/copy?as=pytest"))["text"]
-    compile(test, "test_copied.py", "exec")
-    curl = (await page.get(f"exchanges/{reply['exchange']}/copy?as=curl"))["text"]
-    assert KEY not in curl
-    assert '"authorization: Bearer $POE_ACCESS_KEY"' in curl
+async def test_copies_can_be_run(page: PlaygroundPage, cat: Cat, tmp_path: Path) -> None:
+    reply = await page.ask('it\'s "é" \\ $HOME', parameters={"size": 3})
+    path = f"exchanges/{reply['exchange']}"
+    body = (await page.fetch("GET", f"/api/{path}/body")).body
+    for form, command in [
+        ("python", [sys.executable]),
+        ("pytest", [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]),
+        ("curl", ["sh"]),
+    ]:
+        for secrets in ("0", "1"):
+            copied = (await page.get(f"{path}/copy?as={form}&secrets={secrets}"))["text"]
+            assert (KEY in copied) == (secrets == "1")
+            if form == "curl" and shutil.which("curl") is None:
+                continue
+            script = tmp_path / f"test_{form}_{secrets}.py"
+            script.write_text(copied)
+            environment = {"PATH": os.environ["PATH"], "PYTHONUTF8": "1"} | (
+                {} if secrets == "1" else {"POE_ACCESS_KEY": KEY}
+            )
+            result = await anyio.run_process([*command, str(script)], env=environment, cwd=tmp_path, check=False)
+            assert result.returncode == 0, (result.stdout, result.stderr)
+            if form == "pytest":
+                assert b"1 passed" in result.stdout
+            else:
+                assert result.stdout.splitlines() == body.splitlines()
+    assert [each.query for each in cat.requests] == [cat.requests[0].query] * len(cat.requests)
+    assert len(cat.requests) >= 5
+
+
+async def test_copied_tests_expect_what_was_recorded(page: PlaygroundPage, tmp_path: Path) -> None:
+    failed = (await page.ask("refuse"))["exchange"]
+    settings = next(each["id"] for each in page.state["exchanges"] if each["kind"] == "settings")
+    refused = (await page.post("requests", bot="Cat", body="{}"))["id"]
+    await page.until(lambda: [e for e in page.state["exchanges"] if e["id"] == refused and e["outcome"]])
+    for exchange in (failed, settings, refused):
+        copied = (await page.get(f"exchanges/{exchange}/copy?as=pytest&secrets=1"))["text"]
+        (tmp_path / f"test_{exchange}.py").write_text(copied)
+    result = await anyio.run_process([sys.executable, "-m", "pytest", "-q", "."], cwd=tmp_path, check=False)
+    assert b"3 passed" in result.stdout, result.stdout
+
+
+async def test_the_copied_test_fails_when_the_reply_does(page: PlaygroundPage, tmp_path: Path) -> None:
+    reply = await page.ask("hello")
+    copied = (await page.get(f"exchanges/{reply['exchange']}/copy?as=pytest&secrets=1"))["text"]
+    script = tmp_path / "test_copied.py"
+    script.write_text(copied.replace("hello", "fail"))
+    result = await anyio.run_process([sys.executable, "-m", "pytest", "-q", str(script)], cwd=tmp_path, check=False)
+    assert result.returncode == 1
+    assert b"1 failed" in result.stdout
 
 
 async def test_an_export_is_redacted_and_can_be_opened_again(page: PlaygroundPage) -> None:
@@ -261,6 +352,7 @@ async def test_an_export_is_redacted_and_can_be_opened_again(page: PlaygroundPag
     shown = await page.get("exchanges/r1-1")
     assert (shown["source"], shown["kind"], shown["status"]) == ("r1", "query", 200)
     har = json.loads((await page.fetch("GET", "/api/export?format=har")).body)
+    jsonschema.validate(har, HAR_SCHEMA)
     assert len(har["log"]["entries"]) == len([e for e in page.state["exchanges"] if e["source"] == "live"])
     await page.delete("recordings/r1")
     assert (await page.fetch("GET", "/api/exchanges/r1-1")).status == 404

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import json
+
 import pytest
 
 from poeproto_playground.event_splitter import EventSplitter
+from poeproto_playground.exchange_export import export
 from poeproto_playground.exchange_log import Exchange, ExchangeLog
 from poeproto_playground.exchange_view import details, events, reads
 from poeproto_playground.masking import Masking
-from poeproto_record import End
+from poeproto_playground.snippets import snippet
+from poeproto_record import End, RecordingReader, read_exchanges
 
 STREAM = (
     b"event: meta\r\ndata: {}\r\n\r\n: a comment\n\nevent: text\ndata: {\ndata: }\n\nevent: ping\n\n\rdata: x\r\r"
@@ -94,3 +99,60 @@ def test_the_memory_of_all_exchanges_is_bounded() -> None:
         kept.query(b"data: " + b"x" * 30_000 + b"\n\n")
     assert kept.log.dropped == 7
     assert sum(len(read.data) for each in kept.log for read in each.reads) < 100_000
+
+
+KEY = "a-key-of-the-bot"
+SPELLINGS = [
+    KEY,
+    r"\u0061-key-of-the-bot",
+    r"a-key-of-the-bo\u0074",
+    "".join(rf"\u{ord(each):04X}" for each in KEY),
+    "".join(rf"\\\\u{ord(each):04x}" for each in KEY),
+    "a%2Dkey%2dof-the-bot",
+]
+
+
+@pytest.mark.parametrize("spelled", SPELLINGS)
+def test_a_key_is_masked_however_it_is_spelled(spelled: str) -> None:
+    kept = Kept()
+    data = f'event: text\ndata: {{"text": "é {spelled}!"}}\n\n'.encode()
+    exchange = kept.query(*[data[start : start + 1] for start in range(len(data))])
+    whole = f'event: text\ndata: {{"text": "é {"*" * len(spelled)}!"}}\n\n'
+    assert kept.masking.data(data).decode() == whole
+    assert kept.masking.text(f"\ud800 {spelled}") == "\ud800 " + "*" * len(spelled)
+    shown = reads(exchange, 0, 1000, kept.masking)["reads"]
+    assert "".join(each.get("text", "") for each in shown) == whole.replace("é", "")  # its bytes are shown apart
+    [event] = events(exchange, 0, 10, kept.masking)["events"]
+    assert event["data"] == f'{{"text": "é {"*" * len(spelled)}!"}}'
+    exported = export("recording", [exchange], 0, kept.masking)
+    [read_again] = read_exchanges(RecordingReader(io.BytesIO(exported)))
+    assert read_again.response_body.decode().startswith('event: text\ndata: {"text": "é ')
+    assert spelled not in read_again.response_body.decode()
+    assert KEY not in json.loads(read_again.response_body.decode().partition("data: ")[2])["text"]
+
+
+def test_a_key_with_characters_that_json_escapes_is_masked() -> None:
+    key = 'q/w"e\\rty'
+    masking = Masking(lambda: [key, "a/slash/"])
+    for spelled in (json.dumps(key)[1:-1], json.dumps(json.dumps(key))[3:-3], r"a\/slash\/", r"a\\\/slash\u002f"):
+        assert masking.text(f"<{spelled}>") == f"<{'*' * len(spelled)}>"
+    assert masking.text(r"a\nslash") == r"a\nslash"
+
+
+def test_a_key_that_the_cut_of_a_long_event_would_split_is_masked() -> None:
+    kept = Kept()
+    exchange = kept.query(b"data: " + b"x" * 99_990 + KEY.encode() + b"\n\n")
+    [event] = events(exchange, 0, 10, kept.masking)["events"]
+    assert event["data"] == "x" * 99_990 + "*" * 10
+    assert event["cut"]
+
+
+def test_keys_in_findings_and_copies_are_masked() -> None:
+    kept = Kept()
+    exchange = kept.query(f'event: text\ndata: {{"text": "x", "{KEY}": 1}}\n\nevent: {KEY}\ndata: x\n\n'.encode())
+    assert KEY not in json.dumps(details(exchange, kept.masking))
+    url = f"http://poe.test/bot/update_settings/Cat/{KEY}/1"
+    call = kept.log.begin("from-bot", "update_settings", "POST", url, {}, b"{}")
+    for form in ("curl", "python", "pytest"):
+        assert KEY not in snippet(call, form, None, kept.masking)
+        assert url in snippet(call, form, KEY, kept.masking)

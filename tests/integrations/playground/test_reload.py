@@ -90,6 +90,36 @@ async def test_calls_of_a_bot_belong_to_its_query(tmp_path: Path) -> None:
         assert page.state["balance"] == 1_000_000 - 50
 
 
+FILMS = [("film.mp4", "video/mp4"), ("purr.mp3", "audio/mpeg"), ("cat.png", "image/png")]
+FILMING = f"""
+from poeproto import Bot
+
+class Cat(Bot):
+    async def get_response(self, request, context):
+        if request.query[-1].content == "films":
+            for name, kind in {FILMS!r}:
+                await context.post_attachment(b"film", name=name, content_type=kind, inline=True)
+        yield repr([[each.name, each.content_type, each.inline_ref] for each in request.query[1].attachments]
+                   if len(request.query) > 1 else [])
+"""
+
+
+async def test_files_of_a_bot_have_all_their_fields(tmp_path: Path) -> None:
+    async with played(tmp_path, FILMING) as page:
+        await page.until(lambda: page.bot("Cat").get("settings"))
+        reply = await page.ask("films")
+        shown = [[each["name"], each["content_type"], each["inline_ref"]] for each in reply["attachments"]]
+        assert [(name, kind) for name, kind, _ in shown] == FILMS
+        assert all(ref for _, _, ref in shown)
+        for attachment, (_, kind) in zip(reply["attachments"], FILMS, strict=True):
+            assert attachment["url"].startswith(page.address)  # the page shows inline what is at its own origin
+            served = await page.fetch("GET", attachment["url"].removeprefix(page.address))
+            assert (served.status, served.body, served.headers["content-type"]) == (200, b"film", kind)
+        # The bot gets its files with its message.
+        seen = await page.ask("hello", reply["conversation"])
+        assert seen["texts"][0]["text"] == repr(shown)
+
+
 async def test_a_changed_file_starts_the_bot_again(tmp_path: Path) -> None:
     async with played(tmp_path) as page:
         await page.until(lambda: page.bot("Cat").get("settings"))
@@ -127,6 +157,16 @@ async def test_a_target_that_is_broken_at_first(tmp_path: Path) -> None:
         write(tmp_path / "cat.py", CAT)
         await page.until(lambda: page.bot("Cat")["generation"] == 1)
         assert (await page.ask("hello"))["status"] == "complete"
+
+
+async def test_a_page_that_is_opened_before_the_bot_has_a_name(tmp_path: Path) -> None:
+    write(tmp_path / "noises.py", 'NOISE = "meow"\n')
+    write(tmp_path / "cat.py", CAT.replace("class Cat", "print('at import')\nclass Cat"))
+    async with playing(PlayedBot(target=f"{tmp_path / 'cat.py'}:Cat")) as page:
+        assert page.state["default_bot"] is None
+        await page.until(lambda: page.state["default_bot"] == page.state["title"] == "Cat")
+        await page.until(lambda: page.bot("Cat").get("settings"))
+        assert [line["text"] for line in page.state["logs"] if line["level"] == "PRINT"] == ["at import"]
 
 
 async def test_the_error_of_a_target_stays_while_another_starts(tmp_path: Path) -> None:
