@@ -202,15 +202,14 @@ def _load_by_scheme(target: str) -> object:
         raise TargetError(str(exc)) from None
 
 
-def _load(target: str) -> object:
-    if has_scheme(target):
-        return _load_by_scheme(target)
 def check_target_exists(target: str) -> None:
     """Check the name of a target, without running its code.
 
     Raises:
         TargetError: when the name is malformed, or there is no such file or module.
     """
+    if has_scheme(target):
+        return  # its form is checked when it is loaded
     where, is_file, _ = _parts_of(target)
     if is_file:
         _check_file(Path(where))
@@ -241,6 +240,8 @@ def _no_module(name: str) -> TargetError:
 
 
 def _load(target: str) -> object:
+    if has_scheme(target):
+        return _load_by_scheme(target)
     where, is_file, attribute = _parts_of(target)
     module = _load_file(Path(where)) if is_file else _load_module(where)
     try:

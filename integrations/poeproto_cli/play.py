@@ -17,7 +17,6 @@ from poeproto_cli.failures import server_failures
 from poeproto_cli.options import checked_key, worker_class_option
 from poeproto_cli.terminal import log_to_stderr
 from poeproto_cli.urls import is_target, refuse_address
-from poeproto_cli.urls import refuse_address
 from poeproto_h11 import split_url
 from poeproto_record import RecordingError
 
@@ -152,11 +151,7 @@ def _played_bots(bots: Sequence[str], names: Sequence[str], access_keys: Sequenc
 def _played(target_or_url: str, name: str | None, access_key: str | None) -> PlayedBot:
     from poeproto_playground import PlayedBot
 
-    if is_target(target_or_url):
-        refuse_address(target_or_url)
-        return PlayedBot(target=target_or_url, name=name, access_key=access_key)
-    return PlayedBot(url=target_or_url, name=name or _name_in(target_or_url), access_key=access_key)
-    if "://" in target_or_url:
+    if not is_target(target_or_url):
         split_url(target_or_url)  # raises for what is no URL
         return PlayedBot(url=target_or_url, name=name or _name_in(target_or_url), access_key=access_key)
     refuse_address(target_or_url)
