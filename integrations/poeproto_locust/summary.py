@@ -1,0 +1,68 @@
+"""The summary of a run as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import attrs
+
+from poeproto_load import Histogram, ReplyOutcome
+from poeproto_locust.tally import LoadTally
+
+_QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
+# A process that uses more of a core delays what it measures.
+_BUSY = 0.8
+
+
+@attrs.frozen
+class Worker:
+    """The CPU time of a worker.
+
+    Attributes:
+        cpu_seconds: of the process, since the test began.
+        seconds: since the test began.
+    """
+
+    cpu_seconds: float
+    seconds: float
+
+    @property
+    def load(self) -> float:
+        """The share of one core that it used."""
+        return self.cpu_seconds / self.seconds if self.seconds else 0.0
+
+
+def summary_lines(tally: LoadTally, workers: Sequence[Worker]) -> Iterator[str]:
+    """The lines that are printed at the end of a run."""
+    result = tally.result
+    yield f"POE: {result.replies:,} queries, {result.complete:,} complete, {result.failed:,} failed"
+    for kind, count in sorted(tally.failures.items()):
+        yield f"  {kind}: {count:,} ({count / result.judged:.2%})"
+    if cancelled := result.outcomes[ReplyOutcome.DISCONNECTED] - tally.stopped:
+        yield f"  cancelled on purpose: {cancelled:,}"
+    if tally.stopped:
+        yield f"  cut when Locust stopped their users: {tally.stopped:,}; a longer --stop-timeout lets them finish"
+    if result.seconds:
+        yield (
+            f"  {result.replies_per_second:,.1f} complete replies, {result.events_per_second:,.0f} events and"
+            f" {result.bytes / result.seconds / 1e3:,.1f} kB a second"
+        )
+    yield "  milliseconds".ljust(18) + "".join(name.rjust(11) for name in _QUANTILES)
+    for name, histogram in (("first event", result.first_event), ("gap", result.gap), ("total", result.total)):
+        yield f"  {name}".ljust(18) + _times(histogram)
+    if result.slo is not None:
+        verdict = "reached" if result.is_reached else "NOT reached"
+        goodput = f"goodput {result.good / result.seconds:,.1f} replies a second" if result.seconds else "no goodput"
+        share = 0.0 if result.goodput is None else result.goodput
+        yield f"  SLO {result.slo}: {verdict}; {result.good:,} of {result.judged:,} are good ({share:.2%}), {goodput}"
+    if workers:
+        busiest = max(worker.load for worker in workers)
+        yield f"  workers: {len(workers)}; the busiest used {busiest:.0%} of a core"
+        if busiest > _BUSY:
+            yield "  WARNING: the workers may be the limit, and not the bot: start more of them"
+
+
+def _times(histogram: Histogram) -> str:
+    if not histogram.count:
+        return " none"
+    return "".join(f"{histogram.quantile(share) * 1e3:11,.2f}" for share in _QUANTILES.values())
