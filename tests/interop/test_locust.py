@@ -1,0 +1,104 @@
+"""Locust with our user: masters and workers on one machine, as processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from poeproto_load import LoadResult, ReplyOutcome
+
+from ..support.load_peer import EVENTS, load_peer
+from ..support.locust_process import run_locust
+
+ONE_QUERY = Path(__file__).parent / "locust_programs" / "one_query.py"
+# Of a hundred queries, five fail in each of these ways.
+FAILURES = ["error_event", "refused", "incomplete", "disconnected"]
+
+
+def one_in_twenty_of_each(number: int, query: dict[str, Any]) -> str:
+    return FAILURES[number % 20] if number % 20 < len(FAILURES) else "complete"
+
+
+def test_two_workers_count_what_the_server_counts(tmp_path: Path) -> None:
+    with load_peer(one_in_twenty_of_each, pause=0.01) as peer:
+        run = run_locust(
+            ONE_QUERY,
+            peer.url,
+            tmp_path,
+            *("--users", "20", "--spawn-rate", "20", "--run-time", "2s", "--stop-timeout", "30"),
+            *("--poe-slo", "total:30s,goodput:75%"),
+            workers=2,
+        )
+    assert run.status == 0, run.log  # the SLO is reached, although replies have failed
+    queries = peer.counts.total()
+    assert queries > 100
+    assert run.result["outcomes"] == {
+        "complete": peer.counts["complete"],
+        "incomplete": peer.counts["incomplete"] + peer.counts["disconnected"],
+        "refused": peer.counts["refused"],
+        "error_event": peer.counts["error_event"],
+        **dict.fromkeys(("disconnected", "timed_out", "not_connected", "invalid"), 0),
+    }
+    assert run.result["failures"] == {
+        "disconnected": peer.counts["disconnected"],
+        "error_event user_message_too_long": peer.counts["error_event"],
+        "incomplete": peer.counts["incomplete"],
+        "refused 503": peer.counts["refused"],
+    }
+    for kind in FAILURES:
+        assert peer.counts[kind] / queries == pytest.approx(0.05, abs=0.01)
+    assert run.result["stopped"] == 0
+    assert len(run.result["workers"]) == 2
+    # Locust's own statistics agree.
+    assert run.statistics["query"]["num_requests"] == queries
+    assert run.statistics["query"]["num_failures"] == queries - peer.counts["complete"]
+    assert run.statistics["first_event"]["num_requests"] == queries - peer.counts["refused"]
+    # `poeproto bench merge` reads the file.
+    result = LoadResult.from_json(run.result)
+    assert result.outcomes[ReplyOutcome.COMPLETE] == result.total.count == peer.counts["complete"]
+    # Events of one read have no gap between them.
+    assert 0 < result.gap.count <= peer.counts["complete"] * (EVENTS - 1)
+    assert "SLO total:30s,goodput:75%: reached" in run.log
+    assert "error_event user_message_too_long: " in run.log
+
+
+def test_replies_that_the_end_of_the_run_cuts_are_counted_apart(tmp_path: Path) -> None:
+    with load_peer(pause=30) as peer:
+        run = run_locust(
+            ONE_QUERY,
+            peer.url,
+            tmp_path,
+            *("--users", "5", "--spawn-rate", "5", "--run-time", "2s", "--poe-slo", "total:1s"),
+        )
+    assert run.status == 1  # no reply at all is not a success
+    assert len(peer.requests) == 5
+    assert run.result["stopped"] == run.result["outcomes"]["disconnected"] == run.result["replies"] == 5
+    assert run.statistics.keys() == {"first_event"}
+    assert "cut when Locust stopped their users: 5" in run.log
+    assert "NOT reached" in run.log
+
+
+def test_what_the_user_does() -> None:
+    # In a process of its own, whose standard library Locust may change.
+    program = Path(__file__).parent / "locust_programs" / "inside_locust.py"
+    options = ["-q", "-p", "no:cacheprovider", "-p", "no:anyio", "-p", "no:xdist", "-W", "ignore"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, str(program)],
+        cwd=program.parents[3],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_an_option_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match=r"'200' is not a duration.* did you mean 200s"):
+        run_locust(ONE_QUERY, "http://127.0.0.1:9/", tmp_path, "--poe-slo", "total:200")
+    with pytest.raises(AssertionError, match="'5' is not a share; expected per cent"):
+        run_locust(ONE_QUERY, "http://127.0.0.1:9/", tmp_path, "--poe-cancel", "5")
