@@ -17,7 +17,6 @@ import time
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
-import attrs
 import gevent
 import locust
 from locust.env import Environment
@@ -27,8 +26,9 @@ from poeproto_load import ReplySample
 from poeproto_locust.failures import ReplyFailed
 from poeproto_locust.locust_types import CustomMessages, LocustEvents, events_of
 from poeproto_locust.options import LoadOptions, add_options, options_of
-from poeproto_locust.summary import Worker, summary_lines
+from poeproto_locust.summary import summary_lines
 from poeproto_locust.tally import LoadTally
+from poeproto_locust.worker_load import LoadMeter, WorkerLoad
 
 __all__ = ["LoadRun", "load_run_of"]
 
@@ -49,18 +49,17 @@ class LoadRun:
 
     Attributes:
         tally: what was counted: in a worker since its last report, elsewhere since the start of the test.
-        workers: on a master, the CPU time of its workers, by their names.
+        workers: how busy the processes with users were, by their names.
     """
 
     def __init__(self, environment: Environment) -> None:
-        self.workers: dict[str, Worker] = {}
+        self.workers: dict[str, WorkerLoad] = {}
         self._environment = environment
         self.tally = LoadTally.empty(self.options.slo)
         self._stopped: set[str] = set()
-        self._cpu_start = time.process_time()
-        self._start = time.monotonic()
+        self._meter = LoadMeter()
         events = events_of(environment)
-        events.test_start.add_listener(self._reset)
+        events.test_start.add_listener(self._start)
         events.reset_stats.add_listener(self._reset)
         events.spawning_complete.add_listener(self._end_warm_up)
         events.report_to_master.add_listener(self._report)
@@ -104,30 +103,37 @@ class LoadRun:
 
     # --- what Locust calls
 
+    def _start(self, **_: object) -> None:
+        self._reset()
+        if not isinstance(self._environment.runner, MasterRunner):
+            self._meter.start()
+
     def _reset(self, **_: object) -> None:
         self.tally = LoadTally.empty(self.options.slo)
         self.workers.clear()
-        self._cpu_start, self._start = time.process_time(), time.monotonic()
+        self._meter.reset()
 
     def _end_warm_up(self, **_: object) -> None:
         if self._environment.reset_stats:
             self._reset()
 
     def _report(self, data: dict[str, Any], **_: object) -> None:
-        worker = Worker(time.process_time() - self._cpu_start, time.monotonic() - self._start)
-        data[_REPORT] = {"tally": self.tally.as_json(), "worker": attrs.asdict(worker)}
+        data[_REPORT] = {"tally": self.tally.as_json(), "worker": self._meter.read().as_json()}
         self.tally = LoadTally.empty(self.options.slo)
 
     def _merge(self, client_id: str, data: dict[str, Any], **_: object) -> None:
         report = data.get(_REPORT)
         if report is not None:  # else a worker whose locustfile has no PoeUser
             self.tally.merge(LoadTally.from_json(report["tally"]))
-            self.workers[client_id] = Worker(**report["worker"])
+            self.workers[client_id] = WorkerLoad.from_json(report["worker"])
 
     def _stop_workers(self, **_: object) -> None:
         """On the master, before Locust has its workers quit."""
         runner = self._environment.runner
         if not isinstance(runner, MasterRunner):
+            if not isinstance(runner, WorkerRunner):
+                self.workers["local"] = self._meter.read()
+            self._meter.stop()
             return
         self._stopped.clear()
         runner.send_message(_STOP)
@@ -178,7 +184,7 @@ class LoadRun:
 
     def as_json(self) -> dict[str, Any]:
         """The tally and the workers as a JSON object, which `poeproto bench merge` reads."""
-        return {**self.tally.as_json(), "workers": [attrs.asdict(worker) for worker in self.workers.values()]}
+        return {**self.tally.as_json(), "workers": [worker.as_json() for worker in self.workers.values()]}
 
 
 _RUNS: WeakKeyDictionary[Environment, LoadRun] = WeakKeyDictionary()

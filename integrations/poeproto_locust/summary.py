@@ -4,35 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import attrs
-
 from poeproto_load import Histogram, ReplyOutcome
 from poeproto_locust.tally import LoadTally
+from poeproto_locust.worker_load import WorkerLoad, merged_delay
 
 _QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
-# A process that uses more of a core delays what it measures.
+# A process that uses more of a core, or whose timers are later than this many seconds, delays what it measures.
 _BUSY = 0.8
+_LATE = 0.02
 
 
-@attrs.frozen
-class Worker:
-    """The CPU time of a worker.
-
-    Attributes:
-        cpu_seconds: of the process, since the test began.
-        seconds: since the test began.
-    """
-
-    cpu_seconds: float
-    seconds: float
-
-    @property
-    def load(self) -> float:
-        """The share of one core that it used."""
-        return self.cpu_seconds / self.seconds if self.seconds else 0.0
-
-
-def summary_lines(tally: LoadTally, workers: Sequence[Worker]) -> Iterator[str]:
+def summary_lines(tally: LoadTally, workers: Sequence[WorkerLoad]) -> Iterator[str]:
     """The lines that are printed at the end of a run."""
     result = tally.result
     yield f"POE: {result.replies:,} queries, {result.complete:,} complete, {result.failed:,} failed"
@@ -56,10 +38,16 @@ def summary_lines(tally: LoadTally, workers: Sequence[Worker]) -> Iterator[str]:
         share = 0.0 if result.goodput is None else result.goodput
         yield f"  SLO {result.slo}: {verdict}; {result.good:,} of {result.judged:,} are good ({share:.2%}), {goodput}"
     if workers:
-        busiest = max(worker.load for worker in workers)
-        yield f"  workers: {len(workers)}; the busiest used {busiest:.0%} of a core"
-        if busiest > _BUSY:
-            yield "  WARNING: the workers may be the limit, and not the bot: start more of them"
+        busiest = max(worker.cpu_share for worker in workers)
+        delay = merged_delay(workers)
+        late = ", ".join(f"{name} {delay.quantile(_QUANTILES[name]) * 1e3:,.2f} ms" for name in ("p50", "p99"))
+        yield f"  {_processes(len(workers))}; the busiest used {busiest:.0%} of a core; timers were late by {late}"
+        if busiest > _BUSY or delay.quantile(0.99) > _LATE:
+            yield "  WARNING: what is measured here may be the load generator and not the bot: give it more CPU time"
+
+
+def _processes(number: int) -> str:
+    return "1 process with users" if number == 1 else f"{number} processes with users"
 
 
 def _times(histogram: Histogram) -> str:

@@ -66,6 +66,16 @@ def test_two_workers_count_what_the_server_counts(tmp_path: Path) -> None:
     assert "error_event user_message_too_long: " in run.log
 
 
+def test_the_example(tmp_path: Path) -> None:
+    example = Path(__file__).parents[2] / "docs" / "examples" / "locustfile.py"
+    with load_peer() as peer:
+        options = ("--users", "5", "--spawn-rate", "5", "--run-time", "3s", "--stop-timeout", "10")
+        run = run_locust(example, peer.url, tmp_path, *options, "--poe-slo", "first_event:30s,gap:30s")
+    assert run.status == 0, run.log
+    assert run.result["outcomes"]["complete"] == peer.counts["complete"] == peer.counts.total() >= 5
+    assert {"query", "turn", "with a file"} >= {name for name in run.statistics if "first" not in name} - {"gap"}
+
+
 def test_replies_that_the_end_of_the_run_cuts_are_counted_apart(tmp_path: Path) -> None:
     with load_peer(pause=30) as peer:
         run = run_locust(
