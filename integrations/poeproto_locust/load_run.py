@@ -22,7 +22,7 @@ import locust
 from locust.env import Environment
 from locust.runners import STATE_RUNNING, STATE_SPAWNING, MasterRunner, WorkerRunner
 
-from poeproto_load import ReplySample
+from poeproto_load import Histogram, ReplySample
 from poeproto_locust.failures import ReplyFailed
 from poeproto_locust.locust_types import CustomMessages, LocustEvents, events_of
 from poeproto_locust.options import LoadOptions, add_options, options_of
@@ -56,6 +56,7 @@ class LoadRun:
         self.workers: dict[str, WorkerLoad] = {}
         self._environment = environment
         self.tally = LoadTally.empty(self.options.slo)
+        self._users = 0
         self._stopped: set[str] = set()
         self._meter = LoadMeter()
         events = events_of(environment)
@@ -85,7 +86,7 @@ class LoadRun:
         started_at: float,
         *,
         failure: ReplyFailed | None = None,
-        is_stopped: bool = False,
+        is_cut: bool = False,
     ) -> None:
         """Count a reply that has ended.
 
@@ -94,12 +95,12 @@ class LoadRun:
             gaps: all times between two arrivals of its events, in seconds.
             started_at: when the query was sent, in Unix time.
             failure: why it failed, if it did.
-            is_stopped: whether it was cut because Locust stopped its user.
+            is_cut: whether it was cut because Locust stopped its user.
         """
         self.tally.add(sample, gaps, started_at)
         if failure is not None:
             self.tally.failures[failure.kind] += 1
-        self.tally.stopped += is_stopped
+        self.tally.cut += is_cut
 
     # --- what Locust calls
 
@@ -130,6 +131,7 @@ class LoadRun:
     def _stop_workers(self, **_: object) -> None:
         """On the master, before Locust has its workers quit."""
         runner = self._environment.runner
+        self._users = 0 if runner is None else runner.target_user_count
         if not isinstance(runner, MasterRunner):
             if not isinstance(runner, WorkerRunner):
                 self.workers["local"] = self._meter.read()
@@ -183,8 +185,24 @@ class LoadRun:
                 _console.info("%s", line)
 
     def as_json(self) -> dict[str, Any]:
-        """The tally and the workers as a JSON object, which `poeproto bench merge` reads."""
-        return {**self.tally.as_json(), "workers": [worker.as_json() for worker in self.workers.values()]}
+        """The tally and the workers as a JSON object, which `poeproto bench merge` reads as one of its own."""
+        tally = self.tally.as_json()
+        histograms = {**tally.pop("histograms"), "delays": Histogram().as_json()}
+        busy = max((worker.cpu_share for worker in self.workers.values()), default=0.0)
+        return {
+            "connections": self._users,
+            "rate": None,
+            "arrivals": None,
+            "processes": max(1, len(self.workers)),
+            **tally,
+            "generator": {"busy": busy, "waited": 0, "delays": None, "ceiling": None},
+            "problems": {},
+            "warnings": [],
+            "stopped": None,
+            "interrupted": False,
+            "histograms": histograms,
+            "workers": [worker.as_json() for worker in self.workers.values()],
+        }
 
 
 _RUNS: WeakKeyDictionary[Environment, LoadRun] = WeakKeyDictionary()

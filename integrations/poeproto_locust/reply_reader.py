@@ -71,7 +71,7 @@ class ReplyReader:
         except BaseException:
             # Locust stops the user, by GreenletExit. A call that has sent nothing yet has not begun.
             if self._call is not None:
-                self._run.count(self._sample(self._call), self._gaps, self._start, is_stopped=True)
+                self._run.count(self._sample(self._call), self._gaps, self._start, is_cut=True)
             raise
         assert self._call is not None, "a call that has begun has ended"
         return self._end(reply, self._call, failure)
@@ -127,11 +127,13 @@ class ReplyReader:
     # --- hooks of the call
 
     def _note_event(self, call: CallObservation, event: Event) -> None:
-        # Events of one read arrive together.
-        if call.bytes == self._bytes or isinstance(event, Done | Error):
+        # Events of one read arrive together. The arrival of `done` ends a gap, as for `poeproto bench`.
+        if call.bytes == self._bytes or isinstance(event, Error):
             return
         self._bytes = call.bytes
         if self._first is None:
+            if isinstance(event, Done):
+                return
             self._first = call
         else:
             gap = call.seconds - self._previous

@@ -20,10 +20,10 @@ def summary_lines(tally: LoadTally, workers: Sequence[WorkerLoad]) -> Iterator[s
     yield f"POE: {result.replies:,} queries, {result.complete:,} complete, {result.failed:,} failed"
     for kind, count in sorted(tally.failures.items()):
         yield f"  {kind}: {count:,} ({count / result.judged:.2%})"
-    if cancelled := result.outcomes[ReplyOutcome.DISCONNECTED] - tally.stopped:
+    if cancelled := result.outcomes[ReplyOutcome.DISCONNECTED] - tally.cut:
         yield f"  cancelled on purpose: {cancelled:,}"
-    if tally.stopped:
-        yield f"  cut when Locust stopped their users: {tally.stopped:,}; a longer --stop-timeout lets them finish"
+    if tally.cut:
+        yield f"  cut when Locust stopped their users: {tally.cut:,}; a longer --stop-timeout lets them finish"
     if result.seconds:
         yield (
             f"  {result.replies_per_second:,.1f} complete replies, {result.events_per_second:,.0f} events and"

@@ -20,12 +20,12 @@ class LoadTally:
     Attributes:
         result: outcomes, times and goodput. The replies that Locust cut are among those that were disconnected.
         failures: failed queries by `ReplyFailed.kind`, as in "refused 503".
-        stopped: replies that Locust cut when it stopped their users.
+        cut: replies that Locust cut when it stopped their users.
     """
 
     result: LoadResult
     failures: Counter[str] = attrs.field(factory=Counter[str])
-    stopped: int = 0
+    cut: int = 0
 
     @classmethod
     def empty(cls, slo: SLO | None) -> LoadTally:
@@ -47,11 +47,11 @@ class LoadTally:
         if other.result.replies:
             self.result.merge(other.result)
         self.failures.update(other.failures)
-        self.stopped += other.stopped
+        self.cut += other.cut
 
     def as_json(self) -> dict[str, Any]:
         """The tally as a JSON object, which `from_json` and `LoadResult.from_json` read."""
-        return {**self.result.as_json(), "failures": dict(sorted(self.failures.items())), "stopped": self.stopped}
+        return {**self.result.as_json(), "failures": dict(sorted(self.failures.items())), "cut": self.cut}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> LoadTally:
@@ -61,4 +61,4 @@ class LoadTally:
             KeyError, ValueError: when it is another object.
         """
         failures = Counter[str](cast("Mapping[str, int]", value["failures"]))
-        return cls(LoadResult.from_json(value), failures, value["stopped"])
+        return cls(LoadResult.from_json(value), failures, value["cut"])

@@ -238,7 +238,7 @@ def test_a_query_that_is_cancelled() -> None:
         assert stage.names == ["first_event", "query"]
         assert stage.events[-1]["exception"] is None
     tally = stage.run.tally
-    assert (tally.result.outcomes[ReplyOutcome.DISCONNECTED], tally.stopped) == (1, 0)
+    assert (tally.result.outcomes[ReplyOutcome.DISCONNECTED], tally.cut) == (1, 0)
     assert tally.result.judged == 0
 
 
@@ -255,7 +255,7 @@ def test_a_user_that_is_stopped_within_a_reply() -> None:
         greenlet.kill()
         assert stage.names == ["first_event"]
         tally = stage.run.tally
-        assert (tally.stopped, tally.result.replies, tally.failures) == (1, 1, {})
+        assert (tally.cut, tally.result.replies, tally.failures) == (1, 1, {})
 
 
 def test_the_connections_of_a_user_are_closed_at_its_end(peer: LoadPeer) -> None:
@@ -327,13 +327,13 @@ def test_tallies_merge(peer: LoadPeer) -> None:
     two.user.query("hello")
     two.user.query("hello")
     two.run.tally.failures["refused 503"] += 1
-    two.run.tally.stopped += 1
+    two.run.tally.cut += 1
     merged = LoadTally.empty(None)
     for tally in (LoadTally.empty(None), one.run.tally, LoadTally.empty(None), two.run.tally):
         merged.merge(LoadTally.from_json(tally.as_json()))
     assert merged.result.replies == 3
     assert merged.result.total.count == 3
-    assert (merged.failures, merged.stopped) == ({"refused 503": 1}, 1)
+    assert (merged.failures, merged.cut) == ({"refused 503": 1}, 1)
     assert merged.result.started_at == one.run.tally.result.started_at
     assert 0 < merged.result.seconds < 10
 
