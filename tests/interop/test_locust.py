@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 
 from poeproto_load import LoadResult, ReplyOutcome
 
+from ..support.command import COMMAND
 from ..support.load_peer import EVENTS, load_peer
 from ..support.locust_process import run_locust
 
@@ -57,7 +60,16 @@ def test_two_workers_count_what_the_server_counts(tmp_path: Path) -> None:
     assert run.statistics["query"]["num_requests"] == queries
     assert run.statistics["query"]["num_failures"] == queries - peer.counts["complete"]
     assert run.statistics["first_event"]["num_requests"] == queries - peer.counts["refused"]
-    # `poeproto bench merge` reads the file.
+    merged = subprocess.run(
+        [*COMMAND, "bench", "merge", "--json", *[str(tmp_path / "result.json")] * 2],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert merged.returncode == 0, merged.stderr
+    twice = json.loads(merged.stdout)
+    assert (twice["replies"], twice["connections"], twice["processes"]) == (2 * queries, 40, 4)
     result = LoadResult.from_json(run.result)
     assert result.outcomes[ReplyOutcome.COMPLETE] == result.total.count == peer.counts["complete"]
     # Events of one read have no gap between them.
@@ -105,6 +117,14 @@ def test_what_the_user_does() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_options_that_the_page_shows() -> None:
+    root = Path(__file__).parents[2]
+    page = (root / "docs" / "load.md").read_text(encoding="utf-8")
+    source = (root / "integrations" / "poeproto_locust" / "options.py").read_text(encoding="utf-8")
+    options = re.compile(r"--poe-[a-z-]+")
+    assert set(options.findall(page)) == set(options.findall(source))
 
 
 def test_an_option_that_cannot_be_read(tmp_path: Path) -> None:

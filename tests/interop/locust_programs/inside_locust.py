@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from argparse import Namespace
 from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import Any
 
 import gevent
@@ -29,6 +31,7 @@ from poeproto_locust import (
     ReplyIncomplete,
     ReplyInvalid,
     ReplyTimedOut,
+    failures,
     load_run_of,
 )
 from poeproto_locust.options import parse_share
@@ -349,3 +352,11 @@ def test_the_public_names() -> None:
     assert len(poeproto_locust.__all__) == len(set(poeproto_locust.__all__))
     with pytest.raises(ImportError, match="write: from poeproto import Text"):
         exec("from poeproto_locust import Text")
+
+
+def test_the_page_names_each_failure() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "load.md").read_text(encoding="utf-8")
+    (row,) = (line for line in page.splitlines() if line.startswith("| `POE query`"))
+    assert set(re.findall(r"`(\w+)`", row.split("|")[3])) == {
+        name for name in failures.__all__ if name != "ReplyFailed"
+    }
