@@ -33,7 +33,8 @@ assert top_level - metadata == PACKAGES, f"top level of the wheel: {sorted(top_l
 for package in PACKAGES:
     assert f"{package}/py.typed" in names, f"{package} ships no py.typed"
     spec = importlib.util.find_spec(package)
-    assert spec is not None and spec.origin is not None, f"{package} has no __init__.py"
+    assert spec is not None, f"{package} is not installed"
+    assert spec.origin is not None, f"{package} has no __init__.py"
     assert Path(spec.origin).is_relative_to(sys.prefix), f"{package} comes from {spec.origin}"
     if package not in NOT_IMPORTED:
         importlib.import_module(package)
