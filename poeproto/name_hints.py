@@ -47,6 +47,10 @@ PLACES: dict[str, frozenset[str]] = {
             "Arrivals Histogram LoadResult PERCENTILES ReplyOutcome ReplySample SLO format_duration parse_duration"
             " parse_slo percentiles planned_starts"
         ),
+        "poeproto_locust": (
+            "BotUnreachable ErrorEventReceived LoadRun LoadTally PoeUser QueryRefused ReplyDisconnected ReplyFailed"
+            " ReplyIncomplete ReplyInvalid ReplyTimedOut UserConversation UserReply load_run_of"
+        ),
         "poeproto_pytest": (
             "AsgiApp BotCall BotFactory MemoryClient MemoryNetwork MemoryPoe NetworkBlocked ObservedBot"
             " ObservedReply RecordMode RecordingFactory ReplayedCalls TimedEvent assert_calls assert_charged"

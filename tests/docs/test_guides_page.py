@@ -18,8 +18,8 @@ from poeproto_cli.commands import main
 
 from ..support.command import COMMAND, SECONDS, serving, simulating
 
-# What has a place of its own: the first steps, `make demo`, and every event at once.
-ELSEWHERE = {"cat", "demo", "echo", "test_asking_the_cat"}
+# What has a place of its own: the first steps, `make demo`, every event at once, and a load test.
+ELSEWHERE = {"cat", "demo", "echo", "locustfile", "test_asking_the_cat"}
 ROW = re.compile(r"^\|.*\| \[`(\w+)\.py`\]\(examples/(\w+)\.py\) \| `(\w+\.py)` \|$", re.MULTILINE)
 
 

@@ -19,6 +19,7 @@ CASES = [
     ("poeproto_check", "truststore", "poeproto_check needs truststore", "check"),
     ("poeproto_openai", "h11", "poeproto_openai needs h11", "openai"),
     ("poeproto_pytest._surface", "hypercorn", "poeproto_pytest needs hypercorn", "pytest"),
+    ("poeproto_locust", "locust", "poeproto_locust needs locust", "locust"),
     ("poeproto_cli", "click", "the command needs click", "cli"),
     ("poeproto_cli", "h11", "the command needs h11", "cli"),
 ]
