@@ -21,6 +21,7 @@ PACKAGES = {
     "poeproto_load",
     "poeproto_locust",
     "poeproto_pytest",
+    "poeproto_otel",
     "poeproto_cli",
 }
 # Its extra is not in `all`; another environment has it.

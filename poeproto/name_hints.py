@@ -57,6 +57,10 @@ PLACES: dict[str, frozenset[str]] = {
             " assert_duration assert_events assert_failed assert_finding assert_first_event_within"
             " assert_gaps_within assert_no_findings assert_succeeded assert_text network_blocked"
         ),
+        "poeproto_otel": (
+            "ATTRIBUTES HasBotService HasCallHooks Instrument METRICS Metric SPAN_EVENTS instrument"
+            " record_token_usage uninstrument"
+        ),
         "poeproto_runtime": "ActiveReplies BotService Channel ClientDisconnected Outbound rare_collections",
         "poeproto.auth": "access_key_set bearer_key key_matches",
         "poeproto.conversation": "AttachmentTemplates alternate_roles insert_attachments reduce_to_specification",

@@ -13,11 +13,10 @@ import os
 import sys
 from typing import TextIO
 
-import attrs
 import click
 
 from poeproto import Endpoints
-from poeproto_asgi import AppOptions, BotApp, Observation, load_app, run
+from poeproto_asgi import AppOptions, BotApp, Hooks, Observation, load_app, run
 from poeproto_asgi.server import WorkerClass
 from poeproto_asgi.targets import warn_of_unused_key
 from poeproto_check import WATCH_HEADER, BotEnding
@@ -77,16 +76,13 @@ def _only_path(app: BotApp) -> str:
 
 def _report_endings(app: BotApp, lines: TextIO) -> None:
     """Print how each query ended that is marked as watched. The application's own hooks stay."""
-    own_hook = app.service.hooks.on_end
 
     def on_end(observation: Observation) -> None:
         if observation.http_request.get(WATCH_HEADER) is not None:
             ending = BotEnding.COMPLETE if observation.complete else BotEnding.DISCONNECTED
             print(ending.value, file=lines, flush=True)
-        if own_hook is not None:
-            own_hook(observation)
 
-    app.service.hooks = attrs.evolve(app.service.hooks, on_end=on_end)
+    app.service.hooks = (Hooks(on_end=on_end), *app.service.hooks)
 
 
 if __name__ == "__main__":

@@ -22,10 +22,8 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TextIO
 
-import attrs
-
 from poeproto import Endpoints
-from poeproto_asgi import AppOptions, BotApp, FetchPolicy, Observation, TargetError, load_app, run, targets
+from poeproto_asgi import AppOptions, BotApp, FetchPolicy, Hooks, Observation, TargetError, load_app, run, targets
 from poeproto_h11 import make_outbound, split_url
 from poeproto_playground.bot_recorder import EXCHANGE_HEADER
 
@@ -112,14 +110,12 @@ def _redirect(app: BotApp, endpoint: str) -> None:
 
 def _mark_exchanges(app: BotApp) -> None:
     """Note the exchange of each request for its log lines. The application's own hooks stay."""
-    own_hook = app.service.hooks.on_start
 
     def on_start(observation: Observation) -> None:
         _exchange.set(observation.http_request.get(EXCHANGE_HEADER))
-        if own_hook is not None:
-            own_hook(observation)
 
-    app.service.hooks = attrs.evolve(app.service.hooks, on_start=on_start)
+    # Before the application's, whose log lines belong to the exchange, too.
+    app.service.hooks = (Hooks(on_start=on_start), *app.service.hooks)
 
 
 def _end_with_parent() -> None:

@@ -9,7 +9,7 @@ import inspect
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -130,7 +130,7 @@ class Progress:
     """The progress of one request. `BotService` and `ReplyStream` keep the attributes up to date.
 
     Args:
-        hooks: the functions to call.
+        hooks: whose functions are called, in this order.
         head: the request's head.
         bot: the class of the bot that answers.
         bot_name: its name on Poe.
@@ -154,7 +154,7 @@ class Progress:
         "type",
     )
 
-    def __init__(self, hooks: Hooks, head: RequestHead, bot: str | None, bot_name: str | None) -> None:
+    def __init__(self, hooks: Sequence[Hooks], head: RequestHead, bot: str | None, bot_name: str | None) -> None:
         self.id = secrets.token_hex(8)
         self.type: str | None = None
         self.status: int | None = None
@@ -178,14 +178,14 @@ class Progress:
 
     def start(self) -> None:
         """Call `on_start`."""
-        if self._hooks.on_start is not None:
-            self._notify(self._hooks.on_start)
+        if self._hooks:
+            self._notify([each.on_start for each in self._hooks])
 
     def first_event(self) -> None:
         """Call `on_first_event`."""
         self._first_event_seconds = time.monotonic() - self._began
-        if self._hooks.on_first_event is not None:
-            self._notify(self._hooks.on_first_event)
+        if self._hooks:
+            self._notify([each.on_first_event for each in self._hooks])
 
     def error_event(self, error: Error) -> None:
         """Record the `error` event that ends the reply."""
@@ -198,8 +198,8 @@ class Progress:
             failure: what is raised to the server; a disconnect is not.
         """
         self._outcome = self._outcome_after(failure)
-        if self._hooks.on_end is not None:
-            self._notify(self._hooks.on_end)
+        if self._hooks:
+            self._notify([each.on_end for each in self._hooks])
 
     def _outcome_after(self, failure: BaseException | None) -> Outcome:
         if self.complete and self.status != 200:
@@ -210,8 +210,17 @@ class Progress:
             return Outcome.DISCONNECTED
         return Outcome.FAILED if isinstance(failure, Exception) else Outcome.CANCELLED
 
-    def _notify(self, hook: Hook) -> None:
-        observation = Observation(
+    def _notify(self, hooks: Sequence[Hook | None]) -> None:
+        """Call the hooks that are given, all with the same observation."""
+        observation: Observation | None = None
+        for hook in hooks:
+            if hook is not None:
+                observation = observation or self._observation()
+                call_hook(hook, f"request {self.id}", observation)
+
+    def _observation(self) -> Observation:
+        """The request as it is now."""
+        return Observation(
             id=self.id,
             http_request=self._head,
             bot=self._bot,
@@ -227,7 +236,6 @@ class Progress:
             outcome=self._outcome,
             error_type=None if self._error is None else self._error.error_type,
         )
-        call_hook(hook, f"request {self.id}", observation)
 
 
 def call_hook(hook: Callable[..., object], what: str, *arguments: Any) -> None:

@@ -19,7 +19,7 @@ from poeproto import (
 from poeproto_runtime.bot_mistakes import call_method
 from poeproto_runtime.client.api import ApiCalls
 from poeproto_runtime.client.call_hooks import CallHooks
-from poeproto_runtime.client.extra_headers import RequestHeaders
+from poeproto_runtime.client.extra_headers import HeadersOfCall, RequestHeaders
 from poeproto_runtime.client.transport import SharedTransport
 from poeproto_runtime.client.uploads import InThread
 from poeproto_runtime.fetch_policy import FetchPolicy
@@ -53,6 +53,15 @@ class Outbound:
     retry: RetryPolicy | None = None
     hooks: tuple[CallHooks, ...] = ()
     headers: RequestHeaders = attrs.field(factory=RequestHeaders)
+
+    def with_hooks(self, hooks: CallHooks, headers: HeadersOfCall | None = None) -> Outbound:
+        """The same, with more hooks and headers, after those that are there."""
+        return attrs.evolve(self, hooks=(*self.hooks, hooks), headers=self.headers.with_source(headers))
+
+    def without_hooks(self, hooks: CallHooks, headers: HeadersOfCall | None = None) -> Outbound:
+        """The same, without these hooks and headers."""
+        rest = tuple(each for each in self.hooks if each is not hooks)
+        return attrs.evolve(self, hooks=rest, headers=self.headers.without_source(headers))
 
     def calls(self, endpoints: Endpoints, limits: Limits, retry: RetryPolicy | None = None) -> ApiCalls:
         """The calls of Poe over `transport`.

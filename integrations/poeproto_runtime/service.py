@@ -32,8 +32,11 @@ from poeproto.http import without_key
 from poeproto_runtime.bot_mistakes import call_method, failure_line
 from poeproto_runtime.cancellation import cancellation_is_ours
 from poeproto_runtime.channel import Channel, ClientDisconnected, within_send_seconds
+from poeproto_runtime.client.call_hooks import CallHooks
+from poeproto_runtime.client.extra_headers import HeadersOfCall
 from poeproto_runtime.context import RequestContext
 from poeproto_runtime.hooks import REQUEST_TYPES, Hooks, Progress
+from poeproto_runtime.instrumentation import announce
 from poeproto_runtime.loop_watch import loop_watched
 from poeproto_runtime.outbound import Outbound
 from poeproto_runtime.reply.shutdown import ActiveReplies, AllActiveReplies
@@ -82,7 +85,7 @@ class BotService:
         routes: the bots by path.
         limits: the bounds of every exchange.
         outbound: the configuration of the bots' outbound calls.
-        hooks: the functions that are called for each request.
+        hooks: whose functions are called for each request, in this order.
         sync_settings: as above; may be changed until `running` is entered.
 
     Raises:
@@ -105,10 +108,38 @@ class BotService:
             for route in self.routes.values():
                 if route.endpoints is None:  # a stand-in for Poe has keys of any length
                     route.warn_of_short_keys()
-        self.hooks = hooks or Hooks()
+        self.hooks: tuple[Hooks, ...] = () if hooks in (None, Hooks()) else (hooks,)
         self.sync_settings = sync_settings
         self._timers = LoopTimers(min(self.limits.heartbeat_seconds, self.limits.send_seconds))
         self._replies = AllActiveReplies(lambda: ActiveReplies(self._timers.here()))
+        announce(self)
+
+    def add_hooks(self, hooks: Hooks) -> None:
+        """Call these functions, too, for each request that starts from now on, after those that are there."""
+        self.hooks = (*self.hooks, hooks)
+
+    def remove_hooks(self, hooks: Hooks) -> None:
+        """Call these functions no more for requests that start from now on; those under way still call them."""
+        self.hooks = tuple(each for each in self.hooks if each is not hooks)
+
+    def add_call_hooks(self, hooks: CallHooks, headers: HeadersOfCall | None = None) -> None:
+        """Call these functions, too, for each outbound call of the requests that start from now on.
+
+        Args:
+            hooks: are called after those that are there.
+            headers: extra headers of each of these calls, which override those of the same name.
+        """
+        if self.outbound is not None:
+            self.outbound = self.outbound.with_hooks(hooks, headers)
+
+    def remove_call_hooks(self, hooks: CallHooks, headers: HeadersOfCall | None = None) -> None:
+        """Undo `add_call_hooks` for requests that start from now on."""
+        if self.outbound is not None:
+            self.outbound = self.outbound.without_hooks(hooks, headers)
+
+    def count_active_replies(self) -> int:
+        """How many replies are under way. May be called from any thread."""
+        return self._replies.count()
 
     def redirect_calls(self, endpoints: Endpoints) -> None:
         """Send all calls of the bots to these endpoints, and push no settings. For tools that run a bot without Poe.

@@ -11,6 +11,7 @@ CASES = [
     ("poeproto_h11", "h11", "poeproto_h11 needs h11", "h11"),
     ("poeproto_h11", "truststore", "poeproto_h11 needs truststore", "h11"),
     ("poeproto_httpx", "anyio", "poeproto_httpx needs anyio", "httpx"),
+    ("poeproto_otel", "opentelemetry", "poeproto_otel needs opentelemetry", "otel"),
     ("poeproto_asgi", "anyio", "poeproto_asgi needs anyio", "asgi"),
     ("poeproto_record.server", "h11", "poeproto_record.server needs h11", "record"),
     ("poeproto_simulator", "hypercorn", "poeproto_simulator needs hypercorn", "simulator"),

@@ -11,7 +11,7 @@ from poeproto.name_hints import PLACES
 
 PACKAGES = (
     *("poeproto_runtime", "poeproto_h11", "poeproto_httpx", "poeproto_asgi", "poeproto_record", "poeproto_simulator"),
-    *("poeproto_playground", "poeproto_check", "poeproto_load", "poeproto_openai", "poeproto_pytest"),
+    *("poeproto_playground", "poeproto_check", "poeproto_load", "poeproto_openai", "poeproto_pytest", "poeproto_otel"),
 )
 
 

@@ -114,6 +114,12 @@ class ApiCalls:
             self._headers.with_source(headers),
         )
 
+    def without_options(self, headers: HeadersOfCall | None, hooks: CallHooks) -> ApiCalls:
+        """The same calls without these headers and hooks."""
+        rest = tuple(each for each in self._hooks if each is not hooks)
+        kept = self._headers.without_source(headers)
+        return ApiCalls(self._transport, self._in_thread, self.endpoints, self.limits, self._retry, rest, kept)
+
     def url_of(self, bot: str) -> str:
         """The URL of a bot, given by its name on Poe or by its URL."""
         if "://" not in bot and _ADDRESS.fullmatch(bot):

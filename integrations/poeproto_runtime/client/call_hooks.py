@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from array import array
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self, TypedDict, TypeVar
@@ -65,6 +66,8 @@ class CallObservation:
         seconds: since the call started: since its reply was entered or first read, if it has one.
         first_event_seconds: the same for the first event of a reply; None if none was received.
         outcome: how the call has ended; None before its end.
+        chunk_seconds: the time of each read that has delivered events of a reply, as `seconds`; empty unless one of the
+            hooks has `time_chunks`. It grows with the reply, and is not to be changed.
         error_type: the type of the `error` event that ended the reply, if that has one.
         exception_type: the class of the exception that ended the call, as in "RequestRefused"; None if none did. A
             reply that ends with an `error` event raises nothing; only its text does.
@@ -80,6 +83,7 @@ class CallObservation:
     bytes: int
     seconds: float
     first_event_seconds: float | None
+    chunk_seconds: Sequence[float]
     outcome: Outcome | None
     error_type: str | None
     exception_type: str | None
@@ -103,12 +107,14 @@ class CallHooks:
         on_event: called with each event of a reply as it is received, `error` and `done` included. The only hook that
             costs time for each event.
         on_end: called once when a call that has started has ended, however it ended: before its response is closed.
+        time_chunks: whether to note when each read has delivered events, in `CallObservation.chunk_seconds`.
     """
 
     on_start: CallHook | None = None
     on_first_event: CallHook | None = None
     on_event: EventHook | None = None
     on_end: CallHook | None = None
+    time_chunks: bool = False
 
 
 class CallHookOptions(TypedDict, total=False):
@@ -159,6 +165,7 @@ class CallProgress:
 
     Attributes:
         notifies_events: whether a hook is due for the next event: for the first one, and for each with `on_event`.
+        chunks: when each read has delivered events, in seconds since the start; None where no hook asks for that.
     """
 
     __slots__ = (
@@ -174,6 +181,7 @@ class CallProgress:
         "_url",
         "attempts",
         "bytes",
+        "chunks",
         "events",
         "notifies_events",
         "status",
@@ -185,6 +193,7 @@ class CallProgress:
         self.events = 0
         self.bytes = 0
         self.notifies_events = True
+        self.chunks: array[float] | None = array("d") if any(each.time_chunks for each in hooks) else None
         self._id = secrets.token_hex(8)
         self._operation = operation
         # The URL of a file is a user's, and may hold a key anywhere.
@@ -223,6 +232,11 @@ class CallProgress:
             return send(outcome)
 
         return count_and_send
+
+    def note_chunk(self) -> None:
+        """Note that a read has delivered events now."""
+        assert self.chunks is not None, "a hook has asked for it"
+        self.chunks.append(self._seconds())
 
     def notify_events(self, events: list[Event]) -> None:
         """Call the hooks for events that were received and counted. To be called while `notifies_events` is set."""
@@ -266,6 +280,7 @@ class CallProgress:
             bytes=self.bytes,
             seconds=self._seconds(),
             first_event_seconds=self._first_event_seconds,
+            chunk_seconds=() if self.chunks is None else self.chunks,
             outcome=self._outcome,
             error_type=self._error_type,
             exception_type=self._exception_type,

@@ -29,6 +29,7 @@ from poeproto_runtime.client.reply import Reply, ReplyBase
 from poeproto_runtime.client.transport import Transport
 from poeproto_runtime.client.uploads import InThread, Source
 from poeproto_runtime.client.urls import split_url
+from poeproto_runtime.instrumentation import announce
 
 AnyReply = TypeVar("AnyReply", bound=ReplyBase)
 
@@ -88,6 +89,20 @@ class ClientBase(ABC, Generic[AnyReply]):
         self._tool_runner = tool_runner
         calls = ApiCalls(transport, in_thread, endpoints, limits, retry)
         self._calls = calls.with_options(headers, checked_hooks(hooks))
+        announce(self)
+
+    def add_hooks(self, hooks: CallHooks, headers: HeadersOfCall | None = None) -> None:
+        """Call these functions, too, for each call that is made from now on.
+
+        Args:
+            hooks: are called after those of the client, and before those of a call.
+            headers: extra headers of each of these calls, which override those of the client under the same name.
+        """
+        self._calls = self._calls.with_options(headers, checked_hooks(hooks))
+
+    def remove_hooks(self, hooks: CallHooks, headers: HeadersOfCall | None = None) -> None:
+        """Undo `add_hooks` for calls that are made from now on; those under way still call the functions."""
+        self._calls = self._calls.without_options(headers, hooks)
 
     def query(
         self,

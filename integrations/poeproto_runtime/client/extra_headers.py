@@ -131,6 +131,10 @@ class RequestHeaders:
         source = headers if callable(headers) else checked_headers(headers)
         return RequestHeaders((*self.sources, source)) if source else self
 
+    def without_source(self, headers: HeadersOfCall | None) -> RequestHeaders:
+        """These, without that function."""
+        return RequestHeaders(tuple(source for source in self.sources if source != headers))
+
     def of_request(self, progress: CallProgress | None) -> Headers:
         """The headers of the next request.
 

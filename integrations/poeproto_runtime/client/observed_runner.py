@@ -69,6 +69,8 @@ class ObservedReplyRunner(CountingRunner[ReplyFold]):
         self._effect, self._resume = None, self._next
         progress = self._progress
         progress.events += len(events) - isinstance(last, Done | Error)
+        if progress.chunks is not None:
+            progress.note_chunk()
         if progress.notifies_events:
             progress.notify_events(events)
 

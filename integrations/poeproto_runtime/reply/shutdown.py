@@ -72,6 +72,10 @@ class ActiveReplies:
         """The bot of each reply, and the line where it is. May be called from any thread."""
         return [reply.location() for reply in list(self._replies)]
 
+    def count(self) -> int:
+        """How many there are. May be called from any thread."""
+        return len(self._replies)
+
     def restart(self) -> None:
         """Accept replies again: a server starts anew in this loop."""
         self._stopping = False
@@ -111,6 +115,11 @@ class AllActiveReplies:
             known = list(self._known)
         for replies in known:
             replies.stop_soon()
+
+    def count(self) -> int:
+        """How many replies are under way. May be called from any thread."""
+        with self._lock:
+            return sum(replies.count() for replies in self._known)
 
     def locations(self) -> list[str]:
         """The bot of each reply, and the line where it is. May be called from any thread."""
