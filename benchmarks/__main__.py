@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
-from benchmarks import burst, client, codec, imports, lengths, lone, many, openai, paced, relay, silent, visits
+from benchmarks import burst, client, codec, imports, lengths, lone, many, openai, paced, relay, silent, tracing, visits
 from benchmarks.measure import RECORD, once
 from benchmarks.record import goal_rows
 from benchmarks.sizes import SMALLEST, Sizes
@@ -25,6 +25,7 @@ SUITES: dict[str, Callable[[Sizes], None]] = {
     "visits": visits.main,
     "lengths": lengths.main,
     "codec": codec.main,
+    "tracing": tracing.main,
     "imports": lambda sizes: imports.main(),
 }
 

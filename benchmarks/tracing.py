@@ -1,0 +1,130 @@
+"""Suite: what spans and metrics cost a request, beside OpenTelemetry's own instrumentation of ASGI applications.
+
+The applications are called in this process, without a server, so that nothing else is measured. The SDK records all
+spans and measurements; its exporter drops the spans.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+
+from benchmarks.apps import LIMITS, Asgi, text_of
+from benchmarks.measure import Figure, in_turn, named, note, report
+from benchmarks.sizes import Sizes
+from poeproto import Bot, Context, Message, QueryRequest, Text, encode_request
+from poeproto_asgi import BotApp
+from poeproto_otel import instrument
+
+ROUNDS = 9
+BARE = "poeproto, not instrumented"
+SPANS = "poeproto_otel, spans"
+BOTH = "poeproto_otel, spans and metrics"
+ASGI_SPANS = "opentelemetry-instrumentation-asgi, spans"
+ASGI_BOTH = "opentelemetry-instrumentation-asgi, spans and metrics"
+
+
+class _DroppingExporter(SpanExporter):
+    def export(self, spans: Any) -> SpanExportResult:
+        return SpanExportResult.SUCCESS
+
+    def shutdown(self) -> None:
+        pass
+
+
+class _CountingBot(Bot):
+    """Sends as many events as its query says: all at once, or each after it has waited for the event loop."""
+
+    async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[Text]:
+        manner, count = request.query[-1].content.split()
+        for number in range(int(count)):
+            if manner == "lone":
+                await asyncio.sleep(0)
+            yield Text(text_of(number))
+
+
+def _app() -> BotApp:
+    return BotApp(_CountingBot(), allow_without_key=True, limits=LIMITS, sync_settings=False)
+
+
+def main(sizes: Sizes) -> None:
+    tracer_provider = TracerProvider(shutdown_on_exit=False)
+    tracer_provider.add_span_processor(BatchSpanProcessor(_DroppingExporter(), max_queue_size=1 << 20))
+    meter_provider = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
+    no_metrics = MeterProvider([], shutdown_on_exit=False)
+    apps: dict[str, Asgi] = {BARE: _app()}
+    for name, asgi_name, meters in ((SPANS, ASGI_SPANS, no_metrics), (BOTH, ASGI_BOTH, meter_provider)):
+        providers: dict[str, Any] = {"tracer_provider": tracer_provider, "meter_provider": meters}
+        app = _app()
+        instrument(app, **providers)
+        apps[name] = app
+        apps[asgi_name] = OpenTelemetryMiddleware(_app(), **providers)
+    requests = sizes.visits
+    figures = in_turn({name: _case(app, "burst 1", requests, requests) for name, app in apps.items()}, ROUNDS)
+    report("a request with one event, CPU", figures, "µs", 1e6)
+    for name in (SPANS, BOTH, ASGI_SPANS, ASGI_BOTH):
+        added = (named(figures, name).seconds - named(figures, BARE).seconds) * 1e6
+        note(f"{name} adds {added:.1f} µs to a request; at most 40 are wanted of poeproto_otel.")
+    for manner, title in (("burst", "an event of a burst"), ("lone", "an event that is sent alone")):
+        events = sizes.burst
+        cases = {name: _case(app, f"{manner} {events}", 5, 5 * events) for name, app in apps.items()}
+        figures = in_turn(cases, ROUNDS)
+        report(f"{title}, of {events:,}, CPU", figures, "µs", 1e6, rate="events a second")
+        _note_rate(figures)
+    tracer_provider.shutdown()
+    meter_provider.shutdown()
+    no_metrics.shutdown()
+
+
+def _note_rate(figures: list[Figure]) -> None:
+    for name in (BOTH, ASGI_BOTH):
+        fewer = 1 - named(figures, BARE).seconds / named(figures, name).seconds
+        note(f"{name}: {fewer:.1%} fewer events a second; at most 5 % are wanted of poeproto_otel.")
+
+
+def _case(app: Asgi, wish: str, requests: int, operations: int) -> Callable[[], float]:
+    """A case: CPU seconds an operation, of so many in these requests."""
+    body = encode_request(QueryRequest([Message("user", wish)]))
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/",
+        "raw_path": b"/",
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"host", b"localhost:8080"), (b"content-type", b"application/json")],
+        "client": ("127.0.0.1", 50_000),
+        "server": ("127.0.0.1", 8080),
+    }
+
+    async def ask() -> None:
+        messages = [{"type": "http.request", "body": body, "more_body": False}]
+        disconnected = asyncio.get_running_loop().create_future()
+
+        async def receive() -> Any:
+            return messages.pop() if messages else await disconnected
+
+        async def send(message: Any) -> None:
+            pass
+
+        await app(dict(scope), receive, send)
+        disconnected.cancel()
+
+    async def ask_all() -> float:
+        start = time.process_time()
+        for _ in range(requests):
+            await ask()
+        return (time.process_time() - start) / operations
+
+    return lambda: asyncio.run(ask_all())
