@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
@@ -59,7 +60,7 @@ def main(sizes: Sizes) -> None:
     tracer_provider = TracerProvider(shutdown_on_exit=False)
     tracer_provider.add_span_processor(BatchSpanProcessor(_DroppingExporter(), max_queue_size=1 << 20))
     meter_provider = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
-    no_metrics = MeterProvider([], shutdown_on_exit=False)
+    no_metrics = NoOpMeterProvider()
     apps: dict[str, Asgi] = {BARE: _app()}
     for name, asgi_name, meters in ((SPANS, ASGI_SPANS, no_metrics), (BOTH, ASGI_BOTH, meter_provider)):
         providers: dict[str, Any] = {"tracer_provider": tracer_provider, "meter_provider": meters}
@@ -81,7 +82,6 @@ def main(sizes: Sizes) -> None:
         _note_rate(figures)
     tracer_provider.shutdown()
     meter_provider.shutdown()
-    no_metrics.shutdown()
 
 
 def _note_rate(figures: list[Figure]) -> None:

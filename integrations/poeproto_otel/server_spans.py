@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextvars import Token
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
-import attrs
 from opentelemetry import context as otel_context
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context
@@ -50,21 +50,31 @@ class _HeaderGetter(Getter[RequestHead]):
 _getter = _HeaderGetter()
 
 
-@attrs.define
-class _ActiveRequest:
-    """A request under way.
+class _Start(NamedTuple):
+    """What the head of a request says.
 
     Attributes:
-        span: its span.
-        token: restores the context that was current before.
-        attributes: those that its metrics share.
-        route: the path of its bot; empty if there is none.
+        name: of the span.
+        route: the path of the bot; empty if there is none.
+        attributes: those that spans and metrics share.
+        of_span: those of the span.
     """
 
-    span: Span
-    token: Token[Context]
-    attributes: dict[str, Any]
+    name: str
     route: str
+    attributes: Mapping[str, Any]
+    of_span: Mapping[str, Any]
+
+
+# The requests of a bot have the same few heads. The target is not part of the result where no bot is.
+@lru_cache(maxsize=256)
+def _start_of(method: str, path: str | None, scheme: str, bot: str | None) -> _Start:
+    attributes = {HTTP_METHOD: known_method(method), URL_SCHEME: scheme}
+    name = "HTTP" if attributes[HTTP_METHOD] == "_OTHER" else method
+    if path is None or bot is None:
+        return _Start(name, "", attributes, attributes)
+    attributes[HTTP_ROUTE] = path
+    return _Start(f"{name} {path}", path, attributes, attributes | {URL_PATH: path, POE_BOT: bot})
 
 
 class ServerSpans:
@@ -84,67 +94,54 @@ class ServerSpans:
         self.hooks = Hooks(on_start=self._start, on_first_event=self._first_event, on_end=self._end)
         self._tracer = tracer
         self._instruments = instruments
-        self._active: dict[str, _ActiveRequest] = {}
+        self._active: dict[str, tuple[Span, Token[Context], _Start]] = {}  # by the id of the request
 
     def _start(self, seen: Observation) -> None:
         head = seen.http_request
-        attributes: dict[str, Any] = {HTTP_METHOD: known_method(head.method), URL_SCHEME: _scheme_of(head)}
-        route = ""
-        name = attributes[HTTP_METHOD] if attributes[HTTP_METHOD] != "_OTHER" else "HTTP"
-        of_span: Mapping[str, Any] = attributes
-        if seen.bot is not None:
-            attributes[HTTP_ROUTE] = route = head.path
-            # A path without a bot may be anything, a key included.
-            of_span = attributes | {URL_PATH: route, POE_BOT: seen.bot}
-            name = f"{name} {route}"
+        # A path without a bot may be anything, a key included.
+        start = _start_of(head.method, head.path if seen.bot is not None else None, _scheme_of(head), seen.bot)
         # An empty context, so that a span that happens to be current where the server runs is not the parent.
         parent = propagate.extract(head, _NO_CONTEXT, _getter)
-        span = self._tracer.start_span(name, parent, SpanKind.SERVER, of_span)
+        span = self._tracer.start_span(start.name, parent, SpanKind.SERVER, start.of_span)
         token = otel_context.attach(trace.set_span_in_context(span, parent))
-        self._active[seen.id] = _ActiveRequest(span, token, attributes, route)
+        self._active[seen.id] = span, token, start
 
     def _first_event(self, seen: Observation) -> None:
-        request = self._active[seen.id]
-        request.span.add_event(FIRST_EVENT)
+        span, _, start = self._active[seen.id]
+        span.add_event(FIRST_EVENT)
         if seen.first_event_seconds is not None:
-            route = {HTTP_ROUTE: request.route}
-            self._instruments.time_to_first_event.record(seen.first_event_seconds, route)
+            self._instruments.time_to_first_event.record(seen.first_event_seconds, {HTTP_ROUTE: start.route})
 
     def _end(self, seen: Observation) -> None:
-        # A request that had started before the application was instrumented calls no hook of ours.
-        request = self._active.pop(seen.id)
+        span, token, start = self._active.pop(seen.id)
         try:
-            self._end_span(request, seen)
+            self._end_span(span, start, seen)
         finally:
-            otel_context.detach(request.token)
+            otel_context.detach(token)
 
-    def _end_span(self, request: _ActiveRequest, seen: Observation) -> None:
-        attributes, span, error_type = request.attributes, request.span, _error_type(seen)
+    def _end_span(self, span: Span, start: _Start, seen: Observation) -> None:
+        known_at_end: dict[str, Any] = {}
         if seen.status is not None:
-            attributes[HTTP_STATUS] = seen.status
+            known_at_end[HTTP_STATUS] = seen.status
         if seen.type is not None:
-            attributes[POE_REQUEST_TYPE] = seen.type
+            known_at_end[POE_REQUEST_TYPE] = seen.type
+        error_type = _error_type(seen)
         if error_type is not None:
-            attributes[ERROR_TYPE] = error_type
+            known_at_end[ERROR_TYPE] = error_type
         # Before the span ends, so that it may be the exemplar of the measurement.
-        self._instruments.server_duration.record(seen.seconds, attributes)
-        self._instruments.count_request(request.route, seen.events, disconnected=seen.outcome is Outcome.DISCONNECTED)
+        self._instruments.server_duration.record(seen.seconds, {**start.attributes, **known_at_end})
+        self._instruments.count_request(start.route, seen.events, disconnected=seen.outcome is Outcome.DISCONNECTED)
         if span.is_recording():
-            final = {name: attributes[name] for name in _FINAL if name in attributes}
-            final[POE_OUTCOME] = str(seen.outcome)
+            known_at_end[POE_OUTCOME] = seen.outcome.value if seen.outcome is not None else "_OTHER"
             if seen.type == "query":
-                final[POE_EVENTS] = seen.events
+                known_at_end[POE_EVENTS] = seen.events
             if seen.error_id is not None:
-                final[POE_ERROR_ID] = seen.error_id
-            span.set_attributes(final)
+                known_at_end[POE_ERROR_ID] = seen.error_id
+            span.set_attributes(known_at_end)
             span.add_event(END)
             if error_type is not None:
                 span.set_status(Status(StatusCode.ERROR))
         span.end()
-
-
-# What is known only at the end of a request.
-_FINAL = (HTTP_STATUS, POE_REQUEST_TYPE, ERROR_TYPE)
 
 
 def _scheme_of(head: RequestHead) -> str:

@@ -216,7 +216,7 @@ class Progress:
         for hook in hooks:
             if hook is not None:
                 observation = observation or self._observation()
-                call_hook(hook, f"request {self.id}", observation)
+                call_hook(hook, "request", self.id, observation)
 
     def _observation(self) -> Observation:
         """The request as it is now."""
@@ -238,20 +238,21 @@ class Progress:
         )
 
 
-def call_hook(hook: Callable[..., object], what: str, *arguments: Any) -> None:
+def call_hook(hook: Callable[..., object], what: str, id: str, *arguments: Any) -> None:
     """Call a hook. Its failure is logged, as is a coroutine function, which would have to be awaited.
 
     Args:
         hook: the function.
-        what: the request or call that it observes, for the log.
+        what: what it observes, a "request" or a "call", for the log.
+        id: the id of that.
         arguments: its arguments.
     """
     try:
         result = hook(*arguments)
     except Exception:
-        logger.exception("a hook failed (%s)", what)
+        logger.exception("a hook failed (%s %s)", what, id)
     else:
-        if inspect.iscoroutine(result):
+        if result is not None and inspect.iscoroutine(result):
             result.close()
             message = "%s: the hook %s is a coroutine function, and was not run; define it with `def`"
             logger.error(message, place_of(hook), name_of(hook))

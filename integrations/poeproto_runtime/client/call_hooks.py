@@ -304,7 +304,7 @@ class CallProgress:
         for hook in hooks:
             if hook is not None:
                 observation = observation or self.observation()
-                call_hook(hook, f"call {self._id}", observation, *arguments)
+                call_hook(hook, "call", self._id, observation, *arguments)
 
 
 def _outcome_of(failure: BaseException) -> Outcome:
