@@ -25,6 +25,7 @@ from poeproto.exchange.states import EXCUSED, IGNORED, TRANSITIONS
 from poeproto.lint import EDITIONS, NEEDS, RULES, SECTIONS, Rule
 from poeproto.schemas import event_schema, request_schema, settings_schema
 from poeproto_openai.mapping import MAPPING, SIDES
+from poeproto_otel import ATTRIBUTES, METRICS, SPAN_EVENTS
 from poeproto_record import recording_schema
 from poeproto_runtime.client.states import (
     OWNERSHIPS,
@@ -74,7 +75,7 @@ def generated() -> dict[Path, str]:
         "recording": recording_schema(),
     }
     files = {DOCS / "schemas" / f"{name}.json": json.dumps(schema, indent=2) + "\n" for name, schema in schemas.items()}
-    runtime, openai = DOCS / "runtime.md", DOCS / "openai.md"
+    runtime, openai, observability = (DOCS / f"{name}.md" for name in ("runtime", "openai", "observability"))
     return files | {
         **{page: _with_programs(page.read_text(encoding="utf-8")) for page in DOCS.glob("howto/*.md")},
         DOCS / "checks.md": "\n".join(_checks()),
@@ -82,6 +83,10 @@ def generated() -> dict[Path, str]:
         DOCS / "reference.md": "\n".join(_reference()),
         runtime: _with_diagrams(runtime.read_text(encoding="utf-8")),
         openai: _with_parts(openai.read_text(encoding="utf-8"), {"mapping": _mapping()}),
+        observability: _with_parts(
+            observability.read_text(encoding="utf-8"),
+            {"span events": _span_events(), "metrics": _metrics(), "attributes": _attributes()},
+        ),
     }
 
 
@@ -326,6 +331,33 @@ def _mapping() -> Iterator[str]:
                 support = "" if row.support == "yes" else f"*{row.support}*: "
                 yield f"- {_BOXES[row.support]} {row.what}<br>{support}{row.becomes}"
             yield ""
+
+
+def _span_events() -> Iterator[str]:
+    yield "| event | when |\n|---|---|"
+    yield from (f"| `{name}` | {meaning} |" for name, meaning in SPAN_EVENTS.items())
+
+
+def _metrics() -> Iterator[str]:
+    yield "| metric | kind | unit | what | attributes | in Prometheus |\n|---|---|---|---|---|---|"
+    for metric in METRICS:
+        attributes = ", ".join(f"`{name}`" for name in metric.attributes)
+        yield (
+            f"| `{metric.name}` | {metric.instrument.value} | `{metric.unit}` | {metric.description} | {attributes} "
+            f"| `{metric.prometheus_name}` |"
+        )
+    yield "\n| buckets of | bounds |\n|---|---|"
+    by_bounds: dict[tuple[float, ...], list[str]] = {}
+    for metric in METRICS:
+        if metric.buckets:
+            by_bounds.setdefault(metric.buckets, []).append(f"`{metric.name}`")
+    for bounds, names in by_bounds.items():
+        yield f"| {', '.join(names)} | {', '.join(map(str, bounds))} |"
+
+
+def _attributes() -> Iterator[str]:
+    yield "| attribute | value |\n|---|---|"
+    yield from (f"| `{name}` | {meaning} |" for name, meaning in ATTRIBUTES.items())
 
 
 def _reply_tasks() -> Iterator[str]:

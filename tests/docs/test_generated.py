@@ -17,6 +17,7 @@ from poeproto.lint import RULES
             "checks.md",
             "states.md",
             "runtime.md",
+            "observability.md",
             "openai.md",
             "howto/embed.md",
             "howto/clients.md",
