@@ -197,3 +197,15 @@ def telemetry() -> Any:
     telemetry = Telemetry()
     yield telemetry
     telemetry.shutdown()
+
+
+# --- the page
+
+
+def test_the_programs_of_the_page_run(checkout: Path) -> None:
+    page = (checkout / "docs" / "observability.md").read_text(encoding="utf-8")
+    programs = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert len(programs) == 2
+    for program in programs:
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, done.stderr) == (0, "")

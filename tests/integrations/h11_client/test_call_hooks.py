@@ -33,6 +33,7 @@ from poeproto import (
 )
 from poeproto_h11 import (
     BlockingClient,
+    CallHooks,
     CallObservation,
     Client,
     Outcome,
@@ -814,3 +815,21 @@ def test_headers_are_in_no_repr() -> None:
 )
 def test_urls_without_secrets(operation: str, url: str, shown: str) -> None:
     assert CallProgress((), operation, url).observation().url == shown
+
+
+async def test_the_times_of_chunks_are_noted_if_a_hook_asks_for_them() -> None:
+    seen: list[Any] = []
+    async with scripted(answering(HELLO)) as server, Client(on_end=seen.append) as client:
+        await client.query(server.address, "hello").text()
+        hooks = CallHooks(on_end=seen.append, time_chunks=True)
+        client.add_hooks(hooks)
+        await client.query(server.address, "hello").text()
+        client.remove_hooks(hooks)
+        await client.query(server.address, "hello").text()
+    without, *noted, after = seen
+    assert list(without.chunk_seconds) == list(after.chunk_seconds) == []
+    for end in noted:
+        [*_, last] = end.chunk_seconds
+        assert end.first_event_seconds > 0
+        assert 0 < last <= end.seconds
+    assert len(noted) == 2

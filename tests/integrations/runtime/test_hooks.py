@@ -27,7 +27,7 @@ from poeproto import (
 from poeproto_asgi import BotApp, Observation, Outcome
 from poeproto_h11 import Client
 from poeproto_h11 import serve as serve_h11
-from poeproto_runtime import BotService, Hooks, Route
+from poeproto_runtime import BotService, CallHooks, Hooks, Route
 
 from ...support.bots import BEARER, KEY, FunctionBot, Respond
 from ...support.calling_bots import CallingBot, calling
@@ -301,3 +301,35 @@ async def test_on_real_servers() -> None:
             assert await text_of(client, address) == "hello"
         tasks.cancel_scope.cancel()
     assert called.names == ["on_start", "on_first_event", "on_end"]
+
+
+async def test_hooks_that_are_added_are_called_last_and_with_the_same_observation() -> None:
+    own, added = Calls(), Calls()
+    app = app_of(hello, own)
+    hooks = Hooks(**added.arguments)
+    app.service.add_hooks(hooks)
+    await ask(app)
+    assert own.names == added.names == ["on_start", "on_first_event", "on_end"]
+    assert own["on_end"] is added["on_end"]
+    app.service.remove_hooks(hooks)
+    await ask(app)
+    assert (len(own.calls), len(added.calls)) == (6, 3)
+
+
+async def test_hooks_of_calls_cannot_be_added_where_there_are_no_calls() -> None:
+    service = BotService({"/": Route(FunctionBot(hello), access_key=KEY)})
+    service.add_call_hooks(CallHooks(on_end=lambda seen: None))
+    service.remove_call_hooks(CallHooks())
+    assert service.outbound is None
+
+
+async def test_the_active_replies_are_counted() -> None:
+    counts: list[int] = []
+
+    async def respond(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        counts.append(app.service.count_active_replies())
+        yield "hello"
+
+    app = BotApp(FunctionBot(respond), access_key=KEY)
+    await ask(app)
+    assert (counts, app.service.count_active_replies()) == ([1], 0)
