@@ -41,6 +41,7 @@ PUBLIC_MODULES = (
     "poeproto_check",
     "poeproto_openai",
     "poeproto_pytest",
+    "poeproto_otel",
     "poeproto_playground",
     "poeproto_compat",
 )
