@@ -185,8 +185,8 @@ METRICS: tuple[Metric, ...] = (
     EVENTS,
     DISCONNECTS,
 )
+"""All metrics."""
 
-# The attributes of spans and metrics, and what their values are.
 ATTRIBUTES: dict[str, str] = {
     HTTP_METHOD: "the method of the request; `_OTHER` for one that HTTP does not know",
     HTTP_ROUTE: "the path of the bot, with that of a mount; absent if no bot is there",
@@ -211,7 +211,9 @@ ATTRIBUTES: dict[str, str] = {
     POE_EVENTS: "how many events the reply had, without `error` and `done`",
     POE_ERROR_ID: "the id under which the log has the details of a failure",
 }
+"""The attributes of spans and metrics, and what their values are."""
 SPAN_EVENTS: dict[str, str] = {
     FIRST_EVENT: "the first event of the reply was sent, or received",
     END: "the request or the call has ended, however it ended",
 }
+"""The events of spans, and when they happen."""
