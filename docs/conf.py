@@ -7,6 +7,7 @@ reference.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from functools import cache
@@ -20,6 +21,8 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
 sys.path.insert(0, str(Path(__file__).parent))
+# Importing Locust would otherwise make the standard library cooperative, and Sphinx with it.
+os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"
 
 from reference_pages import first_places, reference_pages, text_of_constant
 

@@ -39,6 +39,8 @@ PUBLIC_MODULES = (
     "poeproto_simulator",
     "poeproto_record",
     "poeproto_check",
+    "poeproto_load",
+    "poeproto_locust",
     "poeproto_openai",
     "poeproto_pytest",
     "poeproto_otel",

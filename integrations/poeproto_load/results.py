@@ -15,6 +15,7 @@ __all__ = ["PERCENTILES", "LoadResult", "ReplyOutcome", "ReplySample", "percenti
 
 #: The percentiles that are reported, and their names in JSON.
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99_9": 0.999}
+"""The percentiles that are reported, by their names in JSON, as shares of 1."""
 
 
 class ReplyOutcome(StrEnum):

@@ -14,6 +14,7 @@ __all__ = ["GatewayBot"]
 
 # A bot in this process, an upstream bot, or one by its URL or as "poe:NAME" by its name on Poe.
 GatewayBot = Bot | Route | UpstreamBot | str
+"""What a gateway serves as a model: a bot or route in the process, a bot server, or ``poe:NAME`` for a bot on Poe."""
 
 _POE = "poe:"
 
