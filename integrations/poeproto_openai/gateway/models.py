@@ -12,9 +12,8 @@ from poeproto_runtime import Route
 
 __all__ = ["GatewayBot"]
 
-# A bot in this process, an upstream bot, or one by its URL or as "poe:NAME" by its name on Poe.
 GatewayBot = Bot | Route | UpstreamBot | str
-"""What a gateway serves as a model: a bot or route in the process, a bot server, or ``poe:NAME`` for a bot on Poe."""
+"""What a gateway serves as a model: a bot or route in this process, an upstream bot, or the URL or ``poe:NAME`` of one."""
 
 _POE = "poe:"
 
