@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from pygments.lexers.special import TextLexer
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
@@ -139,6 +140,7 @@ def _make_accessible(app: Sphinx, failure: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> None:
+    app.add_lexer("haproxy", TextLexer)  # Pygments has none of its own
     app.connect("build-finished", _make_accessible)
     app.connect("builder-inited", _write_reference)
     app.connect("autodoc-process-docstring", _as_restructured_text, priority=100)

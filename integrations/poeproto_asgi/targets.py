@@ -256,7 +256,7 @@ def _bots_in(module: ModuleType) -> list[str]:
     """The names in a module that could be served."""
     return [
         name
-        for name, value in vars(module).items()
+        for name, value in list(vars(module).items())  # a lazy module gets names when they are looked at
         if isinstance(value, Bot | BotApp)
         or (_is_bot_class(value) and value.__module__ == module.__name__)
         or (isinstance(value, Mapping) and _are_bots(cast("Mapping[object, object]", value)))

@@ -47,6 +47,7 @@ from poeproto.testing import ExchangePair
 from poeproto_asgi import AppOptions, BotApp, FetchPolicy
 from poeproto_cli.load_query import write_query
 from poeproto_h11 import BlockingClient, Client
+from poeproto_openai import OpenAIBot, OpenAIGateway, UpstreamBot
 from poeproto_runtime import BotService, Observation, Route
 from poeproto_runtime.client.urls import split_url
 from poeproto_runtime.context import RequestContext
@@ -55,7 +56,15 @@ from poeproto_simulator import Account, RegisteredBot, Simulator
 from ..support.calling_bots import QUERY
 from ..support.canary import BEARER_CANARY, CANARY, all_of, all_of_failure, all_within, assert_hidden
 
-PACKAGES = ("poeproto", "poeproto_runtime", "poeproto_h11", "poeproto_asgi", "poeproto_simulator", "poeproto_cli")
+PACKAGES = (
+    "poeproto",
+    "poeproto_runtime",
+    "poeproto_h11",
+    "poeproto_asgi",
+    "poeproto_simulator",
+    "poeproto_cli",
+    "poeproto_openai",
+)
 # Fields named after a key that hold no key, by class.
 NO_KEYS = {
     ("AppOptions", "allow_without_key"),
@@ -122,6 +131,9 @@ HOLDERS: dict[str, Callable[[], Any]] = {
     "users": lambda: simulator().engine.users,
     "RegisteredBot": lambda: RegisteredBot(name="Bot", access_key=CANARY, url=URL),
     "Account": lambda: Account("u", "Somebody", CANARY, 5),
+    "OpenAIBot": lambda: OpenAIBot("https://h.invalid/v1", "m", CANARY),
+    "OpenAIGateway": lambda: OpenAIGateway({"Bot": UpstreamBot(URL, access_key=CANARY)}, api_keys=[CANARY]),
+    "UpstreamBot": lambda: UpstreamBot(URL, access_key=CANARY),
     "load": lambda: write_query("https://bot.invalid/", QUERY, CANARY),
 }
 
@@ -152,6 +164,8 @@ def test_every_field_for_a_key_is_out_of_the_repr() -> None:
         "Account.api_key",
         "RegisteredBot.access_key",
         "CheckOptions.access_key",
+        "Plan.access_key",
+        "UpstreamBot.access_key",
         "ProbeContext.access_key",
         "PlayedBot.access_key",
     }

@@ -22,6 +22,7 @@ from poeproto import (
     Text,
     UnknownEvent,
 )
+from poeproto.http import without_path
 from poeproto_openai.api_error import error_of_exception, without_secrets
 from poeproto_openai.chat.content_parts import read_data_url
 from poeproto_openai.reply_exchange import ReplyExchange
@@ -31,6 +32,10 @@ from poeproto_runtime.client.reply import Reply
 __all__ = ["UpstreamBot"]
 
 logger = logging.getLogger("poeproto")
+
+
+def _target_for_repr(target: str) -> str:
+    return without_path(target) if "://" in target else target
 
 
 @attrs.frozen
@@ -43,7 +48,7 @@ class UpstreamBot:
             Poe, for the key of the gateway or of the caller.
     """
 
-    target: str
+    target: str = attrs.field(repr=_target_for_repr)
     access_key: str | None = attrs.field(default=None, repr=False)
 
     @property

@@ -65,7 +65,8 @@ def test_the_targets_of_the_server() -> None:
     assert isinstance(route.bot, OpenAIBot)
     with pytest.raises(TargetError, match="expected openai:URL#model"):
         load_app("openai:http://host/v1", allow_without_key=True)
-    with pytest.raises(TargetError, match="there is no module 'openai"):
+    # A module's attribute: OpenAI's own library, which may be installed.
+    with pytest.raises(TargetError, match=r"there is no module 'openai'|openai has no attribute 'attribute'"):
         load_app("openai:attribute", allow_without_key=True)
 
 
