@@ -20,15 +20,16 @@ from ..support.command import COMMAND, SECONDS, serving, simulating
 
 # What has a place of its own: the first steps, `make demo`, every event at once, and a load test.
 ELSEWHERE = {"cat", "demo", "echo", "locustfile", "test_asking_the_cat"}
-ROW = re.compile(r"^\|.*\| \[`(\w+)\.py`\]\(examples/(\w+)\.py\) \| `(\w+\.py)` \|$", re.MULTILINE)
+ROW = re.compile(r"^\|.*\| \[[\w ,]+\]\(([\w/]+\.md)\) \| \[`(\w+)\.py`\]\(examples/(\w+)\.py\) \|$", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
 def rows(checkout: Path) -> list[tuple[str, str, str]]:
-    """Name, link and test of each row."""
+    """Page, name and link of each row of the second table."""
     page = (checkout / "docs" / "guides.md").read_text(encoding="utf-8")
     rows = ROW.findall(page)
-    assert len(rows) == page.count("\n| ") - 1, "a row is not of the form that is read here"
+    table = page[page.index("| in the guides |") :]
+    assert len(rows) == table.count("\n| "), "a row is not of the form that is read here"
     return rows
 
 
@@ -63,7 +64,7 @@ def test_an_example_is_tried_as_the_page_says(checkout: Path) -> None:
 
 def test_every_command_is_understood(checkout: Path, rows: list[tuple[str, str, str]]) -> None:
     serve = main.commands["serve"]
-    for name, _, _ in rows:
+    for _, name, _ in rows:
         text = (checkout / "docs" / "examples" / f"{name}.py").read_text(encoding="utf-8")
         for command in re.findall(r"poeproto serve (\S*:\w.*)", text):
             arguments = shlex.split(command.replace("...", "k" * 32))
@@ -73,17 +74,31 @@ def test_every_command_is_understood(checkout: Path, rows: list[tuple[str, str, 
 
 def test_every_example_is_there(checkout: Path, rows: list[tuple[str, str, str]]) -> None:
     files = {path.stem for path in (checkout / "docs" / "examples").glob("*.py")}
-    assert {name for name, _, _ in rows} == files - ELSEWHERE
-    assert all(name == link for name, link, _ in rows)
+    assert {name for _, name, _ in rows} == files - ELSEWHERE
+    assert all(name == link for _, name, link in rows)
 
 
-def test_every_example_is_named_in_its_test(checkout: Path, rows: list[tuple[str, str, str]]) -> None:
-    for name, _, test in rows:
-        assert name in (checkout / "tests" / "docs" / test).read_text(encoding="utf-8"), f"{name} in {test}"
+def test_every_example_is_on_its_page(checkout: Path, rows: list[tuple[str, str, str]]) -> None:
+    for page, name, _ in rows:
+        text = (checkout / "docs" / page).read_text(encoding="utf-8")
+        assert f"<!-- program: {name} -->" in text or f"examples/{name}.py" in text, f"{name} in {page}"
+
+
+def test_every_example_is_named_in_a_test(checkout: Path, rows: list[tuple[str, str, str]]) -> None:
+    tests = "".join(each.read_text(encoding="utf-8") for each in (checkout / "tests" / "docs").glob("test_*.py"))
+    for _, name, _ in rows:
+        assert f'"{name}"' in tests or f"{name}.py" in tests, name
+
+
+def test_every_how_to_page_is_listed(checkout: Path) -> None:
+    page = (checkout / "docs" / "guides.md").read_text(encoding="utf-8")
+    table = page[: page.index("## Run an example")]
+    for path in (checkout / "docs" / "howto").glob("*.md"):
+        assert f"(howto/{path.name})" in table, path.name
 
 
 def test_every_example_says_how_it_is_run(checkout: Path, rows: list[tuple[str, str, str]]) -> None:
-    for name, _, _ in rows:
+    for _, name, _ in rows:
         text = (checkout / "docs" / "examples" / f"{name}.py").read_text(encoding="utf-8")
         docstring = text.split('"""')[1]
         assert f"docs/examples/{name}.py" in docstring or f"docs/examples --factory {name}:make_app" in docstring

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -19,9 +21,11 @@ EXECUTED_BY = {
     "README.md": "test_readme.py",
     "docs/deployment.md": "test_deployment.py",
     "docs/embedded_server.md": "test_snippets.py",
-    "docs/howto/clients.md": "test_clients.py",
-    "docs/howto/embed.md": "test_embedding.py",
+    "docs/howto/embed.md": "test_snippets.py",
+    "docs/load.md": "test_snippets.py",
     "docs/migrating.md": "test_migrating_page.py",
+    "docs/observability.md": "test_observability.py",
+    "docs/openai.md": "test_openai_page.py",
     "docs/recordings.md": "test_recordings_page.py",
     "docs/runtime.md": "test_snippets.py",
     "docs/simulator.md": "test_simulator_page.py",
@@ -40,9 +44,19 @@ def blocks(name: str) -> list[str]:
 def test_each_page_with_python_has_a_test_that_executes_it() -> None:
     pages = ["README.md", *(str(page.relative_to(CHECKOUT)) for page in CHECKOUT.glob("docs/**/*.md"))]
     pages = [name for name in pages if "docs/reference/" not in name]
-    assert {name for name in pages if "```python" in (CHECKOUT / name).read_text(encoding="utf-8")} == set(EXECUTED_BY)
+    assert {name for name in pages if blocks(name)} == set(EXECUTED_BY)
     for module in EXECUTED_BY.values():
         assert (Path(__file__).parent / module).exists()
+
+
+def test_each_program_of_a_page_has_a_test() -> None:
+    """A program that is a file is executed by a test that names it, or its folder."""
+    tests = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py"))
+    for page in CHECKOUT.glob("docs/howto/*.md"):
+        for program in re.findall(r"<!-- program: ([\w/.]+) -->", page.read_text(encoding="utf-8")):
+            folder, _, name = program.rpartition("/")
+            named = folder or f"{name}.py"
+            assert f'"{folder or name}"' in tests or named in tests, f"{program} of {page.name} has no test"
 
 
 def test_the_programs_of_the_page_about_embedding(capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,6 +80,14 @@ def test_the_call_of_the_embedded_server() -> None:
             pytest.fail("the server has ended by itself")
 
     anyio.run(served_for_a_moment)
+
+
+def test_the_user_of_the_page_about_load() -> None:
+    [block] = blocks("docs/load.md")
+    # In a process of its own, because Locust replaces the sockets of the process that imports it.
+    program = f"{block}\nassert Person.tasks == [Person.ask]\n"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_bot_whose_own_task_fails() -> None:
