@@ -20,7 +20,7 @@ from ..support.command import COMMAND, SECONDS, serving, simulating
 
 # What has a place of its own: the first steps, `make demo`, every event at once, and a load test.
 ELSEWHERE = {"cat", "demo", "echo", "locustfile", "test_asking_the_cat"}
-ROW = re.compile(r"^\|.*\| \[[\w ,]+\]\(([\w/]+\.md)\) \| \[`(\w+)\.py`\]\(examples/(\w+)\.py\) \|$", re.MULTILINE)
+ROW = re.compile(r"^\| .*?\| \[[\w ,]+\]\(([\w/]+\.md)\) \| \[`(\w+)\.py`\]\(examples/(\w+)\.py\) \|", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
