@@ -42,6 +42,16 @@ QUESTIONS = [
     ("How do I serve ten thousand streams?", "ten thousand streams", "performance", "ten thousand streams"),
     ("What does the runtime do when a client disconnects?", "disconnect cancels bot", "runtime", "DISCONNECT"),
     ("Is an access key ever logged?", "access key log", "security", "What is hidden"),
+    ("What may a bot yield?", "yield event", "howto/reply", "What a bot yields"),
+    ("How does a bot call a model?", "call other bots", "howto/call_bots", "server_bot_dependencies"),
+    ("How does a model call a function of mine?", "function calling", "howto/tools", "run_tools"),
+    ("How do I send a file?", "send file post_attachment", "howto/send_files", "inline_reference"),
+    ("How do I read a PDF that a user attached?", "fetch attachment PDF", "howto/read_files", "fetch_attachment"),
+    ("How do I charge users?", "charge users", "howto/costs", "capture_cost"),
+    ("How do I add a slider?", "slider parameter controls", "howto/parameter_controls", "Slider"),
+    ("Why does Poe not see my new settings?", "settings sync", "howto/settings", "poeproto sync NAME"),
+    ("How does a bot remember something?", "remember metadata", "howto/remember", "json.dumps"),
+    ("How do I call a bot from a notebook?", "notebook blocking", "howto/scripts", "BlockingClient"),
 ]
 
 
@@ -55,5 +65,6 @@ def test_a_question(site_page: Page, question: str, words: str, page_name: str, 
     found = site_page.locator("#search-results li").evaluate_all("items => items.map(item => item.innerHTML)")
     ranks = [rank for rank, html in enumerate(found) if f"{page_name}.html" in html]
     assert ranks[0] < 10, [html[:100] for html in found[:10]]
-    site_page.locator(f'#search-results li a[href*="{page_name}.html"]').first.click()
+    with site_page.expect_navigation():  # until the whole page is loaded
+        site_page.locator(f'#search-results li a[href*="{page_name}.html"]').first.click()
     assert answer in site_page.locator("article").inner_text()
