@@ -73,7 +73,7 @@ class ErrorEventReceived(ReplyFailed):
 
 
 class QueryRefused(ReplyFailed):
-    """The response is no reply: its status is not 200, or it is no event stream.
+    """The response is not a reply: its status is not 200, or it is not an event stream.
 
     Attributes:
         status: the status of the response.

@@ -194,7 +194,7 @@ def bench(ctx: click.Context, /, target: str, worker_class: str, endpoint: str |
     Each request is a real one: the bot may be charged. So a bot that is served for the measurement cannot call Poe or
     other bots, except with --endpoint, and its settings are not pushed.
 
-    Replies that fail are counted apart, and the times are those of complete replies. If the bot was served here, its
+    Failed replies are counted separately, and the times are those of complete replies. If the bot was served here, its
     log is shown when a reply failed. SIGINT prints what was measured so far.
 
     `poeproto bench merge FILES` merges what several processes have printed with --json.

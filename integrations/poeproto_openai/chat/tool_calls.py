@@ -25,8 +25,8 @@ class _SentCall:
 class ToolCallNormalizer:
     """Turns tool calls of any dialect into OpenAI's: each part has an index, the first also the id, type and name.
 
-    A part whose call has no name yet is held until the name is known. The index says which call was the first to begin
-    in what was returned, so that it never has a gap.
+    A part whose call has no name yet is held until the name is known. Calls are
+    numbered in the order in which their first parts are returned, so the indices have no gap.
 
     Args:
         id_prefix: what the ids of calls without one begin with.

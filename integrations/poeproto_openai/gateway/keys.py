@@ -30,7 +30,8 @@ class GatewayKeys:
         uses_poe: whether there are bots on Poe.
 
     Raises:
-        ValueError: when nobody could ask, when anybody could though there are keys, or when a key is malformed.
+        ValueError: if no caller could be accepted, if keys are given although requests without a key are accepted, or
+            if a key is malformed.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class GatewayKeys:
         """Check that a caller with this key may ask a bot that is not on Poe.
 
         Raises:
-            ApiError: with status 401, if not.
+            ApiError: with status 401, if the caller may not.
         """
         if not self._allow_without_key and not self._is_own(key):
             raise _unauthorised()
