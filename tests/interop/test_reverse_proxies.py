@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
@@ -309,11 +310,11 @@ async def test_what_hypercorn_does_alone() -> None:
 
 def test_the_lines_of_the_security_page_are_those_that_are_tested() -> None:
     page = (reverse_proxies.PAGE.parent / "security.md").read_text(encoding="utf-8")
-    _, _, rest = page.partition("```nginx\n")
-    lines = rest.partition("```")[0].splitlines()
-    tested = [line.partition("#")[0].strip() for line in reverse_proxies.configuration("nginx").splitlines()]
-    assert lines
-    assert set(lines) <= set(tested)
+    _, _, rest = page.partition("these lines do that:")
+    named = re.findall(r"`(\w+)`", rest.partition("\n\n")[0])
+    tested = [line.strip().partition(" ")[0] for line in reverse_proxies.configuration("nginx").splitlines()]
+    assert named
+    assert set(named) <= set(tested)
 
 
 @pytest.mark.parametrize(("language", "line"), [("nginx", "keepalive_timeout 4s"), ("caddyfile", "keepalive 4s")])
