@@ -39,7 +39,7 @@ def openai() -> None:
 
 
 @openai.command()
-@bind_option("127.0.0.1:8082")
+@bind_option("127.0.0.1:8085")
 @worker_class_option
 @click.option(
     "--bot",

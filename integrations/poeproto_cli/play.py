@@ -53,7 +53,7 @@ def _checked_keys(context: click.Context, parameter: click.Parameter, keys: tupl
 )
 @click.option("--bind", default="127.0.0.1", show_default=True, metavar="HOST", help="The address to listen on.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8082, show_default=True, help="The port; 0 takes a free one."
+    "--port", type=click.IntRange(0, 65535), default=8084, show_default=True, help="The port; 0 takes a free one."
 )
 @click.option(
     "--expose-to-network",

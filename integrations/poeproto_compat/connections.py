@@ -64,7 +64,7 @@ async def transport_for(session: Session | None, headers: Mapping[str, str] | No
 
     Raises:
         TypeError: for a session that is not a client of httpx's form.
-        LocalProtocolError: for headers that HTTP has no form for.
+        LocalProtocolError: for headers that HTTP cannot carry.
     """
     transport: Transport = await _shared_transport() if session is None else HttpxTransport(session)
     return HeaderTransport(transport, RequestHeaders((normalise_headers(headers),))) if headers else transport

@@ -121,7 +121,7 @@ class TrioLoop:
         return False
 
     def call_soon(self, function: Callable[[], object]) -> None:
-        """Call the function in that loop; here, if it has ended."""
+        """Call the function in that loop, or directly if the loop has ended."""
         try:
             self._token.run_sync_soon(function)
         except trio.RunFinishedError:
