@@ -119,6 +119,14 @@ class _Options:
     help="Run the load for this time before each measurement. A first reply is always awaited.",
 )
 @click.option(
+    "--ramp",
+    callback=checked_duration,
+    default="0s",
+    metavar="TIME",
+    help="Start the connections one after another over this time, before --warm-up. By default all start at once, and a"
+    " bot whose replies take equally long then gets its queries in waves.",
+)
+@click.option(
     "--rate",
     type=click.FloatRange(min=0, min_open=True),
     metavar="NUMBER",
@@ -220,6 +228,7 @@ def _check_combination(ctx: click.Context) -> None:
         ("replies", "duration", "each says when a measurement ends"),
         ("connections", "concurrency", "each says how many connections there are"),
         ("rate", "concurrency", "an open model opens as many connections as it needs"),
+        ("rate", "ramp", "an open model spreads its starts by itself"),
         ("text", "recording", "each says what is sent"),
     ):
         if {one, other} <= given:
@@ -251,6 +260,7 @@ def _read_options(target: str, queries: list[Query], options: dict[str, Any]) ->
         replies=replies,
         duration=duration,
         warm_up=options["warm_up"],
+        ramp=options["ramp"],
         rate=rate,
         arrivals=Arrivals(options["arrivals"] or Arrivals.CONSTANT),
         seed=options["seed"],

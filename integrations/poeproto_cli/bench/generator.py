@@ -6,10 +6,13 @@ Theory of operation
 One loop waits for sockets and for the next planned start. A reply takes one `_Connection`, which is used for one reply
 after another, and waits in `_idle` in between.
 
-In a closed model, a connection that is free begins the next reply at once. In an open model, a planned start that is
-due takes an idle connection. If there is none, it waits in `_waiting`, and another connection is opened, up to the
-limit; whichever connection is free first takes it. The times of a reply count from its planned start, also if it had
-to wait: otherwise a bot that stalls would not be asked, and its stall would show in one reply (coordinated omission).
+In a closed model, each connection has one planned start: at once, or spread over the ramp. From then on it begins the
+next reply whenever it is free.
+
+In an open model, a planned start that is due takes an idle connection. If there is none, it waits in `_waiting`, and
+another connection is opened, up to the limit; whichever connection is free first takes it. The times of a reply count
+from its planned start, also if it had to wait: otherwise a bot that stalls would not be asked, and its stall would show
+in one reply (coordinated omission).
 
 Connections are opened in threads (`connector`), and responses parsed at their end (`classifier`).
 """
@@ -24,7 +27,7 @@ import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 
 from poeproto import ConnectFailed, ConnectionLost, PoeprotoError
@@ -136,7 +139,7 @@ class LoadGenerator:
         self._selector = selectors.DefaultSelector()
         self._connector = Connector(plan.queries[0].origin, plan.timeout)
         self._selector.register(self._connector.bell, selectors.EVENT_READ)
-        self._starts: Iterator[float] = iter(()) if plan.rate is None else plan.starts()
+        self._starts = plan.starts()
         self._next_start = next(self._starts, None)
         self._left = plan.replies
         self._sent = 0
@@ -158,8 +161,8 @@ class LoadGenerator:
             self._open_first()
             begun = time.perf_counter()
             busy = time.thread_time()
-            self._origin = begun + self._plan.warm_up
-            result.started_at = time.time() + self._plan.warm_up
+            self._origin = begun + self._plan.lead
+            result.started_at = time.time() + self._plan.lead
             self._loop()
         except KeyboardInterrupt:
             measurement.is_interrupted = True
@@ -172,9 +175,6 @@ class LoadGenerator:
         return measurement
 
     def _loop(self) -> None:
-        if self._plan.rate is None:
-            for connection in self._take_idle():
-                self._free(connection)
         housekeeping = time.perf_counter()
         while not self._is_over():
             now = time.perf_counter()
@@ -214,7 +214,7 @@ class LoadGenerator:
         count = self._plan.connections
         if self._plan.rate is not None:
             count = min(count, max(1, round(self._plan.rate)), _FIRST_CONNECTIONS)
-        elif self._plan.replies is not None and not self._plan.warm_up:
+        elif self._plan.replies is not None and not self._plan.lead:
             count = min(count, self._plan.replies)
         for _ in range(count):
             self._connector.request()
@@ -229,10 +229,6 @@ class LoadGenerator:
         self._selector.register(opened, selectors.EVENT_READ, connection)
         return connection
 
-    def _take_idle(self) -> list[_Connection]:
-        idle, self._idle = self._idle, []
-        return idle
-
     # --- beginning replies
 
     def _may_begin(self) -> bool:
@@ -245,9 +241,21 @@ class LoadGenerator:
         return bool(self._left)
 
     def _start_planned(self, planned: float) -> None:
-        if self._idle:
+        if self._plan.rate is None:
+            self._start_connection()
+        elif self._idle:
             self._begin(self._idle.pop(), planned)
-            return
+        else:
+            self._wait_for_connection(planned)
+
+    def _start_connection(self) -> None:
+        """In a closed model: begin the first reply of a connection."""
+        if self._idle:
+            self._free(self._idle.pop())
+        elif self._may_begin():  # the server has closed it within the ramp
+            self._open_another()
+
+    def _wait_for_connection(self, planned: float) -> None:
         self._waiting.append(planned)
         if len(self._active) + self._opening < self._plan.connections:
             self._open_another()

@@ -25,6 +25,8 @@ class Plan:
         replies: how many replies to measure; None to measure for `duration`.
         duration: for how many seconds replies are begun; those under way at its end are still received.
         warm_up: for how many seconds the load runs before the measurement; its replies do not count.
+        ramp: over how many seconds before the warm-up the connections of a closed model start, one after another. The
+            replies of that time do not count either.
         rate: planned starts a second, in an open model; None for a closed one.
         arrivals: how the planned starts are spread.
         seed: of everything that is random.
@@ -39,6 +41,7 @@ class Plan:
     replies: int | None = None
     duration: float | None = None
     warm_up: float = 0.0
+    ramp: float = 0.0
     rate: float | None = None
     arrivals: Arrivals = Arrivals.CONSTANT
     seed: int = 0
@@ -46,12 +49,25 @@ class Plan:
     slo: SLO | None = None
     access_key: str | None = attrs.field(default=None, repr=False)
 
+    @property
+    def lead(self) -> float:
+        """For how many seconds there is load before the measurement."""
+        return self.ramp + self.warm_up
+
     def starts(self) -> Iterator[float]:
-        """The planned starts of an open model, in seconds from that of the measurement: negative in the warm-up."""
-        assert self.rate is not None
+        """When replies start, in seconds from the start of the measurement: negative before it.
+
+        In an open model these are all planned starts; in a closed one, the start of each connection.
+        """
+        return self._starts_of_connections() if self.rate is None else self._planned_starts(self.rate)
+
+    def _starts_of_connections(self) -> Iterator[float]:
+        return (number * self.ramp / self.connections - self.lead for number in range(self.connections))
+
+    def _planned_starts(self, rate: float) -> Iterator[float]:
         left = math.inf if self.replies is None else self.replies
-        for start in planned_starts(self.rate, self.arrivals, self.seed):
-            planned = round(start - self.warm_up, 9)  # a start at the end of the warm-up is at 0, not just before it
+        for start in planned_starts(rate, self.arrivals, self.seed):
+            planned = round(start - self.lead, 9)  # a start at the end of the warm-up is at 0, not just before it
             if planned >= 0:
                 if left < 1 or (self.duration is not None and planned >= self.duration):
                     return

@@ -27,7 +27,7 @@ class ProgressLine:
 
         def show(result: LoadResult, seconds: float) -> None:
             if seconds < 0:
-                line = f"{what}: warm-up, {-seconds:.0f} s of {plan.warm_up:g} s left"
+                line = f"{what}: warm-up, {-seconds:.0f} s of {plan.lead:g} s left"
             else:
                 of = "" if plan.duration is None else f" of {plan.duration:g} s"
                 line = f"{what}: {seconds:.0f} s{of}, {result.replies:,} replies"

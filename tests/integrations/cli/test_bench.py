@@ -256,6 +256,7 @@ def test_no_server() -> None:
         (["http://bot.example/", "--replies", "1", "--duration", "1s"], "--replies and --duration exclude each other"),
         (["http://bot.example/", "--connections", "1", "--concurrency", "1..2"], "--connections and --concurrency"),
         (["http://bot.example/", "--rate", "1", "--concurrency", "1..2"], "--rate and --concurrency exclude"),
+        (["http://bot.example/", "--rate", "1", "--ramp", "1s"], "--rate and --ramp exclude each other"),
         (["http://bot.example/", "--rate", "0"], "--rate"),
         (["http://bot.example/", "--rate", "1", "--connections", "1", "--connections", "2"], "give it once"),
         (["http://bot.example/", "--arrivals", "poisson"], "--arrivals is for an open model; give --rate, too"),

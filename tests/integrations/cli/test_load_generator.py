@@ -161,6 +161,31 @@ async def test_connections_are_reused_and_opened_when_they_are_needed() -> None:
     assert measurement.delays.count == 20
 
 
+async def test_a_ramp_starts_the_connections_in_turn_before_the_measurement() -> None:
+    starts = list(Plan([], 4, ramp=2.0, warm_up=1.0).starts())
+    assert starts == [-3.0, -2.5, -2.0, -1.5]
+    assert list(Plan([], 3).starts()) == [0, 0, 0]
+
+    async with scripted(answering(HELLO)) as server:
+        measurement = await in_thread(partial(generate, server.address, connections=3, replies=6, ramp=0.05))
+        assert server.connections == 3
+        assert len(server.requests) > 6, "those of the ramp do not count"
+    assert measurement.result.complete == 6
+    assert min(sample.started for sample in measurement.samples) >= 0
+
+
+async def test_a_connection_that_is_closed_before_its_start_is_replaced() -> None:
+    async def closing_the_first(peer: Peer) -> None:
+        if server.connections > 3:  # the first is closed at once, before its start
+            while True:
+                await peer.read_request()
+                await peer.send(HELLO)
+
+    async with scripted(closing_the_first) as server:
+        measurement = await in_thread(partial(generate, server.address, connections=3, replies=6, ramp=0.3))
+    assert measurement.result.complete == measurement.result.replies == 6
+
+
 async def test_gaps_are_between_arrivals() -> None:
     async def paced(peer: Peer) -> None:
         await peer.read_request()
