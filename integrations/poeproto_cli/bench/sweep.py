@@ -42,6 +42,8 @@ def _reason(before: Measurement | None, measurement: Measurement) -> str | None:
         return f"{result.failed:,} of {counted(result.judged, 'reply', 'replies')} failed"
     if not result.is_reached:
         return f"the SLO is missed: {goodput(result)}"
+    if not result.complete:
+        return "no reply was complete, so that throughput cannot be compared"
     if before is not None:
         gain = result.replies_per_second / before.result.replies_per_second - 1
         if gain < _WORTHWHILE * (measurement.connections / before.connections - 1):

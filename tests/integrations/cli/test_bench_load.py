@@ -199,6 +199,12 @@ def test_a_sweep_stops_when_the_slo_is_missed(address: str) -> None:
     assert measured[0]["stopped"].startswith("the SLO is missed: 0 of 4 replies")
 
 
+def test_a_sweep_stops_when_no_reply_is_complete(address: str) -> None:
+    options = ("--concurrency", "1,2", "--replies", "4", "--cancel", "100%", "--json")
+    measured = lines(bench(address, "slow", *options))
+    assert [each["stopped"] for each in measured] == ["no reply was complete, so that throughput cannot be compared"]
+
+
 def recording_of(file: Path, *bodies: bytes) -> Path:
     with file.open("wb") as stream:
         writer = RecordingWriter(stream)
