@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
+from typing import Any
 
 from poeproto import Bot, Context, Endpoints, HttpResponse, Limits, QueryRequest, RequestHead, RetryPolicy
 from poeproto.conversation import insert_attachments
@@ -31,6 +33,7 @@ logger = logging.getLogger("poeproto")
 _ONE_ATTEMPT = RetryPolicy(attempts=1)
 _BASE = "/v1"
 _MODELS = "/models"
+_SLASHES = re.compile("/+")
 
 
 class _Placeholder(Bot):
@@ -38,6 +41,21 @@ class _Placeholder(Bot):
 
     async def get_response(self, request: QueryRequest, context: Context) -> str:
         raise AssertionError("each request has a bot of its own")
+
+
+class _GatewayReply(ReplyStream):
+    """A reply whose exchange knows when the server stops, so that the client gets the status for it."""
+
+    def __init__(
+        self, bot: Bot, exchange: ReplyExchange, channel: Channel, context: RequestContext, *more: Any
+    ) -> None:
+        super().__init__(bot, exchange, channel, context, *more)
+        self._reply_exchange = exchange
+
+    def stop(self) -> None:
+        """End the reply now."""
+        self._reply_exchange.server_is_stopping = True
+        super().stop()
 
 
 class GatewayService(BotService):
@@ -62,6 +80,14 @@ class GatewayService(BotService):
         self._keys = keys
         self._options = options
         self._outbound = outbound
+
+    def paths_without_key(self) -> list[str]:
+        """The base path, if requests without a key are answered."""
+        return [_BASE] if self._keys.allow_without_key else []
+
+    def accepts_key(self, key: str) -> bool:
+        """Whether this is one of the gateway's own keys."""
+        return self._keys.is_own(key.encode())
 
     def redirect_calls(self, endpoints: Endpoints) -> None:
         """Send all calls to these endpoints, and push no settings."""
@@ -93,9 +119,10 @@ class GatewayService(BotService):
         self, head: RequestHead, path: str, channel: Channel, progress: Progress, replies: ActiveReplies
     ) -> None:
         path = path if path.startswith("/") else head.path
-        path = path.removeprefix(_BASE).rstrip("/")
+        # A base URL that ends in a slash makes two of one in many clients.
+        path = _SLASHES.sub("/", path).removeprefix(_BASE).rstrip("/")
         if path == _MODELS or path.startswith(f"{_MODELS}/"):
-            _check_method(head, "GET")
+            _check_method(head, "GET", "HEAD")
             self._keys.check(head)
             name = path[len(_MODELS) + 1 :]
             body = self._models.described(name) if name else self._models.listed()
@@ -141,7 +168,7 @@ class GatewayService(BotService):
             bot = UpstreamCall(target, upstream_key, api, exchange)
         context = RequestContext(head, route, self.limits, self._outbound, request, exchange)
         held = HeldChannel(channel, exchange, progress)
-        reply = ReplyStream(bot, exchange, held, context, progress, replies.timers)
+        reply = _GatewayReply(bot, exchange, held, context, progress, replies.timers)
         replies.add(reply)
         self._outbound.transport.hold()
         try:
@@ -173,13 +200,13 @@ def _headers(progress: Progress) -> list[tuple[str, str]]:
     return [("x-request-id", progress.id)]
 
 
-def _check_method(head: RequestHead, allowed: str) -> None:
-    if head.method != allowed:
+def _check_method(head: RequestHead, *allowed: str) -> None:
+    if head.method not in allowed:
         raise ApiError(
-            f"the method {head.method[:20]!r} is not allowed here; expected {allowed}",
+            f"the method {head.method[:20]!r} is not allowed here; expected {' or '.join(allowed)}",
             status=405,
             code="method_not_allowed",
-            headers=[("allow", allowed)],
+            headers=[("allow", ", ".join(allowed))],
         )
 
 

@@ -19,7 +19,7 @@ from ...support.bots import KEY, SECRET, FunctionBot
 from ...support.embedded_servers import EchoBot, WaitingBot
 from ...support.openai_gateway import CHAT, chat, chunks_of, error_of, text_of
 from ...support.raw_http import connect, http_request
-from ...support.scripted_asgi import DISCONNECT, body_messages, converse, http_scope, request
+from ...support.scripted_asgi import DISCONNECT, Answer, body_messages, converse, http_scope, request
 
 pytestmark = pytest.mark.anyio
 
@@ -94,12 +94,16 @@ async def test_attachments_are_inserted_as_a_bot_wants_them() -> None:
 # --- paths, methods and keys
 
 
-@pytest.mark.parametrize("path", [CHAT, "/chat/completions", f"{CHAT}/"])
+@pytest.mark.parametrize(
+    "path", [CHAT, "/chat/completions", f"{CHAT}/", "//v1/chat/completions", "/v1//chat/completions"]
+)
 async def test_paths_of_chat_completions(path: str) -> None:
     assert (await request(gateway(), QUESTION, path=path)).status == 200
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/v1/embeddings", "/v1/chat", "/v1/files", "/v1/modelsx", "/v2/models"])
+@pytest.mark.parametrize(
+    "path", ["/", "/v1", "/v1/embeddings", "/v1/chat", "/v1/files", "/v1/modelsx", "/v2/models", "/v1/v1/models"]
+)
 async def test_other_paths(path: str) -> None:
     answer = await request(gateway(), QUESTION, path=path)
     assert answer.status == 404
@@ -113,7 +117,7 @@ async def test_other_paths(path: str) -> None:
     }
 
 
-@pytest.mark.parametrize(("method", "path", "allowed"), [("GET", CHAT, "POST"), ("POST", "/v1/models", "GET")])
+@pytest.mark.parametrize(("method", "path", "allowed"), [("GET", CHAT, "POST"), ("POST", "/v1/models", "GET, HEAD")])
 async def test_other_methods(method: str, path: str, allowed: str) -> None:
     answer = await request(gateway(), method=method, path=path)
     assert (answer.status, answer.headers["allow"]) == (405, allowed)
@@ -133,6 +137,10 @@ async def test_the_models() -> None:
     assert one["object"] == "model"
     answer = await request(app, b"", "GET", "/v1/models/none")
     assert (answer.status, error_of(answer)["code"]) == (404, "model_not_found")
+
+
+async def test_the_head_of_the_models() -> None:
+    assert (await request(gateway(), b"", "HEAD", "/v1/models")).status == 200
 
 
 async def test_an_unknown_model() -> None:
@@ -348,6 +356,37 @@ async def test_shutdown_ends_replies_with_an_error() -> None:
                     rest += data
             assert b'"allow_retry":true' in rest
             assert b"[DONE]" not in rest
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_shutdown_before_any_output_allows_a_retry(stream: bool) -> None:
+    async def wait(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        waiting.set()
+        await anyio.sleep_forever()
+        yield ""
+
+    waiting = anyio.Event()
+    app = gateway(FunctionBot(wait))
+    answers: list[Answer] = []
+
+    async def ask() -> None:
+        answers.append(await chat(app, stream=stream))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask)
+        await waiting.wait()
+        app.stop_streams()
+    answers.append(await chat(app, stream=stream))  # the server has stopped already
+    for answer in answers:
+        assert answer.status == 503
+        assert "x-should-retry" not in answer.headers
+        assert "restarting" in error_of(answer)["message"]
+        assert (error_of(answer)["code"], error_of(answer)["poe"]) == ("server_stopping", {"allow_retry": True})
+
+
+async def test_a_bot_that_took_too_long_is_not_repeated() -> None:
+    answer = await chat(gateway(WaitingBot(), limits=Limits(answer_seconds=0.05)))
+    assert (answer.status, answer.headers["x-should-retry"]) == (500, "false")
 
 
 async def _serve(app: OpenAIGateway, *, task_status: Any) -> None:
