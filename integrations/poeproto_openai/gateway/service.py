@@ -15,6 +15,7 @@ from poeproto_openai.gateway.formats import FORMATS
 from poeproto_openai.gateway.held_channel import HeldChannel
 from poeproto_openai.gateway.keys import GatewayKeys
 from poeproto_openai.gateway.models import Models
+from poeproto_openai.gateway.origins import AllowedOrigins
 from poeproto_openai.gateway.upstream import UpstreamCall
 from poeproto_openai.json_bytes import json_bytes
 from poeproto_openai.reply_exchange import ReplyExchange
@@ -64,6 +65,7 @@ class GatewayService(BotService):
     Args:
         models: the bots.
         keys: who may ask for them.
+        origins: the web pages that may.
         options: how replies are written.
         limits: the bounds of every exchange.
         outbound: the configuration of calls: of upstream bots, and of the bots in this process.
@@ -71,13 +73,21 @@ class GatewayService(BotService):
     """
 
     def __init__(
-        self, models: Models, keys: GatewayKeys, options: ReplyOptions, limits: Limits, outbound: Outbound, hooks: Hooks
+        self,
+        models: Models,
+        keys: GatewayKeys,
+        origins: AllowedOrigins,
+        options: ReplyOptions,
+        limits: Limits,
+        outbound: Outbound,
+        hooks: Hooks,
     ) -> None:
         # One route stands in for all: requests name their bot in the body, not by the path.
         self._upstream_route = Route(_Placeholder(), allow_without_key=True)
         super().__init__({"/": self._upstream_route}, limits, outbound, hooks, sync_settings=False)
         self._models = models
         self._keys = keys
+        self._origins = origins
         self._options = options
         self._outbound = outbound
 
@@ -106,7 +116,7 @@ class GatewayService(BotService):
             await self._route(head, path, channel, progress, active_replies or self._replies.here())
         except ApiError as exc:
             logger.warning("%s refused: %d %s", head.method, exc.status, exc.message)
-            await self._respond(channel, exc.response(_headers(progress)), progress)
+            await self._respond(channel, exc.response(self._headers(head, progress)), progress)
         except ClientDisconnected as exc:
             logger.debug("the client disconnected before its response: %s", exc)
         except BaseException as exc:
@@ -121,12 +131,18 @@ class GatewayService(BotService):
         path = path if path.startswith("/") else head.path
         # A base URL that ends in a slash makes two of one in many clients.
         path = _SLASHES.sub("/", path).removeprefix(_BASE).rstrip("/")
+        preflight = self._origins.preflight(head)
+        if preflight is not None:
+            await self._respond(channel, preflight, progress)
+            return
+        if self._keys.allow_without_key:
+            self._origins.check(head)
         if path == _MODELS or path.startswith(f"{_MODELS}/"):
             _check_method(head, "GET", "HEAD")
             self._keys.check(head)
             name = path[len(_MODELS) + 1 :]
             body = self._models.described(name) if name else self._models.listed()
-            response = HttpResponse.of(200, "application/json", json_bytes(body), _headers(progress))
+            response = HttpResponse.of(200, "application/json", json_bytes(body), self._headers(head, progress))
             await self._respond(channel, response, progress)
             return
         read = FORMATS.get(path)
@@ -150,6 +166,7 @@ class GatewayService(BotService):
         replies: ActiveReplies,
     ) -> None:
         progress.type = "query"
+        exchange.headers += self._origins.headers(head)
         target = self._models.find(exchange.model)
         request = exchange.request
         if isinstance(target, Route):
@@ -177,6 +194,9 @@ class GatewayService(BotService):
             replies.discard(reply)
             await self._outbound.transport.release()
 
+    def _headers(self, head: RequestHead, progress: Progress) -> list[tuple[str, str]]:
+        return [("x-request-id", progress.id), *self._origins.headers(head)]
+
     async def _body(self, head: RequestHead, channel: Channel) -> bytes:
         limit = self.limits.request_body
         declared = head.get_all("content-length")
@@ -194,10 +214,6 @@ class GatewayService(BotService):
         with within_send_seconds(self.limits.send_seconds):
             await channel.respond(response)
         progress.bytes, progress.complete = len(response.body), True
-
-
-def _headers(progress: Progress) -> list[tuple[str, str]]:
-    return [("x-request-id", progress.id)]
 
 
 def _check_method(head: RequestHead, *allowed: str) -> None:

@@ -177,6 +177,8 @@ async def test_several_keys_and_none() -> None:
         ({"api_keys": []}, "key"),
         ({"api_keys": "a b"}, "key"),
         ({"poe": True, "poe_key": "p"}, "pass api_keys"),
+        ({"api_keys": "k", "allow_origins": ["app.example.com"]}, "is no origin"),
+        ({"api_keys": "k", "allow_origins": "https://app.example.com/"}, "is no origin"),
         ({"allow_without_key": True, "usage": "estimate"}, "usage='estimate' needs tiktoken"),
     ],
 )
@@ -209,6 +211,61 @@ async def test_a_route_of_its_own() -> None:
     app = gateway(Route(FunctionBot(look), access_key="the-key-for-poe-itself"))
     assert (await chat(app)).status == 200
     assert keys == ["the-key-for-poe-itself"]
+
+
+# --- web pages
+
+PAGE = ("origin", "https://app.example.com")
+PREFLIGHT = [
+    PAGE,
+    ("access-control-request-method", "POST"),
+    ("access-control-request-headers", "authorization,content-type,x-stainless-os"),
+]
+
+
+@pytest.mark.parametrize("origins", ["*", "https://app.example.com", ["https://other.example.com", PAGE[1]]])
+async def test_a_page_whose_origin_is_allowed(origins: Any) -> None:
+    app = gateway(allow_origins=origins)
+    asked = await request(app, b"", "OPTIONS", CHAT, key=None, headers=PREFLIGHT)
+    assert asked.status == 200
+    assert asked.headers["access-control-allow-origin"] == PAGE[1]
+    assert asked.headers["access-control-allow-methods"] == "GET, POST"
+    assert asked.headers["access-control-allow-headers"] == "authorization,content-type,x-stainless-os"
+    whole = json.dumps({**json.loads(QUESTION), "stream": False}).encode()
+    for answer in (
+        await request(app, QUESTION, path=CHAT, headers=[PAGE]),
+        await request(app, whole, path=CHAT, headers=[PAGE]),
+        await request(app, b"{", path=CHAT, headers=[PAGE]),
+        await request(app, b"", "GET", "/v1/models", headers=[PAGE]),
+    ):
+        assert answer.headers["access-control-allow-origin"] == PAGE[1]
+        assert answer.headers["vary"] == "origin"
+        assert "x-request-id" in answer.headers["access-control-expose-headers"]
+
+
+async def test_other_pages() -> None:
+    for app in (gateway(), gateway(allow_origins="https://other.example.com")):
+        assert (await request(app, b"", "OPTIONS", CHAT, key=None, headers=PREFLIGHT)).status == 405
+        answer = await request(app, QUESTION, path=CHAT, headers=[PAGE])
+        assert (answer.status, answer.headers.get("access-control-allow-origin")) == (200, None)
+
+
+async def test_without_a_key_no_other_page_is_answered() -> None:
+    for method, path in (("POST", CHAT), ("GET", "/v1/models")):
+        answer = await request(gateway(allow_without_key=True), QUESTION, method, path, key=None, headers=[PAGE])
+        assert (answer.status, error_of(answer)["code"]) == (403, "origin_not_allowed")
+        assert answer.received == 0
+    app = gateway(allow_without_key=True, allow_origins=PAGE[1])
+    assert (await request(app, QUESTION, path=CHAT, key=None, headers=[PAGE])).status == 200
+    assert (await request(app, QUESTION, path=CHAT, key=None, headers=[("origin", "null")])).status == 403
+    assert (await chat(app, key=None)).status == 200
+
+
+@pytest.mark.parametrize("names", ["x\r\ny", "\xe9", ""])
+async def test_malformed_names_in_a_preflight_are_not_repeated(names: str) -> None:
+    headers = [*PREFLIGHT[:2], ("access-control-request-headers", names)]
+    asked = await request(gateway(allow_origins="*"), b"", "OPTIONS", CHAT, key=None, headers=headers)
+    assert asked.headers["access-control-allow-headers"] == "authorization, content-type"
 
 
 # --- bodies
