@@ -367,7 +367,7 @@ async def test_usage_is_counted_by_the_function_given() -> None:
 
 async def test_an_idle_stream_is_kept_open() -> None:
     bot = WaitingBot()
-    app = gateway(bot, limits=Limits(heartbeat_seconds=0.05, answer_seconds=0.5))
+    app = gateway(bot, limits=Limits(heartbeat_seconds=0.05, answer_seconds=0.25))
     answer = await chat(app, stream=True)
     assert answer.status == 200
     assert b'"delta":{},' in answer.body
@@ -378,7 +378,7 @@ async def test_an_idle_stream_is_kept_open() -> None:
 
 async def test_a_stream_that_is_idle_from_the_beginning_is_kept_open() -> None:
     async def slow(request: QueryRequest, context: Context) -> AsyncIterator[str]:
-        await anyio.sleep(0.3)
+        await anyio.sleep(0.2)
         yield "hello"
 
     app = gateway(FunctionBot(slow), limits=Limits(heartbeat_seconds=0.05))
