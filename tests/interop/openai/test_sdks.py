@@ -88,7 +88,7 @@ def async_outcomes(gateway_of: Callable[[Vector], Gateway]) -> Outcomes:
 def node_outcomes(gateway_of: Callable[[Vector], Gateway]) -> Outcomes:
     """What the Node SDK reports of all cases, by vector and API."""
     node_sdk.require_node_sdk()
-    calls = [(vector, api, mode) for vector, api in CASES for mode in MODES]
+    calls: list[tuple[Vector, Api, Mode]] = [(vector, api, mode) for vector, api in CASES for mode in MODES]
     tasks = [
         {
             "address": gateway_of(vector).address,
