@@ -125,6 +125,14 @@ def our_gateway(source: str) -> BotApp:
     return OpenAIGateway({"source": UpstreamBot(source, ACCESS_KEY)}, api_keys=ACCESS_KEY, limits=LIMITS)
 
 
+def our_openai_bot(source: str) -> BotApp:
+    """A bot that answers with a model, whose endpoint is at that URL."""
+    from poeproto_openai import OpenAIBot
+
+    bot = OpenAIBot(source, "source")
+    return BotApp(bot, access_key=ACCESS_KEY, limits=LIMITS, endpoints=Endpoints.at(source), sync_settings=False)
+
+
 def bare(sleep: Sleep) -> Asgi:
     """An ASGI application without a protocol: sends encoded events, one `send` for each."""
     return _bare(sleep, encoded)

@@ -22,13 +22,16 @@ _END = b"0\r\n\r\n"
 
 
 @cache
-def response_to(content: str) -> bytes:
+def response_to(content: str, *, as_completion: bool = False) -> bytes:
     """The whole response: "burst 1000" in chunks of 64 KiB, "singly 1000" in a chunk for each event.
 
-    "crlf 1000" is a burst as sse-starlette writes it.
+    "crlf 1000" is a burst as sse-starlette writes it. As a completion, it is what an OpenAI-compatible endpoint sends.
     """
     manner, count = wish_of(content)
-    events = like_sse_starlette(count) if manner == "crlf" else [*encoded(count), DONE]
+    if as_completion:
+        events = like_openai(count)
+    else:
+        events = like_sse_starlette(count) if manner == "crlf" else [*encoded(count), DONE]
     if manner == "singly":
         chunks = events
     else:
@@ -42,6 +45,24 @@ def like_sse_starlette(count: int) -> list[bytes]:
     """The events of a reply as nearly every bot writes them: CR LF at line ends, and the spaces of `json.dumps`."""
     events = [("text", {"text": text_of(number)}) for number in range(count)]
     return [f"event: {name}\r\ndata: {json.dumps(data)}\r\n\r\n".encode() for name, data in [*events, ("done", {})]]
+
+
+@cache
+def like_openai(count: int) -> list[bytes]:
+    """The chunks of a chat completion, as OpenAI writes them, and ``[DONE]``."""
+    deltas = [({"content": text_of(number)}, None) for number in range(count)]
+    chunks = [
+        {
+            "id": "chatcmpl-0123456789abcdef",
+            "object": "chat.completion.chunk",
+            "created": 1700000000,
+            "model": "source",
+            "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}],
+        }
+        for delta, reason in [*deltas, ({}, "stop")]
+    ]
+    records = [json.dumps(chunk, separators=(",", ":")) for chunk in chunks]
+    return [f"data: {record}\n\n".encode() for record in [*records, "[DONE]"]]
 
 
 def _chunk(content: bytes) -> bytes:
@@ -65,13 +86,15 @@ class _Connection(asyncio.Protocol):
         if len(body) < int(lengths[0].partition(b":")[2]):
             return
         self._received = b""
-        content = json.loads(body)["query"][-1]["content"]
+        request = json.loads(body)
+        as_completion = "messages" in request
+        content = request["messages" if as_completion else "query"][-1]["content"]
         manner, count = wish_of(content)
         if manner == "paced":
             self._transport.write(_HEAD)
-            self._write_next(iter(like_sse_starlette(count)))
+            self._write_next(iter(like_openai(count) if as_completion else like_sse_starlette(count)))
         else:
-            self._transport.write(response_to(content))
+            self._transport.write(response_to(content, as_completion=as_completion))
 
     def _write_next(self, events: Iterator[bytes]) -> None:
         """Write an event, and the next one after a pause."""

@@ -1,7 +1,9 @@
-"""Suite: bots behind the gateway for OpenAI's clients, beside the relay of the same bot.
+"""Suite: bots behind the gateway for OpenAI's clients, and a bot of an OpenAI-compatible endpoint, beside a relay.
 
 The gateway reads a reply from the same source as the relays of the suite `relay`, and writes chunks instead of Poe's
 events. A chunk has about five times the bytes of an event. The clients only count and compare; they do not parse.
+
+The bot of an endpoint reads chunks, and writes Poe's events.
 """
 
 from __future__ import annotations
@@ -27,9 +29,11 @@ from poeproto_h11 import split_url
 
 RELAY = "relay on Hypercorn, asyncio"
 GATEWAY = "gateway on Hypercorn, asyncio"
+BOT = "OpenAIBot on Hypercorn, asyncio"
 SERVERS = {
     RELAY: "poeproto-relay hypercorn-asyncio",
     GATEWAY: "poeproto_openai-relay hypercorn-asyncio",
+    BOT: "poeproto_openai-bot hypercorn-asyncio",
     "relay on Hypercorn, trio": "poeproto-relay hypercorn-trio",
     "gateway on Hypercorn, trio": "poeproto_openai-relay hypercorn-trio",
 }
@@ -88,9 +92,9 @@ def main(sizes: Sizes) -> None:
         firsts: dict[str, Callable[[], float]] = {}
         for name, app in SERVERS.items():
             server = stack.enter_context(serving(f"{app} {source.url}"))
-            expect = ExpectedChunks if "openai" in app else Expected
+            expect = ExpectedChunks if "openai-relay" in app else Expected
             paced = expect(name, server, f"crlf {sizes.paced}", sizes.paced)
-            query = chat_query if "openai" in app else Server.query
+            query = chat_query if "openai-relay" in app else Server.query
             lone[name] = streaming(paced, query(server, f"paced {sizes.paced}"), sizes.many_relayed_streams)
             burst = expect(name, server, f"crlf {sizes.burst}", sizes.burst)
             bursts[name] = replies_in_turn(burst, REPLIES, lambda reply: reply.whole / sizes.burst)

@@ -62,6 +62,8 @@ def _app(name: str, sleep: apps.Sleep, source: str) -> Any:
             return apps.our_relay(source)
         case "poeproto_openai-relay":
             return apps.our_gateway(source)
+        case "poeproto_openai-bot":
+            return apps.our_openai_bot(source)
         case "fastapi_poe-relay":
             from benchmarks import peers
 

@@ -181,7 +181,8 @@ class Context(Protocol):
     async def fetch_attachment(self, attachment: Attachment | str, *, max_size: int | None = None) -> bytes:
         """The content of an attachment, from its URL, which is valid for ten minutes.
 
-        Disabled unless the server has a `FetchPolicy`: a bot server can often reach hosts that its users must not.
+        Disabled unless the server has a `FetchPolicy`: a bot server can often reach hosts that its users must not. A
+        ``data:`` URL holds the content itself, and is read without one.
 
         Args:
             attachment: the attachment, or a URL.

@@ -142,9 +142,9 @@ def check_options_of_application(target: str, options: AppOptions) -> None:
 
 def check_keys_used(target: str, app: BotApp, options: AppOptions) -> None:
     """Raise a `TargetError` for a key that no bot uses, and for a permission where every bot has keys."""
-    if options.access_key is not None and not _uses(app, options.access_key):
+    if options.access_key is not None and not app.service.accepts_key(options.access_key):
         raise TargetError(f"the key given would not be used: {target} says which keys its bots use; omit this key")
-    if options.allow_without_key and not _open_paths(app):
+    if options.allow_without_key and not app.service.paths_without_key():
         raise TargetError(
             f"nobody is answered without a key: {target} says which keys its bots use; give one, not this permission"
         )
@@ -152,21 +152,14 @@ def check_keys_used(target: str, app: BotApp, options: AppOptions) -> None:
 
 def warn_of_unused_key(target: str, app: BotApp, options: AppOptions) -> None:
     """Log a warning where no bot uses the key in the environment, with the paths that need no key."""
-    if options.access_key is None and options.environment_key is not None and not _uses(app, options.environment_key):
-        anyone = _open_paths(app)
+    key = options.environment_key
+    if options.access_key is None and key is not None and not app.service.accepts_key(key):
+        anyone = app.service.paths_without_key()
         logger.warning(
             "the key in the environment is not used: %s says which keys its bots use%s",
             target,
             f", and anyone is answered at {', '.join(anyone)}" if anyone else "",
         )
-
-
-def _open_paths(app: BotApp) -> list[str]:
-    return sorted(path for path, route in app.service.routes.items() if route.accepted_keys is None)
-
-
-def _uses(app: BotApp, key: str) -> bool:
-    return any(key.encode() in (route.accepted_keys or ()) for route in app.service.routes.values())
 
 
 def _instantiate(cls: type[Bot], target: str) -> Bot:

@@ -69,6 +69,13 @@ def openai() -> None:
     "several.",
 )
 @click.option("--allow-without-key", is_flag=True, help="Answer clients without a key.")
+@click.option(
+    "--allow-origin",
+    "allow_origins",
+    multiple=True,
+    metavar="ORIGIN",
+    help="Let web pages of this origin call the gateway, as in https://app.example.com; * for any. May be repeated.",
+)
 @access_key_option
 @click.option(
     "--on-replace",
@@ -101,6 +108,7 @@ def serve(
     poe_key: str | None,
     api_keys: tuple[str, ...],
     allow_without_key: bool,
+    allow_origins: tuple[str, ...],
     access_key: str | None,
     on_replace: Literal["append", "hold"],
     usage: Literal["none", "bot", "estimate"],
@@ -131,6 +139,7 @@ def serve(
                 named,
                 api_keys=api_keys or None,
                 allow_without_key=allow_without_key,
+                allow_origins=allow_origins,
                 poe=poe,
                 poe_key=poe_key,
                 on_replace=on_replace,
@@ -158,6 +167,7 @@ def _in_options(message: str) -> str:
         ("api_keys", "--api-key"),
         ("allow_without_key=True", "--allow-without-key"),
         ("poe=True", "--poe"),
+        ("allow_origins", "--allow-origin"),
     ):
         message = message.replace(argument, option)
     return message

@@ -28,7 +28,7 @@ from poeproto import (
 )
 from poeproto_openai.json_bytes import json_bytes
 
-__all__ = ["ApiError", "error_of_event", "error_of_exception", "without_secrets"]
+__all__ = ["ApiError", "error_of_event", "error_of_exception", "server_stopping", "without_secrets"]
 
 INVALID_REQUEST = "invalid_request_error"
 
@@ -127,7 +127,7 @@ def error_of_event(event: Error) -> ApiError:
             status=status,
             type=kind,
             code=code,
-            headers=[("retry-after", retry_after)] if _is_header_value(retry_after) else [],
+            headers=_retry_after(retry_after),
             nothing_done=True,
             allow_retry=True,
         )
@@ -138,8 +138,20 @@ def error_of_event(event: Error) -> ApiError:
     return ApiError(message, status=status, type=kind, code=code, allow_retry=event.allow_retry)
 
 
+def server_stopping(message: str) -> ApiError:
+    """What becomes of a reply when the gateway itself stops. Another process may answer the same request."""
+    return ApiError(
+        message, status=503, type="server_error", code="server_stopping", nothing_done=True, allow_retry=True
+    )
+
+
 def _is_header_value(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and _RETRY_AFTER.fullmatch(value) is not None
+
+
+def _retry_after(value: object) -> list[tuple[str, str]]:
+    """The header, unless a bot server sent what a response must not repeat."""
+    return [("retry-after", value)] if _is_header_value(value) else []
 
 
 def without_secrets(text: str, secrets: Iterable[str]) -> str:
@@ -170,7 +182,7 @@ def error_of_exception(exc: PoeprotoError, *, on_poe: bool, secrets: Iterable[st
             status=status,
             type=kind,
             code=code,
-            headers=[] if exc.retry_after is None else [("retry-after", exc.retry_after)],
+            headers=_retry_after(exc.retry_after),
             nothing_done=exc.status in _NOTHING_WAS_DONE,
         )
     if isinstance(exc, InsufficientFunds):

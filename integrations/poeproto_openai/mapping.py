@@ -338,6 +338,13 @@ _CHAT: tuple[MappingRow, ...] = (
     ),
     MappingRow(
         "chat errors",
+        "the gateway stops before the reply has begun",
+        "yes",
+        "503, `server_stopping`, which a client may repeat",
+        "test_shutdown_before_any_output_allows_a_retry",
+    ),
+    MappingRow(
+        "chat errors",
         "a bot server that cannot be reached",
         "yes",
         "502, `upstream_unreachable`",

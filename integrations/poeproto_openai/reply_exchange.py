@@ -26,7 +26,7 @@ from poeproto import (
     encode_request,
 )
 from poeproto.flows import SurrogateJoiner
-from poeproto_openai.api_error import ApiError, error_of_event
+from poeproto_openai.api_error import ApiError, error_of_event, server_stopping
 
 __all__ = ["ReplyExchange"]
 
@@ -53,6 +53,8 @@ class ReplyExchange(BotExchange):
         response: the whole response, once it is known that there is no stream.
         failure: why the call of the bot has failed, which is more than an `error` event says; set it before the event
             is sent.
+        server_is_stopping: whether the reply is cut short because the server stops. The client may then repeat its
+            request by itself, as long as it has received nothing.
     """
 
     def __init__(self, request: QueryRequest, model: str, limits: Limits, request_id: str) -> None:
@@ -64,6 +66,7 @@ class ReplyExchange(BotExchange):
         self.model = model
         self.response: HttpResponse | None = None
         self.failure: ApiError | None = None
+        self.server_is_stopping = False
         self.headers = [("x-request-id", request_id)]
         self._joiner: SurrogateJoiner | None = None  # only while half of a character waits for the other
         self._released = False  # whether a part of the body has been returned
@@ -154,6 +157,8 @@ class ReplyExchange(BotExchange):
         if had_ended:
             return b""
         text = text or f"Something went wrong in this bot. Error id: {error_id}"
+        if self.server_is_stopping and allow_retry:
+            return self._end_with(server_stopping(text))
         return self._end_with(error_of_event(Error(allow_retry=allow_retry, text=text, error_type=error_type)))
 
     # --- within

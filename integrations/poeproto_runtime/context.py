@@ -236,7 +236,7 @@ class RequestContext:
         self._calls()
         assert self._outbound is not None
         url = attachment if isinstance(attachment, str) else attachment.url
-        return (await fetch(url, self._outbound, self.limits, max_size)).body
+        return await fetch(url, self._outbound, self.limits, max_size)
 
     def _open_reply(self) -> BotExchange:
         if self._exchange is None or self._closed or self._exchange.our_state in _REPLY_ENDED:

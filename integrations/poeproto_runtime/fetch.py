@@ -1,4 +1,7 @@
-"""Fetches the file at a URL that a user brought, if the server's fetch policy allows it."""
+"""Fetches the file at a URL that a user brought, if the server's fetch policy allows it.
+
+The file in a ``data:`` URL needs no connection, so it is read without a policy.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from poeproto import (
     FetchForbidden,
     HttpRequest,
     HttpResponse,
+    InvalidValue,
     LimitExceeded,
     Limits,
     RemoteProtocolError,
@@ -20,18 +24,25 @@ from poeproto.flows import call_flow
 from poeproto.http import ACCEPT_IDENTITY, refusal
 from poeproto_runtime.client.call_hooks import CallProgress
 from poeproto_runtime.client.observed_runner import CountingRunner
+from poeproto_runtime.data_url import is_data_url, read_data_url
 from poeproto_runtime.outbound import Outbound
 
 # Poe's URLs are signed for a short time; afterwards their host answers with one of these.
 _EXPIRED = frozenset({403, 404, 410})
 
 
-async def fetch(url: str, outbound: Outbound, limits: Limits, max_size: int | None = None) -> HttpResponse:
-    """The response with the file at the URL. Arguments and errors as in `poeproto.Context.fetch_attachment`."""
+async def fetch(url: str, outbound: Outbound, limits: Limits, max_size: int | None = None) -> bytes:
+    """The file at the URL. Arguments and errors as in `poeproto.Context.fetch_attachment`."""
+    size = limits.file_size if max_size is None else max_size
+    if is_data_url(url):
+        try:
+            return read_data_url(url, size).content
+        except ValueError as exc:
+            raise InvalidValue(f"the attachment cannot be read: {exc}", path="url") from None
     if outbound.fetch_policy is None:
         raise FetchForbidden("this server fetches no files for its bots: give it a FetchPolicy to allow that")
     with CallProgress(outbound.hooks, "fetch_attachment", url) as progress:
-        return await _fetch(url, outbound, limits, limits.file_size if max_size is None else max_size, progress)
+        return (await _fetch(url, outbound, limits, size, progress)).body
 
 
 async def _fetch(url: str, outbound: Outbound, limits: Limits, size: int, progress: CallProgress) -> HttpResponse:

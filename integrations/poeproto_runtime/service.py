@@ -193,6 +193,14 @@ class BotService:
         """
         self._replies.stop_soon()
 
+    def paths_without_key(self) -> list[str]:
+        """The paths at which requests without a key are answered, for tools that warn of it."""
+        return sorted(path for path, route in self.routes.items() if route.accepted_keys is None)
+
+    def accepts_key(self, key: str) -> bool:
+        """Whether this key opens one of the bots."""
+        return any(key.encode() in (route.accepted_keys or ()) for route in self.routes.values())
+
     def active_locations(self) -> list[str]:
         """The bot of each reply under way, and the line where it is. May be called from any thread."""
         return self._replies.locations()

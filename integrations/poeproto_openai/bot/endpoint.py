@@ -67,6 +67,10 @@ class Endpoint:
         path = parts.path.rstrip("/").removesuffix("/chat/completions") + "/chat/completions"
         self._url = urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
         self._api_key = api_key or ""
+        extra = normalise_headers(headers)
+        # The value of an extra header may be a key, too, alone or after a scheme.
+        secrets = [self._api_key, *(value.decode("latin-1").rpartition(" ")[2] for _, value in extra)]
+        self._secrets = [secret for secret in secrets if len(secret) >= _SHORTEST_KEY]
         self._limits = Limits(refusal_body=_ERROR_BODY)
         if self._api_key and not (self._api_key.isascii() and self._api_key.isprintable()):
             raise InvalidValue("contains characters that no API key has; is it complete, on one line?", path="api_key")
@@ -76,7 +80,7 @@ class Endpoint:
             ("accept", "text/event-stream, application/json"),
             ACCEPT_IDENTITY,
             *normalise_headers(authorization),
-            *normalise_headers(headers),
+            *extra,
         ]
         outbound = make_outbound(self._limits, timeouts=timeouts or _TIMEOUTS, ssl_context=ssl_context, proxy=proxy)
         self._transport: SharedTransport = outbound.transport
@@ -129,9 +133,11 @@ class Endpoint:
         return EndpointRefused(refused, error)
 
     def without_key(self, value: Any) -> Any:
-        """A text, or texts at any depth, of the endpoint's without the key, should it have repeated it."""
+        """A text, or texts at any depth, of the endpoint's without the key and the values of extra headers."""
         if isinstance(value, str):
-            return value.replace(self._api_key, _HIDDEN) if len(self._api_key) >= _SHORTEST_KEY else value
+            for secret in self._secrets:
+                value = value.replace(secret, _HIDDEN)
+            return value
         if isinstance(value, dict):
             return {name: self.without_key(each) for name, each in value.items()}  # pyright: ignore[reportUnknownVariableType]
         if isinstance(value, list):

@@ -235,7 +235,8 @@ class OpenAIBot(Bot):
     def _refused(self, exc: EndpointRefused) -> Error:
         event = refusal_event(exc.refused, exc.error)
         log = logger.error if exc.refused.status in _OPERATORS_FAULT else logger.warning
-        log("%r: %s: %s", self, exc, self._endpoint.without_key(event.raw_response))
+        clean = self._endpoint.without_key
+        log("%r: %s: %s", self, clean(str(exc)), clean(event.raw_response))
         return self._without_key(event)
 
     def _without_key(self, event: Error) -> Error:

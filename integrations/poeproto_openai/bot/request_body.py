@@ -13,6 +13,7 @@ import attrs
 
 from poeproto import Attachment, Message, QueryRequest
 from poeproto.flows import tool_as_dict
+from poeproto_runtime.data_url import is_data_url
 
 _ROLES = {"bot": "assistant", "assistant": "assistant", "model": "assistant", "system": "system", "developer": "system"}
 
@@ -48,7 +49,7 @@ def request_messages(request: QueryRequest, contents: Mapping[str, str] | None =
 
 def needs_content(attachment: Attachment) -> bool:
     """Whether an attachment is sent with its content, if that can be fetched: not those whose text is known."""
-    return attachment.url[:5].lower() != "data:" and (is_image(attachment) or not attachment.parsed_content)
+    return not is_data_url(attachment.url) and (is_image(attachment) or not attachment.parsed_content)
 
 
 def is_image(attachment: Attachment) -> bool:
@@ -95,13 +96,12 @@ class _MessageWriter:
 
     def _parts(self, attachment: Attachment, role: str) -> list[dict[str, Any]]:
         url = self._contents.get(attachment.url, attachment.url)
-        is_data = url[:5].lower() == "data:"
         if role == "user" and is_image(attachment):
             self._count(url)
             return [{"type": "image_url", "image_url": {"url": url}}]
         if attachment.parsed_content and not is_image(attachment):
             return [_text_part(f"[The attached file {attachment.name}:]\n{attachment.parsed_content}\n[End of file]")]
-        if role == "user" and is_data:
+        if role == "user" and is_data_url(url):
             self._count(url)
             return [{"type": "file", "file": {"filename": attachment.name, "file_data": url}}]
         whose = (

@@ -5,49 +5,22 @@ https://platform.openai.com/docs/api-reference/chat/create#chat-create-messages
 
 from __future__ import annotations
 
-import binascii
 import mimetypes
-from base64 import b64decode
+import re
+from os.path import splitext
 from typing import Any
-from urllib.parse import unquote_to_bytes, urlsplit
-
-import attrs
+from urllib.parse import urlsplit
 
 from poeproto import Attachment
 from poeproto_openai.api_error import ApiError
+from poeproto_runtime.data_url import DataUrl, is_data_url, read_data_url
 
-__all__ = ["DataUrl", "read_data_url", "text_and_attachments"]
+__all__ = ["text_and_attachments"]
 
-_SCHEMES = ("https", "http", "data")
+_SCHEMES = ("https", "http")
+# What no URL contains. Some readers remove line ends, so two readers would see two URLs.
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 _LONGEST_NAME = 200
-
-
-@attrs.frozen
-class DataUrl:
-    """The content of a ``data:`` URL (RFC 2397)."""
-
-    content_type: str
-    content: bytes
-
-
-def read_data_url(url: str) -> DataUrl:
-    """The content of a ``data:`` URL.
-
-    Raises:
-        ValueError: when it is none, or not what it says.
-    """
-    scheme, _, rest = url.partition(":")
-    head, comma, data = rest.partition(",")
-    if scheme.lower() != "data" or not comma:
-        raise ValueError("not a data: URL")
-    content_type, *options = head.split(";")
-    raw = unquote_to_bytes(data)
-    if "base64" in options:
-        try:
-            raw = b64decode(raw, validate=True)
-        except binascii.Error:
-            raise ValueError("the data is not base64") from None
-    return DataUrl(content_type.strip().lower() or "text/plain", raw)
 
 
 def text_and_attachments(content: object, path: str) -> tuple[str, list[Attachment]]:
@@ -70,7 +43,8 @@ def text_and_attachments(content: object, path: str) -> tuple[str, list[Attachme
         wire: dict[str, Any] = part  # pyright: ignore[reportUnknownVariableType]
         kind = wire.get("type")
         if kind in ("text", "refusal"):
-            texts.append(_string(wire, kind, place))
+            if text := _string(wire, kind, place):
+                texts.append(text)
         elif kind == "image_url":
             attachments.append(_image(wire.get("image_url"), f"{place}.image_url", len(attachments)))
         elif kind == "file":
@@ -104,11 +78,8 @@ def _file(file: object, path: str, number: int) -> Attachment:
 
 
 def _attachment(url: str, path: str, name: str | None, default_name: str, default_type: str) -> Attachment:
-    scheme = url.partition(":")[0].lower()
-    if scheme not in _SCHEMES:
-        raise ApiError("expected a URL with the scheme https, http or data", param=path)
-    if scheme != "data":
-        last = urlsplit(url).path.rpartition("/")[2][-_LONGEST_NAME:]
+    if not is_data_url(url):
+        last = _last_segment(url, path)[-_LONGEST_NAME:]
         content_type = _guess(name or last) or default_type
         return Attachment(url, content_type, name or last or default_name)
     try:
@@ -118,6 +89,18 @@ def _attachment(url: str, path: str, name: str | None, default_name: str, defaul
     suffix = mimetypes.guess_extension(data.content_type) or ""
     text = _text_of(data)
     return Attachment(url, data.content_type, name or f"{default_name}{suffix}", parsed_content=text)
+
+
+def _last_segment(url: str, path: str) -> str:
+    if url.partition(":")[0].lower() not in _SCHEMES:
+        raise ApiError("expected a URL with the scheme https, http or data", param=path)
+    try:
+        parts = urlsplit(url)
+    except ValueError as exc:
+        raise ApiError(f"not a valid URL: {exc}", param=path) from None
+    if not parts.hostname or _CONTROL_CHARACTERS.search(url):
+        raise ApiError("not a valid URL: expected one with a host, and without control characters", param=path)
+    return parts.path.rpartition("/")[2]
 
 
 def _text_of(data: DataUrl) -> str | None:
@@ -130,7 +113,8 @@ def _text_of(data: DataUrl) -> str | None:
 
 
 def _guess(name: str) -> str | None:
-    return mimetypes.guess_type(name)[0]
+    # The suffix alone: `guess_type` takes a name for a URL, which may be invalid.
+    return mimetypes.guess_type(f"file{splitext(name)[1]}")[0]
 
 
 def _string(wire: object, key: str, path: str) -> str:

@@ -172,7 +172,6 @@ class ChatExchange(ReplyExchange):
             choice.parts = [before]
             return self._text(choice, text[len(before) :])
         choice.separated = choice.started
-        choice.parts = [text]
         content = text
         if choice.separated and text:
             choice.separated = False

@@ -126,11 +126,13 @@ def _query(wire: dict[str, Any], model: str) -> QueryRequest:
         raise ApiError("missing; expected at least one message", param="messages")
     for number, message in enumerate(messages):
         conversation.add(message, f"messages[{number}]")
+    if not conversation.messages:
+        raise ApiError("expected a message that is no tool call or result, such as the question", param="messages")
     conversation.end()
     known = _READ | _WITHOUT_EFFECT | _NO_OP_VALUES.keys()
     parameters = {key: value for key, value in wire.items() if key not in known}
     query = conversation.messages
-    if parameters and query:
+    if parameters:
         query[-1] = attrs.evolve(query[-1], parameters=parameters)
     return QueryRequest(
         query,
@@ -141,6 +143,21 @@ def _query(wire: dict[str, Any], model: str) -> QueryRequest:
         tool_calls=conversation.calls or None,
         tool_results=conversation.results or None,
     )
+
+
+@attrs.define
+class _ToolRound:
+    """Calls that the model made at once, and their results.
+
+    Attributes:
+        place: how many messages there are before it.
+        calls: the calls.
+        results: their results.
+    """
+
+    place: int
+    calls: list[ToolCall] = attrs.field(factory=list[ToolCall])
+    results: list[ToolResult] = attrs.field(factory=list[ToolResult])
 
 
 class _Conversation:
@@ -156,7 +173,8 @@ class _Conversation:
         self.calls: list[ToolCall] = []
         self.results: list[ToolResult] = []
         self._names: dict[str, str] = {}
-        self._rounds: list[tuple[int, list[ToolCall], list[ToolResult]]] = []  # each before the message of this number
+        self._rounds: list[_ToolRound] = []
+        self._earlier_rounds = 0  # how many belong to earlier turns
 
     def add(self, message: object, path: str) -> None:
         if not isinstance(message, dict):
@@ -170,7 +188,7 @@ class _Conversation:
             self._add_result(wire, path)
             return
         if role == "user":
-            self._begin_turn()
+            self._earlier_rounds = len(self._rounds)
         text, attachments = text_and_attachments(wire.get("content"), f"{path}.content")
         text = text or _field(wire, "refusal", str, f"{path}.") or ""
         calls: list[Any] = (_field(wire, "tool_calls", list, f"{path}.") or []) if role == "bot" else []
@@ -182,15 +200,22 @@ class _Conversation:
             self._add_call(call, f"{path}.tool_calls[{number}]")
 
     def end(self) -> None:
-        """Put the rounds of earlier turns among the messages."""
-        for place, calls, results in reversed(self._rounds):
-            made = Message("bot", _json(calls), message_type="function_call")
-            self.messages[place:place] = [made, Message("tool", _json(results))]
+        """Put the rounds of earlier turns among the messages, and those of the last turn beside them."""
+        for each in self._rounds[self._earlier_rounds :]:
+            self.calls += each.calls
+            self.results += each.results
+        for each in reversed(self._rounds[: self._earlier_rounds]):
+            made = [Message("bot", _json(each.calls), message_type="function_call")] if each.calls else []
+            found = [Message("tool", _json(each.results))] if each.results else []
+            self.messages[each.place : each.place] = made + found
 
-    def _begin_turn(self) -> None:
-        if self.calls or self.results:
-            self._rounds.append((len(self.messages), self.calls, self.results))
-            self.calls, self.results = [], []
+    def _round(self, *, of_calls: bool) -> _ToolRound:
+        """The round that a call or a result belongs to. After results, a call begins another."""
+        last = self._rounds[-1] if len(self._rounds) > self._earlier_rounds else None
+        if last is None or (of_calls and (last.results or last.place != len(self.messages))):
+            last = _ToolRound(len(self.messages))
+            self._rounds.append(last)
+        return last
 
     def _add_call(self, call: object, path: str) -> None:
         if not isinstance(call, dict):
@@ -201,7 +226,7 @@ class _Conversation:
             raise ApiError(exc.message, param=f"{path}.{exc.path}" if exc.path else path) from None
         called = made.function or made.custom
         self._names[made.id] = called.name if called is not None else ""
-        self.calls.append(made)
+        self._round(of_calls=True).calls.append(made)
 
     def _add_result(self, wire: dict[str, Any], path: str) -> None:
         call_id = _field(wire, "tool_call_id", str, f"{path}.")
@@ -210,7 +235,8 @@ class _Conversation:
         text, attachments = text_and_attachments(wire.get("content"), f"{path}.content")
         if attachments:
             raise ApiError("the result of a tool is text; files are not supported", param=f"{path}.content")
-        self.results.append(ToolResult(call_id, self._names.get(call_id, ""), text))
+        result = ToolResult(call_id, self._names.get(call_id, ""), text)
+        self._round(of_calls=False).results.append(result)
 
 
 def _json(values: list[ToolCall] | list[ToolResult]) -> str:
@@ -253,7 +279,10 @@ def _number(wire: dict[str, Any], key: str, prefix: str = "") -> float | None:
     value = wire.get(key)
     if value is not None and type(value) not in (int, float):
         raise ApiError("expected a number", param=f"{prefix}{key}")
-    return None if value is None else float(value)
+    try:
+        return None if value is None else float(value)
+    except OverflowError:
+        raise ApiError("expected a number that a double can hold", param=f"{prefix}{key}") from None
 
 
 def _field(wire: dict[str, Any], key: str, cls: type, prefix: str = "") -> Any:

@@ -14,6 +14,7 @@ from poeproto_openai.chat.exchange import OnReplace, ReplyOptions
 from poeproto_openai.chat.usage import CountTokens, UsageSource, tiktoken_counter
 from poeproto_openai.gateway.keys import GatewayKeys
 from poeproto_openai.gateway.models import GatewayBot, Models
+from poeproto_openai.gateway.origins import AllowedOrigins
 from poeproto_openai.gateway.service import GatewayService
 from poeproto_runtime import CallHooks, FetchPolicy, Hook, Hooks
 
@@ -32,6 +33,8 @@ class OpenAIGateway(BotApp):
             ``poe:NAME`` for a bot on Poe, or an `UpstreamBot`, which also has a key.
         api_keys: the keys that callers have.
         allow_without_key: accept requests without a key.
+        allow_origins: the origins of the web pages that may call the gateway, as in "https://app.example.com"; "*" for
+            any. Without them, a browser lets no page read a reply, and `allow_without_key` excludes pages.
         poe: whether every other model is the bot of that name on Poe.
         poe_key: the key to call bots on Poe with. Without it, they are called with the key of the caller, which then
             needs to be none of `api_keys`.
@@ -61,6 +64,7 @@ class OpenAIGateway(BotApp):
         *,
         api_keys: str | Iterable[str] | None = None,
         allow_without_key: bool = False,
+        allow_origins: str | Iterable[str] = (),
         poe: bool = False,
         poe_key: str | None = None,
         on_replace: OnReplace = "append",
@@ -87,7 +91,7 @@ class OpenAIGateway(BotApp):
             limits, endpoints, fetch_policy=fetch_policy, proxy=proxy, hooks=call_hooks, headers=call_headers
         )
         hooks = Hooks(on_start=on_start, on_first_event=on_first_event, on_end=on_end)
-        self.service = GatewayService(models, keys, options, limits, outbound, hooks)
+        self.service = GatewayService(models, keys, AllowedOrigins(allow_origins), options, limits, outbound, hooks)
 
 
 def _without_poes_limits() -> Limits:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from poeproto import RequestHead
@@ -10,6 +11,8 @@ from poeproto_openai.api_error import ApiError
 
 __all__ = ["GatewayKeys"]
 
+# What an access key may consist of.
+_KEY = re.compile(rb"[!-~]+")
 _WRONG = "the API key is missing or wrong; send it as Authorization: Bearer KEY"
 _NOT_POES = (
     "bots on Poe are called with the caller's key: send a key of Poe as Authorization: Bearer KEY, not one of the"
@@ -28,6 +31,9 @@ class GatewayKeys:
         allow_without_key: accept requests without a key.
         poe_key: the gateway's key for Poe.
         uses_poe: whether there are bots on Poe.
+
+    Attributes:
+        allow_without_key: as above.
 
     Raises:
         ValueError: if no caller could be accepted, if keys are given although requests without a key are accepted, or
@@ -50,7 +56,7 @@ class GatewayKeys:
         if poe_key is not None:
             access_key_set(poe_key)
         self._accepted = None if api_keys is None else access_key_set(api_keys)
-        self._allow_without_key = allow_without_key
+        self.allow_without_key = allow_without_key
         self._poe_key = poe_key
         self._passes_keys_on = passes_keys_on
 
@@ -64,7 +70,7 @@ class GatewayKeys:
             ApiError: with status 401, for a key that can have no effect.
         """
         key = _key_of(head)
-        if self._allow_without_key or self._is_own(key):
+        if self.allow_without_key or self.is_own(key):
             return key
         if key is None or not self._passes_keys_on:
             raise _unauthorised()
@@ -76,7 +82,7 @@ class GatewayKeys:
         Raises:
             ApiError: with status 401, if the caller may not.
         """
-        if not self._allow_without_key and not self._is_own(key):
+        if not self.allow_without_key and not self.is_own(key):
             raise _unauthorised()
 
     def for_poe(self, key: bytes | None) -> str:
@@ -88,11 +94,12 @@ class GatewayKeys:
         if self._poe_key is not None:
             self.for_own_bot(key)
             return self._poe_key
-        if key is None or self._is_own(key):
+        if key is None or self.is_own(key) or _KEY.fullmatch(key) is None:
             raise _unauthorised(_NOT_POES)
-        return key.decode("ascii", "replace")
+        return key.decode()
 
-    def _is_own(self, key: bytes | None) -> bool:
+    def is_own(self, key: bytes | None) -> bool:
+        """Whether this is one of the gateway's own keys."""
         return key is not None and self._accepted is not None and key_matches(key, self._accepted)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from poeproto import Bot
+from poeproto import Bot, Endpoints
 from poeproto_openai.api_error import INVALID_REQUEST, ApiError
 from poeproto_openai.gateway.upstream import UpstreamBot
 from poeproto_runtime import Route
@@ -54,7 +54,7 @@ class Models:
             ApiError: with status 404, if there is none.
         """
         bot = self._bots.get(name)
-        if bot is None and self._any_on_poe and name and "://" not in name:
+        if bot is None and self._any_on_poe and _is_bot_name(name):
             bot = UpstreamBot(name)
         if bot is None:
             known = ", ".join(sorted(self._bots)[:20])
@@ -82,12 +82,23 @@ class Models:
         return {"id": name, "object": "model", "created": self._created, "owned_by": owner}
 
 
+def _is_bot_name(name: str) -> bool:
+    """Whether a bot on Poe may have that name."""
+    try:
+        Endpoints().bot(name)
+    except ValueError:
+        return False
+    return "://" not in name
+
+
 def _checked_bot(name: str, bot: GatewayBot) -> Route | UpstreamBot:
     if not name:
         raise ValueError("the name of a bot is empty")
     if isinstance(bot, str):
         if "://" not in bot and not bot.startswith(_POE):
             raise ValueError(f"the bot {name!r} is neither a URL nor poe:NAME, but {bot!r}")
+        if bot.startswith(_POE) and not _is_bot_name(bot.removeprefix(_POE)):
+            raise ValueError(f"the bot {name!r} is {bot!r}, which names no bot on Poe; expected poe:NAME")
         return UpstreamBot(bot.removeprefix(_POE))
     if isinstance(bot, UpstreamBot | Route):
         return bot

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
+from typing import Any
 
 from poeproto import Bot, Context, Endpoints, HttpResponse, Limits, QueryRequest, RequestHead, RetryPolicy
 from poeproto.conversation import insert_attachments
@@ -13,6 +15,7 @@ from poeproto_openai.gateway.formats import FORMATS
 from poeproto_openai.gateway.held_channel import HeldChannel
 from poeproto_openai.gateway.keys import GatewayKeys
 from poeproto_openai.gateway.models import Models
+from poeproto_openai.gateway.origins import AllowedOrigins
 from poeproto_openai.gateway.upstream import UpstreamCall
 from poeproto_openai.json_bytes import json_bytes
 from poeproto_openai.reply_exchange import ReplyExchange
@@ -31,6 +34,7 @@ logger = logging.getLogger("poeproto")
 _ONE_ATTEMPT = RetryPolicy(attempts=1)
 _BASE = "/v1"
 _MODELS = "/models"
+_SLASHES = re.compile("/+")
 
 
 class _Placeholder(Bot):
@@ -40,12 +44,28 @@ class _Placeholder(Bot):
         raise AssertionError("each request has a bot of its own")
 
 
+class _GatewayReply(ReplyStream):
+    """A reply whose exchange knows when the server stops, so that the client gets the status for it."""
+
+    def __init__(
+        self, bot: Bot, exchange: ReplyExchange, channel: Channel, context: RequestContext, *more: Any
+    ) -> None:
+        super().__init__(bot, exchange, channel, context, *more)
+        self._reply_exchange = exchange
+
+    def stop(self) -> None:
+        """End the reply now."""
+        self._reply_exchange.server_is_stopping = True
+        super().stop()
+
+
 class GatewayService(BotService):
     """Answers requests in the form of OpenAI's API, behind any server that a `BotService` works behind.
 
     Args:
         models: the bots.
         keys: who may ask for them.
+        origins: the web pages that may.
         options: how replies are written.
         limits: the bounds of every exchange.
         outbound: the configuration of calls: of upstream bots, and of the bots in this process.
@@ -53,15 +73,31 @@ class GatewayService(BotService):
     """
 
     def __init__(
-        self, models: Models, keys: GatewayKeys, options: ReplyOptions, limits: Limits, outbound: Outbound, hooks: Hooks
+        self,
+        models: Models,
+        keys: GatewayKeys,
+        origins: AllowedOrigins,
+        options: ReplyOptions,
+        limits: Limits,
+        outbound: Outbound,
+        hooks: Hooks,
     ) -> None:
         # One route stands in for all: requests name their bot in the body, not by the path.
         self._upstream_route = Route(_Placeholder(), allow_without_key=True)
         super().__init__({"/": self._upstream_route}, limits, outbound, hooks, sync_settings=False)
         self._models = models
         self._keys = keys
+        self._origins = origins
         self._options = options
         self._outbound = outbound
+
+    def paths_without_key(self) -> list[str]:
+        """The base path, if requests without a key are answered."""
+        return [_BASE] if self._keys.allow_without_key else []
+
+    def accepts_key(self, key: str) -> bool:
+        """Whether this is one of the gateway's own keys."""
+        return self._keys.is_own(key.encode())
 
     def redirect_calls(self, endpoints: Endpoints) -> None:
         """Send all calls to these endpoints, and push no settings."""
@@ -80,7 +116,7 @@ class GatewayService(BotService):
             await self._route(head, path, channel, progress, active_replies or self._replies.here())
         except ApiError as exc:
             logger.warning("%s refused: %d %s", head.method, exc.status, exc.message)
-            await self._respond(channel, exc.response(_headers(progress)), progress)
+            await self._respond(channel, exc.response(self._headers(head, progress)), progress)
         except ClientDisconnected as exc:
             logger.debug("the client disconnected before its response: %s", exc)
         except BaseException as exc:
@@ -93,13 +129,20 @@ class GatewayService(BotService):
         self, head: RequestHead, path: str, channel: Channel, progress: Progress, replies: ActiveReplies
     ) -> None:
         path = path if path.startswith("/") else head.path
-        path = path.removeprefix(_BASE).rstrip("/")
+        # A base URL that ends in a slash makes two of one in many clients.
+        path = _SLASHES.sub("/", path).removeprefix(_BASE).rstrip("/")
+        preflight = self._origins.preflight(head)
+        if preflight is not None:
+            await self._respond(channel, preflight, progress)
+            return
+        if self._keys.allow_without_key:
+            self._origins.check(head)
         if path == _MODELS or path.startswith(f"{_MODELS}/"):
-            _check_method(head, "GET")
+            _check_method(head, "GET", "HEAD")
             self._keys.check(head)
             name = path[len(_MODELS) + 1 :]
             body = self._models.described(name) if name else self._models.listed()
-            response = HttpResponse.of(200, "application/json", json_bytes(body), _headers(progress))
+            response = HttpResponse.of(200, "application/json", json_bytes(body), self._headers(head, progress))
             await self._respond(channel, response, progress)
             return
         read = FORMATS.get(path)
@@ -123,6 +166,7 @@ class GatewayService(BotService):
         replies: ActiveReplies,
     ) -> None:
         progress.type = "query"
+        exchange.headers += self._origins.headers(head)
         target = self._models.find(exchange.model)
         request = exchange.request
         if isinstance(target, Route):
@@ -141,7 +185,7 @@ class GatewayService(BotService):
             bot = UpstreamCall(target, upstream_key, api, exchange)
         context = RequestContext(head, route, self.limits, self._outbound, request, exchange)
         held = HeldChannel(channel, exchange, progress)
-        reply = ReplyStream(bot, exchange, held, context, progress, replies.timers)
+        reply = _GatewayReply(bot, exchange, held, context, progress, replies.timers)
         replies.add(reply)
         self._outbound.transport.hold()
         try:
@@ -149,6 +193,9 @@ class GatewayService(BotService):
         finally:
             replies.discard(reply)
             await self._outbound.transport.release()
+
+    def _headers(self, head: RequestHead, progress: Progress) -> list[tuple[str, str]]:
+        return [("x-request-id", progress.id), *self._origins.headers(head)]
 
     async def _body(self, head: RequestHead, channel: Channel) -> bytes:
         limit = self.limits.request_body
@@ -169,17 +216,13 @@ class GatewayService(BotService):
         progress.bytes, progress.complete = len(response.body), True
 
 
-def _headers(progress: Progress) -> list[tuple[str, str]]:
-    return [("x-request-id", progress.id)]
-
-
-def _check_method(head: RequestHead, allowed: str) -> None:
-    if head.method != allowed:
+def _check_method(head: RequestHead, *allowed: str) -> None:
+    if head.method not in allowed:
         raise ApiError(
-            f"the method {head.method[:20]!r} is not allowed here; expected {allowed}",
+            f"the method {head.method[:20]!r} is not allowed here; expected {' or '.join(allowed)}",
             status=405,
             code="method_not_allowed",
-            headers=[("allow", allowed)],
+            headers=[("allow", ", ".join(allowed))],
         )
 
 

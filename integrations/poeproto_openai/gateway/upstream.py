@@ -24,10 +24,10 @@ from poeproto import (
 )
 from poeproto.http import without_path
 from poeproto_openai.api_error import error_of_exception, without_secrets
-from poeproto_openai.chat.content_parts import read_data_url
 from poeproto_openai.reply_exchange import ReplyExchange
 from poeproto_runtime.client.api import ApiCalls
 from poeproto_runtime.client.reply import Reply
+from poeproto_runtime.data_url import is_data_url, read_data_url
 
 __all__ = ["UpstreamBot"]
 
@@ -110,13 +110,13 @@ class UpstreamCall(Bot):
         return attrs.evolve(request, query=messages)
 
     async def _with_uploads(self, message: Message) -> Message:
-        if not any(attachment.url[:5].lower() == "data:" for attachment in message.attachments):
+        if not any(is_data_url(attachment.url) for attachment in message.attachments):
             return message
         attachments = [await self._uploaded(attachment) for attachment in message.attachments]
         return attrs.evolve(message, attachments=attachments)
 
     async def _uploaded(self, attachment: Attachment) -> Attachment:
-        if attachment.url[:5].lower() != "data:":
+        if not is_data_url(attachment.url):
             return attachment
         content = read_data_url(attachment.url).content
         uploaded = await self._api.upload(content, attachment.name, attachment.content_type, self._key)

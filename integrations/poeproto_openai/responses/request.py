@@ -286,6 +286,8 @@ def _string(wire: dict[str, Any], key: str, path: str) -> str:
 
 def _own_path(param: str | None, places: list[str]) -> str | None:
     """The path of a field of the chat request, in terms of the items that its messages were made of."""
+    if param == "messages":
+        return "input"
     if param is None or (place := _PLACE.match(param)) is None:
         return param
     path = places[int(place[1])] + param[place.end() :]

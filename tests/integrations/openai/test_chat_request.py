@@ -62,14 +62,16 @@ def test_roles() -> None:
         {"role": "system", "content": "s"},
         {"role": "user", "content": "u", "name": "Ada"},
         {"role": "assistant", "content": "a"},
-        {"role": "user", "content": [{"type": "text", "text": "one"}, {"type": "text", "text": ""}]},
+        {"role": "user", "content": [{"type": "text", "text": ""}, {"type": "text", "text": "one"}]},
+        {"role": "user", "content": [{"type": "text", "text": "two"}, {"type": "text", "text": "three"}]},
     ]
     assert read(messages).query.query == [
         Message("system", "d"),
         Message("system", "s"),
         Message("user", "u", sender=Sender(name="Ada")),
         Message("bot", "a"),
-        Message("user", "one\n"),
+        Message("user", "one"),
+        Message("user", "two\nthree"),
     ]
 
 
@@ -178,6 +180,8 @@ def test_what_would_change_the_answer_is_refused(key: str, value: Any) -> None:
         (b'{"model":"bot","messages":[{"role":"assistant","tool_calls":[{}]}]}', "messages[0].tool_calls[0].id"),
         (b'{"model":"bot","messages":[{"role":"user","content":"a"}],"stop":[1]}', "stop[0]"),
         (b'{"model":"bot","messages":[{"role":"user","content":"a"}],"logit_bias":{"a":"b"}}', "logit_bias.a"),
+        (b'{"model":"bot","messages":[{"role":"user","content":"a"}],"temperature":%b}' % (b"9" * 400), "temperature"),
+        (b'{"model":"bot","messages":[{"role":"tool","tool_call_id":"a","content":"b"}]}', "messages"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_its_place(body: bytes, param: str | None) -> None:
@@ -215,12 +219,14 @@ def test_files() -> None:
         {"type": "file", "file": {"file_data": "data:text/csv,a%2Cb"}},
         {"type": "file", "file": {"file_data": text}},
         {"type": "file", "file": {"file_data": "data:text/plain;base64,/w=="}},
+        {"type": "file", "file": {"filename": "//[.png", "file_data": text}},
     ) == [
         Attachment(pdf, "application/pdf", "a.pdf"),
         Attachment(f"data:text/plain;base64,{text}", "text/plain", "a.txt", parsed_content="héllo"),
         Attachment("data:text/csv,a%2Cb", "text/csv", "file-3.csv", parsed_content="a,b"),
         Attachment(f"data:application/octet-stream;base64,{text}", "application/octet-stream", "file-4.bin"),
         Attachment("data:text/plain;base64,/w==", "text/plain", "file-5.txt"),
+        Attachment(f"data:image/png;base64,{text}", "image/png", "//[.png"),
     ]
 
 
@@ -237,6 +243,9 @@ def test_files() -> None:
         ({"type": "image_url"}, "image_url.url"),
         ({"type": "image_url", "image_url": {"url": "ftp://example.com/"}}, "image_url.url"),
         ({"type": "image_url", "image_url": {"url": "cat.png"}}, "image_url.url"),
+        ({"type": "image_url", "image_url": {"url": "https://[::1"}}, "image_url.url"),
+        ({"type": "image_url", "image_url": {"url": "https:///cat.png"}}, "image_url.url"),
+        ({"type": "image_url", "image_url": {"url": "https://example.com/\r\nx-a: b"}}, "image_url.url"),
         ({}, "type"),
     ],
 )
@@ -275,12 +284,39 @@ def test_calls_of_earlier_turns_stay_in_their_place() -> None:
     ).query
     assert [(message.role, message.message_type) for message in query.query] == [
         ("user", None),
-        ("bot", None),
         ("bot", "function_call"),
         ("tool", None),
+        ("bot", None),
         ("user", None),
     ]
     assert query.tool_calls is None
+
+
+def test_rounds_of_calls_of_earlier_turns_stay_apart() -> None:
+    query = read(
+        [
+            USER,
+            {"role": "assistant", "content": "I'll see.", "tool_calls": [CALL]},
+            {"role": "tool", "tool_call_id": "c1", "content": "5"},
+            {"role": "assistant", "tool_calls": [{**CALL, "id": "c2"}, {**CALL, "id": "c3"}]},
+            {"role": "tool", "tool_call_id": "c2", "content": "6"},
+            {"role": "tool", "tool_call_id": "c3", "content": "7"},
+            {"role": "assistant", "content": "It is 5."},
+            {"role": "assistant", "tool_calls": [{**CALL, "id": "c4"}]},
+            USER,
+            {"role": "assistant", "tool_calls": [{**CALL, "id": "c5"}]},
+            {"role": "tool", "tool_call_id": "c5", "content": "8"},
+        ]
+    ).query
+    ids = [
+        [each.get("id") or each.get("tool_call_id") for each in json.loads(message.content)]
+        if message.role == "tool" or message.message_type
+        else message.content
+        for message in query.query
+    ]
+    assert ids == ["hello", "I'll see.", ["c1"], ["c1"], ["c2", "c3"], ["c2", "c3"], "It is 5.", ["c4"], "hello"]
+    assert [call.id for call in query.tool_calls or ()] == ["c5"]
+    assert [result.tool_call_id for result in query.tool_results or ()] == ["c5"]
 
 
 def test_the_result_of_a_tool_is_text() -> None:
@@ -295,11 +331,11 @@ ANY_JSON = st.recursive(
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),
-    max_leaves=12,
+    max_leaves=8,
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.dictionaries(st.sampled_from(KEYS), ANY_JSON, max_size=6), st.lists(ANY_JSON, min_size=1, max_size=3))
 def test_any_body_is_read_or_refused(body: dict[str, Any], messages: list[Any]) -> None:
     refusals: list[int] = []

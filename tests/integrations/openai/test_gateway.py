@@ -19,7 +19,7 @@ from ...support.bots import KEY, SECRET, FunctionBot
 from ...support.embedded_servers import EchoBot, WaitingBot
 from ...support.openai_gateway import CHAT, chat, chunks_of, error_of, text_of
 from ...support.raw_http import connect, http_request
-from ...support.scripted_asgi import DISCONNECT, body_messages, converse, http_scope, request
+from ...support.scripted_asgi import DISCONNECT, Answer, body_messages, converse, http_scope, request
 
 pytestmark = pytest.mark.anyio
 
@@ -94,12 +94,16 @@ async def test_attachments_are_inserted_as_a_bot_wants_them() -> None:
 # --- paths, methods and keys
 
 
-@pytest.mark.parametrize("path", [CHAT, "/chat/completions", f"{CHAT}/"])
+@pytest.mark.parametrize(
+    "path", [CHAT, "/chat/completions", f"{CHAT}/", "//v1/chat/completions", "/v1//chat/completions"]
+)
 async def test_paths_of_chat_completions(path: str) -> None:
     assert (await request(gateway(), QUESTION, path=path)).status == 200
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/v1/embeddings", "/v1/chat", "/v1/files", "/v1/modelsx", "/v2/models"])
+@pytest.mark.parametrize(
+    "path", ["/", "/v1", "/v1/embeddings", "/v1/chat", "/v1/files", "/v1/modelsx", "/v2/models", "/v1/v1/models"]
+)
 async def test_other_paths(path: str) -> None:
     answer = await request(gateway(), QUESTION, path=path)
     assert answer.status == 404
@@ -113,7 +117,7 @@ async def test_other_paths(path: str) -> None:
     }
 
 
-@pytest.mark.parametrize(("method", "path", "allowed"), [("GET", CHAT, "POST"), ("POST", "/v1/models", "GET")])
+@pytest.mark.parametrize(("method", "path", "allowed"), [("GET", CHAT, "POST"), ("POST", "/v1/models", "GET, HEAD")])
 async def test_other_methods(method: str, path: str, allowed: str) -> None:
     answer = await request(gateway(), method=method, path=path)
     assert (answer.status, answer.headers["allow"]) == (405, allowed)
@@ -133,6 +137,10 @@ async def test_the_models() -> None:
     assert one["object"] == "model"
     answer = await request(app, b"", "GET", "/v1/models/none")
     assert (answer.status, error_of(answer)["code"]) == (404, "model_not_found")
+
+
+async def test_the_head_of_the_models() -> None:
+    assert (await request(gateway(), b"", "HEAD", "/v1/models")).status == 200
 
 
 async def test_an_unknown_model() -> None:
@@ -169,6 +177,8 @@ async def test_several_keys_and_none() -> None:
         ({"api_keys": []}, "key"),
         ({"api_keys": "a b"}, "key"),
         ({"poe": True, "poe_key": "p"}, "pass api_keys"),
+        ({"api_keys": "k", "allow_origins": ["app.example.com"]}, "is no origin"),
+        ({"api_keys": "k", "allow_origins": "https://app.example.com/"}, "is no origin"),
         ({"allow_without_key": True, "usage": "estimate"}, "usage='estimate' needs tiktoken"),
     ],
 )
@@ -201,6 +211,61 @@ async def test_a_route_of_its_own() -> None:
     app = gateway(Route(FunctionBot(look), access_key="the-key-for-poe-itself"))
     assert (await chat(app)).status == 200
     assert keys == ["the-key-for-poe-itself"]
+
+
+# --- web pages
+
+PAGE = ("origin", "https://app.example.com")
+PREFLIGHT = [
+    PAGE,
+    ("access-control-request-method", "POST"),
+    ("access-control-request-headers", "authorization,content-type,x-stainless-os"),
+]
+
+
+@pytest.mark.parametrize("origins", ["*", "https://app.example.com", ["https://other.example.com", PAGE[1]]])
+async def test_a_page_whose_origin_is_allowed(origins: Any) -> None:
+    app = gateway(allow_origins=origins)
+    asked = await request(app, b"", "OPTIONS", CHAT, key=None, headers=PREFLIGHT)
+    assert asked.status == 200
+    assert asked.headers["access-control-allow-origin"] == PAGE[1]
+    assert asked.headers["access-control-allow-methods"] == "GET, POST"
+    assert asked.headers["access-control-allow-headers"] == "authorization,content-type,x-stainless-os"
+    whole = json.dumps({**json.loads(QUESTION), "stream": False}).encode()
+    for answer in (
+        await request(app, QUESTION, path=CHAT, headers=[PAGE]),
+        await request(app, whole, path=CHAT, headers=[PAGE]),
+        await request(app, b"{", path=CHAT, headers=[PAGE]),
+        await request(app, b"", "GET", "/v1/models", headers=[PAGE]),
+    ):
+        assert answer.headers["access-control-allow-origin"] == PAGE[1]
+        assert answer.headers["vary"] == "origin"
+        assert "x-request-id" in answer.headers["access-control-expose-headers"]
+
+
+async def test_other_pages() -> None:
+    for app in (gateway(), gateway(allow_origins="https://other.example.com")):
+        assert (await request(app, b"", "OPTIONS", CHAT, key=None, headers=PREFLIGHT)).status == 405
+        answer = await request(app, QUESTION, path=CHAT, headers=[PAGE])
+        assert (answer.status, answer.headers.get("access-control-allow-origin")) == (200, None)
+
+
+async def test_without_a_key_no_other_page_is_answered() -> None:
+    for method, path in (("POST", CHAT), ("GET", "/v1/models")):
+        answer = await request(gateway(allow_without_key=True), QUESTION, method, path, key=None, headers=[PAGE])
+        assert (answer.status, error_of(answer)["code"]) == (403, "origin_not_allowed")
+        assert answer.received == 0
+    app = gateway(allow_without_key=True, allow_origins=PAGE[1])
+    assert (await request(app, QUESTION, path=CHAT, key=None, headers=[PAGE])).status == 200
+    assert (await request(app, QUESTION, path=CHAT, key=None, headers=[("origin", "null")])).status == 403
+    assert (await chat(app, key=None)).status == 200
+
+
+@pytest.mark.parametrize("names", ["x\r\ny", "\xe9", ""])
+async def test_malformed_names_in_a_preflight_are_not_repeated(names: str) -> None:
+    headers = [*PREFLIGHT[:2], ("access-control-request-headers", names)]
+    asked = await request(gateway(allow_origins="*"), b"", "OPTIONS", CHAT, key=None, headers=headers)
+    assert asked.headers["access-control-allow-headers"] == "authorization, content-type"
 
 
 # --- bodies
@@ -302,7 +367,7 @@ async def test_usage_is_counted_by_the_function_given() -> None:
 
 async def test_an_idle_stream_is_kept_open() -> None:
     bot = WaitingBot()
-    app = gateway(bot, limits=Limits(heartbeat_seconds=0.05, answer_seconds=0.5))
+    app = gateway(bot, limits=Limits(heartbeat_seconds=0.05, answer_seconds=0.25))
     answer = await chat(app, stream=True)
     assert answer.status == 200
     assert b'"delta":{},' in answer.body
@@ -313,7 +378,7 @@ async def test_an_idle_stream_is_kept_open() -> None:
 
 async def test_a_stream_that_is_idle_from_the_beginning_is_kept_open() -> None:
     async def slow(request: QueryRequest, context: Context) -> AsyncIterator[str]:
-        await anyio.sleep(0.3)
+        await anyio.sleep(0.2)
         yield "hello"
 
     app = gateway(FunctionBot(slow), limits=Limits(heartbeat_seconds=0.05))
@@ -348,6 +413,37 @@ async def test_shutdown_ends_replies_with_an_error() -> None:
                     rest += data
             assert b'"allow_retry":true' in rest
             assert b"[DONE]" not in rest
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_shutdown_before_any_output_allows_a_retry(stream: bool) -> None:
+    async def wait(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        waiting.set()
+        await anyio.sleep_forever()
+        yield ""
+
+    waiting = anyio.Event()
+    app = gateway(FunctionBot(wait))
+    answers: list[Answer] = []
+
+    async def ask() -> None:
+        answers.append(await chat(app, stream=stream))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask)
+        await waiting.wait()
+        app.stop_streams()
+    answers.append(await chat(app, stream=stream))  # the server has stopped already
+    for answer in answers:
+        assert answer.status == 503
+        assert "x-should-retry" not in answer.headers
+        assert "restarting" in error_of(answer)["message"]
+        assert (error_of(answer)["code"], error_of(answer)["poe"]) == ("server_stopping", {"allow_retry": True})
+
+
+async def test_a_bot_that_took_too_long_is_not_repeated() -> None:
+    answer = await chat(gateway(WaitingBot(), limits=Limits(answer_seconds=0.05)))
+    assert (answer.status, answer.headers["x-should-retry"]) == (500, "false")
 
 
 async def _serve(app: OpenAIGateway, *, task_status: Any) -> None:

@@ -97,6 +97,25 @@ async def test_a_bot_on_poe_is_called_with_the_gateways_key() -> None:
         assert (await chat(app, model="Any-Other")).status == 404
 
 
+@pytest.mark.parametrize("key", [b"k\xc3\xa9y", b"key\tof-poe", b"a b"])
+async def test_a_key_that_poe_has_no_form_for(key: bytes) -> None:
+    app = gateway("http://127.0.0.1:9/", poe=True)
+    body = json.dumps({"model": "Any-Other", "messages": [{"role": "user", "content": "hi"}]}).encode()
+    answer = await request(
+        app, body, path=CHAT, key=None, headers=[("authorization", f"Bearer {key.decode('latin-1')}")]
+    )
+    assert (answer.status, error_of(answer)["code"]) == (401, "invalid_api_key")
+
+
+@pytest.mark.parametrize("name", [".", "..", "\ud800", "https://example.com/"])
+async def test_what_is_no_name_of_a_bot_on_poe(name: str) -> None:
+    app = gateway("http://127.0.0.1:9/", poe=True)
+    answer = await chat(app, model=name, key="Bearer key-of-poe")
+    assert (answer.status, error_of(answer)["code"]) == (404, "model_not_found")
+    with pytest.raises(ValueError, match="names no bot on Poe"):
+        OpenAIGateway({"bot": f"poe:{name}"}, api_keys=KEY)
+
+
 async def test_files_of_the_request_are_uploaded_to_poe() -> None:
     uploaded = response(200, b'{"attachment_url":"https://example.com/up.png","mime_type":"image/png"}')
     upload: list[bytes] = []
@@ -150,6 +169,13 @@ async def test_a_refusal_before_the_reply_is_a_status(status: int, becomes: int,
             assert answer.headers.get("x-should-retry") == (None if retried else "false")
             assert answer.headers.get("retry-after") == "9000"
             assert "full" in error_of(answer)["message"]
+
+
+async def test_a_retry_after_that_cannot_be_one_is_not_repeated() -> None:
+    refusal = response(429, b"", "Retry-After: s\xf8on")
+    async with scripted(answering(refusal)) as server:
+        answer = await chat(gateway(server.address))
+        assert (answer.status, answer.headers.get("retry-after")) == (429, None)
 
 
 @pytest.mark.parametrize(

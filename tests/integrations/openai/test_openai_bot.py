@@ -491,6 +491,21 @@ async def test_a_status_becomes_an_error(
     assert API_KEY not in caplog.text
 
 
+@pytest.mark.parametrize("value", [API_KEY, f"Bearer {API_KEY}"])
+async def test_a_key_in_an_extra_header_is_hidden_likewise(value: str, caplog: pytest.LogCaptureFixture) -> None:
+    refusal = response(400, json.dumps({"error": {"message": f"wrong: {API_KEY}"}}).encode())
+    broken = streamed(record({"content": "a"}), b'data: {"error": {"message": "wrong: %b"}}\n\n' % API_KEY.encode())
+    with caplog.at_level(logging.DEBUG):
+        for script in (refusal, broken):
+            async with stage(answering(script), api_key=None, headers={"x-key": value}) as here:
+                error = (await here.answer())[-2]
+                assert here.endpoint.requests[0].all("x-key") == [value]
+            assert isinstance(error, Error)
+            assert "wrong: <hidden>" in (error.text or "")
+            assert API_KEY not in repr(error)
+    assert API_KEY not in caplog.text
+
+
 @pytest.mark.parametrize("status", [429, 503])
 async def test_retry_after_is_kept(status: int) -> None:
     async with stage(answering(response(status, b'{"error": {"message": "later"}}', "Retry-After: 7"))) as here:

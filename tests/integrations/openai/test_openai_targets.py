@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
 
 import pytest
 from anyio.from_thread import start_blocking_portal
 from click.testing import CliRunner
 
 from poeproto_asgi import AppOptions, TargetError, load_app
+from poeproto_asgi.targets import warn_of_unused_key
 from poeproto_cli.commands import main
 from poeproto_cli.urls import is_target, refuse_address
 from poeproto_h11 import BlockingClient
-from poeproto_openai import OpenAIBot, openai_target
+from poeproto_openai import OpenAIBot, OpenAIGateway, openai_target
 
 from ...support.bots import KEY
 from ...support.command import serving
+from ...support.embedded_servers import EchoBot
 from ...support.scripted_peer import LAST_CHUNK, STREAM_HEAD, ScriptedServer, answering, chunk, scripted
 
 _CHUNKS = [
@@ -59,15 +64,41 @@ def test_a_target_of_another_form(target: str) -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_the_targets_of_the_server() -> None:
+def test_the_targets_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     app = load_app("openai:http://host/v1#m", options=AppOptions(allow_without_key=True))
     [route] = app.service.routes.values()
     assert isinstance(route.bot, OpenAIBot)
     with pytest.raises(TargetError, match="expected openai:URL#model"):
         load_app("openai:http://host/v1", allow_without_key=True)
-    # A module's attribute: OpenAI's own library, which may be installed.
-    with pytest.raises(TargetError, match=r"there is no module 'openai'|openai has no attribute 'attribute'"):
+    monkeypatch.setitem(sys.modules, "openai", ModuleType("openai"))  # OpenAI's own, which may be installed
+    with pytest.raises(TargetError, match="openai has no attribute 'attribute'"):
         load_app("openai:attribute", allow_without_key=True)
+
+
+@pytest.mark.parametrize(
+    ("keys", "logged"),
+    [
+        ({"api_keys": CANARY}, ["says which keys its bots use"]),
+        ({"api_keys": [CANARY, KEY]}, []),
+        ({"allow_without_key": True}, ["says which keys its bots use, and anyone is answered at /v1"]),
+    ],
+)
+def test_a_gateway_is_a_target_with_keys_of_its_own(
+    keys: dict[str, Any], logged: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway = OpenAIGateway({"bot": EchoBot()}, **keys)
+    options = AppOptions(environment_key=KEY)
+    assert load_app(gateway, options=options) is gateway
+    warn_of_unused_key("bots:gateway", gateway, options)
+    assert [record.getMessage().partition("bots:gateway ")[2] for record in caplog.records] == logged
+    if "allow_without_key" in keys:
+        load_app(gateway, allow_without_key=True)
+        with pytest.raises(TargetError, match="the key given would not be used"):
+            load_app(gateway, access_key=KEY)
+    else:
+        load_app(gateway, access_key=CANARY)
+        with pytest.raises(TargetError, match="nobody is answered without a key"):
+            load_app(gateway, allow_without_key=True)
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,15 @@ def require_node_sdk() -> str:
     pytest.skip(missing)
 
 
-def call_all(address: str, key: str, tasks: Iterable[dict[str, Any]], **options: Any) -> list[Outcome]:
-    """Make these calls: each task has an `api`, a `mode`, a `body` and a `name`. The options are the client's."""
-    given = json.dumps({"address": address, "key": key, "tasks": list(tasks), **options})
+def call_all(key: str, tasks: Iterable[dict[str, Any]], **options: Any) -> list[Outcome]:
+    """Make these calls, in one process: its start takes longer than most calls.
+
+    Args:
+        key: the client's key.
+        tasks: each has an `address`, an `api`, a `mode`, a `body` and a `name`.
+        options: the client's other options.
+    """
+    given = json.dumps({"key": key, "tasks": list(tasks), **options})
     run = subprocess.run(
         [require_node_sdk(), "calls.mjs"],
         cwd=FOLDER,

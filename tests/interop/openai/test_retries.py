@@ -110,12 +110,12 @@ def test_node_asks_as_often(counted: Counted) -> None:
     node_sdk.require_node_sdk()
     before = {vector.name: counted.calls(vector.name) for vector in [*ONCE, *AGAIN]}
     tasks = [
-        {"name": vector.name, "api": api, "mode": mode, "body": body_of(vector, api)}
+        {"address": counted.address, "name": vector.name, "api": api, "mode": mode, "body": body_of(vector, api)}
         for vector in [*ONCE, *AGAIN]
         for api in APIS
         for mode in MODES
     ]
-    outcomes = node_sdk.call_all(counted.address, KEY, tasks)
+    outcomes = node_sdk.call_all(KEY, tasks)
     assert all(outcome.error is not None for outcome in outcomes)
     made = {name: counted.calls(name) - count for name, count in before.items()}
     ways = len(APIS) * len(MODES)

@@ -86,19 +86,22 @@ def async_outcomes(gateway_of: Callable[[Vector], Gateway]) -> Outcomes:
 
 @pytest.fixture(scope="module")
 def node_outcomes(gateway_of: Callable[[Vector], Gateway]) -> Outcomes:
-    """What the Node SDK reports of all cases, by vector and API. It calls each gateway in one process."""
+    """What the Node SDK reports of all cases, by vector and API."""
     node_sdk.require_node_sdk()
-    tasks: dict[str, list[tuple[Vector, Api, Mode]]] = {}
-    for vector, api in CASES:
-        tasks.setdefault(gateway_of(vector).address, []).extend((vector, api, mode) for mode in MODES)
+    calls: list[tuple[Vector, Api, Mode]] = [(vector, api, mode) for vector, api in CASES for mode in MODES]
+    tasks = [
+        {
+            "address": gateway_of(vector).address,
+            "name": vector.name,
+            "api": api,
+            "mode": mode,
+            "body": body_of(vector, api),
+        }
+        for vector, api, mode in calls
+    ]
     found: Outcomes = {}
-    for address, cases in tasks.items():
-        given = [
-            {"name": vector.name, "api": api, "mode": mode, "body": body_of(vector, api)} for vector, api, mode in cases
-        ]
-        outcomes = node_sdk.call_all(address, KEY, given, maxRetries=0)
-        for (vector, api, mode), outcome in zip(cases, outcomes, strict=True):
-            found.setdefault((vector.name, api), {})[mode] = outcome.shown()
+    for (vector, api, mode), outcome in zip(calls, node_sdk.call_all(KEY, tasks, maxRetries=0), strict=True):
+        found.setdefault((vector.name, api), {})[mode] = outcome.shown()
     return found
 
 

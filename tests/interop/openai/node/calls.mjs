@@ -109,15 +109,23 @@ async function call(client, task) {
 
 let input = "";
 for await (const piece of process.stdin) input += piece;
-const { address, key, tasks, ...options } = JSON.parse(input);
-const client = new OpenAI({ baseURL: address, apiKey: key, logLevel: "off", ...options });
+const { key, tasks, ...options } = JSON.parse(input);
+const clients = new Map();
+
+function clientOf(address) {
+  if (!clients.has(address)) {
+    clients.set(address, new OpenAI({ baseURL: address, apiKey: key, logLevel: "off", ...options }));
+  }
+  return clients.get(address);
+}
+
 const results = new Array(tasks.length);
 let next = 0;
 await Promise.all(
   Array.from({ length: BOUND }, async () => {
     while (next < tasks.length) {
       const number = next++;
-      results[number] = await call(client, tasks[number]);
+      results[number] = await call(clientOf(tasks[number].address), tasks[number]);
     }
   }),
 );
