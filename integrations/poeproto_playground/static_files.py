@@ -44,7 +44,7 @@ FRAME_DOCUMENT = b"""<!doctype html>
 <script>
 (() => {
   const parent = window.parent;
-  const hasNetwork = new URLSearchParams(location.search).has("network");
+  const hasNetwork = new URLSearchParams(location.search).get("network") === "1";
   const report = () => parent.postMessage({type: "height", height: document.documentElement.scrollHeight}, "*");
 
   const remove = (object, name) => Object.defineProperty(object, name, {value: undefined});
