@@ -426,5 +426,10 @@ async def test_a_recording_without_a_bot(tmp_path: Path, page: PlaygroundPage) -
     async with playing(recordings=[file]) as opened:
         assert opened.state["mode"] == "recording"
         assert [each["kind"] for each in opened.state["exchanges"]] == ["settings", "query"]
+        [before, after] = [
+            [round(each["started"]) for each in state["exchanges"]] for state in (page.state, opened.state)
+        ]
+        # A recording says when it began in whole seconds.
+        assert all(abs(one - other) <= 1 for one, other in zip(before, after, strict=True))
         assert opened.state["recordings"] == [{"id": "r1", "name": "bot.jsonl", "exchanges": 2, "is_cut": False}]
         await opened.post("conversations", 409)

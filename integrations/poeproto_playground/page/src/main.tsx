@@ -56,7 +56,7 @@ function TokenForm() {
 function Conversations() {
   return (
     <nav class="conversations" aria-label="Conversations">
-      <button class="primary" onClick={() => void store.newConversation().then(focusDraft)}>
+      <button class="primary" disabled={store.bots.value.length === 0} onClick={() => void store.newConversation().then(focusDraft)}>
         New conversation
       </button>
       <ul>

@@ -127,7 +127,7 @@ function ErrorView({ message, conversation }: { message: Message; conversation: 
     <div class="error" role="alert">
       <strong>{error.type ?? "The bot failed"}</strong>
       <p>{error.text || "The bot sent an error without a text."}</p>
-      <div class="actions">
+      <div class="error-actions">
         {error.allow_retry ? <button onClick={() => void retry()}>Retry</button> : <small>The bot allows no retry.</small>}
         {Boolean(exchange?.logs) && <button onClick={() => store.inspect(message.exchange, "Logs")}>What the bot logged</button>}
       </div>
