@@ -54,7 +54,6 @@ class MockBackend:
     files: dict[str, tuple[str, bytes]] = field(default_factory=dict[str, tuple[str, bytes]])
     calls: queue.Queue[Call] = field(default_factory=lambda: queue.Queue[Call]())
     origin: str = ""
-    connections: int = 0
     sent: dict[tuple[int, int], int] = field(default_factory=dict[tuple[int, int], int])
     streams: list[queue.Queue[list[Json] | None]] = field(default_factory=list[queue.Queue[list[Json] | None]])
 
@@ -158,7 +157,6 @@ def _handler(backend: MockBackend) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.send_line([{"type": "snapshot", "state": backend.state}])
             backend.streams.append(changes)
-            backend.connections += 1
             try:
                 while (line := changes.get()) is not None:
                     self.send_line(line)
