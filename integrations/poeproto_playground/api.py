@@ -217,7 +217,7 @@ class Api:
                 sent, reply = await session.send_message(
                     chat,
                     _text(fields, "text"),
-                    bot=edited.bot,
+                    bot=None if session.mentioned_bot(edited.text) else edited.bot,
                     attachments=_attachments(fields) if "attachments" in fields else edited.attachments,
                     parameters=_object(fields, "parameters") if "parameters" in fields else edited.parameters,
                     reply_to=edited.reply_to,

@@ -20,12 +20,15 @@ import threading
 import traceback
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from poeproto import Endpoints
 from poeproto_asgi import AppOptions, BotApp, FetchPolicy, Hooks, Observation, TargetError, load_app, run, targets
 from poeproto_h11 import make_outbound, split_url
 from poeproto_playground.bot_recorder import EXCHANGE_HEADER
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 # The exchange whose request this task answers, and those that it starts.
 _exchange: ContextVar[str | None] = ContextVar("_exchange", default=None)
@@ -42,7 +45,8 @@ def main() -> None:
     target, endpoint = sys.argv[1:3]
     lines = Lines(os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace"))
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    sys.stdout, sys.stderr = LoggedOutput(lines, "stdout"), LoggedOutput(lines, "stderr")
+    os.dup2(2, 1)  # what programs that the bot starts write to their standard output is no line of JSON
+    sys.stdout, sys.stderr = _logged_stream(lines, "stdout"), _logged_stream(lines, "stderr")
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[LineHandler(lines)])
     key = os.environ.get("POE_ACCESS_KEY")
     sys.path.insert(0, os.getcwd())
@@ -170,8 +174,8 @@ class LineHandler(logging.Handler):
         self._lines.log(record.levelname, record.name, self.format(record))
 
 
-class LoggedOutput(io.TextIOBase):
-    """A standard stream whose lines are logged.
+class LoggedOutput(io.BufferedIOBase):
+    """The binary part of a standard stream whose lines are logged.
 
     Args:
         lines: writes them.
@@ -180,21 +184,32 @@ class LoggedOutput(io.TextIOBase):
 
     def __init__(self, lines: Lines, name: str) -> None:
         self._lines = lines
-        self._name = name
-        self._unfinished = ""
+        self.name = name
+        self._unfinished = b""
 
     def writable(self) -> bool:
         return True
 
-    def write(self, text: str, /) -> int:
-        """Log the lines that this text completes."""
-        *complete, self._unfinished = (self._unfinished + text).split("\n")
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Log the lines that these bytes complete."""
+        written = bytes(data)
+        *complete, self._unfinished = (self._unfinished + written).split(b"\n")
         for line in complete:
-            self._lines.log("PRINT", self._name, line)
+            self._log(line)
         if len(self._unfinished) > _LONGEST_LINE:
-            self._lines.log("PRINT", self._name, self._unfinished)
-            self._unfinished = ""
-        return len(text)
+            self._log(self._unfinished)
+            self._unfinished = b""
+        return len(written)
+
+    def _log(self, line: bytes) -> None:
+        self._lines.log("PRINT", self.name, line.decode("utf-8", "replace"))
+
+
+def _logged_stream(lines: Lines, name: str) -> io.TextIOWrapper:
+    """A standard stream whose lines are logged: with a `buffer` and an `encoding`, as bots may expect."""
+    return io.TextIOWrapper(
+        LoggedOutput(lines, name), encoding="utf-8", errors="backslashreplace", newline="\n", write_through=True
+    )
 
 
 if __name__ == "__main__":

@@ -19,8 +19,11 @@ import anyio
 import anyio.abc
 import attrs
 from anyio.streams.buffered import BufferedByteReceiveStream
+from anyio.streams.text import TextReceiveStream
 
 _LARGEST_LINE = 1024 * 1024
+# A longer line on the standard error is cut.
+_LONGEST_ERROR = 64 * 1024
 # How often the files are checked, and how long a process may take to end.
 _POLL_SECONDS = 0.3
 _EXIT_SECONDS = 5.0
@@ -162,14 +165,21 @@ class BotRunner:
             self._on_failed("the bot's process has ended by itself; its log may say why", False)
 
     async def _read_errors(self, stream: anyio.abc.ByteReceiveStream, errors: list[str]) -> None:
-        """What the process writes past its standard streams: an interpreter that crashes, for instance."""
+        """What is written past the standard streams of Python: by a child process, or an interpreter that crashes."""
+        texts, unfinished = TextReceiveStream(stream, errors="replace"), ""
         with suppress(anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
             while True:
-                text = (await stream.receive()).decode("utf-8", "replace")
-                for line in text.splitlines():
-                    errors.append(line)
-                    self._on_log({"level": "STDERR", "logger": "stderr", "text": line, "exchange": None})
-                del errors[:-100]
+                *complete, unfinished = (unfinished + await texts.receive()).split("\n")
+                if len(unfinished) > _LONGEST_ERROR:
+                    complete, unfinished = [*complete, unfinished], ""
+                self._log_errors(complete, errors)
+        self._log_errors([unfinished] if unfinished else [], errors)
+
+    def _log_errors(self, lines: list[str], errors: list[str]) -> None:
+        for line in lines:
+            self._on_log({"level": "STDERR", "logger": "stderr", "text": line, "exchange": None})
+        errors += lines
+        del errors[:-100]
 
     async def _end_when_idle(self, old: BotProcess) -> None:
         with anyio.move_on_after(_IDLE_SECONDS):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
 import attrs
@@ -294,7 +295,7 @@ def _from_recording(source: str, header: RecordingHeader, recorded: RecordedExch
         source=source,
         direction="to-bot",
         kind=kind_of(object_in(request.body)),
-        started=request.at,
+        started=_seconds_of(header.created) + request.at,
         request=request,
         omitted=recorded.omitted,
         memory=len(request.body) + _READ_SIZE,
@@ -307,6 +308,15 @@ def _from_recording(source: str, header: RecordingHeader, recorded: RecordedExch
     if recorded.end is not None:
         exchange.receive_end(recorded.end)
     return exchange
+
+
+def _seconds_of(created: str) -> float:
+    """A date of RFC 3339 in seconds since the epoch; 0 if it is none."""
+    try:
+        date = datetime.fromisoformat(created)
+        return date.replace(tzinfo=date.tzinfo or UTC).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def kind_of(fields: dict[str, Any]) -> str:

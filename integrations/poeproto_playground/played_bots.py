@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import attrs
 
-from poeproto import PoeprotoError
+from poeproto import PoeprotoError, RequestRefused
 from poeproto.schemas import settings_payload
 from poeproto_playground.bot_runner import BotProcess, BotRunner
 from poeproto_playground.exchange_log import ExchangeLog
@@ -23,6 +23,8 @@ from poeproto_simulator import HTTPError, Simulator
 __all__ = ["PlayedBot"]
 
 logger = logging.getLogger("poeproto")
+
+_UNAUTHORISED = (401, 403)
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -196,7 +198,8 @@ class PlayedBots:
         await self._add_url(name, PlayedBot(url=url, access_key=access_key))
 
     async def _add_url(self, name: str, played: PlayedBot) -> None:
-        self._poe.register(name, played.url or "", access_key=played.access_key)
+        # Poe sends every bot a key, and a bot that checks none may still expect one.
+        self._poe.register(name, played.url or "", access_key=played.access_key or secrets.token_hex(16))
         self._bots[name] = ShownBot(name=name, kind="url", played=played, status="running", generation=1)
         self._mark("bots")  # it may be the default one now
         await self.refetch_settings(name)
@@ -208,9 +211,16 @@ class PlayedBots:
             await self._poe.fetch_settings(name)
             bot.settings_error = None
         except PoeprotoError as exc:
-            bot.settings_error = self._masking.text(str(exc))
+            bot.settings_error = self._masking.text(self.explain(bot, exc))
             logger.warning("the settings of %s could not be fetched: %s", name, bot.settings_error)
         self._mark("bot", name)
+
+    def explain(self, bot: ShownBot, failure: PoeprotoError) -> str:
+        """Why a call of a bot failed. A bot that was given no key may refuse that of the playground."""
+        is_unauthorised = isinstance(failure, RequestRefused) and failure.status in _UNAUTHORISED
+        if not is_unauthorised or bot.played.access_key is not None or bot.kind != "url":
+            return str(failure)
+        return f"{failure}. The playground was given no key of {bot.name}: use --access-key or POE_ACCESS_KEY"
 
     def request_reload(self, name: str) -> None:
         """Start a target again.

@@ -24,7 +24,7 @@ from poeproto_playground.bot_recorder import RecordingClient
 from poeproto_playground.conversations import Chat, ShownMessage, ShownText, attachment_to_json, copy_message
 from poeproto_playground.exchange_log import Exchange, ExchangeLog
 from poeproto_playground.masking import Masking
-from poeproto_playground.played_bots import PlayedBot, PlayedBots
+from poeproto_playground.played_bots import PlayedBot, PlayedBots, ShownBot
 from poeproto_playground.request_guard import RequestGuard
 from poeproto_playground.state_stream import Change, Key, StateStream
 from poeproto_record import RecordedExchange, RecordingHeader, RecordingReader, read_exchanges
@@ -225,7 +225,7 @@ class PlaySession(Simulator):
         """
         if chat.reply is not None:
             raise HTTPError(409, "a reply is under way in this conversation; stop it first")
-        name = self._mentioned_bot(text) or bot or chat.bot
+        name = self.mentioned_bot(text) or bot or chat.bot
         self.bots.find(name)
         if self.engine.bots.get(name) is None:
             raise HTTPError(409, f"{name} does not run: {self.bots.find(name).error or 'it is being started'}")
@@ -253,7 +253,8 @@ class PlaySession(Simulator):
         )
         reply = ShownMessage(id=query.request.message_id, role="bot", bot=name, at=now, status="streaming")
         chat.messages += [sent, reply]
-        chat.parameters = parameters or {}
+        if name == chat.bot:
+            chat.parameters = parameters or {}
         self.stream.mark("messages", chat.id)
         self.stream.mark("conversation", chat.id)
         self._task_group.start_soon(self._run_reply, chat, reply, query, scope)
@@ -281,7 +282,7 @@ class PlaySession(Simulator):
             reply.status = "failed"
             reply.error = {"text": str(exc), "type": None, "allow_retry": True}
         if received is not None:
-            self._show_end(reply, received)
+            self._show_end(reply, received, self.bots.find(query.bot_name))
         elif reply.status == "streaming":
             self._stop_reply(chat, reply)
         reply.duration_ms = exchange_view.milliseconds(time.monotonic() - began)
@@ -290,11 +291,12 @@ class PlaySession(Simulator):
         for key in (("message", chat.id, reply.id), ("conversation", chat.id), ("balance",)):
             self.stream.mark(*key)
 
-    def _show_end(self, reply: ShownMessage, received: ReceivedReply) -> None:
+    def _show_end(self, reply: ShownMessage, received: ReceivedReply, bot: ShownBot) -> None:
         reply.spent = received.spent
         reply.status = "complete" if received.failure is None else "failed"
         if received.failure is not None and reply.error is None:
-            reply.error = {"text": str(received.failure), "type": None, "allow_retry": True}
+            text = self.bots.explain(bot, received.failure)
+            reply.error = {"text": text, "type": None, "allow_retry": True}
 
     def _stop_reply(self, chat: Chat, reply: ShownMessage) -> None:
         """As on Poe, what was received of a stopped reply stays in the conversation."""
@@ -351,7 +353,8 @@ class PlaySession(Simulator):
         self.stream.mark("messages", forked.id)
         return forked
 
-    def _mentioned_bot(self, text: str) -> str | None:
+    def mentioned_bot(self, text: str) -> str | None:
+        """The bot that ``@Name`` at the beginning of a text asks; None if it names none."""
         if not text.startswith("@"):
             return None
         # The name ends where the word does: "@Doggy" is no mention of Dog.

@@ -34,18 +34,50 @@ _MISSING_PAGE = (
 
 # It gets the HTML from the page, by a message, and writes it into itself once. Nothing in it can be trusted from then
 # on: the page reads no more of it than a height.
+#
+# No policy that browsers know forbids WebRTC, which can reach any address. So without network the document removes it,
+# and any frame within itself, where it would be anew. A frame cannot be seen in a closed shadow root, so those that
+# HTML declares (`shadowrootmode`) are prevented: by a fragment parser, which ignores it, or by renaming it.
 FRAME_DOCUMENT = b"""<!doctype html>
 <meta charset="utf-8">
 <title>HTML of a bot</title>
 <script>
 (() => {
   const parent = window.parent;
+  const hasNetwork = new URLSearchParams(location.search).get("network") === "1";
   const report = () => parent.postMessage({type: "height", height: document.documentElement.scrollHeight}, "*");
+
+  const remove = (object, name) => Object.defineProperty(object, name, {value: undefined});
+  const keepFramesOut = (root) => {
+    const frames = "iframe, frame, object, embed, fencedframe";
+    const removeAll = () => root.querySelectorAll(frames).forEach((frame) => frame.remove());
+    new MutationObserver(removeAll).observe(root, {childList: true, subtree: true});
+  };
+  const removeWebRtc = () => {
+    Object.getOwnPropertyNames(window).filter((name) => name.includes("RTC")).forEach((name) => remove(window, name));
+    keepFramesOut(document);
+    const attachShadow = Element.prototype.attachShadow;
+    Element.prototype.attachShadow = function (options) {
+      const root = attachShadow.call(this, options);
+      keepFramesOut(root);
+      return root;
+    };
+    [Element.prototype, ShadowRoot.prototype].forEach((prototype) => remove(prototype, "setHTMLUnsafe"));
+    remove(Document, "parseHTMLUnsafe");
+    const write = function (...texts) {
+      this.currentScript?.insertAdjacentHTML("beforebegin", texts.join(""));
+    };
+    Document.prototype.write = Document.prototype.writeln = write;
+  };
+
   const receive = (event) => {
     if (event.source !== parent || !event.data || event.data.type !== "html") return;
     window.removeEventListener("message", receive);
+    const html = String(event.data.html);
+    const write = document.write.bind(document);
     document.open();
-    document.write(String(event.data.html));
+    if (!hasNetwork) removeWebRtc();
+    write(hasNetwork ? html : html.replace(/shadowrootmode/gi, "data-$&"));
     document.close();
     report();
     new ResizeObserver(report).observe(document.documentElement);
@@ -99,7 +131,6 @@ def frame_policy(*, network: bool) -> str:
             "form-action 'none'",
             "base-uri 'none'",
             "frame-ancestors 'self'",
-            "webrtc 'block'",
         ]
     )
 

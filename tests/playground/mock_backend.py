@@ -1,7 +1,7 @@
 """Mock of the playground's backend: a test pushes the changes, and sees the page's calls.
 
-The page is served as the backend serves it: with the same Content-Security-Policy, so that what the policy forbids
-fails here, too.
+The page and the frame of a bot's HTML are served as the backend serves them, with the same Content-Security-Policy, so
+that what the policy forbids fails here, too.
 """
 
 from __future__ import annotations
@@ -20,22 +20,11 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+from poeproto import HttpResponse
+from poeproto_playground.static_files import frame_response, page_policy
+
 ASSETS = Path(__file__).parents[2] / "integrations" / "poeproto_playground" / "assets"
 TOKEN = "token-of-the-test"
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
-    "connect-src 'self'; frame-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
-)
-FRAME_POLICY = "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'"
-FRAME = """<!doctype html><script>
-addEventListener("message", (event) => {
-  if (event.source !== parent || event.data.type !== "html") return;
-  document.write(event.data.html);
-  document.close();
-  parent.postMessage({type: "height", height: 77}, "*");
-});
-parent.postMessage({type: "ready"}, "*");
-</script>"""
 TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".txt": "text/plain"}
 
 Json = dict[str, Any]
@@ -120,17 +109,22 @@ def _handler(backend: MockBackend) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
         def do_GET(self) -> None:
-            path = urlsplit(self.path).path
+            path, query = urlsplit(self.path)[2:4]
             name = "index.html" if path == "/" else path.removeprefix("/assets/")
             if path == "/frame":
-                self.respond(200, TYPES[".html"], FRAME.encode(), {"Content-Security-Policy": FRAME_POLICY})
+                response: HttpResponse = frame_response(network=query == "network=1")
+                headers = {name.decode(): value.decode() for name, value in response.headers}
+                self.respond(200, headers.pop("content-type"), response.body, headers)
             elif path in backend.files:
                 self.respond(200, *backend.files[path])
             elif path.startswith("/api/"):
                 self.call()
             elif (ASSETS / name).is_file():
                 body = (ASSETS / name).read_bytes()
-                headers = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"}
+                headers = {
+                    "Content-Security-Policy": page_policy(remote_media=False),
+                    "X-Content-Type-Options": "nosniff",
+                }
                 self.respond(200, TYPES[Path(name).suffix], body, headers)
             else:
                 self.respond(404, "text/plain", b"")

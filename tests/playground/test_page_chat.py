@@ -295,6 +295,79 @@ def test_a_bot_that_accepts_no_attachments_gets_none(page: Page, backend: MockBa
     assert page.locator(".pending").count() == 0
 
 
+def test_the_chat_stays_at_its_end(page: Page, backend: MockBackend) -> None:
+    messages = page.get_by_role("region", name="Messages")
+    below = (
+        "() => { const e = document.querySelector('.messages'); return e.scrollHeight - e.scrollTop - e.clientHeight; }"
+    )
+    begin_reply(backend)
+    for i in range(40):
+        append(backend, f"- line {i}\n")
+    end_reply(backend, "".join(f"- line {i}\n" for i in range(40)), suggested_replies=["go on"])
+    page.get_by_role("button", name="go on").wait_for()
+    wait_until(page, f"() => ({below})() < 2")
+    # A reader who has scrolled up stays there.
+    messages.hover()
+    page.mouse.wheel(0, -300)
+    wait_until(page, f"() => ({below})() > 200")
+    end_reply(backend, "".join(f"- line {i}\n" for i in range(80)), suggested_replies=["go further"])
+    page.get_by_role("button", name="go further").wait_for()
+    assert page.evaluate(f"({below})()") > 200
+
+
+def test_settings_that_could_not_be_fetched_are_mentioned(page: Page, backend: MockBackend) -> None:
+    backend.push(change("bot", bot=states.bot(settings=None, settings_error="status 500")))
+    page.get_by_text("The settings of Cat could not be fetched: status 500").wait_for()
+
+
+def test_a_failed_reply_has_no_feedback_and_leads_to_the_log(page: Page, backend: MockBackend) -> None:
+    error = {"text": "went wrong", "type": None, "allow_retry": False}
+    end_reply(backend, "half", status="failed", error=error)
+    reply(page).get_by_text("went wrong").wait_for()
+    assert reply(page).get_by_role("button", name="Like").count() == 0
+    assert reply(page).get_by_role("button", name="React").count() == 0
+    reply(page).get_by_role("button", name="What the bot logged").click()
+    exchange = page.get_by_role("region", name=f"Exchange {states.EXCHANGE}")
+    exchange.get_by_role("tab", name="Logs", selected=True).wait_for()
+    exchange.get_by_text("the bowl is empty").wait_for()
+
+
+def test_a_suggested_reply_leaves_the_field_alone(page: Page, backend: MockBackend) -> None:
+    page.locator('[data-message="m-1"]').get_by_role("button", name="Edit").click()
+    page.get_by_text("Editing a message").wait_for()
+    page.get_by_role("button", name="Tell me more").click()
+    sent = backend.next_call("POST", f"/api/conversations/{CONVERSATION}/messages").json
+    assert sent["text"] == "Tell me more"
+    assert "attachments" not in sent
+    assert page.get_by_label("Message", exact=True).input_value() == "What passes between us?"
+
+
+def test_an_edit_ends_when_another_conversation_is_chosen(page: Page, backend: MockBackend) -> None:
+    backend.push(change("conversation", conversation=states.conversation("c-2", title="Other")))
+    page.locator('[data-message="m-1"]').get_by_role("button", name="Edit").click()
+    page.get_by_text("Editing a message").wait_for()
+    page.get_by_role("button", name="Other Cat").click()
+    page.get_by_text("Editing a message").wait_for(state="detached")
+    assert page.get_by_label("Message", exact=True).input_value() == ""
+
+
+def test_a_mentioned_bot_gets_its_own_parameters(page: Page, backend: MockBackend) -> None:
+    page.get_by_text("Parameters", exact=True).wait_for()
+    page.get_by_label("Message", exact=True).fill("@Dog sit")
+    page.get_by_text("Parameters", exact=True).wait_for(state="detached")
+    page.keyboard.press("Enter")
+    sent = backend.next_call("POST", f"/api/conversations/{CONVERSATION}/messages").json
+    assert sent["text"] == "@Dog sit"
+    assert "parameters" not in sent
+    page.get_by_text("Parameters", exact=True).wait_for()
+
+
+def test_another_token_replaces_the_connection(page: Page) -> None:
+    with page.expect_event("requestfailed", lambda request: request.url.endswith("/api/events")):
+        page.evaluate("token => { location.hash = 'token=' + token; }", TOKEN)
+    wait_until(page, "() => !location.hash.includes('token')")
+
+
 def test_an_empty_conversation_says_what_to_do(page: Page, backend: MockBackend) -> None:
     backend.push(
         change("bot", bot=states.bot(settings={"response_version": 2})),
@@ -335,7 +408,8 @@ def assert_isolated(page: Page) -> None:
 def test_html_runs_in_a_frame_that_cannot_reach_the_page(bare_page: Page, backend: MockBackend) -> None:
     end_reply(backend, CANARY, content_type="text/html")
     assert_isolated(bare_page)
-    wait_until(bare_page, "() => document.querySelector('.html-frame').style.height === '77px'")
+    height = "Number.parseInt(document.querySelector('.html-frame').style.height)"
+    wait_until(bare_page, f"() => {height} > 40 && {height} < 200")
 
 
 @pytest.mark.parametrize("comment", ["", "<!--" + "x\n" * 30_000 + "-->"], ids=["short", "cut into pieces"])

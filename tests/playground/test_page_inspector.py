@@ -138,7 +138,7 @@ def test_a_recording_is_opened(page: Page, backend: MockBackend) -> None:
         {"type": "recordings", "recordings": [backend.answers["POST /api/recordings"]]},
         {"type": "exchanges", "exchanges": [opened], "exchanges_dropped": 3},
     )
-    page.get_by_text("3 older exchanges were dropped").wait_for()
+    page.get_by_text("3 older exchanges dropped").wait_for()
     page.get_by_role("region", name="Exchange r1-1").wait_for()
 
 

@@ -147,6 +147,15 @@ def test_single_events(event: str, data: str, expected: list[Any]) -> None:
     assert places(lint_event(event, data)) == expected
 
 
+@given(
+    st.text()
+    | st.sampled_from(["", "\x00", "\x1f", "\x7f", "\u2028", '"', "\\", "\ud800", "\\ud800", '","index":0.5,"a":"'])
+)
+def test_the_fast_path_of_a_text_finds_what_the_slow_one_does(text: str) -> None:
+    for data in (f'{{"text": "{text}"}}', f'{{"text":"{text}"}}'):
+        assert places(lint_event("text", data)) == places(lint_event("text", f" {data}"))
+
+
 def test_a_stack_that_is_nearly_full_is_no_crash() -> None:
     message: dict[str, Any] = {"role": "user", "content": "x"}
     for _ in range(180):

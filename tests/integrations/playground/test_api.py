@@ -99,16 +99,38 @@ class Cat(Bot):
 
 
 @asynccontextmanager
-async def played(bot: Bot) -> AsyncGenerator[PlaygroundPage]:
+async def played(bot: Bot, *, key: str | None = KEY, given: str | None = KEY) -> AsyncGenerator[PlaygroundPage]:
+    """A playground with a running bot, which has this key and was given that one."""
+    app = BotApp(bot, access_key=key, allow_without_key=key is None)
     async with anyio.create_task_group() as tasks:
 
         async def run(*, task_status: anyio.abc.TaskStatus[str]) -> None:
-            await serve(BotApp(bot, access_key=KEY), bind="127.0.0.1:0", task_status=task_status)
+            await serve(app, bind="127.0.0.1:0", task_status=task_status)
 
         url = await tasks.start(run)
-        async with playing_url("Cat", url, KEY) as page:
+        async with playing_url("Cat", url, given) as page:
             yield page
         tasks.cancel_scope.cancel()
+
+
+async def test_a_bot_whose_key_is_not_given_says_how_to_give_it(cat: Cat) -> None:
+    hint = "The playground was given no key of Cat: use --access-key or POE_ACCESS_KEY"
+    async with played(cat, given=None) as page:
+        assert page.bot("Cat")["settings_error"].endswith(hint)
+        assert (await page.ask("hello"))["error"]["text"].endswith(hint)
+    async with played(cat, given="b" * 32) as page:
+        assert "was given no key" not in page.bot("Cat")["settings_error"]
+
+
+async def test_a_bot_without_a_key_is_sent_one(cat: Cat) -> None:
+    """As Poe does: fastapi_poe refuses a request without one, also with `allow_without_key`."""
+    async with played(cat, key=None, given=None) as page:
+        assert (await page.ask("hello"))["status"] == "complete"
+        [query] = [each for each in page.playground.exchanges if each.kind == "query"]
+        [sent] = [value for name, value in query.request.headers if name == b"authorization"]
+        assert len(sent) > len("Bearer ")
+        shown = await page.get(f"exchanges/{query.id}")
+        assert ["authorization", "Bearer " + "*" * 32] in shown["request"]["headers"]
 
 
 @pytest.fixture
@@ -404,5 +426,10 @@ async def test_a_recording_without_a_bot(tmp_path: Path, page: PlaygroundPage) -
     async with playing(recordings=[file]) as opened:
         assert opened.state["mode"] == "recording"
         assert [each["kind"] for each in opened.state["exchanges"]] == ["settings", "query"]
+        [before, after] = [
+            [round(each["started"]) for each in state["exchanges"]] for state in (page.state, opened.state)
+        ]
+        # A recording says when it began in whole seconds.
+        assert all(abs(one - other) <= 1 for one, other in zip(before, after, strict=True))
         assert opened.state["recordings"] == [{"id": "r1", "name": "bot.jsonl", "exchanges": 2, "is_cut": False}]
         await opened.post("conversations", 409)

@@ -55,6 +55,28 @@ def importable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
 
+NOISY = """
+import os, subprocess, sys
+from poeproto import Bot
+
+class Cat(Bot):
+    async def get_response(self, request, context):
+        subprocess.run([sys.executable, "-c", "print('of a child')"], check=True)
+        os.write(1, b"past the stream\\n")
+        sys.stdout.buffer.write("as bytes: \u00e9\\n".encode())
+        print("with", sys.stdout.encoding)
+        yield "meow"
+"""
+
+
+async def test_whatever_a_bot_writes_is_logged(tmp_path: Path) -> None:
+    async with played(tmp_path, NOISY) as page:
+        await page.until(lambda: page.bot("Cat").get("generation"))
+        assert (await page.ask("hello"))["status"] == "complete"
+        expected = {"of a child", "past the stream", "as bytes: \u00e9", "with utf-8"}
+        await page.until(lambda: expected <= {line["text"] for line in page.state["logs"]})
+
+
 async def test_a_target_is_started_and_asked(tmp_path: Path) -> None:
     async with played(tmp_path) as page:
         await page.until(lambda: page.bot("Cat").get("settings"))

@@ -93,6 +93,7 @@ async def test_the_frame_has_an_origin_of_its_own_and_no_network(page: Playgroun
     ]
     assert not [rule for rule in policy if "http" in rule or ("self" in rule and "frame-ancestors" not in rule)]
     assert response.headers["x-content-type-options"] == "nosniff"
+    assert b'name.includes("RTC")' in response.body  # which no policy forbids
     switched_on = await send(page, "GET", "/frame?network=1")
     policy = switched_on.headers["content-security-policy"].split("; ")
     assert policy[0] == "sandbox allow-scripts"

@@ -138,6 +138,22 @@ async def test_a_mention_asks_the_other_bot_in_the_same_conversation(tmp_path: P
         assert (await page.ask("@Doggy hello", first["conversation"]))["bot"] == "Cat"
 
 
+async def test_an_edit_without_the_mention_asks_the_bot_of_the_conversation(tmp_path: Path) -> None:
+    async with two_bots(tmp_path) as page:
+        first = await page.ask("@Dog hello", parameters={"bone": 1})
+        conversation = first["conversation"]
+        edited = await page.post(f"conversations/{conversation}/edit", message=first["asked"], text="hello")
+        assert (await page.ended(edited["reply"]))["bot"] == "Cat"
+
+
+async def test_parameters_of_a_mentioned_bot_are_not_those_of_the_conversation(tmp_path: Path) -> None:
+    async with two_bots(tmp_path) as page:
+        first = await page.ask("hello", parameters={"breed": "manx"})
+        await page.ask("@Dog hello", first["conversation"], parameters={"bone": 1})
+        state = await page.get(f"conversations/{first['conversation']}")
+        assert state["conversation"]["parameters"] == {"breed": "manx"}
+
+
 async def test_a_mentioned_bot_that_wants_several_authors_in_one_message(tmp_path: Path) -> None:
     async with two_bots(tmp_path, multi=True) as page:
         first = await page.ask("hello")

@@ -2,10 +2,10 @@
 
 import { computed, effect, signal, useSignal } from "@preact/signals";
 import { useCallback, useEffect, useLayoutEffect, useRef } from "preact/hooks";
-import { type Attachment, type Bot, call, type Conversation, type Parameters, postJson } from "./contract";
+import { type Attachment, type Bot, call, type Conversation, type Message, type Parameters, postJson } from "./contract";
 import { defaultParameters, ParameterControls, sectionsOf } from "./controls";
 import { renderMarkdown } from "./markdown";
-import { AttachmentView, Avatar, edited, MessageView, onGrowth } from "./message_view";
+import { AttachmentView, Avatar, edited, MessageView } from "./message_view";
 import * as store from "./store";
 
 const parameters = signal<Parameters>({});
@@ -15,12 +15,21 @@ const draft = signal(sessionStorage.getItem("poeproto-draft") ?? "");
 
 effect(() => sessionStorage.setItem("poeproto-draft", draft.value));
 
+/** The bot that the draft is for: the one that `@` at its beginning names, or that of the conversation. */
+const askedBot = computed(() => {
+  const named = store.bots.value.filter(({ name }) => {
+    return draft.value.startsWith(`@${name}`) && !/^[\p{L}\p{N}_-]/u.test(draft.value.slice(name.length + 1));
+  });
+  named.sort((one, other) => other.name.length - one.name.length);
+  return named[0] ?? store.botOfConversation.value;
+});
+
 function allowsAttachments(bot: Bot | undefined): boolean {
   return bot?.settings?.allow_attachments !== false;
 }
 
 async function upload(files: Iterable<File>): Promise<void> {
-  const bot = store.botOfConversation.value;
+  const bot = askedBot.value;
   if (!allowsAttachments(bot)) {
     store.notice.value = `${bot?.name ?? "The bot"} accepts no attachments: its settings say allow_attachments: false.`;
     return;
@@ -41,20 +50,26 @@ function currentParameters(bot: Bot | undefined): Parameters | undefined {
   return sectionsOf(bot?.settings).length ? parameters.value : undefined;
 }
 
-async function send(text: string): Promise<boolean> {
+interface Outgoing {
+  text: string;
+  attachments?: Attachment[];
+  parameters?: Parameters | undefined;
+}
+
+/** Send a message of the user, in place of one that was edited if that is given. */
+async function send(message: Outgoing, replaced: Message | null = null): Promise<boolean> {
   const id = store.selectedConversation.value ?? (await store.newConversation());
   if (!id) return false;
-  const body = { text, attachments: attachments.value, parameters: currentParameters(store.botOfConversation.value) };
-  const message = edited.value;
-  const path = message ? `/api/conversations/${id}/edit` : `/api/conversations/${id}/messages`;
-  const isSent = await store.attempt(async () => {
-    await postJson(path, message ? { ...body, message: message.id } : body);
+  return store.attempt(async () => {
+    if (replaced) await postJson(`/api/conversations/${id}/edit`, { ...message, message: replaced.id });
+    else await postJson(`/api/conversations/${id}/messages`, message);
   });
-  if (isSent) {
-    attachments.value = [];
-    edited.value = null;
-  }
-  return isSent;
+}
+
+/** Send a suggested reply. What stands in the field is another message, and stays there. */
+async function reply(text: string): Promise<void> {
+  const bot = store.botOfConversation.value;
+  await send({ text, parameters: bot === askedBot.value ? currentParameters(bot) : undefined });
 }
 
 /** What stands in a conversation without messages, of a bot without an introduction. */
@@ -86,7 +101,7 @@ function Introduction({ bot, isAlone }: { bot: Bot | undefined; isAlone: boolean
 
 function BotState({ bot }: { bot: Bot | undefined }) {
   if (!bot) return <p class="quiet">There is no bot. Start one: <code>poeproto play cat.py:bot</code></p>;
-  if (!bot.error && bot.status !== "failed") return null;
+  if (!bot.error && bot.status !== "failed") return <SettingsError bot={bot} />;
   const isOld = bot.status === "running";
   return (
     <details class="error" open>
@@ -96,33 +111,63 @@ function BotState({ bot }: { bot: Bot | undefined }) {
   );
 }
 
-export function Chat() {
+function SettingsError({ bot }: { bot: Bot }) {
+  if (!bot.settings_error) return null;
+  return (
+    <p class="problem">
+      The settings of {bot.name} could not be fetched: {bot.settings_error}
+    </p>
+  );
+}
+
+/**
+ * Keeps the messages scrolled to their end while the reader is there, whatever grows: texts, pictures, buttons.
+ * `content` changes when the reader should be taken to the end.
+ */
+function useScrolledToEnd(content: unknown[]) {
   const scroller = useRef<HTMLDivElement>(null);
+  const list = useRef<HTMLDivElement>(null);
   const isAtEnd = useRef(true);
+  const top = useRef(0);
+  const scroll = () => {
+    const element = scroller.current;
+    if (element && isAtEnd.current) element.scrollTop = element.scrollHeight;
+  };
+  useEffect(() => {
+    if (!scroller.current || !list.current) return;
+    const observer = new ResizeObserver(scroll);
+    observer.observe(scroller.current);
+    observer.observe(list.current);
+    return () => observer.disconnect();
+  }, []);
+  useLayoutEffect(() => {
+    isAtEnd.current = true;
+    scroll();
+  }, content);
+  const onScroll = () => {
+    const element = scroller.current;
+    if (!element) return;
+    // The event is late: what has grown since then is below, though nobody has scrolled up.
+    if (element.scrollHeight - element.scrollTop - element.clientHeight < 40) isAtEnd.current = true;
+    else if (element.scrollTop < top.current) isAtEnd.current = false;
+    top.current = element.scrollTop;
+  };
+  return { scroller, list, onScroll };
+}
+
+export function Chat() {
   const isDropping = useSignal(false);
   const conversation = store.conversation.value;
   const messages = store.messages.value;
   const bot = store.botOfConversation.value;
-
+  const asked = askedBot.value;
+  const { scroller, list, onScroll } = useScrolledToEnd([conversation?.id, messages.length]);
+  const defaults = JSON.stringify(defaultParameters(asked?.settings));
   useEffect(() => {
-    onGrowth.value = () => {
-      const element = scroller.current;
-      if (element && isAtEnd.current) element.scrollTop = element.scrollHeight;
-    };
-  }, []);
-  useLayoutEffect(() => {
-    isAtEnd.current = true;
-    onGrowth.value();
-  }, [conversation?.id, messages.length]);
-  const defaults = JSON.stringify(defaultParameters(bot?.settings));
-  useEffect(() => {
-    parameters.value = { ...(JSON.parse(defaults) as Parameters), ...conversation?.parameters };
-  }, [conversation?.id, defaults]);
-  const onScroll = () => {
-    const element = scroller.current;
-    if (element) isAtEnd.current = element.scrollHeight - element.scrollTop - element.clientHeight < 40;
-  };
-  const reply = useCallback((text: string) => void send(text), []);
+    const sentLast = asked === bot ? conversation?.parameters : undefined;
+    parameters.value = { ...(JSON.parse(defaults) as Parameters), ...sentLast };
+  }, [conversation?.id, asked?.name, defaults]);
+  const onReply = useCallback((text: string) => void reply(text), []);
   const onDrop = (event: DragEvent) => {
     event.preventDefault();
     isDropping.value = false;
@@ -142,20 +187,22 @@ export function Chat() {
     >
       <ChatHeader conversation={conversation} bot={bot} />
       <div ref={scroller} class="messages" onScroll={onScroll} tabIndex={0} role="region" aria-label="Messages">
-        <BotState bot={bot} />
-        <Introduction bot={bot} isAlone={messages.length === 0} />
-        {conversation &&
-          messages.map((message, i) => (
-            <MessageView
-              key={message.id}
-              message={message}
-              conversation={conversation}
-              isLast={i === messages.length - 1}
-              reply={reply}
-            />
-          ))}
+        <div ref={list} class="message-list">
+          <BotState bot={bot} />
+          <Introduction bot={bot} isAlone={messages.length === 0} />
+          {conversation &&
+            messages.map((message, i) => (
+              <MessageView
+                key={message.id}
+                message={message}
+                conversation={conversation}
+                isLast={i === messages.length - 1}
+                reply={onReply}
+              />
+            ))}
+        </div>
       </div>
-      <Composer bot={bot} isStreaming={conversation?.streaming ?? false} />
+      <Composer bot={asked} isStreaming={conversation?.streaming ?? false} />
     </section>
   );
 }
@@ -270,10 +317,19 @@ function Composer({ bot, isStreaming }: { bot: Bot | undefined; isStreaming: boo
   const submit = async (event?: Event) => {
     event?.preventDefault();
     if (isStreaming) return;
-    const text = draft.value;
-    if (!text.trim() && attachments.value.length === 0) return;
+    if (uploads.value > 0) {
+      store.notice.value = "A file is still being uploaded. Send the message when it is attached.";
+      return;
+    }
+    const outgoing = { text: draft.value, attachments: attachments.value, parameters: currentParameters(bot) };
+    if (!outgoing.text.trim() && outgoing.attachments.length === 0) return;
     draft.value = "";
-    if (!(await send(text)) && draft.value === "") draft.value = text;
+    if (await send(outgoing, message)) {
+      attachments.value = attachments.value.filter((one) => !outgoing.attachments.includes(one));
+      edited.value = null;
+    } else if (draft.value === "") {
+      draft.value = outgoing.text;
+    }
     field.current?.focus();
   };
   const stop = () =>
@@ -342,6 +398,12 @@ function Composer({ bot, isStreaming }: { bot: Bot | undefined; isStreaming: boo
     </form>
   );
 }
+
+// A message that is no longer shown cannot be edited: another conversation was chosen, or its reply was regenerated.
+effect(() => {
+  const id = edited.value?.id;
+  if (id && !store.messages.value.some((one) => one.id === id)) cancelEdit();
+});
 
 function cancelEdit(): void {
   edited.value = null;

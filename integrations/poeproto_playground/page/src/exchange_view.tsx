@@ -1,11 +1,11 @@
 /** One exchange: request, events, raw reads, times, findings and logs; and its copies. */
 
-import { type Signal, signal, useSignal } from "@preact/signals";
+import { type Signal, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useCallback, useEffect, useMemo, useRef } from "preact/hooks";
 import * as api from "./contract";
 import type { Bytes, Exchange, ExchangeDetail, Finding, Header, Read, SentEvent } from "./contract";
-import { bytes, clock, decodeBytes, duration, hexDump, indented, visible } from "./format";
+import { bytes, clock, counted, decodeBytes, duration, hexDump, indented, visible } from "./format";
 import { PagedItems } from "./pages";
 import * as store from "./store";
 import { TabBar } from "./tabs";
@@ -17,11 +17,7 @@ const SHOWN_BODY_LIMIT = 100_000;
 const ROW_HEIGHT = 26;
 const PIECE = 20_000;
 
-const TABS = ["Findings", "Request", "Events", "Raw", "Times", "Logs", "Edit"] as const;
-type Tab = (typeof TABS)[number];
-
-/** The tab that was chosen last stays for the next exchange; before, each shows what it has. */
-const chosenTab = signal<Tab | null>(null);
+const chosenTab = store.exchangeTab;
 
 let focusServed = 0;
 
@@ -62,7 +58,7 @@ export function ExchangeView({ exchange }: { exchange: Exchange }) {
     chosenTab.value = "Events";
   };
   const known = detail.value?.id === exchange.id ? detail.value : null;
-  const labels: Partial<Record<Tab, ComponentChildren>> = {
+  const labels: Partial<Record<store.ExchangeTab, ComponentChildren>> = {
     Findings: `Findings ${count || ""}`,
     Events: `Events ${exchange.events || ""}`,
     Raw: `Raw ${exchange.reads || ""}`,
@@ -71,7 +67,7 @@ export function ExchangeView({ exchange }: { exchange: Exchange }) {
   return (
     <section ref={element} tabIndex={-1} class="exchange" aria-label={`Exchange ${exchange.id}`} onKeyDown={onKeyDown}>
       <ExchangeHead exchange={exchange} />
-      <TabBar label="Parts of the exchange" tabs={TABS} selected={tab} onSelect={(name) => (chosenTab.value = name)} labels={labels} />
+      <TabBar label="Parts of the exchange" tabs={store.EXCHANGE_TABS} selected={tab} onSelect={(name) => (chosenTab.value = name)} labels={labels} />
       <div class="panel" role="tabpanel" aria-label={tab}>
         {tab === "Findings" && <Findings findings={known?.findings_list ?? []} goToEvent={goToEvent} />}
         {tab === "Request" && known && <RequestPart detail={known} />}
@@ -105,7 +101,7 @@ function ExchangeHead({ exchange }: { exchange: Exchange }) {
       <p class="quiet">
         <span class={isBad(exchange) ? "state-badge bad" : "state-badge"}>{exchange.status ?? "…"}</span> ·{" "}
         {exchange.outcome ?? "under way"} {exchange.detail} · {clock(exchange.started)} · first byte{" "}
-        {duration(exchange.first_byte_ms)} · {duration(exchange.duration_ms)} · {bytes(exchange.response_size)} in {exchange.reads} reads
+        {duration(exchange.first_byte_ms)} · {duration(exchange.duration_ms)} · {bytes(exchange.response_size)} in {counted(exchange.reads, "read")}
         {exchange.omitted > 0 && ` · ${bytes(exchange.omitted)} were not kept`}
         {exchange.resent_from && ` · resent from ${exchange.resent_from}`}
       </p>

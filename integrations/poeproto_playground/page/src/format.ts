@@ -8,6 +8,11 @@ export function bytes(size: number): string {
   return `${(size / 1_000_000).toFixed(1)} MB`;
 }
 
+/** A number with its noun: "1 read", "2 reads". */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
 export function duration(ms: number | null): string {
   if (ms === null) return "…";
   if (ms < 10) return `${ms.toFixed(1)} ms`;

@@ -5,7 +5,7 @@ import { useRef } from "preact/hooks";
 import * as api from "./contract";
 import type { Bot, Exchange } from "./contract";
 import { ExchangeView, exportExchanges, FindingView, isBad, JsonState, LogList, LongText } from "./exchange_view";
-import { bytes, duration, money } from "./format";
+import { bytes, counted, duration, money } from "./format";
 import * as store from "./store";
 import { TabBar } from "./tabs";
 import { VirtualList } from "./virtual_list";
@@ -33,7 +33,7 @@ function Logs() {
   const dropped = store.logsDropped.value;
   return (
     <>
-      {dropped > 0 && <p class="quiet">{dropped} older records were dropped.</p>}
+      {dropped > 0 && <p class="quiet">{counted(dropped, "older record")} dropped.</p>}
       <LogList logs={store.logs.value} />
     </>
   );
@@ -110,7 +110,7 @@ function Exchanges() {
         )}
       </div>
       <Recordings />
-      {store.exchangesDropped.value > 0 && <p class="quiet">{store.exchangesDropped.value} older exchanges were dropped.</p>}
+      {store.exchangesDropped.value > 0 && <p class="quiet">{counted(store.exchangesDropped.value, "older exchange")} dropped.</p>}
       {shown.value.length === 0 ? (
         <p class="empty">{store.exchanges.value.length ? "No exchange matches the filter." : "No exchange yet. Send a message, or open a recording."}</p>
       ) : (
@@ -147,7 +147,7 @@ function OpenRecording() {
       element.value = "";
       store.selectedExchange.value = `${opened.id}-1`;
       const cut = opened.is_cut ? " Its last line is incomplete." : "";
-      store.notice.value = `${opened.name}: ${opened.exchanges} exchanges.${cut}`;
+      store.notice.value = `${opened.name}: ${counted(opened.exchanges, "exchange")}.${cut}`;
     });
   };
   return (
@@ -164,7 +164,7 @@ function Recordings() {
     <ul class="plain-list">
       {store.recordings.value.map((recording) => (
         <li key={recording.id}>
-          {recording.name}, {recording.exchanges} exchanges{recording.is_cut && ", its last line incomplete"}{" "}
+          {recording.name}, {counted(recording.exchanges, "exchange")}{recording.is_cut && ", its last line incomplete"}{" "}
           <button onClick={() => void store.attempt(() => api.remove(`/api/recordings/${recording.id}`))}>Close</button>
         </li>
       ))}
@@ -426,7 +426,7 @@ function Faults() {
           <ul class="plain-list">
             {store.faults.value.map((fault) => (
               <li key={fault.number}>
-                {fault.where}: {fault.kind} {JSON.stringify(fault.arguments)}, {fault.times} times
+                {fault.where}: {fault.kind} {JSON.stringify(fault.arguments)}, {counted(fault.times, "time")}
               </li>
             ))}
           </ul>

@@ -1,6 +1,6 @@
 /** The page: a list of conversations, the chat, and the inspector beside it. */
 
-import { effect, signal } from "@preact/signals";
+import { effect, signal, useSignal } from "@preact/signals";
 import { render } from "preact";
 import { Chat } from "./chat";
 import { remove, setToken } from "./contract";
@@ -29,7 +29,7 @@ effect(() => {
 });
 
 function TokenForm() {
-  const value = signal("");
+  const value = useSignal("");
   const submit = (event: Event) => {
     event.preventDefault();
     setToken(value.value.trim().replace(/^.*token=/, ""));
@@ -56,7 +56,7 @@ function TokenForm() {
 function Conversations() {
   return (
     <nav class="conversations" aria-label="Conversations">
-      <button class="primary" onClick={() => void store.newConversation().then(showChat)}>
+      <button class="primary" disabled={store.bots.value.length === 0} onClick={() => void store.newConversation().then(focusDraft)}>
         New conversation
       </button>
       <ul>
@@ -67,7 +67,7 @@ function Conversations() {
               aria-current={one.id === store.selectedConversation.value}
               onClick={() => {
                 store.selectConversation(one.id);
-                showChat();
+                store.view.value = "chat";
               }}
             >
               <span>{one.title || "New conversation"}</span>
@@ -91,8 +91,8 @@ function Conversations() {
   );
 }
 
-function showChat(): void {
-  store.view.value = "chat";
+function focusDraft(): void {
+  document.getElementById("draft")?.focus();
 }
 
 function TopBar() {

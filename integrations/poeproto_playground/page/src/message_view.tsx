@@ -2,7 +2,7 @@
 
 import { signal, useSignal } from "@preact/signals";
 import { memo } from "preact/compat";
-import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { type Attachment, type Conversation, type Message, postJson } from "./contract";
 import { bytes, duration, money } from "./format";
 import { HtmlFrame } from "./html_frame";
@@ -11,9 +11,6 @@ import * as store from "./store";
 import { StreamedMarkdown } from "./streamed_markdown";
 
 const REACTIONS = ["👍", "👎", "❤️", "😂", "😮", "😢"];
-
-/** Called when a text grew, so that the chat stays scrolled to its end. */
-export const onGrowth = signal<() => void>(() => undefined);
 
 /** The user's message that is being edited. */
 export const edited = signal<Message | null>(null);
@@ -35,7 +32,7 @@ function AnswerText({ message, index }: { message: Message; index: number }) {
     const live = store.liveText(message.id, index);
     const references = inlineReferences(message.attachments);
     const isPlain = message.content_type === "text/plain" || message.role === "user";
-    const text = new StreamedMarkdown(host.current, references, isPlain, () => onGrowth.value());
+    const text = new StreamedMarkdown(host.current, references, isPlain);
     shown.current = text;
     text.append(live.text);
     live.onAppend = (more) => text.append(more);
@@ -123,13 +120,17 @@ export function AttachmentView({ attachment, network = false }: { attachment: At
 function ErrorView({ message, conversation }: { message: Message; conversation: Conversation }) {
   const error = message.error;
   if (!error) return null;
+  const exchange = store.exchanges.value.find((one) => one.id === message.exchange);
   const retry = () =>
     store.attempt(() => postJson(`/api/conversations/${conversation.id}/retry`, { message: message.id }));
   return (
     <div class="error" role="alert">
       <strong>{error.type ?? "The bot failed"}</strong>
       <p>{error.text || "The bot sent an error without a text."}</p>
-      {error.allow_retry ? <button onClick={() => void retry()}>Retry</button> : <small>The bot allows no retry.</small>}
+      <div class="error-actions">
+        {error.allow_retry ? <button onClick={() => void retry()}>Retry</button> : <small>The bot allows no retry.</small>}
+        {Boolean(exchange?.logs) && <button onClick={() => store.inspect(message.exchange, "Logs")}>What the bot logged</button>}
+      </div>
     </div>
   );
 }
@@ -198,6 +199,12 @@ function Reactions({ message }: { message: Message }) {
   );
 }
 
+/** Whether Poe keeps the reply, so that there is something that feedback can be about. */
+function isReportable({ id, role, status, texts }: Message): boolean {
+  const hasText = texts.some(({ index }) => store.liveText(id, index).text !== "");
+  return role === "bot" && (status === "complete" || (status === "stopped" && hasText));
+}
+
 function Actions({ message, conversation }: { message: Message; conversation: Conversation }) {
   const fork = () =>
     store.attempt(async () => {
@@ -215,8 +222,8 @@ function Actions({ message, conversation }: { message: Message; conversation: Co
   const isBusy = conversation.streaming;
   return (
     <div class="actions">
-      {message.role === "bot" && <Feedback message={message} />}
-      {message.role === "bot" && <Reactions message={message} />}
+      {isReportable(message) && <Feedback message={message} />}
+      {isReportable(message) && <Reactions message={message} />}
       {message.role === "bot" && !isBusy && !message.error && <button onClick={() => void retry()}>Regenerate</button>}
       {message.role === "user" && !isBusy && <button onClick={() => (edited.value = message)}>Edit</button>}
       {!isBusy && <button onClick={() => void fork()}>Fork</button>}
@@ -255,7 +262,6 @@ interface MessageProps {
 export const MessageView = memo(function MessageView({ message, conversation, isLast, reply }: MessageProps) {
   const name = message.role === "user" ? "You" : (message.bot ?? "Bot");
   const element = useRef<HTMLElement>(null);
-  useEffect(() => onGrowth.value(), [message.suggested_replies.length, message.attachments.length, message.status]);
   const references = message.attachments.filter((one) => one.inline_ref && one.content_type.startsWith("image/"));
   const separate = message.attachments.filter((one) => !references.includes(one) || !mayLoad(one.url));
   const isEmpty =

@@ -36,6 +36,10 @@ export const selectedExchange = signal<string | null>(null);
 export const INSPECTOR_TABS = ["Exchanges", "Bots", "Poe", "Logs", "Request editor"] as const;
 export const inspectorTab = signal<(typeof INSPECTOR_TABS)[number]>("Exchanges");
 export const isInspectorOpen = signal(true);
+export const EXCHANGE_TABS = ["Findings", "Request", "Events", "Raw", "Times", "Logs", "Edit"] as const;
+export type ExchangeTab = (typeof EXCHANGE_TABS)[number];
+/** The tab of the exchange that was chosen last stays for the next exchange; before, each shows what it has. */
+export const exchangeTab = signal<ExchangeTab | null>(null);
 /** Counts the requests to move the focus to the exchange that is shown. */
 export const exchangeFocus = signal(0);
 /** The part of the page that a narrow window shows. */
@@ -275,15 +279,17 @@ export async function newConversation(bot?: string): Promise<string | null> {
     const created = await api.postJson<Conversation>("/api/conversations", bot ? { bot } : {});
     applyChanges([{ type: "conversation", conversation: created }]);
     selectConversation(created.id);
+    view.value = "chat";
     id = created.id;
   });
   return id;
 }
 
-/** Show this exchange in the inspector, and move the focus to it. */
-export function inspect(exchange: string | null): void {
+/** Show this exchange in the inspector, with this tab if one is named, and move the focus to it. */
+export function inspect(exchange: string | null, tab: ExchangeTab | null = exchangeTab.value): void {
   batch(() => {
     selectedExchange.value = exchange;
+    exchangeTab.value = tab;
     inspectorTab.value = "Exchanges";
     isInspectorOpen.value = true;
     view.value = "inspector";
@@ -329,12 +335,13 @@ function writeAddress(): void {
 
 const RECONNECT_MS = 1_000;
 
-/** Follow the backend's changes for as long as the page is open. */
-async function follow(): Promise<void> {
-  for (;;) {
+/** Follow the backend's changes until aborted. */
+async function follow(signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
     try {
-      await api.readChanges(applyChanges, new AbortController().signal);
+      await api.readChanges(applyChanges, signal);
     } catch (error) {
+      if (signal.aborted) return;
       if (error instanceof api.CallError && error.status === 403) {
         connection.value = "refused";
         return;
@@ -346,13 +353,18 @@ async function follow(): Promise<void> {
   }
 }
 
+let following = new AbortController();
+
+/** Connect to the backend; the connection before, which may have had another token, ends. */
 export function connect(): void {
+  following.abort();
+  following = new AbortController();
   if (!api.hasToken()) {
     connection.value = "refused";
     return;
   }
   connection.value = "connecting";
-  void follow();
+  void follow(following.signal);
 }
 
 export function start(): void {
@@ -361,6 +373,7 @@ export function start(): void {
   window.addEventListener("hashchange", () => {
     if (!location.hash.includes("token=")) return;
     readAddress();
+    writeAddress(); // the token does not stay, also where nothing else changes
     connect();
   });
   connect();

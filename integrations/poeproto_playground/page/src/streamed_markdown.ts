@@ -61,7 +61,6 @@ export class StreamedMarkdown {
     private readonly host: HTMLElement,
     private readonly references: Record<string, InlineReference>,
     private readonly isPlain: boolean,
-    private readonly onGrowth: () => void,
   ) {
     this.splitter = new BlockSplitter(isPlain);
     this.tailElement.className = "block";
@@ -105,19 +104,16 @@ export class StreamedMarkdown {
 
   /** Work until the deadline. Returns whether nothing is left to do. */
   work(deadline: number): boolean {
-    let grew = false;
     do {
       const block = this.ready.shift();
       if (block) {
         this.insert(block);
-        grew = true;
       } else if (!this.takeInput()) {
         break;
       }
     } while (performance.now() < deadline);
     const isRead = this.ready.length === 0 && this.input.length === 0;
-    if (isRead && !this.isFinished && this.showTail()) grew = true;
-    if (grew) this.onGrowth();
+    if (isRead && !this.isFinished) this.showTail();
     return isRead && (this.isFinished || this.tailShown === this.splitter.tail);
   }
 
@@ -209,11 +205,11 @@ export class StreamedMarkdown {
     }
   }
 
-  /** Show the last block, if it changed and it is time. Returns whether it was shown. */
-  private showTail(): boolean {
+  /** Show the last block, if it changed and it is time. */
+  private showTail(): void {
     const tail = this.splitter.tail;
     const now = performance.now();
-    if (tail === this.tailShown || now < this.nextTail) return false;
+    if (tail === this.tailShown || now < this.nextTail) return;
     if (this.splitter.fence && tail.startsWith(this.splitter.fence)) this.showOpenCode(tail);
     else if (this.isPlain) this.tailElement.textContent = tail;
     else {
@@ -222,7 +218,6 @@ export class StreamedMarkdown {
     }
     this.tailShown = tail;
     this.nextTail = now + Math.max(TAIL_INTERVAL_MS, (performance.now() - now) * TAIL_SHARE);
-    return true;
   }
 
   /** Code is highlighted when its fence closes; until then what is new is appended. */
