@@ -36,7 +36,7 @@ from poeproto_runtime.client.extra_headers import ExtraHeaders
 from poeproto_runtime.client.flow_runner import FlowRunner
 from poeproto_runtime.client.reply import BotReplyStream
 from poeproto_runtime.client.tools import ToolRunner
-from poeproto_runtime.fetch import fetch
+from poeproto_runtime.fetch import fetch, file_in_url
 from poeproto_runtime.outbound import Outbound
 from poeproto_runtime.routes import Route
 
@@ -236,7 +236,9 @@ class RequestContext:
         self._calls()
         assert self._outbound is not None
         url = attachment if isinstance(attachment, str) else attachment.url
-        return await fetch(url, self._outbound, self.limits, max_size)
+        if (file := file_in_url(url, self.limits, max_size)) is not None:
+            return file
+        return (await fetch(url, self._outbound, self.limits, max_size)).body
 
     def _open_reply(self) -> BotExchange:
         if self._exchange is None or self._closed or self._exchange.our_state in _REPLY_ENDED:

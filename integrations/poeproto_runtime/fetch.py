@@ -31,18 +31,31 @@ from poeproto_runtime.outbound import Outbound
 _EXPIRED = frozenset({403, 404, 410})
 
 
-async def fetch(url: str, outbound: Outbound, limits: Limits, max_size: int | None = None) -> bytes:
-    """The file at the URL. Arguments and errors as in `poeproto.Context.fetch_attachment`."""
+async def fetch(url: str, outbound: Outbound, limits: Limits, max_size: int | None = None) -> HttpResponse:
+    """The file at the URL: the body of a response, which has its ``Content-Type``.
+
+    Arguments and errors as in `poeproto.Context.fetch_attachment`.
+    """
     size = limits.file_size if max_size is None else max_size
-    if is_data_url(url):
-        try:
-            return read_data_url(url, size).content
-        except ValueError as exc:
-            raise InvalidValue(f"the attachment cannot be read: {exc}", path="url") from None
     if outbound.fetch_policy is None:
         raise FetchForbidden("this server fetches no files for its bots: give it a FetchPolicy to allow that")
     with CallProgress(outbound.hooks, "fetch_attachment", url) as progress:
-        return (await _fetch(url, outbound, limits, size, progress)).body
+        return await _fetch(url, outbound, limits, size, progress)
+
+
+def file_in_url(url: str, limits: Limits, max_size: int | None = None) -> bytes | None:
+    """The file in a ``data:`` URL; None for another URL.
+
+    Raises:
+        InvalidValue: when the URL cannot be read.
+        LimitExceeded: when the file is too large.
+    """
+    if not is_data_url(url):
+        return None
+    try:
+        return read_data_url(url, limits.file_size if max_size is None else max_size).content
+    except ValueError as exc:
+        raise InvalidValue(f"the attachment cannot be read: {exc}", path="url") from None
 
 
 async def _fetch(url: str, outbound: Outbound, limits: Limits, size: int, progress: CallProgress) -> HttpResponse:
