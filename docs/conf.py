@@ -11,6 +11,7 @@ import os
 import re
 import sys
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 # Importing Locust would otherwise make the standard library cooperative, and Sphinx with it.
 os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"
 
-from reference_pages import first_places, reference_pages, text_of_constant
+from reference_pages import first_places, reference_pages, text_of_constant, undocumented_members
 
 import poeproto
 
@@ -52,6 +53,7 @@ html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_title = "poeproto"
+html_favicon = "_static/favicon.svg"
 html_copy_source = False
 html_show_sphinx = False
 # No font, script or picture from elsewhere: the site works from a folder, without a network.
@@ -59,6 +61,7 @@ html_theme_options: dict[str, Any] = {"navigation_with_keys": False}
 
 autodoc_member_order = "groupwise"
 autodoc_typehints = "signature"
+autodoc_preserve_defaults = True  # the names of constants, not their values
 autodoc_default_options = {"members": True, "show-inheritance": False}
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
@@ -90,6 +93,28 @@ def _as_restructured_text(app: Sphinx, what: str, name: str, obj: object, option
     lines[:] = _LINK.sub(r"`\1 <\2>`__", _CODE.sub(code, text)).split("\n")
 
 
+# Defaults that are made anew for each value, and functions, whose repr is no Python.
+_UNREADABLE = re.compile(r"\bNOTHING\b|<(?:[^<>]|<\w+>)*>")
+
+_PRIVATE_DEFAULT = re.compile(r"\s?=\s?(_\w+)\b")
+
+
+def _signature_to_read(
+    app: Sphinx, what: str, name: str, obj: object, options: object, signature: str | None, returned: str | None
+) -> tuple[str, str | None] | None:
+    """Write a default without a public name as its number, or as an ellipsis. A protocol is implemented, not called."""
+    if signature is None:
+        return None
+    module = vars(sys.modules[getattr(obj, "__module__", "builtins")])
+
+    def default(match: re.Match[str]) -> str:
+        value = module.get(match[1])
+        return f" = {value}" if isinstance(value, int | float) else " = ..."
+
+    signature = _PRIVATE_DEFAULT.sub(default, _UNREADABLE.sub("...", signature))
+    return "" if getattr(obj, "_is_protocol", False) else signature, returned
+
+
 def _link_public_names(app: Sphinx, doctree: nodes.document) -> None:
     """Let each name of a signature or a text mean what is public under it, in its own module first."""
     for node in doctree.findall(pending_xref):
@@ -106,6 +131,23 @@ def _leave_private_names(
 ) -> nodes.Element | None:
     """A type that is not public here, as those of the standard library, is plain text."""
     return contnode if node.get("refdomain") == "py" else None
+
+
+def _check_members(app: Sphinx) -> None:
+    """Sphinx leaves out what has no docstring; here it fails the build."""
+    for place in undocumented_members():
+        logger.warning("%s has no docstring", place)
+
+
+def _describe(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
+    """Add what search engines and previews of links show of a page: its first paragraph."""
+    paragraph = next(iter(doctree.findall(nodes.paragraph)), None) if doctree is not None else None
+    if paragraph is not None:
+        description = escape(" ".join(paragraph.astext().split())[:_DESCRIPTION_LENGTH], quote=True)
+        context["metatags"] = f'{context.get("metatags", "")}\n<meta name="description" content="{description}">'
+
+
+_DESCRIPTION_LENGTH = 300
 
 
 def _write_reference(app: Sphinx) -> None:
@@ -142,7 +184,10 @@ def _make_accessible(app: Sphinx, failure: Exception | None) -> None:
 def setup(app: Sphinx) -> None:
     app.add_lexer("haproxy", TextLexer)  # Pygments has none of its own
     app.connect("build-finished", _make_accessible)
+    app.connect("builder-inited", _check_members)
     app.connect("builder-inited", _write_reference)
+    app.connect("html-page-context", _describe)
     app.connect("autodoc-process-docstring", _as_restructured_text, priority=100)
+    app.connect("autodoc-process-signature", _signature_to_read)
     app.connect("doctree-read", _link_public_names)
     app.connect("missing-reference", _leave_private_names)

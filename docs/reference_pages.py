@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import sys
 import textwrap
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
 from itertools import pairwise
 from typing import Any
@@ -19,34 +20,35 @@ import click
 
 from poeproto_cli.commands import main as command
 
-PUBLIC_MODULES = (
-    "poeproto",
-    "poeproto.flows",
-    "poeproto.http",
-    "poeproto.lint",
-    "poeproto.conversation",
-    "poeproto.auth",
-    "poeproto.identifiers",
-    "poeproto.markdown",
-    "poeproto.reactions",
-    "poeproto.schemas",
-    "poeproto.extras",
-    "poeproto.testing",
-    "poeproto_runtime",
-    "poeproto_asgi",
-    "poeproto_h11",
-    "poeproto_httpx",
-    "poeproto_simulator",
-    "poeproto_record",
-    "poeproto_check",
-    "poeproto_load",
-    "poeproto_locust",
-    "poeproto_openai",
-    "poeproto_pytest",
-    "poeproto_otel",
-    "poeproto_playground",
-    "poeproto_compat",
-)
+# The public modules, and the second half of their pages' titles.
+PUBLIC_MODULES = {
+    "poeproto": "the core",
+    "poeproto.flows": "calls of several steps",
+    "poeproto.http": "HTTP for integrations",
+    "poeproto.lint": "the rules, applied",
+    "poeproto.conversation": "messages for a model",
+    "poeproto.auth": "access keys",
+    "poeproto.identifiers": "Poe's identifiers",
+    "poeproto.markdown": "links and images",
+    "poeproto.reactions": "names of reactions",
+    "poeproto.schemas": "JSON Schemas",
+    "poeproto.extras": "missing dependencies",
+    "poeproto.testing": "tests without a network",
+    "poeproto_runtime": "a bot on any server",
+    "poeproto_asgi": "bots on ASGI servers",
+    "poeproto_h11": "client and embedded server",
+    "poeproto_httpx": "a client on httpx",
+    "poeproto_simulator": "a stand-in for Poe",
+    "poeproto_record": "recordings",
+    "poeproto_check": "conformance of a server",
+    "poeproto_openai": "OpenAI's API, both ways",
+    "poeproto_pytest": "a plugin for pytest",
+    "poeproto_load": "load and its results",
+    "poeproto_locust": "load with Locust",
+    "poeproto_otel": "traces and metrics",
+    "poeproto_playground": "bots in a browser",
+    "poeproto_compat": "fastapi_poe's names",
+}
 
 
 @cache
@@ -98,6 +100,23 @@ def text_of_constant(place: str) -> str:
     return ""
 
 
+def undocumented_members() -> Iterator[str]:
+    """The places of public methods and properties of public classes that have no docstring, nor inherit one."""
+    for place in first_places():
+        module_name, _, name = place.rpartition(".")
+        value = getattr(import_module(module_name), name)
+        if inspect.isclass(value):
+            for member, defined in vars(value).items():
+                is_code = inspect.isroutine(defined) or isinstance(defined, property | cached_property)
+                if is_code and not member.startswith("_") and not inspect.getdoc(_described(value, member, defined)):
+                    yield f"{place}.{member}"
+
+
+def _described(owner: type, member: str, defined: object) -> object:
+    """What has the docstring: a method may inherit it, a property is asked itself."""
+    return getattr(owner, member) if inspect.isroutine(defined) else defined
+
+
 def reference_pages() -> dict[str, str]:
     """The text of each page, by its file name."""
     pages = {f"{name}.md": "\n".join(_page(name)) for name in PUBLIC_MODULES}
@@ -106,7 +125,9 @@ def reference_pages() -> dict[str, str]:
 
 def _page(module_name: str) -> Iterator[str]:
     module = import_module(module_name)
-    yield f"# {module_name}\n\n{inspect.getdoc(module)}\n"
+    text = re.sub(r"^(.+)\n[=-]+$", r"## \1", inspect.getdoc(module) or "", flags=re.MULTILINE)  # the title is ours
+    text = re.sub(r"(?<![(<`])https?://[^\s)>`]*[^\s)>`.,;]", r"<\g<0>>", text)
+    yield f"# {module_name}: {PUBLIC_MODULES[module_name]}\n\n{text}\n"
     yield f"```{{eval-rst}}\n.. py:module:: {module_name}\n```\n"
     groups: dict[str, list[str]] = {"Functions": [], "Classes": [], "Exceptions": [], "Constants and types": []}
     elsewhere: list[str] = []
