@@ -95,7 +95,6 @@ def _as_restructured_text(app: Sphinx, what: str, name: str, obj: object, option
 
 # Defaults that are made anew for each value, and functions, whose repr is no Python.
 _UNREADABLE = re.compile(r"\bNOTHING\b|<(?:[^<>]|<\w+>)*>")
-
 _PRIVATE_DEFAULT = re.compile(r"\s?=\s?(_\w+)\b")
 
 
@@ -141,7 +140,8 @@ def _check_members(app: Sphinx) -> None:
 
 def _describe(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
     """Add what search engines and previews of links show of a page: its first paragraph."""
-    paragraph = next(iter(doctree.findall(nodes.paragraph)), None) if doctree is not None else None
+    paragraphs = doctree.findall(nodes.paragraph) if doctree is not None else ()
+    paragraph = next((each for each in paragraphs if isinstance(each.parent, nodes.section)), None)
     if paragraph is not None:
         description = escape(" ".join(paragraph.astext().split())[:_DESCRIPTION_LENGTH], quote=True)
         context["metatags"] = f'{context.get("metatags", "")}\n<meta name="description" content="{description}">'
