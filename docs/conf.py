@@ -19,6 +19,7 @@ from docutils import nodes
 from pygments.lexers.special import TextLexer  # pyright: ignore[reportMissingTypeStubs]
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
+from sphinx.domains.python import PyObject
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
@@ -26,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 # Importing Locust would otherwise make the standard library cooperative, and Sphinx with it.
 os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"
 
-from reference_pages import first_places, reference_pages, text_of_constant, undocumented_members
+from reference_pages import PAGE_NAME, first_places, reference_pages, text_of_constant, undocumented_members
 
 import poeproto
 
@@ -49,6 +50,8 @@ myst_heading_anchors = 4
 # A repository's browser draws these blocks; in the site `diagrams` does.
 myst_fence_as_directive = ["mermaid"]
 
+smartquotes_action = "q"  # a dash of `--option` stays two
+
 html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
@@ -62,7 +65,7 @@ html_theme_options: dict[str, Any] = {"navigation_with_keys": False}
 autodoc_member_order = "groupwise"
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True  # the names of constants, not their values
-autodoc_default_options = {"members": True, "show-inheritance": False}
+autodoc_default_options = {"members": True}
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 python_use_unqualified_type_names = True
@@ -87,6 +90,8 @@ def _as_restructured_text(app: Sphinx, what: str, name: str, obj: object, option
         logger.warning("%s has no docstring", name)
 
     def code(match: re.Match[str]) -> str:
+        if page := PAGE_NAME.fullmatch(match[1]):
+            return f":doc:`/{page[1]}`"
         end = r"\ " if match.end() < len(text) and text[match.end()].isalnum() else ""  # as in `Route`s
         return (f":py:obj:`{match[1]}`" if match[1] in _public_places() else f"``{match[1]}``") + end
 
@@ -182,6 +187,9 @@ def _make_accessible(app: Sphinx, failure: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> None:
+    for field in PyObject.doc_field_types:
+        if field.name == "variable":
+            field.label = "Fields"  # as our docstrings have them; Sphinx says "Variables"
     app.add_lexer("haproxy", TextLexer)  # Pygments has none of its own
     app.connect("build-finished", _make_accessible)
     app.connect("builder-inited", _check_members)

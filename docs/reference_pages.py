@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from functools import cache, cached_property
 from importlib import import_module
 from itertools import pairwise
+from types import ModuleType
 from typing import Any
 
 import click
@@ -125,9 +126,7 @@ def reference_pages() -> dict[str, str]:
 
 def _page(module_name: str) -> Iterator[str]:
     module = import_module(module_name)
-    text = re.sub(r"^(.+)\n[=-]+$", r"## \1", inspect.getdoc(module) or "", flags=re.MULTILINE)  # the title is ours
-    text = re.sub(r"(?<![(<`])https?://[^\s)>`]*[^\s)>`.,;]", r"<\g<0>>", text)
-    yield f"# {module_name}: {PUBLIC_MODULES[module_name]}\n\n{text}\n"
+    yield f"# {module_name}: {PUBLIC_MODULES[module_name]}\n\n{_module_text(module)}\n"
     yield f"```{{eval-rst}}\n.. py:module:: {module_name}\n```\n"
     groups: dict[str, list[str]] = {"Functions": [], "Classes": [], "Exceptions": [], "Constants and types": []}
     elsewhere: list[str] = []
@@ -136,7 +135,7 @@ def _page(module_name: str) -> Iterator[str]:
         if f"{module_name}.{name}" not in first_places():
             elsewhere.append(name)
         elif inspect.isclass(value) and issubclass(value, BaseException):
-            groups["Exceptions"].append(f".. autoexception:: {module_name}.{name}")
+            groups["Exceptions"].append(f".. autoexception:: {module_name}.{name}\n   :show-inheritance:")
         elif inspect.isclass(value):
             groups["Classes"].append(f".. autoclass:: {module_name}.{name}")
         elif inspect.isroutine(value):
@@ -153,6 +152,22 @@ def _page(module_name: str) -> Iterator[str]:
         yield "These can be imported from here too:\n\n```{eval-rst}"
         yield ", ".join(f":py:obj:`{module_name}.{name}`" for name in elsewhere)
         yield "```\n"
+
+
+def _module_text(module: ModuleType) -> str:
+    """The docstring of a module, with its headings below the page's title, and links to its names and to pages."""
+
+    def code(match: re.Match[str]) -> str:
+        if page := PAGE_NAME.fullmatch(match[1]):
+            return f"{{doc}}`/{page[1]}`"
+        return f"{{py:obj}}`{match[1]} <{module.__name__}.{match[1]}>`" if match[1] in module.__all__ else match[0]
+
+    text = re.sub(r"^(.+)\n[=-]+$", r"## \1", inspect.getdoc(module) or "", flags=re.MULTILINE)
+    text = re.sub(r"(?<![(<`])https?://[^\s)>`]*[^\s)>`.,;]", r"<\g<0>>", text)
+    return re.sub(r"(?<![`:}])`([^`\n]+)`(?!`)", code, text)
+
+
+PAGE_NAME = re.compile(r"docs/([\w/]+)\.md")
 
 
 def _commands() -> Iterator[str]:

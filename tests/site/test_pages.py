@@ -86,3 +86,8 @@ def test_a_signature_shows_no_private_name_and_no_repr(site: Path) -> None:
             if re.search(r"NOTHING|<|~|[\s=|\[(,]_[A-Za-z]\w*|0x[0-9a-f]{6}", text):
                 unreadable.append(f"{path.name}: {text[:200]}")
     assert unreadable == []
+
+
+def test_the_options_of_the_command_keep_their_two_dashes(site: Path) -> None:
+    for path in site.rglob("*.html"):
+        assert not re.search(r"[–—]\w{3}", path.read_text(encoding="utf-8")), path
