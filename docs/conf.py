@@ -144,15 +144,17 @@ def _check_members(app: Sphinx) -> None:
 
 
 def _describe(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
-    """Add what search engines and previews of links show of a page: its first paragraph."""
-    paragraphs = doctree.findall(nodes.paragraph) if doctree is not None else ()
-    paragraph = next((each for each in paragraphs if isinstance(each.parent, nodes.section)), None)
-    if paragraph is not None:
-        description = escape(" ".join(paragraph.astext().split())[:_DESCRIPTION_LENGTH], quote=True)
+    """Add what search engines and previews of links show of a page: its first sentences."""
+    paragraphs = list(doctree.findall(nodes.paragraph)) if doctree is not None else []
+    paragraphs.sort(key=lambda each: not isinstance(each.parent, nodes.section))  # those of lists and tables last
+    texts = (" ".join(each.astext().split()) for each in paragraphs)
+    text = next((text for text in texts if len(text) >= _SHORTEST_DESCRIPTION), None)
+    if text is not None:
+        description = escape(text[:_LONGEST_DESCRIPTION], quote=True)
         context["metatags"] = f'{context.get("metatags", "")}\n<meta name="description" content="{description}">'
 
 
-_DESCRIPTION_LENGTH = 300
+_SHORTEST_DESCRIPTION, _LONGEST_DESCRIPTION = 30, 300
 
 
 def _write_reference(app: Sphinx) -> None:

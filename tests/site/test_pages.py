@@ -52,7 +52,7 @@ def test_no_page_names_a_host_for_its_parts(site: Path) -> None:
             assert f'{tag}"http' not in text, path
 
 
-LINKS = re.compile(r'(?:href|src)="([^"#:?]*)(?:\?[^"#]*)?(?:#([^"]*))?"')
+LINKS = re.compile(r'<\w[^<>]*\s(?:href|src)="([^"#:?]*)(?:\?[^"#]*)?(?:#([^"]*))?"')
 
 
 def test_every_link_within_the_site_leads_somewhere(site: Path) -> None:
