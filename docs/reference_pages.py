@@ -107,10 +107,18 @@ def undocumented_members() -> Iterator[str]:
         module_name, _, name = place.rpartition(".")
         value = getattr(import_module(module_name), name)
         if inspect.isclass(value):
-            for member, defined in vars(value).items():
-                is_code = inspect.isroutine(defined) or isinstance(defined, property | cached_property)
-                if is_code and not member.startswith("_") and not inspect.getdoc(_described(value, member, defined)):
+            members: dict[str, object] = dict(vars(value))
+            for member, defined in members.items():
+                if (
+                    _is_code(defined)
+                    and not member.startswith("_")
+                    and not inspect.getdoc(_described(value, member, defined))
+                ):
                     yield f"{place}.{member}"
+
+
+def _is_code(defined: object) -> bool:
+    return inspect.isroutine(defined) or isinstance(defined, property | cached_property)
 
 
 def _described(owner: type, member: str, defined: object) -> object:
