@@ -1,7 +1,7 @@
 """Writes the figures of a run into docs/performance.md and README.md, and draws the plots.
 
 Run it as python -m benchmarks.document FILE.json. It replaces the text between `<!-- figures: NAME -->` and
-`<!-- end of figures -->`. NAME is a suite, or "machine", "headline", "goals" or "costs".
+`<!-- end of figures -->`. NAME is a suite, or "machine", "headline", "front", "goals" or "costs".
 """
 
 from __future__ import annotations
@@ -24,6 +24,13 @@ HEADLINE = {
     "relay, burst": "a relay passes a burst on",
     "server burst, c=1": "a server sends a burst",
 }
+# The rows of the front page: the suite, what is done, and our case.
+FRONT = (
+    ("paced", "a server sends an event that comes alone", "poeproto on Hypercorn, asyncio"),
+    ("relay", "a relay passes such an event on", "poeproto on Hypercorn, asyncio"),
+    ("many", "a server of 10,000 streams sends an event", "poeproto on Hypercorn, asyncio, garbage collected rarely"),
+)
+FRONT_THEIRS = "fastapi_poe on uvicorn"
 _BLOCK = re.compile(r"(<!-- figures: ([a-z]+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 _NOTHING = "Not measured yet.\n"
 
@@ -63,6 +70,8 @@ def _figures(name: str, record: Record, plots: str) -> str:
             return _machine(record) if record.made else _NOTHING
         case "headline":
             return _rows(("what is done", "by", "fastapi_poe takes"), headline_rows(record.goals))
+        case "front":
+            return _rows(("what is done", "poeproto", "fastapi_poe", "ratio", "measured by"), front_rows(record.tables))
         case "goals":
             return _rows(("work", "against", "reached", "wanted", "reached?"), goal_rows(record.goals))
         case "costs":
@@ -80,6 +89,20 @@ def headline_rows(goals: list[Goal]) -> list[tuple[str, str, str]]:
         if goal is not None:
             times = goal.ratio if goal.sense == "at least" else 1 / goal.ratio
             rows.append((words, goal.case, f"{times:.1f} x as much"))
+    return rows
+
+
+def front_rows(tables: list[Table]) -> list[tuple[str, ...]]:
+    """For each work of the front page: its CPU time with poeproto and with fastapi_poe, and the command."""
+    rows: list[tuple[str, ...]] = []
+    for suite, words, ours in FRONT:
+        for table in reversed(tables):  # the last is that of most streams
+            medians = {case.name: case.median for case in table.cases}
+            if table.suite == suite and "CPU an event" in table.title and {ours, FRONT_THEIRS} <= set(medians):
+                figures = (f"{amount(medians[name] * table.scale)} {table.unit}" for name in (ours, FRONT_THEIRS))
+                times = f"{medians[FRONT_THEIRS] / medians[ours]:.1f} x"
+                rows.append((words, *figures, times, f"`python -m benchmarks {suite}`"))
+                break
     return rows
 
 

@@ -13,7 +13,8 @@ from benchmarks.sizes import Sizes
 LOOPS = ("asyncio", "uvloop", "trio")
 # As Python collects garbage by default, and rarely, as `poeproto serve` and `run` have it.
 COLLECTED_RARELY = ", garbage collected rarely"
-SERVERS = {
+THEIRS = "fastapi_poe on uvicorn"
+SERVERS = {THEIRS: "fastapi_poe uvicorn"} | {
     f"{name}, {loop}{collected}": f"{server}-{loop}{suffix}"
     for name, server, collected, suffix in (
         ("bare ASGI on Hypercorn", "bare hypercorn", "", ""),

@@ -11,6 +11,7 @@ import os
 import re
 import sys
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from docutils import nodes
 from pygments.lexers.special import TextLexer  # pyright: ignore[reportMissingTypeStubs]
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
+from sphinx.domains.python._object import PyObject
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
@@ -25,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 # Importing Locust would otherwise make the standard library cooperative, and Sphinx with it.
 os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"
 
-from reference_pages import first_places, reference_pages, text_of_constant
+from reference_pages import PAGE_NAME, first_places, reference_pages, text_of_constant, undocumented_members
 
 import poeproto
 
@@ -48,10 +50,13 @@ myst_heading_anchors = 4
 # A repository's browser draws these blocks; in the site `diagrams` does.
 myst_fence_as_directive = ["mermaid"]
 
+smartquotes_action = "q"  # a dash of `--option` stays two
+
 html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_title = "poeproto"
+html_favicon = "_static/favicon.svg"
 html_copy_source = False
 html_show_sphinx = False
 # No font, script or picture from elsewhere: the site works from a folder, without a network.
@@ -59,7 +64,8 @@ html_theme_options: dict[str, Any] = {"navigation_with_keys": False}
 
 autodoc_member_order = "groupwise"
 autodoc_typehints = "signature"
-autodoc_default_options = {"members": True, "show-inheritance": False}
+autodoc_preserve_defaults = True  # the names of constants, not their values
+autodoc_default_options = {"members": True}
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 python_use_unqualified_type_names = True
@@ -84,10 +90,33 @@ def _as_restructured_text(app: Sphinx, what: str, name: str, obj: object, option
         logger.warning("%s has no docstring", name)
 
     def code(match: re.Match[str]) -> str:
+        if page := PAGE_NAME.fullmatch(match[1]):
+            return f":doc:`/{page[1]}`"
         end = r"\ " if match.end() < len(text) and text[match.end()].isalnum() else ""  # as in `Route`s
         return (f":py:obj:`{match[1]}`" if match[1] in _public_places() else f"``{match[1]}``") + end
 
     lines[:] = _LINK.sub(r"`\1 <\2>`__", _CODE.sub(code, text)).split("\n")
+
+
+# Defaults that are made anew for each value, and functions, whose repr is no Python.
+_UNREADABLE = re.compile(r"\bNOTHING\b|<(?:[^<>]|<\w+>)*>")
+_PRIVATE_DEFAULT = re.compile(r"\s?=\s?(_\w+)\b")
+
+
+def _signature_to_read(
+    app: Sphinx, what: str, name: str, obj: object, options: object, signature: str | None, returned: str | None
+) -> tuple[str, str | None] | None:
+    """Write a default without a public name as its number, or as an ellipsis. A protocol is implemented, not called."""
+    if signature is None:
+        return None
+    module = vars(sys.modules[getattr(obj, "__module__", "builtins")])
+
+    def default(match: re.Match[str]) -> str:
+        value = module.get(match[1])
+        return f" = {value}" if isinstance(value, int | float) else " = ..."
+
+    signature = _PRIVATE_DEFAULT.sub(default, _UNREADABLE.sub("...", signature))
+    return "" if getattr(obj, "_is_protocol", False) else signature, returned
 
 
 def _link_public_names(app: Sphinx, doctree: nodes.document) -> None:
@@ -106,6 +135,26 @@ def _leave_private_names(
 ) -> nodes.Element | None:
     """A type that is not public here, as those of the standard library, is plain text."""
     return contnode if node.get("refdomain") == "py" else None
+
+
+def _check_members(app: Sphinx) -> None:
+    """Sphinx leaves out what has no docstring; here it fails the build."""
+    for place in undocumented_members():
+        logger.warning("%s has no docstring", place)
+
+
+def _describe(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
+    """Add what search engines and previews of links show of a page: its first sentences."""
+    paragraphs = list(doctree.findall(nodes.paragraph)) if doctree is not None else []
+    paragraphs.sort(key=lambda each: not isinstance(each.parent, nodes.section))  # those of lists and tables last
+    texts = (" ".join(each.astext().split()) for each in paragraphs)
+    text = next((text for text in texts if len(text) >= _SHORTEST_DESCRIPTION), None)
+    if text is not None:
+        description = escape(text[:_LONGEST_DESCRIPTION], quote=True)
+        context["metatags"] = f'{context.get("metatags", "")}\n<meta name="description" content="{description}">'
+
+
+_SHORTEST_DESCRIPTION, _LONGEST_DESCRIPTION = 30, 300
 
 
 def _write_reference(app: Sphinx) -> None:
@@ -140,9 +189,15 @@ def _make_accessible(app: Sphinx, failure: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> None:
+    for field in PyObject.doc_field_types:
+        if field.name == "variable":
+            field.label = "Fields"  # as our docstrings have them; Sphinx says "Variables"
     app.add_lexer("haproxy", TextLexer)  # Pygments has none of its own
     app.connect("build-finished", _make_accessible)
+    app.connect("builder-inited", _check_members)
     app.connect("builder-inited", _write_reference)
+    app.connect("html-page-context", _describe)
     app.connect("autodoc-process-docstring", _as_restructured_text, priority=100)
+    app.connect("autodoc-process-signature", _signature_to_read)
     app.connect("doctree-read", _link_public_names)
     app.connect("missing-reference", _leave_private_names)

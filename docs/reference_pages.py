@@ -7,46 +7,49 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import sys
 import textwrap
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
 from itertools import pairwise
+from types import ModuleType
 from typing import Any
 
 import click
 
 from poeproto_cli.commands import main as command
 
-PUBLIC_MODULES = (
-    "poeproto",
-    "poeproto.flows",
-    "poeproto.http",
-    "poeproto.lint",
-    "poeproto.conversation",
-    "poeproto.auth",
-    "poeproto.identifiers",
-    "poeproto.markdown",
-    "poeproto.reactions",
-    "poeproto.schemas",
-    "poeproto.extras",
-    "poeproto.testing",
-    "poeproto_runtime",
-    "poeproto_asgi",
-    "poeproto_h11",
-    "poeproto_httpx",
-    "poeproto_simulator",
-    "poeproto_record",
-    "poeproto_check",
-    "poeproto_load",
-    "poeproto_locust",
-    "poeproto_openai",
-    "poeproto_pytest",
-    "poeproto_otel",
-    "poeproto_playground",
-    "poeproto_compat",
-)
+# The public modules, and the second half of their pages' titles.
+PUBLIC_MODULES = {
+    "poeproto": "the core",
+    "poeproto.flows": "calls of several steps",
+    "poeproto.http": "HTTP for integrations",
+    "poeproto.lint": "the rules, applied",
+    "poeproto.conversation": "messages for a model",
+    "poeproto.auth": "access keys",
+    "poeproto.identifiers": "Poe's identifiers",
+    "poeproto.markdown": "links and images",
+    "poeproto.reactions": "names of reactions",
+    "poeproto.schemas": "JSON Schemas",
+    "poeproto.extras": "missing dependencies",
+    "poeproto.testing": "tests without a network",
+    "poeproto_runtime": "a bot on any server",
+    "poeproto_asgi": "bots on ASGI servers",
+    "poeproto_h11": "HTTP/1.1, both sides",
+    "poeproto_httpx": "calls over httpx",
+    "poeproto_simulator": "a stand-in for Poe",
+    "poeproto_record": "recordings",
+    "poeproto_check": "conformance of a server",
+    "poeproto_openai": "OpenAI's API, both ways",
+    "poeproto_pytest": "a plugin for pytest",
+    "poeproto_load": "load and its results",
+    "poeproto_locust": "load with Locust",
+    "poeproto_otel": "traces and metrics",
+    "poeproto_playground": "bots in a browser",
+    "poeproto_compat": "fastapi_poe's names",
+}
 
 
 @cache
@@ -98,6 +101,31 @@ def text_of_constant(place: str) -> str:
     return ""
 
 
+def undocumented_members() -> Iterator[str]:
+    """The places of public methods and properties of public classes that have no docstring, nor inherit one."""
+    for place in first_places():
+        module_name, _, name = place.rpartition(".")
+        value = getattr(import_module(module_name), name)
+        if inspect.isclass(value):
+            members: dict[str, object] = dict(vars(value))
+            for member, defined in members.items():
+                if (
+                    _is_code(defined)
+                    and not member.startswith("_")
+                    and not inspect.getdoc(_described(value, member, defined))
+                ):
+                    yield f"{place}.{member}"
+
+
+def _is_code(defined: object) -> bool:
+    return inspect.isroutine(defined) or isinstance(defined, property | cached_property)
+
+
+def _described(owner: type, member: str, defined: object) -> object:
+    """What has the docstring: a method may inherit it, a property is asked itself."""
+    return getattr(owner, member) if inspect.isroutine(defined) else defined
+
+
 def reference_pages() -> dict[str, str]:
     """The text of each page, by its file name."""
     pages = {f"{name}.md": "\n".join(_page(name)) for name in PUBLIC_MODULES}
@@ -106,7 +134,7 @@ def reference_pages() -> dict[str, str]:
 
 def _page(module_name: str) -> Iterator[str]:
     module = import_module(module_name)
-    yield f"# {module_name}\n\n{inspect.getdoc(module)}\n"
+    yield f"# {module_name}: {PUBLIC_MODULES[module_name]}\n\n{_module_text(module)}\n"
     yield f"```{{eval-rst}}\n.. py:module:: {module_name}\n```\n"
     groups: dict[str, list[str]] = {"Functions": [], "Classes": [], "Exceptions": [], "Constants and types": []}
     elsewhere: list[str] = []
@@ -115,7 +143,7 @@ def _page(module_name: str) -> Iterator[str]:
         if f"{module_name}.{name}" not in first_places():
             elsewhere.append(name)
         elif inspect.isclass(value) and issubclass(value, BaseException):
-            groups["Exceptions"].append(f".. autoexception:: {module_name}.{name}")
+            groups["Exceptions"].append(f".. autoexception:: {module_name}.{name}\n   :show-inheritance:")
         elif inspect.isclass(value):
             groups["Classes"].append(f".. autoclass:: {module_name}.{name}")
         elif inspect.isroutine(value):
@@ -132,6 +160,22 @@ def _page(module_name: str) -> Iterator[str]:
         yield "These can be imported from here too:\n\n```{eval-rst}"
         yield ", ".join(f":py:obj:`{module_name}.{name}`" for name in elsewhere)
         yield "```\n"
+
+
+def _module_text(module: ModuleType) -> str:
+    """The docstring of a module, with its headings below the page's title, and links to its names and to pages."""
+
+    def code(match: re.Match[str]) -> str:
+        if page := PAGE_NAME.fullmatch(match[1]):
+            return f"{{doc}}`/{page[1]}`"
+        return f"{{py:obj}}`{match[1]} <{module.__name__}.{match[1]}>`" if match[1] in module.__all__ else match[0]
+
+    text = re.sub(r"^(.+)\n[=-]+$", r"## \1", inspect.getdoc(module) or "", flags=re.MULTILINE)
+    text = re.sub(r"(?<![(<`])https?://[^\s)>`]*[^\s)>`.,;]", r"<\g<0>>", text)
+    return re.sub(r"(?<![`:}])`([^`\n]+)`(?!`)", code, text)
+
+
+PAGE_NAME = re.compile(r"docs/([\w/]+)\.md")
 
 
 def _commands() -> Iterator[str]:

@@ -136,6 +136,7 @@ class LoadResult:
 
     @property
     def events_per_second(self) -> float:
+        """The events of all replies, by the seconds of the measurement; 0 if it has taken no time."""
         return self.events / self.seconds if self.seconds else 0.0
 
     @property

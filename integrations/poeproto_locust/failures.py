@@ -43,14 +43,16 @@ class ReplyFailed(Exception):
 
     Attributes:
         outcome: the same as a value.
-        kind: the outcome, with the status of a refusal or the type of an `error` event if there is one, as in
-            "refused 503". `LoadTally.failures` counts by it.
     """
 
     outcome: ClassVar[Outcome]
 
     @property
     def kind(self) -> str:
+        """The outcome, with the status of a refusal or the type of an `error` event if there is one: "refused 503".
+
+        `LoadTally.failures` counts by it.
+        """
         return self.outcome.value
 
 

@@ -76,6 +76,7 @@ class LoadRun:
 
     @property
     def options(self) -> LoadOptions:
+        """The options of the load, as the command line or Locust's page has set them."""
         # Read each time: a worker receives its master's options with the first users.
         return options_of(self._environment)
 

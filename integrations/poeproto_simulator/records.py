@@ -154,6 +154,7 @@ class Charge:
         return sum(item.amount_usd_milli_cents for item in self.items)
 
     def as_json(self) -> dict[str, Any]:
+        """The charge as JSON has it, with the sum."""
         return {**attrs.asdict(self), "amount_usd_milli_cents": self.amount}
 
     @classmethod

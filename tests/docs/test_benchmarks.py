@@ -14,11 +14,11 @@ import pytest
 from benchmarks import measure
 from benchmarks.__main__ import SUITES
 from benchmarks.checking import Expected
-from benchmarks.document import HEADLINE, filled, headline_rows
+from benchmarks.document import FRONT, HEADLINE, filled, front_rows, headline_rows
 from benchmarks.measure import Figure
 from benchmarks.plots import amount
 from benchmarks.processes import serving
-from benchmarks.record import Goal, Record, goal_rows, read_record
+from benchmarks.record import Case, Goal, Record, Table, goal_rows, read_record
 from poeproto_cli.load import LoadConnection
 
 SECONDS = 900  # for a run that hangs
@@ -140,11 +140,28 @@ def test_the_page_has_a_place_for_every_figure(page: Path, record: Record) -> No
     assert filled(text, record, "performance") == text
 
 
-def test_the_headline_is_in_both_pages(page: Path, record: Record) -> None:
+def test_the_headline_is_in_the_page(page: Path, record: Record) -> None:
     rows = headline_rows(record.goals)
     assert [row[0] for row in rows] == list(HEADLINE.values())
-    for text in (page.read_text(), page.with_name("README.md").read_text()):
-        assert all(f"| {' | '.join(row)} |" in text for row in rows)
+    assert all(f"| {' | '.join(row)} |" in page.read_text() for row in rows)
+
+
+def test_the_front_page_has_its_three_figures(page: Path, record: Record) -> None:
+    rows = front_rows(record.tables)
+    assert [row[0] for row in rows] == [words for _, words, _ in FRONT]
+    for row in rows:
+        assert f"| {' | '.join(row)} |" in page.with_name("README.md").read_text()
+
+
+def test_a_figure_of_the_front_page_is_that_of_most_streams() -> None:
+    def table(streams: int, ours: float, theirs: float | None) -> Table:
+        cases = [Case("poeproto on Hypercorn, asyncio", ours, 0)]
+        cases += [] if theirs is None else [Case("fastapi_poe on uvicorn", theirs, 0)]
+        return Table(f"relay: {streams} streams, CPU an event", "µs", 1e6, None, cases, "relay")
+
+    assert front_rows([table(16, 50e-6, 200e-6), table(32, 40e-6, 200e-6), table(100, 30e-6, None)]) == [
+        ("a relay passes such an event on", "40.0 µs", "200 µs", "5.0 x", "`python -m benchmarks relay`"),
+    ]
 
 
 def test_the_headline_says_how_many_times_as_much() -> None:

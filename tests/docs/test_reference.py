@@ -15,7 +15,7 @@ WITHOUT_NAMES = {"poeproto_cli"}
 @pytest.fixture(scope="module")
 def modules(checkout: Path) -> tuple[str, ...]:
     source = (checkout / "docs" / "reference_pages.py").read_text(encoding="utf-8")
-    return tuple(re.findall(r'^    "(poeproto[\w.]*)",$', source, re.MULTILINE))
+    return tuple(re.findall(r'^    "(poeproto[\w.]*)": ', source, re.MULTILINE))
 
 
 def test_every_package_of_the_wheel_has_a_page(checkout: Path, modules: tuple[str, ...]) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import pytest
 
@@ -47,3 +50,44 @@ def test_no_page_names_a_host_for_its_parts(site: Path) -> None:
         text = path.read_text(encoding="utf-8")
         for tag in ("<script src=", '<link rel="stylesheet" type="text/css" href=', "<img src="):
             assert f'{tag}"http' not in text, path
+
+
+LINKS = re.compile(r'<\w[^<>]*\s(?:href|src)="([^"#:?]*)(?:\?[^"#]*)?(?:#([^"]*))?"')
+
+
+def test_every_link_within_the_site_leads_somewhere(site: Path) -> None:
+    texts = {path: path.read_text(encoding="utf-8") for path in site.rglob("*.html")}
+    places = {path: set(re.findall(r'\bid="([^"]*)"', text)) for path, text in texts.items()}
+    broken: set[str] = set()
+    for path, text in texts.items():
+        for name, place in LINKS.findall(text):
+            target = (path.parent / unquote(name)).resolve() if name else path
+            if not target.exists() or (place and target in places and unquote(unescape(place)) not in places[target]):
+                broken.add(f"{path.relative_to(site)}: {name}#{place}")
+    assert broken == set()
+
+
+def test_each_page_has_a_title_an_icon_and_a_description(site: Path) -> None:
+    titles: list[str] = []
+    for path in site.rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        titles.append(text.partition("<title>")[2].partition("</title>")[0])  # further ones are of diagrams
+        assert "favicon.svg" in text, path
+        if path.name not in ("genindex.html", "py-modindex.html", "search.html"):  # these are Sphinx's own
+            assert len(re.findall('<meta name="description" content="[^"]{20,}"', text)) == 1, path
+    assert len(titles) == len(set(titles))
+
+
+def test_a_signature_shows_no_private_name_and_no_repr(site: Path) -> None:
+    unreadable: list[str] = []
+    for path in (site / "reference").glob("*.html"):
+        for part in re.findall(r'<dt class="sig.*?</dt>', path.read_text(encoding="utf-8"), re.DOTALL):
+            text = unescape(re.sub(r"<[^>]+>", "", part)).strip("\n¶")
+            if re.search(r"NOTHING|<|~|[\s=|\[(,]_[A-Za-z]\w*|0x[0-9a-f]{6}", text):
+                unreadable.append(f"{path.name}: {text[:200]}")
+    assert unreadable == []
+
+
+def test_the_options_of_the_command_keep_their_two_dashes(site: Path) -> None:
+    for path in site.rglob("*.html"):
+        assert not re.search(r"[–—]\w{3}", path.read_text(encoding="utf-8")), path
