@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.routing import Route
 
-from benchmarks.apps import PACE_SECONDS, Asgi, Sleep, text_of, wish_of
+from benchmarks.apps import PACE_SECONDS, PAUSES, Asgi, Sleep, text_of, wish_of
 
 
 class TheirBot(fp.PoeBot):
@@ -24,10 +24,10 @@ class TheirBot(fp.PoeBot):
         if manner == "burst":
             for number in range(count):
                 yield fp.PartialResponse(text=text_of(number))
-        elif manner == "paced":
+        elif manner in PAUSES:
             for number in range(count):
                 if number:
-                    await asyncio.sleep(PACE_SECONDS)
+                    await asyncio.sleep(PAUSES[manner])
                 yield fp.PartialResponse(text=text_of(number))
         else:
             yield fp.PartialResponse(text=text_of(0))
