@@ -405,7 +405,7 @@ class LoadGenerator:
         response = LoadResponse()
         response.last_read = time.perf_counter()
         self._count(planned, planned, response, Classified(ReplyOutcome.NOT_CONNECTED, 0, str(failure)))
-        if self._plan.rate is None and self._may_begin():
+        if self._waiting or (self._plan.rate is None and self._may_begin()):
             self._open_another()
 
     def _discard(self, connection: _Connection) -> None:
