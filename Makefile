@@ -50,9 +50,10 @@ test-core: $(READY)
 test-rest: $(READY)
 	.venv/bin/python $(PYTEST) $(WAITING) $(BY_FILE) -m "not slow" tests/docs tests/integrations tests/interop tests/fuzzing
 
-test-slow: $(READY)  ## benchmarks and soak, small; fastapi_poe's behaviour beside ours; the playground in Chromium: four minutes
+test-slow: $(READY)  ## benchmarks and soak, small; peers and programs of the documentation as processes; the playground in Chromium: seven minutes
 	.venv/bin/python -m pytest -q -m slow tests/docs/test_benchmarks.py
-	.venv/bin/python $(PYTEST) $(WAITING) $(BY_FILE) -m slow tests/docs/test_soak.py tests/integrations tests/interop
+	.venv/bin/python $(PYTEST) $(WAITING) $(BY_FILE) -m slow --ignore=tests/docs/test_benchmarks.py \
+		tests/docs tests/integrations tests/interop
 	.venv/bin/python $(PYTEST) $(BY_FILE) --ignore=tests/playground/test_page_speed.py tests/playground
 
 test-other-pythons: $(OTHER_PYTHONS:%=test-on-%)  ## run the core's tests, and those of how servers stop, on Python 3.12 and 3.13: two minutes

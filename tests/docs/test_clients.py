@@ -15,7 +15,7 @@ from poeproto import Bot, Context, QueryRequest
 from ..support.bots import KEY
 from ..support.embedded_servers import serving
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 FOLDER = Path(__file__).parents[2] / "docs" / "examples" / "clients"
 PROGRAMS = sorted(path.stem for path in FOLDER.glob("*.py"))
 

@@ -17,7 +17,7 @@ from poeproto_simulator import Simulator
 
 from ..support.bots import KEY
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 FOLDER = Path(__file__).parents[2] / "docs" / "examples" / "embedding"
 PROGRAMS = sorted(path.stem for path in FOLDER.glob("*.py"))
 _OPTIONS = CheckOptions(rules=select_rules(skip=["http.body-limit"]), access_key=KEY, times=CheckTimes(piece=0.001))

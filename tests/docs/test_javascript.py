@@ -22,6 +22,7 @@ FOLDER = Path(__file__).parents[2] / "docs" / "examples" / "javascript"
 ENVIRONMENT = {**os.environ, "POE_ACCESS_KEY": KEY}
 pytestmark = [
     pytest.mark.anyio,
+    pytest.mark.slow,
     pytest.mark.skipif(not NODE and "CI" not in os.environ, reason="Node.js is not installed"),
 ]
 _OPTIONS = CheckOptions(rules=select_rules(skip=["http.body-limit"]), access_key=KEY, times=CheckTimes(piece=0.001))

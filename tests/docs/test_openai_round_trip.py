@@ -17,7 +17,7 @@ from ..support.bots import KEY, FunctionBot
 from ..support.example_stage import EXAMPLES, Stage, playing, playing_bot
 from ..support.hypercorn_servers import serving
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 # Not those that charge, or that upload files: a request of OpenAI's has no query that Poe knows. Nor the one that asks
 # who is present: it has no list of users either.

@@ -11,6 +11,8 @@ import pytest
 
 from ..support.command import COMMAND, SECONDS, serving
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def page(checkout: Path) -> str:

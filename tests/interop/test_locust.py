@@ -17,6 +17,8 @@ from ..support.command import COMMAND
 from ..support.load_peer import EVENTS, load_peer
 from ..support.locust_process import run_locust
 
+pytestmark = pytest.mark.slow
+
 ONE_QUERY = Path(__file__).parent / "locust_programs" / "one_query.py"
 # Of a hundred queries, five fail in each of these ways.
 FAILURES = ["error_event", "refused", "incomplete", "disconnected"]

@@ -36,6 +36,8 @@ from pathlib import Path
 import anyio
 from poeproto import Bot, Error
 
+pytestmark = pytest.mark.slow
+
 class Wishes(Bot):
     def __init__(self):
         self._numbers = defaultdict(itertools.count)

@@ -18,6 +18,8 @@ from .peers import ScriptedBot, serving_gateway, serving_upstream
 from .python_sdk import MODES, Api, call
 from .vectors import USER, Cut, Fail, Refuse, Vector
 
+pytestmark = pytest.mark.slow
+
 # A header has room for no quotation mark.
 KEY = CANARY.replace('"', "'")
 VECTORS = [

@@ -18,6 +18,8 @@ from .peers import Gateway, Upstream, bots_of, serving_gateway, serving_upstream
 from .python_sdk import MODES, Api, Mode, call
 from .vectors import USER, Cut, Fail, Refuse, Step, Vector
 
+pytestmark = pytest.mark.slow
+
 SDK_ATTEMPTS = 3
 
 # Less than what the SDKs would wait by themselves.

@@ -22,6 +22,8 @@ from .peers import KEEPALIVE_SECONDS, Gateway, bots_of, serving_gateway, serving
 from .python_sdk import MODES, Api, Mode, call, call_async
 from .vectors import USER, VECTORS, Silence, Vector
 
+pytestmark = pytest.mark.slow
+
 LIMITS = Limits(events=100_000)
 # For the bots that are silent. The head goes out with the first keepalive, so an error in time needs a long interval.
 SHORT_INTERVAL = Limits(heartbeat_seconds=KEEPALIVE_SECONDS)
