@@ -26,6 +26,8 @@ from poeproto_record import RecordingWriter
 from ...support.bots import KEY
 from ...support.command import COMMAND, SECONDS, serving, started
 
+pytestmark = pytest.mark.slow
+
 # Each query says what its reply is like; its number, among those that say the same, makes some of them differ.
 BOTS = """
 import itertools
@@ -35,8 +37,6 @@ from pathlib import Path
 
 import anyio
 from poeproto import Bot, Error
-
-pytestmark = pytest.mark.slow
 
 class Wishes(Bot):
     def __init__(self):
