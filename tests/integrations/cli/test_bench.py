@@ -126,6 +126,7 @@ def test_text_output(address: str) -> None:
     assert re.fullmatch(f"1 connection, 1 reply{run}32 connections, 1 reply{run}", result.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("worker_class", ["asyncio", "uvloop", "trio"])
 def test_a_target(bots: Path, worker_class: str) -> None:
     if worker_class == "uvloop":

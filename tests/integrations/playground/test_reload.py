@@ -13,7 +13,7 @@ from poeproto_playground import PlayedBot
 
 from ...support.playground_page import PlaygroundPage, playing
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 CAT = """
 import logging

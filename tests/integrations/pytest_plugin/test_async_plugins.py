@@ -48,6 +48,7 @@ def test_synchronous(poe_bot):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("needed", "mark", "ini", "passed"),
     [
