@@ -23,12 +23,17 @@ from poeproto import (
     ResponseHead,
     State,
     Text,
+    encode_event,
     encode_request,
 )
 from poeproto.flows import SurrogateJoiner
 from poeproto_openai.api_error import ApiError, error_of_event, server_stopping
 
-__all__ = ["ReplyExchange"]
+__all__ = ["BETWEEN_RECORDS", "RECORD_BEGIN", "RECORD_END", "ReplyExchange"]
+
+# The record of a text on Poe's wire, around the JSON string.
+RECORD_BEGIN, RECORD_END = encode_event(Text("")).split(b'""')
+BETWEEN_RECORDS = RECORD_END + RECORD_BEGIN
 
 # The request is of another form than Poe's and was read elsewhere. This one stands in for it, for the states.
 _HEAD = RequestHead("POST", "/", ())

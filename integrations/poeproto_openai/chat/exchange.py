@@ -24,7 +24,6 @@ from poeproto import (
     ReplaceResponse,
     SuggestedReply,
     Text,
-    encode_event,
 )
 from poeproto.flows import delta_text
 from poeproto.markdown import markdown_image, markdown_link
@@ -33,7 +32,7 @@ from poeproto_openai.chat.request import ChatRequest
 from poeproto_openai.chat.tool_calls import ToolCallNormalizer
 from poeproto_openai.chat.usage import CountTokens, UsageSource, estimated_usage
 from poeproto_openai.json_bytes import json_bytes
-from poeproto_openai.reply_exchange import ReplyExchange
+from poeproto_openai.reply_exchange import BETWEEN_RECORDS, RECORD_BEGIN, RECORD_END, ReplyExchange
 
 __all__ = ["ChatExchange", "Choice", "OnReplace", "ReplyOptions"]
 
@@ -41,9 +40,6 @@ __all__ = ["ChatExchange", "Choice", "OnReplace", "ReplyOptions"]
 # one, or hold all text of the reply until its end.
 OnReplace = Literal["append", "hold"]
 
-# The record of a text on Poe's wire, around the JSON string.
-_RECORD_BEGIN, _RECORD_END = encode_event(Text("")).split(b'""')
-_BETWEEN_RECORDS = _RECORD_END + _RECORD_BEGIN
 _DONE = b"data: [DONE]\n\n"
 _SEPARATOR = "\n\n"
 _FINISH_REASONS = ("length", "content_filter")
@@ -130,9 +126,9 @@ class ChatExchange(ReplyExchange):
         if choice is None:
             return self._write_first_texts(texts)
         choice.parts += texts
-        strings = records[len(_RECORD_BEGIN) : -len(_RECORD_END)]
+        strings = records[len(RECORD_BEGIN) : -len(RECORD_END)]
         if len(texts) > 1:
-            strings = strings.replace(_BETWEEN_RECORDS, self._between)
+            strings = strings.replace(BETWEEN_RECORDS, self._between)
         return self._begin + strings + self._end
 
     def _write_first_texts(self, texts: list[str]) -> bytes:

@@ -29,7 +29,7 @@ from poeproto_openai.api_error import ApiError
 from poeproto_openai.chat.content_parts import text_and_attachments
 from poeproto_openai.json_bytes import json_bytes
 
-__all__ = ["ChatRequest", "chat_request", "read_chat_request"]
+__all__ = ["ChatRequest", "chat_request", "decode_body", "read_chat_request"]
 
 # Keys that no answer depends on: who asks, what is kept where, how fast and at what price.
 _WITHOUT_EFFECT = frozenset(
@@ -82,11 +82,19 @@ def read_chat_request(body: bytes) -> ChatRequest:
     Raises:
         ApiError: with status 400 and the path of the field, for what cannot be read or has no equivalent.
     """
+    return chat_request(decode_body(body))
+
+
+def decode_body(body: bytes) -> dict[str, Any]:
+    """The object in the body of a request.
+
+    Raises:
+        ApiError: with status 400, if there is none.
+    """
     try:
-        wire = decode_object(body)
+        return decode_object(body)
     except RemoteProtocolError as exc:
         raise ApiError(f"the body is not a JSON object: {exc}") from None
-    return chat_request(wire)
 
 
 def chat_request(wire: dict[str, Any]) -> ChatRequest:

@@ -11,19 +11,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from poeproto import HttpResponse, Limits, Text, encode_event
+from poeproto import HttpResponse, Limits
 from poeproto_openai.api_error import ApiError
 from poeproto_openai.chat.exchange import ChatExchange, Choice, ReplyOptions
 from poeproto_openai.chat.request import ChatRequest
 from poeproto_openai.json_bytes import json_bytes
+from poeproto_openai.reply_exchange import BETWEEN_RECORDS, RECORD_BEGIN, RECORD_END
 from poeproto_openai.responses.output import ResponseOutput
 from poeproto_openai.responses.request import ResponsesRequest
 
 __all__ = ["ResponsesExchange"]
-
-# The record of a text on Poe's wire, around the JSON string.
-_RECORD_BEGIN, _RECORD_END = encode_event(Text("")).split(b'""')
-_BETWEEN_RECORDS = _RECORD_END + _RECORD_BEGIN
 
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
@@ -60,7 +57,7 @@ class ResponsesExchange(ChatExchange):
         begin = b'event: %b\ndata: %b,"delta":' % (delta["type"].encode(), json_bytes(delta)[:-1])
         first = self._events_written
         self._events_written += len(texts)
-        strings = records[len(_RECORD_BEGIN) : -len(_RECORD_END)].split(_BETWEEN_RECORDS)
+        strings = records[len(RECORD_BEGIN) : -len(RECORD_END)].split(BETWEEN_RECORDS)
         return b"".join([b'%b%b,"sequence_number":%d}\n\n' % (begin, s, n) for n, s in enumerate(strings, first)])
 
     def write_keepalive(self) -> bytes:

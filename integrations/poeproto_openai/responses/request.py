@@ -15,9 +15,9 @@ from typing import Any, TypeGuard
 
 import attrs
 
-from poeproto import QueryRequest, RemoteProtocolError, decode_object
+from poeproto import QueryRequest
 from poeproto_openai.api_error import ApiError
-from poeproto_openai.chat.request import chat_request
+from poeproto_openai.chat.request import chat_request, decode_body
 from poeproto_openai.json_bytes import json_bytes
 
 __all__ = ["ResponsesRequest", "read_responses_request"]
@@ -72,10 +72,7 @@ def read_responses_request(body: bytes) -> ResponsesRequest:
     Raises:
         ApiError: with status 400 and the path of the field, for what cannot be read or has no equivalent.
     """
-    try:
-        wire = decode_object(body)
-    except RemoteProtocolError as exc:
-        raise ApiError(f"the body is not a JSON object: {exc}") from None
+    wire = decode_body(body)
     _refuse_unsupported(wire)
     items = _Items()
     if instructions := _instructions(wire):
