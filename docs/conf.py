@@ -27,7 +27,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 # Importing Locust would otherwise make the standard library cooperative, and Sphinx with it.
 os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"
 
-from reference_pages import PAGE_NAME, first_places, reference_pages, text_of_constant, undocumented_members
+from generate import text_of_constant
+from reference_pages import PAGE_NAME, first_places, reference_pages, undocumented_members
 
 import poeproto
 

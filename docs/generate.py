@@ -231,19 +231,30 @@ def _entry(home: str, name: str, value: Any) -> str:
         summary, *_ = (inspect.getdoc(value) or "").split("\n\n")
         called = _signature(value)
         return f"`{name}{called}`: {' '.join(summary.split())}"
-    text = _text_below(home, name)
+    text = text_of_constant(f"{home}.{name}")
     if text:
         return f"`{name}`: {text}"
     return f"`{name} = {_type_text(str(value))}`"
 
 
-def _text_below(home: str, name: str) -> str:
-    """The string below the assignment of a constant, as editors show it; empty if there is none."""
-    body = ast.parse(inspect.getsource(import_module(home))).body
-    for statement, below in pairwise(body):
-        is_assignment = isinstance(statement, ast.AnnAssign) and ast.unparse(statement.target) == name
-        if is_assignment and isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
-            return str(below.value.value)
+def text_of_constant(place: str) -> str:
+    """The string below the assignment of a constant, as editors show it; empty if there is none.
+
+    Args:
+        place: a module that has it, and its name after a dot.
+    """
+    home, _, name = place.rpartition(".")
+    value = getattr(import_module(home), name)
+    for module in (import_module(home), *(m for n, m in sorted(sys.modules.items()) if n.startswith("poeproto"))):
+        if vars(module).get(name) is not value:
+            continue
+        for statement, below in pairwise(ast.parse(inspect.getsource(module)).body):
+            target = statement.target if isinstance(statement, ast.AnnAssign) else None
+            if isinstance(statement, ast.Assign):
+                [target] = statement.targets
+            is_assignment = isinstance(target, ast.Name) and target.id == name
+            if is_assignment and isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
+                return str(below.value.value)
     return ""
 
 

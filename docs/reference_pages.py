@@ -5,15 +5,12 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import re
-import sys
 import textwrap
 from collections.abc import Iterator
 from functools import cache, cached_property
 from importlib import import_module
-from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
@@ -78,27 +75,6 @@ def first_places() -> dict[str, list[str]]:
 def _is_described_once(value: Any) -> bool:
     """Whether modules that have the value have the same thing; equal strings and numbers may mean different ones."""
     return not isinstance(value, str | int | float)
-
-
-def text_of_constant(place: str) -> str:
-    """The string below the assignment of a constant, as editors show it; empty if there is none.
-
-    Args:
-        place: the public module, and the name after a dot.
-    """
-    public, _, name = place.rpartition(".")
-    value = getattr(import_module(public), name)
-    for module in (import_module(public), *(m for n, m in sorted(sys.modules.items()) if n.startswith("poeproto"))):
-        if vars(module).get(name) is not value:
-            continue
-        for statement, below in pairwise(ast.parse(inspect.getsource(module)).body):
-            target = statement.target if isinstance(statement, ast.AnnAssign) else None
-            if isinstance(statement, ast.Assign):
-                [target] = statement.targets
-            is_assignment = isinstance(target, ast.Name) and target.id == name
-            if is_assignment and isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
-                return str(below.value.value)
-    return ""
 
 
 def undocumented_members() -> Iterator[str]:
