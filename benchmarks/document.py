@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from benchmarks.plots import amount, chart
-from benchmarks.record import Goal, Record, Table, goal_rows, read_record
+from benchmarks.record import Goal, Record, Table, goal_rows, half_spread, read_record
 
 PAGE = Path("docs/performance.md")
 README = Path("README.md")
@@ -128,7 +128,7 @@ def _table(table: Table) -> str:
         (
             case.name,
             amount(case.median * table.scale),
-            f"{case.spread / 2:.0%}",
+            half_spread(case.spread).removeprefix("± "),
             *([f"{1 / case.median:,.0f}"] if table.rate else []),
             amount(first / case.median if table.rate else case.median / first),
         )

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import attrs
 
-from benchmarks.record import Case, Cost, Goal, Note, Record, Table
+from benchmarks.record import Case, Cost, Goal, Note, Record, Table, half_spread
 
 RECORD = Record()
 # The upper bound of rounds and of repetitions within a case; None for no bound.
@@ -27,12 +27,12 @@ class Figure:
     Attributes:
         name: the case.
         seconds: the median of all rounds, for one operation; bytes if the case measures memory.
-        spread: the interquartile range, divided by the median.
+        spread: the interquartile range, divided by the median; None after a single round.
     """
 
     name: str
     seconds: float
-    spread: float
+    spread: float | None
 
 
 def in_turn(cases: dict[str, Callable[[], float]], rounds: int, *, warm_up: bool = True) -> list[Figure]:
@@ -92,7 +92,7 @@ def report(title: str, figures: list[Figure], unit: str, scale: float, *, rate: 
         many = f"   {1 / figure.seconds:12,.0f} {rate}, {1 / ratio:.1f} x" if rate else ""
         print(
             f"  {figure.name:{width}}  {figure.seconds * scale:10.3f} {unit}  "
-            f"±{figure.spread / 2:4.0%}   {ratio:6.2f} x the first{many}"
+            f"{half_spread(figure.spread):>5}   {ratio:6.2f} x the first{many}"
         )
 
 
@@ -170,6 +170,6 @@ def _no_more_than(count: int) -> int:
 def _figure(name: str, samples: list[float]) -> Figure:
     median = statistics.median(samples)
     if len(samples) == 1:
-        return Figure(name, median, 0.0)
+        return Figure(name, median, None)
     first, _, third = statistics.quantiles(samples, n=4)
     return Figure(name, median, (third - first) / median)

@@ -70,7 +70,8 @@ def _panel(table: Table, top: int) -> list[str]:
 
 def _row(table: Table, case: Case) -> tuple[float, float, float]:
     """The median of a case, and approximately its quartiles, in the unit of the bars."""
-    edges = (case.median, case.median * (1 - case.spread / 2), case.median * (1 + case.spread / 2))
+    half = (case.spread or 0) / 2
+    edges = (case.median, case.median * (1 - half), case.median * (1 + half))
     if table.rate:
         median, high, low = (1 / max(edge, case.median / 10) for edge in edges)
     else:

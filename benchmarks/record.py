@@ -22,11 +22,14 @@ PACKAGES = (
 
 @attrs.frozen
 class Case:
-    """One case of a table: its name, the median in seconds (or bytes), and the interquartile range divided by it."""
+    """One case of a table: its name, the median in seconds (or bytes), and the interquartile range divided by it.
+
+    The spread is None if the case was measured once.
+    """
 
     name: str
     median: float
-    spread: float
+    spread: float | None
 
 
 @attrs.frozen
@@ -104,6 +107,11 @@ class Record:
         """Write the record as JSON, and create the folder if needed."""
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(cattrs.unstructure(self), indent=1, ensure_ascii=False) + "\n")
+
+
+def half_spread(spread: float | None) -> str:
+    """Half the interquartile range as a percentage of the median, or "once" for a case that was measured once."""
+    return "once" if spread is None else f"± {spread / 2:.0%}"
 
 
 def read_record(file: Path) -> Record:
