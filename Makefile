@@ -64,7 +64,7 @@ test-on-%:
 		$(MAKE) --no-print-directory .venv-$*/.ready && \
 		echo "The core, and how servers stop, on Python $*:" && \
 		RANDOM_CUTS=10 .venv-$*/bin/python $(PYTEST) $(BY_TEST) tests/core && \
-		.venv-$*/bin/python $(PYTEST) $(WAITING) $(BY_FILE) tests/docs/test_deployment.py tests/integrations/asgi/test_shutdown.py; \
+		.venv-$*/bin/python $(PYTEST) $(WAITING) $(BY_FILE) tests/docs/test_stopping_page.py tests/integrations/asgi/test_shutdown.py; \
 	else \
 		echo "Python $* is not installed here: the core, and how servers stop, are not tested on it."; \
 	fi

@@ -23,7 +23,8 @@ class Limits:
     is a limit of Poe's; the others are ours.
 
     Attributes:
-        request_body: bytes of a request's body. Poe sends at most 1,000 messages; 16 MiB leaves 16 KiB for each.
+        request_body: bytes of a request's body; a larger one gets 413. Poe sends at most 1,000 messages; 16 MiB leaves
+            16 KiB for each.
         event_size: bytes of one event. The longest text in its longest form (512,000 characters as six-byte escapes)
             takes 3 MiB. The rest is for `json` events, which have no limit of their own.
         answer_size: bytes that a reader keeps of one response body or reply; replaced text does not count. Far above
@@ -44,15 +45,17 @@ class Limits:
         tool_calls: tool calls of one reply. No model is known to make more.
         tool_rounds: rounds of tool calls. A model that calls tools this often in a row is in a loop.
         first_answer_seconds: seconds to the first event (specification).
-        answer_seconds: seconds of a whole reply (specification, late 2025; before 120 and 600).
-        heartbeat_seconds: seconds between heartbeats. Many proxies close a stream that is idle for 30 or 60 seconds;
-            half of 30.
+        answer_seconds: seconds of a whole reply (specification, late 2025; before 120 and 600). After that a server
+            ends the reply with an `error` that allows a retry.
+        heartbeat_seconds: seconds between heartbeats of a server whose bot is silent. Many proxies close a stream that
+            is idle for 30 or 60 seconds; half of 30.
         gap_seconds: the longest time in seconds without a byte in a reply that the lint accepts: many proxies allow a
             minute.
         send_seconds: the timeout of one write, in seconds: a peer that reads nothing for so long is treated as
             disconnected.
-        cleanup_seconds: the graceful timeout, in seconds: how long the cleanup of a bot may take after a disconnect.
-        write_buffer: bytes that are buffered for one slow reader.
+        cleanup_seconds: how long the cleanup of a bot may take, in seconds, after a disconnect or a stop; then it is
+            cancelled. Each `on_close` function has the same time.
+        write_buffer: bytes that are buffered for one slow reader. Beyond that the bot waits at its next `yield`.
         drain: bytes that a client reads after `done` to reuse the connection; after that a new connection is cheaper.
 
     Raises:

@@ -74,3 +74,12 @@ def test_the_table_of_layers_is_the_contract(checkout: Path) -> None:
     table = page[page.index("| layer |") :].split("\n\n")[0]
     rows = [set(re.findall(r"`(\w+)/?`", row.split("|")[1])) for row in table.splitlines()[2:]]
     assert rows == expected
+
+
+def test_each_target_and_each_folder_of_tests_is_on_the_page_about_contributing(checkout: Path) -> None:
+    page = (checkout / "docs" / "contributing.md").read_text(encoding="utf-8")
+    makefile = (checkout / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE)) - {"help"}
+    assert targets <= set(re.findall(r"`make ([a-z-]+)`", page))
+    folders = {folder.name for folder in (checkout / "tests").iterdir() if folder.is_dir()} - {"__pycache__"}
+    assert folders <= set(re.findall(r"^\| `tests/(\w+)/` \|", page, re.MULTILINE))

@@ -19,9 +19,10 @@ CHECKOUT = Path(__file__).parents[2]
 # The tests that execute what a page shows.
 EXECUTED_BY = {
     "README.md": "test_readme.py",
-    "docs/deployment.md": "test_deployment.py",
     "docs/embedded_server.md": "test_snippets.py",
+    "docs/howto/asgi_servers.md": "test_deploy_pages.py",
     "docs/howto/embed.md": "test_snippets.py",
+    "docs/howto/many_streams.md": "test_deploy_pages.py",
     "docs/load.md": "test_snippets.py",
     "docs/migrating.md": "test_migrating_page.py",
     "docs/observability.md": "test_observability.py",
@@ -69,7 +70,7 @@ def test_the_programs_of_the_page_about_embedding(capsys: pytest.CaptureFixture[
 
 
 def test_the_call_of_the_embedded_server() -> None:
-    [block] = blocks("docs/embedded_server.md")
+    block, _ = blocks("docs/embedded_server.md")
     block = block.replace("0.0.0.0:8080", "127.0.0.1:0").replace("…", "k" * 32)
     scope: dict[str, Any] = {"bot": Bot()}
     exec(f"async def main():\n{textwrap.indent(block, '    ')}", scope)
@@ -106,13 +107,3 @@ def test_the_bot_whose_own_task_fails() -> None:
             return list((await simulator.say("Failing", "hello")).events)
 
     assert any(isinstance(event, Error) for event in anyio.run(said))
-
-
-def test_the_program_that_collects_garbage_rarely() -> None:
-    called: list[bool] = []
-
-    async def main() -> None:
-        called.append(True)
-
-    exec(compile(blocks("docs/deployment.md")[-1], "deployment.md", "exec"), {"anyio": anyio, "main": main})
-    assert called

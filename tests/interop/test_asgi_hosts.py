@@ -286,7 +286,7 @@ class TestInAProcessOfItsOwn:
         assert answer.events == [Text(text), Done()]
 
     async def test_refusals(self, host: asgi_processes.Host) -> None:
-        """docs/deployment.md says which hosts read the whole body first."""
+        """docs/howto/asgi_servers.md says which hosts read the whole body first."""
         large, unauthorized = http_request(b" " * 5_000_000), http_request(b" " * 1_000_000, key="Bearer wrong")
         # Granian resets a connection that still sends.
         sent = None if host.name == "daphne" else 200_000
@@ -299,12 +299,12 @@ class TestInAProcessOfItsOwn:
             assert (await fetch(host.address, request)).status == status
 
     async def test_lifespans(self, host: asgi_processes.Host) -> None:
-        """docs/deployment.md says which hosts run one."""
+        """docs/howto/asgi_servers.md says which hosts run one."""
         scopes = "http" if host.name == "daphne" else "http lifespan"
         assert (await fetch(host.address, ask("scopes"))).events == [Text(scopes), Done()]
 
     async def test_an_unread_reply(self, host: asgi_processes.Host) -> None:
-        """docs/deployment.md says which hosts have backpressure; the bot of another is not even held back."""
+        """docs/howto/asgi_servers.md says which hosts have backpressure; the bot of another is not even held back."""
         async with started(host, "flood"):
             if host.name == "granian":
                 # Cancelled, `Limits.send_seconds` after it was held back.

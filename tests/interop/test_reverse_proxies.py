@@ -1,4 +1,4 @@
-"""Reverse proxies in front of our servers, configured as docs/deployment.md says."""
+"""Reverse proxies in front of our servers, configured as docs/howto/reverse_proxy.md says."""
 
 from __future__ import annotations
 
@@ -309,7 +309,7 @@ async def test_what_hypercorn_does_alone() -> None:
 
 
 def test_the_lines_of_the_security_page_are_those_that_are_tested() -> None:
-    page = (reverse_proxies.PAGE.parent / "security.md").read_text(encoding="utf-8")
+    page = (reverse_proxies.PAGE.parents[1] / "security.md").read_text(encoding="utf-8")
     _, _, rest = page.partition("these lines do that:")
     named = re.findall(r"`(\w+)`", rest.partition("\n\n")[0])
     tested = [line.strip().partition(" ")[0] for line in reverse_proxies.configuration("nginx").splitlines()]

@@ -24,7 +24,7 @@ PAGES = [
     "tutorial.html",
     "howto/embed.html",
     "states.html",
-    "deployment.html",
+    "howto/deploy.html",
     "playground.html",
     "reference/poeproto.http.html",
     "reference/command.html",

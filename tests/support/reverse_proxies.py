@@ -1,4 +1,4 @@
-"""nginx, Caddy and HAProxy as docs/deployment.md configures them, in front of a port of the test's choice."""
+"""nginx, Caddy and HAProxy as docs/howto/reverse_proxy.md configures them, in front of a port of the test's choice."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .asgi_processes import SECONDS, wait_until_listening
 from .reserved_port import ReservedPort
 from .tls_peer import Certificate
 
-PAGE = Path(__file__).parents[2] / "docs/deployment.md"
+PAGE = Path(__file__).parents[2] / "docs/howto/reverse_proxy.md"
 UPSTREAM = "127.0.0.1:8080"  # on the page
 
 

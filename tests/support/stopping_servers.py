@@ -96,7 +96,7 @@ Server(config).run([listener])
 
 @attrs.frozen
 class Outcome:
-    """What became of the connections, in the words of docs/deployment.md.
+    """What became of the connections, in the words of docs/explanation/stopping.md.
 
     Attributes:
         open_reply: of a reply under way.
@@ -161,7 +161,7 @@ class Stopping:
         return Outcome(open_reply, unread)
 
     def hang_up(self) -> str:
-        """Send the server SIGHUP, and return what it does, in the words of docs/deployment.md."""
+        """Send the server SIGHUP, and return what it does, in the words of docs/explanation/stopping.md."""
         self._process.send_signal(signal.SIGHUP)
         with closing(self._reply):
             open_reply = self._end_of_reply()

@@ -1,4 +1,4 @@
-"""What docs/deployment.md says of servers that stop is what they do, on the Python that runs this."""
+"""What docs/explanation/stopping.md says of servers that stop is what they do, on the Python that runs this."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 from ..support.stopping_servers import H11, RUN, SECONDS, UVICORN, UVICORN_SERVER, WAITING_SECONDS, Outcome, stopping
 
+DOCS = Path(__file__).parents[2] / "docs"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 HYPERCORN = "hypercorn bots:app --bind fd://{fd} --graceful-timeout 1 --worker-class "
 # What the hosts of the table are: a program and its arguments, or a command.
@@ -31,7 +32,7 @@ HOSTS = {
 
 @pytest.fixture(scope="module")
 def page() -> str:
-    return (Path(__file__).parents[2] / "docs/deployment.md").read_text(encoding="utf-8")
+    return (DOCS / "explanation/stopping.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +52,9 @@ def table(rows: list[list[str]]) -> dict[str, Outcome]:
 
 
 @pytest.fixture(scope="module")
-def hosts(page: str) -> dict[str, tuple[str, ...]]:
-    """The hosts, with the program that the page has."""
+def hosts() -> dict[str, tuple[str, ...]]:
+    """The hosts, with the program of the page about other ASGI servers."""
+    page = (DOCS / "howto/asgi_servers.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     [server] = [block for block in blocks if "uvicorn.Server" in block]
     return {**HOSTS, "Uvicorn with `stop_streams` and a timeout": (server + UVICORN_SERVER, "")}
