@@ -91,3 +91,12 @@ def test_a_signature_shows_no_private_name_and_no_repr(site: Path) -> None:
 def test_the_options_of_the_command_keep_their_two_dashes(site: Path) -> None:
     for path in site.rglob("*.html"):
         assert not re.search(r"[–—]\w{3}", path.read_text(encoding="utf-8")), path
+
+
+@pytest.mark.parametrize("name", ["runtime.html", "states.html"])
+def test_a_diagram_is_seen_as_a_whole(site_page: Page, site: Path, name: str) -> None:
+    site_page.set_viewport_size({"width": 1280, "height": 800})
+    site_page.goto((site / name).as_uri())
+    widths = site_page.locator(".diagram").evaluate_all("all => all.map(each => [each.scrollWidth, each.clientWidth])")
+    assert widths
+    assert all(needed <= there for needed, there in widths)
