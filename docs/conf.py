@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 import re
 import sys
+from enum import Enum, EnumType
 from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any
 
+import attrs
 from docutils import nodes
 from pygments.lexers.special import TextLexer  # pyright: ignore[reportMissingTypeStubs]
 from sphinx.addnodes import pending_xref
@@ -28,9 +30,18 @@ sys.path.insert(0, str(Path(__file__).parent))
 os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"
 
 from generate import text_of_constant
-from reference_pages import PAGE_NAME, first_places, reference_pages, undocumented_members
+from reference_pages import (
+    PAGE_NAME,
+    RETURNED,
+    first_places,
+    has_telling_values,
+    public_classes,
+    reference_pages,
+    undocumented_members,
+)
 
 import poeproto
+from poeproto.vocabulary.field_types import NO_EXTRA
 
 logger = logging.getLogger(__name__)
 
@@ -89,6 +100,8 @@ def _as_restructured_text(app: Sphinx, what: str, name: str, obj: object, option
     text = "\n".join(lines)
     if not text.strip():
         logger.warning("%s has no docstring", name)
+    if isinstance(obj, type) and issubclass(obj, Enum):
+        text = _with_values(obj, text)
 
     def code(match: re.Match[str]) -> str:
         if page := PAGE_NAME.fullmatch(match[1]):
@@ -99,25 +112,54 @@ def _as_restructured_text(app: Sphinx, what: str, name: str, obj: object, option
     lines[:] = _LINK.sub(r"`\1 <\2>`__", _CODE.sub(code, text)).split("\n")
 
 
+def _with_values(enumeration: type[Enum], text: str) -> str:
+    """The docstring of an enumeration, with the value of each member."""
+    members: dict[str, Any] = {name: member.value for name, member in enumeration.__members__.items()}
+    if has_telling_values(enumeration):
+        return "\n".join(
+            [text.rstrip(), "", "Attributes:", *(f"    {name}: {value}." for name, value in members.items())]
+        )
+    return re.sub(
+        r"^(    )([A-Z_]+): ", lambda match: f"    {match[2]} ({members[match[2]]!r}): ", text, flags=re.MULTILINE
+    )
+
+
 # Defaults that are made anew for each value, and functions, whose repr is no Python.
-_UNREADABLE = re.compile(r"\bNOTHING\b|<(?:[^<>]|<\w+>)*>")
+_UNREADABLE = re.compile(r"\bNOTHING\b|'<\w+>'|<(?:[^<>]|<\w+>)*>")
+# The constructor that attrs writes.
+_ATTRS_DEFAULT = re.compile(r"\battr_dict\['(\w+)'\]\.default\b")
 _PRIVATE_DEFAULT = re.compile(r"\s?=\s?(_\w+)\b")
 
 
 def _signature_to_read(
     app: Sphinx, what: str, name: str, obj: object, options: object, signature: str | None, returned: str | None
 ) -> tuple[str, str | None] | None:
-    """Write a default without a public name as its number, or as an ellipsis. A protocol is implemented, not called."""
+    """Write a default without a public name as its number, or as an ellipsis.
+
+    There is none for a class that nobody calls: a protocol, an enumeration, and what a function returns.
+    """
     if signature is None:
         return None
+    if getattr(obj, "_is_protocol", False) or isinstance(obj, EnumType) or name in RETURNED:
+        return "", returned
     module = vars(sys.modules[getattr(obj, "__module__", "builtins")])
 
     def default(match: re.Match[str]) -> str:
         value = module.get(match[1])
         return f" = {value}" if isinstance(value, int | float) else " = ..."
 
-    signature = _PRIVATE_DEFAULT.sub(default, _UNREADABLE.sub("...", signature))
-    return "" if getattr(obj, "_is_protocol", False) else signature, returned
+    if isinstance(obj, type) and attrs.has(obj):
+        fields = attrs.fields_dict(obj)
+        signature = _ATTRS_DEFAULT.sub(lambda match: _default_text(fields[match[1]].default), signature)
+    return _PRIVATE_DEFAULT.sub(default, _UNREADABLE.sub("...", signature)), returned
+
+
+def _leave_private_bases(app: Sphinx, name: str, obj: object, options: object, bases: list[type]) -> None:
+    bases[:] = [base for base in bases if base.__module__ == "builtins" or public_classes([base])] or bases
+
+
+def _default_text(value: object) -> str:
+    return "{}" if value is NO_EXTRA else repr(value)
 
 
 def _link_public_names(app: Sphinx, doctree: nodes.document) -> None:
@@ -139,9 +181,9 @@ def _leave_private_names(
 
 
 def _check_members(app: Sphinx) -> None:
-    """Sphinx leaves out what has no docstring; here it fails the build."""
+    """Sphinx leaves out what has no text; here it fails the build."""
     for place in undocumented_members():
-        logger.warning("%s has no docstring", place)
+        logger.warning("%s has no text", place)
 
 
 def _describe(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
@@ -180,12 +222,18 @@ _ACCESSIBLE = (
 )
 
 
+# Between a field and its text; a screen reader reads both dashes aloud.
+_DASHES = re.compile(r"((?:<li>|<dd[^>]*>)<p><(?:strong|a)\b[^\n]*?) -- ")
+
+
 def _make_accessible(app: Sphinx, failure: Exception | None) -> None:
     if failure is None:
         for page in Path(app.outdir).rglob("*.html"):
             text = page.read_text(encoding="utf-8")
             for found, wanted in _ACCESSIBLE:
                 text = text.replace(found, wanted)
+            if page.parent.name == "reference":
+                text = _DASHES.sub(r"\1: ", text)
             page.write_text(text, encoding="utf-8")
 
 
@@ -199,6 +247,7 @@ def setup(app: Sphinx) -> None:
     app.connect("builder-inited", _write_reference)
     app.connect("html-page-context", _describe)
     app.connect("autodoc-process-docstring", _as_restructured_text, priority=100)
+    app.connect("autodoc-process-bases", _leave_private_bases)
     app.connect("autodoc-process-signature", _signature_to_read)
     app.connect("doctree-read", _link_public_names)
     app.connect("missing-reference", _leave_private_names)

@@ -5,15 +5,19 @@
 
 from __future__ import annotations
 
+import dis
 import inspect
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
 from functools import cache, cached_property
 from importlib import import_module
+from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
+import attrs
 import click
 
 from poeproto_cli.commands import main as command
@@ -77,20 +81,62 @@ def _is_described_once(value: Any) -> bool:
     return not isinstance(value, str | int | float)
 
 
+# Classes whose values a function or a method returns; nobody else constructs them.
+RETURNED = {
+    "poeproto_h11.BlockingReply",
+    "poeproto_h11.BotResponse",
+    "poeproto_h11.Reply",
+    "poeproto_locust.LoadRun",
+    "poeproto_locust.UserConversation",
+}
+
+
 def undocumented_members() -> Iterator[str]:
-    """The places of public methods and properties of public classes that have no docstring, nor inherit one."""
+    """The places of what has no text.
+
+    Of public classes: methods, properties, fields, arguments of the constructor, and members of an enumeration. Of
+    functions and methods: arguments that are numbers or booleans, since their types do not say what they count.
+    """
     for place in first_places():
-        module_name, _, name = place.rpartition(".")
-        value = getattr(import_module(module_name), name)
+        value = _value_at(place)
         if inspect.isclass(value):
-            members: dict[str, object] = dict(vars(value))
-            for member, defined in members.items():
-                if (
-                    _is_code(defined)
-                    and not member.startswith("_")
-                    and not inspect.getdoc(_described(value, member, defined))
-                ):
-                    yield f"{place}.{member}"
+            yield from _undocumented_in_class(place, value)
+        elif inspect.isroutine(value):
+            yield from _undocumented_arguments(place, value, inspect.getdoc(value) or "")
+
+
+def _value_at(place: str) -> Any:
+    module_name, _, name = place.rpartition(".")
+    return getattr(import_module(module_name), name)
+
+
+def _undocumented_in_class(place: str, cls: type) -> Iterator[str]:
+    members: dict[str, object] = dict(vars(cls))
+    for member, defined in members.items():
+        if _is_code(defined) and not member.startswith("_"):
+            text = inspect.getdoc(_described(cls, member, defined))
+            if not text:
+                yield f"{place}.{member}"
+            elif inspect.isroutine(defined):
+                yield from _undocumented_arguments(f"{place}.{member}", getattr(cls, member), text)
+    texts = (inspect.getdoc(owner) or "" for owner in (cls, *public_classes(cls.__mro__[1:])))
+    described = {name for text in texts for name in _described_in(text, place)}
+    described |= {name for name, defined in members.items() if _is_code(defined)}
+    names = [*_fields(cls), *([] if place in RETURNED else _constructor_arguments(cls))]
+    yield from (f"{place}.{name}" for name in dict.fromkeys(names) if name not in described)
+
+
+def _undocumented_arguments(place: str, function: Callable[..., Any], text: str) -> Iterator[str]:
+    described = _described_in(text, place) | set(re.findall(r"\w+", text))
+    for parameter in inspect.signature(function).parameters.values():
+        if (
+            _NUMBER.fullmatch(inspect.formatannotation(parameter.annotation).strip("'"))
+            and parameter.name not in described
+        ):
+            yield f"{place}({parameter.name})"
+
+
+_NUMBER = re.compile(r"(?:int|float|bool)(?: \| None)?")
 
 
 def _is_code(defined: object) -> bool:
@@ -100,6 +146,70 @@ def _is_code(defined: object) -> bool:
 def _described(owner: type, member: str, defined: object) -> object:
     """What has the docstring: a method may inherit it, a property is asked itself."""
     return getattr(owner, member) if inspect.isroutine(defined) else defined
+
+
+def public_classes(classes: Iterable[type]) -> list[type]:
+    """Those of the classes that the reference describes."""
+    public = {id(_value_at(place)) for place in first_places()}
+    return [each for each in classes if id(each) in public]
+
+
+def _described_in(text: str, place: str) -> set[str]:
+    """The arguments and fields with a text, those included to which the text refers, as in "Fields as of `Other`"."""
+    own = set(re.findall(r"^\s+\*{0,2}(\w+): ", text, re.MULTILINE))
+    for name in re.findall(r"(?:\b[Aa]s|\b[Ss]ee|the fields) (?:in |of |with |for )?`([\w.]+)`", text):
+        own |= _described_in(_text_of(name, place), place)
+    return own
+
+
+def _text_of(name: str, place: str) -> str:
+    """The docstring of what a text at that place calls so, a member of a class included; empty if it is not public."""
+    beside = f"{place.partition('.')[0]}.{name}"
+    if beside in first_places():
+        return inspect.getdoc(_value_at(beside)) or ""
+    owner, _, member = name.rpartition(".")
+    value, holder = _public_value(name), _public_value(owner)
+    return inspect.getdoc(value if value is not None else getattr(holder, member, None)) or ""
+
+
+def _public_value(name: str) -> Any:
+    return next((_value_at(place) for place, spellings in first_places().items() if name in spellings), None)
+
+
+def _fields(cls: type[Any]) -> Iterator[str]:
+    """The public attributes of a value: of attrs' and pydantic's classes, tuples, enumerations, and constructors."""
+    if issubclass(cls, Enum):
+        names = [] if has_telling_values(cls) else list(cls.__members__)
+    elif attrs.has(cls):
+        names = [field.name for field in attrs.fields(cls)]
+    else:
+        own: Any = cls
+        names = [*getattr(own, "model_fields", ()), *getattr(own, "_fields", ()), *_assigned(own)]
+    return (name for name in names if not name.startswith("_"))
+
+
+def has_telling_values(cls: type[Enum]) -> bool:
+    """Whether the values of an enumeration are the texts of its members, as its docstring says."""
+    return "The value is the explanation" in (cls.__doc__ or "")
+
+
+def _assigned(cls: type) -> Iterator[str]:
+    """The names that the class's own constructor assigns."""
+    constructor = vars(cls).get("__init__")
+    if inspect.isfunction(constructor):
+        for loaded, stored in pairwise(dis.get_instructions(constructor)):
+            if stored.opname == "STORE_ATTR" and loaded.argval == "self":
+                yield stored.argval
+
+
+def _constructor_arguments(cls: type) -> list[str]:
+    own: object = vars(cls).get("__init__")
+    is_protocol = getattr(cls, "_is_protocol", False)
+    if is_protocol or issubclass(cls, Enum) or not inspect.isfunction(own):
+        return []
+    obvious = {"self", "message"} if issubclass(cls, BaseException) else {"self"}
+    parameters = inspect.signature(own).parameters.values()
+    return [each.name for each in parameters if each.kind is not each.VAR_KEYWORD and each.name not in obvious]
 
 
 def reference_pages() -> dict[str, str]:
@@ -121,7 +231,8 @@ def _page(module_name: str) -> Iterator[str]:
         elif inspect.isclass(value) and issubclass(value, BaseException):
             groups["Exceptions"].append(f".. autoexception:: {module_name}.{name}\n   :show-inheritance:")
         elif inspect.isclass(value):
-            groups["Classes"].append(f".. autoclass:: {module_name}.{name}")
+            bases = "\n   :show-inheritance:" if public_classes(value.__bases__) else ""
+            groups["Classes"].append(f".. autoclass:: {module_name}.{name}{bases}")
         elif inspect.isroutine(value):
             groups["Functions"].append(f".. autofunction:: {module_name}.{name}")
         else:

@@ -69,6 +69,9 @@ class BotApp:
     Raises:
         TypeError: when `bot` is neither a `Bot` nor a mapping of them or of `Route`s, or an argument has no effect.
         ValueError: when a bot has neither a key nor the permission to accept requests without one.
+
+    Attributes:
+        service: runs the bots; hooks are added to it later.
     """
 
     def __init__(

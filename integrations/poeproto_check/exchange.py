@@ -13,7 +13,7 @@ __all__ = ["Ending", "Exchange", "Transfer"]
 
 
 class Ending(Enum):
-    """Why no more was read."""
+    """Why no more was read. The value is the explanation."""
 
     COMPLETE = "the response was complete"
     EOF = "the server closed the connection"

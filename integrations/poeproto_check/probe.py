@@ -42,7 +42,13 @@ class CheckTimes:
 
 
 class BotEnding(Enum):
-    """How the bot ended that was watched after its client had disconnected."""
+    """How the bot ended that was watched after its client had disconnected.
+
+    Attributes:
+        COMPLETE: its reply came to its end.
+        DISCONNECTED: it was cancelled.
+        STILL_RUNS: it had not ended when the check stopped waiting.
+    """
 
     COMPLETE = "complete"
     DISCONNECTED = "disconnected"
@@ -95,7 +101,7 @@ class ProbeContext:
         return self.call(label, {"version": "1.2", "type": "settings"}, **options)
 
     def connection(self, *, is_query: bool = False) -> RawConnection:
-        """A connection to the server."""
+        """A connection to the server; one for a query (`is_query`) stays as long as a reply may take."""
         if is_query:
             return RawConnection(self.address, self.times.silence, self.limits.answer_seconds + self.times.silence)
         return RawConnection(self.address, self.times.call / 2, self.times.call)

@@ -103,6 +103,10 @@ class RawConnection:
         address: where to connect to.
         timeout: seconds that the server may send nothing.
         total: seconds that all exchanges of the connection may take.
+
+    Attributes:
+        address: as above.
+        transfers: all writes and reads so far.
     """
 
     def __init__(self, address: ServerAddress, timeout: float, total: float) -> None:

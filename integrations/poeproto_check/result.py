@@ -16,9 +16,14 @@ __all__ = ["Problem", "Result", "Verdict"]
 class Verdict(Enum):
     """What a run says about a rule.
 
-    PASS: it is kept. FAIL, WARN, INFO: it is broken; its level is MUST, SHOULD or MAY. NOT_APPLICABLE: it has no
-    meaning here, or it was left out on request. UNTESTABLE: the bot server did not let it be judged, which counts as
-    its level. HARNESS_ERROR: the check itself failed.
+    Attributes:
+        PASS: the rule is kept.
+        FAIL: it is broken, and its level is MUST.
+        WARN: it is broken, and its level is SHOULD.
+        INFO: it is broken, and its level is MAY.
+        NOT_APPLICABLE: it has no meaning here, or it was left out on request.
+        UNTESTABLE: the bot server did not let it be judged, which counts as its level.
+        HARNESS_ERROR: the check itself failed.
     """
 
     PASS = "pass"

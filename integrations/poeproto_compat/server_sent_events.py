@@ -105,7 +105,7 @@ def meta_event(
     linkify: bool = True,
     suggested_replies: bool = False,
 ) -> ServerSentEvent:
-    """A `meta` event: how Poe shows the reply. It must be the first event."""
+    """A `meta` event: how Poe shows the reply. It must be the first event. Arguments as of `MetaResponse`."""
     payload = {
         "content_type": content_type,
         "refetch_settings": refetch_settings,

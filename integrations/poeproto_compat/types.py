@@ -103,14 +103,24 @@ def _milli_cents(amount: Any) -> int:
 
 
 class MessageFeedback(Model):
-    """A user's verdict on a message."""
+    """A user's verdict on a message.
+
+    Attributes:
+        type: the verdict.
+        reason: the user's own words, or None.
+    """
 
     type: FeedbackType
     reason: str | None
 
 
 class CostItem(Model):
-    """A cost to authorise or to capture, in thousandths of a US cent. A float is rounded up."""
+    """A cost to authorise or to capture, in thousandths of a US cent. A float is rounded up.
+
+    Attributes:
+        amount_usd_milli_cents: the amount, in thousandths of a US cent: 100,000 is one dollar.
+        description: what it is for, as the user reads it.
+    """
 
     amount_usd_milli_cents: int
     description: str | None = None
@@ -119,7 +129,15 @@ class CostItem(Model):
 
 
 class Attachment(Model):
-    """A file of a message; see `poeproto.Attachment`."""
+    """A file of a message; see `poeproto.Attachment`.
+
+    Attributes:
+        url: where the file is. Poe's URLs are valid for ten minutes.
+        content_type: its media type, as in ``image/png``.
+        name: its file name.
+        inline_ref: the label by which the text shows it, as ``![name][label]``; None for a file beside the text.
+        parsed_content: its text, or a description of an image, if the bot's settings ask Poe for it.
+    """
 
     url: str
     content_type: str
@@ -129,28 +147,60 @@ class Attachment(Model):
 
 
 class MessageReaction(Model):
-    """A user's reaction to a message."""
+    """A user's reaction to a message.
+
+    Attributes:
+        user_id: who reacted.
+        reaction: its name, as ``heart``, or an emoji.
+    """
 
     user_id: Identifier
     reaction: str
 
 
 class Sender(Model):
-    """Who wrote a message."""
+    """Who wrote a message.
+
+    Attributes:
+        id: the user's or bot's identifier.
+        name: the display name.
+    """
 
     id: Identifier | None = None
     name: str | None = None
 
 
 class User(Model):
-    """A user of a chat."""
+    """A user of a chat.
+
+    Attributes:
+        id: the user's identifier; each bot gets another one.
+        name: the display name.
+    """
 
     id: Identifier
     name: str | None = None
 
 
 class ProtocolMessage(Model):
-    """A message of a conversation; see `poeproto.Message`."""
+    """A message of a conversation; see `poeproto.Message`.
+
+    Attributes:
+        role: who speaks.
+        message_type: ``function_call``, or None for a message in words.
+        sender_id: deprecated: see `sender`.
+        sender: the user or the bot that wrote it.
+        content: the text.
+        parameters: the values of the parameter controls, by their `parameter_name`.
+        content_type: how the text is read.
+        timestamp: when it was sent, in microseconds since 1970; 0 if unknown.
+        message_id: its identifier; empty if unknown.
+        feedback: what users said about it.
+        attachments: its files.
+        metadata: what the bot stored with it: the last `DataResponse` of its reply.
+        referenced_message: the message that it replies to.
+        reactions: users' reactions to it.
+    """
 
     role: Literal["system", "user", "bot", "tool"]
     message_type: MessageType | None = None
@@ -198,7 +248,13 @@ class _OldInnerClass(Generic[InnerClass]):
 
 
 class ParametersDefinition(Model):
-    """The JSON Schema of a function's arguments."""
+    """The JSON Schema of a function's arguments.
+
+    Attributes:
+        type: ``object``.
+        properties: the JSON Schema of each argument, by its name.
+        required: the names of the arguments that a call must have.
+    """
 
     type: str
     properties: dict[str, object]
@@ -206,7 +262,13 @@ class ParametersDefinition(Model):
 
 
 class FunctionDefinition(Model):
-    """A function that a model may call."""
+    """A function that a model may call.
+
+    Attributes:
+        name: the name by which the model calls it.
+        description: what it does, for the model.
+        parameters: the JSON Schema of its arguments.
+    """
 
     name: str
     description: str
@@ -216,7 +278,12 @@ class FunctionDefinition(Model):
 
 
 class ToolDefinition(Model):
-    """A tool offered to a model."""
+    """A tool offered to a model.
+
+    Attributes:
+        type: ``function``.
+        function: the function.
+    """
 
     type: str
     function: FunctionDefinition
@@ -225,7 +292,13 @@ class ToolDefinition(Model):
 
 
 class CustomToolDefinition(Model):
-    """A custom tool offered to a model, whose input is text."""
+    """A custom tool offered to a model, whose input is text.
+
+    Attributes:
+        name: the name by which the model calls it.
+        description: what it does, for the model.
+        format_: what its input may be; ``format`` on the wire.
+    """
 
     name: str
     description: str | None = None
@@ -233,14 +306,25 @@ class CustomToolDefinition(Model):
 
 
 class FunctionCallDefinition(Model):
-    """A call of a function: its name, and its arguments as JSON."""
+    """A call of a function: its name, and its arguments as JSON.
+
+    Attributes:
+        name: the function's name.
+        arguments: its arguments, as the text of a JSON object.
+    """
 
     name: str
     arguments: str
 
 
 class ToolCallDefinition(Model):
-    """A call of a tool, made by a model."""
+    """A call of a tool, made by a model.
+
+    Attributes:
+        id: the call's identifier, which its result repeats.
+        type: ``function``.
+        function: which function is called, and with what.
+    """
 
     id: str
     type: str
@@ -250,14 +334,26 @@ class ToolCallDefinition(Model):
 
 
 class CustomCallDefinition(Model):
-    """A call of a custom tool."""
+    """A call of a custom tool.
+
+    Attributes:
+        name: the tool's name.
+        input_: the text for the tool; ``input`` on the wire.
+    """
 
     name: str
     input_: str = field(alias="input")
 
 
 class ToolResultDefinition(Model):
-    """What a tool has returned."""
+    """What a tool has returned.
+
+    Attributes:
+        role: ``tool``.
+        name: the function's name.
+        tool_call_id: the `id` of the call.
+        content: the result, as text for the model.
+    """
 
     role: str
     name: str
@@ -266,14 +362,26 @@ class ToolResultDefinition(Model):
 
 
 class FunctionCallDefinitionDelta(Model):
-    """A piece of a call of a function."""
+    """A piece of a call of a function.
+
+    Attributes:
+        name: the function's name, in the first piece of a call.
+        arguments: the next part of its arguments.
+    """
 
     name: str | None = None
     arguments: str
 
 
 class ToolCallDefinitionDelta(Model):
-    """A piece of a call of a tool. `index` says which call it belongs to."""
+    """A piece of a call of a tool. `index` says which call it belongs to.
+
+    Attributes:
+        index: which call the piece belongs to, from 0.
+        id: the call's identifier, in its first piece.
+        type: ``function``, in the first piece.
+        function: the piece itself.
+    """
 
     index: int = 0
     id: str | None = None
@@ -287,7 +395,12 @@ class ToolCallDefinitionDelta(Model):
 
 
 class BaseRequest(Model):
-    """What all requests have."""
+    """What all requests have.
+
+    Attributes:
+        version: the version of the protocol, as in ``1.2``.
+        type: the kind of request.
+    """
 
     version: str
     type: Literal["query", "settings", "report_feedback", "report_reaction", "report_error"]
@@ -297,6 +410,26 @@ class QueryRequest(BaseRequest):
     """A query; see `poeproto.QueryRequest`.
 
     Attributes:
+        version: the version of the protocol, as in ``1.2``.
+        type: ``query``.
+        query: the messages of the conversation, oldest first.
+        user_id: who asks.
+        conversation_id: the conversation.
+        message_id: the message that the reply becomes.
+        metadata: an identifier to send along with calls to other bots.
+        temperature: how freely a model chooses its words; None for its own default.
+        skip_system_prompt: whether the user wants the model without the bot's prompt.
+        logit_bias: what to add to the log-probability of a token, from -100 to 100, by the token.
+        stop_sequences: texts before which a model stops.
+        language_code: the user's language (BCP 47).
+        adopt_current_bot_name: whether a called bot replies under the caller's name.
+        bot_query_id: the key for charging this query.
+        users: the users of the conversation.
+        tools: the tools that the model may call.
+        tool_calls: the calls that the model made.
+        tool_results: the results of these calls.
+        query_creation_time: when the user sent the query, in microseconds since 1970; None if unknown.
+        extra_params: further parameters of the bot that is called.
         access_key: the bot's own key, filled in by the server, so that calls made for this query can use it.
         api_key: the same, as it was named before.
     """
@@ -333,11 +466,25 @@ class QueryRequest(BaseRequest):
 
 
 class SettingsRequest(BaseRequest):
-    """A request for the bot's settings."""
+    """A request for the bot's settings.
+
+    Attributes:
+        version: the version of the protocol, as in ``1.2``.
+        type: ``settings``.
+    """
 
 
 class ReportFeedbackRequest(BaseRequest):
-    """A user's feedback on a message of the bot."""
+    """A user's feedback on a message of the bot.
+
+    Attributes:
+        version: the version of the protocol, as in ``1.2``.
+        type: ``report_feedback``.
+        message_id: the bot's message.
+        user_id: who reports it.
+        conversation_id: the conversation of the message.
+        feedback_type: the verdict.
+    """
 
     message_id: Identifier
     user_id: Identifier
@@ -346,7 +493,16 @@ class ReportFeedbackRequest(BaseRequest):
 
 
 class ReportReactionRequest(BaseRequest):
-    """A user's reaction to a message of the bot."""
+    """A user's reaction to a message of the bot.
+
+    Attributes:
+        version: the version of the protocol, as in ``1.2``.
+        type: ``report_reaction``.
+        message_id: the bot's message.
+        user_id: who reports it.
+        conversation_id: the conversation of the message.
+        reaction: its name, as ``heart``, or an emoji.
+    """
 
     message_id: Identifier
     user_id: Identifier
@@ -355,7 +511,14 @@ class ReportReactionRequest(BaseRequest):
 
 
 class ReportErrorRequest(BaseRequest):
-    """An error that Poe has met with the bot."""
+    """An error that Poe has met with the bot.
+
+    Attributes:
+        version: the version of the protocol, as in ``1.2``.
+        type: ``report_error``.
+        message: what was wrong.
+        metadata: further facts, as Poe has them.
+    """
 
     message: str
     metadata: dict[str, Any]
@@ -365,7 +528,11 @@ class ReportErrorRequest(BaseRequest):
 
 
 class Divider(Model):
-    """A line between controls."""
+    """A line between controls.
+
+    Attributes:
+        control: ``divider``.
+    """
 
     model_config = _FORBID
 
@@ -373,7 +540,17 @@ class Divider(Model):
 
 
 class TextField(Model):
-    """A line of text."""
+    """A line of text.
+
+    Attributes:
+        control: ``text_field``.
+        label: the text beside it.
+        description: a longer explanation, or None.
+        parameter_name: the key in `ProtocolMessage.parameters`: letters, digits and underscores, not starting with
+            ``poe_``.
+        default_value: the initial text.
+        placeholder: the text shown while it is empty.
+    """
 
     model_config = _FORBID
 
@@ -386,7 +563,17 @@ class TextField(Model):
 
 
 class TextArea(Model):
-    """Lines of text."""
+    """Lines of text.
+
+    Attributes:
+        control: ``text_area``.
+        label: the text beside it.
+        description: a longer explanation, or None.
+        parameter_name: the key in `ProtocolMessage.parameters`: letters, digits and underscores, not starting with
+            ``poe_``.
+        default_value: the initial text.
+        placeholder: the text shown while it is empty.
+    """
 
     model_config = _FORBID
 
@@ -399,7 +586,12 @@ class TextArea(Model):
 
 
 class ValueNamePair(Model):
-    """An option of a drop-down."""
+    """An option of a drop-down.
+
+    Attributes:
+        value: the value of the parameter.
+        name: the text that the user reads.
+    """
 
     model_config = _FORBID
 
@@ -408,7 +600,17 @@ class ValueNamePair(Model):
 
 
 class DropDown(Model):
-    """A choice of one option."""
+    """A choice of one option.
+
+    Attributes:
+        control: ``drop_down``.
+        label: the text beside it.
+        description: a longer explanation, or None.
+        parameter_name: the key in `ProtocolMessage.parameters`: letters, digits and underscores, not starting with
+            ``poe_``.
+        default_value: the `value` of the initial option.
+        options: the options, in their order.
+    """
 
     model_config = _FORBID
 
@@ -421,7 +623,16 @@ class DropDown(Model):
 
 
 class ToggleSwitch(Model):
-    """On or off."""
+    """On or off.
+
+    Attributes:
+        control: ``toggle_switch``.
+        label: the text beside it.
+        description: a longer explanation, or None.
+        parameter_name: the key in `ProtocolMessage.parameters`: letters, digits and underscores, not starting with
+            ``poe_``.
+        default_value: whether it is on at first.
+    """
 
     model_config = _FORBID
 
@@ -433,7 +644,19 @@ class ToggleSwitch(Model):
 
 
 class Slider(Model):
-    """A number between two others."""
+    """A number between two others.
+
+    Attributes:
+        control: ``slider``.
+        label: the text beside it.
+        description: a longer explanation, or None.
+        parameter_name: the key in `ProtocolMessage.parameters`: letters, digits and underscores, not starting with
+            ``poe_``.
+        default_value: the initial number, from `min_value` to `max_value`.
+        min_value: the least number.
+        max_value: the greatest number.
+        step: the distance between two numbers that can be chosen.
+    """
 
     model_config = _FORBID
 
@@ -448,7 +671,13 @@ class Slider(Model):
 
 
 class AspectRatioOption(Model):
-    """An aspect ratio to choose."""
+    """An aspect ratio to choose.
+
+    Attributes:
+        value: the value of the parameter; by default width and height with a colon, as ``16:9``.
+        width: the width, in relation to the height.
+        height: the height, in relation to the width.
+    """
 
     model_config = _FORBID
 
@@ -458,7 +687,17 @@ class AspectRatioOption(Model):
 
 
 class AspectRatio(Model):
-    """A choice of an aspect ratio."""
+    """A choice of an aspect ratio.
+
+    Attributes:
+        control: ``aspect_ratio``.
+        label: the text beside it.
+        description: a longer explanation, or None.
+        parameter_name: the key in `ProtocolMessage.parameters`: letters, digits and underscores, not starting with
+            ``poe_``.
+        default_value: the value of the initial option.
+        options: the options, in their order.
+    """
 
     model_config = _FORBID
 
@@ -475,7 +714,11 @@ BaseControl: TypeAlias = Divider | TextField | TextArea | DropDown | ToggleSwitc
 
 
 class LiteralValue(Model):
-    """A constant in a condition."""
+    """A constant in a condition.
+
+    Attributes:
+        literal: the constant.
+    """
 
     model_config = _FORBID
 
@@ -483,7 +726,11 @@ class LiteralValue(Model):
 
 
 class ParameterValue(Model):
-    """The value of a parameter in a condition."""
+    """The value of a parameter in a condition.
+
+    Attributes:
+        parameter_name: the name of the parameter.
+    """
 
     model_config = _FORBID
 
@@ -491,7 +738,13 @@ class ParameterValue(Model):
 
 
 class ComparatorCondition(Model):
-    """A comparison of two values."""
+    """A comparison of two values.
+
+    Attributes:
+        comparator: how the two are compared: equal, not equal, greater, at least, less, at most.
+        left: what is compared.
+        right: what it is compared with.
+    """
 
     model_config = _FORBID
 
@@ -501,7 +754,13 @@ class ComparatorCondition(Model):
 
 
 class ConditionallyRenderControls(Model):
-    """Controls that are shown if a condition holds."""
+    """Controls that are shown if a condition holds.
+
+    Attributes:
+        control: ``condition``.
+        condition: when they are shown.
+        controls: the controls.
+    """
 
     model_config = _FORBID
 
@@ -517,7 +776,12 @@ FullControls: TypeAlias = (
 
 
 class Tab(Model):
-    """A tab of a section."""
+    """A tab of a section.
+
+    Attributes:
+        name: its title.
+        controls: its controls; not empty.
+    """
 
     model_config = _FORBID
 
@@ -526,7 +790,14 @@ class Tab(Model):
 
 
 class Section(Model):
-    """A section: its controls or its tabs."""
+    """A section: its controls or its tabs.
+
+    Attributes:
+        name: its title.
+        controls: its controls; None if it has tabs.
+        tabs: its tabs; None if it has controls.
+        collapsed_by_default: whether its controls are hidden until the user opens it.
+    """
 
     model_config = _FORBID
 
@@ -537,7 +808,12 @@ class Section(Model):
 
 
 class ParameterControls(Model):
-    """The parameters that a user may set; see `poeproto.ParameterControls`."""
+    """The parameters that a user may set; see `poeproto.ParameterControls`.
+
+    Attributes:
+        api_version: ``2``.
+        sections: the sections, in their order.
+    """
 
     model_config = _FORBID
 
@@ -549,7 +825,25 @@ class ParameterControls(Model):
 
 
 class SettingsResponse(Model):
-    """A bot's settings; see `poeproto.SettingsResponse`."""
+    """A bot's settings; see `poeproto.SettingsResponse`.
+
+    Attributes:
+        response_version: the version of the format; Poe ignores `parameter_controls` below 2.
+        context_clear_window_secs: deprecated: seconds after which a conversation begins anew.
+        allow_user_context_clear: deprecated: whether users may begin a conversation anew.
+        custom_rate_card: deprecated: see `rate_card`.
+        server_bot_dependencies: how often the bot calls each other bot for one message, by the bot's name.
+        allow_attachments: whether users may send files.
+        introduction_message: the bot's message at the start of a conversation.
+        expand_text_attachments: whether Poe fills `Attachment.parsed_content` of texts and PDFs.
+        enable_image_comprehension: whether Poe describes images in `Attachment.parsed_content`.
+        enforce_author_role_alternation: whether Poe joins messages of one role that follow each other.
+        enable_multi_bot_chat_prompting: deprecated: see `enable_multi_entity_prompting`.
+        enable_multi_entity_prompting: whether Poe explains a conversation with several bots and users to the bot.
+        rate_card: the prices of the bot, in Markdown.
+        cost_label: the price in a few words.
+        parameter_controls: the parameters that users may set.
+    """
 
     model_config = _FORBID
 
@@ -583,7 +877,14 @@ class SettingsResponse(Model):
 
 
 class AttachmentUploadResponse(Model):
-    """Where a file that was posted is, and how the message's text refers to it."""
+    """Where a file that was posted is, and how the message's text refers to it.
+
+    Attributes:
+        attachment_url: the URL of the file at Poe.
+        mime_type: its media type.
+        name: its file name.
+        inline_ref: the label by which the text shows it, as ``![name][label]``; None for a file beside the text.
+    """
 
     attachment_url: str | None
     mime_type: str | None
@@ -602,7 +903,12 @@ class AttachmentUploadResponse(Model):
 
 
 class AttachmentHttpResponse(Model):
-    """What Poe answers to an upload."""
+    """What Poe answers to an upload.
+
+    Attributes:
+        attachment_url: the URL of the file at Poe.
+        mime_type: its media type.
+    """
 
     attachment_url: str | None
     mime_type: str | None
@@ -701,6 +1007,9 @@ if TYPE_CHECKING:
         """Metadata that Poe keeps with the bot's message. The last of a reply counts.
 
         Type checkers read it as a `PartialResponse`: the guides yield it from generators annotated with that alone.
+
+        Attributes:
+            metadata: a text of the bot's own.
         """
 
         metadata: str
@@ -710,7 +1019,11 @@ if TYPE_CHECKING:
 else:
 
     class DataResponse(Model):
-        """Metadata that Poe keeps with the bot's message. The last of a reply counts."""
+        """Metadata that Poe keeps with the bot's message. The last of a reply counts.
+
+        Attributes:
+            metadata: a text of the bot's own.
+        """
 
         model_config = _FORBID
 
@@ -735,7 +1048,12 @@ def _is_complete(response: PartialResponse) -> bool:
 
 
 class ErrorResponse(PartialResponse):
-    """An error, which ends the reply."""
+    """An error, which ends the reply.
+
+    Attributes:
+        allow_retry: whether the caller may send the query again.
+        error_type: the kind of error, if it is one that Poe knows.
+    """
 
     allow_retry: bool = True
     error_type: ErrorType | None = None
@@ -755,6 +1073,13 @@ class MetaResponse(PartialResponse):
     """How the reply is to be shown; a bot's first event, if it sends one.
 
     Public programs construct it without a text, as old versions allowed.
+
+    Attributes:
+        text: unused.
+        linkify: deprecated: whether Poe turns words into links.
+        suggested_replies: whether Poe suggests replies of its own.
+        content_type: how the text is read.
+        refetch_settings: whether Poe shall fetch the bot's settings again.
     """
 
     text: str = ""

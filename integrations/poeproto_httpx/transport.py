@@ -56,7 +56,7 @@ class Session(Protocol):
         ...
 
     async def send(self, request: Any, *, stream: bool) -> Any:
-        """Send a request, and wait for the head of the response."""
+        """Send a request, and wait for the head of the response; with `stream`, not for its body."""
         ...
 
 

@@ -11,10 +11,15 @@ __all__ = ["Arrivals", "planned_starts"]
 
 
 class Arrivals(StrEnum):
-    """How the planned starts are spread."""
+    """How the planned starts are spread.
 
-    CONSTANT = "constant"  # the same time between each two
-    POISSON = "poisson"  # as those of many independent users: exponentially distributed times between them
+    Attributes:
+        CONSTANT: the same time between each two.
+        POISSON: as those of many independent users: exponentially distributed times between them.
+    """
+
+    CONSTANT = "constant"
+    POISSON = "poisson"
 
 
 def planned_starts(rate: float, arrivals: Arrivals, seed: int = 0) -> Iterator[float]:

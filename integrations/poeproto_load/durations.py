@@ -25,7 +25,7 @@ def parse_duration(text: str) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """The duration as `parse_duration` reads it, with as many digits as it needs: `200ms`, `1.5s`."""
+    """A duration in seconds, as `parse_duration` reads it, with as many digits as it needs: `200ms`, `1.5s`."""
     for unit in ("s", "ms"):
         if seconds >= _UNITS[unit] or not seconds:
             return f"{seconds / _UNITS[unit]:.12g}{unit}"

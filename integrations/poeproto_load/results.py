@@ -19,16 +19,27 @@ PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99_9": 0.999}
 
 
 class ReplyOutcome(StrEnum):
-    """How a reply ended."""
+    """How a reply ended.
 
-    COMPLETE = "complete"  # with `done`
-    INCOMPLETE = "incomplete"  # without `done`, or the server disconnected
-    REFUSED = "refused"  # an HTTP error response
-    ERROR_EVENT = "error_event"  # the bot reported an error
-    DISCONNECTED = "disconnected"  # the load generator disconnected on purpose, within the reply
-    TIMED_OUT = "timed_out"  # the server sent nothing for too long
-    NOT_CONNECTED = "not_connected"  # no connection could be made
-    INVALID = "invalid"  # not HTTP, or not the protocol
+    Attributes:
+        COMPLETE: with `done`.
+        INCOMPLETE: without `done`, or the server disconnected.
+        REFUSED: an HTTP error response.
+        ERROR_EVENT: the bot reported an error.
+        DISCONNECTED: the load generator disconnected on purpose, within the reply.
+        TIMED_OUT: the server sent nothing for too long.
+        NOT_CONNECTED: no connection could be made.
+        INVALID: not HTTP, or not the protocol.
+    """
+
+    COMPLETE = "complete"
+    INCOMPLETE = "incomplete"
+    REFUSED = "refused"
+    ERROR_EVENT = "error_event"
+    DISCONNECTED = "disconnected"
+    TIMED_OUT = "timed_out"
+    NOT_CONNECTED = "not_connected"
+    INVALID = "invalid"
 
 
 @attrs.frozen

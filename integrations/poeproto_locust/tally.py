@@ -33,7 +33,7 @@ class LoadTally:
         return cls(LoadResult(slo=slo))
 
     def add(self, sample: ReplySample, gaps: Iterable[float], started_at: float) -> None:
-        """Count a reply that began at this Unix time."""
+        """Count a reply that began at `started_at`, in seconds since 1970."""
         result = self.result
         if not result.replies:
             result.started_at = started_at

@@ -40,6 +40,9 @@ class PoeUser(User):
         access_key: the key of the bot server; by default the environment variable `POE_ACCESS_KEY`.
         client: the client of this user, with its own connections. No query is repeated, so that each is counted once.
         user_id: this user's identifier in queries.
+
+    Args:
+        environment: Locust's environment of the test.
     """
 
     abstract = True

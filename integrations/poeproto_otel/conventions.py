@@ -55,7 +55,13 @@ END = "poe.end"
 
 
 class Instrument(StrEnum):
-    """The kind of an instrument."""
+    """The kind of an instrument.
+
+    Attributes:
+        HISTOGRAM: the distribution of values, as of durations.
+        COUNTER: a sum that only grows.
+        UP_DOWN_COUNTER: a sum that grows and shrinks, as the number of active replies.
+    """
 
     HISTOGRAM = "histogram"
     COUNTER = "counter"

@@ -143,7 +143,16 @@ def assert_gaps_within(reply: AnyReply, seconds: float) -> float:
 
 
 def assert_duration(reply: AnyReply, *, at_least: float = 0.0, at_most: float = float("inf")) -> float:
-    """Assert how long a reply took, from the query to the end of the response, and return that, in seconds."""
+    """Assert how long a reply took, from the query to the end of the response, and return that, in seconds.
+
+    Args:
+        reply: the reply.
+        at_least: the shortest duration, in seconds.
+        at_most: the longest duration, in seconds.
+
+    Raises:
+        AssertionError: when it is shorter or longer.
+    """
     __tracebackhide__ = True
     observed = _observed(reply)
     if not at_least <= observed.seconds <= at_most:

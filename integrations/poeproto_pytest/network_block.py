@@ -28,6 +28,10 @@ class NetworkBlocked(OSError):
     As an `OSError` it is a connection that failed, so libraries close what they have opened. Where one hides it, the
     plugin fails the test nevertheless.
 
+    Args:
+        address: as below.
+        reason: which rule forbids it, for the message.
+
     Attributes:
         address: what the test was about to connect to, or to look up.
     """

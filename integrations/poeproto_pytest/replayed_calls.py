@@ -53,11 +53,17 @@ __all__ = ["RecordMode", "ReplayedCalls"]
 
 
 class RecordMode(Enum):
-    """What happens with calls that go through a recording."""
+    """What happens with calls that go through a recording.
 
-    NONE = "none"  # replay; a call without a match fails the test
-    NEW = "new"  # replay; record the calls without a match, and add them
-    ALL = "all"  # record all calls, and replace the recording
+    Attributes:
+        NONE: replay; a call without a match fails the test.
+        NEW: replay; record the calls without a match, and add them.
+        ALL: record all calls, and replace the recording.
+    """
+
+    NONE = "none"
+    NEW = "new"
+    ALL = "all"
 
 
 class ReplayedCalls:

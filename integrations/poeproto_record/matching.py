@@ -28,15 +28,26 @@ _LISTED = 5
 
 
 class ReplayMatch(Enum):
-    """Which recorded exchange answers a request."""
+    """Which recorded exchange answers a request.
 
-    LAST_MESSAGE = "last-message"  # the same method, path, type, and last message of a query
-    EXACT = "exact"  # the same method, path, query string and body; JSON is compared as values
-    ORDER = "order"  # the first request gets the first exchange, the next the second, whatever they ask
+    Attributes:
+        LAST_MESSAGE: the same method, path, type, and last message of a query.
+        EXACT: the same method, path, query string and body; JSON is compared as values.
+        ORDER: the first request gets the first exchange, the next the second, whatever they ask.
+    """
+
+    LAST_MESSAGE = "last-message"
+    EXACT = "exact"
+    ORDER = "order"
 
 
 class NoRecordedExchange(PoeprotoError):
     """No exchange of the recording answers a request, or the one that does cannot be replayed.
+
+    Args:
+        what: what has no answer, for the message.
+        nearest: as below.
+        differences: as below.
 
     Attributes:
         nearest: the number of the exchange that comes nearest; None if there is none.

@@ -32,10 +32,17 @@ FORMAT_VERSION = 1
 
 
 class End(Enum):
-    """How an exchange ended."""
+    """How an exchange ended.
 
-    EOF = "eof"  # the response was received to its end
-    RESET = "reset"  # the connection to the server failed, or could not be made
+    Attributes:
+        EOF: the response was received to its end.
+        RESET: the connection to the server failed, or could not be made.
+        CLIENT_DISCONNECTED: the client disconnected before the end of the response.
+        TIMEOUT: the server sent nothing for too long.
+    """
+
+    EOF = "eof"
+    RESET = "reset"
     CLIENT_DISCONNECTED = "client-gone"
     TIMEOUT = "timeout"
 
@@ -133,7 +140,7 @@ class RecordedHead:
 
 @attrs.frozen
 class RecordedData:
-    """One read of the body of the response, as `RecordedRequestData` is one of the request."""
+    """One read of the body of the response. Fields as of `RecordedRequestData`."""
 
     exchange: int
     at: float

@@ -216,7 +216,8 @@ class Redactor:
     def scan(self, text: bytes, *, is_end: bool) -> tuple[list[Span], int]:
         """The secrets in a text that has been received in part, and from where on it is undecided.
 
-        A secret that is not yet complete is neither numbered nor known.
+        A secret that is not yet complete is neither numbered nor known. With `is_end` nothing follows, and nothing is
+        undecided.
         """
         if is_end:
             return self._spans(text, [*self._found(text), *self._rules.cut(text)], is_end=True), len(text)

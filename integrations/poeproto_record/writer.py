@@ -133,7 +133,14 @@ class RecordingWriter:
         return number
 
     def request_data(self, exchange: int, data: bytes, *, is_last: bool = False, at: float | None = None) -> None:
-        """A further read of the body of the request."""
+        """A further read of the body of the request.
+
+        Args:
+            exchange: the number of the exchange, which `request` returned.
+            data: the bytes.
+            is_last: whether the body ends with them.
+            at: seconds since the recording began; now if None.
+        """
         state, at = self._exchange(exchange), self._now(at)
         for part in _parts(data):
             read, omitted = (b"", len(part)) if state.request_is_compressed else (part, 0)
@@ -142,7 +149,14 @@ class RecordingWriter:
             self._record_held(state.request)
 
     def head(self, exchange: int, status: int, headers: HeaderPairs = (), *, at: float | None = None) -> None:
-        """The head of the response."""
+        """The head of the response.
+
+        Args:
+            exchange: the number of the exchange, which `request` returned.
+            status: the status code.
+            headers: pairs of name and value.
+            at: seconds since the recording began; now if None.
+        """
         state, at = self._exchange(exchange), self._now(at)
         pairs = normalise_headers(headers)
         if self._redactor is not None:
@@ -151,14 +165,27 @@ class RecordingWriter:
         self._record(RecordedHead(exchange, at, status, pairs))
 
     def data(self, exchange: int, data: bytes, *, at: float | None = None) -> None:
-        """One read of the body of the response."""
+        """One read of the body of the response.
+
+        Args:
+            exchange: the number of the exchange, which `request` returned.
+            data: the bytes.
+            at: seconds since the recording began; now if None.
+        """
         state, at = self._exchange(exchange), self._now(at)
         for part in _parts(data):
             read, omitted = (b"", len(part)) if state.response_is_compressed else (part, 0)
             self._record_read(state.response, RecordedData(exchange, at, read, omitted))
 
     def end(self, exchange: int, outcome: End = End.EOF, detail: str = "", *, at: float | None = None) -> None:
-        """The exchange ended; what was held back of it is written first."""
+        """The exchange ended; what was held back of it is written first.
+
+        Args:
+            exchange: the number of the exchange, which `request` returned.
+            outcome: how it ended.
+            detail: what failed, in words.
+            at: seconds since the recording began; now if None.
+        """
         state, at = self._exchange(exchange), self._now(at)
         self._record_held(state.request)
         self._record_held(state.response)

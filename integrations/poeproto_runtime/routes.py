@@ -39,6 +39,14 @@ class Route:
         TypeError: when `bot` is not a `Bot`.
         AccessKeyMissing: when there is neither an access key nor `allow_without_key`.
         ValueError: when there are both, or a key is malformed.
+
+    Attributes:
+        bot: as above.
+        bot_name: as above.
+        endpoints: as above.
+        access_key: the key that calls to Poe are made with; None without one.
+        accepted_keys: the keys that requests may have; None accepts all requests.
+        declared: how often the bot may call other bots, as its settings declare it.
     """
 
     def __init__(

@@ -93,7 +93,7 @@ class Fault:
 
     @staticmethod
     def truncate(after_bytes: int = 0) -> Fault:
-        """Send this many bytes of the body, then close the connection. A shorter body is sent whole."""
+        """Send `after_bytes` bytes of the body, then close the connection. A shorter body is sent whole."""
         return _SendFault("truncate", lambda send: _CutAfterBytes(send, after_bytes))
 
     @staticmethod

@@ -53,7 +53,11 @@ class _WithSettings(Bot):
 
 
 class Echo(_WithSettings):
-    """A bot that repeats the last message."""
+    """A bot that repeats the last message.
+
+    Args:
+        settings: what it answers to a settings request; by default, that users may attach files.
+    """
 
     def __init__(self, settings: SettingsResponse | None = None) -> None:
         super().__init__(settings or SettingsResponse(allow_attachments=True))

@@ -36,7 +36,7 @@ class Role(Enum):
 
 
 class State(Enum):
-    """The state of one side. The value is the explanation in error messages."""
+    """The state of one side. The value is the explanation, as error messages have it."""
 
     IDLE = "nothing was sent yet"
     SEND_BODY = "the head of the request was sent, its body is under way"

@@ -64,7 +64,11 @@ R = TypeVar("R")
 
 @attrs.frozen
 class SendRequest:
-    """Effect: send a request. The outcome is the `ResponseHead`."""
+    """Effect: send a request. The outcome is the `ResponseHead`.
+
+    Attributes:
+        request: the request, whole but for a `StreamedBody`.
+    """
 
     request: HttpRequest
 
@@ -86,7 +90,11 @@ class ReplyStarted:
 
 @attrs.frozen
 class Wait:
-    """Effect: sleep. The driver throws `DeadlineExceeded` at once if the call's deadline would pass before the end."""
+    """Effect: sleep. The driver throws `DeadlineExceeded` at once if the call's deadline would pass before the end.
+
+    Attributes:
+        seconds: how long.
+    """
 
     seconds: float
 
@@ -101,6 +109,9 @@ class Deliver:
 
     All iterations share one iterator. An event taken from it counts as delivered, for instance in the flow's fold; when
     the flow is resumed, all of them do.
+
+    Attributes:
+        events: the events; at least one.
     """
 
     events: list[Event]
@@ -114,7 +125,11 @@ class Deliver:
 
 @attrs.frozen
 class RunTools:
-    """Effect: run tool calls, concurrently if possible. The outcome is a `ToolResult` for each, in order."""
+    """Effect: run tool calls, concurrently if possible. The outcome is a `ToolResult` for each, in order.
+
+    Attributes:
+        calls: the calls, in the order in which the model made them.
+    """
 
     calls: list[ToolCall]
 

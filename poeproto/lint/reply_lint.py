@@ -73,7 +73,12 @@ class ReplyLint:
         return found
 
     def receive_data(self, data: bytes, at: float | None = None) -> list[Finding]:
-        """The findings in the events that these bytes complete."""
+        """The findings in the events that these bytes complete.
+
+        Args:
+            data: the bytes, as they arrived.
+            at: seconds since the request was sent; None judges no times.
+        """
         try:
             records = self._decoder.receive_data(data)
         except LimitExceeded:

@@ -50,8 +50,10 @@ NEEDS: Mapping[str, str] = {
 class Level(Enum):
     """How much depends on a rule.
 
-    MUST: Poe or a reader refuses or drops what breaks it, or it is unsafe. SHOULD: the specification advises it, and
-    breaking it costs something under some conditions. MAY: breaking it is a mere difference from the specification.
+    Attributes:
+        MUST: Poe or a reader refuses or drops what breaks it, or it is unsafe.
+        SHOULD: the specification advises it, and breaking it costs something under some conditions.
+        MAY: breaking it is a mere difference from the specification.
     """
 
     MUST = "MUST"

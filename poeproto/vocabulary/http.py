@@ -93,6 +93,6 @@ class HttpResponse(HasHeaders):
 
     @classmethod
     def of(cls, status: int, content_type: str, body: bytes, headers: HeaderPairs = ()) -> HttpResponse:
-        """A response with this body, its ``Content-Type`` and ``Content-Length``, and further headers."""
+        """A response with this status code and body, its ``Content-Type`` and ``Content-Length``, and more headers."""
         described = (("content-type", content_type), ("content-length", str(len(body))))
         return cls(status, (*described, *normalise_headers(headers)), body)

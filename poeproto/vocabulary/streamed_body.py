@@ -48,6 +48,9 @@ class BodyWriter:
     """Writes a `StreamedBody` part by part, and checks that it has its declared length.
 
     Call `begin`, then `send` for each part of the file, then `end`. Another order raises `LocalProtocolError`.
+
+    Args:
+        body: the body.
     """
 
     def __init__(self, body: StreamedBody) -> None:

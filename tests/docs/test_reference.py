@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -27,3 +29,62 @@ def test_every_package_of_the_wheel_has_a_page(checkout: Path, modules: tuple[st
 def test_every_page_is_in_the_table_of_contents(checkout: Path, modules: tuple[str, ...]) -> None:
     index = (checkout / "docs" / "index.md").read_text(encoding="utf-8")
     assert [name for name in modules if f"\nreference/{name}\n" not in index] == []
+
+
+UNDOCUMENTED = '''
+import os, sys
+os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"
+sys.path.insert(0, "docs")
+from enum import Enum
+import attrs, reference_pages
+from reference_pages import _undocumented_in_class
+
+@attrs.frozen
+class Value:
+    """A value.
+
+    Attributes:
+        described: it is.
+    """
+    described: int
+    forgotten: int
+    def wait(self, seconds: float, timeout: float) -> None:
+        """Wait for some seconds."""
+
+class Colour(Enum):
+    """Colours.
+
+    Attributes:
+        RED: like blood.
+    """
+    RED = "red"
+    BLUE = "blue"
+
+class Ends(Enum):
+    """How it ended. The value is the explanation."""
+    WELL = "it ended well"
+
+class Made:
+    """Fields as of `Text`."""
+    def __init__(self, text: str, other: str) -> None:
+        self.text = text
+        self.state = other
+
+for cls in (Value, Colour, Ends, Made):
+    print(*_undocumented_in_class(f"poeproto.{cls.__name__}", cls))
+print(*reference_pages.undocumented_members())
+'''
+
+
+@pytest.mark.slow
+def test_what_has_no_text_is_found(checkout: Path) -> None:
+    """The site's build fails for these; of the public names, there is none."""
+    command = [sys.executable, "-c", UNDOCUMENTED]
+    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "poeproto.Value.wait(timeout) poeproto.Value.forgotten",
+        "poeproto.Colour.BLUE",
+        "",
+        "poeproto.Made.state poeproto.Made.other",
+        "",
+    ]

@@ -39,18 +39,18 @@ class ByteStream(Protocol):
     """
 
     async def receive(self, timeout: float) -> bytes:
-        """The next bytes; empty at the end."""
+        """The next bytes, within `timeout` seconds; empty at the end."""
         ...
 
     async def send(self, data: bytes, timeout: float) -> None:
-        """Send all of the data."""
+        """Send all of the data, within `timeout` seconds."""
         ...
 
     async def send_until_answered(self, data: bytes, timeout: float) -> bool:
         """Send all of the data, but stop when it cannot be written yet and there is something to read.
 
         A peer that rejects a request often answers without reading the rest of it, so waiting for it to read would not
-        end. What is left is kept: another call, with more data or none, goes on with it.
+        end. What is left is kept: another call, with more data or none, goes on with it. `timeout` is in seconds.
 
         Returns:
             Whether all was sent.

@@ -83,6 +83,9 @@ class OpenAIBot(Bot):
         ssl_context: for https; by default certificates are verified against the system's trust store.
         proxy: as of `poeproto_h11.Client`.
 
+    Attributes:
+        models: the names of the models, the default first.
+
     Raises:
         LocalProtocolError: for an invalid URL, key or header.
         ValueError: for an unknown option, an invalid default, no model, or a rate card without `max_tokens`.

@@ -71,7 +71,12 @@ class RateCard:
         return self._item(usage, f"{usage.input}{cached} + {usage.output} tokens")
 
     def estimated_cost(self, request_characters: int, reply_characters: int) -> CostItem | None:
-        """The cost of a reply whose usage was not reported, as `without_usage` says; None for none."""
+        """The cost of a reply whose usage was not reported, as `without_usage` says; None for none.
+
+        Args:
+            request_characters: the length of the conversation.
+            reply_characters: the length of the reply.
+        """
         if self.without_usage == "free":
             return None
         given, made = (math.ceil(length / _CHARACTERS_A_TOKEN) for length in (request_characters, reply_characters))
