@@ -11,7 +11,18 @@ from contextlib import aclosing
 
 import httpx
 
-from poeproto import ConnectionLost, Event, Message, PoeExchange, QueryRequest, ResponseHead, Text
+from poeproto import (
+    BotError,
+    ConnectionLost,
+    Done,
+    Error,
+    Event,
+    Message,
+    PoeExchange,
+    QueryRequest,
+    ResponseHead,
+    Text,
+)
 
 
 async def query(client: httpx.AsyncClient, url: str, request: QueryRequest, access_key: str) -> AsyncGenerator[Event]:
@@ -25,12 +36,16 @@ async def query(client: httpx.AsyncClient, url: str, request: QueryRequest, acce
             async for data in response.aiter_raw():
                 for event in exchange.receive_data(data):
                     yield event
+                    if isinstance(event, Done | Error):
+                        return  # nothing after it counts, even if the bot keeps the connection open
                 if exchange.error is not None:  # the events before it were good
                     raise exchange.error
         except httpx.TransportError as exc:
             raise ConnectionLost(f"the connection broke within the reply: {exc}") from exc
-        for event in exchange.receive_eof():  # raises if the reply, or the refusal, is incomplete
+        for event in exchange.receive_eof():  # raises, since the reply has not ended, or was refused
             yield event
+        if exchange.error is not None:  # it returned the half of a character first
+            raise exchange.error
 
 
 async def main(url: str, text: str) -> None:
@@ -42,6 +57,8 @@ async def main(url: str, text: str) -> None:
             async for event in events:
                 if isinstance(event, Text):
                     print(event.text, end="", flush=True)
+                elif isinstance(event, Error):
+                    raise BotError(event)
     print()
 
 

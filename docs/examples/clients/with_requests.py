@@ -9,11 +9,14 @@ import time
 from collections.abc import Iterator
 
 import requests
+from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
 
 from poeproto import (
+    BotError,
     ConnectFailed,
     ConnectionLost,
     DeadlineExceeded,
+    Error,
     Event,
     HttpRequest,
     Message,
@@ -93,10 +96,13 @@ class FlowDriver:
                 timeout=(10, 60),  # seconds to connect, and without a byte of the reply
                 allow_redirects=False,
             )
-        except requests.ConnectionError as exc:
-            raise ConnectFailed(f"no connection to {request.url}: {exc}") from exc
         except requests.Timeout as exc:
-            raise DeadlineExceeded(f"{request.url} has not answered within 60 s") from exc
+            raise DeadlineExceeded(f"no connection to {request.url} within 10 s, or no answer within 60 s") from exc
+        except requests.ConnectionError as exc:
+            if isinstance(getattr(exc.args[0], "reason", None), NewConnectionError):
+                raise ConnectFailed(f"no connection to {request.url}: {exc}") from exc
+            # The server may have received the request: the flow does not repeat it.
+            raise ConnectionLost(f"{request.url} has disconnected: {exc}") from exc
         self._response = response
         # `read1` returns what has arrived. `iter_content` waits until it has as much as it was asked for.
         self._body = iter(lambda: response.raw.read1(65536), b"")
@@ -105,7 +111,9 @@ class FlowDriver:
     def receive(self) -> bytes | None:
         try:
             return next(self._body, None)
-        except (OSError, requests.RequestException) as exc:
+        except ReadTimeoutError as exc:
+            raise DeadlineExceeded("the bot has sent nothing for 60 s") from exc
+        except (OSError, HTTPError) as exc:  # of urllib3
             raise ConnectionLost(f"the connection broke within the reply: {exc}") from exc
 
     def close(self) -> None:
@@ -120,6 +128,8 @@ def main(url: str, text: str) -> None:
         for event in FlowDriver(session).run(flow):
             if isinstance(event, Text):
                 print(event.text, end="", flush=True)
+            elif isinstance(event, Error):
+                raise BotError(event)
     print()
 
 

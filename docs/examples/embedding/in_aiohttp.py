@@ -7,7 +7,8 @@ import asyncio
 import os
 import sys
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from aiohttp import web
 
@@ -26,7 +27,7 @@ from poeproto import (
 KEYS = {os.environ["POE_ACCESS_KEY"]}
 
 
-async def answer(request: QueryRequest) -> AsyncIterator[str]:
+async def answer(request: QueryRequest) -> AsyncGenerator[str]:
     for word in request.query[-1].content.split():
         yield f"{word.upper()} "
     yield "!"
@@ -59,8 +60,9 @@ async def stream(http: web.Request, exchange: BotExchange, request: QueryRequest
     await response.prepare(http)
     beating = asyncio.create_task(send_heartbeats(response, exchange))
     try:
-        async for text in answer(request):
-            await response.write(exchange.send(Text(text)))  # waits while the client does not read
+        async with aclosing(answer(request)) as texts:
+            async for text in texts:
+                await response.write(exchange.send(Text(text)))  # waits while the client does not read
         await response.write(exchange.send(Done()))
     except ConnectionResetError:
         pass  # the client has disconnected

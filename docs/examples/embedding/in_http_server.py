@@ -4,16 +4,17 @@ Run it: POE_ACCESS_KEY=... python docs/examples/embedding/in_http_server.py
 """
 
 import os
-import queue
 import sys
-import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from poeproto import (
     BotExchange,
     Done,
+    Event,
     HttpResponse,
     QueryRequest,
     RemoteProtocolError,
@@ -26,7 +27,7 @@ from poeproto import (
 KEYS = {os.environ["POE_ACCESS_KEY"]}
 
 
-def answer(request: QueryRequest) -> Iterator[str]:
+def answer(request: QueryRequest) -> Generator[str]:
     for word in request.query[-1].content.split():
         yield f"{word.upper()} "
     yield "!"
@@ -69,36 +70,26 @@ class PoeHandler(BaseHTTPRequestHandler):
         self.wfile.write(response.body)
 
     def stream(self, exchange: BotExchange, request: QueryRequest) -> None:
-        # The bot runs in a thread of its own, so that this one can send heartbeats while it computes.
-        events: queue.SimpleQueue[Text | Done | Exception] = queue.SimpleQueue()
-
-        def run_bot() -> None:
-            try:
-                for text in answer(request):
-                    events.put(Text(text))
-                events.put(Done())
-            except Exception as exc:
-                events.put(exc)
-
-        threading.Thread(target=run_bot, daemon=True).start()
         head = exchange.begin()
         self.begin(head.status, [*head.headers, (b"transfer-encoding", b"chunked")])
-        while True:
-            try:
-                event = events.get(timeout=15)
-            except queue.Empty:
-                self.write_chunk(exchange.heartbeat())
-                continue
-            if isinstance(event, Exception):
-                error_id = uuid.uuid4().hex
-                print(f"the bot failed, error {error_id}: {event!r}", file=sys.stderr)
-                data = exchange.fail(error_id)
-                assert isinstance(data, bytes)  # the stream was begun
-                self.write_chunk(data)
-                break
-            self.write_chunk(exchange.send(event))
-            if isinstance(event, Done):
-                break
+        event: Event | None = None
+        # Another thread runs the bot up to its next text, so that this one can send heartbeats meanwhile.
+        with closing(answer(request)) as texts, ThreadPoolExecutor(max_workers=1) as executor:
+            while not isinstance(event, Done):
+                step = executor.submit(next, texts, None)
+                while not wait([step], timeout=15).done:
+                    self.write_chunk(exchange.heartbeat())
+                try:
+                    text = step.result()
+                except Exception as exc:
+                    error_id = uuid.uuid4().hex
+                    print(f"the bot failed, error {error_id}: {exc!r}", file=sys.stderr)
+                    data = exchange.fail(error_id)
+                    assert isinstance(data, bytes)  # the stream was begun
+                    self.write_chunk(data)
+                    break
+                event = Done() if text is None else Text(text)
+                self.write_chunk(exchange.send(event))
         self.wfile.write(b"0\r\n\r\n")
 
     def begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:

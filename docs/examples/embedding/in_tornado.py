@@ -8,7 +8,8 @@ import asyncio
 import os
 import sys
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 from tornado.httpserver import HTTPServer
@@ -32,13 +33,15 @@ from poeproto import (
 KEYS = {os.environ["POE_ACCESS_KEY"]}
 
 
-async def answer(request: QueryRequest) -> AsyncIterator[str]:
+async def answer(request: QueryRequest) -> AsyncGenerator[str]:
     for word in request.query[-1].content.split():
         yield f"{word.upper()} "
     yield "!"
 
 
 class PoeHandler(RequestHandler):
+    _streaming: asyncio.Task[Any] | None = None
+
     async def post(self) -> None:
         exchange = BotExchange(KEYS)
         try:
@@ -73,14 +76,16 @@ class PoeHandler(RequestHandler):
 
     async def stream(self, exchange: BotExchange, request: QueryRequest) -> None:
         self.set_status_and_headers(exchange.begin())
+        self._streaming = asyncio.current_task()
         beating = asyncio.create_task(self.send_heartbeats(exchange))
         try:
             await self.flush()  # the head, at once
-            async for text in answer(request):
-                self.write(exchange.send(Text(text)))
-                await self.flush()  # waits while the client does not read
+            async with aclosing(answer(request)) as texts:
+                async for text in texts:
+                    self.write(exchange.send(Text(text)))
+                    await self.flush()  # waits while the client does not read
             self.write(exchange.send(Done()))
-        except StreamClosedError:
+        except (StreamClosedError, asyncio.CancelledError):
             return  # the client has disconnected
         except Exception as exc:
             error_id = uuid.uuid4().hex
@@ -89,8 +94,13 @@ class PoeHandler(RequestHandler):
             assert isinstance(data, bytes)  # the stream was begun
             self.write(data)
         finally:
+            self._streaming = None
             beating.cancel()
         await self.finish()
+
+    def on_connection_close(self) -> None:
+        if self._streaming is not None:
+            self._streaming.cancel()  # and so the bot
 
     async def send_heartbeats(self, exchange: BotExchange) -> None:
         while True:

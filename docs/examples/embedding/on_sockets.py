@@ -4,18 +4,20 @@ Run it: POE_ACCESS_KEY=... python docs/examples/embedding/on_sockets.py
 """
 
 import os
-import queue
 import socket
 import sys
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 
 import h11
 
 from poeproto import (
     BotExchange,
     Done,
+    Event,
     HttpResponse,
     QueryRequest,
     RemoteProtocolError,
@@ -30,7 +32,7 @@ KEYS = {os.environ["POE_ACCESS_KEY"]}
 INDEX = HttpResponse(200, [("content-type", "text/plain")], b"A Poe bot answers here.\n")
 
 
-def answer(request: QueryRequest) -> Iterator[str]:
+def answer(request: QueryRequest) -> Generator[str]:
     for word in request.query[-1].content.split():
         yield f"{word.upper()} "
     yield "!"
@@ -103,37 +105,26 @@ def send_response(
 
 
 def stream(sock: socket.socket, connection: h11.Connection, exchange: BotExchange, request: QueryRequest) -> None:
-    # The bot runs in a thread of its own, so that this one can send heartbeats while it computes.
-    events: queue.SimpleQueue[Text | Done | Exception] = queue.SimpleQueue()
-
-    def run_bot() -> None:
-        try:
-            for text in answer(request):
-                events.put(Text(text))
-            events.put(Done())
-        except Exception as exc:
-            events.put(exc)
-
-    threading.Thread(target=run_bot, daemon=True).start()
     head = exchange.begin()
     sock.sendall(connection.send(h11.Response(status_code=head.status, headers=list(head.headers))) or b"")
-    event: Text | Done | Exception | None = None
-    while not isinstance(event, Done | Exception):
-        try:
-            event = events.get(timeout=15)
-        except queue.Empty:
-            event = None
-        if event is None:
-            data = exchange.heartbeat()
-        elif isinstance(event, Exception):
-            error_id = uuid.uuid4().hex
-            print(f"the bot failed, error {error_id}: {event!r}", file=sys.stderr)
-            failed = exchange.fail(error_id)
-            assert isinstance(failed, bytes)  # the stream was begun
-            data = failed
-        else:
-            data = exchange.send(event)
-        sock.sendall(connection.send(h11.Data(data=data)) or b"")
+    event: Event | None = None
+    # Another thread runs the bot up to its next text, so that this one can send heartbeats meanwhile.
+    with closing(answer(request)) as texts, ThreadPoolExecutor(max_workers=1) as executor:
+        while not isinstance(event, Done):
+            step = executor.submit(next, texts, None)
+            while not wait([step], timeout=15).done:
+                sock.sendall(connection.send(h11.Data(data=exchange.heartbeat())) or b"")
+            try:
+                text = step.result()
+            except Exception as exc:
+                error_id = uuid.uuid4().hex
+                print(f"the bot failed, error {error_id}: {exc!r}", file=sys.stderr)
+                data = exchange.fail(error_id)
+                assert isinstance(data, bytes)  # the stream was begun
+                sock.sendall(connection.send(h11.Data(data=data)) or b"")
+                break
+            event = Done() if text is None else Text(text)
+            sock.sendall(connection.send(h11.Data(data=exchange.send(event))) or b"")
     sock.sendall(connection.send(h11.EndOfMessage()) or b"")
 
 

@@ -70,8 +70,8 @@ async def serve_connection(stream: trio.SocketStream) -> None:
                 await serve_request(connection)
                 if connection.h11.our_state is connection.h11.their_state is h11.DONE:
                     connection.h11.start_next_cycle()
-        except* (trio.BrokenResourceError, h11.RemoteProtocolError) as group:
-            print(f"a connection ended: {group.exceptions[0]}", file=sys.stderr)
+        except* (trio.BrokenResourceError, trio.TooSlowError, h11.RemoteProtocolError) as group:
+            print(f"a connection ended: {group.exceptions[0]!r}", file=sys.stderr)
 
 
 async def serve_request(connection: Connection) -> None:
