@@ -124,6 +124,7 @@ bench: $(READY)  ## measure, beside fastapi_poe and others: twenty minutes; JSON
 
 plots: $(READY)  ## fill docs/performance.md and draw its plots, from JSON=FILE
 	@$(RUN) benchmarks.document $(or $(JSON),$(FIGURES))
+	@.venv/bin/python docs/generate.py
 
 soak: $(READY)  ## faults and floods: what becomes of servers and clients, in figures; JSON=FILE keeps them
 	@$(RUN) benchmarks.soak $(if $(JSON),--json $(JSON))

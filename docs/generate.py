@@ -1,4 +1,4 @@
-"""Writes what in docs/ is made from the code: the reference, the rules, the JSON Schemas, the diagrams.
+"""Writes what in docs/ is made from the code and from recorded figures: rules, JSON Schemas, diagrams, tables.
 
 `make generated` runs it after a change of the vocabulary or the tables; a test compares what is on file.
 """
@@ -16,10 +16,8 @@ from enum import Enum
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import poeproto
 from poeproto import State
 from poeproto.exchange.states import EXCUSED, IGNORED, TRANSITIONS
 from poeproto.lint import EDITIONS, NEEDS, RULES, SECTIONS, Rule
@@ -57,12 +55,16 @@ STATES = """\
 # The states of an exchange
 
 `our_state` and `their_state` of `BotExchange` and `PoeExchange` are two of these, one for each side. Both classes obey
-the one table in `poeproto/exchange/states.py`, from which `make generated` draws this page. A side that may send
-something has an arrow with its name; where there is none, the one that sends is refused with a `LocalProtocolError`.
+the one table in `poeproto/exchange/states.py`, from which `make generated` draws this page.
 
-- CONTENT is `text`, `replace_response`, `file` and `json`: a reply needs one of them, or an `error`.
-- ASIDE is `suggested_reply` and `data`.
-- RESPONSE is an answer that is no stream: settings, the empty answer to a report, a refusal, an apology.
+An arrow is something that the side may send. Sending anything else raises `LocalProtocolError`; receiving it is a
+`RemoteProtocolError`, but for [what a reader tolerates](#what-a-reader-tolerates). Four arrows stand for several
+things:
+
+- CONTENT is `text`, `replace_response`, `file` or `json`: a reply needs one of them, or an `error`.
+- ASIDE is `suggested_reply` or `data`.
+- CALL is a request of another type than a query: settings, or a report.
+- RESPONSE is a response that is not a stream: settings, the empty answer to a report, an HTTP error.
 """
 
 
@@ -76,12 +78,13 @@ def generated() -> dict[Path, str]:
     }
     files = {DOCS / "schemas" / f"{name}.json": json.dumps(schema, indent=2) + "\n" for name, schema in schemas.items()}
     runtime, openai, observability = (DOCS / f"{name}.md" for name in ("runtime", "openai", "observability"))
+    decisions = DOCS / "explanation" / "decisions.md"
     return files | {
         **{page: _with_programs(page.read_text(encoding="utf-8")) for page in DOCS.glob("howto/*.md")},
         DOCS / "checks.md": "\n".join(_checks()),
         DOCS / "states.md": "\n".join(_states()),
-        DOCS / "reference.md": "\n".join(_reference()),
         runtime: _with_diagrams(runtime.read_text(encoding="utf-8")),
+        decisions: _with_parts(decisions.read_text(encoding="utf-8"), {"decisions": _decisions()}),
         openai: _with_parts(openai.read_text(encoding="utf-8"), {"mapping": _mapping()}),
         observability: _with_parts(
             observability.read_text(encoding="utf-8"),
@@ -177,66 +180,6 @@ def _anchor(rule: Rule) -> str:
     return rule.id.replace(".", "")
 
 
-REFERENCE = """\
-# The core's names
-
-What is public, module by module: first the names of `poeproto` itself, by the module that defines them, then those of
-the public modules beside it. `help(poeproto.Text)` and editors show the whole text of each: fields and arguments with
-their units, and the errors that are raised. `make generated` writes this page.
-"""
-# Besides poeproto itself; a package's names are listed by the module that defines them.
-PUBLIC = (
-    "auth", "conversation", "extras", "flows", "http", "identifiers", "lint", "markdown", "reactions", "schemas",
-    "testing",
-)  # fmt: skip
-
-
-def _reference() -> Iterator[str]:
-    yield REFERENCE
-    for public in ("poeproto", *(f"poeproto.{name}" for name in PUBLIC)):
-        module = import_module(public)
-        yield f"## {public}\n\n{_summary(module)}\n"
-        homes: dict[str, list[str]] = {}
-        for name in sorted(set(module.__all__) - (set[str]() if module is poeproto else set(poeproto.__all__))):
-            homes.setdefault(_home(module, name), []).append(name)
-        for home, names in sorted(homes.items()):
-            if home != public:
-                yield f"### {home.removeprefix('poeproto.')}\n\n{_summary(import_module(home))}\n"
-            for name in names:
-                yield f"- {_entry(home, name, getattr(module, name))}"
-            yield ""
-
-
-def _home(public: ModuleType, name: str) -> str:
-    """The module whose `__all__` lists that name."""
-    own = public.__name__
-    packages = ("poeproto.", f"{own}.")
-    homes = [
-        home
-        for home, module in sys.modules.items()
-        if home.startswith(packages) and home.count(".") == 2 and name in getattr(module, "__all__", ())
-    ]
-    return next((home for home in homes if getattr(sys.modules[home], name) is getattr(public, name)), own)
-
-
-def _summary(module: ModuleType) -> str:
-    summary, *_ = (module.__doc__ or "").split("\n\n")
-    sources = re.findall(r"https://\S+", module.__doc__ or "")
-    links = "".join(f" [Source]({source.rstrip('.')})." for source in sources)
-    return f"{' '.join(summary.split())}{links}"
-
-
-def _entry(home: str, name: str, value: Any) -> str:
-    if inspect.isclass(value) or inspect.isfunction(value):
-        summary, *_ = (inspect.getdoc(value) or "").split("\n\n")
-        called = _signature(value)
-        return f"`{name}{called}`: {' '.join(summary.split())}"
-    text = text_of_constant(f"{home}.{name}")
-    if text:
-        return f"`{name}`: {text}"
-    return f"`{name} = {_type_text(str(value))}`"
-
-
 def text_of_constant(place: str) -> str:
     """The string below the assignment of a constant, as editors show it; empty if there is none.
 
@@ -258,20 +201,6 @@ def text_of_constant(place: str) -> str:
     return ""
 
 
-def _signature(value: Any) -> str:
-    if inspect.isclass(value) and (issubclass(value, BaseException | Enum) or getattr(value, "_is_protocol", False)):
-        return ""
-    signature = inspect.signature(value)
-    plain = [each.replace(annotation=each.empty) for each in signature.parameters.values()]
-    # attrs shows a default that is made anew for each value so.
-    text = str(signature.replace(parameters=plain, return_annotation=signature.empty)).replace("NOTHING", "...")
-    return re.sub(r"<function .*?> at 0x[0-9a-f]+>|<function [^ ]* at 0x[0-9a-f]+>", "...", text)  # a default
-
-
-def _type_text(text: str) -> str:
-    return re.sub(r"[A-Za-z_]+\.(?=[A-Za-z_])", "", text)
-
-
 def _states() -> Iterator[str]:
     yield STATES
     for role, rows in TRANSITIONS.items():
@@ -283,15 +212,15 @@ def _states() -> Iterator[str]:
         for state in rows:
             yield f"| {state.name} | {state.value} |"
         yield ""
-    yield f"{State.ERROR.name} has no arrow into it: it is where the fault of a side puts that side.\n"
-    yield "## What a reader forgives\n\n| state | on | happens |\n|---|---|---|"
+    yield f"{State.ERROR.name} has no arrow into it: it is where a side is after it has broken a rule.\n"
+    yield "## What a reader tolerates\n\n| state | on | happens |\n|---|---|---|"
     for state, row in EXCUSED.items():
         for kind, target in row.items():
             yield f"| {state.name} | {kind.name} | accepted, and leads to {target.name} |"
     for state, kinds in IGNORED.items():
         everything = state in (State.FAILED, State.DONE)
         what = "everything" if everything else ", ".join(sorted(kind.name for kind in kinds))
-        yield f"| {state.name} | {what} | passed over |"
+        yield f"| {state.name} | {what} | ignored |"
     yield ""
 
 
@@ -369,6 +298,93 @@ def _metrics() -> Iterator[str]:
 def _attributes() -> Iterator[str]:
     yield "| attribute | value |\n|---|---|"
     yield from (f"| `{name}` | {meaning} |" for name, meaning in ATTRIBUTES.items())
+
+
+# What was decided, instead of what, and the two figures beside each other: the title of a table, and two of its cases.
+DECISIONS = (
+    (
+        "a burst leaves in one write",
+        "a write for each event",
+        "server, an event in replies of 1000, c=1",
+        "poeproto on Hypercorn, asyncio",
+        "bare ASGI on Hypercorn, asyncio",
+    ),
+    (
+        "a client of our own on h11, with streams of its own",
+        "h11 on an anyio stream",
+        "client: 100 streams, an event every 20 ms, CPU an event",
+        "poeproto_h11.Client, asyncio",
+        "h11 on an anyio stream, asyncio",
+    ),
+    (
+        "the client parses plain chunks itself",
+        "h11 parses all of them",
+        "client, an event of 10000: 1 message, each event a chunk of its own",
+        "poeproto_h11.Client, asyncio",
+        "raw h11, bytes only",
+    ),
+    (
+        "an embedded server of our own on h11, which writes to its sockets",
+        "uvicorn",
+        "paced: 256 streams, an event every 20 ms, server CPU an event",
+        "poeproto_h11, asyncio",
+        "poeproto on uvicorn",
+    ),
+    (
+        "msgspec decodes JSON",
+        "the standard library",
+        "JSON libraries, a text event's payload to a dict",
+        "msgspec",
+        "json",
+    ),
+    (
+        "msgspec, which fills values too",
+        "orjson, which makes dicts",
+        "JSON libraries, a query of 50 messages (50362 bytes) to a dict",
+        "msgspec",
+        "orjson",
+    ),
+    (
+        "a Struct is decoded, and copied into the value",
+        "msgspec fills our classes",
+        "decoding a query of 50 messages (50362 bytes)",
+        "decode_request",
+        "msgspec straight into our classes",
+    ),
+    (
+        "a fast path for usual events, with every check of the general one",
+        "one path for all: what an unknown key takes",
+        "decode_event, by the kind of event",
+        "Text",
+        "Text, an unknown key",
+    ),
+    (
+        "names are imported when they are first used",
+        "all at once",
+        "an import, in an interpreter of its own",
+        "import poeproto",
+        "import poeproto, and all of its names",
+    ),
+    (
+        "instrumentation of our own for OpenTelemetry",
+        "that of ASGI applications",
+        "an event that is sent alone, of 10,000, CPU",
+        "poeproto_otel, spans",
+        "opentelemetry-instrumentation-asgi, spans",
+    ),
+)
+
+
+def _decisions() -> Iterator[str]:
+    """Design decisions, with the recorded figures that settled them."""
+    record = json.loads((DOCS / "performance" / "figures.json").read_text(encoding="utf-8"))
+    tables = {table["title"]: table for table in record["tables"]}
+    yield "| decision | instead of | measured | this way | the other way | command |\n|---|---|---|---:|---:|---|"
+    for decision, otherwise, title, chosen, rejected in DECISIONS:
+        table = tables[title]
+        medians = {case["name"]: case["median"] * table["scale"] for case in table["cases"]}
+        figures = " | ".join(f"{medians[name]:.3g}\N{NO-BREAK SPACE}{table['unit']}" for name in (chosen, rejected))
+        yield f"| {decision} | {otherwise} | {title} | {figures} | `python -m benchmarks {table['suite']}` |"
 
 
 def _reply_tasks() -> Iterator[str]:

@@ -19,12 +19,12 @@ def files(checkout: Path) -> dict[Path, str]:
     "name",
     [
         *(
-            "reference.md",
             "checks.md",
             "states.md",
             "runtime.md",
             "observability.md",
             "openai.md",
+            "explanation/decisions.md",
         ),
         *(f"howto/{page.name}" for page in (Path(__file__).parents[2] / "docs" / "howto").glob("*.md")),
         *(f"schemas/{name}.json" for name in ("request", "event", "settings", "recording")),

@@ -1,15 +1,17 @@
-"""The page about the protocol names every field that the library reads and writes."""
+"""The pages about the protocol and its limits name every field that the library has."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import attrs
 import pytest
 
 import poeproto
-from poeproto import Attachment, Limits, Message, QueryRequest, SettingsResponse
+from poeproto import Attachment, Limits, Message, QueryRequest, RetryPolicy, SettingsResponse
 from poeproto.vocabulary.events import EVENT_CLASSES
+from poeproto_h11 import ServerLimits, Timeouts
 
 VALUES = [QueryRequest, Message, Attachment, SettingsResponse, *EVENT_CLASSES.values()]
 REPORTS = [poeproto.ReportFeedbackRequest, poeproto.ReportReactionRequest, poeproto.ReportErrorRequest]
@@ -37,3 +39,10 @@ def test_the_limits_are_ours(page: str) -> None:
     assert f"{limits.text_length:,}" in row
     row = next(line for line in page.splitlines() if "| `events` |" in line)
     assert f"{limits.events:,}" in row
+
+
+@pytest.mark.parametrize("cls", [Limits, RetryPolicy, ServerLimits, Timeouts])
+def test_the_page_about_limits_has_each_number(checkout: Path, cls: type[attrs.AttrsInstance]) -> None:
+    page = (checkout / "docs" / "explanation" / "limits.md").read_text(encoding="utf-8")
+    numbers = {field.name for field in attrs.fields(cls) if not isinstance(field.default, bool)}
+    assert {name for name in numbers if not re.search(rf"`(?:{cls.__name__}\.)?{name}`", page)} == set()

@@ -76,6 +76,9 @@ QUESTIONS = [
     ("How do I run it under systemd?", "systemd", "howto/deploy", "ExecStart"),
     ("Which states has an exchange?", "states exchange", "states", "IDLE"),
     ("Which exit codes has the check?", "check exit code", "checking", "stale entry of the baseline"),
+    ("Where does the number of a limit come from?", "limits number from", "explanation/limits", "From proxies"),
+    ("What happens when a client reads slowly?", "client reads slowly", "explanation/streaming", "write_buffer"),
+    ("Why msgspec and not orjson?", "msgspec orjson", "explanation/decisions", "the other way"),
 ]
 
 
