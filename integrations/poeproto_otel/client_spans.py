@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,11 +49,13 @@ class _ActiveCall:
         span: its span.
         attributes: those that its metrics share.
         gen_ai: those of the GenAI metrics; None for a call that is no query.
+        started_at: when the call started, in nanoseconds of Unix time.
     """
 
     span: Span
     attributes: dict[str, Any]
     gen_ai: dict[str, Any] | None
+    started_at: int
 
 
 class ClientSpans:
@@ -105,8 +108,9 @@ class ClientSpans:
                 name = f"chat {seen.bot_name}"
             of_span |= gen_ai
             gen_ai |= _server_of(seen.url, scheme=False)
-        span = self._tracer.start_span(name, None, SpanKind.CLIENT, of_span)
-        self._active[seen.id] = _ActiveCall(span, attributes, gen_ai)
+        started_at = time.time_ns()
+        span = self._tracer.start_span(name, None, SpanKind.CLIENT, of_span, start_time=started_at)
+        self._active[seen.id] = _ActiveCall(span, attributes, gen_ai, started_at)
 
     def _first_event(self, seen: CallObservation) -> None:
         call = self._active[seen.id]
@@ -116,6 +120,8 @@ class ClientSpans:
 
     def _end(self, seen: CallObservation) -> None:
         call = self._active.pop(seen.id)
+        # Not the time now: the end of a call that was dropped is observed later.
+        ended_at = call.started_at + int(seen.seconds * 1e9)
         attributes, span, error_type = call.attributes, call.span, _error_type(seen)
         attributes[POE_OPERATION] = seen.operation
         if seen.status is not None:
@@ -138,10 +144,10 @@ class ClientSpans:
             if seen.attempts > 1:
                 final[HTTP_RESEND_COUNT] = seen.attempts - 1
             span.set_attributes(final)
-            span.add_event(END)
+            span.add_event(END, None, ended_at)
             if error_type is not None:
                 span.set_status(Status(StatusCode.ERROR))
-        span.end()
+        span.end(ended_at)
 
     def _measure_chunks(self, times: Sequence[float], attributes: dict[str, Any]) -> None:
         """Measure the time between chunks: the first interval of all, and every `chunk_interval`-th after it.

@@ -30,6 +30,7 @@ from poeproto_h11.client.sync_backend import run_sync, socket_backend
 from poeproto_h11.client.timeouts import Timeouts
 from poeproto_runtime.client.call_hooks import CallHook, CallHookOptions, CallHooks, EventHook
 from poeproto_runtime.client.client_base import name_of_bot
+from poeproto_runtime.client.deferred_hooks import call_deferred
 from poeproto_runtime.client.extra_headers import ExtraHeaders, HeadersOfCall
 from poeproto_runtime.client.flow_runner import FlowRunner
 from poeproto_runtime.client.reply import ReplyBase, close_call
@@ -290,6 +291,7 @@ class BlockingClient(PooledClientBase[BlockingReply]):
     def close(self) -> None:
         """Close the idle connections; those in use close with their replies."""
         run_sync(self._pool.aclose())
+        call_deferred()
 
     def __enter__(self) -> Self:
         return self

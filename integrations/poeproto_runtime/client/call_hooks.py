@@ -10,6 +10,7 @@ import secrets
 import time
 from array import array
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypedDict, TypeVar
 
@@ -29,6 +30,14 @@ from poeproto import (
     TransportError,
 )
 from poeproto.http import without_key
+from poeproto_runtime.client.deferred_hooks import (
+    CallSoon,
+    call_deferred,
+    defer,
+    is_collecting,
+    running_loop,
+    watch_collections,
+)
 from poeproto_runtime.client.urls import split_url
 from poeproto_runtime.hooks import Outcome, call_hook
 
@@ -98,6 +107,10 @@ EventHook = Callable[[CallObservation, Event], object]
 @attrs.frozen(kw_only=True)
 class CallHooks:
     """The functions to call for each call. They run in the task or thread of the call, so they must not block.
+
+    None runs during a garbage collection, which may end a call that was dropped, and may begin while its thread holds
+    any lock. What is due then is called soon by the event loop of the call. Without one it is called when the next call
+    starts, a `BlockingClient` is closed or the program exits, perhaps in another thread.
 
     Attributes:
         on_start: called when a call starts, before anything is sent. A reply that is never entered or read does not
@@ -171,6 +184,7 @@ class CallProgress:
     __slots__ = (
         "_began",
         "_bot_name",
+        "_call_soon",
         "_error_type",
         "_exception_type",
         "_first_event_seconds",
@@ -200,6 +214,7 @@ class CallProgress:
         self._url = _without_secrets(url, origin_only=operation == "fetch_attachment")
         self._bot_name = bot_name
         self._hooks = hooks
+        self._call_soon: CallSoon | None = None
         self._began: float | None = None
         self._first_event_seconds: float | None = None
         self._outcome: Outcome | None = None
@@ -209,6 +224,10 @@ class CallProgress:
     def start(self) -> None:
         """Call `on_start`, unless the call has started before."""
         if self._began is None:
+            if self._hooks:
+                watch_collections()
+                call_deferred()
+                self._call_soon = running_loop()
             self._began = time.monotonic()
             self._notify([each.on_start for each in self._hooks])
 
@@ -304,7 +323,10 @@ class CallProgress:
         for hook in hooks:
             if hook is not None:
                 observation = observation or self.observation()
-                call_hook(hook, "call", self._id, observation, *arguments)
+                if is_collecting():
+                    defer(partial(call_hook, hook, "call", self._id, observation, *arguments), self._call_soon)
+                else:
+                    call_hook(hook, "call", self._id, observation, *arguments)
 
 
 def _outcome_of(failure: BaseException) -> Outcome:

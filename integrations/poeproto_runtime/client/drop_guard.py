@@ -35,7 +35,7 @@ class DropGuard:
 
     async def start(self) -> None:
         """Start to guard, in the running event loop."""
-        self._trio = _trio_token()
+        self._trio = trio_token()
         if self._trio is not None:
             _open.add(self._generator)
         await anext(self._generator)
@@ -54,7 +54,8 @@ class DropGuard:
                 _open.discard(self._generator)
 
 
-def _trio_token() -> Any:
+def trio_token() -> Any:
+    """The token of the trio that runs in this thread; None where none does."""
     trio: Any = sys.modules.get("trio")  # trio need not be installed
     try:
         return trio and trio.lowlevel.current_trio_token()
