@@ -8,9 +8,9 @@ import secrets
 import string
 import sys
 import warnings
-from collections.abc import AsyncIterable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, overload
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar, overload
 from urllib.parse import unquote, urlparse
 
 from poeproto_compat import server_sent_events, templates
@@ -38,7 +38,6 @@ from poeproto_compat.types import (
 )
 
 if TYPE_CHECKING:
-    from poeproto import HttpRequest
     from poeproto_compat.app import PoeApp
 
 __all__ = [
@@ -296,21 +295,17 @@ class PoeBot:
             CostRequestError: if it is unknown, and without an access key.
             InvalidParameterError: if the query has no `bot_query_id`.
         """
-        from poeproto.flows import authorize_cost_request
-
-        await self._call_about_cost(authorize_cost_request, request, amounts, base_url)
+        await self._call_about_cost("authorize_cost", request, amounts, base_url)
 
     async def capture_cost(
         self, request: QueryRequest, amounts: list[CostItem] | CostItem, base_url: str = _POE_API
     ) -> None:
         """Charge a cost, after the work. Arguments and errors as of `authorize_cost`."""
-        from poeproto.flows import capture_cost_request
-
-        await self._call_about_cost(capture_cost_request, request, amounts, base_url)
+        await self._call_about_cost("capture_cost", request, amounts, base_url)
 
     async def _call_about_cost(
         self,
-        make_request: Callable[..., HttpRequest],
+        operation: Literal["authorize_cost", "capture_cost"],
         request: QueryRequest,
         amounts: list[CostItem] | CostItem,
         base_url: str,
@@ -322,7 +317,7 @@ class PoeBot:
         from poeproto_compat.costs import call_about_cost
 
         items = [amounts] if isinstance(amounts, CostItem) else amounts
-        await call_about_cost(make_request, items, request.bot_query_id, self.access_key, base_url)
+        await call_about_cost(operation, items, request.bot_query_id, self.access_key, base_url)
 
     # --- events
 

@@ -59,6 +59,7 @@ class BotContext:
         api_key: the bearer key.
         on_error: called with each error of the bot.
         extra_headers: further headers, which replace those of the same name.
+        bot_name: the bot's name, for hooks.
     """
 
     endpoint: str
@@ -66,6 +67,7 @@ class BotContext:
     api_key: str | None = attrs.field(default=None, repr=False)
     on_error: ErrorHandler | None = attrs.field(default=None, repr=False)
     extra_headers: Mapping[str, str] | None = attrs.field(default=None, repr=False)
+    bot_name: str | None = attrs.field(default=None, repr=False)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -119,7 +121,7 @@ class BotContext:
         body = json.dumps({"version": PROTOCOL_VERSION, "type": kind, **fields}).encode()
         own_headers = {"content-type": "application/json", "accept-encoding": "identity"}
         request = HttpRequest("POST", self.endpoint, {**own_headers, **self.headers}, body)
-        return await call(request, self.session)
+        return await call(request, self.session, kind, self.bot_name)
 
     async def perform_query_request(
         self,
@@ -181,11 +183,11 @@ class BotContext:
     async def _start(self, query: poeproto.QueryRequest) -> FlowRunner[poeproto.ReplyFold]:
         from poeproto import RetryPolicy
         from poeproto.flows import query_flow
-        from poeproto_compat.connections import transport_for
-        from poeproto_runtime.client.flow_runner import FlowRunner
+        from poeproto_compat.connections import calls_for
 
         flow = query_flow(query, self.endpoint, access_key=self.api_key or None, retry=RetryPolicy(attempts=1))
-        return FlowRunner(flow, await transport_for(self.session, self.extra_headers))
+        calls = await calls_for(self.session, self.extra_headers)
+        return calls.run_reply(flow, "query", self.endpoint, self.bot_name)
 
     async def _report(self, error: BotError, about: dict[str, Any]) -> BotError:
         await self.report_error(str(error), about)

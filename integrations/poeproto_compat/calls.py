@@ -9,12 +9,20 @@ if TYPE_CHECKING:
     from poeproto_httpx import Session
 
 
-async def call(request: HttpRequest, session: Session | None) -> HttpResponse:
-    """Make a call once, and return the whole response."""
+async def call(
+    request: HttpRequest, session: Session | None, operation: str, bot_name: str | None = None
+) -> HttpResponse:
+    """Make a call once, and return the whole response.
+
+    Args:
+        request: what is sent.
+        session: what it is sent through, if not the event loop's connections.
+        operation: what the call is, for its hooks: as of `CallObservation`.
+        bot_name: the name of the bot that it concerns.
+    """
     from poeproto import RetryPolicy
     from poeproto.flows import call_flow
-    from poeproto_compat.connections import transport_for
-    from poeproto_runtime.client.flow_runner import FlowRunner
+    from poeproto_compat.connections import calls_for
 
-    flow = call_flow(request, retry=RetryPolicy(attempts=1))
-    return await FlowRunner(flow, await transport_for(session, None)).run()
+    calls = await calls_for(session)
+    return await calls.run_flow(call_flow(request, retry=RetryPolicy(attempts=1)), operation, request.url, bot_name)

@@ -9,12 +9,15 @@ import attrs
 
 from poeproto import Limits
 from poeproto.http import normalise_headers
+from poeproto_compat.call_hooks import observed_calls
 from poeproto_h11 import Timeouts, make_outbound
 from poeproto_h11.client.anyio_backend import anyio_backend
 from poeproto_h11.client.backend import EventLoop
 from poeproto_httpx import HttpxTransport, Session
+from poeproto_runtime.client.api import ApiCalls
 from poeproto_runtime.client.extra_headers import HeaderTransport, RequestHeaders
 from poeproto_runtime.client.transport import SharedTransport, Transport
+from poeproto_runtime.client.uploads import in_worker_thread
 
 # fastapi_poe waits ten minutes for a response to begin, and for each part of it.
 _SECONDS = 600.0
@@ -53,6 +56,13 @@ class _LoopConnections:
 _lock = threading.Lock()
 _all: list[_LoopConnections] = []
 _backend = anyio_backend()
+
+
+async def calls_for(session: Session | None, headers: Mapping[str, str] | None = None) -> ApiCalls:
+    """The calls of this task over `transport_for`, with their hooks; arguments and errors as there."""
+    observed = observed_calls()
+    transport = await transport_for(session, headers)
+    return ApiCalls(transport, in_worker_thread, hooks=observed.hooks, headers=observed.headers)
 
 
 async def transport_for(session: Session | None, headers: Mapping[str, str] | None) -> Transport:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 import poeproto
 from poeproto import Endpoints, HttpRequest, InsufficientFunds, PoeprotoError
-from poeproto.flows import cost_flow
-from poeproto_compat.connections import transport_for
+from poeproto.flows import authorize_cost_request, capture_cost_request, cost_flow
+from poeproto_compat.connections import calls_for
 from poeproto_compat.errors import CostRequestError, InsufficientFundError
 from poeproto_compat.types import CostItem
-from poeproto_runtime.client.flow_runner import FlowRunner
 
 __all__ = ["call_about_cost"]
 
+_REQUESTS: Mapping[str, Callable[..., HttpRequest]] = {
+    "authorize_cost": authorize_cost_request,
+    "capture_cost": capture_cost_request,
+}
+
 
 async def call_about_cost(
-    make_request: Callable[..., HttpRequest],
+    operation: Literal["authorize_cost", "capture_cost"],
     items: Sequence[CostItem],
     bot_query_id: str,
     access_key: str,
@@ -25,7 +30,7 @@ async def call_about_cost(
     """Authorize or capture costs.
 
     Args:
-        make_request: `poeproto.flows.authorize_cost_request` or `capture_cost_request`.
+        operation: which of them.
         items: the costs.
         bot_query_id: the query.
         access_key: the bot's key.
@@ -38,8 +43,9 @@ async def call_about_cost(
     try:
         costs = [poeproto.CostItem(item.amount_usd_milli_cents, item.description) for item in items]
         endpoints = Endpoints(base_url.rstrip("/"))
-        request = make_request(costs, bot_query_id=bot_query_id, access_key=access_key, endpoints=endpoints)
-        await FlowRunner(cost_flow(request, access_key=access_key), await transport_for(None, None)).run()
+        request = _REQUESTS[operation](costs, bot_query_id=bot_query_id, access_key=access_key, endpoints=endpoints)
+        calls = await calls_for(None)
+        await calls.run_flow(cost_flow(request, access_key=access_key), operation, request.url)
     except InsufficientFunds as exc:
         raise InsufficientFundError(str(exc)) from exc
     except (PoeprotoError, ValueError) as exc:

@@ -14,6 +14,7 @@ from typing import Any, Protocol, cast
 
 import poeproto
 from poeproto import Bot, Context, Data, Done, Error, Event, Meta, SuggestedReply, Text
+from poeproto_compat.call_hooks import calls_of_request
 from poeproto_compat.closing import close
 from poeproto_compat.errors import InsufficientFundError
 from poeproto_compat.http_request import HttpRequest
@@ -201,6 +202,7 @@ class BodyRecordingService(BotService):
         if not self._is_lifespan_checked:
             self._warn_of_missing_lifespan()
         received_head.set(head)
+        calls_of_request.set(self.outbound)
         _refusal.set(None)
         await super().handle(head, path, _RecordingChannel(channel), active_replies)
 

@@ -41,8 +41,9 @@ def sync_bot_settings(
     url = f"{base_url}{verb}/{bot_name}/{access_key}/{PROTOCOL_VERSION}"
     body = b"" if settings is None else json.dumps(settings).encode()
     headers = {} if settings is None else {"content-type": "application/json"}
+    request = HttpRequest("POST", url, {**headers, "accept-encoding": "identity"}, body)
     try:
-        response = run_sync(call(HttpRequest("POST", url, {**headers, "accept-encoding": "identity"}, body), None))
+        response = run_sync(call(request, None, "sync_settings", bot_name))
     except DeadlineExceeded as exc:
         advice = " Is the bot's server running?" if settings is None else ""
         raise BotError(f"Timeout syncing settings for bot {bot_name}.{advice}") from exc

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextvars
+import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from typing import Any, TypeVar
 
@@ -36,10 +38,15 @@ def run_sync(
     except ValueError:
         coro.close()
         raise
+    context = _context_for_thread()
+
+    def run() -> T:
+        return context.run(asyncio.run, coro)
+
     if _executor_factory is not None:
-        return _executor_factory().submit(asyncio.run, coro).result()
+        return _executor_factory().submit(run).result()
     with concurrent.futures.ThreadPoolExecutor(1, "poeproto-run-sync") as executor:
-        return executor.submit(asyncio.run, coro).result()
+        return executor.submit(run).result()
 
 
 def iterate_sync(make: Callable[[], AsyncGenerator[T]], session: object | None = None) -> Generator[T]:
@@ -49,11 +56,21 @@ def iterate_sync(make: Callable[[], AsyncGenerator[T]], session: object | None =
         return
     _refuse_session(session)
     with concurrent.futures.ThreadPoolExecutor(1, "poeproto-iterate-sync") as executor:
+        context = _context_for_thread()
 
         def call(function: Callable[..., Any], *args: Any) -> Any:
-            return executor.submit(function, *args).result()
+            return executor.submit(context.run, function, *args).result()
 
         yield from _iterate(make, call)
+
+
+def _context_for_thread() -> contextvars.Context:
+    """The caller's context variables, for asyncio in a thread: they say which request the call belongs to."""
+    context = contextvars.copy_context()
+    sniffio: Any = sys.modules.get("sniffio")
+    if sniffio is not None:  # it keeps the caller's event loop in a variable of its own
+        context.run(sniffio.current_async_library_cvar.set, None)
+    return context
 
 
 def _iterate(make: Callable[[], AsyncGenerator[T]], call: Callable[..., Any]) -> Generator[T]:
@@ -87,8 +104,6 @@ def is_in_event_loop() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        import sys
-
         trio: Any = sys.modules.get("trio")
         return trio is not None and trio.lowlevel.in_trio_run()
     return True

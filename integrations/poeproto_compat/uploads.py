@@ -60,9 +60,10 @@ async def upload_file(
         text: Any = file.read()
         file = text.encode()
     async with _upload_request(file, file_url, file_name, api_key, base_url) as request:
+        operation = "upload_by_url" if file is None else "upload"
         for number in range(num_tries):
             try:
-                return await _upload(request, file_name or "file", api_key, session, extra_headers)
+                return await _upload(operation, request, file_name or "file", api_key, session, extra_headers)
             except Exception as exc:
                 on_error(exc, f"upload attempt {number + 1}/{num_tries} failed")
                 if number == num_tries - 1:
@@ -123,6 +124,7 @@ async def _upload_request(
 
 
 async def _upload(
+    operation: str,
     request: HttpRequest,
     name: str,
     api_key: str,
@@ -131,12 +133,12 @@ async def _upload(
 ) -> Attachment:
     from poeproto import PoeprotoError, RetryPolicy
     from poeproto.flows import upload_flow
-    from poeproto_compat.connections import transport_for
-    from poeproto_runtime.client.flow_runner import FlowRunner
+    from poeproto_compat.connections import calls_for
 
     flow = upload_flow(request, name=name, access_key=api_key, retry=RetryPolicy(attempts=1))
     try:
-        uploaded = await FlowRunner(flow, await transport_for(session, extra_headers)).run()
+        calls = await calls_for(session, extra_headers)
+        uploaded = await calls.run_flow(flow, operation, request.url)
     except PoeprotoError as exc:
         raise AttachmentUploadError(str(exc)) from exc
     return Attachment(url=uploaded.url, content_type=uploaded.content_type, name=name)

@@ -146,7 +146,7 @@ class ApiCalls:
         flow = query_flow(
             request, url, access_key=_usable(access_key), limits=self.limits, retry=self._retry, fold=fold
         )
-        return self._reply_runner(flow, "query", url, bot_name, None, prepare)
+        return self.run_reply(flow, "query", url, bot_name, prepare=prepare)
 
     def run_tools(
         self,
@@ -172,13 +172,12 @@ class ApiCalls:
             budget=budget,
             fold=fold,
         )
-        return self._reply_runner(flow, "run_tools", url, bot_name, run_calls, prepare)
+        return self.run_reply(flow, "run_tools", url, bot_name, run_calls, prepare)
 
     async def settings(self, url: str, access_key: str | None, bot_name: str | None = None) -> SettingsResponse:
         """The settings of the bot at that URL."""
         flow = settings_flow(url, access_key=_usable(access_key), limits=self.limits, retry=self._retry)
-        with CallProgress(self._hooks, "settings", url, bot_name) as progress:
-            return await self._run(flow, progress)
+        return await self.run_flow(flow, "settings", url, bot_name)
 
     async def report(
         self,
@@ -189,8 +188,7 @@ class ApiCalls:
     ) -> None:
         """Send a report to the bot at that URL."""
         flow = report_flow(request, url, access_key=_usable(access_key), limits=self.limits, retry=self._retry)
-        with CallProgress(self._hooks, REQUEST_TYPES[type(request)], url, bot_name) as progress:
-            await self._run(flow, progress)
+        await self.run_flow(flow, REQUEST_TYPES[type(request)], url, bot_name)
 
     # --- Poe
 
@@ -253,19 +251,27 @@ class ApiCalls:
         """Charge the user these costs."""
         await self._cost("capture_cost", capture_cost_request, items, bot_query_id, access_key)
 
-    def _reply_runner(
+    # --- flows of the caller's own
+
+    def run_reply(
         self,
         flow: Flow[ReplyFold],
         operation: str,
         url: str,
-        bot_name: str | None,
-        run_tools: RunToolCalls | None,
-        prepare: Prepare | None,
+        bot_name: str | None = None,
+        run_tools: RunToolCalls | None = None,
+        prepare: Prepare | None = None,
     ) -> FlowRunner[ReplyFold]:
+        """The runner of a flow that queries a bot; `operation`, `url` and `bot_name` are for the hooks."""
         if not self._hooks and not self._headers.needs_progress:
             return FlowRunner(flow, self._with_headers(None), run_tools, prepare)
         progress = CallProgress(self._hooks, operation, url, bot_name)
         return ObservedReplyRunner(flow, self._with_headers(progress), progress, run_tools, prepare)
+
+    async def run_flow(self, flow: Flow[R], operation: str, url: str, bot_name: str | None = None) -> R:
+        """Run a flow without a reply to its end, and return what it returns; arguments as of `run_reply`."""
+        with CallProgress(self._hooks, operation, url, bot_name) as progress:
+            return await self._run(flow, progress)
 
     async def _run(self, flow: Flow[R], progress: CallProgress) -> R:
         return await CountingRunner(flow, self._with_headers(progress), progress).run()
@@ -289,8 +295,7 @@ class ApiCalls:
         with _raise_as_local_error():
             request = make(items, bot_query_id=bot_query_id, access_key=key, endpoints=self.endpoints)
         flow = cost_flow(request, access_key=key, limits=self.limits, retry=self._retry)
-        with CallProgress(self._hooks, operation, request.url) as progress:
-            await self._run(flow, progress)
+        await self.run_flow(flow, operation, request.url)
 
 
 @contextmanager

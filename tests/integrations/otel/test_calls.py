@@ -13,8 +13,11 @@ import pytest
 from opentelemetry import propagate, trace
 from opentelemetry.trace import SpanKind, StatusCode
 
+import poeproto_compat
 from poeproto import Context, Endpoints, Error, PoeprotoError, QueryRequest, RetryPolicy, Text
 from poeproto_asgi import BotApp
+from poeproto_compat.call_hooks import program_calls
+from poeproto_compat.client import get_bot_response, stream_request
 from poeproto_h11 import BlockingClient, Client, Timeouts
 from poeproto_otel import record_token_usage, uninstrument
 from poeproto_otel.client_spans import ClientSpans
@@ -35,7 +38,7 @@ from ...support.scripted_peer import (
     sent,
     starting,
 )
-from ...support.telemetry import Telemetry, named_events, parent_id, traceparent_of
+from ...support.telemetry import Telemetry, id_of, named_events, parent_id, traceparent_of
 
 pytestmark = pytest.mark.anyio
 
@@ -309,3 +312,35 @@ async def test_token_usage_is_what_the_bot_reports(telemetry: Telemetry) -> None
         ("poe", "output"): 4,
     }
     assert found["openai", "input"].attributes["gen_ai.request.model"] == "gpt-9"
+
+
+# --- fastapi_poe's names
+
+
+async def test_a_call_under_the_names_of_fastapi_poe_continues_the_trace_of_its_request(telemetry: Telemetry) -> None:
+    async with scripted(answering(HELLO)) as poe:
+
+        class Relay(poeproto_compat.PoeBot):
+            async def get_response(
+                self, request: poeproto_compat.QueryRequest
+            ) -> AsyncIterator[poeproto_compat.PartialResponse]:
+                async for message in stream_request(request, "Cat", base_url=poe.address):
+                    yield message
+
+        app = poeproto_compat.make_app(Relay(), KEY)
+        telemetry.instrument(app)
+        telemetry.instrument(program_calls)
+        try:
+            async with serving(app) as url, Client(access_key=KEY) as client:
+                assert await client.query(url, "hello").text() == "hello"
+                await telemetry.until_ended(2)
+            messages = [poeproto_compat.ProtocolMessage(role="user", content="hello")]
+            async for _ in get_bot_response(messages, "Dog", KEY, base_url=poe.address):
+                pass
+        finally:
+            uninstrument(program_calls)
+    call, request, alone = telemetry.spans
+    assert [span.name for span in telemetry.spans] == ["chat Cat", "POST /", "chat Dog"]
+    assert (parent_id(call), parent_id(alone)) == (id_of(request), None)
+    sent_headers = [request.all("traceparent") for request in poe.requests]
+    assert sent_headers == [[traceparent_of(call)], [traceparent_of(alone)]]
