@@ -162,6 +162,8 @@ class Context(Protocol):
     ) -> File:
         """Upload a file and attach it to the reply. The runtime sends its event before the bot's next one.
 
+        The `File` that is returned need not be yielded. If it is, the event is still sent once, and the log says so.
+
         Args:
             source: the file; None for a `url`.
             url: the URL that Poe fetches the file from.

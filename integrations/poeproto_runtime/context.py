@@ -79,6 +79,7 @@ class RequestContext:
         self.bot_name = route.bot_name
         self.limits = limits
         self.posted: list[File] = []
+        self._attached: tuple[File, ...] = ()  # what `post_attachment` returned
         self._route = route
         self._outbound = outbound
         self._request = request
@@ -110,7 +111,7 @@ class RequestContext:
                 await self._route.declared.ask(self)
             except Exception as exc:
                 line = failure_line(exc, self._route.bot.get_settings)
-                logger.exception("%s: get_settings failed before a query, which continues: %s", self._bot_class, line)
+                logger.exception("%s: get_settings failed before a query, which continues: %s", self.bot_class, line)
 
     def query_bot(
         self, bot_name: str, request: QueryRequest | str, *, headers: ExtraHeaders | None = None
@@ -229,7 +230,12 @@ class RequestContext:
         if url is not None and content_type is not None:
             file = attrs.evolve(file, content_type=content_type)
         self.posted.append(file)
+        self._attached += (file,)
         return file
+
+    def was_posted(self, event: object) -> bool:
+        """Whether the event is a file that `post_attachment` has attached to this reply, and so is not sent again."""
+        return event in self._attached
 
     async def fetch_attachment(self, attachment: Attachment | str, *, max_size: int | None = None) -> bytes:
         """The content of an attachment."""
@@ -314,7 +320,7 @@ class RequestContext:
                 runner, (bot_name, place) = self._runners.popitem()
                 if runner.is_new and not failed:
                     message = "%s: %s: the call of %r was never read, so nothing was sent; read it with `async for`, or"
-                    logger.warning(message + " await its text()", self._bot_class, place, bot_name)
+                    logger.warning(message + " await its text()", self.bot_class, place, bot_name)
                 await runner.aclose()
         finally:
             if self._outbound is not None:
@@ -337,7 +343,8 @@ class RequestContext:
             raise LocalProtocolError("the request is over, and its context can make no more calls")
 
     @property
-    def _bot_class(self) -> str:
+    def bot_class(self) -> str:
+        """The name of the bot's class, for the log."""
         return type(self._route.bot).__name__
 
     def __repr__(self) -> str:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 
 import anyio.lowlevel
 
-from poeproto import BotExchange, Done, Error, Event, Meta, Text
+from poeproto import BotExchange, Done, Error, Event, File, Meta, Text
+from poeproto_runtime.bot_mistakes import place_of_yield
 from poeproto_runtime.context import RequestContext
 from poeproto_runtime.hooks import Progress
 from poeproto_runtime.reply.states import BURST, IDLE, RESUMED, SUSPENDED, ReplyState
 from poeproto_runtime.reply.writer import CoalescingWriter
+
+logger = logging.getLogger("poeproto")
 
 # The largest run of texts that is buffered before it is encoded in one call, in characters; a longer run gains nothing.
 # In JSON a character takes six bytes at most, and the record around a text takes 31.
@@ -36,7 +40,16 @@ class EventSender:
         progress: is notified of the first event, and of an `error`.
     """
 
-    __slots__ = ("_context", "_exchange", "_progress", "_run_limit", "_state", "_texts", "_writer")
+    __slots__ = (
+        "_context",
+        "_exchange",
+        "_progress",
+        "_run_limit",
+        "_state",
+        "_texts",
+        "_warned_of_posted_file",
+        "_writer",
+    )
 
     def __init__(
         self,
@@ -53,6 +66,7 @@ class EventSender:
         self._progress = progress
         self._texts: list[str] = []  # consecutive texts without index and extra keys, which are encoded together
         self._run_limit = 0  # how long a run of them may become; 0 outside a burst
+        self._warned_of_posted_file = False
 
     async def send(self, events: AsyncIterator[Event | str]) -> None:
         """Send the events until the bot has no more, or has ended its reply. The last are only buffered at the end.
@@ -88,7 +102,14 @@ class EventSender:
                             continue
                     elif posted:
                         writer.buffer(self.files())
-                    data = exchange.send(Text(event) if isinstance(event, str) else event)
+                    if kind is File and self._context.was_posted(event):
+                        self._warn_of_posted_file(events)
+                        if not writer.buffered:
+                            await anyio.lowlevel.checkpoint()  # a bot that yields nothing else must not block the loop
+                            continue
+                        data = b""
+                    else:
+                        data = exchange.send(Text(event) if isinstance(event, str) else event)
                     if kind in _LAST:
                         if isinstance(event, Error):
                             self._progress.error_event(event)
@@ -141,6 +162,16 @@ class EventSender:
         data = b"".join(map(self._exchange.send, posted))
         posted.clear()
         return data
+
+    def _warn_of_posted_file(self, events: AsyncIterator[Event | str]) -> None:
+        if not self._warned_of_posted_file:
+            self._warned_of_posted_file = True
+            logger.warning(
+                "%s: %s: this yield is ignored: context.post_attachment has attached the file, and its event is sent"
+                " once; remove the yield",
+                self._context.bot_class,
+                place_of_yield(events) or "?",
+            )
 
     async def flush_first_event(self) -> None:
         """Write what is buffered, and notify that the first event was sent."""

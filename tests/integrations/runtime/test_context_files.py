@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import attrs
 import pytest
 
@@ -113,6 +114,10 @@ async def test_a_file_within_the_text() -> None:
     assert text == Text(f"![a.txt][{file.inline_ref}]")
 
 
+def first_line_of(function: Any) -> int:
+    return function.__code__.co_firstlineno
+
+
 async def test_where_the_events_go() -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[Event]:
         await context.post_attachment(b"1", name="1")
@@ -127,6 +132,61 @@ async def test_where_the_events_go() -> None:
         events = await served.answer()
     shown = [event.name if isinstance(event, File) else type(event).__name__ for event in events]
     assert shown == ["Meta", "1", "Text", "2", "3", "Text", "4", "Done"]
+
+
+@pytest.mark.parametrize("suspended", [False, True])
+@pytest.mark.parametrize("copied", [False, True])
+async def test_a_posted_file_that_the_bot_yields_is_sent_once(
+    copied: bool, suspended: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[Event]:
+        yield Text("a")
+        file = await context.post_attachment(b"1", name="a.txt")
+        file = File(file.url, file.name, file.content_type) if copied else file
+        yield file  # before its event was sent
+        if suspended:
+            await anyio.lowlevel.checkpoint()
+        yield file  # and after it
+        yield Text("b")
+        yield File("https://elsewhere.invalid/c", "c", "text/plain")
+
+    async with calling(CallingBot(bot), answering(kept())) as served:
+        *events, other, _ = await served.answer()
+    assert events == [Text("a"), A_FILE, Text("b")]
+    assert isinstance(other, File)
+    (record,) = caplog.records
+    line = first_line_of(bot) + 4
+    assert record.getMessage() == (
+        f"CallingBot: {__file__}:{line}: this yield is ignored: context.post_attachment has attached the file, and its"
+        " event is sent once; remove the yield"
+    )
+
+
+async def test_a_bot_that_yields_nothing_but_a_posted_file_does_not_block_the_event_loop() -> None:
+    posted, released = anyio.Event(), anyio.Event()
+
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[Event]:
+        file = await context.post_attachment(b"1", name="a.txt")
+        posted.set()
+        while not released.is_set():
+            yield file
+
+    async def release() -> None:
+        await posted.wait()
+        released.set()
+
+    async with calling(CallingBot(bot), answering(kept())) as served, anyio.create_task_group() as tasks:
+        tasks.start_soon(release)
+        assert await served.answer() == [A_FILE, Done()]
+
+
+async def test_a_file_that_is_posted_twice_is_sent_twice() -> None:
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[Event]:
+        await context.post_attachment(b"1", name="a.txt")
+        yield await context.post_attachment(b"1", name="a.txt")
+
+    async with calling(CallingBot(bot), answering(kept())) as served:
+        assert await served.answer() == [A_FILE, A_FILE, Done()]
 
 
 @pytest.mark.parametrize("last", [None, Done(), Error(text="no")])
