@@ -28,7 +28,14 @@ from poeproto import (
 )
 from poeproto_openai.json_bytes import json_bytes
 
-__all__ = ["ApiError", "error_of_event", "error_of_exception", "server_stopping", "without_secrets"]
+__all__ = [
+    "ApiError",
+    "error_of_event",
+    "error_of_exception",
+    "server_stopping",
+    "time_limit_passed",
+    "without_secrets",
+]
 
 INVALID_REQUEST = "invalid_request_error"
 
@@ -143,6 +150,11 @@ def server_stopping(message: str) -> ApiError:
     return ApiError(
         message, status=503, type="server_error", code="server_stopping", nothing_done=True, allow_retry=True
     )
+
+
+def time_limit_passed(message: str) -> ApiError:
+    """What becomes of a reply that takes longer than its time limit."""
+    return ApiError(message, status=504, type="server_error", code="reply_timeout", allow_retry=True)
 
 
 def _is_header_value(value: object) -> TypeGuard[str]:

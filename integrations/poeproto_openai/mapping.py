@@ -154,7 +154,8 @@ _CHAT: tuple[MappingRow, ...] = (
     ),
     MappingRow(
         "chat request",
-        "`n`, `logprobs`, `top_logprobs`, `response_format`, `modalities`, `parallel_tool_calls` with their default",
+        "`n`, `logprobs`, `top_logprobs`, `response_format`, `modalities`, `parallel_tool_calls` with their default;"
+        " `parallel_tool_calls: false` without tools",
         "ignored",
         "nothing is to be done",
         "test_values_without_effect_are_accepted",
@@ -345,6 +346,13 @@ _CHAT: tuple[MappingRow, ...] = (
     ),
     MappingRow(
         "chat errors",
+        "a bot that takes longer than its time limit",
+        "yes",
+        "504, `reply_timeout`, or that error in the stream",
+        "test_a_bot_that_took_too_long_is_not_repeated",
+    ),
+    MappingRow(
+        "chat errors",
         "a bot server that cannot be reached",
         "yes",
         "502, `upstream_unreachable`",
@@ -481,7 +489,7 @@ _RESPONSES: tuple[MappingRow, ...] = (
     ),
     MappingRow(
         "responses",
-        "`text.format` other than text; `top_logprobs`; `parallel_tool_calls: false`",
+        "`text.format` other than text; `top_logprobs`; `parallel_tool_calls: false` with tools",
         "refused",
         "status 400 with `param`: the answer would be another",
         "test_refused_options",

@@ -10,6 +10,8 @@ streamed. The channel of the gateway sends it in place of the head.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from poeproto import (
     BotExchange,
     Done,
@@ -27,7 +29,7 @@ from poeproto import (
     encode_request,
 )
 from poeproto.flows import SurrogateJoiner
-from poeproto_openai.api_error import ApiError, error_of_event, server_stopping
+from poeproto_openai.api_error import ApiError, error_of_event
 
 __all__ = ["BETWEEN_RECORDS", "RECORD_BEGIN", "RECORD_END", "ReplyExchange"]
 
@@ -58,8 +60,8 @@ class ReplyExchange(BotExchange):
         response: the whole response, once it is known that there is no stream.
         failure: why the call of the bot has failed, which is more than an `error` event says; set it before the event
             is sent.
-        server_is_stopping: whether the reply is cut short because the server stops. The client may then repeat its
-            request by itself, as long as it has received nothing.
+        cut_short_by: makes the error of a reply that the server cuts short, of its text: `server_stopping` or
+            `time_limit_passed`. None for a reply that the bot ends itself.
     """
 
     def __init__(self, request: QueryRequest, model: str, limits: Limits, request_id: str) -> None:
@@ -71,7 +73,7 @@ class ReplyExchange(BotExchange):
         self.model = model
         self.response: HttpResponse | None = None
         self.failure: ApiError | None = None
-        self.server_is_stopping = False
+        self.cut_short_by: Callable[[str], ApiError] | None = None
         self.headers = [("x-request-id", request_id)]
         self._joiner: SurrogateJoiner | None = None  # only while half of a character waits for the other
         self._released = False  # whether a part of the body has been returned
@@ -162,8 +164,8 @@ class ReplyExchange(BotExchange):
         if had_ended:
             return b""
         text = text or f"Something went wrong in this bot. Error id: {error_id}"
-        if self.server_is_stopping and allow_retry:
-            return self._end_with(server_stopping(text))
+        if self.cut_short_by is not None and allow_retry:
+            return self._end_with(self.cut_short_by(text))
         return self._end_with(error_of_event(Error(allow_retry=allow_retry, text=text, error_type=error_type)))
 
     # --- within

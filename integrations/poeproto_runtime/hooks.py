@@ -11,7 +11,8 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import attrs
 
@@ -26,6 +27,7 @@ from poeproto import (
     SettingsRequest,
 )
 from poeproto_runtime.bot_mistakes import name_of, place_of
+from poeproto_runtime.channel import ClientDisconnected
 
 __all__ = ["Hook", "Hooks", "Observation", "Outcome"]
 
@@ -129,6 +131,8 @@ class Hooks:
 class Progress:
     """The progress of one request. `BotService` and `ReplyStream` keep the attributes up to date.
 
+    It is a context manager: entered when the request starts, left when it has ended. A `ClientDisconnected` ends there.
+
     Args:
         hooks: whose functions are called, in this order.
         head: the request's head.
@@ -200,6 +204,20 @@ class Progress:
         self._outcome = self._outcome_after(failure)
         if self._hooks:
             self._notify([each.on_end for each in self._hooks])
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        if isinstance(failure, ClientDisconnected):
+            logger.debug("the client disconnected before its response: %s", failure)
+            self.end()
+            return True
+        self.end(failure)
+        return False
 
     def _outcome_after(self, failure: BaseException | None) -> Outcome:
         if self.complete and self.status != 200:

@@ -31,7 +31,7 @@ from poeproto.conversation import insert_attachments
 from poeproto.http import without_key
 from poeproto_runtime.bot_mistakes import call_method, failure_line
 from poeproto_runtime.cancellation import cancellation_is_ours
-from poeproto_runtime.channel import Channel, ClientDisconnected, within_send_seconds
+from poeproto_runtime.channel import Channel, within_send_seconds
 from poeproto_runtime.client.call_hooks import CallHooks
 from poeproto_runtime.client.extra_headers import HeadersOfCall
 from poeproto_runtime.context import RequestContext
@@ -223,10 +223,7 @@ class BotService:
             path = head.path  # a target in the absolute form
         route = self.routes.get(path)
         name, bot_name = (type(route.bot).__name__, route.bot_name) if route is not None else (None, None)
-        progress = Progress(self.hooks, head, name, bot_name)
-        progress.start()
-        failure: BaseException | None = None
-        try:
+        with Progress(self.hooks, head, name, bot_name) as progress:
             if route is None:
                 refusal, why = (_NOT_FOUND, _NO_BOT) if path else (_NO_TARGET, _NO_URL)
                 _log_refusal(head, path, refusal, why)
@@ -238,13 +235,6 @@ class BotService:
                 await self._respond(channel, _NOT_ALLOWED, progress)
             else:
                 await self._exchange(head, path, route, channel, progress, active_replies or self._replies.here())
-        except ClientDisconnected as exc:
-            logger.debug("the client disconnected before its response: %s", exc)
-        except BaseException as exc:
-            failure = exc
-            raise
-        finally:
-            progress.end(failure)
 
     async def _exchange(
         self,

@@ -9,6 +9,7 @@ https://platform.openai.com/docs/api-reference/chat/create
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import attrs
@@ -114,10 +115,17 @@ def chat_request(wire: dict[str, Any]) -> ChatRequest:
     )
 
 
+def is_one_of(value: object, allowed: Iterable[object]) -> bool:
+    """Whether a value of JSON is one of these: 1.0 and 1 are the same number, and true is none."""
+    return any(value == each and isinstance(value, bool) is isinstance(each, bool) for each in allowed)
+
+
 def _refuse_unsupported(wire: dict[str, Any]) -> None:
     for key, allowed in _NO_OP_VALUES.items():
+        if key == "parallel_tool_calls" and (not wire.get("tools") or wire.get("tool_choice") == "none"):
+            allowed = (True, False)  # without tools there are no calls
         value = wire.get(key)
-        if value is not None and not any(type(value) is type(each) and value == each for each in allowed):
+        if value is not None and not is_one_of(value, allowed):
             known = " or ".join(json_bytes(each).decode() for each in allowed)
             raise ApiError(
                 f"not supported: a bot on Poe has no equivalent, and the answer would be another; omit {key}"

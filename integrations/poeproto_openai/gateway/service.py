@@ -9,7 +9,7 @@ from typing import Any
 
 from poeproto import Bot, Context, Endpoints, HttpResponse, Limits, QueryRequest, RequestHead, RetryPolicy
 from poeproto.conversation import insert_attachments
-from poeproto_openai.api_error import INVALID_REQUEST, ApiError
+from poeproto_openai.api_error import INVALID_REQUEST, ApiError, server_stopping, time_limit_passed
 from poeproto_openai.chat.exchange import ReplyOptions
 from poeproto_openai.gateway.formats import FORMATS
 from poeproto_openai.gateway.held_channel import HeldChannel
@@ -19,8 +19,7 @@ from poeproto_openai.gateway.origins import AllowedOrigins
 from poeproto_openai.gateway.upstream import UpstreamCall
 from poeproto_openai.json_bytes import json_bytes
 from poeproto_openai.reply_exchange import ReplyExchange
-from poeproto_runtime import BotService, Channel, ClientDisconnected, Hooks, Outbound, Route
-from poeproto_runtime.channel import within_send_seconds
+from poeproto_runtime import BotService, Channel, Hooks, Outbound, Route
 from poeproto_runtime.context import RequestContext
 from poeproto_runtime.hooks import Progress
 from poeproto_runtime.reply.shutdown import ActiveReplies
@@ -45,7 +44,7 @@ class _Placeholder(Bot):
 
 
 class _GatewayReply(ReplyStream):
-    """A reply whose exchange knows when the server stops, so that the client gets the status for it."""
+    """A reply whose exchange knows why the server cuts it short, so that the client gets the status for that."""
 
     def __init__(
         self, bot: Bot, exchange: ReplyExchange, channel: Channel, context: RequestContext, *more: Any
@@ -55,8 +54,13 @@ class _GatewayReply(ReplyStream):
 
     def stop(self) -> None:
         """End the reply now."""
-        self._reply_exchange.server_is_stopping = True
+        self._reply_exchange.cut_short_by = server_stopping
         super().stop()
+
+    def end_at_time_limit(self) -> bytes:
+        """The bytes that end a reply whose time limit has passed."""
+        self._reply_exchange.cut_short_by = time_limit_passed
+        return super().end_at_time_limit()
 
 
 class GatewayService(BotService):
@@ -109,21 +113,12 @@ class GatewayService(BotService):
         self, head: RequestHead, path: str, channel: Channel, active_replies: ActiveReplies | None = None
     ) -> None:
         """Answer one request. Arguments and errors as in `BotService.handle`."""
-        progress = Progress(self.hooks, head, None, None)
-        progress.start()
-        failure: BaseException | None = None
-        try:
-            await self._route(head, path, channel, progress, active_replies or self._replies.here())
-        except ApiError as exc:
-            logger.warning("%s refused: %d %s", head.method, exc.status, exc.message)
-            await self._respond(channel, exc.response(self._headers(head, progress)), progress)
-        except ClientDisconnected as exc:
-            logger.debug("the client disconnected before its response: %s", exc)
-        except BaseException as exc:
-            failure = exc
-            raise
-        finally:
-            progress.end(failure)
+        with Progress(self.hooks, head, None, None) as progress:
+            try:
+                await self._route(head, path, channel, progress, active_replies or self._replies.here())
+            except ApiError as exc:
+                logger.warning("%s refused: %d %s", head.method, exc.status, exc.message)
+                await self._respond(channel, exc.response(self._headers(head, progress)), progress)
 
     async def _route(
         self, head: RequestHead, path: str, channel: Channel, progress: Progress, replies: ActiveReplies
@@ -208,12 +203,6 @@ class GatewayService(BotService):
                 raise _too_large(limit)
             body += data
         return bytes(body)
-
-    async def _respond(self, channel: Channel, response: HttpResponse, progress: Progress) -> None:
-        progress.status = response.status
-        with within_send_seconds(self.limits.send_seconds):
-            await channel.respond(response)
-        progress.bytes, progress.complete = len(response.body), True
 
 
 def _check_method(head: RequestHead, *allowed: str) -> None:

@@ -153,7 +153,7 @@ def _unanswered(request: ResponsesRequest, response_id: str, created: int) -> di
         "metadata": wire.get("metadata") or {},
         "model": request.model,
         "output": [],
-        "parallel_tool_calls": True,
+        "parallel_tool_calls": wire.get("parallel_tool_calls") is not False,
         "previous_response_id": None,
         "reasoning": {"effort": None, "summary": None},
         "store": False,

@@ -17,7 +17,7 @@ import attrs
 
 from poeproto import QueryRequest
 from poeproto_openai.api_error import ApiError
-from poeproto_openai.chat.request import chat_request, decode_body
+from poeproto_openai.chat.request import chat_request, decode_body, is_one_of
 from poeproto_openai.json_bytes import json_bytes
 
 __all__ = ["ResponsesRequest", "read_responses_request"]
@@ -90,7 +90,7 @@ def read_responses_request(body: bytes) -> ResponsesRequest:
 def _refuse_unsupported(wire: dict[str, Any]) -> None:
     for key, allowed in _NO_OP_VALUES.items():
         value = wire.get(key)
-        if value is not None and not any(type(value) is type(each) and value == each for each in allowed):
+        if value is not None and not is_one_of(value, allowed):
             raise _unsupported(key, "nothing is stored and nothing runs in the background here")
     included = wire.get("include")
     if included is not None and not _is_array(included):

@@ -267,6 +267,10 @@ class ReplyStream:
 
     # --- the end of the reply
 
+    def end_at_time_limit(self) -> bytes:
+        """The bytes that end a reply whose time limit has passed."""
+        return self._apology("the bot took too long", text=_TIMED_OUT, allow_retry=True)
+
     async def _ending(self) -> bytes:
         """The bytes that end the reply of a bot that returned, or was cancelled by its scope."""
         state = self._exchange.our_state
@@ -275,7 +279,7 @@ class ReplyStream:
                 return self._apology("after its reply the bot took too long to clean up")
             if self._state.server is Server.STOPPING:
                 return self._apology("the server stopped during a reply", text=_STOPPED, allow_retry=True)
-            return self._apology("the bot took too long", text=_TIMED_OUT, allow_retry=True)
+            return self.end_at_time_limit()
         nothing_sent = not self._exchange.events
         try:
             files = self._sender.files()

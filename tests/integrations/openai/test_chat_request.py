@@ -121,12 +121,30 @@ def test_values_without_effect_are_accepted(key: str) -> None:
     assert read(**{key: None}).query.query == [Message("user", "hello")]
 
 
+@pytest.mark.parametrize(("key", "value"), [("n", 1.0), ("top_logprobs", 0.0), ("parallel_tool_calls", False)])
+def test_other_forms_of_values_without_effect_are_accepted(key: str, value: Any) -> None:
+    assert read(**{key: value}).query.query == [Message("user", "hello")]
+
+
+@pytest.mark.parametrize(("tools", "is_accepted"), [(None, True), ([], True), ([TOOL], False)])
+def test_calls_one_after_the_other_make_no_difference_without_tools(tools: Any, is_accepted: bool) -> None:
+    options = {"tools": tools, "parallel_tool_calls": False}
+    if is_accepted:
+        assert read(**options).query.query == [Message("user", "hello")]
+    else:
+        assert refused(**options).param == "parallel_tool_calls"
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
         ("n", 2),
         ("n", True),
         ("n", 0),
+        ("n", 1.5),
+        ("n", "1"),
+        ("logprobs", 0),
+        ("parallel_tool_calls", 1),
         ("logprobs", True),
         ("top_logprobs", 3),
         ("response_format", {"type": "json_object"}),
@@ -135,7 +153,7 @@ def test_values_without_effect_are_accepted(key: str) -> None:
         ("audio", {"voice": "alloy"}),
         ("tool_choice", "required"),
         ("tool_choice", {"type": "function", "function": {"name": "f"}}),
-        ("parallel_tool_calls", False),
+        ("parallel_tool_calls", 0),
         ("functions", [{"name": "f"}]),
         ("function_call", {"name": "f"}),
         ("web_search_options", {}),

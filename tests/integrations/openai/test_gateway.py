@@ -14,6 +14,7 @@ from poeproto import Bot, Context, Error, Event, Json, Limits, QueryRequest, Rep
 from poeproto_asgi import Observation, Outcome, Route
 from poeproto_h11 import serve
 from poeproto_openai import OpenAIGateway, UpstreamBot
+from poeproto_openai.reply_exchange import ReplyExchange
 
 from ...support.bots import KEY, SECRET, FunctionBot
 from ...support.embedded_servers import EchoBot, WaitingBot
@@ -376,12 +377,20 @@ async def test_an_idle_stream_is_kept_open() -> None:
     assert bot.closed.is_set()
 
 
-async def test_a_stream_that_is_idle_from_the_beginning_is_kept_open() -> None:
+async def test_a_stream_that_is_idle_from_the_beginning_is_kept_open(monkeypatch: pytest.MonkeyPatch) -> None:
     async def slow(request: QueryRequest, context: Context) -> AsyncIterator[str]:
-        await anyio.sleep(0.2)
+        nonlocal heartbeat_sent
+        heartbeat_sent = anyio.Event()
+        await heartbeat_sent.wait()
         yield "hello"
 
-    app = gateway(FunctionBot(slow), limits=Limits(heartbeat_seconds=0.05))
+    def heartbeat(exchange: ReplyExchange) -> bytes:
+        heartbeat_sent.set()
+        return make_heartbeat(exchange)
+
+    heartbeat_sent, make_heartbeat = anyio.Event(), ReplyExchange.heartbeat
+    monkeypatch.setattr(ReplyExchange, "heartbeat", heartbeat)
+    app = gateway(FunctionBot(slow), limits=Limits(heartbeat_seconds=0.01))
     answer = await chat(app, stream=True)
     assert chunks_of(answer)[0]["choices"][0]["delta"] == {"role": "assistant", "content": ""}
     assert text_of(answer) == "hello"
@@ -443,7 +452,10 @@ async def test_shutdown_before_any_output_allows_a_retry(stream: bool) -> None:
 
 async def test_a_bot_that_took_too_long_is_not_repeated() -> None:
     answer = await chat(gateway(WaitingBot(), limits=Limits(answer_seconds=0.05)))
-    assert (answer.status, answer.headers["x-should-retry"]) == (500, "false")
+    assert (answer.status, answer.headers["x-should-retry"]) == (504, "false")
+    error = error_of(answer)
+    assert (error["type"], error["code"], error["poe"]) == ("server_error", "reply_timeout", {"allow_retry": True})
+    assert "too long" in error["message"]
 
 
 async def _serve(app: OpenAIGateway, *, task_status: Any) -> None:
