@@ -95,7 +95,9 @@ async def test_it_reads_the_same_events(events: list[Event], caplog: pytest.LogC
 
     async with serving(app_of(bot)) as address:
         assert await read(address) == events
-    assert not caplog.records, "it has complained"
+    # Their client shares the event loop of our server here. On a busy machine it blocks that long enough to be logged.
+    complaints = [record for record in caplog.records if record.module != "loop_watch"]
+    assert not complaints, "it has complained"
 
 
 async def test_our_bot_reads_its_request() -> None:

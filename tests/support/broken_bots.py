@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BufferedIOBase, BufferedReader
 from socketserver import StreamRequestHandler
 from typing import Any, cast
@@ -38,6 +38,8 @@ class Broken:
         limits: those to check with; by default today's.
         ending: how the bot ends that is watched.
         times: those to check with.
+        pauses: longer pauses between the pieces of a request, one after the other, until the bot has seen the pieces
+            each by itself: on a busy machine it may read two of them at once, which is no mistake then.
     """
 
     bot: Callable[[], SoundBot]
@@ -45,6 +47,7 @@ class Broken:
     limits: Limits | None = None
     ending: BotEnding = BotEnding.DISCONNECTED
     times: CheckTimes = attrs.field(factory=lambda: CheckTimes(piece=0.001))
+    pauses: Sequence[float] = ()
 
 
 class SettingsBot(SoundBot):
@@ -546,7 +549,7 @@ BROKEN: dict[str, Broken] = {
     "collected events": Broken(CollectingBot, _find("framing.buffering"), times=CheckTimes(buffered=0.2, piece=0.001)),
     "a silent close": Broken(SilentCloseBot, _find("http.reuse")),
     "the wrong order": Broken(ReversingBot, _find("http.pipelining")),
-    "one read": Broken(OneReadBot, _find("http.slow-request")),
+    "one read": Broken(OneReadBot, _find("http.slow-request"), pauses=(0.01, 0.1, 1.0)),
     "no chunks": Broken(NoChunksBot, _find("http.chunked-body")),
     "a cut body": Broken(CutBodyBot, _find("http.cut-body")),
     "endless bodies": Broken(EndlessBodiesBot, _find("http.body-limit")),

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import anyio
+import attrs
 import pytest
 
 from poeproto.lint import Rule
@@ -92,6 +93,11 @@ def test_a_broken_bot_has_exactly_its_findings(name: str, recording: type[Record
     options = CheckOptions(rules=rules, access_key=KEY, limits=broken.limits, times=broken.times)
     with serving_raw(broken.bot()) as url:
         found = findings(run_check(url, options, broken.ending))
+        for seconds in broken.pauses:
+            if found:
+                break
+            times = attrs.evolve(broken.times, piece=seconds)
+            found = findings(run_check(url, attrs.evolve(options, times=times), broken.ending))
     assert found.keys() == broken.findings, found
     assert all(recording.last.broken_if(rule, kept=True) != broken.findings for rule in broken.findings)
 
