@@ -44,7 +44,7 @@ def running(name: str, **environment: str) -> Generator[str]:
         try:
             yield process.stdout.readline().strip()
         finally:
-            process.terminate()
+            process.kill()
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

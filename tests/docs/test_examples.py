@@ -36,6 +36,7 @@ from poeproto_asgi import BotApp, load_app
 from poeproto_h11 import Client
 
 from ..support.bots import KEY
+from ..support.command import SECONDS
 from ..support.hypercorn_servers import serving
 
 pytestmark = pytest.mark.anyio
@@ -194,9 +195,10 @@ def test_the_demonstration_ends_with_how_to_open_the_playground(checkout: Path, 
         try:
             assert process.stdout is not None
             assert process.stdout.readline().startswith("open http://127.0.0.1:")
-        finally:
             process.send_signal(signal.SIGTERM)
-    assert process.returncode == 0
+            assert process.wait(SECONDS) == 0
+        finally:
+            process.kill()
 
 
 async def test_the_log_of_requests(checkout: Path, caplog: pytest.LogCaptureFixture) -> None:

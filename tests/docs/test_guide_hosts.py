@@ -75,7 +75,7 @@ class TestInStarlette:
                 answer = get_final_response_sync("the sea", f"{url}/bots/greeting", access_key=KEY)
                 assert answer == "Hello to the sea!"
             finally:
-                process.terminate()
+                process.kill()
                 process.stderr.read()
 
 

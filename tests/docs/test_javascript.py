@@ -59,6 +59,6 @@ async def test_its_server_breaks_no_rule() -> None:
             address = (await node.stdout.receive()).decode().strip()
             report = await check(ServerAddress.of(address), _OPTIONS)
         finally:
-            node.terminate()
+            node.kill()
     left = {each.rule.id: (each.verdict.value, each.problems) for each in report.results if each.problems}
     assert (report.exit_code, left) == (0, {})

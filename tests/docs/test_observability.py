@@ -22,12 +22,12 @@ from poeproto import Bot, BotError, Context, QueryRequest
 from poeproto_asgi import BotApp
 from poeproto_h11 import BlockingClient, Client
 from poeproto_otel import METRICS, Instrument, instrument
-from poeproto_runtime.listen import address_of, listen
 
 from ..support.canary import assert_hidden
 from ..support.command import SECONDS, serving
 from ..support.example_stage import load_example
 from ..support.hypercorn_servers import serving as serving_app
+from ..support.reserved_port import reserved_port
 from ..support.telemetry import Telemetry
 
 # --- the dashboard
@@ -100,11 +100,9 @@ def scrape(port: int) -> dict[str, float]:
 
 def test_the_scrape_of_two_workers_shows_their_sums(checkout: Path, tmp_path: Path) -> None:
     example = checkout / "docs" / "examples" / "prometheus_metrics.py"
-    listener = listen("127.0.0.1:0")
-    port = int(address_of(listener).rpartition(":")[2].strip("/"))
-    listener.close()
-    environment = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path), "METRICS_PORT": str(port)}
-    with serving(f"{example}:app", "--workers", "2", env=environment) as server:
+    environment = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    with reserved_port() as port, serving(f"{example}:app", "--workers", "2", env=environment) as server:
+        environment["METRICS_PORT"] = str(port)
 
         def ask() -> None:
             for _ in range(10):

@@ -36,8 +36,9 @@ def test_a_flood_of_connections_is_no_flood_of_the_log(worker_class: str, tmp_pa
             with socket.create_connection(("127.0.0.1", port), _SECONDS) as client:
                 client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
                 assert client.recv(100).startswith(b"HTTP/1.1 200")
-        finally:
             process.terminate()
-        assert process.wait(_SECONDS) == 0
+            assert process.wait(_SECONDS) == 0
+        finally:
+            process.kill()
         log.seek(0)
         assert log.read().count("Traceback") < _TRACEBACKS

@@ -8,7 +8,6 @@ import re
 import signal
 import socket
 import ssl
-import subprocess
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -26,8 +25,8 @@ from poeproto_simulator import Simulator
 
 from ..support.both_clients import Query, query, query_blocking
 from ..support.bots import KEY, FunctionBot
-from ..support.command import COMMAND, simulating
 from ..support.command import serving as serving_command
+from ..support.command import simulating, started
 from ..support.embedded_servers import EchoBot
 from ..support.embedded_servers import serving as serving_embedded
 from ..support.hypercorn_servers import app_of, on_each_event_loop, quick_config
@@ -239,8 +238,8 @@ def test_the_command_serves_on_a_unix_socket(options: list[str], bot_file: str, 
 def test_the_command_serves_on_an_inherited_socket(bot_file: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port, number = listener.getsockname()[1], listener.fileno()
-        command = [*COMMAND, "serve", bot_file, OPEN, "--bind", f"fd://{number}", "--workers", "2"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, pass_fds=[number]) as process:
+        options = ["--bind", f"fd://{number}", "--workers", "2"]
+        with started("serve", bot_file, OPEN, *options, pass_fds=[number]) as process:
             assert process.stdout is not None
             assert process.stdout.readline().endswith(f"at http://127.0.0.1:{port}/\n")
             result = CliRunner(env={"POE_ACCESS_KEY": None}).invoke(

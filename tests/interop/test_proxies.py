@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -18,8 +17,10 @@ import pytest
 from poeproto import Done, Endpoints, RetryPolicy, Text
 from poeproto_h11 import Client, ProxyFailed
 
+from ..support.asgi_processes import wait_until_listening
 from ..support.both_clients import Query, query, query_blocking
 from ..support.calling_bots import CallingBot, Served, passes_on, service_of
+from ..support.reserved_port import reserved_port
 from ..support.scripted_peer import HELLO, answering, scripted
 from ..support.tls_peer import Certificate, certificate, serving_tls
 
@@ -78,13 +79,7 @@ def running(command: list[str], port: int) -> Generator[None]:
     """Run a proxy until the block ends; it accepts connections from the start."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-            except ConnectionRefusedError:
-                assert process.poll() is None, f"{command[0]} did not start"
-                continue
-            break
+        wait_until_listening(process, port, Path(os.devnull))
         yield
     finally:
         # Squid removes its shared memory when it is terminated, and ends at once at the second signal.
@@ -94,17 +89,11 @@ def running(command: list[str], port: int) -> Generator[None]:
                 process.wait(0.05)
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
 @contextmanager
 def proxying(command: Command, *, password: bool) -> Generator[str]:
     """The address of a proxy, which runs until the block ends."""
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, reserved_port() as port:
         Path(folder).chmod(0o755)
-        port = free_port()
         with running(command(Path(folder), port, password=password), port):
             yield f"127.0.0.1:{port}"
 
@@ -151,7 +140,8 @@ async def test_a_password(ask: Query, proxy_with_password: str, certificate: Cer
 
 @both_clients
 async def test_a_server_that_is_not_there(ask: Query, proxy: str) -> None:
-    outcome = await ask(f"https://127.0.0.1:{free_port()}/", proxy=proxy, retry=ONCE)
+    with reserved_port() as refusing:
+        outcome = await ask(f"https://127.0.0.1:{refusing}/", proxy=proxy, retry=ONCE)
     assert type(outcome.error) is ProxyFailed
     assert "cannot reach the server (status 50" in str(outcome.error)
 

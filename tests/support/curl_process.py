@@ -18,9 +18,11 @@ async def curl(address: str, *options: str, body: bytes | None = None) -> AsyncG
     headers = ["-H", f"Authorization: {BEARER}", "-H", "Content-Type: application/json"]
     command = ["curl", "--silent", "--show-error", "--no-buffer", *headers, "--data", data, *options, address]
     async with await anyio.open_process(command) as process:
-        yield process
-        if process.returncode is None:
-            process.kill()
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
 
 
 async def read_until(process: anyio.abc.Process, end: bytes) -> bytes:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Generator
+from contextlib import closing, contextmanager
 
 
 class ReservedPort:
     """A port of the loopback address that no other program gets.
 
     A socket that is bound to it, and does not listen, reserves it. Connections are refused until somebody listens. A
-    listener must have SO_REUSEPORT, as this socket does.
+    listener must have SO_REUSEPORT or SO_REUSEADDR, as this socket does.
     """
 
     def __init__(self) -> None:
@@ -33,3 +35,10 @@ class ReservedPort:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         bound.bind(("127.0.0.1", port))
         return bound
+
+
+@contextmanager
+def reserved_port() -> Generator[int]:
+    """A port of the loopback address that is reserved within the block, and refuses connections."""
+    with closing(ReservedPort()) as port:
+        yield port.number

@@ -389,10 +389,13 @@ def test_progress_in_a_terminal(address: str) -> None:
     environment = {**os.environ, "POE_ACCESS_KEY": KEY, "TERM": "xterm"}
     command = [*COMMAND, "bench", address, "slow", "--connections", "1", "--duration", "700ms"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=end, env=environment) as process:
-        output, _ = process.communicate(timeout=SECONDS)
-    os.close(end)
-    shown = os.read(terminal, 100_000).decode()
-    os.close(terminal)
+        try:
+            output, _ = process.communicate(timeout=SECONDS)
+            shown = os.read(terminal, 100_000).decode()
+        finally:
+            process.kill()
+            os.close(end)
+            os.close(terminal)
     assert process.returncode == 0, shown
     assert re.search(r"1 connection: 0 s of 0.7 s, \d+ replies, p50 [\d.]+ ms, p99 [\d.]+ ms", shown)
     assert shown.endswith("\r\x1b[K"), "the line is removed"

@@ -13,6 +13,7 @@ from poeproto import ConnectFailed, ConnectionLost, RetryPolicy
 from poeproto_h11.client.sync_backend import SocketStream, run_sync
 
 from ...support.both_clients import Query, query, query_blocking
+from ...support.reserved_port import reserved_port
 
 pytestmark = pytest.mark.anyio
 
@@ -39,11 +40,6 @@ def naming(monkeypatch: pytest.MonkeyPatch, *ports: int) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
 @both_clients
 async def test_the_operating_system_times_out_connecting(ask: Query, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", time_out)
@@ -66,8 +62,9 @@ async def test_the_operating_system_times_out_name_resolution(ask: Query, monkey
 
 @both_clients
 async def test_the_last_address_says_why_where_there_are_several(ask: Query, monkeypatch: pytest.MonkeyPatch) -> None:
-    naming(monkeypatch, free_port(), free_port())
-    outcome = await ask("http://bot.example/", retry=ONCE)
+    with reserved_port() as one, reserved_port() as other:
+        naming(monkeypatch, one, other)
+        outcome = await ask("http://bot.example/", retry=ONCE)
     assert type(outcome.error) is ConnectFailed
     assert str(outcome.error) == "no connection to http://bot.example: Connection refused"
 

@@ -16,6 +16,8 @@ from poeproto_h11.client import happy_eyeballs
 from poeproto_h11.client.backend import failure_reason, is_deadline
 from poeproto_h11.client.happy_eyeballs import Address, alternating, connect_first
 
+from ...support.reserved_port import reserved_port
+
 
 def at(port: int, host: str = "127.0.0.1", family: int = socket.AF_INET) -> Address:
     return (family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, port))
@@ -44,11 +46,6 @@ def swallowing() -> Generator[int]:
         yield listener.getsockname()[1]
 
 
-def free_port() -> int:
-    with listening() as port:
-        return port
-
-
 def test_an_address_that_swallows_everything_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(happy_eyeballs, "_ATTEMPT_DELAY", 0.01)
     end = time.monotonic() + 1000  # attempted alone, it would delay the others for longer than a test may take
@@ -62,7 +59,11 @@ def test_an_address_that_swallows_everything_holds_nobody_up(monkeypatch: pytest
 
 def test_a_refusal_makes_the_next_address_start_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(happy_eyeballs, "_ATTEMPT_DELAY", 1000.0)
-    with listening() as port, connect_first([at(free_port()), at(port)], soon()) as connection:
+    with (
+        reserved_port() as refusing,
+        listening() as port,
+        connect_first([at(refusing), at(port)], soon()) as connection,
+    ):
         assert connection.getpeername()[1] == port
 
 
@@ -74,9 +75,9 @@ def test_the_next_does_not_wait_for_one_that_failed_beside_another(host: str, mo
             return super().connect_ex(address)
 
     monkeypatch.setattr(happy_eyeballs, "_ATTEMPT_DELAY", 0.0)
-    with swallowing() as silent, listening() as port:
+    with swallowing() as silent, reserved_port() as refusing, listening() as port:
         monkeypatch.setattr(socket, "socket", Socket)
-        addresses = [at(silent), at(free_port(), host), at(port)]
+        addresses = [at(silent), at(refusing, host), at(port)]
         with connect_first(addresses, soon()) as connection:
             assert connection.getpeername()[1] == port
 
@@ -98,14 +99,14 @@ def test_the_first_that_answers_is_taken_and_no_other_asked(monkeypatch: pytest.
 
 
 def test_none_answers() -> None:
-    with swallowing() as silent, pytest.raises(TimeoutError) as caught:
-        connect_first([at(silent), at(free_port())], time.monotonic() + 0.05)
+    with swallowing() as silent, reserved_port() as refusing, pytest.raises(TimeoutError) as caught:
+        connect_first([at(silent), at(refusing)], time.monotonic() + 0.05)
     assert is_deadline(caught.value)
 
 
 def test_all_refuse() -> None:
-    with pytest.raises(ConnectionRefusedError):
-        connect_first([at(free_port()), at(free_port())], soon())
+    with reserved_port() as one, reserved_port() as other, pytest.raises(ConnectionRefusedError):
+        connect_first([at(one), at(other)], soon())
 
 
 def test_there_is_no_address() -> None:
@@ -120,7 +121,7 @@ def test_a_family_that_this_machine_does_not_have_is_passed_over() -> None:
 
 def test_an_address_that_cannot_be_reached_is_passed_over() -> None:
     # The system itself rejects connecting to the broadcast address.
-    nowhere = at(free_port(), "255.255.255.255")
+    nowhere = at(9, "255.255.255.255")
     with listening() as port, connect_first([nowhere, at(port)], soon()) as connection:
         assert connection.getpeername()[1] == port
 
