@@ -215,7 +215,17 @@ def _constructor_arguments(cls: type) -> list[str]:
 def reference_pages() -> dict[str, str]:
     """The text of each page, by its file name."""
     pages = {f"{name}.md": "\n".join(_page(name)) for name in PUBLIC_MODULES}
-    return pages | {"command.md": "\n".join(_commands())}
+    return pages | {"command.md": "\n".join(_commands()), "packages.md": "\n".join(_packages())}
+
+
+def _packages() -> Iterator[str]:
+    """The page above those of the packages, so that the sidebar has one entry for them."""
+    yield "# Packages and their names\n\nEach public name of each package, from its docstring:\n"
+    yield "| package | what it is for |\n|---|---|"
+    yield from (f"| [`{name}`]({name}.md) | {purpose} |" for name, purpose in PUBLIC_MODULES.items())
+    yield "\n```{toctree}\n:hidden:\n"
+    yield from PUBLIC_MODULES
+    yield "```"
 
 
 def _page(module_name: str) -> Iterator[str]:

@@ -26,9 +26,9 @@ def test_every_package_of_the_wheel_has_a_page(checkout: Path, modules: tuple[st
     assert {package.rpartition("/")[2] for package in packages} - WITHOUT_NAMES <= set(modules)
 
 
-def test_every_page_is_in_the_table_of_contents(checkout: Path, modules: tuple[str, ...]) -> None:
+def test_the_page_of_all_packages_is_in_the_table_of_contents(checkout: Path) -> None:
     index = (checkout / "docs" / "index.md").read_text(encoding="utf-8")
-    assert [name for name in modules if f"\nreference/{name}\n" not in index] == []
+    assert "\nreference/packages\n" in index
 
 
 UNDOCUMENTED = '''

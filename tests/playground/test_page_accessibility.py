@@ -21,12 +21,16 @@ WIDTHS = [1280, 390]
 OF_COLOURS = ["color-contrast", "link-in-text-block"]
 
 
-def violations(page: Page, within: str = "html") -> list[str]:
-    """What axe-core finds in a part of the page, in light and dark."""
+def violations(page: Page, within: str = "html", *, preload: bool = True) -> list[str]:
+    """What axe-core finds in a part of the page, in light and dark.
+
+    Arguments:
+        preload: whether axe-core may request the style sheets, which a browser forbids to a page from a folder.
+    """
     page.emulate_media(color_scheme="light")
-    found = _run_axe(page, within, {})
+    found = _run_axe(page, within, {"preload": preload})
     page.emulate_media(color_scheme="dark")
-    return found + _run_axe(page, within, {"runOnly": {"type": "rule", "values": OF_COLOURS}})
+    return found + _run_axe(page, within, {"preload": preload, "runOnly": {"type": "rule", "values": OF_COLOURS}})
 
 
 def _run_axe(page: Page, within: str, options: dict[str, Any]) -> list[str]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import BrowserContext, Page
 
 # What people ask, the words that they search for, the page that has the answer, and words of the answer.
 QUESTIONS = [
@@ -82,16 +86,187 @@ QUESTIONS = [
 ]
 
 
+# What people type who know neither our words nor the protocol's, pages that have the answer, and words of the answer.
+NEWCOMERS = [
+    ("bot times out after 600 seconds", ["deployment", "explanation/errors", "runtime"], "3,600"),
+    ("how do I get user id", ["protocol", "reference/poeproto", "howto/company", "howto/remember"], "user_id"),
+    ("charge per message", ["howto/costs"], "capture_cost"),
+    ("run behind nginx buffering", ["deployment"], "X-Accel-Buffering"),
+    ("how to cancel when user presses stop", ["howto/reply"], "When the user stops the reply"),
+    ("send image", ["howto/rich_text", "howto/send_files"], "image"),
+    ("event waits 40 ms Nagle", ["howto/embed"], "TCP_NODELAY"),
+    ("who calls heartbeat from blocking code", ["howto/embed"], "heartbeat"),
+    (
+        "FrozenInstanceError can't set attribute",
+        ["howto/call_bots", "explanation/compatibility", "howto/reply"],
+        "attrs.evolve",
+    ),
+    ("allow_retry", ["protocol", "explanation/errors", "reference/poeproto"], "allow_retry"),
+    ("exceeded rate limit try again later", ["explanation/errors"], "429"),
+    ("bot not in server_bot_dependencies", ["howto/call_bots"], "server_bot_dependencies"),
+    ("get_bot_response", ["howto/scripts", "migrating", "guides", "reference/poeproto_compat"], "get_bot_response"),
+    ("get text of uploaded pdf", ["howto/read_files"], "PDF"),
+    ("add system prompt", ["howto/call_bots"], "system"),
+    ("change temperature of the model", ["howto/call_bots"], "temperature"),
+    ("PartialResponse", ["migrating", "reference/poeproto_compat", "fastapi_poe_behaviour"], "PartialResponse"),
+    ("is_replace_response", ["migrating", "guides"], "is_replace_response"),
+    ("poe still uses old settings", ["howto/settings"], "sync"),
+    ("deploy to AWS lambda", ["howto/serverless"], "A function for each request"),
+    ("use with Django", ["howto/embed"], "Django"),
+    ("run blocking code in a thread", ["howto/reply", "deployment"], "to_thread"),
+    ("time.sleep blocks everything", ["howto/reply", "deployment"], "time.sleep"),
+    ("not enough points insufficient funds", ["howto/costs"], "InsufficientFunds"),
+    ("save data per conversation in a database", ["howto/remember"], "database"),
+    ("access key environment variable", ["deployment", "security"], "POE_ACCESS_KEY"),
+    ("test my bot locally without an account", ["simulator", "testing", "tutorial", "playground"], "simulat"),
+    ("ngrok tunnel to my laptop", ["tutorial"], "public https address"),
+    ("show progress while thinking", ["howto/reply"], "progress"),
+    ("message too long", ["protocol"], "user_message_too_long"),
+    ("maximum file size", ["howto/send_files", "protocol", "howto/read_files"], "MB"),
+    ("docker image", ["deployment"], "docker run"),
+    ("kubernetes health check", ["deployment"], "health check"),
+    ("gunicorn workers", ["deployment"], "--workers"),
+    ("memory per connection", ["performance", "deployment"], "KiB"),
+    ("play mp3", ["howto/send_files"], "Audio and video"),
+    ("buttons under the reply", ["howto/reply"], "SuggestedReply"),
+    ("thumbs up", ["protocol", "howto/reply", "reference/poeproto.reactions"], "eaction"),
+    ("401 unauthorized", ["security", "checks", "howto/embed", "deployment", "protocol"], "401"),
+    ("json.decoder.JSONDecodeError invalid unicode surrogate", ["json"], "Half characters"),
+    ("mount on existing fastapi app", ["howto/embed"], "BotApp"),
+    ("log every request", ["howto/hooks", "observability"], "on_start"),
+    ("unit test pytest mock poe", ["testing"], "poe_bot"),
+    ("fp.stream_request", ["migrating", "guides", "reference/poeproto_compat"], "stream_request"),
+    ("asyncio.run() cannot be called from a running event loop", ["howto/scripts"], "notebook"),
+    ("dropdown menu for user options", ["howto/parameter_controls"], "DropDown"),
+    ("two models answer side by side", ["howto/call_bots"], "index"),
+    ("welcome message", ["howto/settings"], "introduction_message"),
+    ("use ChatGPT api key instead of poe", ["openai"], "OpenAIBot"),
+    ("dall-e generated picture in reply", ["howto/rich_text", "howto/send_files"], "image"),
+    ("group chat who said what", ["howto/company"], "sender"),
+    ("uvicorn multiple workers", ["deployment"], "workers"),
+    ("RuntimeError: Event loop is closed", ["runtime", "howto/scripts", "testing"], "event loop"),
+    ("upload file larger than 50MB", ["howto/send_files", "protocol"], "50"),
+    (
+        "how to get conversation history",
+        ["protocol", "howto/call_bots", "reference/poeproto.conversation", "howto/reply"],
+        "query",
+    ),
+    ("bot receives images from user", ["howto/read_files"], "attach"),
+    ("ssl certificate https", ["deployment", "tutorial", "security"], "TLS"),
+    ("modal deploy", ["howto/serverless"], "modal"),
+    ("google colab", ["howto/scripts"], "notebook"),
+    ("catch exceptions from called bot", ["howto/call_bots", "explanation/errors"], "except"),
+    ("set bot description and avatar", ["howto/settings", "protocol"], "introduction"),
+    ("verify request comes from poe", ["security", "howto/embed"], "key"),
+    ("create a prompt bot link", ["howto/rich_text"], "create_bot_url"),
+    (
+        "get_final_response",
+        ["howto/call_bots", "howto/scripts", "migrating", "reference/poeproto_compat", "guides"],
+        "final",
+    ),
+    ("insert_attachment_messages", ["migrating", "howto/read_files", "guides"], "attach"),
+    ("message feedback webhook", ["protocol", "reference/poeproto"], "report_feedback"),
+    ("systemctl restart drops connections", ["deployment"], "systemd"),
+    ("cloudflare 524 timeout", ["deployment"], "proxy"),
+    ("text replaced after streaming", ["howto/reply", "migrating"], "ReplaceResponse"),
+    ("load testing 1000 users", ["load"], "users"),
+    ("grafana dashboard", ["observability"], "dashboard"),
+    ("type hints mypy strict", ["explanation/compatibility", "contributing", "explanation/comparison"], "type"),
+    ("async vs sync client", ["howto/scripts", "reference/poeproto_h11"], "BlockingClient"),
+    ("rust sdk", ["howto/another_language"], "vectors"),
+    ("why not pydantic", ["explanation/sans_io", "explanation/comparison"], "attrs"),
+    ("replay a failed conversation", ["recordings"], "replay"),
+    ("debug what my bot sends", ["playground"], "event"),
+    ("max tokens logit_bias stop_sequences", ["protocol", "howto/call_bots"], "logit_bias"),
+    (
+        "rate limit my users",
+        ["security", "howto/remember", "explanation/not_there", "howto/costs", "deployment"],
+        "limit",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def results(site_context: BrowserContext, site: Path) -> Iterator[Page]:
+    """The page of results, which shows those of what is typed at once."""
+    page = site_context.new_page()
+    page.goto((site / "search.html").as_uri())
+    yield page
+    page.close()
+
+
+def found_pages(results: Page, query: str) -> list[str]:
+    results.get_by_label("Search all pages").fill(query)
+    links: list[str] = results.locator("#search-results h2 a").evaluate_all(
+        "links => links.map(link => link.getAttribute('href'))"
+    )
+    return [re.sub(r"^\./|\.html.*", "", link) for link in links]
+
+
+def text_of(site: Path, page_name: str) -> str:
+    article = (
+        (site / f"{page_name}.html").read_text(encoding="utf-8").partition("<article")[2].partition("</article>")[0]
+    )
+    return unescape(re.sub(r"<[^>]+>", "", article))
+
+
 @pytest.mark.parametrize(("question", "words", "page_name", "answer"), QUESTIONS, ids=[each[0] for each in QUESTIONS])
-def test_a_question(site_page: Page, question: str, words: str, page_name: str, answer: str) -> None:
-    site_page.get_by_placeholder("Search").first.fill(words)
+def test_a_question(results: Page, site: Path, question: str, words: str, page_name: str, answer: str) -> None:
+    for query in (question, words):
+        assert page_name in found_pages(results, query)[:3], query
+    assert answer in text_of(site, page_name)
+
+
+@pytest.mark.parametrize(("query", "page_names", "answer"), NEWCOMERS, ids=[each[0] for each in NEWCOMERS])
+def test_what_newcomers_type(results: Page, site: Path, query: str, page_names: list[str], answer: str) -> None:
+    answering = [name for name in found_pages(results, query)[:3] if name in page_names]
+    assert any(answer in text_of(site, name) for name in answering), found_pages(results, query)
+
+
+def test_a_search_from_any_page_leads_to_the_section(site_page: Page, site: Path) -> None:
+    site_page.goto((site / "howto" / "costs.html").as_uri())
+    site_page.get_by_placeholder("Search").first.fill("nginx buffering")
     site_page.keyboard.press("Enter")
-    site_page.locator("#search-results .search-summary, #search-results p").first.wait_for()
-    site_page.wait_for_function("!document.querySelector('#search-results h2').textContent.includes('Searching')")
-    site_page.locator(f'#search-results li a[href*="{page_name}.html"]').first.wait_for()
-    found = site_page.locator("#search-results li").evaluate_all("items => items.map(item => item.innerHTML)")
-    ranks = [rank for rank, html in enumerate(found) if f"{page_name}.html" in html]
-    assert ranks[0] < 10, [html[:100] for html in found[:10]]
-    with site_page.expect_navigation():  # until the whole page is loaded
-        site_page.locator(f'#search-results li a[href*="{page_name}.html"]').first.click()
-    assert answer in site_page.locator("article").inner_text()
+    site_page.locator("#search-results").get_by_role("link", name="nginx", exact=True).click()
+    assert site_page.url.endswith("deployment.html#nginx")
+    assert site_page.locator("#nginx").get_by_role("heading").first.is_visible()
+
+
+def test_results_change_while_one_types(results: Page) -> None:
+    results.get_by_label("Search all pages").fill("")
+    assert results.locator("#search-results > li").count() == 0
+    assert "tutorial" in found_pages(results, "first bo")
+    assert results.url.endswith("?q=first+bo")
+    assert found_pages(results, "zzqx") == []
+    assert "No page has these words" in results.get_by_role("status").inner_text()
+
+
+@pytest.mark.parametrize(
+    ("query", "first"),
+    [
+        ("SettingsResponse", "poeproto.SettingsResponse"),
+        ("QueryRequest.user_id", "poeproto.QueryRequest"),
+        ("poeproto.flows.query_flow", "poeproto.flows.query_flow"),
+        ("post_attachment()", "poeproto.Context.post_attachment"),
+    ],
+)
+def test_a_public_name_is_found_at_once(results: Page, query: str, first: str) -> None:
+    found_pages(results, query)
+    links = results.locator("#search-results li").first.get_by_role("link").all_inner_texts()
+    assert first in links
+
+
+def test_misspelt_words_and_beginnings_are_found(results: Page) -> None:
+    assert "simulator" in found_pages(results, "simulater")[:3]
+    assert "howto/parameter_controls" in found_pages(results, "paramter controls")[:3]
+
+
+def test_every_result_has_its_place(results: Page, site: Path) -> None:
+    index: dict[str, Any] = results.evaluate("({pages: index.pages, parts: index.parts})")
+    assert len(index["parts"]) > 1000
+    texts: dict[str, str] = {name: (site / f"{name}.html").read_text(encoding="utf-8") for name, *_ in index["pages"]}
+    assert [
+        f"{index['pages'][page][0]}#{anchor}"
+        for page, anchor, *_ in index["parts"]
+        if anchor and f'id="{anchor}"' not in texts[index["pages"][page][0]]
+    ] == []
