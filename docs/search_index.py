@@ -39,7 +39,7 @@ def _parts(page: nodes.document) -> Iterator[tuple[str, str, str]]:
                 texts = _begin(parts, signature["ids"][0], signature["ids"][0])
         elif isinstance(node, nodes.TextElement):
             if not (isinstance(node, nodes.title) and isinstance(node.parent, nodes.section)):
-                texts.append(node.astext())
+                texts.append(_text(node))
             return
         for child in node.children:
             walk(child, texts)
@@ -49,6 +49,16 @@ def _parts(page: nodes.document) -> Iterator[tuple[str, str, str]]:
         text = " ".join(" ".join(texts).split())
         if heading or text:
             yield anchor, heading, text
+
+
+def _text(node: nodes.TextElement) -> str:
+    """What a reader sees of it. A type in a signature has its name twice, of which Sphinx shows one."""
+    if isinstance(node, addnodes.desc_signature):
+        node = node.deepcopy()
+        for choice in list(node.findall(addnodes.pending_xref_condition)):
+            if choice["condition"] == "*":
+                choice.parent.remove(choice)
+    return node.astext()
 
 
 def _begin(parts: list[tuple[str, str, list[str]]], anchor: str, heading: str) -> list[str]:
