@@ -118,6 +118,9 @@ def _as_restructured_text(app: Sphinx, what: str, name: str, obj: object, option
         return (f":py:obj:`{match[1]}`" if match[1] in _public_places() else f"``{match[1]}``") + end
 
     lines[:] = _LINK.sub(r"`\1 <\2>`__", _CODE.sub(code, text)).split("\n")
+    if what in ("attribute", "data", "property"):
+        # Napoleon takes what stands before a colon in the first line for a type; here an empty comment is the first.
+        lines[:0] = ["..", ""]
 
 
 def _with_values(enumeration: type[Enum], text: str) -> str:
