@@ -175,6 +175,11 @@ def test_a_signature_shows_no_private_name_and_no_repr(site: Path) -> None:
     assert unreadable == []
 
 
+def test_no_first_line_of_a_property_became_its_type(site: Path) -> None:
+    for path in (site / "reference").glob("*.html"):
+        assert ">Type<span" not in path.read_text(encoding="utf-8"), path
+
+
 def test_the_options_of_the_command_keep_their_two_dashes(site: Path) -> None:
     for path in site.rglob("*.html"):
         assert not re.search(r"[–—]\w{3}", path.read_text(encoding="utf-8")), path
