@@ -165,10 +165,12 @@ function shareOfTitle(title, asked) {
   const said = new Set(words(title).flatMap(({whole, parts}) => [whole, ...parts]));
   let all = 0, there = 0;
   for (const {means, share} of asked) {
-    all += share;
-    if ([...means].some(([word, weight]) => weight === 1 && said.has(word))) there += share;
+    const [[word]] = means;
+    const telling = share * Math.log(index.parts.length / index.sections.postings.get(word).size);
+    all += telling;
+    if (means.get(word) === 1 && said.has(word)) there += telling;
   }
-  return there / all;
+  return there / (all || 1);
 }
 
 /* A part counts more if the words of the query stand in it side by side. */

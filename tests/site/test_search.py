@@ -88,10 +88,10 @@ QUESTIONS = [
 
 # What people type who know neither our words nor the protocol's, pages that have the answer, and words of the answer.
 NEWCOMERS = [
-    ("bot times out after 600 seconds", ["deployment", "explanation/errors", "runtime"], "3,600"),
+    ("bot times out after 600 seconds", ["protocol", "explanation/errors", "runtime"], "3,600"),
     ("how do I get user id", ["protocol", "reference/poeproto", "howto/company", "howto/remember"], "user_id"),
     ("charge per message", ["howto/costs"], "capture_cost"),
-    ("run behind nginx buffering", ["deployment"], "X-Accel-Buffering"),
+    ("run behind nginx buffering", ["howto/reverse_proxy"], "X-Accel-Buffering"),
     ("how to cancel when user presses stop", ["howto/reply"], "When the user stops the reply"),
     ("send image", ["howto/rich_text", "howto/send_files"], "image"),
     ("event waits 40 ms Nagle", ["howto/embed"], "TCP_NODELAY"),
@@ -113,24 +113,24 @@ NEWCOMERS = [
     ("poe still uses old settings", ["howto/settings"], "sync"),
     ("deploy to AWS lambda", ["howto/serverless"], "A function for each request"),
     ("use with Django", ["howto/embed"], "Django"),
-    ("run blocking code in a thread", ["howto/reply", "deployment"], "to_thread"),
-    ("time.sleep blocks everything", ["howto/reply", "deployment"], "time.sleep"),
+    ("run blocking code in a thread", ["howto/reply", "explanation/disconnects"], "to_thread"),
+    ("time.sleep blocks everything", ["howto/reply", "explanation/disconnects"], "time.sleep"),
     ("not enough points insufficient funds", ["howto/costs"], "InsufficientFunds"),
     ("save data per conversation in a database", ["howto/remember"], "database"),
-    ("access key environment variable", ["deployment", "security"], "POE_ACCESS_KEY"),
+    ("access key environment variable", ["howto/deploy", "security"], "POE_ACCESS_KEY"),
     ("test my bot locally without an account", ["simulator", "testing", "tutorial", "playground"], "simulat"),
     ("ngrok tunnel to my laptop", ["tutorial"], "public https address"),
     ("show progress while thinking", ["howto/reply"], "progress"),
     ("message too long", ["protocol"], "user_message_too_long"),
     ("maximum file size", ["howto/send_files", "protocol", "howto/read_files"], "MB"),
-    ("docker image", ["deployment"], "docker run"),
-    ("kubernetes health check", ["deployment"], "health check"),
-    ("gunicorn workers", ["deployment"], "--workers"),
-    ("memory per connection", ["performance", "deployment"], "KiB"),
+    ("docker image", ["howto/deploy"], "docker run"),
+    ("kubernetes health check", ["howto/deploy", "howto/reverse_proxy"], "Health check"),
+    ("gunicorn workers", ["howto/deploy", "howto/asgi_servers"], "--workers"),
+    ("memory per connection", ["performance", "howto/many_streams"], "KiB"),
     ("play mp3", ["howto/send_files"], "Audio and video"),
     ("buttons under the reply", ["howto/reply"], "SuggestedReply"),
     ("thumbs up", ["protocol", "howto/reply", "reference/poeproto.reactions"], "eaction"),
-    ("401 unauthorized", ["security", "checks", "howto/embed", "deployment", "protocol"], "401"),
+    ("401 unauthorized", ["security", "checks", "howto/embed", "howto/deploy", "protocol"], "401"),
     ("json.decoder.JSONDecodeError invalid unicode surrogate", ["json"], "Half characters"),
     ("mount on existing fastapi app", ["howto/embed"], "BotApp"),
     ("log every request", ["howto/hooks", "observability"], "on_start"),
@@ -143,7 +143,7 @@ NEWCOMERS = [
     ("use ChatGPT api key instead of poe", ["openai"], "OpenAIBot"),
     ("dall-e generated picture in reply", ["howto/rich_text", "howto/send_files"], "image"),
     ("group chat who said what", ["howto/company"], "sender"),
-    ("uvicorn multiple workers", ["deployment"], "workers"),
+    ("uvicorn multiple workers", ["howto/deploy", "howto/asgi_servers"], "workers"),
     ("RuntimeError: Event loop is closed", ["runtime", "howto/scripts", "testing"], "event loop"),
     ("upload file larger than 50MB", ["howto/send_files", "protocol"], "50"),
     (
@@ -152,7 +152,7 @@ NEWCOMERS = [
         "query",
     ),
     ("bot receives images from user", ["howto/read_files"], "attach"),
-    ("ssl certificate https", ["deployment", "tutorial", "security"], "TLS"),
+    ("ssl certificate https", ["howto/deploy", "howto/reverse_proxy", "tutorial", "security"], "certificate"),
     ("modal deploy", ["howto/serverless"], "modal"),
     ("google colab", ["howto/scripts"], "notebook"),
     ("catch exceptions from called bot", ["howto/call_bots", "explanation/errors"], "except"),
@@ -166,8 +166,8 @@ NEWCOMERS = [
     ),
     ("insert_attachment_messages", ["migrating", "howto/read_files", "guides"], "attach"),
     ("message feedback webhook", ["protocol", "reference/poeproto"], "report_feedback"),
-    ("systemctl restart drops connections", ["deployment"], "systemd"),
-    ("cloudflare 524 timeout", ["deployment"], "proxy"),
+    ("systemctl restart drops connections", ["howto/deploy", "explanation/stopping"], "systemd"),
+    ("cloudflare 524 timeout", ["howto/reverse_proxy"], "proxy"),
     ("text replaced after streaming", ["howto/reply", "migrating"], "ReplaceResponse"),
     ("load testing 1000 users", ["load"], "users"),
     ("grafana dashboard", ["observability"], "dashboard"),
@@ -180,7 +180,7 @@ NEWCOMERS = [
     ("max tokens logit_bias stop_sequences", ["protocol", "howto/call_bots"], "logit_bias"),
     (
         "rate limit my users",
-        ["security", "howto/remember", "explanation/not_there", "howto/costs", "deployment"],
+        ["security", "howto/remember", "explanation/not_there", "howto/costs", "howto/deploy"],
         "limit",
     ),
 ]
@@ -228,7 +228,7 @@ def test_a_search_from_any_page_leads_to_the_section(site_page: Page, site: Path
     site_page.get_by_placeholder("Search").first.fill("nginx buffering")
     site_page.keyboard.press("Enter")
     site_page.locator("#search-results").get_by_role("link", name="nginx", exact=True).click()
-    assert site_page.url.endswith("deployment.html#nginx")
+    assert site_page.url.endswith("howto/reverse_proxy.html#nginx")
     assert site_page.locator("#nginx").get_by_role("heading").first.is_visible()
 
 
