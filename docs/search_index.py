@@ -75,7 +75,7 @@ def _index(app: Sphinx) -> dict[str, Any]:
     for name in sorted(app.env.found_docs):
         folder = f"{name.rpartition('/')[0]}/"
         weight = words["weights"].get(name, words["weights"].get(folder, 1))
-        describes_names = name == "reference" or name.startswith("reference/poeproto")
+        describes_names = name.startswith("reference/poeproto")
         pages.append([name, app.env.titles[name].astext(), weight, int(describes_names)])
         for anchor, heading, text in _parts(app.env.get_doctree(name)):
             place = f"{name}#{anchor}" if anchor else name

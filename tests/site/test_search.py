@@ -23,7 +23,7 @@ QUESTIONS = [
     ("Can I change a request that I was given?", "values frozen", "explanation/compatibility", "attrs.evolve"),
     ("How do I write a client on requests?", "client requests", "howto/clients", "FlowDriver"),
     ("Which effects must a flow driver perform?", "flow effects driver", "howto/clients", "ReceiveData"),
-    ("What do the fields of Limits mean?", "Limits answer_size", "reference/poeproto", "bytes that a reader keeps"),
+    ("What do the fields of Limits mean?", "Limits answer_size", "explanation/limits", "answer_size"),
     ("How do I build an SDK in another language?", "SDK language", "howto/another_language", "Half characters"),
     ("What are the vectors?", "vectors wire_base64", "reference/vectors", "How to cut"),
     ("How do I test a bot with pytest?", "pytest fixture", "testing", "poe_bot"),
@@ -88,7 +88,7 @@ QUESTIONS = [
 
 # What people type who know neither our words nor the protocol's, pages that have the answer, and words of the answer.
 NEWCOMERS = [
-    ("bot times out after 600 seconds", ["protocol", "explanation/errors", "runtime"], "3,600"),
+    ("bot times out after 600 seconds", ["explanation/limits", "protocol", "explanation/errors", "runtime"], "3,600"),
     ("how do I get user id", ["protocol", "reference/poeproto", "howto/company", "howto/remember"], "user_id"),
     ("charge per message", ["howto/costs"], "capture_cost"),
     ("run behind nginx buffering", ["howto/reverse_proxy"], "X-Accel-Buffering"),
