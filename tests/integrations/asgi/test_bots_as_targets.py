@@ -48,7 +48,8 @@ def test_what_load_app_does_not_take() -> None:
 
 
 def test_a_bot_of_fastapi_poes_names_needs_its_application() -> None:
-    for bot in (PoeBot, PoeBot()):
+    bots: list[Any] = [PoeBot, PoeBot()]
+    for bot in bots:
         with pytest.raises(TargetError, match=r"is a bot of poeproto_compat.*write app = make_app\(bot"):
             load_app(bot, access_key=KEY)
 
