@@ -127,7 +127,7 @@ def load_app_unchecked(target: object, options: AppOptions) -> BotApp:
             except TypeError as exc:  # a method with other parameters
                 raise TargetError(str(exc)) from None
         if not isinstance(bot, Route):
-            if _is_of_compat(bot):
+            if _is_of_compat(cast("object", bot)):
                 raise TargetError(
                     f"{target} is a bot of poeproto_compat, which its application serves: write app = make_app(bot,"
                     " access_key=...), and name app instead"
