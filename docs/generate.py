@@ -258,19 +258,16 @@ def _with_parts(page: str, parts: Mapping[str, Iterator[str]]) -> str:
     return page
 
 
-_BOXES = {"yes": "[x]", "partly": "[x]", "refused": "[ ]", "ignored": "[ ]"}
-
-
 def _mapping() -> Iterator[str]:
-    """The mapping between Poe's protocol and OpenAI's API, as lists to tick off."""
+    """The mapping between Poe's protocol and OpenAI's API, a table for each side."""
     for side, title in SIDES.items():
-        rows = [row for row in MAPPING if row.side == side]
-        if rows:
-            yield f"### {title}\n"
-            for row in rows:
+        yield f"## {title}\n"
+        yield "| what | becomes |\n|---|---|"
+        for row in MAPPING:
+            if row.side == side:
                 support = "" if row.support == "yes" else f"*{row.support}*: "
-                yield f"- {_BOXES[row.support]} {row.what}<br>{support}{row.becomes}"
-            yield ""
+                yield f"| {row.what} | {support}{row.becomes} |"
+        yield ""
 
 
 def _span_events() -> Iterator[str]:

@@ -52,7 +52,7 @@ def inline_reference(file: File | Attachment | str, alt: str = "") -> str:
     """
     reference = file if isinstance(file, str) else file.inline_ref
     if reference is None:
-        raise InvalidValue("None; the file has no label to refer to it by", path="inline_ref")
+        raise InvalidValue("None; the file has no label to refer to it by: post it with inline=True", path="inline_ref")
     if not _REFERENCE.fullmatch(reference):
         raise InvalidValue(f"{reference!r} may only contain letters, digits, '_' and '-'", path="inline_ref")
     return f"![{_text(alt or ('' if isinstance(file, str) else file.name))}][{reference}]"

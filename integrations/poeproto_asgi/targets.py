@@ -96,6 +96,12 @@ def name_of_target(target: object) -> str:
     return f"the {target.__name__ if isinstance(target, type) else type(target).__name__} that was passed"
 
 
+def _is_of_compat(bot: object) -> bool:
+    """Whether it is a `PoeBot` or a class of them. Its package builds on this one, so it is known by its name."""
+    bases = (bot if isinstance(bot, type) else type(bot)).__mro__
+    return any(base.__module__.partition(".")[0] == "poeproto_compat" for base in bases)
+
+
 def load_app_unchecked(target: object, options: AppOptions) -> BotApp:
     """As `load_app`, but the key and the permission may have no effect."""
     found = _load(target) if isinstance(target, str) else target
@@ -121,6 +127,11 @@ def load_app_unchecked(target: object, options: AppOptions) -> BotApp:
             except TypeError as exc:  # a method with other parameters
                 raise TargetError(str(exc)) from None
         if not isinstance(bot, Route):
+            if _is_of_compat(cast("object", bot)):
+                raise TargetError(
+                    f"{target} is a bot of poeproto_compat, which its application serves: write app = make_app(bot,"
+                    " access_key=...), and name app instead"
+                )
             raise TargetError(f"{target} is not a bot, a class of bots, a BotApp, or a dict of bots by path: {bot!r}")
         routes[path] = bot
     return BotApp(

@@ -24,6 +24,15 @@ T = TypeVar("T")
 _LONGEST_LINE = 500
 # How Python says that a coroutine is where its result was expected, and trio that what is awaited is of asyncio.
 _COROUTINE = re.compile("""['"]coroutine['"]|got coroutine""")
+# The methods of the context, by names that bot authors know from elsewhere.
+_CONTEXT_METHODS = {
+    "query": "query_bot",
+    "stream_request": "query_bot",
+    "get_final_response": "final_text",
+    "post_message_attachment": "post_attachment",
+    "authorize_cost": "authorize_cost",
+    "capture_cost": "capture_cost",
+}
 _FOREIGN_YIELD = "trio.run received unrecognized yield message"
 
 # The methods that a bot may override, and the parameters that they are called with.
@@ -200,12 +209,20 @@ def _kind(value: object) -> str:
     return "None" if value is None else f"a value of type {type(value).__name__}"
 
 
+def _is_bot_or_context(value: object) -> bool:
+    return isinstance(value, Bot) or hasattr(value, "query_bot")
+
+
 def _advice(exc: BaseException) -> str:
     """What to do about an exception whose own message does not say so."""
     text = str(exc)
     match exc:
         case AttributeError() if attrs.has(type(exc.obj)) and not isinstance(exc, attrs.exceptions.FrozenError):
             return f"its fields are {', '.join(field.name for field in attrs.fields(cast('Any', type(exc.obj))))}"
+        case AttributeError() if exc.name in _CONTEXT_METHODS and _is_bot_or_context(exc.obj):
+            return f"write context.{_CONTEXT_METHODS[exc.name]}(...)"
+        case TypeError() if "exceptions must derive from BaseException" in text:
+            return "to end a reply with an error, write `yield Error(text=...)`"
         case AttributeError() | TypeError() if _COROUTINE.search(text):
             return "put `await` before the call that returned it"
         case TypeError() if "async_generator" in text:

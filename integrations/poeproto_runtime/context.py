@@ -17,7 +17,6 @@ from poeproto import (
     File,
     Limits,
     LocalProtocolError,
-    Message,
     Meta,
     QueryRequest,
     ReplyFold,
@@ -31,7 +30,7 @@ from poeproto.http import SECRET_KEYS
 from poeproto.markdown import make_inline_ref
 from poeproto_runtime.bot_mistakes import call_method, failure_line, place_of_caller
 from poeproto_runtime.cancellation import cancellation_is_ours
-from poeproto_runtime.client.api import ApiCalls
+from poeproto_runtime.client.api import ApiCalls, as_query
 from poeproto_runtime.client.extra_headers import ExtraHeaders
 from poeproto_runtime.client.flow_runner import FlowRunner
 from poeproto_runtime.client.reply import BotReplyStream
@@ -165,8 +164,7 @@ class RequestContext:
 
     def _forwarded(self, request: QueryRequest | str) -> QueryRequest:
         """The query as it is sent to another bot: with the identifiers of this request, and without keys."""
-        if isinstance(request, str):
-            request = QueryRequest([Message("user", request)])
+        request = as_query(request)
         changes: dict[str, object] = {}
         own = self._request
         if own is not None and own is not request:

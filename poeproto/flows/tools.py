@@ -394,11 +394,16 @@ def tools_by_name(functions: Iterable[F] | Mapping[str, F]) -> dict[str, F]:
 
     Raises:
         ValueError: for two functions of one name, and for a function without a name, such as a lambda.
+        TypeError: for what is no function, such as the result of one.
     """
     if isinstance(functions, Mapping):
         return dict(cast("Mapping[str, F]", functions))
+    if callable(functions):
+        raise TypeError(f"functions must be a list, or a dict of names and functions; write [{_name_of(functions)}]")
     named: dict[str, F] = {}
     for function in functions:
+        if not callable(function):
+            raise TypeError(f"a tool must be a function, got {function!r}; pass the function itself, not its result")
         name = getattr(function, "__name__", "")
         if not name.isidentifier():
             raise ValueError(
@@ -408,6 +413,10 @@ def tools_by_name(functions: Iterable[F] | Mapping[str, F]) -> dict[str, F]:
             raise ValueError(f"two tools are called {name!r}")
         named[name] = function
     return named
+
+
+def _name_of(function: object) -> str:
+    return getattr(function, "__name__", "") or "function"
 
 
 def prepare_call(tools: Mapping[str, F], call: ToolCall) -> tuple[F, dict[str, Any]] | ToolResult:

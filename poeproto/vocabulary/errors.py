@@ -227,9 +227,17 @@ class BotError(PoeprotoError):
 
     Attributes:
         event: that event, with `allow_retry`, `error_type` and `raw_response`.
+
+    Raises:
+        TypeError: for what is no `error` event.
     """
 
     def __init__(self, event: Error) -> None:
+        if not isinstance(event, Error):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(
+                f"BotError takes the Error event of a bot, got a value of type {type(event).__name__}; to end a reply"
+                " with an error, yield Error(text=...)"
+            )
         kind = f" ({event.error_type})" if event.error_type else ""
         super().__init__(f"the bot reported an error{kind}: {event.text or 'no text was given'}")
         self.event = event

@@ -1,4 +1,4 @@
-"""The page on moving from fastapi_poe: its programs give the same answers in both interfaces; its commands exist."""
+"""The pages on moving from fastapi_poe: the programs give the same answers in both interfaces; the commands exist."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ from ..support.hypercorn_servers import serving
 
 pytestmark = pytest.mark.anyio
 
-PAGE = (Path(__file__).parents[2] / "docs" / "migrating.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PROGRAMS = (DOCS / "howto" / "native_names.md").read_text(encoding="utf-8")
+STEPS = (DOCS / "migrating.md").read_text(encoding="utf-8")
 MODEL = "GPT-4o-Mini"
 # Two answers to the same user, of the bots that call nothing.
 ANSWERS = {
@@ -40,9 +42,8 @@ CALLING = {"Calling other bots", "Sending files", "Calling functions", "Charging
 
 def pairs() -> dict[str, tuple[str, str]]:
     """The two programs of each section."""
-    part = PAGE[PAGE.index("\n## To poeproto's own names\n") :]
     found: dict[str, tuple[str, str]] = {}
-    for section in part.split("\n### ")[1:]:
+    for section in PROGRAMS.split("\n## ")[1:]:
         blocks = re.findall(r"^```python\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
         if blocks:
             theirs, ours = blocks
@@ -55,7 +56,7 @@ PAIRS = pairs()
 
 def run(program: str) -> dict[str, Any]:
     namespace: dict[str, Any] = {"__name__": __name__}
-    exec(compile(program.replace('"..."', f'"{KEY}"'), "migrating.md", "exec"), namespace)
+    exec(compile(program.replace('"..."', f'"{KEY}"'), "native_names.md", "exec"), namespace)
     return namespace
 
 
@@ -130,8 +131,8 @@ async def test_our_program_charges_the_user() -> None:
 
 
 def test_the_commands_are_understood() -> None:
-    commands = re.findall(r"^ +poeproto (\w+) (.*)$", PAGE, re.MULTILINE)
-    assert [name for name, _ in commands] == ["migrate", "migrate"]
+    commands = re.findall(r"^ +poeproto (\w+) (.*)$", STEPS, re.MULTILINE)
+    assert [name for name, _ in commands] == ["migrate", "migrate", "play"]
     for name, arguments in commands:
         with main.commands[name].make_context(name, shlex.split(arguments), parent=click.Context(main)) as context:
             assert not context.args

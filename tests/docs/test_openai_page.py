@@ -1,13 +1,17 @@
-"""What docs/openai.md shows runs, and each line of its table names a test that exists."""
+"""What the pages about OpenAI's API show runs, and each row of docs/openai.md names a test that exists."""
 
 from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 
+import click
 import pytest
 
+from poeproto_cli.commands import main
+from poeproto_cli.openai import serve
 from poeproto_openai.mapping import MAPPING, SIDES, MappingRow
 
 
@@ -27,19 +31,30 @@ def test_each_line_names_a_test_that_exists(row: MappingRow, checkout: Path) -> 
     assert row.side in SIDES
 
 
-def test_the_programs_run(checkout: Path) -> None:
-    page = (checkout / "docs" / "openai.md").read_text(encoding="utf-8")
-    programs = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
-    assert programs
-    for program in programs:
-        names: dict[str, object] = {"__name__": "openai"}
-        exec(compile(program, "openai.md", "exec"), names)
-        assert names["app"]
+@pytest.fixture(params=["openai_clients.md", "openai_models.md"])
+def page(request: pytest.FixtureRequest, checkout: Path) -> str:
+    return (checkout / "docs" / "howto" / request.param).read_text(encoding="utf-8")
 
 
-def test_the_options_that_the_page_names_exist(checkout: Path) -> None:
-    from poeproto_cli.openai import serve
+def test_the_program_runs(page: str) -> None:
+    [program] = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    names: dict[str, object] = {"__name__": "openai"}
+    exec(compile(program, "openai.md", "exec"), names)
+    assert names["app"]
 
-    page = (checkout / "docs" / "openai.md").read_text(encoding="utf-8")
+
+def test_the_commands_are_understood(page: str) -> None:
+    commands = re.findall(r"^    (?:[A-Z_]+=\S+ )*poeproto (.*)$", page, re.MULTILINE)
+    assert commands
+    for command in commands:
+        name, *words = shlex.split(command)
+        verb = main.commands[name]
+        if isinstance(verb, click.Group):
+            verb = verb.commands[words.pop(0)]
+        with verb.make_context(name, words, parent=click.Context(main)) as context:
+            assert not context.args, command
+
+
+def test_the_options_that_a_page_names_exist(page: str) -> None:
     options = {option for parameter in serve.params for option in parameter.opts}
     assert set(re.findall(r"--[a-z][a-z-]+", page)) <= options

@@ -12,7 +12,7 @@ import pytest
 CHECKOUT = Path(__file__).parents[2]
 WIDTH = 128
 # Written by programs, a name or a figure a line.
-GENERATED = {"performance.md", "openai.md"}
+GENERATED = {"performance.md"}
 PAGES = [
     "README.md",
     "CHANGELOG.md",

@@ -19,6 +19,7 @@ import pytest
 
 from poeproto import (
     Bot,
+    BotError,
     BotExchange,
     ConnectFailed,
     Context,
@@ -186,6 +187,48 @@ class Misspelt(Bot):
 async def posting_without_a_name(request: QueryRequest, context: Context) -> str:
     await context.post_attachment(b"hello")
     return "hello"
+
+
+async def posting_a_url(request: QueryRequest, context: Context) -> str:
+    await context.post_attachment("https://files.example/a.mp3")
+    return "hello"
+
+
+async def posting_a_dict(request: QueryRequest, context: Any) -> str:
+    await context.post_attachment({"a": 1}, name="a.json")
+    return "hello"
+
+
+async def swapping(request: QueryRequest, context: Any) -> str:
+    return await context.final_text(request, "Cat")
+
+
+async def querying_with_a_list(request: QueryRequest, context: Any) -> str:
+    return await context.final_text("Cat", request.query)
+
+
+async def streaming(request: QueryRequest, context: Any) -> str:
+    return await context.stream_request(request, "Cat")
+
+
+async def charging(request: QueryRequest, context: Context) -> str:
+    bot: Any = Bot()
+    await bot.capture_cost(1)
+    return "hello"
+
+
+async def raising_an_event(request: QueryRequest, context: Any) -> str:
+    event: Any = Error(text="no dogs")
+    raise event
+
+
+async def raising_a_text(request: QueryRequest, context: Context) -> str:
+    text: Any = "no dogs"
+    raise BotError(text)
+
+
+async def passing_one_function(request: QueryRequest, context: Any) -> str:
+    return await context.run_tools("Cat", request, [], streaming).text()
 
 
 async def closing_synchronously(request: QueryRequest, context: Any) -> str:
@@ -381,6 +424,25 @@ MISTAKES = [
     Mistake("43", "PartialResponse", lambda: exec("from poeproto import PartialResponse"), r"is here .*poeproto\.Text"),
     Mistake("44", "no scheme", lambda: Client().settings("127.0.0.1:9/"), "did you mean http://127.0.0.1:9/\\?"),
     Mistake("45", "a short key", lambda: BotApp(A_BOT, access_key="abcde") and None, "has 5 characters; Poe's have 32"),
+    Mistake("-", "swap name and request", asking(swapping), PLACE + ".* the bot comes first, then the request"),
+    Mistake("-", "query with a list", asking(querying_with_a_list), PLACE + r".*write QueryRequest\(\[Message"),
+    Mistake("-", "a function of fastapi_poe", asking(streaming), PLACE + r".*write context\.query_bot\(\.\.\.\)"),
+    Mistake("-", "a method of PoeBot", asking(charging), PLACE + r".*write context\.capture_cost\(\.\.\.\)"),
+    Mistake("-", "raise an event", asking(raising_an_event), PLACE + r".*write `yield Error\(text=\.\.\.\)`"),
+    Mistake("-", "raise BotError", asking(raising_a_text), PLACE + r"TypeError: BotError takes .*yield Error\(text="),
+    Mistake(
+        "-",
+        "post a URL as the content",
+        lambda: send_to(FunctionBot(posting_a_url), key=KEY),
+        PLACE + r".*pass a path as Path\(\.\.\.\), and a URL as url=",
+    ),
+    Mistake(
+        "-",
+        "post a dict",
+        lambda: send_to(FunctionBot(posting_a_dict), key=KEY),
+        PLACE + "TypeError: a file is text, bytes, a path, .* but not dict",
+    ),
+    Mistake("-", "one function as tools", asking(passing_one_function), PLACE + r"TypeError: .*write \[streaming\]"),
     Mistake("-", 'Error("text")', yielding(Error("no dogs")), YIELDED + r".*write Error\(text=\.\.\.\)"),  # type: ignore[arg-type]
 ]
 

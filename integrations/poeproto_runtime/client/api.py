@@ -19,6 +19,7 @@ from poeproto import (
     HttpRequest,
     Limits,
     LocalProtocolError,
+    Message,
     QueryRequest,
     ReplyFold,
     ReportErrorRequest,
@@ -58,6 +59,30 @@ from poeproto_runtime.hooks import REQUEST_TYPES
 
 # A host and a port without a scheme. What may hold a key, after a `@`, `?` or `#`, is not repeated in an error.
 _ADDRESS = re.compile(r"[^/:\s@?#]+:\d+(/[^@?#]*)?")
+
+
+def as_query(request: object) -> QueryRequest:
+    """The query itself, or one of a text.
+
+    Raises:
+        TypeError: for anything else.
+    """
+    if isinstance(request, str):
+        return QueryRequest([Message("user", request)])
+    if not isinstance(request, QueryRequest):
+        raise TypeError(
+            f"a query must be a QueryRequest or a string, got a value of type {type(request).__name__}; write"
+            " QueryRequest([Message(...), ...]) for messages"
+        )
+    return request
+
+
+def _check_name(bot: object) -> None:
+    if not isinstance(bot, str):
+        raise TypeError(
+            f"a bot must be named by a string, got a value of type {type(bot).__name__}; the bot comes first, then the"
+            " request"
+        )
 
 
 class ApiCalls:
@@ -122,12 +147,14 @@ class ApiCalls:
 
     def url_of(self, bot: str) -> str:
         """The URL of a bot, given by its name on Poe or by its URL."""
+        _check_name(bot)
         if "://" not in bot and _ADDRESS.fullmatch(bot):
             raise LocalProtocolError(f"{bot!r} is neither a bot's name nor a URL; did you mean http://{bot}?")
         return bot if "://" in bot else self.bot_url(bot)
 
     def bot_url(self, bot_name: str) -> str:
         """The URL of the bot of that name on Poe. The name is never read as a URL, whatever it looks like."""
+        _check_name(bot_name)
         with _raise_as_local_error():
             return self.endpoints.bot(bot_name)
 

@@ -10,7 +10,6 @@ from poeproto import (
     CostItem,
     Endpoints,
     Limits,
-    Message,
     QueryRequest,
     ReplyFold,
     ReportErrorRequest,
@@ -21,7 +20,7 @@ from poeproto import (
     ToolDefinition,
 )
 from poeproto.flows import ToolFunctions, UploadedFile, tools_by_name
-from poeproto_runtime.client.api import ApiCalls
+from poeproto_runtime.client.api import ApiCalls, as_query
 from poeproto_runtime.client.call_hooks import CallHookOptions, CallHooks, checked_hooks, hooks_in
 from poeproto_runtime.client.extra_headers import ExtraHeaders, HeadersOfCall
 from poeproto_runtime.client.flow_runner import FlowRunner, RunToolCalls
@@ -130,7 +129,7 @@ class ClientBase(ABC, Generic[AnyReply]):
         url, key = self._target(bot, access_key)
         fold = ReplyFold()
         calls = self._calls_with(headers, hooks)
-        return self._reply(calls.query(url, _as_query(request), key, fold, bot_name=name_of_bot(bot)), fold)
+        return self._reply(calls.query(url, as_query(request), key, fold, bot_name=name_of_bot(bot)), fold)
 
     def run_tools(
         self,
@@ -169,7 +168,7 @@ class ClientBase(ABC, Generic[AnyReply]):
         url, key = self._target(bot, access_key)
         run_calls = self._tool_runner(tools_by_name(functions), raise_errors=raise_errors)
         fold = ReplyFold()
-        calls, query = self._calls_with(headers, hooks), _as_query(request)
+        calls, query = self._calls_with(headers, hooks), as_query(request)
         runner = calls.run_tools(url, query, list(tools), run_calls, key, fold, bot_name=name_of_bot(bot))
         return self._reply(runner, fold)
 
@@ -192,10 +191,6 @@ class ClientBase(ABC, Generic[AnyReply]):
     def _own_key(self, access_key: str | None) -> str | None:
         """The key of the bot in whose name Poe is called."""
         return access_key or (self._api_key if self._access_key is None else self._access_key)
-
-
-def _as_query(request: QueryRequest | str) -> QueryRequest:
-    return QueryRequest([Message("user", request)]) if isinstance(request, str) else request
 
 
 def name_of_bot(bot: str) -> str | None:

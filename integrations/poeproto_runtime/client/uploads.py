@@ -5,7 +5,7 @@ from __future__ import annotations
 import mimetypes
 import os
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
@@ -107,19 +107,21 @@ async def measure(
             async with aclosing(_read(file, in_thread)) as chunks:
                 content, temporary = await _spool(chunks, limits, in_thread), True
             size = content.tell()
-    elif isinstance(source, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+    elif isinstance(source, Iterable) and not isinstance(source, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
         async with aclosing(_iterate(source, in_thread)) as chunks:
             content, own_name, temporary = await _spool(chunks, limits, in_thread), None, True
         size = content.tell()
     else:
-        raise TypeError(
-            f"a file is text, bytes, a path, a binary file or an iterable of bytes, but not {type(source).__name__}"
-        )
+        kind = type(cast("object", source)).__name__
+        raise TypeError(f"a file is text, bytes, a path, a binary file or an iterable of bytes, but not {kind}")
     name = name or own_name
     if not name:
         if temporary and not isinstance(content, bytes | os.PathLike):
             content.close()
-        raise LocalProtocolError("a file needs a name, and this source has none: pass name=")
+        advice = "; a string is the content of a file, so pass a path as Path(...), and a URL as url=..."
+        raise LocalProtocolError(
+            "a file needs a name, and this source has none: pass name=" + (advice if isinstance(source, str) else "")
+        )
     if content_type is None:
         content_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
     return MeasuredSource(content, start, size, name, content_type, temporary)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import functools
 import json
 import random
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -442,6 +442,10 @@ def test_tools_have_names() -> None:
         tools_by_name([weather, weather])
     with pytest.raises(ValueError, match="pass a dict"):
         tools_by_name([functools.partial(weather, "Rome")])
+    with pytest.raises(TypeError, match=r"functions must be a list.* write \[weather\]"):
+        tools_by_name(cast("Any", weather))
+    with pytest.raises(TypeError, match=r"got 5; pass the function itself, not its result"):
+        tools_by_name(cast("Any", [5]))
 
 
 CALL = ToolCall("c", FunctionCall("f"))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from typing import Any
 
 import pytest
 
@@ -148,6 +149,12 @@ def test_an_error_event_speaks_through_the_exception(event: Error, message: str)
 
 def test_a_raw_response_may_hold_anything_and_is_not_shown() -> None:
     assert "sk-123" not in str(BotError(Error(text="no", raw_response={"key": "sk-123"})))
+
+
+def test_a_bot_error_needs_an_event() -> None:
+    text: Any = "no dogs"
+    with pytest.raises(TypeError, match=r"BotError takes the Error event.*yield Error\(text=\.\.\.\)"):
+        BotError(text)
 
 
 @pytest.mark.parametrize(

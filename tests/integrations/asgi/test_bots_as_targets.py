@@ -10,6 +10,7 @@ import pytest
 
 from poeproto import Bot, Context, QueryRequest
 from poeproto_asgi import AccessKeyMissing, BotApp, Route, TargetError, load_app, serve
+from poeproto_compat import PoeBot
 from poeproto_h11 import get_final_response
 
 from ...support.bots import KEY, FunctionBot
@@ -44,6 +45,13 @@ def test_what_load_app_does_not_take() -> None:
         TargetError, match=r"test_bots_as_targets\.py:\d+: NoContext\.get_response must take \(self, re"
     ):
         load_app(NoContext, allow_without_key=True)
+
+
+def test_a_bot_of_fastapi_poes_names_needs_its_application() -> None:
+    bots: list[Any] = [PoeBot, PoeBot()]
+    for bot in bots:
+        with pytest.raises(TargetError, match=r"is a bot of poeproto_compat.*write app = make_app\(bot"):
+            load_app(bot, access_key=KEY)
 
 
 def test_bots_and_routes_by_path() -> None:

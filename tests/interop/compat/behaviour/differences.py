@@ -177,9 +177,3 @@ DIFFERENCES = {
         "",
     ),
 }
-
-
-def table() -> str:
-    """The list as it stands in the page on moving from fastapi_poe."""
-    rows = [f"| {each.theirs} | {each.here} | {each.why} |" for each in DIFFERENCES.values()]
-    return "\n".join(["| fastapi_poe | here | why |", "|---|---|---|", *rows]).replace("|  |", "| |")

@@ -91,10 +91,10 @@ is not listed here, and if a listed difference no longer shows.
 DIFFERENT = """\
 ## Deliberate differences
 
-[Moving from fastapi_poe](migrating.md#differences) says why.
+What makes a bot or its user safer comes first, then what a program may notice. A cell without a reason needs none.
 
-| key | inputs | fastapi_poe | here |
-|---|---:|---|---|
+| key | inputs | fastapi_poe | here | why |
+|---|---:|---|---|---|
 """
 
 
@@ -108,7 +108,7 @@ def page(results: Sequence[Result]) -> str:
         f"{len(results):,} inputs in {rows:,} rows: {equal:,} equal, {other_words:,} equal with other words,"
         f" {len(results) - equal - other_words:,} with a deliberate difference.\n",
         DIFFERENT.rstrip(),
-        *(f"| {key} | {verdicts[key]:,} | {each.theirs} | {each.here} |" for key, each in DIFFERENCES.items()),
+        *(_difference(key, verdicts[key]) for key in DIFFERENCES),
     ]
     for section, title in SECTIONS.items():
         lines += [
@@ -124,6 +124,11 @@ def page(results: Sequence[Result]) -> str:
                 by_row.setdefault(result.case.row, []).append(result)
         lines += [_line(row, found) for row, found in by_row.items()]
     return "\n".join([*lines, ""])
+
+
+def _difference(key: str, inputs: int) -> str:
+    listed = DIFFERENCES[key]
+    return f"| {key} | {inputs:,} | {listed.theirs} | {listed.here} | {listed.why} |".replace("|  |", "| |")
 
 
 def _line(row: str, results: Sequence[Result]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from . import surface
-from .__main__ import DOCS, PAGE, with_differences
+from .__main__ import PAGE
 from .differences import DIFFERENCES
 from .table import Result, page, run
 
@@ -51,9 +51,3 @@ def test_cases_have_names_of_their_own(results: Sequence[Result]) -> None:
 
 def test_the_page_is_what_both_do(results: Sequence[Result]) -> None:
     assert Path(PAGE).read_text(encoding="utf-8") == page(results), "run `make generated`"
-
-
-def test_the_differences_are_those_of_the_page_on_moving() -> None:
-    path = DOCS / "migrating.md"
-    text = path.read_text(encoding="utf-8")
-    assert with_differences(text) == text, "run `make generated`"
