@@ -288,7 +288,7 @@ def _metrics() -> Iterator[str]:
             f"| `{metric.name}` | {metric.instrument.value} | `{metric.unit}` | {metric.description} | {attributes} "
             f"| `{metric.prometheus_name}` |"
         )
-    yield "\n| buckets of | bounds |\n|---|---|"
+    yield "\n| buckets of | bounds, in the unit of the metric |\n|---|---|"
     by_bounds: dict[tuple[float, ...], list[str]] = {}
     for metric in METRICS:
         if metric.buckets:
