@@ -1,7 +1,7 @@
 """Writes the figures of a run into docs/performance.md and README.md, and draws the plots.
 
 Run it as python -m benchmarks.document FILE.json. It replaces the text between `<!-- figures: NAME -->` and
-`<!-- end of figures -->`. NAME is a suite, or "machine", "headline", "front", "goals" or "costs".
+`<!-- end of figures -->`. NAME is a suite, or "machine", "headline", "front", "missed", "faster", "goals" or "costs".
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from benchmarks.plots import amount, chart
-from benchmarks.record import Goal, Record, Table, goal_rows, half_spread, read_record
+from benchmarks.record import Case, Goal, Record, Table, goal_rows, half_spread, read_record
 
 PAGE = Path("docs/performance.md")
 README = Path("README.md")
@@ -31,6 +31,9 @@ FRONT = (
     ("many", "a server of 10,000 streams sends an event", "poeproto on Hypercorn, asyncio, garbage collected rarely"),
 )
 FRONT_THEIRS = "fastapi_poe on uvicorn"
+# Names of what is not ours and does the whole work, and parts of the names of what is ours.
+THEIRS = ("fastapi_poe", "sse-starlette", "aiohttp", "httpx-sse")
+OURS = ("poeproto", "PoeExchange", "BotExchange", "decode_", "encode_")
 _BLOCK = re.compile(r"(<!-- figures: ([a-z]+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 _NOTHING = "Not measured yet.\n"
 
@@ -72,6 +75,13 @@ def _figures(name: str, record: Record, plots: str) -> str:
             return _rows(("what is done", "by", "fastapi_poe takes"), headline_rows(record.goals))
         case "front":
             return _rows(("what is done", "poeproto", "fastapi_poe", "ratio", "measured by"), front_rows(record.tables))
+        case "missed":
+            missed = goal_rows([goal for goal in record.goals if not goal.reached])
+            return (
+                _rows(("work", "against", "reached", "wanted"), [row[:-1] for row in missed]) if missed else "None.\n"
+            )
+        case "faster":
+            return _rows(("what is done", "faster", "", "our fastest case", ""), faster_rows(record.tables))
         case "goals":
             return _rows(("work", "against", "reached", "wanted", "reached?"), goal_rows(record.goals))
         case "costs":
@@ -106,6 +116,27 @@ def front_rows(tables: list[Table]) -> list[tuple[str, ...]]:
     return rows
 
 
+def faster_rows(tables: list[Table]) -> list[tuple[str, ...]]:
+    """The works for which another library takes less than our fastest case, without uvloop: both and their figures."""
+    rows: list[tuple[str, ...]] = []
+    for table in tables:
+        works: dict[str, list[Case]] = {}
+        for case in table.cases:
+            work, separator, _ = case.name.rpartition(": ")
+            works.setdefault(f"{table.title}: {work}" if separator else table.title, []).append(case)
+        for work, cases in works.items():
+            theirs = [case for case in cases if any(name in case.name for name in THEIRS)]
+            ours = [case for case in cases if any(name in case.name for name in OURS) and "uvloop" not in case.name]
+            theirs = [case for case in theirs if "uvloop" not in case.name]
+            if theirs and ours:
+                their, our = (min(some, key=lambda case: case.median) for some in (theirs, ours))
+                if their.median < our.median:
+                    figures = [f"{amount(case.median * table.scale)} {table.unit}" for case in (their, our)]
+                    names = [case.name.rpartition(": ")[2] for case in (their, our)]
+                    rows.append((work, names[0], figures[0], names[1], figures[1]))
+    return rows
+
+
 def _machine(record: Record) -> str:
     packages = ", ".join(f"{name} {version}" for name, version in record.packages.items())
     return f"Measured on {record.made}, on {record.machine}, with {packages}.\n"
@@ -115,7 +146,11 @@ def _suite(suite: str, record: Record, plots: str) -> str:
     tables = [table for table in record.tables if table.suite == suite]
     if not tables:
         return _NOTHING
-    parts = [f"![{'; '.join(table.title for table in tables)}]({plots}/{suite}.svg)\n", *map(_table, tables)]
+    parts = [
+        f"Measured by `.venv/bin/python -m benchmarks {suite}`, in {record.seconds[suite]:.0f} s.\n",
+        f"![{'; '.join(table.title for table in tables)}]({plots}/{suite}.svg)\n",
+        *map(_table, tables),
+    ]
     parts += [f"{note.text}\n" for note in record.notes if note.suite == suite]
     return "\n".join(parts)
 

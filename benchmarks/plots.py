@@ -9,15 +9,15 @@ from xml.sax.saxutils import escape
 
 from benchmarks.record import Case, Record, Table
 
-_WIDTH = 1050
-_LABELS = 420  # the x of the bars
-_BARS = 400  # the length of the longest bar
+_WIDTH = 740  # that of a page's text, so that the site does not scale the letters down
+_LETTER = 6.9  # the width of a letter of a label, at most on average
+_VALUE = 145  # the width of the longest value beside a bar
 _ROW = 22
 _HEAD = 64
 _MARGIN = 16
 _COLOURS = {"poeproto": "#2b6cb0", "others": "#c9772b", "the limit, without the protocol": "#9aa5b1"}
-_OTHERS = ("fastapi_poe", "sse-starlette", "aiohttp", "httpx-sse")
-_LIMITS = ("bare", "raw", "template", "msgspec", "orjson", "json", "split", "anyio stream", "h11 on")
+_OTHERS = ("fastapi_poe", "sse-starlette", "aiohttp", "httpx-sse", "opentelemetry-instrumentation")
+_LIMITS = ("bare", "raw", "template", "msgspec", "orjson", "json", "split", "anyio stream", "h11 on", "the SDK alone")
 
 
 def chart(suite: str, record: Record) -> str:
@@ -25,8 +25,9 @@ def chart(suite: str, record: Record) -> str:
     tables = [table for table in record.tables if table.suite == suite]
     parts: list[str] = []
     top = _MARGIN
+    left = round(max(len(case.name) for table in tables for case in table.cases) * _LETTER) + _MARGIN
     for table in tables:
-        parts += _panel(table, top)
+        parts += _panel(table, top, left)
         top += _HEAD + _ROW * len(table.cases)
     parts += _legend(top + _ROW)
     parts.append(
@@ -46,7 +47,9 @@ def chart(suite: str, record: Record) -> str:
     return "\n".join([head, title, f'<rect width="{_WIDTH}" height="{height}" fill="white"/>', *parts, "</svg>"]) + "\n"
 
 
-def _panel(table: Table, top: int) -> list[str]:
+def _panel(table: Table, top: int, left: int) -> list[str]:
+    """One table, whose bars begin at `left`."""
+    length = _WIDTH - left - _VALUE  # of the longest bar
     rows = [_row(table, case) for case in table.cases]
     longest = max(high for _, _, high in rows)
     unit = f"{table.rate}, more is better" if table.rate else f"{table.unit}, less is better"
@@ -56,15 +59,15 @@ def _panel(table: Table, top: int) -> list[str]:
     ]
     for number, (case, (value, low, high)) in enumerate(zip(table.cases, rows, strict=True)):
         y = top + 46 + _ROW * number
-        parts.append(_text(_LABELS - 8, y + 13, case.name, "label"))
+        parts.append(_text(left - 8, y + 13, case.name, "label"))
         parts.append(
-            f'<rect x="{_LABELS}" y="{y}" width="{_BARS * value / longest:.1f}" height="{_ROW - 6}"'
+            f'<rect x="{left}" y="{y}" width="{length * value / longest:.1f}" height="{_ROW - 6}"'
             f' fill="{_COLOURS[_kind(case.name)]}"/>'
         )
-        start, end = (_LABELS + _BARS * edge / longest for edge in (low, high))
-        parts.append(f'<path d="M{start:.1f} {y + 8}H{end:.1f}" stroke="black"/>')
+        start, end = (left + length * edge / longest for edge in (low, high))
+        parts.append(f'<path d="M{start:.1f} {y + 8}H{end:.1f}" stroke="black" stroke-width="2"/>')
         ratio = value / rows[0][0]
-        parts.append(_text(round(max(end, _LABELS)) + 8, y + 13, f"{amount(value)}  ({amount(ratio)} x)"))
+        parts.append(_text(round(max(end, left)) + 8, y + 13, f"{amount(value)}  ({amount(ratio)} x)"))
     return parts
 
 
@@ -81,7 +84,7 @@ def _row(table: Table, case: Case) -> tuple[float, float, float]:
 
 def _legend(y: int) -> list[str]:
     parts: list[str] = []
-    x = _LABELS
+    x = _MARGIN
     for name, colour in _COLOURS.items():
         parts.append(f'<rect x="{x}" y="{y - 11}" width="12" height="12" fill="{colour}"/>')
         parts.append(_text(x + 18, y, name, "small"))

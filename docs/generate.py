@@ -96,10 +96,12 @@ def generated() -> dict[Path, str]:
 CHECKS = """\
 # The rules of the protocol
 
-What Poe expects of a bot server, and what a bot server may expect of a request: each rule with its reason and its
-remedy. The lint (`poeproto.lint`) judges the rules of messages. The other rules are about a server as a whole.
-`poeproto check URL` judges all but those of requests: it sends requests on purpose; see
-[`checking.md`](checking.md). `make generated` writes this page from the table `poeproto.lint.RULES`.
+What Poe expects of a bot server, and what a bot server may expect of a request: each rule with its reason and its fix.
+
+- [`poeproto check URL`](checking.md) judges a server by all rules but those of requests.
+- `poeproto.lint` judges messages and replies, and [`poeproto recording lint`](howto/record.md) those of a recording.
+
+`make generated` writes this page from the table `poeproto.lint.RULES`.
 
 A rule has a stable name, its id, and these properties:
 
@@ -112,15 +114,15 @@ A rule has a stable name, its id, and these properties:
 """
 # What the documents ask for and no rule is about, and the reason.
 UNJUDGED = {
-    "a server compares keys in constant time, and may have several": "the times of a network hide it",
-    "an error response names the field that is wrong": "it is for people, and its form is open",
-    "a bot sends the `metadata` of its query with its calls to other bots": "these calls do not pass the judge",
+    "a server compares keys in constant time, and may have several": "the delays of a network hide the difference",
+    "an error response names the field that is wrong": "the specification leaves its form open",
+    "a bot sends the `metadata` of its query with its calls to other bots": "the check does not see these calls",
     "a bot calls the bots in `server_bot_dependencies`, as often as declared": "likewise, and Poe counts them",
-    "a file has at most 50 MB; the URL of an attachment is valid for ten minutes": "a judge would have to fetch files",
+    "a file has at most 50 MB; the URL of an attachment is valid for ten minutes": "it would have to fetch files",
     "text is written as UTF-8, not as `\\u` escapes": "all readers accept both",
     "`language_code` is a BCP 47 tag, `timestamp` is in microseconds": "no reader refuses another value",
     "a tab has a name": "the documents disagree on whether it may be null",
-    "the last `data` event counts, `replace_response` discards the text before it": "they say what events mean",
+    "the last `data` event counts, `replace_response` discards the text before it": "it is for readers",
     "readers ignore unknown events, and know a cut reply from a complete one": "`tests/vectors/` tests readers",
     "amounts are positive integers, and there are at most 500 requests a minute": "Poe refuses what breaks them",
 }
@@ -283,7 +285,7 @@ def _metrics() -> Iterator[str]:
             f"| `{metric.name}` | {metric.instrument.value} | `{metric.unit}` | {metric.description} | {attributes} "
             f"| `{metric.prometheus_name}` |"
         )
-    yield "\n| buckets of | bounds |\n|---|---|"
+    yield "\n| buckets of | bounds, in the unit of the metric |\n|---|---|"
     by_bounds: dict[tuple[float, ...], list[str]] = {}
     for metric in METRICS:
         if metric.buckets:

@@ -284,10 +284,13 @@ def _commands() -> Iterator[str]:
 
 def _command(name: str, verb: click.Command, level: int) -> Iterator[str]:
     yield f"{'#' * level} {name}\n\n{_command_text(verb)}\n"
-    if isinstance(verb, click.Group):
-        for child_name, child in sorted(verb.commands.items()):
-            yield from _command(f"{name} {child_name}", child, level + 1)
-        return
+    if not isinstance(verb, click.Group):
+        yield from _usage(name, verb)
+    for child_name, child in sorted(getattr(verb, "commands", {}).items()):  # `bench` measures, and has one, too
+        yield from _command(f"{name} {child_name}", child, level + 1)
+
+
+def _usage(name: str, verb: click.Command) -> Iterator[str]:
     context = click.Context(verb, info_name=name)
     usage = " ".join(verb.collect_usage_pieces(context))
     yield f"    {name} {usage}\n\n| option | meaning |\n|---|---|"

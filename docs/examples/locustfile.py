@@ -6,7 +6,7 @@ Serve the bot, and start 20 people, who end their replies before the result is p
     locust -f docs/examples/locustfile.py --headless --host http://127.0.0.1:8080/ \
         --users 20 --spawn-rate 10 --run-time 30s --stop-timeout 60 --poe-slo first_event:200ms,gap:100ms
 
-The access key of a bot is read from the variable POE_ACCESS_KEY. docs/load.md shows several workers and machines.
+The access key of a bot is read from the variable POE_ACCESS_KEY. docs/howto/load_test.md shows several workers.
 """
 
 from locust import between, task

@@ -62,6 +62,8 @@ def recording_failures(file: Path) -> Generator[None]:
         yield
     except RecordingError as exc:
         raise click.ClickException(str(exc)) from exc
+    except BrokenPipeError:
+        raise  # the reader of standard output has enough, as `head` does; click exits without a word
     except OSError as exc:
         raise click.ClickException(f"{exc.filename or file}: {exc.strerror or exc}") from exc
 

@@ -1,7 +1,7 @@
 """Load on bots with Locust: a user that queries a bot, on as many workers and machines as Locust has.
 
 Importing this package imports Locust, which makes the standard library cooperative (gevent's monkey patches). So import
-it in a locustfile only. `docs/load.md` shows how to run one.
+it in a locustfile only. `docs/howto/load_test.md` shows how to run one.
 """
 
 from __future__ import annotations

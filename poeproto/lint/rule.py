@@ -39,10 +39,10 @@ EDITIONS: frozenset[int] = frozenset({2023, 2024, 2025})
 """The years of the specification's editions: its draft, that of the first server bots with files, and today's."""
 
 NEEDS: Mapping[str, str] = {
-    "request": "a request as its caller sent it; whoever judges a bot server has only requests of its own",
+    "request": "a request as its client sent it; a check of a bot server sees only its own requests",
     "query": "a query, to which the bot replies; it may cost money",
     "access-key": "the bot's access key",
-    "target": "the bot in a process of the judge, so that its code can be watched",
+    "target": "the bot in the process of the check, so that its code can be watched",
 }
 """What a judge may need besides the URL of a bot server."""
 

@@ -11,10 +11,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import measure
+from benchmarks import frames, measure
 from benchmarks.__main__ import SUITES
 from benchmarks.checking import Expected
-from benchmarks.document import FRONT, HEADLINE, filled, front_rows, headline_rows
+from benchmarks.document import FRONT, HEADLINE, faster_rows, filled, front_rows, headline_rows
 from benchmarks.measure import Figure
 from benchmarks.plots import amount
 from benchmarks.processes import serving
@@ -135,6 +135,8 @@ def test_the_page_has_a_place_for_every_figure(page: Path, record: Record) -> No
         assert f"| {cost.what} | {amount(cost.amount)} {cost.unit} |" in text
     for row in goal_rows(record.goals):
         assert f"| {' | '.join(row)} |" in text
+    for suite in SUITES:
+        assert f"Measured by `.venv/bin/python -m benchmarks {suite}`, in {record.seconds[suite]:.0f} s." in text
     for note in record.notes:
         assert note.text in text
     assert filled(text, record, "performance") == text
@@ -174,6 +176,44 @@ def test_the_headline_says_how_many_times_as_much() -> None:
         ("a relay passes such an event on", "ours", "2.5 x as much"),
         ("a relay passes a burst on", "ours", "30.0 x as much"),
     ]
+
+
+def test_the_page_names_what_others_do_faster() -> None:
+    def table(title: str, **medians: float) -> Table:
+        cases = [Case(name.replace("__", ": ").replace("_on_", " on "), median, 0) for name, median in medians.items()]
+        return Table(title, "µs", 1e6, None, cases, "visits")
+
+    tables = [
+        table("a", aiohttp=3e-6, fastapi_poe_on_uvicorn=9e-6, poeproto_h11=4e-6, poeproto_on_uvloop=1e-6, bare=1e-6),
+        table("b", aiohttp=3e-6, poeproto_h11=2e-6),
+        table("c", aiohttp=3e-6),
+        table("d", LF__aiohttp=3e-6, LF__PoeExchange=4e-6, CR__aiohttp=3e-6, CR__PoeExchange=2e-6),
+    ]
+    assert faster_rows(tables) == [
+        ("a", "aiohttp", "3.00 µs", "poeproto_h11", "4.00 µs"),
+        ("d: LF", "aiohttp", "3.00 µs", "PoeExchange", "4.00 µs"),
+    ]
+
+
+def test_the_page_names_the_goals_that_are_missed() -> None:
+    def page(*goals: Goal) -> str:
+        text = "<!-- figures: missed -->\n<!-- end of figures -->"
+        return filled(text, Record(goals=list(goals)), "performance")
+
+    reached, missed = (
+        Goal("work", "ours", "theirs", 3.0, "at least", 2),
+        Goal("work", "ours", "theirs", 3.0, "at least", 4),
+    )
+    assert "| work: ours | theirs | 3.00 x | at least 4 x |" in page(reached, missed)
+    assert "at least 2 x" not in page(reached, missed)
+    assert page(reached) == "<!-- figures: missed -->\nNone.\n<!-- end of figures -->"
+
+
+def test_frames_are_compared(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "RECORD", Record())
+    with measure.once():
+        frames.main(100)
+    assert "a DATA frame of HTTP/2: h2" in capsys.readouterr().out
 
 
 def test_the_plots_show_every_case(page: Path, record: Record) -> None:

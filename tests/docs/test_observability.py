@@ -42,22 +42,27 @@ def known_names() -> set[str]:
     return {metric.prometheus_name + suffix for metric in METRICS for suffix in SUFFIXES.get(metric.instrument, ("",))}
 
 
+KNOWN_LABELS = {"le"} | {name.replace(".", "_") for metric in METRICS for name in metric.attributes}
+
+
+def metrics_in(expression: str) -> set[str]:
+    """The metrics of a query of Prometheus, whose labels exist."""
+    names = set(NAME.findall(LABELS.sub(" ", expression)))
+    assert names, expression
+    assert names <= known_names(), expression
+    for by, where in LABELS.findall(expression):
+        used = [name.strip() for name in by.split(",")] if by else re.findall(r"(\w+)\s*[!=]", where)
+        assert set(used) <= KNOWN_LABELS, expression
+    return names
+
+
 def test_each_query_of_the_dashboard_names_a_metric_and_labels_that_exist(checkout: Path) -> None:
     dashboard = json.loads((checkout / "docs" / "grafana_dashboard.json").read_text(encoding="utf-8"))
-    labels = {"le"} | {name.replace(".", "_") for metric in METRICS for name in metric.attributes}
     seen: set[str] = set()
     for panel in dashboard["panels"]:
         for target in panel["targets"]:
-            expression: str = target["expr"]
-            without_labels = LABELS.sub(" ", expression)
-            names = NAME.findall(without_labels)
-            assert names, expression
-            assert set(names) <= known_names(), expression
-            seen.update(names)
-            for by, where in LABELS.findall(expression):
-                used = [name.strip() for name in by.split(",")] if by else re.findall(r"(\w+)\s*[!=]", where)
-                assert set(used) <= labels, expression
-            assert set(re.findall(r"{{(\w+)}}", target["legendFormat"])) <= labels
+            seen |= metrics_in(target["expr"])
+            assert set(re.findall(r"{{(\w+)}}", target["legendFormat"])) <= KNOWN_LABELS
     # Each metric has a panel.
     shown = {metric.name for metric in METRICS if any(name.startswith(metric.prometheus_name) for name in seen)}
     assert shown == {metric.name for metric in METRICS}
@@ -200,10 +205,21 @@ def telemetry() -> Any:
 # --- the page
 
 
-def test_the_programs_of_the_page_run(checkout: Path) -> None:
-    page = (checkout / "docs" / "observability.md").read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def page(checkout: Path) -> str:
+    return (checkout / "docs" / "howto" / "observe.md").read_text(encoding="utf-8")
+
+
+def test_the_programs_of_the_page_run(page: str) -> None:
     programs = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
     assert len(programs) == 2
     for program in programs:
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
         assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_each_expression_of_the_page_names_a_metric_and_labels_that_exist(page: str) -> None:
+    expressions = re.findall(r"^\| .*\? .*\| `(.*)` \|$", page, re.MULTILINE)
+    assert len(expressions) >= 4
+    for expression in expressions:
+        metrics_in(expression)

@@ -1,4 +1,4 @@
-"""What docs/recordings.md shows is read, run and understood, and its tables are those of the code."""
+"""What the pages about recordings show is read, run and understood, and their tables are those of the code."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ def test_the_tables_are_those_of_the_code(page: str) -> None:
     assert re.findall(r"`([\w-]+)`", outcomes) == [end.value for end in End]
 
 
-def test_the_verbs_are_those_of_the_command(page: str) -> None:
+def test_the_verbs_are_those_of_the_command(checkout: Path) -> None:
+    page = (checkout / "docs" / "howto" / "record.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `poeproto recording (\w+) (.*)$", page, re.MULTILINE)
     assert [verb for verb, _ in rows] == list(recording.commands)
     for verb, row in rows:

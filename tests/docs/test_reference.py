@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -88,3 +89,10 @@ def test_what_has_no_text_is_found(checkout: Path) -> None:
         "poeproto.Made.state poeproto.Made.other",
         "",
     ]
+
+
+def test_every_command_is_on_the_page_of_commands(checkout: Path) -> None:
+    commands = "\n".join(runpy.run_path(str(checkout / "docs" / "reference_pages.py"))["_commands"]())
+    headings = re.findall(r"^#+ poeproto (.*)$", commands, re.MULTILINE)
+    assert {"serve", "bench", "bench merge", "recording show", "openai serve"} <= set(headings)
+    assert len(headings) == len(set(headings))

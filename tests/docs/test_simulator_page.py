@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
+import anyio
 import click
 import pytest
 
@@ -32,6 +35,17 @@ def test_the_command_is_understood(page: str) -> None:
     name, *arguments = shlex.split(line)
     with main.commands[name].make_context(name, arguments, parent=click.Context(main)) as context:
         assert not context.args
+
+
+def test_the_faults_can_be_made(page: str) -> None:
+    calls = re.findall(r"`(Fault\.\w+\(.*?\))`", page)
+    assert len(calls) >= 8
+    for call in calls:
+        assert isinstance(eval(call, {"Fault": Fault, "event": anyio.Event()}), Fault), call
+    [body] = re.findall(r"-d '({.*})'", page)
+    planned: dict[str, Any] = json.loads(body)
+    assert planned.pop("where") == "Cat"
+    assert isinstance(getattr(Fault, planned.pop("kind"))(**planned), Fault)
 
 
 def test_what_is_named_is_there(page: str) -> None:

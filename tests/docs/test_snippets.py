@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -22,12 +20,13 @@ EXECUTED_BY = {
     "docs/embedded_server.md": "test_snippets.py",
     "docs/howto/asgi_servers.md": "test_deploy_pages.py",
     "docs/howto/embed.md": "test_snippets.py",
+    "docs/howto/load_test.md": "test_load_pages.py",
     "docs/howto/many_streams.md": "test_deploy_pages.py",
     "docs/howto/openai_clients.md": "test_openai_page.py",
     "docs/howto/openai_models.md": "test_openai_page.py",
     "docs/howto/native_names.md": "test_migrating_page.py",
-    "docs/load.md": "test_snippets.py",
-    "docs/observability.md": "test_observability.py",
+    "docs/howto/observe.md": "test_observability.py",
+    "docs/load.md": "test_load_pages.py",
     "docs/recordings.md": "test_recordings_page.py",
     "docs/runtime.md": "test_snippets.py",
     "docs/simulator.md": "test_simulator_page.py",
@@ -82,14 +81,6 @@ def test_the_call_of_the_embedded_server() -> None:
             pytest.fail("the server has ended by itself")
 
     anyio.run(served_for_a_moment)
-
-
-def test_the_user_of_the_page_about_load() -> None:
-    [block] = blocks("docs/load.md")
-    # In a process of its own, because Locust replaces the sockets of the process that imports it.
-    program = f"{block}\nassert Person.tasks == [Person.ask]\n"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
 
 
 def test_the_bot_whose_own_task_fails() -> None:

@@ -45,14 +45,17 @@ def canned_replies(body: bytes, arrivals: int) -> Generator[Origin]:
         process.stdin.close()  # ends it
 
 
-def measure_ceiling(origin: Origin, query: Query, connections: int) -> Ceiling:
-    """What the load generator receives of such a server with so many connections."""
+def measure_ceiling(origin: Origin, query: Query, connections: int) -> Ceiling | None:
+    """What the load generator receives of such a server with so many connections.
+
+    None if no reply was complete within the time, as on a machine without any CPU time to spare.
+    """
     plan = Plan([attrs.evolve(query, origin=origin)], connections, _TIMEOUT, duration=_SECONDS, warm_up=_SECONDS / 10)
     measurement = LoadGenerator(plan).run()
     if measurement.is_interrupted:
         raise KeyboardInterrupt
     result = measurement.result
-    return Ceiling(result.replies_per_second, result.events_per_second)
+    return Ceiling(result.replies_per_second, result.events_per_second) if result.complete else None
 
 
 def _parts(body: bytes, arrivals: int) -> Iterator[bytes]:

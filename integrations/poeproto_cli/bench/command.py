@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 import click
@@ -54,13 +54,20 @@ _OTHER_DESCRIPTORS = 50
 
 
 class BenchCommand(click.Command):
-    """A command with one subcommand, `merge`. No target has that name: a target is module:attribute, or a URL."""
+    """A command with subcommands. No target has the name of one: a target is module:attribute, or a URL.
+
+    Attributes:
+        commands: the subcommands by name.
+    """
+
+    commands: ClassVar[Mapping[str, click.Command]] = {"merge": merge}
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        if args[:1] == [merge.name]:
-            return merge.make_context(f"{info_name} {merge.name}", args[1:], parent, **extra)
+        subcommand = self.commands.get(args[0]) if args else None
+        if subcommand is not None:
+            return subcommand.make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
         return super().make_context(info_name, args, parent, **extra)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from poeproto_cli.bench import ceiling
 from poeproto_cli.commands import main
 from poeproto_load import Histogram
 
@@ -134,6 +135,13 @@ def test_a_target(bots: Path, worker_class: str) -> None:
     result = bench(f"{bots}:bot", "--worker-class", worker_class, "--replies", "3", "--json", key=None)
     assert (result.exit_code, result.stderr) == (0, "")
     assert [json.loads(line)["events"] for line in result.stdout.splitlines()] == [3, 3]
+
+
+def test_a_limit_that_cannot_be_measured_is_left_out(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ceiling, "_SECONDS", 1e-9)  # no reply begins, as on a machine that has no time for one
+    result = bench(address, "--replies", "2", "--connections", "1")
+    assert result.exit_code == 0, result.output
+    assert re.search(r"\(load generator: \d+% busy\)", result.output)
 
 
 def test_a_target_with_a_key(bots: Path) -> None:

@@ -215,6 +215,7 @@ async def test_ready_bytes_have_the_events_of_the_reply() -> None:
             assert measurement.result.events == 30
             assert 0 <= measurement.result.gap.count <= 3 * (parts - 1)
             ceiling = measure_ceiling(origin, sent, 2)
+    assert ceiling is not None
     assert ceiling.events_per_second == pytest.approx(10 * ceiling.replies_per_second)
 
 

@@ -16,6 +16,7 @@ from poeproto_cli.commands import main
 from poeproto_record import End, RecordingWriter, Redaction, load_recording
 
 from ...support.canary import BEARER_CANARY, CANARY, assert_hidden
+from ...support.command import started
 from ...support.har_schema import HAR_SCHEMA
 
 QUERY = json.dumps(
@@ -172,6 +173,14 @@ def test_no_verb_prints_a_key(arguments: list[str], tmp_path: Path) -> None:
 
 
 # --- lint
+
+
+def test_a_reader_that_has_enough_is_no_failure(query: Path) -> None:
+    with started("recording", "show", str(query)) as process:
+        assert process.stdout is not None
+        process.stdout.close()  # as `head` does
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
 
 
 def test_lint_is_content_with_a_good_exchange(query: Path) -> None:
