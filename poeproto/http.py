@@ -11,13 +11,23 @@ from collections.abc import Mapping
 
 from poeproto.exchange import refusals
 from poeproto.exchange.refusals import *
-from poeproto.vocabulary import endpoints, headers, http, http_request, rate_limits, repr_redaction, streamed_body
+from poeproto.vocabulary import (
+    endpoints,
+    headers,
+    http,
+    http_request,
+    rate_limits,
+    repr_redaction,
+    secret_spellings,
+    streamed_body,
+)
 from poeproto.vocabulary.endpoints import *
 from poeproto.vocabulary.headers import *
 from poeproto.vocabulary.http import *
 from poeproto.vocabulary.http_request import *
 from poeproto.vocabulary.rate_limits import *
 from poeproto.vocabulary.repr_redaction import *
+from poeproto.vocabulary.secret_spellings import *
 from poeproto.vocabulary.streamed_body import *
 
 # Of the schemes that HTTP has (RFC 9110, 4.2).
@@ -31,5 +41,6 @@ __all__ += http.__all__
 __all__ += http_request.__all__
 __all__ += rate_limits.__all__
 __all__ += repr_redaction.__all__
+__all__ += secret_spellings.__all__
 __all__ += refusals.__all__
 __all__ += streamed_body.__all__

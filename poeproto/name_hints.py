@@ -74,8 +74,9 @@ PLACES: dict[str, frozenset[str]] = {
             " update_settings_request upload_by_url_request upload_flow upload_request"
         ),
         "poeproto.http": (
-            "ACCEPT_IDENTITY BodyWriter DEFAULT_PORTS HeaderPairs Headers RateLimit SECRET_KEYS StreamedBody"
-            " normalise_headers rate_limit refusal retry_after_seconds without_key without_path"
+            "ACCEPT_IDENTITY BodyWriter DEFAULT_PORTS HeaderPairs Headers RateLimit SECRET_KEYS SearchedText"
+            " SecretSpellings StreamedBody cut_occurrence normalise_headers rate_limit refusal retry_after_seconds"
+            " without_key without_path"
         ),
         "poeproto.identifiers": "check_identifier is_identifier make_identifier",
         "poeproto.lint": (

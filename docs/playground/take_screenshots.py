@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 HERE = Path(__file__).parent
 PROGRAM = Path(sys.executable).with_name("poeproto")
-COMMAND = [PROGRAM, "play", f"{HERE / 'tide_bot.py'}:bot", "--name", "Tide", "--port", "0"]
+COMMAND = [PROGRAM, "play", f"{HERE / 'tide_bot.py'}:bot", "--name", "Tide", "--bind", "127.0.0.1:0"]
 WIDE = 1280
 NARROW = 390
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from base64 import b64encode
 
-from poeproto_record.redaction import spellings_of
+from poeproto.http import SearchedText, SecretSpellings
 
 __all__ = ["EvidenceRedaction"]
 
@@ -16,7 +15,7 @@ _KEY_VARIABLE = "POE_ACCESS_KEY"
 # replaced in the header only that the check itself sends.
 _SHORTEST_SECRET = 4
 # Between two chunks, https://www.rfc-editor.org/rfc/rfc9112#section-7.1
-_CHUNK_BOUNDARY = rb"(?:\r\n[0-9A-Fa-f]{1,8}(?:;[^\r\n]{0,80})?\r\n)?"
+_CHUNK_BOUNDARY = re.compile(rb"\r\n[0-9A-Fa-f]{1,8}(?:;[^\r\n]{0,80})?\r\n")
 
 
 class EvidenceRedaction:
@@ -29,20 +28,19 @@ class EvidenceRedaction:
 
     def __init__(self, access_key: str | None, url_query: str = "") -> None:
         self._shell: dict[str, str] = {}
-        patterns: list[bytes] = []
+        self._searched: list[SecretSpellings] = []
+        self._header: re.Pattern[bytes] | None = None
         if access_key:
             # The wrong key of a probe is the right one without its last character, so it is a secret too.
             cut = access_key[:-1]
             self._shell[access_key] = f'"${_KEY_VARIABLE}"'
             if len(cut) >= _SHORTEST_SECRET:
                 self._shell[cut] = f'"${{{_KEY_VARIABLE}%?}}"'
-                spellings = {spelling for key in (access_key, cut) for spelling in _spellings(key.encode())}
-                patterns += map(_pattern, sorted(spellings, key=len, reverse=True))
+                self._searched += [SecretSpellings.of(key.encode()) for key in (access_key, cut)]
             else:
-                patterns.append(rb"(?<=Bearer )" + re.escape(access_key.encode()))
+                self._header = re.compile(rb"(?<=Bearer )" + re.escape(access_key.encode()), re.IGNORECASE)
         if len(url_query) >= _SHORTEST_SECRET:
-            patterns.append(_pattern(url_query.encode()))
-        self._pattern = re.compile(b"|".join(patterns), re.IGNORECASE) if patterns else None
+            self._searched.append(SecretSpellings.of(url_query.encode()))
 
     def text(self, text: str) -> str:
         """The text without the key."""
@@ -50,17 +48,28 @@ class EvidenceRedaction:
 
     def reads(self, reads: list[bytes]) -> list[bytes]:
         """The same reads of one stream without the key, also where two of them cut it."""
-        if self._pattern is None:
-            return reads
         whole = b"".join(reads)
         parts: list[bytes] = []
         cut = 0  # where the current read begins in the whole
-        found = [(match.start(), match.end()) for match in self._pattern.finditer(whole)]
+        found = self._spans(whole)
         for read in reads:
             end = cut + len(read)
             parts.append(_without(whole, cut, end, found))
             cut = end
         return parts
+
+    def _spans(self, whole: bytes) -> list[tuple[int, int]]:
+        """Where the secrets are: in order, and disjoint."""
+        searched = SearchedText(whole, ignored=_CHUNK_BOUNDARY)
+        found = [span for each in self._searched for span in each.find(searched)]
+        found += [match.span() for match in self._header.finditer(whole)] if self._header else []
+        disjoint: list[tuple[int, int]] = []
+        for start, end in sorted(found):
+            if disjoint and start < disjoint[-1][1]:
+                disjoint[-1] = (disjoint[-1][0], max(end, disjoint[-1][1]))
+            else:
+                disjoint.append((start, end))
+        return disjoint
 
     def shell_word(self, text: str) -> str:
         """The text as one word of a shell, with the variable in the place of the key."""
@@ -69,15 +78,6 @@ class EvidenceRedaction:
         pattern = "|".join(re.escape(key) for key in sorted(self._shell, key=len, reverse=True))
         words = re.split(f"({pattern})", text)
         return "".join(self._shell.get(word) or shlex.quote(word) for word in words if word) or "''"
-
-
-def _pattern(secret: bytes) -> bytes:
-    """What finds a secret, also where chunks of HTTP/1.1 cut it."""
-    return _CHUNK_BOUNDARY.join(re.escape(secret[index : index + 1]) for index in range(len(secret)))
-
-
-def _spellings(key: bytes) -> set[bytes]:
-    return {*spellings_of(key), b64encode(key).rstrip(b"=")}
 
 
 def _without(whole: bytes, start: int, end: int, found: list[tuple[int, int]]) -> bytes:

@@ -56,16 +56,21 @@ access_key_option = click.option(
 )
 
 
-def bind_option(default: str) -> Callable[[C], C]:
-    """The option for the address to listen on. Each command has its own default, so that they can run side by side."""
+def bind_option(default: str, *, unix_socket: bool = True) -> Callable[[C], C]:
+    """The option for the address to listen on. Each command has its own default, so that they can run side by side.
+
+    Args:
+        default: the address if none is given.
+        unix_socket: whether the command can listen on a Unix socket.
+    """
+    at_path = "unix:PATH for a Unix socket (unix:PATH,mode=660 with these permissions), " if unix_socket else ""
     return click.option(
         "--bind",
         default=default,
         show_default=True,
         metavar="ADDRESS",
-        help="The address to listen on: HOST:PORT, :PORT for all interfaces, PORT for loopback, unix:PATH for a Unix "
-        "socket (unix:PATH,mode=660 with these permissions), or fd://NUMBER for an inherited socket. Port 0 takes a "
-        "free port.",
+        help=f"The address to listen on: HOST:PORT, :PORT for all interfaces, PORT for loopback, {at_path}or "
+        "fd://NUMBER for an inherited socket. Port 0 takes a free port.",
     )
 
 

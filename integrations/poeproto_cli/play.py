@@ -14,11 +14,12 @@ from poeproto_asgi import run
 from poeproto_asgi.server import WorkerClass
 from poeproto_asgi.targets import check_target_exists
 from poeproto_cli.failures import server_failures
-from poeproto_cli.options import checked_key, worker_class_option
+from poeproto_cli.options import bind_option, checked_key, worker_class_option
 from poeproto_cli.terminal import log_to_stderr
 from poeproto_cli.urls import is_target, refuse_address
 from poeproto_h11 import split_url
 from poeproto_record import RecordingError
+from poeproto_runtime.listen import host_of
 
 if TYPE_CHECKING:
     from poeproto_playground import PlayedBot
@@ -51,10 +52,7 @@ def _checked_keys(context: click.Context, parameter: click.Parameter, keys: tupl
     help="The bot's access key; by default that in POE_ACCESS_KEY, which no process list shows. May be repeated: one "
     "for each bot, in their order.",
 )
-@click.option("--bind", default="127.0.0.1", show_default=True, metavar="HOST", help="The address to listen on.")
-@click.option(
-    "--port", type=click.IntRange(0, 65535), default=8084, show_default=True, help="The port; 0 takes a free one."
-)
+@bind_option("127.0.0.1:8084", unix_socket=False)
 @click.option(
     "--expose-to-network",
     is_flag=True,
@@ -88,7 +86,6 @@ def play(
     names: tuple[str, ...],
     access_keys: tuple[str, ...],
     bind: str,
-    port: int,
     expose_to_network: bool,
     allow_remote_media: bool,
     recordings: tuple[Path, ...],
@@ -108,14 +105,10 @@ def play(
 
     if not bots and not recordings:
         raise click.UsageError("name a bot, as TARGET or URL, or open a recording with --recording FILE")
-    if bind not in _LOOPBACK and not expose_to_network:
-        raise click.UsageError(
-            f"--bind {bind} may be reached from other machines; --expose-to-network allows it, and says what that means"
-        )
     log_to_stderr()
     with server_failures():
+        _check_address(bind, expose_to_network)
         played = _played_bots(bots, names, access_keys)
-        host = f"[{bind}]" if ":" in bind else bind
         try:
             playground = Playground(
                 played,
@@ -131,7 +124,26 @@ def play(
             playground.open_at(address)
             click.echo(f"open {playground.page_address}")
 
-        run(playground, bind=f"{host}:{port}", worker_class=worker_class, on_ready=on_ready)
+        run(playground, bind=bind, worker_class=worker_class, on_ready=on_ready)
+
+
+def _check_address(bind: str, expose_to_network: bool) -> None:
+    """Refuse an address that no browser can open, and one that other machines reach unless that is allowed.
+
+    Raises:
+        click.UsageError: for such an address.
+        ValueError: when it has none of the forms of an address.
+        OSError: when no socket was inherited under the number.
+    """
+    host = host_of(bind)
+    if host is None:
+        raise click.UsageError(
+            f"--bind {bind} is a Unix socket, which no browser can open; use a port, such as --bind 8084"
+        )
+    if host not in _LOOPBACK and not expose_to_network:
+        raise click.UsageError(
+            f"--bind {bind} may be reached from other machines; --expose-to-network allows it, and says what that means"
+        )
 
 
 def _played_bots(bots: Sequence[str], names: Sequence[str], access_keys: Sequence[str]) -> list[PlayedBot]:

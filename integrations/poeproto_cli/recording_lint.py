@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from poeproto import ResponseHead
-from poeproto.lint import Finding, Level, ReplyLint, lint_request, lint_settings
+from poeproto import RequestHead, ResponseHead
+from poeproto.lint import Finding, Level, ReplyLint, lint_request, lint_request_head, lint_settings
 from poeproto_cli.options import json_option
 from poeproto_cli.recording_files import file_argument, reading
 from poeproto_cli.terminal import echo
@@ -58,6 +58,9 @@ def _not_checked(exchange: RecordedExchange) -> str | None:
 
 
 def _findings(exchange: RecordedExchange) -> Iterator[tuple[str, Finding]]:
+    request = exchange.request
+    for finding in lint_request_head(RequestHead(request.method, request.url, request.headers)):
+        yield "request", finding
     for finding in lint_request(exchange.request_body):
         yield "request", finding
     if exchange.head is None:

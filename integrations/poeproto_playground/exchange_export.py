@@ -37,7 +37,7 @@ def export(form: str, exchanges: Iterable[Exchange], created: float, masking: Ma
         redaction=Redaction(secrets=masking.known()),
     )
     for exchange in chosen:
-        _write(writer, exchange, masking)
+        _write(writer, exchange)
     if form == "recording":
         return file.getvalue()
     file.seek(0)
@@ -46,18 +46,14 @@ def export(form: str, exchanges: Iterable[Exchange], created: float, masking: Ma
     return json.dumps(archive, ensure_ascii=False).encode("utf-8", "replace")
 
 
-def _write(writer: RecordingWriter, exchange: Exchange, masking: Masking) -> None:
-    """Write an exchange. The writer replaces keys that are spelled plainly; the others are masked before."""
+def _write(writer: RecordingWriter, exchange: Exchange) -> None:
     recorded = exchange.recorded()
     request = recorded.request
-    sent = masking.escaped(request.body)
-    number = writer.request(request.method, request.url, request.headers, sent, at=request.at)
+    number = writer.request(request.method, request.url, request.headers, request.body, at=request.at)
     if recorded.head is not None:
         writer.head(number, recorded.head.status, recorded.head.headers, at=recorded.head.at)
-    body, offset = masking.escaped(exchange.body()), 0
     for read in recorded.data:
-        writer.data(number, body[offset : offset + len(read.data)], at=read.at)
-        offset += len(read.data)
+        writer.data(number, read.data, at=read.at)
     if recorded.end is not None:
         omitted = f"{exchange.omitted} bytes were not kept" if exchange.omitted else ""
         writer.end(number, recorded.end.outcome, recorded.end.detail or omitted, at=recorded.end.at)

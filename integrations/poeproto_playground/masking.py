@@ -1,15 +1,14 @@
-r"""Masks keys in what the page is shown: by as many asterisks, so that offsets and sizes stay.
+"""Masks keys in what the page is shown: by as many asterisks, so that offsets and sizes stay.
 
-A key is found however it is spelled: JSON may escape any character (``\u0041``, ``\/``), also twice, and a URL may
-percent-encode it. Escapes of the characters of keys are rare, so only the text around them is searched for them.
+A key is found however it is spelled; see `poeproto.http.SecretSpellings`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
-from poeproto.http import Headers
+from poeproto.http import Headers, SearchedText, SecretSpellings
 
 _SECRET_HEADERS = frozenset(
     {b"authorization", b"proxy-authorization", b"cookie", b"set-cookie", b"x-api-key", b"poe-access-key"}
@@ -18,10 +17,6 @@ _SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9-]*[ \t]+(?=\S)")
 _KEY_IN_URL = re.compile(r"((?:update|fetch)_settings/[^/?]*/)([^/?]+)")
 # A shorter key may be an ordinary word.
 _SHORTEST = 6
-# ``\\u0041`` within JSON that is three times within JSON: each time doubles the backslashes.
-_LONGEST_ESCAPE = 13
-# JSON may escape these with a backslash alone.
-_ESCAPABLE = b'"/\\'
 
 
 class Masking:
@@ -33,7 +28,7 @@ class Masking:
 
     def __init__(self, secrets: Callable[[], Iterable[str | None]]) -> None:
         self._secrets = secrets
-        self._spellings: _Spellings | None = None
+        self._spellings: dict[str, SecretSpellings] = {}
 
     def known(self) -> list[str]:
         """The keys that are masked wherever they are, the longest first."""
@@ -42,21 +37,19 @@ class Masking:
     def data(self, data: bytes) -> bytes:
         """Bytes without the known keys, however they are spelled."""
         known = self.known()
-        for key in known:
-            secret = key.encode()
-            data = data.replace(secret, b"*" * len(secret))
-        return self._without_escaped(known, data)
-
-    def escaped(self, data: bytes) -> bytes:
-        """Bytes without the known keys that are spelled with escapes."""
-        return self._without_escaped(self.known(), data)
-
-    def _without_escaped(self, known: list[str], data: bytes) -> bytes:
         if not known:
             return data
-        if self._spellings is None or self._spellings.keys != known:
-            self._spellings = _Spellings(known)
-        return self._spellings.mask(data)
+        if self._spellings.keys() != set(known):
+            self._spellings = {key: SecretSpellings.of(key.encode()) for key in known}
+        searched = SearchedText(data)
+        parts: list[bytes] = []
+        end = 0
+        for start, stop in sorted(span for each in self._spellings.values() for span in each.find(searched)):
+            if stop > end:
+                start = max(start, end)
+                parts += [data[end:start], b"*" * (stop - start)]
+                end = stop
+        return b"".join([*parts, data[end:]]) if parts else data
 
     def text(self, text: str) -> str:
         """A text without the known keys, however they are spelled."""
@@ -78,67 +71,3 @@ class Masking:
         scheme = _SCHEME.match(value)
         start = scheme.end() if scheme else 0
         return value[:start] + b"*" * (len(value) - start)
-
-
-class _Spellings:
-    """Finds keys in which characters are escaped.
-
-    Args:
-        keys: the keys, the longest first.
-    """
-
-    def __init__(self, keys: list[str]) -> None:
-        self.keys = keys
-        characters = sorted({character for key in keys for character in key.encode()})
-        codes = b"|".join([_code_of(character) for character in characters])
-        plain = b"|".join([_escaped(character) for character in characters if character in _ESCAPABLE]) or b"(?!)"
-        # The set in front has the expression skip fast what is no escape.
-        self._escape = re.compile(rb"[\\%%](?:(?<=%%)(?:%b)|(?<=\\)\\{0,7}(?:u00(?:%b)|%b))" % (codes, codes, plain))
-        self._keys = re.compile(b"|".join([_pattern_of(key.encode()) for key in keys]))
-        self._reach = len(keys[0]) * _LONGEST_ESCAPE
-
-    def mask(self, data: bytes) -> bytes:
-        """The bytes without these keys; takes linear time."""
-        parts: list[bytes] = []
-        end = 0
-        for start, stop in self._around_escapes(data):
-            parts += [data[end:start], self._keys.sub(_asterisks, data[start:stop])]
-            end = stop
-        return b"".join([*parts, data[end:]]) if parts else data
-
-    def _around_escapes(self, data: bytes) -> Iterator[tuple[int, int]]:
-        """The parts of the bytes in which an escaped key can be; disjoint, and in order."""
-        start = stop = 0
-        for match in self._escape.finditer(data):
-            begin = max(match.start() - self._reach, stop)
-            if begin > stop:
-                yield start, stop
-                start = begin
-            stop = min(match.end() + self._reach, len(data))
-        if stop:
-            yield start, stop
-
-
-def _pattern_of(key: bytes) -> bytes:
-    """An expression for a key of which any character may be escaped: by JSON, also within its strings, or by a URL."""
-    return b"".join([_spellings_of(character) for character in key])
-
-
-def _spellings_of(character: int) -> bytes:
-    escapes = rb"\\{1,8}u00%b|%%%b" % (_code_of(character), _code_of(character))
-    backslashes = rb"\\{0,8}" if character in _ESCAPABLE else b""
-    return b"(?:%b%b|%b)" % (backslashes, _escaped(character), escapes)
-
-
-def _code_of(character: int) -> bytes:
-    """The character's number in hexadecimal, in either case."""
-    digits = f"{character:02x}"
-    return "".join([f"[{each}{each.upper()}]" if each.isalpha() else each for each in digits]).encode()
-
-
-def _escaped(character: int) -> bytes:
-    return re.escape(bytes([character]))
-
-
-def _asterisks(match: re.Match[bytes]) -> bytes:
-    return b"*" * len(match[0])

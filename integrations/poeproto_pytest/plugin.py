@@ -28,6 +28,7 @@ _MARKERS = {
 _MODES = ("none", "new", "all")
 
 _recordings = pytest.StashKey[list["ReplayedCalls"]]()
+_passed = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=_MODES,
         default=None,
         help="calls through poe_recording: none replays them (the default), new also records those that no recorded "
-        "exchange answers, all records every one afresh",
+        "exchange answers, all records every one afresh, and replaces the recording if the test passes",
     )
     parser.addini("poe_record", "the default of --poe-record", default="none")
     parser.addini(
@@ -127,8 +128,9 @@ def poe_recording(request: pytest.FixtureRequest, poe_redaction: Redaction | Non
         return calls
 
     yield open_recording
+    passed = request.node.stash.get(_passed, False)
     for calls in opened:
-        calls.save()
+        calls.save(passed=passed)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -152,13 +154,29 @@ def _guarded(item: pytest.Item, blocked: list[NetworkBlocked]) -> Generator[None
     try:
         result = yield
     except BaseException:
-        for title, text in _problems(item, blocked):
+        for title, text in [*_problems(item, blocked), *_kept_recordings(item)]:
             item.add_report_section("call", title, text)
         raise
     problems = _problems(item, blocked)
     if problems:
+        for title, text in _kept_recordings(item):
+            item.add_report_section("call", title, text)
         pytest.fail("\n\n".join(text for _, text in problems), pytrace=False)
+    item.stash[_passed] = True
     return result
+
+
+def _kept_recordings(item: pytest.Item) -> list[tuple[str, str]]:
+    """What to say of the recordings that are not replaced, since the test fails."""
+    nothing: list[ReplayedCalls] = []
+    return [
+        (
+            "poe_recording",
+            f"{calls.path.name} was kept, since the test failed; what it recorded is in {beside.name} beside it",
+        )
+        for calls in item.stash.get(_recordings, nothing)
+        if (beside := calls.path_if_failed) is not None
+    ]
 
 
 def _problems(item: pytest.Item, blocked: list[NetworkBlocked]) -> list[tuple[str, str]]:

@@ -58,7 +58,7 @@ class RecordMode(Enum):
     Attributes:
         NONE: replay; a call without a match fails the test.
         NEW: replay; record the calls without a match, and add them.
-        ALL: record all calls, and replace the recording.
+        ALL: record all calls, and replace the recording if the test passes.
     """
 
     NONE = "none"
@@ -187,8 +187,25 @@ class ReplayedCalls:
 
     # --- the end of the test
 
-    def save(self) -> int:
+    @property
+    def path_if_failed(self) -> Path | None:
+        """Where what was recorded is saved if the test fails, beside the recording; None if it is added to that.
+
+        A recording that was replaced by that of a failure would be lost.
+        """
+        if self.mode is not RecordMode.ALL or self._recorder is None or not self.path.exists():
+            return None
+        return self._beside
+
+    @property
+    def _beside(self) -> Path:
+        return self.path.with_name(f"{self.path.stem}.failed{self.path.suffix}")
+
+    def save(self, *, passed: bool = True) -> int:
         """Write what was recorded to the file, which is replaced as a whole; returns how many exchanges were added.
+
+        Args:
+            passed: whether the test has passed; otherwise `path_if_failed` is written instead, if there is one.
 
         Raises:
             OSError: when it cannot be read or written.
@@ -196,6 +213,7 @@ class ReplayedCalls:
         """
         if self._recorder is None:
             return 0
+        path = (None if passed else self.path_if_failed) or self.path
         header, added = self._recorder.finish()
         recording = self._load()  # again: the test, or another one, may have added exchanges since
         before = recording.exchanges
@@ -209,13 +227,15 @@ class ReplayedCalls:
         for record in added:
             moved = attrs.evolve(record, exchange=record.exchange + last, at=round(record.at + last_at, 6))
             lines.append(encode_record(moved))
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
             temporary.write_bytes(b"".join(lines))
-            temporary.replace(self.path)
+            temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+        if self.mode is RecordMode.ALL and path == self.path:
+            self._beside.unlink(missing_ok=True)  # that of an earlier failure
         return sum(isinstance(each, RecordedRequest) for each in added)
 
     def failure(self) -> str | None:

@@ -6,8 +6,8 @@ What is replaced:
 - **Keys in bodies**: the values of `access_key`, `api_key` and the like in JSON, in JSON within JSON, and in forms.
 - **URLs**: user and password; in a query, the values of names such as `signature`, and every value long enough to be a
   key; in the target of a request also the segment of a path that looks like a key.
-- **Echoes**: a secret that was found, or is known beforehand, wherever it appears again: as it is, percent-encoded, or
-  escaped in JSON or HTML, in either case.
+- **Echoes**: a secret that was found, or is known beforehand, wherever it appears again, however it is spelled; see
+  `poeproto.http.SecretSpellings`.
 - **Patterns**: what the regular expressions of the caller match, within a line.
 
 **Placeholders.** A secret becomes ``REDACTED-1``, the next one ``REDACTED-2``. Equal secrets of a file have equal
@@ -23,18 +23,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-import html
-import json
 import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import Any
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 import attrs
 
-from poeproto.http import SECRET_KEYS, Headers
-from poeproto_record.secret_rules import LONGEST_OPEN, Found, SecretRules, beginning
+from poeproto.http import SECRET_KEYS, Headers, SearchedText, SecretSpellings
+from poeproto_record.secret_rules import LONGEST_OPEN, Found, SecretRules
 
 __all__ = ["KEPT_HEADERS", "Redaction", "Redactor"]
 
@@ -60,6 +58,9 @@ QUERY_KEYS = frozenset(
 # A shorter secret may be an ordinary word, so it is not replaced elsewhere.
 _SHORTEST_ECHO = 8
 _LONGEST_ECHO = 4 * 1024
+# Of a secret that is known beforehand, as much is held back as its spelling with escapes may take.
+_LONGEST_GIVEN = 64 * 1024
+_LONGEST_ESCAPE = 9
 # A shorter part of a header's value is not searched for.
 _LIKE_A_KEY = 16
 # A beginning this short reveals nothing, and stands at the end of many a text by chance.
@@ -90,7 +91,14 @@ def _lower(names: Iterable[str]) -> frozenset[str]:
 
 
 def _as_bytes(secrets: Iterable[str | bytes]) -> tuple[bytes, ...]:
-    return tuple(each.encode() if isinstance(each, str) else each for each in secrets)
+    given = tuple(each.encode() if isinstance(each, str) else each for each in secrets)
+    for number, secret in enumerate(given):
+        if len(secret) > _LONGEST_GIVEN:
+            raise ValueError(
+                f"secrets[{number}] has {len(secret)} bytes, and at most {_LONGEST_GIVEN} can be searched for: "
+                "pass the part of it that gives access, or a pattern"
+            )
+    return given
 
 
 @attrs.frozen(kw_only=True)
@@ -102,10 +110,11 @@ class Redaction:
         body_keys: keys of JSON and of forms, whose values are replaced.
         query_keys: names in the query of a URL, whose values are replaced however short they are.
         patterns: regular expressions, over UTF-8; what they match within a line is replaced.
-        secrets: secrets that are known beforehand, such as the access key of the bot.
+        secrets: secrets that are known beforehand, such as the access key of the bot; each of up to 64 KiB.
 
     Raises:
         re.error: for a pattern that is not a regular expression.
+        ValueError: for a secret that is longer.
     """
 
     headers: frozenset[str] = attrs.field(default=KEPT_HEADERS, converter=_lower)
@@ -125,8 +134,8 @@ class Redaction:
         }
 
 
-# Secrets that were found, each with its spellings in lower case; the most recently seen last.
-FoundSecrets = OrderedDict[bytes, tuple[bytes, ...]]
+# Secrets that were found, each with how it is searched for; the most recently seen last.
+FoundSecrets = OrderedDict[bytes, SecretSpellings]
 
 
 @attrs.frozen
@@ -152,14 +161,15 @@ class Redactor:
         self._rules = SecretRules(redaction.body_keys, redaction.query_keys)
         self._numbers: dict[bytes, int] = {}
         # Those that the caller knows are never forgotten.
-        self._given = {each: spellings_of(each) for each in redaction.secrets if 1 <= len(each) <= _LONGEST_ECHO}
+        self._given = {each: SecretSpellings.of(each) for each in redaction.secrets if each}
         self._known: FoundSecrets = OrderedDict()
         self.of_exchange: FoundSecrets = OrderedDict()
 
     @property
     def most_held(self) -> int:
         """How many bytes of a body may be held back."""
-        return _LINE if self.redaction.patterns else LONGEST_OPEN
+        given = max(map(len, self._given), default=0) * _LONGEST_ESCAPE
+        return max(_LINE if self.redaction.patterns else LONGEST_OPEN, given)
 
     def prepare(self, headers: Headers, url: str) -> None:
         """Learn the secrets of a request before any part of it is redacted: the URL may repeat a header."""
@@ -208,7 +218,8 @@ class Redactor:
     def _replace(self, text: bytes, found: Iterable[Found]) -> bytes:
         parts: list[bytes] = []
         position = 0
-        for span in self._spans(text, [*found, *self._found(text), *self._rules.cut(text)], is_end=True):
+        found = [*found, *self._found(text), *self._rules.cut(text)]
+        for span in self._spans(SearchedText(text), found, is_end=True):
             parts += [text[position : span.start], span.placeholder]
             position = span.end
         return b"".join([*parts, text[position:]])
@@ -220,7 +231,8 @@ class Redactor:
         undecided.
         """
         if is_end:
-            return self._spans(text, [*self._found(text), *self._rules.cut(text)], is_end=True), len(text)
+            found = [*self._found(text), *self._rules.cut(text)]
+            return self._spans(SearchedText(text), found, is_end=True), len(text)
         if self.redaction.patterns:
             line = text.rfind(b"\n") + 1
             if len(text) - line <= _LINE:  # a pattern may begin anywhere in the line
@@ -230,8 +242,9 @@ class Redactor:
         if self.redaction.patterns and not text.endswith(b"\n"):
             decided = max(min(decided, len(text) - _OVERLAP), 0)
         decided = _outside(decided, found, [])
-        spans = self._spans(text, [each for each in found if each.end <= decided], is_end=False)
-        decided = min([decided, *(beginning(text, each) for each in self._spellings())])
+        searched = SearchedText(text)
+        spans = self._spans(searched, [each for each in found if each.end <= decided], is_end=False)
+        decided = min(decided, self._beginning(searched, 1))
         decided = _outside(decided, found, spans)
         return [span for span in spans if span.end <= decided], decided
 
@@ -242,7 +255,7 @@ class Redactor:
                 if match[0]:
                     yield Found(*match.span(), match[0], match.start())
 
-    def _spans(self, text: bytes, found: list[Found], *, is_end: bool) -> list[Span]:
+    def _spans(self, text: SearchedText, found: list[Found], *, is_end: bool) -> list[Span]:
         """The spans of the secrets that were found, and of those that are known; in order, and disjoint."""
         spans: list[Span] = []
         for each in sorted(found, key=lambda each: (each.start, -each.end)):
@@ -252,25 +265,21 @@ class Redactor:
             spans.append(Span(each.start, each.end, b'"%b"' % placeholder if each.is_number else placeholder))
         spans += self._echoes(text)
         if is_end:
-            start = min((beginning(text, each, _SHORTEST_BEGINNING) for each in self._spellings()), default=len(text))
-            spans += [Span(start, len(text), b"REDACTED")] if start < len(text) else []
+            start, size = self._beginning(text, _SHORTEST_BEGINNING), len(text.lowered)
+            spans += [Span(start, size, b"REDACTED")] if start < size else []
         return _disjoint(spans)
 
-    def _echoes(self, text: bytes) -> Iterator[Span]:
-        lowered = text.lower()
+    def _echoes(self, text: SearchedText) -> Iterator[Span]:
         for secret, spellings in self._searched().items():
-            for spelling in spellings:
-                start = lowered.find(spelling)
-                while start >= 0:
-                    end = start + len(spelling)
-                    yield Span(start, end, self.placeholder(secret))
-                    start = lowered.find(spelling, end)
+            for start, end in spellings.find(text):
+                yield Span(start, end, self.placeholder(secret))
 
-    def _spellings(self) -> Iterator[bytes]:
-        for spellings in self._searched().values():
-            yield from spellings
+    def _beginning(self, text: SearchedText, shortest: int) -> int:
+        """Where the end of a text is the beginning of a secret; the length of the text if it is not."""
+        searched = self._searched().values()
+        return min((each.beginning(text, shortest) for each in searched), default=len(text.lowered))
 
-    def _searched(self) -> dict[bytes, tuple[bytes, ...]]:
+    def _searched(self) -> dict[bytes, SecretSpellings]:
         return {**self._given, **self.of_exchange, **self._known}
 
     def placeholder(self, secret: bytes) -> bytes:
@@ -285,25 +294,12 @@ class Redactor:
     def _learn(self, secret: bytes, *, shortest: int = _SHORTEST_ECHO) -> None:
         if not shortest <= len(secret) <= _LONGEST_ECHO or secret in self._given:
             return
-        spellings = self.of_exchange.get(secret) or self._known.get(secret) or spellings_of(secret)
+        spellings = self.of_exchange.get(secret) or self._known.get(secret) or SecretSpellings.of(secret)
         for found in (self.of_exchange, self._known):
             found[secret] = spellings
             found.move_to_end(secret)
             while len(found) > _KNOWN:
                 found.popitem(last=False)
-
-
-def spellings_of(secret: bytes) -> tuple[bytes, ...]:
-    """How a peer may repeat a secret, in lower case: as it is, in a URL, in JSON, in JSON within JSON, in HTML."""
-    text = secret.decode("latin-1")
-    escaped = json.dumps(text, ensure_ascii=False)[1:-1]
-    texts = [
-        *(text, escaped, escaped.replace("/", "\\/"), json.dumps(escaped, ensure_ascii=False)[1:-1]),
-        *(html.escape(text), html.escape(text, quote=False)),
-    ]
-    spellings = {each.encode("latin-1") for each in texts}
-    spellings |= {quote(secret, safe=safe).encode() for safe in ("", "/", "/+:@")}
-    return tuple(sorted({each.lower() for each in spellings}, key=len, reverse=True))
 
 
 def _outside(position: int, found: Iterable[Found], spans: Iterable[Span]) -> int:

@@ -13,6 +13,8 @@ from urllib.parse import unquote_to_bytes
 
 import attrs
 
+from poeproto.http import cut_occurrence
+
 # A query value of this length may be a key: Poe's have 32 characters.
 _LIKE_A_KEY = 16
 # An open secret that is longer than this is found by the secret itself, not by what stands before it.
@@ -123,7 +125,7 @@ class SecretRules:
     def open_from(self, text: bytes) -> int:
         """From where on a text may be a secret that what follows it completes; its length if nowhere."""
         size = len(text)
-        starts = [size, *(beginning(text, each) for each in self._starters)]
+        starts = [size, *(cut_occurrence(text, each) for each in self._starters)]
         starts += [start.start() for start in self._member_starts(text) if self._is_open(start, text)]
         # The other rules end with the word. To search a longer text could take quadratic time.
         word = max(text.rfind(delimiter) for delimiter in _DELIMITERS) + 1
@@ -150,18 +152,6 @@ class SecretRules:
         password = opened[0].rpartition(b"/")[2].partition(b":")[2] if opened else b""
         if password and not password.isdigit():
             yield Found(size - len(password), size, password, size - len(password))
-
-
-def beginning(text: bytes, whole: bytes, shortest: int = 1) -> int:
-    """Where the end of a text is the beginning of another, in either case; the length of the text if it is not."""
-    size = len(text)
-    tail = text[max(size - len(whole) + 1, 0) :].lower()
-    start = tail.find(whole[:shortest])
-    while start >= 0:
-        if whole.startswith(tail[start:]):
-            return size - len(tail) + start
-        start = tail.find(whole[:shortest], start + 1)
-    return size
 
 
 def _unescaped(value: bytes, escape: bytes | None) -> bytes:

@@ -13,7 +13,7 @@ from typing import BinaryIO, TypeVar
 
 import attrs
 
-from poeproto.http import HeaderPairs, normalise_headers
+from poeproto.http import HeaderPairs, SecretSpellings, normalise_headers
 from poeproto_record.errors import RecordingError
 from poeproto_record.lines import encode_header, encode_record
 from poeproto_record.records import (
@@ -50,7 +50,7 @@ class _Exchange:
     # A compressed body may hold a secret that no rule finds, so its bytes are counted and not recorded.
     request_is_compressed: bool = False
     response_is_compressed: bool = False
-    secrets: FoundSecrets = attrs.field(factory=OrderedDict[bytes, tuple[bytes, ...]], repr=False)
+    secrets: FoundSecrets = attrs.field(factory=OrderedDict[bytes, SecretSpellings], repr=False)
 
 
 class RecordingWriter:

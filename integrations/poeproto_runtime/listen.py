@@ -77,6 +77,21 @@ def address_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
+def host_of(bind: str) -> str | None:
+    """The host that `listen` would listen on, as given or as the inherited socket has it; None for a Unix socket.
+
+    Raises:
+        ValueError: when `bind` has another form.
+        OSError: when no socket was inherited under the number.
+    """
+    if bind.startswith("unix:"):
+        return None
+    if bind.startswith("fd:"):
+        with _duplicate(bind) as inherited:
+            return inherited.getsockname()[0] if inherited.family in (socket.AF_INET, socket.AF_INET6) else None
+    return _host_and_port(bind)[0]
+
+
 # --- TCP
 
 
@@ -86,7 +101,10 @@ def _host_and_port(bind: str) -> tuple[str, int]:
         host = _LOOPBACK
     elif not host:
         host = _ALL_INTERFACES
-    host = host.removeprefix("[").removesuffix("]")
+    bare = host.removeprefix("[").removesuffix("]")
+    if ":" in bare and bare == host:
+        raise ValueError(f"an IPv6 address is bound in brackets, as [::1]:8080, got {bind!r}")
+    host = bare
     if not host or "/" in host or not (port.isascii() and port.isdecimal()):
         raise ValueError(f"the address to bind must be {_FORMS}, got {bind!r}")
     if int(port) > _LARGEST_PORT:
@@ -167,13 +185,25 @@ def _remove_stale(path: str) -> None:
 # --- inherited sockets
 
 
-def _inherited(bind: str) -> socket.socket:
+def _number(bind: str) -> int:
     number = bind.removeprefix("fd://")
     if not (number.isascii() and number.isdecimal()):
         raise ValueError(f"the address to bind must be {_FORMS}, got {bind!r}")
     if int(number) > 2**31 - 1:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-    listener = socket.socket(fileno=int(number))
+    return int(number)
+
+
+def _duplicate(bind: str) -> socket.socket:
+    """A socket that can be closed: that which was inherited stays open."""
+    try:
+        return socket.socket(fileno=os.dup(_number(bind)))
+    except OSError as exc:
+        raise OSError(exc.errno, f"cannot listen on {bind}: {exc.strerror}{_advice(bind, exc)}") from exc
+
+
+def _inherited(bind: str) -> socket.socket:
+    listener = socket.socket(fileno=_number(bind))
     try:
         if listener.type != socket.SOCK_STREAM or not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             raise OSError(errno.EINVAL, "it is not a listening stream socket")

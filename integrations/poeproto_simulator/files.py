@@ -13,8 +13,9 @@ import anyio
 import attrs
 
 from poeproto import HttpResponse, Limits
-from poeproto_asgi.asgi import Send
-from poeproto_simulator.asgi import respond, start
+from poeproto_asgi.asgi import Scope, Send
+from poeproto_simulator.asgi import header_of, respond, start
+from poeproto_simulator.byte_range import requested_range
 from poeproto_simulator.responses import HTTPError
 
 _CHUNK = 64 * 1024
@@ -124,11 +125,11 @@ class Files:
         """The content of the file."""
         return await anyio.Path(stored.path).read_bytes()
 
-    async def serve(self, method: str, file_id: str, name: str, send: Send) -> None:
-        """Respond to a GET or HEAD request for a file.
+    async def serve(self, scope: Scope, file_id: str, name: str, send: Send) -> None:
+        """Respond to a GET or HEAD request for a file, or for a range of its bytes, as players of audio and video send.
 
         Raises:
-            HTTPError: with status 404, for an unknown file.
+            HTTPError: with status 404, for an unknown file; 416, for a range that the file does not have.
         """
         stored = self._files.get(file_id)
         if stored is None or stored.name != name:
@@ -136,18 +137,26 @@ class Files:
         if stored.expired is not None:
             await respond(send, HttpResponse.of(stored.expired, "text/plain", b"this link has expired"))
             return
+        etag, part = f'"{stored.id}"', None
+        if scope["method"] == "GET":  # a range means nothing for other methods
+            part = requested_range(header_of(scope, b"range"), header_of(scope, b"if-range"), etag, stored.size)
+        sent = range(stored.size) if part is None else part
         headers = {
             "content-type": stored.content_type,
-            "content-length": str(stored.size),
+            "content-length": str(len(sent)),
+            "accept-ranges": "bytes",
+            "etag": etag,  # a file never changes
             # An uploaded page or script must not run with the origin of the simulator.
             "x-content-type-options": "nosniff",
             "content-security-policy": "sandbox; default-src 'none'",
         }
-        await start(send, 200, [(key.encode(), value.encode("latin-1", "replace")) for key, value in headers.items()])
-        if method == "GET":
-            async with await anyio.open_file(stored.path, "rb") as source:
-                while chunk := await source.read(_CHUNK):
-                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        if part is not None:
+            headers["content-range"] = f"bytes {part.start}-{part.stop - 1}/{stored.size}"
+        status = 200 if part is None else 206
+        encoded = [(key.encode(), value.encode("latin-1", "replace")) for key, value in headers.items()]
+        await start(send, status, encoded)
+        if scope["method"] == "GET":
+            await _send_part(stored.path, sent, send)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def aclose(self) -> None:
@@ -161,3 +170,12 @@ class Files:
         self._files.clear()
         if folder is not None:
             folder.cleanup()
+
+
+async def _send_part(path: Path, part: range, send: Send) -> None:
+    left = len(part)
+    async with await anyio.open_file(path, "rb") as source:
+        await source.seek(part.start)
+        while left and (chunk := await source.read(min(_CHUNK, left))):
+            left -= len(chunk)
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})

@@ -126,7 +126,7 @@ class RequestHandler:
                 await respond(send, await self._upload(scope, receive))
             case ("files", file_id, name):
                 await _check_method(scope, receive, "GET", "HEAD")
-                await simulation.files.serve(scope["method"], file_id, name, send)
+                await simulation.files.serve(scope, file_id, name, send)
             case ("",):
                 await _check_method(scope, receive, "GET", "HEAD")
                 await respond(send, json_response({"poeproto_simulator": "Poe's paths are under this root"}))

@@ -4,7 +4,8 @@ Some servers repeat the key in the body that refuses it, in a header, or in an `
 keep them. So `PoeExchange` and the readers of Poe's responses pass them through here, and the key is replaced by
 ``<hidden>``. Four cases need care:
 
-- **Spellings.** A server may repeat the key as it is, percent-encoded in a URL, or escaped in JSON, in either case.
+- **Spellings.** A server may repeat the key as it is, percent-encoded in a URL, or escaped in JSON; see
+  `SecretSpellings`.
 - **Cuts.** A body is kept up to `Limits.refusal_body` bytes. A key that the limit cuts must not leave its first half.
   So a few more bytes are kept (`longest_spelling`), the whole key is replaced, and then the limit is applied. A
   connection can also break off within the key, so the beginning of a key at the very end is replaced too.
@@ -16,34 +17,42 @@ keep them. So `PoeExchange` and the readers of Poe's responses pass them through
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from typing import Any, cast
-from urllib.parse import quote
 
 import attrs
 
 from poeproto.limits import Limits
 from poeproto.vocabulary.events import Error
+from poeproto.vocabulary.secret_spellings import SearchedText, SecretSpellings
 
 _SHORTEST_SECRET = 16
 # A shorter beginning of a key reveals nothing, and stands at the end of many a text by chance.
 _SHORTEST_BEGINNING = 4
 _HIDDEN = b"<hidden>"
+# ``\\\\u0041``: a character escaped in JSON within JSON within JSON.
+_LONGEST_ESCAPE = 9
 
 
 def longest_spelling(key: bytes) -> int:
     """The length of the key in its longest spelling."""
-    return len(_spellings(key)[0])
+    return _LONGEST_ESCAPE * len(key)
 
 
 def redact(text: bytes, key: bytes) -> bytes:
     """A text that may have been cut, without the key, and without the beginning of one at its end."""
-    text = _replace(text, key)
-    for spelling in _spellings(key) if len(key) >= _SHORTEST_SECRET else ():
-        text = _replace_beginning(text, spelling)
-    return text
+    if len(key) < _SHORTEST_SECRET:
+        return text
+    spellings = SecretSpellings.of(key)
+    text = _replace(text, spellings)
+    searched = SearchedText(text)
+    complete = searched.decoded[: searched.decoded_complete]
+    starts = [_beginning(searched.lowered, spellings.plain)]
+    for form in spellings.decoded:
+        start = _beginning(complete, form)
+        starts += [start if start is None else searched.start(start)]
+    start = min((start for start in starts if start is not None), default=None)
+    return text if start is None else text[:start] + _HIDDEN
 
 
 def redact_body(body: bytes, key: bytes, limits: Limits, *, is_whole: bool = False) -> bytes:
@@ -56,17 +65,22 @@ def redact_body(body: bytes, key: bytes, limits: Limits, *, is_whole: bool = Fal
         is_whole: whether the body was certainly received to its end, so that no key in it is cut.
     """
     end = size = limits.refusal_body
-    lowered = body.lower()
-    for spelling in _spellings(key):
-        cut = lowered.find(spelling.lower(), max(size - len(spelling) + 1, 0), size + len(spelling) - 1)
-        end = max(end, cut + len(spelling)) if cut >= 0 else end
-    return (_replace if is_whole else redact)(body[:end], key)[:size]
+    if len(key) >= _SHORTEST_SECRET:
+        spans = SecretSpellings.of(key).find(SearchedText(body))
+        end = max([size, *(span_end for start, span_end in spans if start < size)])
+    shown = body[:end]
+    return (redact_bytes(shown, key) if is_whole else redact(shown, key))[:size]
+
+
+def redact_bytes(data: bytes, key: bytes) -> bytes:
+    """Bytes that were not cut, without the key."""
+    return data if len(key) < _SHORTEST_SECRET else _replace(data, SecretSpellings.of(key))
 
 
 def redact_text(text: str, key: bytes) -> str:
     """The text without the key."""
     # A lone surrogate stays as it is.
-    return _replace(text.encode("utf-8", "surrogatepass"), key).decode("utf-8", "surrogatepass")
+    return redact_bytes(text.encode("utf-8", "surrogatepass"), key).decode("utf-8", "surrogatepass")
 
 
 def redact_error(event: Error, key: bytes) -> Error:
@@ -94,28 +108,22 @@ def _redact_value(value: Any, key: bytes) -> Any:
     return value
 
 
-def _spellings(key: bytes) -> list[bytes]:
-    """The key as it is, in a URL, and in JSON; the longest first."""
-    text = key.decode("latin-1")
-    spellings = {key, quote(key, safe="").encode(), json.dumps(text)[1:-1].encode()}
-    return sorted(spellings, key=len, reverse=True)
+def _replace(text: bytes, spellings: SecretSpellings) -> bytes:
+    parts: list[bytes] = []
+    end = 0
+    for start, span_end in sorted(spellings.find(SearchedText(text))):
+        if start >= end:
+            parts += [text[end:start], _HIDDEN]
+        end = max(end, span_end)
+    return b"".join([*parts, text[end:]])
 
 
-def _replace(text: bytes, key: bytes) -> bytes:
-    if len(key) < _SHORTEST_SECRET:
-        return text
-    for spelling in _spellings(key):
-        # In either case: a media type, for one, is stored in lower case.
-        text = re.sub(re.escape(spelling), _HIDDEN, text, flags=re.IGNORECASE)
-    return text
-
-
-def _replace_beginning(text: bytes, key: bytes) -> bytes:
-    lowered, key = text.lower(), key.lower()
-    for length in range(len(key) - 1, _SHORTEST_BEGINNING - 1, -1):
-        if lowered.endswith(key[:length]) and not _is_word(lowered, length, len(key)):
-            return text[:-length] + _HIDDEN
-    return text
+def _beginning(text: bytes, key: bytes) -> int | None:
+    """Where the end of a text is the beginning of the key and not a word of its own; None if it is not."""
+    for length in range(min(len(key), len(text) + 1) - 1, _SHORTEST_BEGINNING - 1, -1):
+        if text.endswith(key[:length]) and not _is_word(text, length, len(key)):
+            return len(text) - length
+    return None
 
 
 def _is_word(text: bytes, length: int, key_length: int) -> bool:

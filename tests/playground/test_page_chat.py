@@ -526,6 +526,37 @@ def test_without_a_token_the_page_asks_for_it(page: Page, backend: MockBackend) 
     page.locator('[data-message="m-2"]').wait_for()
 
 
+def test_a_link_without_a_token_in_a_page_that_has_none_says_what_to_do(page: Page, backend: MockBackend) -> None:
+    page.evaluate("sessionStorage.clear()")
+    page.goto("about:blank")
+    page.goto(backend.origin)
+    page.get_by_label("Token").wait_for()
+    page.evaluate("id => { location.hash = `conversation=${id}&exchange=x-1`; }", CONVERSATION)
+    page.get_by_role("alert").get_by_text("This link has no token").wait_for()
+    page.get_by_label("Token").fill(backend.address)
+    page.keyboard.press("Enter")
+    page.locator('[data-message="m-2"]').wait_for()
+    assert page.get_by_role("alert").count() == 0
+
+
+def test_a_link_in_an_open_page_shows_what_it_names(page: Page, backend: MockBackend) -> None:
+    backend.push(change("conversation", conversation=states.conversation("c-2", title="Other")))
+    page.get_by_role("button", name="Other Cat").click()
+    page.evaluate("hash => { location.hash = hash; }", f"conversation={CONVERSATION}&exchange={states.EXCHANGE}")
+    page.locator('[data-message="m-2"]').wait_for()
+    page.get_by_role("region", name=f"Exchange {states.EXCHANGE}").wait_for()
+
+
+@pytest.mark.parametrize("named", ["conversation", "exchange"])
+def test_a_link_of_another_launch_says_what_to_do(page: Page, named: str) -> None:
+    before = page.url
+    page.evaluate("hash => { location.hash = hash; }", f"{named}=of-another-launch")
+    page.get_by_role("status").get_by_text(f"This playground has no such {named}.").wait_for()
+    page.get_by_text("open the address that its poeproto play printed").wait_for()
+    assert page.url == before
+    page.locator('[data-message="m-2"]').wait_for()
+
+
 def test_an_answer_is_regenerated_and_an_edit_is_cancelled(page: Page, backend: MockBackend) -> None:
     page.locator('[data-message="m-2"]').get_by_role("button", name="Regenerate").click()
     assert backend.next_call("POST", f"/api/conversations/{CONVERSATION}/retry").json == {"message": "m-2"}

@@ -157,7 +157,7 @@ TYPED = """() => {
 def playground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     folder = tmp_path_factory.mktemp("bot")
     (folder / "fast.py").write_text(FAST)
-    with started("play", str(folder / "fast.py") + ":Fast", "--port", "0") as process:
+    with started("play", str(folder / "fast.py") + ":Fast", "--bind", "127.0.0.1:0") as process:
         yield Serving(process)
 
 

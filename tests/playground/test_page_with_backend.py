@@ -44,7 +44,7 @@ bot = Parrot()
 def playground(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Serving]:
     folder = tmp_path_factory.mktemp("bot")
     (folder / "parrot.py").write_text(BOT)
-    with started("play", str(folder / "parrot.py") + ":bot", "--port", "0", "--name", "Parrot") as process:
+    with started("play", str(folder / "parrot.py") + ":bot", "--bind", "127.0.0.1:0", "--name", "Parrot") as process:
         yield Serving(process)
 
 

@@ -43,7 +43,7 @@ def test_the_key_as_a_url_or_json_spells_it_is_not_shown_either(key: bytes, spel
             assert shown == (b"." * before + b"<hidden>" + b"!" * 60)[: len(shown)]
             assert len(shown) <= 40
     assert body_start(key + b" " + spelt, 40, key) == b"<hidden> <hidden>"
-    for length in range(4, len(spelt)):
+    for length in range(len("ab%2F%2B"), len(spelt)):  # four characters of the key
         assert body_start(b"no: " + spelt[:length], 60, key) == b"no: <hidden>"
 
 

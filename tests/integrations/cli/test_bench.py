@@ -8,18 +8,17 @@ import re
 import select
 import signal
 import socket
-from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from poeproto_cli.bench import ceiling
-from poeproto_cli.commands import main
 from poeproto_load import Histogram
 
+from ...support.bench import bench
 from ...support.bots import KEY
-from ...support.command import SECONDS, serving, simulating, started
+from ...support.command import SECONDS, simulating, started
 
 BOTS = """
 import logging
@@ -62,23 +61,6 @@ number = 3
 BROKEN = """
 raise RuntimeError("bad\\nbot")
 """
-
-
-@pytest.fixture(scope="module")
-def bots(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("bots") / "measured.py"
-    file.write_text(BOTS)
-    return file
-
-
-@pytest.fixture(scope="module")
-def address(bots: Path) -> Generator[str]:
-    with serving(f"{bots}:bot", "--access-key", KEY) as server:
-        yield server.address
-
-
-def bench(*arguments: str, key: str | None = KEY) -> Result:
-    return CliRunner(env={"POE_ACCESS_KEY": key}).invoke(main, ["bench", *arguments], prog_name="poeproto")
 
 
 def fails(result: Result, message: str, status: int = 1) -> None:

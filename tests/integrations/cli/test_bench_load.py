@@ -11,20 +11,19 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from poeproto import Message, PoeExchange, QueryRequest
-from poeproto_cli.commands import main
 from poeproto_load import Histogram
 from poeproto_record import RecordingWriter
 
+from ...support.bench import bench
 from ...support.bots import KEY
-from ...support.command import COMMAND, SECONDS, serving, started
+from ...support.command import COMMAND, SECONDS, started
 
 pytestmark = pytest.mark.slow
 
@@ -67,23 +66,6 @@ class Wishes(Bot):
 
 bot = Wishes()
 """
-
-
-@pytest.fixture(scope="module")
-def bots(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("bots") / "loaded.py"
-    file.write_text(BOTS)
-    return file
-
-
-@pytest.fixture(scope="module")
-def address(bots: Path) -> Generator[str]:
-    with serving(f"{bots}:bot", "--access-key", KEY) as server:
-        yield server.address
-
-
-def bench(*arguments: str) -> Result:
-    return CliRunner(env={"POE_ACCESS_KEY": KEY}).invoke(main, ["bench", *arguments], prog_name="poeproto")
 
 
 def lines(result: Result, exit_code: int = 0) -> list[dict[str, Any]]:

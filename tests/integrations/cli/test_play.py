@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -38,7 +39,7 @@ def state_at(line: str, token: str | None = None) -> dict[str, Any]:
 def test_it_prints_an_address_with_a_token(tmp_path: Path, worker_class: str) -> None:
     file = tmp_path / "cat.py"
     file.write_text(BOT)
-    with started("play", f"{file}:Cat", "--port", "0", "--worker-class", worker_class) as process:
+    with started("play", f"{file}:Cat", "--bind", "127.0.0.1:0", "--worker-class", worker_class) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line.startswith("open http://127.0.0.1:")
@@ -52,11 +53,46 @@ def test_it_prints_an_address_with_a_token(tmp_path: Path, worker_class: str) ->
 
 
 @pytest.mark.parametrize(
+    ("bind", "address"),
+    [("0", "http://127.0.0.1:"), ("[::1]:0", "http://[::1]:"), ("localhost:0", "http://127.0.0.1:")],
+)
+def test_it_listens_on_the_addresses_that_other_commands_take(tmp_path: Path, bind: str, address: str) -> None:
+    file = tmp_path / "cat.py"
+    file.write_text(BOT)
+    with started("play", f"{file}:Cat", "--bind", bind) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith(f"open {address}")
+        assert state_at(line)["mode"] == "bot"
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_an_inherited_socket_is_checked_as_an_address_is(host: str) -> None:
+    with socket.create_server((host, 0)) as listener:
+        result = CliRunner().invoke(main, ["play", "nothing.py:Cat", "--bind", f"fd://{listener.fileno()}"])
+        assert result.exit_code == 2
+        assert ("may be reached from other machines" in result.output) is (host == "0.0.0.0")
+        listener.getsockname()  # it was not closed
+    result = CliRunner().invoke(main, ["play", "nothing.py:Cat", "--bind", "fd://987654"])
+    assert result.exit_code == 1
+    assert "no socket was inherited under this number" in result.output
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ([], "name a bot"),
-        (["cat.py:Cat", "--bind", "0.0.0.0"], "may be reached from other machines"),
-        (["cat.py:Cat", "--bind", "192.168.1.2"], "--expose-to-network"),
+        (["cat.py:Cat", "--bind", "0.0.0.0:0"], "--bind 0.0.0.0:0 may be reached from other machines"),
+        (["cat.py:Cat", "--bind", ":8084"], "may be reached from other machines"),
+        (["cat.py:Cat", "--bind", "[::]:8084"], "may be reached from other machines"),
+        (["cat.py:Cat", "--bind", "192.168.1.2:8084"], "--expose-to-network"),
+        (["cat.py:Cat", "--bind", "127.0.0.1"], "must be HOST:PORT"),
+        (["cat.py:Cat", "--bind", "::1"], "an IPv6 address is bound in brackets, as [::1]:8080"),
+        (["cat.py:Cat", "--bind", "127.0.0.1:99999"], "at most 65535"),
+        (["cat.py:Cat", "--bind", "unix:/tmp/x.sock"], "is a Unix socket, which no browser can open"),
+        (["cat.py:Cat", "--bind", "fd://x"], "must be HOST:PORT"),
         (["127.0.0.1:8080"], "not a URL"),
         (["http://"], "not an http or https URL"),
         (["no_such_file.py:bot"], "there is no file no_such_file.py"),
@@ -89,7 +125,7 @@ def wait_for_line(stream: IO[str], text: str) -> str:
 def test_what_happens_to_a_target_is_said_on_the_terminal(tmp_path: Path) -> None:
     file = tmp_path / "cat.py"
     file.write_text("raise RuntimeError('not yet')\n")
-    with started("play", f"{file}:Cat", "--port", "0") as process:
+    with started("play", f"{file}:Cat", "--bind", "127.0.0.1:0") as process:
         assert process.stdout is not None
         assert process.stderr is not None
         assert process.stdout.readline().startswith("open ")
@@ -116,7 +152,7 @@ def test_several_bots_have_the_names_and_keys_given(tmp_path: Path) -> None:
     file.write_text(BOT)
     bots = [f"{file}:Cat", f"{file}:Cat", "http://127.0.0.1:9/bots/far"]
     options = ["--name", "One", "--name", "Two", *("--access-key", "a" * 32, "--access-key", "b" * 32)]
-    with started("play", *bots, *options, "--access-key", "c" * 32, "--port", "0") as process:
+    with started("play", *bots, *options, "--access-key", "c" * 32, "--bind", "127.0.0.1:0") as process:
         assert process.stdout is not None
         assert process.stderr is not None
         line = process.stdout.readline()

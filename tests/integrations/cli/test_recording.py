@@ -30,7 +30,7 @@ QUERY = json.dumps(
     }
 ).encode()
 SETTINGS = b'{"version": "1.2", "type": "settings"}'
-JSON = {"host": "bot.test:8080", "content-type": "application/json"}
+JSON = {"host": "bot.test:8080", "content-type": "application/json", "authorization": "Bearer the-key"}
 STREAM = {"content-type": "text/event-stream", "cache-control": "no-cache", "x-accel-buffering": "no"}
 TEXT = b'event: text\ndata: {"text": "hi"}\n\n'
 DONE = b"event: done\ndata: {}\n\n"
@@ -99,6 +99,7 @@ def test_show_prints_each_read_with_its_time(query: Path) -> None:
         "#1 at 0.100: POST /bot?a=1",
         "    host: bot.test:8080",
         "    content-type: application/json",
+        "    authorization: Bearer the-key",
         f"  +0.000 > {len(QUERY)} bytes: {body}",
         "  +0.100 < status 200",
         "    content-type: text/event-stream",
@@ -221,6 +222,21 @@ def test_lint_names_exchange_side_place_level_and_rule(tmp_path: Path) -> None:
         (3, "response", "status", "reply.status"),
     }
     assert {each["level"] for each in found} <= {"MUST", "SHOULD", "MAY"}
+
+
+def test_lint_checks_the_head_of_a_request(tmp_path: Path) -> None:
+    def heads(writer: RecordingWriter) -> None:
+        for headers in (JSON, {"authorization": "Poe the-key"}, {"content-type": "application/ld+json"}):
+            writer.end(writer.request("POST", "/bot?x=1", headers, SETTINGS))
+
+    result = run("lint", made(tmp_path / "heads.jsonl", heads, Redaction()))
+    assert result.exit_code == 1
+    assert result.stdout.splitlines() == [
+        "#2 request content-type: MUST: '' instead of application/json (request.content-type)",
+        "#2 request authorization: SHOULD: not of the form: Bearer <key> (request.authorization)",
+        "#3 request content-type: MUST: 'application/ld+json' instead of application/json (request.content-type)",
+        "#3 request authorization: SHOULD: missing (request.authorization)",
+    ]
 
 
 def test_lint_knows_the_times(tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import itertools
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -12,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 import anyio.to_thread
 import attrs
 import pytest
@@ -22,7 +19,6 @@ from poeproto import (
     Endpoints,
     Error,
     Event,
-    InvalidValue,
     LocalProtocolError,
     PoeprotoError,
     RequestRefused,
@@ -44,10 +40,10 @@ from poeproto_h11 import (
     get_final_response_sync,
 )
 from poeproto_runtime.client.call_hooks import CallProgress
-from poeproto_runtime.client.extra_headers import RequestHeaders
 from poeproto_runtime.client.flow_runner import FlowRunner
 from poeproto_runtime.client.observed_runner import ObservedReplyRunner
 
+from ...support.observed_calls import Calls
 from ...support.scripted_peer import (
     HELLO,
     LAST_CHUNK,
@@ -70,43 +66,6 @@ pytestmark = pytest.mark.anyio
 KEY = "k" * 32
 ONCE = RetryPolicy(attempts=1)
 STREAM = "Content-Type: text/event-stream"
-
-
-class Calls:
-    """What the hooks were called with."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[str, CallObservation]] = []
-        self.events: list[Event] = []
-
-    def hook(self, name: str) -> Callable[[CallObservation], None]:
-        return lambda seen: self.calls.append((name, seen))
-
-    @property
-    def hooks(self) -> dict[str, Any]:
-        return {name: self.hook(name) for name in ("on_start", "on_first_event", "on_end")}
-
-    @property
-    def names(self) -> list[str]:
-        return [name for name, _ in self.calls]
-
-    @property
-    def end(self) -> CallObservation:
-        """The end of the only call."""
-        assert self.names.count("on_start") == self.names.count("on_end") == 1
-        assert (self.names[0], self.names[-1]) == ("on_start", "on_end")
-        return self.calls[-1][1]
-
-    async def until_ended(self) -> CallObservation:
-        """The end, once what closes a reply in the background has run."""
-        with anyio.fail_after(5):
-            for turn in itertools.count():
-                if "on_end" in self.names:
-                    break
-                if turn % 100 == 0:  # it takes long where many tests have left objects
-                    gc.collect()
-                await anyio.lowlevel.checkpoint()
-        return self.end
 
 
 @attrs.frozen
@@ -700,101 +659,6 @@ def test_a_reply_without_hooks_has_no_progress() -> None:
     for client in (Client(), Client(on_end=None), Client(headers={"x": "1"})):
         assert type(client.query("Cat", "hello")._runner) is FlowRunner
         assert type(client.query("Cat", "hello", on_end=print)._runner) is ObservedReplyRunner
-
-
-# --- headers that a function gives
-
-
-def traceparent(seen: CallObservation) -> dict[str, str]:
-    return {"traceparent": f"00-{seen.id * 2}-{seen.attempts:016x}-01"}
-
-
-async def test_a_propagator_gives_headers_for_each_request_of_every_call() -> None:
-    called = Calls()
-    scripts = answering(response(503, b"busy", "Retry-After: 0"))
-    async with scripted(scripts) as server:
-        more: Any = {"endpoints": Endpoints.at(server.address), "access_key": KEY, "headers": traceparent}
-        more.update(called.hooks, retry=RetryPolicy(attempts=2, delay=0))
-
-        def expected() -> list[str]:
-            ids = [seen.id for name, seen in called.calls if name == "on_start"]
-            return [f"00-{each * 2}-{number:016x}-01" for each in ids for number in (1, 2)]
-
-        async with Client(**more) as client:
-            for name, values in arguments(server.address).items():
-                with pytest.raises(RequestRefused):
-                    call = getattr(client, name)(*values, headers={"x-other": "1"})
-                    await (call.text() if hasattr(call, "text") else call)
-        assert [request.all("traceparent")[0] for request in server.requests] == expected()
-        assert all(request.all("x-other") == ["1"] for request in server.requests)
-        assert len(server.requests) == 2 * len(OPERATIONS)
-
-        def ask() -> None:
-            with BlockingClient(**more) as client:
-                for name, values in arguments(server.address).items():
-                    with pytest.raises(RequestRefused):
-                        call = getattr(client, name)(*values)
-                        call.text()
-
-        await anyio.to_thread.run_sync(ask)
-        assert [request.all("traceparent")[0] for request in server.requests] == expected()
-
-
-async def test_the_headers_of_a_call_override_those_that_a_function_gives() -> None:
-    async with scripted(answering(HELLO)) as server, Client(headers=lambda seen: {"x-a": "1", "x-b": "1"}) as client:
-        await client.query(server.address, "hello", headers=[("X-A", "2")]).text()
-        await client.query(server.address, "hello", headers=lambda seen: {"x-b": seen.operation}).text()
-        assert [(each.all("x-a"), each.all("x-b")) for each in server.requests] == [(["2"], ["1"]), (["1"], ["query"])]
-
-
-SECRET = "swordfish"
-
-
-@pytest.mark.parametrize("blocking", [False, True])
-@pytest.mark.parametrize("headers", [{"x": f"{SECRET}\r\n"}, {"authorization": SECRET}, {SECRET + " ": "x"}])
-async def test_a_function_that_gives_invalid_headers(headers: dict[str, str], blocking: bool) -> None:
-    def invalid(seen: CallObservation) -> dict[str, str]:
-        return headers
-
-    called = Calls()
-    more: dict[str, Any] = {"headers": invalid, **called.hooks}
-
-    def ask(url: str) -> InvalidValue:
-        with BlockingClient(**more) as client, pytest.raises(InvalidValue) as caught:
-            client.query(url, "hello").text()
-        return caught.value
-
-    async with scripted(answering(HELLO)) as server:
-        if blocking:
-            error: BaseException | None = await anyio.to_thread.run_sync(ask, server.address)
-        else:
-            async with Client(**more) as client:
-                with pytest.raises(InvalidValue) as caught:
-                    await client.query(server.address, "hello").text()
-            error = caught.value
-        assert not server.requests
-    assert (called.end.outcome, called.end.exception_type) == (Outcome.FAILED, "InvalidValue")
-    while error is not None:
-        assert SECRET not in repr(error)
-        error = error.__context__
-
-
-@pytest.mark.parametrize("operation", ["query", "settings"])
-async def test_a_function_for_headers_that_fails(operation: str) -> None:
-    def fail(seen: CallObservation) -> dict[str, str]:
-        raise LookupError
-
-    called = Calls()
-    async with Client(headers=fail, **called.hooks) as client:
-        with pytest.raises(LookupError):
-            await (client.query("Cat", "a").text() if operation == "query" else client.settings("Cat"))
-    assert (called.end.outcome, called.end.exception_type) == (Outcome.FAILED, "LookupError")
-
-
-def test_headers_are_in_no_repr() -> None:
-    headers = RequestHeaders().with_source({"x-secret": SECRET})
-    assert SECRET not in repr(headers)
-    assert SECRET not in repr(Client(headers={"x-secret": SECRET}).query("Cat", "hello"))
 
 
 # --- what a URL may hold

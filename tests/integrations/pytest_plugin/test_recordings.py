@@ -98,6 +98,29 @@ async def test_all_replaces_the_recording(tmp_path: Path) -> None:
     assert [reply.text for reply in calls_through(path).replies] == ["TWO "]
 
 
+async def test_all_keeps_the_recording_of_a_test_that_fails(tmp_path: Path) -> None:
+    path, beside = tmp_path / "shout.jsonl", tmp_path / "shout.failed.jsonl"
+    async with served(Shout()) as url:
+        for text, passed in [("one", False), ("two", False), ("three", True), ("four", False)]:
+            recording = calls_through(path, RecordMode.ALL)
+            assert recording.path_if_failed is None
+            await ask(recording, url, text)
+            # Where there is no recording, nothing can be lost.
+            assert recording.path_if_failed == (None if text == "one" else beside)
+            assert recording.save(passed=passed) == 1
+            if text == "two":
+                assert [reply.text for reply in calls_through(path).replies] == ["ONE "]
+                assert [reply.text for reply in calls_through(beside).replies] == ["TWO "]
+            assert beside.exists() is (text in ("two", "four"))
+        assert [reply.text for reply in calls_through(path).replies] == ["THREE "]
+        # Exchanges that are added do not replace any.
+        recording = calls_through(path, RecordMode.NEW)
+        await ask(recording, url, "five")
+        assert recording.path_if_failed is None
+        recording.save(passed=False)
+    assert [reply.text for reply in calls_through(path).replies] == ["THREE ", "FIVE "]
+
+
 async def test_no_key_is_in_a_recording(tmp_path: Path) -> None:
     path = tmp_path / "shout.jsonl"
     async with served(Shout()) as url:
@@ -210,6 +233,40 @@ def poe_redaction():
     [exchange] = load_recording(pytester.path / "recordings" / "shout.jsonl").exchanges
     assert b"hello" not in exchange.request_body
     run(code).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    "failing",
+    [
+        'assert text == "meow"',
+        'pytest.skip("not today")',
+        'pytest.xfail("known")',
+    ],
+)
+def test_a_recording_is_replaced_only_by_a_test_that_passes(
+    run: Run, pytester: pytest.Pytester, portal: BlockingPortal, failing: str
+) -> None:
+    (pytester.path / "recordings").mkdir()
+    path = pytester.path / "recordings" / "shout.jsonl"
+    recorded(path, "hello", "meow")
+    with portal.wrap_async_context_manager(served(Shout())) as url:
+        code = f"""
+async def test_shout(poe_recording):
+    async with poe_recording("shout.jsonl").client(access_key={KEY!r}) as client:
+        text = await client.query({url!r}, "hello").text()
+    FAILING
+"""
+        before = path.read_bytes()
+        result = run(code.replace("FAILING", failing), "--poe-record=all")
+        assert path.read_bytes() == before
+        [exchange] = load_recording(path.with_name("shout.failed.jsonl")).exchanges
+        assert b"HELLO" in exchange.response_body
+        if "assert" in failing:
+            result.assert_outcomes(failed=1)
+            result.stdout.fnmatch_lines(["*shout.jsonl was kept, since the test failed; *is in shout.failed.jsonl*"])
+        run(code.replace("FAILING", "assert text"), "--poe-record=all").assert_outcomes(passed=1)
+    assert path.read_bytes() != before
+    assert not path.with_name("shout.failed.jsonl").exists()
 
 
 def test_the_default_is_an_ini_option(run: Run, pytester: pytest.Pytester) -> None:

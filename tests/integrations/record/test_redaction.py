@@ -120,6 +120,23 @@ def test_a_secret_that_is_known_beforehand_is_never_forgotten() -> None:
     assert_hidden(b"".join(redacted(bytewise(f"the key is {CANARY}!".encode()), redactor)))
 
 
+@pytest.mark.parametrize("size", [4097, 60_000])
+def test_a_long_secret_that_is_known_beforehand_is_found(size: int) -> None:
+    secret = "".join(chr(33 + (index * index + index * 7919) % 90) for index in range(size))
+    escaped = "".join(f"\\u{ord(character):04x}" for character in secret)
+    body = f'{{"text": "{json.dumps(secret)[1:-1]} and {escaped}"}}'.encode()
+    for step in (4_000, len(body)):
+        reads = [body[start : start + step] for start in range(0, len(body), step)]
+        parts = redacted(reads, Redactor(Redaction(secrets=[secret])))
+        assert b"".join(parts) == b'{"text": "REDACTED-1 and REDACTED-1"}'
+
+
+def test_a_secret_that_is_too_long_to_be_searched_for_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"secrets\[1\] has 65537 bytes, and at most 65536 can be") as caught:
+        Redaction(secrets=["short", "x" * 65_537])
+    assert "xx" not in str(caught.value)
+
+
 @pytest.mark.parametrize("body", [b"{}", json.dumps({"access_key": CANARY}).encode()])
 def test_the_secrets_of_an_exchange_are_known_until_it_ends(body: bytes) -> None:
     file = io.BytesIO()

@@ -324,6 +324,74 @@ async def test_an_upload_is_served_back(strict: tuple[Simulator, str]) -> None:
     assert (status, headers["content-length"]) == (200, "5")
 
 
+RANGES: list[tuple[str, int, bytes, str | None]] = [
+    ("bytes=0-3", 206, b"0123", "bytes 0-3/10"),
+    ("bytes=4-", 206, b"456789", "bytes 4-9/10"),
+    ("bytes=8-100", 206, b"89", "bytes 8-9/10"),
+    ("bytes=-3", 206, b"789", "bytes 7-9/10"),
+    ("bytes=-100", 206, b"0123456789", "bytes 0-9/10"),
+    ("BYTES= 9-9 ", 206, b"9", "bytes 9-9/10"),
+    ("bytes=10-", 416, b"the file has 10 bytes", "bytes */10"),
+    ("bytes=10-12", 416, b"the file has 10 bytes", "bytes */10"),
+    ("bytes=-0", 416, b"the file has 10 bytes", "bytes */10"),
+    ("bytes=3-1", 200, b"0123456789", None),
+    ("bytes=0-1,3-4", 200, b"0123456789", None),
+    ("bytes=", 200, b"0123456789", None),
+    ("bytes=x-y", 200, b"0123456789", None),
+    ("bytes=-", 200, b"0123456789", None),
+    ("bytes=\u00b2-", 200, b"0123456789", None),
+    ("lines=0-1", 200, b"0123456789", None),
+]
+
+
+@pytest.mark.parametrize(("ranges", "status", "body", "content_range"), RANGES)
+async def test_a_range_of_a_file(
+    lenient: tuple[Simulator, str], ranges: str, status: int, body: bytes, content_range: str | None
+) -> None:
+    simulator, address = lenient
+    path = (await simulator.store_file(b"0123456789", "a.mp3", "audio/mpeg")).url.removeprefix(address)
+    request = http_request(b"", method="GET", path=path, headers=[f"Range: {ranges}"])
+    response = await fetch(address, request)
+    assert response.status == status
+    assert response.headers.get("content-range") == content_range
+    assert body in response.body if status == 416 else body == response.body
+    assert int(response.headers["content-length"]) == len(response.body)
+    if status != 416:
+        assert (response.headers["accept-ranges"], response.headers["content-type"]) == ("bytes", "audio/mpeg")
+
+
+async def test_a_range_if_the_file_is_the_same(lenient: tuple[Simulator, str]) -> None:
+    simulator, address = lenient
+    path = (await simulator.store_file(b"0123456789", "a.mp3")).url.removeprefix(address)
+    etag = (await fetch(address, http_request(b"", method="GET", path=path))).headers["etag"]
+    for condition, status in [(etag, 206), (f"W/{etag}", 200), ('"x"', 200), ("Sun, 29 Nov 2026 14:00:00 GMT", 200)]:
+        headers = ["Range: bytes=2-3", f"If-Range: {condition}"]
+        response = await fetch(address, http_request(b"", method="GET", path=path, headers=headers))
+        assert (response.status, response.body) == (status, b"23" if status == 206 else b"0123456789")
+
+
+async def test_a_range_of_a_head_request_or_of_an_empty_file_is_ignored(lenient: tuple[Simulator, str]) -> None:
+    simulator, address = lenient
+    path = (await simulator.store_file(b"0123456789", "a.mp3")).url.removeprefix(address)
+    async with connect(address) as connection:
+        await connection.send(http_request(b"", method="HEAD", path=path, headers=["Range: bytes=2-3"]))
+        status, headers = await connection.read_head()
+    assert (status, headers["content-length"], headers["accept-ranges"]) == (200, "10", "bytes")
+    path = (await simulator.store_file(b"", "a.mp3")).url.removeprefix(address)
+    response = await fetch(address, http_request(b"", method="GET", path=path, headers=["Range: bytes=-1"]))
+    assert (response.status, response.body) == (200, b"")
+
+
+async def test_a_range_of_a_large_file(lenient: tuple[Simulator, str]) -> None:
+    simulator, address = lenient
+    data = bytes(index * 7 % 256 for index in range(300_001))
+    path = (await simulator.store_file(data, "a.mp4")).url.removeprefix(address)
+    for first, last in [(0, 300_000), (65_535, 65_536), (1, 200_000)]:
+        headers = [f"Range: bytes={first}-{last}"]
+        response = await fetch(address, http_request(b"", method="GET", path=path, headers=headers))
+        assert (response.status, response.body == data[first : last + 1]) == (206, True)
+
+
 async def test_the_type_of_a_file_without_one(lenient: tuple[Simulator, str]) -> None:
     _, address = lenient
     for name, kind in [("a.png", "image/png"), ("a.nothing", "application/octet-stream"), ("", None)]:

@@ -38,6 +38,7 @@ function TokenForm() {
   return (
     <main class="token">
       <h1>poeproto playground</h1>
+      {store.linkProblem.value && <p role="alert">{store.linkProblem.value}</p>}
       <p>
         Open the address that <code>poeproto play</code> printed: it carries a token that is made at each start. Or paste
         the token here.

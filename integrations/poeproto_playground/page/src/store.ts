@@ -48,6 +48,8 @@ export const view = signal<"list" | "chat" | "inspector">("chat");
 export const announcement = signal("");
 /** Shown for a moment, and read out: what was done, or why it was not. */
 export const notice = signal("");
+/** Why the page shows nothing of a link that was opened while it had no token; empty if there was none. */
+export const linkProblem = signal("");
 
 export const conversation = computed(() => conversations.value.find((one) => one.id === selectedConversation.value));
 export const botOfConversation = computed(() => {
@@ -142,6 +144,7 @@ function applySnapshot(state: State): void {
   remoteMedia.value = state.remote_media;
   recordings.value = state.recordings;
   connection.value = "open";
+  linkProblem.value = "";
   const wanted = selectedConversation.value;
   if (!state.conversations.some((one) => one.id === wanted)) {
     selectedConversation.value = state.conversations[0]?.id ?? null;
@@ -367,14 +370,40 @@ export function connect(): void {
   void follow(following.signal);
 }
 
+/** A link was pasted into the open page. Show what it names, or say what to do. */
+function followLink(): void {
+  const hash = new URLSearchParams(location.hash.slice(1));
+  if (hash.has("token") || connection.value !== "open") {
+    readAddress();
+    writeAddress(); // the token does not stay, also where nothing else changes
+    if (hash.has("token")) connect();
+    else if (connection.value === "refused") {
+      linkProblem.value = "This link has no token, so the page cannot show what it names.";
+    }
+    return;
+  }
+  const conversation = hash.get("conversation");
+  const exchange = hash.get("exchange");
+  const unknown =
+    conversation !== null && !conversations.value.some((one) => one.id === conversation)
+      ? "conversation"
+      : exchange !== null && !exchanges.value.some((one) => one.id === exchange)
+        ? "exchange"
+        : "";
+  if (unknown) {
+    notice.value =
+      `This playground has no such ${unknown}. ` +
+      "If the link is of another launch, open the address that its poeproto play printed.";
+  } else {
+    if (conversation !== null) selectConversation(conversation);
+    if (exchange !== null) inspect(exchange);
+  }
+  writeAddress();
+}
+
 export function start(): void {
   readAddress();
   effect(writeAddress);
-  window.addEventListener("hashchange", () => {
-    if (!location.hash.includes("token=")) return;
-    readAddress();
-    writeAddress(); // the token does not stay, also where nothing else changes
-    connect();
-  });
+  window.addEventListener("hashchange", followLink);
   connect();
 }

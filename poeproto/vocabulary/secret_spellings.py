@@ -1,0 +1,240 @@
+r"""Search for a secret in a text, however the secret is spelled: one implementation for all that redacts and masks.
+
+A peer that repeats a key may spell it otherwise than it was sent. These are found:
+
+- in either case;
+- with any of its characters escaped in JSON (``\u0041``, ``\/``), also in JSON within JSON, or as ``\x41``;
+- with any of its characters percent-encoded, also twice, or written as an HTML entity;
+- within base64, whatever precedes it there, as in ``Authorization: Basic``.
+
+The first has no ambiguity, so it is searched for in the text itself. The escapes are decoded in a copy, with a map of
+offsets (`SearchedText`), and the secret is searched for in the copy. Backslashes are dropped there: how deep the
+strings of JSON are nested is unknown. All of this takes linear time.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from bisect import bisect_right
+from collections.abc import Iterator
+
+import attrs
+
+__all__ = ["SearchedText", "SecretSpellings", "cut_occurrence"]
+
+# What may decode to another escape: JSON escapes the ``&`` of an HTML entity.
+_ROUNDS = 3
+_ESCAPE = re.compile(
+    rb"\\{1,16}(?:u(d[89ab][0-9a-f]{2})\\{1,16}u(d[c-f][0-9a-f]{2})|u([0-9a-f]{4})|x([0-9a-f]{2}))?"
+    rb"|%(?:25){0,4}([0-9a-f]{2})"
+    rb"|&(?:\#x([0-9a-f]{1,6})|\#([0-9]{1,7})|(amp|apos|gt|lt|quot));",
+    re.IGNORECASE,
+)
+# An escape that the end of the text may have cut.
+_OPEN_ESCAPE = re.compile(
+    rb"(?:\\{1,16}(?:u(?:d[89ab][0-9a-f]{2}(?:\\{1,16}(?:u[0-9a-f]{0,3})?)?|[0-9a-f]{0,3})|x[0-9a-f]?)?"
+    rb"|%(?:25){0,4}[0-9a-f]?|&\#?[0-9a-z]{0,7})\Z",
+    re.IGNORECASE,
+)
+# No open escape is longer.
+_LONGEST_OPEN = 48
+_ENTITIES = {b"amp": b"&", b"apos": b"'", b"gt": b">", b"lt": b"<", b"quot": b'"'}
+# The letters by which JSON escapes a control character.
+_CONTROLS = bytes.maketrans(b"\b\f\n\r\t", b"bfnrt")
+# JSON escapes these by a backslash that belongs to them.
+_ESCAPED_BY_BACKSLASH = b'"/\\'
+# The base64 of a shorter secret is too short to be nothing else.
+_SHORTEST_IN_BASE64 = 8
+
+
+@attrs.frozen
+class _Decoding:
+    """One round of decoding: the text after it, and where each escape was.
+
+    Attributes:
+        text: the decoded text.
+        starts: where in it the characters of each escape begin, in order.
+        escapes: for each escape, where its characters end in it, and the span of the escape before.
+    """
+
+    text: bytes
+    starts: list[int]
+    escapes: list[tuple[int, int, int]]
+
+
+class SearchedText:
+    """A text in which secrets are searched for, with a copy of which the escapes are decoded.
+
+    Args:
+        text: the text.
+        ignored: what is not part of the text, wherever it is: the boundaries of HTTP chunks for instance.
+
+    Attributes:
+        lowered: the text in lower case.
+        decoded: the copy, in lower case.
+        complete: where in the text the escape begins that its end may cut; the length of the text if there is none.
+        decoded_complete: the same of the copy.
+    """
+
+    def __init__(self, text: bytes, *, ignored: re.Pattern[bytes] | None = None) -> None:
+        self.lowered = text.lower()
+        self._rounds: list[_Decoding] = []
+        decoded, complete = text, len(text)
+        if ignored is not None:
+            decoded, complete = self._decode(decoded, complete, ignored)
+        for _ in range(_ROUNDS):
+            if not (b"\\" in decoded or b"%" in decoded or b"&" in decoded):
+                break
+            opened = _OPEN_ESCAPE.search(decoded, max(complete - _LONGEST_OPEN, 0), complete)
+            decoded, complete = self._decode(decoded, opened.start() if opened else complete, _ESCAPE)
+        self.decoded = decoded.lower()
+        self.decoded_complete = complete
+        self.complete = self.start(complete)
+
+    def _decode(self, text: bytes, complete: int, escape: re.Pattern[bytes]) -> tuple[bytes, int]:
+        """Decode the text up to where an escape may be cut; the decoded text, and where that is in it."""
+        parts: list[bytes] = []
+        starts: list[int] = []
+        escapes: list[tuple[int, int, int]] = []
+        size = end = 0
+        for match in escape.finditer(text, 0, complete):
+            character = _character(match) if escape is _ESCAPE else b""
+            size += match.start() - end
+            starts.append(size)
+            parts += [text[end : match.start()], character]
+            size += len(character)
+            end = match.end()
+            escapes.append((size, match.start(), end))
+        if not parts:
+            return text, complete
+        decoding = _Decoding(b"".join([*parts, text[end:]]), starts, escapes)
+        self._rounds.append(decoding)
+        return decoding.text, complete - end + size
+
+    def start(self, position: int) -> int:
+        """Where in the text that begins which begins at this position of the decoded text."""
+        for decoding in reversed(self._rounds):
+            index = bisect_right(decoding.starts, position) - 1
+            if index >= 0:
+                end, first, last = decoding.escapes[index]
+                is_within = position < end
+                character = decoding.text[position : position + 1]
+                # A backslash without its character would escape what replaces the character.
+                if decoding.starts[index] == end == position and character and character in _ESCAPED_BY_BACKSLASH:
+                    is_within = True
+                position = first if is_within else last + position - end
+        return position
+
+    def end(self, position: int) -> int:
+        """Where in the text that ends which ends before this position of the decoded text, which is not 0."""
+        last_byte = position - 1
+        for decoding in reversed(self._rounds):
+            index = bisect_right(decoding.starts, last_byte) - 1
+            if index >= 0:
+                end, _, last = decoding.escapes[index]
+                last_byte = last - 1 if last_byte < end else last + last_byte - end
+        return last_byte + 1
+
+
+@attrs.frozen(repr=False)
+class SecretSpellings:
+    """A secret, as it is searched for.
+
+    Attributes:
+        plain: what is searched for in the text itself, in lower case.
+        decoded: what is searched for in the decoded text, in lower case: the secret, and its base64.
+    """
+
+    plain: bytes
+    decoded: tuple[bytes, ...]
+
+    @classmethod
+    def of(cls, secret: bytes) -> SecretSpellings:
+        """How a secret may be spelled.
+
+        Raises:
+            ValueError: for an empty secret, which would be found everywhere.
+        """
+        if not secret:
+            raise ValueError("a secret that is searched for cannot be empty")
+        forms = {_decoded(secret): None, _decoded(secret.translate(_CONTROLS)): None}
+        if len(secret) >= _SHORTEST_IN_BASE64:
+            for preceding in range(3):
+                form = _in_base64(secret, preceding)
+                forms |= {form: None, form.translate(bytes.maketrans(b"+/", b"-_")): None}
+        return cls(secret.lower(), tuple(form for form in forms if form))
+
+    def find(self, text: SearchedText) -> Iterator[tuple[int, int]]:
+        """The spans of the secret in a text, in any order. They may overlap."""
+        yield from _occurrences(text.lowered, self.plain)
+        for form in self.decoded:
+            for start, end in _occurrences(text.decoded, form):
+                yield text.start(start), text.end(end)
+
+    def beginning(self, text: SearchedText, shortest: int = 1) -> int:
+        """Where the end of a text is the beginning of the secret; the length of the text if it is not.
+
+        Args:
+            text: the text. An escape that its end cuts may belong to the secret.
+            shortest: how much of the secret has to be there.
+        """
+        start = cut_occurrence(text.lowered, self.plain, shortest)
+        complete = text.decoded[: text.decoded_complete]
+        for form in self.decoded:
+            decoded = cut_occurrence(complete, form, shortest)
+            if decoded < len(complete):
+                start = min(start, text.start(decoded))
+        return min(start, text.complete) if shortest == 1 else start
+
+
+def cut_occurrence(text: bytes, whole: bytes, shortest: int = 1) -> int:
+    """Where an occurrence begins that the end of the text cuts; the length of the text if there is none.
+
+    Args:
+        text: a text, in either case.
+        whole: what is searched for, in lower case.
+        shortest: how many bytes of it have to be there.
+    """
+    size = len(text)
+    tail = text[max(size - len(whole) + 1, 0) :].lower()
+    start = tail.find(whole[:shortest])
+    while start >= 0:
+        if whole.startswith(tail[start:]):
+            return size - len(tail) + start
+        start = tail.find(whole[:shortest], start + 1)
+    return size
+
+
+def _occurrences(text: bytes, searched: bytes) -> Iterator[tuple[int, int]]:
+    start = text.find(searched)
+    while start >= 0:
+        yield start, start + len(searched)
+        start = text.find(searched, start + len(searched))
+
+
+def _decoded(secret: bytes) -> bytes:
+    """The secret as a decoded text has it: its own characters may look like an escape, and its last ones like a cut."""
+    text = SearchedText(secret + b" ")
+    return text.decoded[:-1]
+
+
+def _in_base64(secret: bytes, preceding: int) -> bytes:
+    """The characters of base64 that the secret alone decides, after so many bytes of another text; in lower case."""
+    encoded = b64encode(b"\0" * preceding + secret)
+    return encoded[-(-preceding * 4 // 3) : (preceding + len(secret)) * 4 // 3].lower()
+
+
+def _character(match: re.Match[bytes]) -> bytes:
+    """What an escape stands for."""
+    high, low, unit, byte, percent, hexadecimal, decimal, name = match.groups()
+    if high:
+        return chr(0x10000 + (int(high, 16) - 0xD800) * 0x400 + int(low, 16) - 0xDC00).encode()
+    if byte or percent:
+        return bytes([int(byte or percent, 16)])
+    if name:
+        return _ENTITIES[name.lower()]
+    if not (unit or hexadecimal or decimal):
+        return b""  # backslashes alone
+    code = int(decimal) if decimal else int(unit or hexadecimal, 16)
+    return chr(code).encode("utf-8", "surrogatepass") if code < 0x110000 else match[0]
