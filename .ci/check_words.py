@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-# What has been released is not reworded; this file quotes the words.
+# Text of earlier releases is not reworded; this file quotes the words.
 EXEMPT = {"CHANGELOG.md", ".ci/check_words.py"}
 # A regular expression, matched whole and without regard to case, and what to write instead. A space also matches an
 # underscore, for names.

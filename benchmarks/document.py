@@ -15,7 +15,8 @@ from benchmarks.record import Goal, Record, Table, goal_rows, half_spread, read_
 
 PAGE = Path("docs/performance.md")
 README = Path("README.md")
-# What the traffic of bots is made of, most of it first: the works whose first goal against fastapi_poe is a headline.
+# The works that make up most of a bot's traffic, the largest part first: the first goal against fastapi_poe of each is
+# a headline.
 HEADLINE = {
     "client, lone event, CPU": "a client reads an event that arrives alone",
     "relay, lone event, CPU": "a relay passes such an event on",

@@ -236,7 +236,7 @@ class _AsgiChannel:
 
     async def finish(self, data: bytes) -> None:
         if self._in_parts:
-            raise ClientDisconnected("an earlier write was cut short, so the response cannot end in order")
+            raise ClientDisconnected("an earlier write was cut short, so the response cannot be completed")
         self._write_chunk = None  # the next chunk would belong to another response
         try:
             if len(data) > _LAST_MESSAGE_SIZE:

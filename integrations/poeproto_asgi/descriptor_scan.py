@@ -81,7 +81,7 @@ class ScannedConnections:
 
     def reset_peers(self, peers: Container[object]) -> None:
         """Reset the connections with these peers now."""
-        # At one address a peer has one connection, so no mark is needed to tell whose it is.
+        # At one address a peer has one connection, so no mark is needed to identify the server.
         for connection in self._connected():
             with suppress(OSError):  # disconnected meanwhile
                 if connection.getpeername()[:2] in peers:

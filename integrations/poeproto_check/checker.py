@@ -32,7 +32,7 @@ class NothingToCheck(Exception):
 
 @attrs.frozen(kw_only=True)
 class CheckOptions:
-    """What to check, and how.
+    """The rules to check, and how.
 
     Attributes:
         rules: the selected rules, by id; see `select_rules`.
@@ -75,7 +75,7 @@ class Plan:
 
 @attrs.frozen(kw_only=True)
 class CheckReport:
-    """What a run found.
+    """The results of a run.
 
     Attributes:
         url: the server, without the query of its URL.
@@ -214,7 +214,7 @@ async def _run(probe: Probe, context: ProbeContext) -> bool:
 
 
 def redaction_of(address: ServerAddress, options: CheckOptions) -> EvidenceRedaction:
-    """What keeps the key and the query of the URL out of reports and messages."""
+    """A redaction that keeps the key and the query of the URL out of reports and messages."""
     return EvidenceRedaction(options.access_key, address.target.partition("?")[2])
 
 

@@ -10,7 +10,7 @@ from poeproto_record.redaction import spellings_of
 
 __all__ = ["EvidenceRedaction"]
 
-# What a shell puts in the place of a key: reports name the variable, so that the line can be run.
+# A variable that a shell replaces with the key: reports name it, so that the line can be run.
 _KEY_VARIABLE = "POE_ACCESS_KEY"
 # A shorter secret is an ordinary word. Replacing it everywhere would make evidence unreadable, so a shorter key is
 # replaced in the header only that the check itself sends.
@@ -72,7 +72,7 @@ class EvidenceRedaction:
 
 
 def _pattern(secret: bytes) -> bytes:
-    """What finds a secret, also where chunks of HTTP/1.1 cut it."""
+    """A pattern that finds a secret, even where chunks of HTTP/1.1 cut it."""
     return _CHUNK_BOUNDARY.join(re.escape(secret[index : index + 1]) for index in range(len(secret)))
 
 
@@ -81,7 +81,7 @@ def _spellings(key: bytes) -> set[bytes]:
 
 
 def _without(whole: bytes, start: int, end: int, found: list[tuple[int, int]]) -> bytes:
-    """A range of bytes, in which each occurrence is replaced where it begins, and left out where it goes on."""
+    """A range of bytes, in which each occurrence is replaced where it begins, and removed where it continues."""
     result = b""
     for first, last in found:
         if last <= start or first >= end:

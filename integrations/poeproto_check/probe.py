@@ -1,4 +1,4 @@
-"""What a probe is, and what it can do: send requests, and judge rules by what came back."""
+"""A probe: sends requests, and judges rules by the responses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WATCH_HEADER = "X-Poeproto-Check"
 
 @attrs.frozen(kw_only=True)
 class CheckTimes:
-    """What the check waits for, in seconds. The defaults suffice for a server under load.
+    """The timeouts of the check, in seconds. The defaults suffice for a server under load.
 
     Attributes:
         silence: how long the server may send nothing in a reply.

@@ -73,7 +73,7 @@ class ServerAddress:
             with anyio.fail_after(_CONNECT_SECONDS):
                 return await self._open()
         except TimeoutError as exc:
-            raise ConnectFailed(f"no connection to {where}: nothing within {_CONNECT_SECONDS:g} s") from exc
+            raise ConnectFailed(f"no connection to {where} within {_CONNECT_SECONDS:g} s") from exc
         except _BROKEN as exc:
             raise ConnectFailed(f"no connection to {where}: {failure_reason(exc)}") from exc
 

@@ -164,7 +164,7 @@ class LiveMarkdown:
         return f"{self._separator}{text}\n" if text else ""
 
     def _last_lines(self, text: str) -> str:
-        """What is drawn of the last block: as many of its last lines as the terminal has, but one."""
+        """The lines of the last block that are drawn: one fewer than the terminal has."""
         if not text.strip():
             return ""
         lines = self._rendered(self._markdown(text)).splitlines(keepends=True)
@@ -193,7 +193,7 @@ def cut_block(block: str) -> tuple[str, str]:
     end = next(filter(None, ends), _LONGEST_BLOCK)
     beginning, rest = block[:end], block[end:]
     if (fence := _FENCE.match(beginning)) and len(fence[0]) < _LONGEST_FENCE:
-        # A block of code goes on as another one.
+        # A block of code continues as another block.
         return f"{beginning.rstrip()}\n{fence[1]}\n", f"{fence[0]}\n{rest}"
     return beginning, rest
 

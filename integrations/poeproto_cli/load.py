@@ -185,7 +185,7 @@ class Load:
             raise
 
     def replies(self, count: int) -> list[Received]:
-        """Receive so many replies in all. A connection sends the next query as soon as its reply is complete."""
+        """Receive the given number of replies. A connection sends the next query as soon as its reply is complete."""
         received: list[Received] = []
         left = count
 

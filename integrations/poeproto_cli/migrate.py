@@ -19,13 +19,13 @@ from poeproto_cli.requirements_migration import locked, mentions, migrate_pyproj
 from poeproto_cli.terminal import echo
 
 _REQUIREMENTS = re.compile(r"(?:.*requirements.*|.*constraints.*)\.(?:txt|in)", re.IGNORECASE)
-# What may install the package besides; it is searched for mentions.
+# Other files that may install the package; they are searched for mentions.
 _OTHERS = re.compile(
     r"Dockerfile.*|Containerfile|Makefile|Pipfile|Procfile|setup\.cfg|.*\.(?:ya?ml|toml|sh|ipynb|nix)",
     re.IGNORECASE,
 )
 _LARGEST = 5_000_000  # bytes; no file of source or configuration is larger
-# What fastapi_poe depends on, so that a program could import it without naming it as a requirement.
+# Dependencies of fastapi_poe, so that a program could import them without naming them as requirements.
 _CAME_ALONG = (
     "fastapi",
     "httpx",

@@ -24,11 +24,11 @@ from poeproto_cli.migration import (
 )
 
 _MODULES = ("base", "client", "sync_utils", "templates", "types")
-# What the application of `make_app` has without another library.
+# Attributes that the application of `make_app` has without another library.
 _OF_ASGI = frozenset({"service", "lifespan"})
 # Methods of Modal's images that install requirements.
 _INSTALLS = frozenset({"pip_install", "uv_pip_install"})
-# What takes `session=`.
+# Functions that take `session=`.
 _CALLS = frozenset({"get_bot_response", "get_final_response", "stream_request", "stream_request_base", "upload_file"})
 
 

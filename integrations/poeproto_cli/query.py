@@ -37,7 +37,7 @@ _RENDERERS = ("rich", "markdown_it")
 
 @attrs.frozen
 class _Query:
-    """What the command was given.
+    """The arguments and options of the command.
 
     Attributes:
         url: the URL of the bot.

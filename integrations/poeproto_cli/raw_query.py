@@ -62,7 +62,7 @@ async def _receive(response: IncomingResponse, exchange: PoeExchange, fold: Repl
 
 
 def raw_output() -> Show:
-    """What prints the bytes: unchanged in a pipe or a file, with escapes for what does harm in a terminal."""
+    """A function that prints the bytes: unchanged in a pipe or file, with control characters escaped in a terminal."""
     if sys.stdout is None or not sys.stdout.isatty():
         return write_bytes
     decode = codecs.getincrementaldecoder("utf-8")("backslashreplace").decode

@@ -157,7 +157,7 @@ def write_bytes(data: bytes) -> None:
 
 
 def write_controls(text: str) -> None:
-    """Write text with control sequences of ours, which must not quote a peer, to the terminal. Raises as `echo`."""
+    """Write text with control sequences, which must not come from a peer, to the terminal. Raises as `echo`."""
     _write(sys.stdout, text)
 
 

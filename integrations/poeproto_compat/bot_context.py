@@ -217,7 +217,9 @@ def _as_query(
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has in place of an object. Objects inside it are left, which the encoder passes here in their turn."""
+    """The JSON value that represents an object. Objects inside it are left, which the encoder passes here in their
+    turn.
+    """
     if isinstance(value, Model):
         return dict(Model.__repr_args__(value))
     plain = dumped(value, Options(False, {}), Selection())

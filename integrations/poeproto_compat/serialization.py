@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-# What a selection says of a field or item: take it whole.
+# Selections that include a field or item entirely.
 _WHOLE = (True, ...)
 _ALL = "__all__"
 
@@ -50,7 +50,7 @@ class Selection(typing.NamedTuple):
         return self.exclude is None or _found(self.exclude, key, size) not in _WHOLE
 
     def inside(self, key: Any, size: int = 0) -> Selection:
-        """What is taken of a field's or an item's own fields or items."""
+        """The part of a selection that applies within a field or an item."""
         if self.include is None and self.exclude is None:
             return self
         return Selection(_part(self.include, key, size), _part(self.exclude, key, size))

@@ -42,7 +42,7 @@ _OWN_EVENTS = (Text, Meta, Data, SuggestedReply, Error, poeproto.File, poeproto.
 
 
 class JsonResponse(Protocol):
-    """What is used here of a response whose body is JSON, such as Starlette's."""
+    """The attributes of a response with a JSON body, such as Starlette's, that this module reads."""
 
     @property
     def body(self) -> Any:
@@ -51,7 +51,7 @@ class JsonResponse(Protocol):
 
 
 class PoeBotMethods(AnswersQueries, Protocol):
-    """What is used here of a `PoeBot`."""
+    """The methods of a `PoeBot` that this module calls."""
 
     path: str
     access_key: str | None

@@ -30,7 +30,7 @@ _LARGEST_FROM_FLOAT = 2.0**63
 
 
 class Problem(typing.NamedTuple):
-    """What is wrong with one value of a model: `where` is the path of keys and indices to it."""
+    """One invalid value of a model: `where` is the path of keys and indices to it."""
 
     kind: str
     where: tuple[str | int, ...]
@@ -70,7 +70,7 @@ class ValidationError(ValueError):
         super().__init__("\n".join(lines))
 
     def errors(self, **_options: Any) -> list[dict[str, Any]]:
-        """What is wrong, one dict a problem, with pydantic's keys: `type`, `loc`, `msg`, `input`."""
+        """The problems, one dict each, with pydantic's keys: `type`, `loc`, `msg`, `input`."""
         return [
             {"type": kind, "loc": where, "msg": text, "input": value} for kind, where, text, value in self._problems
         ]

@@ -51,7 +51,7 @@ class Histogram:
         """
         if not 0 <= seconds < math.inf or count < 1:
             raise ValueError(
-                f"{seconds} s counted {count} times: expected a finite time from 0 on, counted at least once"
+                f"{seconds} s counted {count} times: expected a finite time of at least 0, counted at least once"
             )
         time = round(seconds * _NANOSECONDS)
         shift = max(0, time.bit_length() - _BITS - 1)
@@ -202,7 +202,7 @@ def _middle(bucket: int) -> int:
 def _natural(fields: Mapping[str, Any], name: str) -> int:
     value: object = fields[name]
     if type(value) is not int or value < 0:
-        raise ValueError(f"the field {name} of a histogram is {value!r}; expected an integer from 0 on")
+        raise ValueError(f"the field {name} of a histogram is {value!r}; expected an integer of at least 0")
     return value
 
 

@@ -1,4 +1,4 @@
-"""What we use of Locust, with the types that its own annotations leave out."""
+"""The parts of Locust that this package uses, with the types that Locust's own annotations omit."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ Support = Literal["yes", "partly", "refused", "ignored"]
 
 @attrs.frozen
 class MappingRow:
-    """What one part of a protocol becomes in the other.
+    """One part of a protocol, and its counterpart in the other.
 
     Attributes:
         side: the section of the table. ``chat`` and ``responses`` are the gateway's, ``bot`` is that of `OpenAIBot`.
@@ -165,7 +165,7 @@ _CHAT: tuple[MappingRow, ...] = (
         "the same with another value; `tool_choice` that forces a call; `functions`, `function_call`, `audio`,"
         " `web_search_options`",
         "refused",
-        "status 400 with `param`: the answer would be another",
+        "status 400 with `param`: the answer would differ",
         "test_what_would_change_the_answer_is_refused",
     ),
     MappingRow(
@@ -491,7 +491,7 @@ _RESPONSES: tuple[MappingRow, ...] = (
         "responses",
         "`text.format` other than text; `top_logprobs`; `parallel_tool_calls: false` with tools",
         "refused",
-        "status 400 with `param`: the answer would be another",
+        "status 400 with `param`: the answer would differ",
         "test_refused_options",
     ),
     MappingRow(

@@ -102,7 +102,7 @@ def _is_loader(file: str) -> bool:
 
 
 def _redirect(app: BotApp, endpoint: str) -> None:
-    """Send all calls of the bots to this endpoint, and let them fetch its files."""
+    """Send all calls of the bots to this endpoint, and permit them to fetch its files."""
     endpoints = Endpoints.at(endpoint)
     service = app.service
     service.redirect_calls(endpoints)  # the playground fetches the settings itself

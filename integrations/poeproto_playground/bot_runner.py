@@ -149,7 +149,7 @@ class BotRunner:
         raise AssertionError("nothing cancels this scope")
 
     async def _first_line(self, lines: BufferedByteReceiveStream, errors: list[str]) -> dict[str, Any]:
-        """What the process says when it serves, or cannot: its `address`, or an `error`."""
+        """The first line of the process, printed when it serves or cannot serve: its `address`, or an `error`."""
         while (line := await _line(lines)) is not None:
             if "log" not in line:
                 self._watch([*self._watched, *line["files"]])
@@ -165,7 +165,9 @@ class BotRunner:
             self._on_failed("the bot's process has ended by itself; its log may say why", False)
 
     async def _read_errors(self, stream: anyio.abc.ByteReceiveStream, errors: list[str]) -> None:
-        """What is written past the standard streams of Python: by a child process, or an interpreter that crashes."""
+        """Read the output that does not pass through Python's standard streams: by a child process, or an interpreter
+        that crashes.
+        """
         texts, unfinished = TextReceiveStream(stream, errors="replace"), ""
         with suppress(anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
             while True:

@@ -12,7 +12,7 @@ from poeproto_simulator import BotQuery
 from poeproto_simulator.asgi import key_of, raw_path_of, root_of, segments_of
 
 _SETTINGS_CALLS = ("update_settings", "fetch_settings")
-# A request is recorded when its body is complete, and up to so many bytes of it.
+# The bytes recorded of a request's body; the request is recorded when its body is complete.
 _BODY_SIZE = 16 * 1024 * 1024
 
 FindCallers = Callable[[str], list[str]]

@@ -92,7 +92,7 @@ class _Spellings:
         characters = sorted({character for key in keys for character in key.encode()})
         codes = b"|".join([_code_of(character) for character in characters])
         plain = b"|".join([_escaped(character) for character in characters if character in _ESCAPABLE]) or b"(?!)"
-        # The set in front has the expression skip fast what is no escape.
+        # The set in front makes the expression skip ordinary characters fast.
         self._escape = re.compile(rb"[\\%%](?:(?<=%%)(?:%b)|(?<=\\)\\{0,7}(?:u00(?:%b)|%b))" % (codes, codes, plain))
         self._keys = re.compile(b"|".join([_pattern_of(key.encode()) for key in keys]))
         self._reach = len(keys[0]) * _LONGEST_ESCAPE

@@ -36,7 +36,7 @@ _SECRET_BYTES = 24
 
 
 class PlaySession(Simulator):
-    """What the playground knows and does, apart from its HTTP face: bots, conversations, exchanges.
+    """The state of the playground, and the operations on it, without HTTP: bots, conversations, exchanges.
 
     `Playground`, which adds the page and its API, describes the arguments.
 
@@ -160,7 +160,7 @@ class PlaySession(Simulator):
         if bot is None:
             bot = self.bots.default
             if bot is None:
-                raise HTTPError(409, "there is no bot to talk to")
+                raise HTTPError(409, "there is no bot; start the playground with a TARGET or URL")
         self.bots.find(bot)
         chat = Chat(conversation=self.engine.conversation(), bot=bot, created=time.time())
         self.chats[chat.id] = chat
@@ -357,20 +357,20 @@ class PlaySession(Simulator):
         """The bot that ``@Name`` at the beginning of a text asks; None if it names none."""
         if not text.startswith("@"):
             return None
-        # The name ends where the word does: "@Doggy" is no mention of Dog.
+        # The name ends where the word does: "@Doggy" does not mention Dog.
         named = [bot.name for bot in self.bots if re.match(rf"@{re.escape(bot.name)}(?![\w-])", text)]
         return max(named, key=len, default=None)
 
     @property
     def _task_group(self) -> anyio.abc.TaskGroup:
         if self._tasks is None:
-            raise HTTPError(503, "the playground is ending")
+            raise HTTPError(503, "the playground is shutting down")
         return self._tasks
 
     # --- exchanges
 
     async def send_raw(self, bot: str, body: bytes, *, like: Exchange | None = None, headers: Any = None) -> Exchange:
-        """Send a request to a bot as it is, valid or not; returns the new exchange, which goes on.
+        """Send a request to a bot as it is, valid or not; returns the new exchange, which continues.
 
         Args:
             bot: the bot.

@@ -11,7 +11,7 @@ from poeproto_playground.exchange_view import split_body
 from poeproto_playground.masking import Masking
 from poeproto_simulator import HTTPError
 
-# What the program that sends the request sets itself.
+# Headers that the program that sends the request sets itself.
 _LEFT_OUT = frozenset(
     {b"host", b"content-length", b"connection", b"authorization", b"accept-encoding", b"transfer-encoding"}
 )

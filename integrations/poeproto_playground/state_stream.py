@@ -25,7 +25,7 @@ Key = tuple[str, ...]
 
 
 class StateSource(Protocol):
-    """What the stream shows."""
+    """The state that the stream shows."""
 
     def snapshot(self) -> dict[str, Any]:
         """The whole state."""
@@ -41,7 +41,7 @@ class StateSource(Protocol):
 
     @property
     def bot_log(self) -> BotLog:
-        """What the bots log."""
+        """The log lines of the bots."""
         ...
 
 
@@ -112,7 +112,7 @@ class Subscriber:
         return [{"type": "snapshot", "state": self._source.snapshot()}]
 
     def changes(self) -> list[Change]:
-        """What has changed since the last line."""
+        """The changes since the last line."""
         dirty, self._dirty = self._dirty, {}
         self._changed = anyio.Event()
         found: list[Change] = []

@@ -333,7 +333,7 @@ class _Connection:
         with anyio.move_on_after(_CLEANUP_SECONDS, shield=True) as scope:
             await self._task_ended.wait()
         if scope.cancelled_caught and self._task is not None:
-            logger.error("a request was not answered to its end %g s after its client left", _CLEANUP_SECONDS)
+            logger.error("a request was still being answered %g s after its client disconnected", _CLEANUP_SECONDS)
             self._task.cancel()
 
     def reset(self) -> None:
@@ -398,7 +398,7 @@ class _Connection:
 
 
 class _Task(Protocol):
-    """What is used of `asyncio.Task` and of a cancel scope of trio."""
+    """The methods that `asyncio.Task` and a cancel scope of trio share here."""
 
     def cancel(self) -> object: ...
 

@@ -53,7 +53,7 @@ __all__ = ["RecordMode", "ReplayedCalls"]
 
 
 class RecordMode(Enum):
-    """What happens with calls that go through a recording.
+    """The treatment of calls that go through a recording."""
 
     Attributes:
         NONE: replay; a call without a match fails the test.
@@ -219,7 +219,7 @@ class ReplayedCalls:
         return sum(isinstance(each, RecordedRequest) for each in added)
 
     def failure(self) -> str | None:
-        """What to fail the test with: the requests that no exchange answers; None if there are none."""
+        """The message that fails the test: the requests that no exchange answers; None if there are none."""
         if not self.unmatched:
             return None
         lines = [f"{self.path.name}: {each}" for each in self.unmatched]

@@ -66,7 +66,7 @@ class MemoryClient(Client):
 
 
 class MemoryPoe(Simulator):
-    """A `Simulator` that no socket is needed for: clients and bots reach it, and it reaches bots, in memory.
+    """A `Simulator` that needs no socket: clients and bots reach it, and it reaches bots, in memory.
 
     Args:
         network: the network; it is served there at ``http://poe.test``.
@@ -151,7 +151,7 @@ class MemoryPoe(Simulator):
 def connect_in_memory(
     service: BotService, network: MemoryNetwork, calls: SharedTransport, fetch_policy: FetchPolicy
 ) -> None:
-    """Have the outbound calls of a service's bots go through a network in memory."""
+    """Route the outbound calls of a service's bots through a network in memory."""
     own = service.outbound
     service.outbound = Outbound(
         transport=calls,

@@ -20,7 +20,7 @@ from poeproto_record.records import (
 
 __all__ = ["RecordedExchange", "Recording", "load_recording", "read_exchanges"]
 
-# What a record takes in memory besides its bytes, about.
+# The approximate memory of a record besides its bytes.
 _RECORD_SIZE = 250
 
 
@@ -159,7 +159,7 @@ def _request(record: Recorded) -> RecordedRequest:
 
 
 def record_size(record: Recorded) -> int:
-    """What a record takes in memory, about."""
+    """The size of a record in memory, approximately."""
     match record:
         case RecordedRequest():
             return _RECORD_SIZE + len(record.body) + len(record.url) + _headers_size(record)

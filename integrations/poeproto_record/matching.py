@@ -63,7 +63,7 @@ class NoRecordedExchange(PoeprotoError):
 
 @attrs.frozen
 class _Asked:
-    """What a request asks, as far as it is compared."""
+    """The features of a request that are compared."""
 
     method: str
     path: str
@@ -191,12 +191,12 @@ def _asked_by(exchange: RecordedExchange) -> _Asked:
 
 
 def request_type(exchange: RecordedExchange) -> str:
-    """The type of an exchange's request; empty if it is none of Poe's."""
+    """The type of an exchange's request; empty if it is not one of Poe's."""
     return _type_and_text(exchange.request_body)[0]
 
 
 def _type_and_text(body: bytes) -> tuple[str, str]:
-    """The type of a request and the text of its last message; empty for what has none."""
+    """The type of a request and the text of its last message; each empty if the request has none."""
     try:
         wire: Any = json.loads(body)
     except (ValueError, RecursionError):

@@ -25,9 +25,9 @@ _QUERY_OPEN = re.compile(rb"(?:[?&;]|\\u0026)[\w.~%+\[\]-]{0,64}(?:=[^?&;\s\"'<>
 _BEARER = re.compile(rb"(?:bearer|basic)[ \t]{1,8}([\w.~+/=-]{16,})", re.IGNORECASE)
 _BEARER_OPEN = re.compile(rb"(?:bearer|basic)[ \t]{1,8}[\w.~+/=-]*\Z", re.IGNORECASE)
 _DELIMITERS = tuple(b"\"'<>\\ \t\r\n")
-# A rule may begin so many bytes before the word in which it ends: with ``\\u0026`` or ``:\\/\\/``.
+# The number of bytes by which a rule may begin before the word in which it ends: with ``\\u0026`` or ``:\\/\\/``.
 _BEFORE_WORD = 6
-# What a rule may begin with, besides the names of keys.
+# Texts that a rule may begin with, besides the names of keys.
 _STARTERS = (rb":\/\/", b"://", rb"\u0026", b"bearer ", b"basic ")
 
 

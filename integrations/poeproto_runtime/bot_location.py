@@ -119,7 +119,7 @@ def _bots_frames(frames: Iterable[types.FrameType]) -> _Frames:
 
 
 def _described(frames: _Frames) -> str:
-    """The innermost line that is no library's; the outermost one, if the bot is a library's."""
+    """The innermost line outside libraries; the outermost line, if the bot belongs to a library."""
     frame = next((frame for frame in reversed(frames) if not _is_of_library(frame)), frames[0])
     return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_qualname}"
 

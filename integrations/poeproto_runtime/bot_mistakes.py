@@ -1,4 +1,4 @@
-"""What a bot's author did wrong, in one line for the log: where in the bot's code, what was found, what is wanted."""
+"""Mistakes of a bot's author, each in one line for the log: the place in the bot, the value, and the expectation."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def _kind(value: object) -> str:
 
 
 def _advice(exc: BaseException) -> str:
-    """What to do about an exception whose own message does not say so."""
+    """Advice about an exception whose own message has none."""
     text = str(exc)
     match exc:
         case AttributeError() if attrs.has(type(exc.obj)) and not isinstance(exc, attrs.exceptions.FrozenError):

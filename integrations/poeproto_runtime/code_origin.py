@@ -35,5 +35,5 @@ def is_ours(file: str) -> bool:
 
 
 def is_library(file: str) -> bool:
-    """Whether it is code of Python or of an installed package, or generated code of theirs."""
+    """Whether it is code of Python or of an installed package, or code that they generate."""
     return file.startswith(_LIBRARIES)

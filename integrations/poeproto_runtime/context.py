@@ -248,7 +248,9 @@ class RequestContext:
 
     def _open_reply(self) -> BotExchange:
         if self._exchange is None or self._closed or self._exchange.our_state in _REPLY_ENDED:
-            raise LocalProtocolError("a file is attached to a reply, and there is none under way")
+            raise LocalProtocolError(
+                "post_attachment attaches a file to a reply, and no reply is under way; call it in get_response"
+            )
         return self._exchange
 
     # --- costs
@@ -263,13 +265,13 @@ class RequestContext:
 
     def _bot_query_id(self) -> str:
         if self._request is None or not self._request.bot_query_id:
-            raise LocalProtocolError("costs belong to a query, and this request brought no bot_query_id")
+            raise LocalProtocolError("costs belong to a query, and this request has no bot_query_id")
         return self._request.bot_query_id
 
     # --- the end
 
     def on_close(self, async_fn: Callable[[], Awaitable[object]]) -> None:
-        """Call this function when the request is over, however it ends; the last registered is called first."""
+        """Call this function when the request has ended, in whatever way; the last registered is called first."""
         if not callable(async_fn):
             raise TypeError(f"on_close takes an async function, to be called at the end; got {async_fn!r}")
         self._closers.append(async_fn)
@@ -332,7 +334,7 @@ class RequestContext:
     def _calls(self) -> ApiCalls:
         self._check_open()
         if self._outbound is None:
-            raise LocalProtocolError("this server offers its bots no calls")
+            raise LocalProtocolError("this server was not configured for calls of its bots")
         if self._api is None:
             self._outbound.transport.hold()
             self._api = self._outbound.calls(self._route.poe(self._outbound.endpoints), self.limits)
@@ -340,7 +342,7 @@ class RequestContext:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise LocalProtocolError("the request is over, and its context can make no more calls")
+            raise LocalProtocolError("the request has ended, and its context can make no more calls")
 
     @property
     def bot_class(self) -> str:
@@ -384,7 +386,7 @@ class _RequestBudget:
                 self.calls.declare(declared.known if declared.known is not None else await declared.ask(self._context))
                 self.is_known = True
             if not self.calls.left(bot_name) and not self._asked_again:
-                # The bot may declare more by now, and have told Poe so through another process.
+                # The bot may declare more by now, and may have synced that with Poe through another process.
                 self._asked_again = True
                 self.calls.declare(await declared.ask(self._context))
 

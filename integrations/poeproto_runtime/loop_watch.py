@@ -100,7 +100,7 @@ class _LoopWatch:
             return
         self._next_log[blocking.bot] = now + _LOG_SECONDS
         logger.warning(
-            "%s blocks the event loop for more than %g ms, at %s: no other reply goes on meanwhile; await an"
+            "%s blocks the event loop for more than %g ms, at %s: all other replies wait meanwhile; await an"
             " asynchronous function instead, or run this one with anyio.to_thread.run_sync",
             blocking.bot,
             _STEP_SECONDS * 1000,

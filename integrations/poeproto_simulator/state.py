@@ -149,7 +149,7 @@ class State:
             HTTPError: with status 404, for an unknown bot; 400 for settings with fields that Poe does not know.
         """
         if settings.extra:
-            raise HTTPError(400, f"settings have no {', '.join(sorted(settings.extra))}")
+            raise HTTPError(400, f"unknown settings: {', '.join(sorted(settings.extra))}")
         if settings.response_version < 2:
             settings = attrs.evolve(settings, parameter_controls=None)  # as Poe does, without an error
         self.bots[name] = attrs.evolve(self.bot(name), settings=settings)

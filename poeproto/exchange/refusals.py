@@ -90,7 +90,7 @@ def _reason_in(body: bytes, key: bytes) -> str:
         return ""
     if not isinstance(reason, str):
         return ""
-    # A message contains nothing that a terminal would obey.
+    # A message contains no control character, which a terminal would obey.
     line = "".join(character if character.isprintable() else "\ufffd" for character in " ".join(reason.split()))
     # Escapes in the JSON may have concealed the key until now. JSON that can be parsed was not cut.
     return redact_text(line, key)[:_REASON_LENGTH]

@@ -74,7 +74,7 @@ class ReplyQuota:
         self.events_left -= 1
 
     def describe(self, limit: str) -> str:
-        """What is too much when that limit is exceeded, for messages: "more than 20 files (Limits.files)"."""
+        """The excess over that limit, for messages: "more than 20 files (Limits.files)"."""
         things = {"events": "events", "files": "files", "text_length": "characters of text in one answer"}
         return f"more than {getattr(self.limits, limit)} {things[limit]} (Limits.{limit})"
 

@@ -121,12 +121,12 @@ BOT_TRANSITIONS = TRANSITIONS[Role.BOT]
 
 STREAMING = frozenset({State.OPENED, State.UNANSWERED, State.ANSWERED})
 
-# What a caller tolerates. A `done` before any answer ends the reply all the same; the fold shows that it is empty.
+# Events that a caller tolerates. A `done` before any answer ends the reply too; the fold shows that it is empty.
 EXCUSED: dict[State, dict[Kind, State]] = {
     State.OPENED: {Kind.DONE: State.DONE},
     State.UNANSWERED: {Kind.DONE: State.DONE},
 }
-# What a caller ignores: a `meta` that is not the first event, and everything after the end.
+# Events that a caller ignores: a `meta` that is not the first event, and everything after the end.
 IGNORED: dict[State, frozenset[Kind]] = {
     State.UNANSWERED: frozenset({Kind.META}),
     State.ANSWERED: frozenset({Kind.META}),

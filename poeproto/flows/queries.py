@@ -108,7 +108,7 @@ class CallBudget:
 
 
 class _Output:
-    """What was delivered to the caller so far: in all rounds, and in the attempts at the current call."""
+    """The events delivered to the caller so far: in all rounds, and in the attempts at the current call."""
 
     def __init__(self, fold: ReplyFold | None) -> None:
         self.fold = ReplyFold() if fold is None else fold

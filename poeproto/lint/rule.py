@@ -1,4 +1,4 @@
-"""What a rule of the protocol is, and how much depends on it.
+"""Rules of the protocol, and the levels that say how much depends on each.
 
 https://creator.poe.com/docs/server-bots/poe-protocol-specification
 """

@@ -247,7 +247,7 @@ class _Unwritable(Exception):
 
 _PLAIN = frozenset({str, bool, type(None)})
 _PLAIN_IF_EMPTY = frozenset({int, list, dict})  # empty, or zero
-# What no decoder accepts is not encoded. `loads` counts the sign as a digit.
+# Integers that no decoder accepts are not encoded. `loads` counts the sign as a digit.
 _TOO_LARGE = 10**_INTEGER_DIGITS
 _TOO_SMALL = -(10 ** (_INTEGER_DIGITS - 1))
 

@@ -54,7 +54,7 @@ CONTROL_CLASSES: dict[str, type[Control]] = {
 
 @attrs.frozen
 class _Shape:
-    """What normalising needs to know of a class."""
+    """The layout of a class, prepared for normalising."""
 
     known: frozenset[str]
     defaulted: frozenset[str]

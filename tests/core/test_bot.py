@@ -1,4 +1,4 @@
-"""What a bot does that overrides nothing, driven by hand: the core has no event loop."""
+"""The defaults of a bot that overrides nothing, driven by hand: the core has no event loop."""
 
 from __future__ import annotations
 

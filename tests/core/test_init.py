@@ -20,7 +20,7 @@ FOREIGN = {
     "anyio", "asyncio", "concurrent.futures", "h11", "httpx", "hypercorn", "logging", "multiprocessing", "random",
     "secrets", "selectors", "sniffio", "socket", "ssl", "subprocess", "tempfile", "trio", "urllib.request",
 }  # fmt: skip
-# What is public beside the flat surface, in the order of the alphabet.
+# Public modules beside the flat surface, in alphabetical order.
 PUBLIC = [
     "auth", "conversation", "flows", "http", "identifiers", "lint", "markdown", "reactions", "schemas", "testing",
 ]  # fmt: skip
@@ -95,7 +95,7 @@ def test_every_module_has_a_docstring() -> None:
 
 
 def modules_loaded(code: str) -> set[str]:
-    """What is in sys.modules after this code that was not there at the start of the interpreter."""
+    """The modules that this code adds to those of a fresh interpreter."""
     script = f"import sys; start = set(sys.modules)\n{code}\nprint(*(set(sys.modules) - start))"
     paths = [str(Path(poeproto.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}

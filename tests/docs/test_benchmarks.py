@@ -1,4 +1,4 @@
-"""Every benchmark runs, once and small, and its figures find their places; no figure is looked at."""
+"""Every benchmark runs, once and small, and its figures appear in the document; no figure is checked."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(checkout: Path, module: str, *arguments: object) -> str:
-    """What a module of the benchmarks prints."""
+    """The output of a module of the benchmarks."""
     command = [sys.executable, "-m", module, *map(str, arguments)]
     done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=SECONDS, check=False)
     assert (done.returncode, done.stderr) == (0, "")
@@ -43,7 +43,7 @@ def run(checkout: Path, module: str, *arguments: object) -> str:
 
 @pytest.fixture(scope="module")
 def output(checkout: Path, folder: Path) -> str:
-    """What is printed by one run of all suites."""
+    """The output of one run of all suites."""
     return run(checkout, "benchmarks", "--smallest", "--json", folder / "kept/figures.json")
 
 

@@ -76,7 +76,7 @@ async def test_echo(load: Load) -> None:
 
 
 SUGGESTIONS = [SuggestedReply("help"), SuggestedReply("slow")]
-# What the cat answers between the `meta` event and the suggested replies; with an error there are none of these.
+# The cat's events between `meta` and the suggested replies; after an error there are no suggested replies.
 WISHES: dict[str, list[Event]] = {
     "change": [Text("The cat wants out."), ReplaceResponse("The cat wants in.")],
     "picture": [Text("This is the cat: "), File("https://example.com/cat.png", "cat.png", "image/png")],

@@ -11,7 +11,7 @@ from poeproto.lint import RULES
 
 @pytest.fixture(scope="module")
 def files(checkout: Path) -> dict[Path, str]:
-    """What the code says, by the place of the file."""
+    """The generated text of each file, by its path."""
     return runpy.run_path(str(checkout / "docs" / "generate.py"))["generated"]()
 
 

@@ -18,7 +18,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def pdf(pages: int, password: str | None = None) -> bytes:
-    """A PDF of so many empty pages."""
+    """A PDF with the given number of empty pages."""
     writer = PdfWriter()
     for _ in range(pages):
         writer.add_blank_page(200, 200)

@@ -141,7 +141,7 @@ def unchanged(function: Any) -> Any:
 
 
 class FakeModal(ModuleType):
-    """What of Modal's package the example uses, as far as it shows there."""
+    """The part of Modal's package that the example uses."""
 
     def __init__(self) -> None:
         super().__init__("modal")

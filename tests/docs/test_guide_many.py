@@ -78,7 +78,7 @@ class Connections:
 
 
 class Meeting:
-    """Lets nobody go on before so many have come."""
+    """A barrier: all wait until the given number have arrived."""
 
     def __init__(self, size: int) -> None:
         self._size = size

@@ -14,7 +14,7 @@ from ..support.example_stage import playing, settings_of
 
 pytestmark = pytest.mark.anyio
 
-# What a user may write who means no harm, and what one who does.
+# A user's text, harmless at first and then hostile.
 RUDE = "<script>alert('hi')</script> ```\n\n![x](y)] & so on"
 
 

@@ -18,7 +18,7 @@ FIRST, SECOND = "GPT-4o-Mini", "Claude-Haiku-3.5"
 
 
 def meeting(name: str, mine: anyio.Event, others: anyio.Event, *then: Event) -> Scripted:
-    """A bot that does not go on before another has begun."""
+    """A bot that continues only when another has begun."""
 
     async def script(request: QueryRequest) -> AsyncIterator[Event]:
         yield Meta()

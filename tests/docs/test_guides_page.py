@@ -18,7 +18,7 @@ from poeproto_cli.commands import main
 from ..support.command import COMMAND, SECONDS, serving, simulating
 from ..support.reserved_port import reserved_port
 
-# What has a place of its own: the first steps, `make demo`, every event at once, and a load test.
+# Examples that other pages show: the first steps, `make demo`, every event at once, and a load test.
 ELSEWHERE = {"cat", "demo", "echo", "locustfile", "test_asking_the_cat"}
 ROW = re.compile(r"^\| .*?\| \[[\w ,]+\]\(([\w/]+\.md)\) \| \[`(\w+)\.py`\]\(examples/(\w+)\.py\) \|", re.MULTILINE)
 
@@ -34,7 +34,7 @@ def rows(checkout: Path) -> list[tuple[str, str, str]]:
 
 
 def declared_in(simulator: str) -> dict[str, int]:
-    """What the settings of the first bot declare, as the simulator has them."""
+    """The dependencies that the settings of the first bot declare, as the simulator received them."""
     with urlopen(f"{simulator}/simulator/state", timeout=SECONDS) as response:
         [bot] = json.load(response)["bots"]
     return (bot["settings"] or {}).get("server_bot_dependencies", {})

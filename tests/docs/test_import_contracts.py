@@ -33,7 +33,7 @@ def copy(tmp_path: Path) -> Path:
 
 def lint_imports(copy: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(copy), "NO_COLOR": "1", "COLUMNS": "200"}
-    # It does look into the working directory first, but not where a package is installed in place.
+    # It does search the working directory first, but not where a package is installed in place.
     return subprocess.run(
         [LINT_IMPORTS, "--no-cache"], cwd=copy, env=environment, capture_output=True, text=True, check=False
     )

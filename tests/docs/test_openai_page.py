@@ -1,4 +1,4 @@
-"""What docs/openai.md shows runs, and each line of its table names a test that exists."""
+"""The snippets of docs/openai.md run, and each line of its table names a test that exists."""
 
 from __future__ import annotations
 

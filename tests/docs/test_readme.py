@@ -1,4 +1,4 @@
-"""What README.md shows is run, and what it names is there."""
+"""The snippets of README.md run, and the files that it names exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What docs/recordings.md shows is read, run and understood, and its tables are those of the code."""
+"""The snippets of docs/recordings.md run, its recordings are valid, and its tables are those of the code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What docs/simulator.md shows is run, and what it names is there."""
+"""The snippets of docs/simulator.md run, and the names in it exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every scenario of the soak runs, once and small; what it counts must be right, what it times is not looked at."""
+"""Every scenario of the soak runs, once and small; its counts must be right, its times are not checked."""
 
 from __future__ import annotations
 

@@ -177,7 +177,7 @@ def _events(request: QueryRequest, chance: Random) -> list[Event]:
 
 
 class Outcome(NamedTuple):
-    """What an exchange made of a response."""
+    """The events and the failure that an exchange returned for a response."""
 
     events: list[Event]
     error: tuple[type[PoeprotoError], str] | None

@@ -309,7 +309,7 @@ MISTAKES = [
         PLACE + ".* no call to 'Cat' is left",
     ),
     Mistake("19", "Message.text", asking(reading_text), PLACE + "AttributeError: .*; its fields are role, content, "),
-    Mistake("21", "the context after the end", using_the_context_later, "the request is over"),
+    Mistake("21", "the context after the end", using_the_context_later, "the request has ended"),
     Mistake(
         "22",
         "a sync get_settings",

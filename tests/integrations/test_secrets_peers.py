@@ -1,4 +1,4 @@
-"""A peer that repeats the key it was asked with, wherever HTTP and the protocol let it: no failure shows the key."""
+"""A peer that repeats the key of its request, wherever HTTP and the protocol allow it: no failure shows the key."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_no_failure_of_a_blocking_client_shows_it(
     "answer", ["body 0", "header line", "error event", "error event, escaped", "error in JSON, escaped"]
 )
 async def test_a_bot_passes_on_nothing_of_it(answer: str, caplog: pytest.LogCaptureFixture) -> None:
-    """What another bot says of the key is neither logged nor sent to whoever asked."""
+    """A key in another bot's answer is neither logged nor sent to the caller."""
     caplog.set_level(logging.DEBUG)
     failures: list[Exception] = []
 

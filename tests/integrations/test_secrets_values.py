@@ -1,4 +1,4 @@
-"""What values that hold a key show of themselves, and what becomes of a key that cannot be used."""
+"""The representations of values that hold a key, and the errors about invalid keys."""
 
 from __future__ import annotations
 

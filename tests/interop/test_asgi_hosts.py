@@ -227,7 +227,7 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def ask(instruction: str) -> bytes:
-    """The request of a query that tells the bot of `asgi_processes` what to do."""
+    """The request of a query that commands the bot of `asgi_processes`."""
     return http_request(query_body(instruction))
 
 

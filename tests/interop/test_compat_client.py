@@ -39,7 +39,7 @@ def anyio_backend() -> str:
 
 
 class Seen:
-    """What a program sees of a call."""
+    """The results of a call that a program can observe."""
 
     def __init__(self) -> None:
         self.messages: list[tuple[str, dict[str, Any]]] = []
@@ -238,7 +238,7 @@ async def simulator() -> Any:
 
 
 async def both(use: Callable[[Any, Any], Awaitable[Any]]) -> Any:
-    """What both see, which is the same."""
+    """The result of a call with both libraries, which is the same."""
     theirs, ours = await use(*THEIRS), await use(*OURS)
     assert ours == theirs
     return ours

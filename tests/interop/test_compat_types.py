@@ -91,7 +91,7 @@ VALUES = [
 
 
 def values_for(hint: Any) -> list[Any]:
-    """What any field is tried with, and what those of this type are."""
+    """The values to test a field of this type with, common ones and its own."""
     fitting = [sample(hint), [sample(hint)]]
     for model in models_in(hint):
         whole = required(model)
@@ -402,7 +402,7 @@ async def test_fastapis_routes_take_and_return_ours_as_theirs() -> None:
 
 
 async def answers_of_routes(types: Any) -> list[tuple[int, Any]]:
-    """What a FastAPI application answers whose route takes and returns a module's types."""
+    """The answers of a FastAPI application whose route takes and returns a module's types."""
 
     async def sign(message: Any) -> Any:
         return {**message.model_dump(), "content": f"{message.content}, signed"}

@@ -48,7 +48,7 @@ def anyio_backend() -> str:
 
 
 def as_event(message: fastapi_poe.PartialResponse) -> Event:
-    """The event that a message of theirs was made from."""
+    """The event that a message of fastapi_poe was made from."""
     if isinstance(message, MetaResponse):
         return Meta(
             content_type=message.content_type, suggested_replies=message.suggested_replies, linkify=message.linkify
@@ -66,7 +66,7 @@ def as_event(message: fastapi_poe.PartialResponse) -> Event:
 
 
 async def read(address: str, **more: Any) -> list[Event]:
-    """What their client reads from the bot at this address."""
+    """The items that fastapi_poe's client reads from the bot at this address."""
     arguments: dict[str, Any] = {"num_tries": 1, "on_error": ignore_error, **more}
     messages = stream_request(a_request(), "", KEY, base_url=address, **arguments)
     return [as_event(message) async for message in messages]

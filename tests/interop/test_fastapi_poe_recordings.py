@@ -45,7 +45,7 @@ class Bot(fastapi_poe.PoeBot):
 
 
 async def theirs(url: str, text: str) -> list[object]:
-    """What their client makes of a reply."""
+    """The items that fastapi_poe's client makes of a reply."""
     messages: list[object] = []
     try:
         async for message in stream_request(

@@ -52,7 +52,7 @@ def meta(content_type: Any, suggested_replies: bool) -> MetaResponse:
     return MetaResponse(text="", content_type=content_type, suggested_replies=suggested_replies)
 
 
-# What their bot yields, and what ours to read of it.
+# The responses that fastapi_poe's bot yields, and the events that our client reads from it.
 CASES: dict[str, tuple[list[Any], list[Event]]] = {
     "text": ([part("naïve "), part("🐈\r\n\n"), part("")], [Text("naïve "), Text("🐈\r\n\n"), Text("")]),
     "replace": ([part("no"), part("yes", is_replace_response=True)], [Text("no"), ReplaceResponse("yes")]),

@@ -111,7 +111,7 @@ async def test_its_client_syncs_controls(simulator: Simulator) -> None:
 
 
 class Caller(fastapi_poe.PoeBot):
-    """A bot of theirs that calls another, uploads a file and charges for it."""
+    """A bot of fastapi_poe that calls another, uploads a file and charges for it."""
 
     def __init__(self, address: str, price: int) -> None:
         super().__init__()

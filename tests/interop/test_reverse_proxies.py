@@ -42,7 +42,7 @@ Serving = Callable[[BotApp], AbstractAsyncContextManager[object]]
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """What passes through a proxy does not depend on the server's event loop."""
+    """One event loop suffices: a proxy does not depend on the server's."""
     return "asyncio"
 
 
@@ -272,7 +272,7 @@ async def test_a_body_that_arrives_in_drops_behind_nginx(certificate: Certificat
 
 
 async def test_a_reply_that_the_server_breaks_off(proxy: Proxy) -> None:
-    """The client must not take it for a whole reply."""
+    """The client must not report it as a complete reply."""
     lines = [
         "HTTP/1.1 200 OK",
         "Content-Type: text/event-stream",

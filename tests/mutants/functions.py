@@ -161,7 +161,7 @@ def mutmut(place: Path, *arguments: str) -> str:
 
 
 def outcomes_of(place: Path, module: str) -> dict[str, int]:
-    """What pytest ended with, for each of the module's changes."""
+    """The exit status of pytest for each of the module's changes."""
     file = place / "mutants" / "poeproto" / f"{module}.py.meta"
     return json.loads(file.read_text())["exit_code_by_key"]
 

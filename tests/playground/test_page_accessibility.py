@@ -22,7 +22,7 @@ OF_COLOURS = ["color-contrast", "link-in-text-block"]
 
 
 def violations(page: Page, within: str = "html") -> list[str]:
-    """What axe-core finds in a part of the page, in light and dark."""
+    """The violations that axe-core finds in a part of the page, in light and dark."""
     page.emulate_media(color_scheme="light")
     found = _run_axe(page, within, {})
     page.emulate_media(color_scheme="dark")

@@ -35,7 +35,7 @@ LONGEST = """() => new Promise((resolve) => setTimeout(() => {
 
 
 def shown_text(page: Page, length: int) -> None:
-    """Wait until so many characters of the answer are shown."""
+    """Wait until the given number of characters of the answer are shown."""
     wait_until(
         page, """length => document.querySelector('[data-message="m-4"] .text')?.textContent.length >= length""", length
     )

@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-# What people ask, the words that they search for, the page that has the answer, and words of the answer.
+# Questions of newcomers, the words that they search for, the page that has the answer, and words of the answer.
 QUESTIONS = [
     ("How do I write a first bot?", "first bot", "tutorial", "DiceBot"),
     ("How do I embed a bot in http.server?", "http.server", "howto/embed", "ThreadingHTTPServer"),

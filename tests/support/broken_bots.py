@@ -171,7 +171,7 @@ class PrefixBot(SoundBot):
 
 
 class AnySchemeBot(SoundBot):
-    """Does not look at the scheme."""
+    """Does not check the scheme."""
 
     def is_authorized(self, request: RawRequest) -> bool:
         return request.headers.get("authorization", "").rpartition(" ")[2] == KEY

@@ -41,7 +41,7 @@ QUERY = QueryRequest(
 
 
 class CallingBot(FunctionBot):
-    """A bot that may call others, so many times each."""
+    """A bot that may call others, each a given number of times."""
 
     def __init__(self, respond: Respond, **dependencies: int) -> None:
         super().__init__(respond)

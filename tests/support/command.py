@@ -43,7 +43,7 @@ class Serving:
 def serving(
     target: str, *options: str, env: Mapping[str, str] | None = None, bind: str = "127.0.0.1:0"
 ) -> Generator[Serving]:
-    """Run `poeproto serve`, on a free port if not told otherwise, and end it if the test did not."""
+    """Run `poeproto serve`, on a free port by default, and end it if the test did not."""
     with _running("serve", target, *options, env=env, bind=bind) as process:
         yield process
 

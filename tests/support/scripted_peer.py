@@ -57,7 +57,7 @@ class Received:
 
 
 def parse_request(data: bytes) -> Received:
-    """The one request in these bytes, whose body is all that follows the head."""
+    """The one request in these bytes; its body ends with the data."""
     head, _, body = data.partition(b"\r\n\r\n")
     line, *lines = head.decode("latin-1").split("\r\n")
     pairs = (field.partition(": ") for field in lines)

@@ -96,7 +96,7 @@ Server(config).run([listener])
 
 @attrs.frozen
 class Outcome:
-    """What became of the connections, in the words of docs/explanation/stopping.md.
+    """The fate of each connection, in the words of docs/explanation/stopping.md.
 
     Attributes:
         open_reply: of a reply under way.

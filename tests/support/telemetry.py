@@ -46,7 +46,7 @@ class Telemetry:
         return span
 
     async def until_ended(self, count: int) -> None:
-        """Return when so many spans have ended: a server's ends a moment after its client has the response."""
+        """Return once `count` spans have ended: a server's span ends a moment after its client has the response."""
         while len(self.spans) < count:
             await anyio.lowlevel.checkpoint()
 

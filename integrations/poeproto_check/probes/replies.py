@@ -47,12 +47,12 @@ class ReceivedReply:
 
     @property
     def is_usable(self) -> bool:
-        """Whether it is a reply that was complete, and no error."""
+        """Whether the reply is complete, and did not end with an error."""
         return self.exchange.status == 200 and self.is_done and "error" not in self.names
 
     @property
     def outcome(self) -> str:
-        """What came back, in a few words."""
+        """The outcome of a reply, in a few words."""
         if self.exchange.status != 200:
             return self.exchange.outcome
         if "error" in self.names:

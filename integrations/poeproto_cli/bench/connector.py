@@ -37,7 +37,7 @@ class Connector:
         self._rung.setblocking(False)
 
     def request(self) -> None:
-        """Open a connection; `opened` has it later, or why there is none."""
+        """Open a connection; `opened` then has it, or the reason for the failure."""
         self._threads.submit(self._open)
 
     def opened(self) -> Generator[socket.socket | ConnectFailed]:

@@ -42,7 +42,7 @@ from poeproto_load import LoadResult, ReplyOutcome, ReplySample
 _READ_SIZE = 256 * 1024
 # A reply to disconnect from is read in small pieces: otherwise a short one would be complete before.
 _CANCEL_READ_SIZE = 64
-# How often, at most, silent servers are looked for and progress is shown.
+# The shortest interval, in seconds, between two checks for idle servers, and between two updates of the progress.
 _HOUSEKEEPING_SECONDS = 0.25
 # How many connections an open model has before its start, at most.
 _FIRST_CONNECTIONS = 32

@@ -18,7 +18,7 @@ _LATE_SECONDS = 0.02
 
 @attrs.frozen
 class Ceiling:
-    """What the load generator itself can receive at most: measured against a server of ready bytes.
+    """The highest rate at which the load generator itself can receive: measured against a server of ready bytes.
 
     Attributes:
         replies_per_second: complete replies, each as long as the bot's.

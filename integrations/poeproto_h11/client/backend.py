@@ -1,4 +1,5 @@
-"""What a client needs of an event loop, or of a thread without one: connections, pauses, calls that block, tools.
+"""The interface between a client and an event loop, or a thread without one: connections, pauses, calls that block,
+tools.
 
 A backend is the only part of the client that knows how to wait. Every operation takes its own timeout instead of
 running in a scope around several, so no scope of ours spans the caller's code, and blocking sockets can stand in for
@@ -25,7 +26,7 @@ from poeproto_runtime.client.urls import Origin
 
 __all__ = ["ByteStream", "Connector", "failure_reason"]
 
-# What connecting raises. ConnectionLost is a peer that closes the connection during the TLS handshake.
+# Exceptions of a failed connection. ConnectionLost is a peer that closes the connection during the TLS handshake.
 CONNECT_FAILURES = (OSError, UnicodeError, ConnectionLost)
 
 OTHER_LOOP = "this reply belongs to another event loop; read and close a reply in the loop that it was begun in"
@@ -136,7 +137,7 @@ def time_left(end: float) -> float:
 
 
 def is_deadline(exc: BaseException) -> bool:
-    """Whether it is a deadline of ours that passed. A timeout of the operating system is a failure like others."""
+    """Whether a deadline of this client has passed. A timeout of the operating system is a failure like others."""
     return isinstance(exc, TimeoutError) and exc.errno is None
 
 

@@ -98,7 +98,7 @@ class _Race:
             self._fail(connection, code)
 
     def winner(self, wait: float) -> socket.socket | None:
-        """The first socket that is connected within so many seconds; None if none is, or an attempt failed."""
+        """The first connected socket within the given seconds; None if there is none, or an attempt failed."""
         for key, _ in self._selector.select(wait):
             connection = cast("socket.socket", key.fileobj)
             self._selector.unregister(connection)

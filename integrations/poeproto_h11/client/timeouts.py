@@ -50,7 +50,7 @@ class Clock:
         self._end = time.monotonic() + timeouts.total
 
     def at_most(self, seconds: float) -> Clock:
-        """A clock that ends after so many seconds, if this one does not end before."""
+        """A clock that ends after the given seconds, if this one does not end before."""
         clock = Clock(self.timeouts)
         clock._end = min(self._end, time.monotonic() + seconds)
         return clock

@@ -48,7 +48,7 @@ class TrioStream(AnyioStream):
             raise TimeoutError
         deadlines = self._deadlines
         if self in deadlines.waiting:
-            raise LocalProtocolError("two tasks read one reply")
+            raise LocalProtocolError("another task is already reading this reply; read each reply in one task")
         if deadlines.has_ended:
             raise LocalProtocolError(OTHER_LOOP)
         self.deadline = trio.current_time() + timeout

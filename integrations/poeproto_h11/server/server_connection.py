@@ -209,14 +209,14 @@ class ServerConnection:
 
     async def finish(self, data: bytes) -> None:
         if self._socket.partly_sent:
-            raise ClientDisconnected("an earlier write was cut short, so the response cannot end in order")
+            raise ClientDisconnected("an earlier write was cut short, so the response cannot be completed")
         await self._write(self._h11.send(h11.Data(data=data)), self._h11.send(h11.EndOfMessage()))
         self._responding = False
 
     # --- parts of the above
 
     def _skip_blank_lines(self) -> None:
-        """Drop line ends before the next request that has been received already; h11 takes them for a request."""
+        """Drop line ends before the next request that has been received already; h11 would parse them as a request."""
         received = self._h11.trailing_data[0]
         if received[:1] in _LINE_ENDS:
             self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=self._limits.head_size)
@@ -326,5 +326,5 @@ def _error_response(status: int, why: str, headers: Headers = ()) -> HttpRespons
 
 
 def _rejected(status: int, why: str) -> RemoteProtocolError:
-    """What the `Channel` raises where the service is to send the error response."""
+    """The exception by which the `Channel` has the service send the error response."""
     return RemoteProtocolError(why, response=_error_response(status, why))

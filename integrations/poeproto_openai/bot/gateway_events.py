@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from poeproto import Data, Event, File, ReplaceResponse, SuggestedReply
 
-# What the gateway puts between a link and the text after it.
+# Separates a link from the text after it in the gateway's output.
 SEPARATOR = "\n\n"
 
 

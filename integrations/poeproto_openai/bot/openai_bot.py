@@ -226,10 +226,10 @@ class OpenAIBot(Bot):
         try:
             content = await context.fetch_attachment(attachment, max_size=_LARGEST_FILE)
         except FetchForbidden as exc:
-            logger.error("%r: attachments='data' cannot be followed: %s", self, exc)
+            logger.error("%r: attachments='data' has no effect: %s", self, exc)
             return None
         except PoeprotoError as exc:
-            logger.warning("%r: an attachment is not sent: %s", self, exc)
+            logger.warning("%r: an attachment is left out of the request: %s", self, exc)
             return None
         return f"data:{attachment.content_type};base64,{b64encode(content).decode()}"
 

@@ -1,4 +1,4 @@
-"""What a bot charges for the tokens of its model."""
+"""The price that a bot charges for the tokens of its model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["RateCard"]
 
 # 1 US dollar is 100,000 thousandths of a cent, and prices are for a million tokens.
 _MILLI_CENTS_A_TOKEN = Fraction(100_000, 1_000_000)
-# English text has about so many characters a token.
+# The approximate number of characters a token in English text.
 _CHARACTERS_A_TOKEN = 4
 
 

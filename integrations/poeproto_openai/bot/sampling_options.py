@@ -210,5 +210,5 @@ class SamplingOptions:
 
 def _known(name: str) -> _Option:
     if name not in _OPTIONS:
-        raise ValueError(f"there is no option {name!r}; those are {', '.join(sorted(_OPTIONS))}")
+        raise ValueError(f"there is no option {name!r}; the options are {', '.join(sorted(_OPTIONS))}")
     return _OPTIONS[name]

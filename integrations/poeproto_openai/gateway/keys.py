@@ -11,7 +11,7 @@ from poeproto_openai.api_error import ApiError
 
 __all__ = ["GatewayKeys"]
 
-# What an access key may consist of.
+# The characters of an access key.
 _KEY = re.compile(rb"[!-~]+")
 _WRONG = "the API key is missing or wrong; send it as Authorization: Bearer KEY"
 _NOT_POES = (

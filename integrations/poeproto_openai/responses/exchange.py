@@ -97,7 +97,7 @@ class ResponsesExchange(ChatExchange):
         return b""
 
     def _rest_of_output(self, status: str) -> list[dict[str, Any]]:
-        """What was held until the end, and the ends of all items."""
+        """The events that were held until the end, and the ends of all items."""
         events: list[dict[str, Any]] = []
         for choice in self._choices.values():
             calls = choice.calls.rest() if self._chat.stream else choice.calls.whole()

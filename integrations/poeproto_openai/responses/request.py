@@ -2,7 +2,7 @@
 
 The two APIs ask for the same in other words: items instead of messages, flat definitions of functions instead of nested
 ones. So only the words are translated here, and `poeproto_openai.chat` makes the query. Nothing is stored: a request
-that refers to an earlier response is refused, and so is one whose answer would be another without the rest of the API.
+that refers to an earlier response is refused, and so is one whose answer would differ without the rest of the API.
 
 https://platform.openai.com/docs/api-reference/responses/create
 """
@@ -38,7 +38,7 @@ _NO_OP_VALUES: dict[str, tuple[Any, ...]] = {
     "prompt": (),
     "top_logprobs": (0,),
 }
-# What would be in the answer if it was included.
+# Values of `include` that would add to the answer.
 _REFUSED_INCLUSIONS = ("message.output_text.logprobs",)
 _READ = frozenset({"input", "instructions", "reasoning", "text", "tool_choice", "tools"})
 # The same keys under the names that chat completions have for them.
@@ -123,7 +123,7 @@ def _chat_body(wire: dict[str, Any], messages: list[dict[str, Any]]) -> dict[str
     if (verbosity := text.get("verbosity")) is not None:
         body["verbosity"] = verbosity
     if text.get("format") not in (None, {"type": "text"}):
-        raise _unsupported("text.format", "a bot on Poe answers in text, of no certain form")
+        raise _unsupported("text.format", "a bot on Poe answers in free text")
     return body
 
 

@@ -41,7 +41,7 @@ class OpenExchange:
 
 @attrs.frozen
 class RequestPart:
-    """What one read has of a request.
+    """The part of a request in one read.
 
     Attributes:
         raw: the bytes to pass on.
@@ -103,7 +103,7 @@ class RequestObserver:
             yield part
 
     def become_opaque(self) -> bytes:
-        """Pass on all that follows unread; what has been received of a head."""
+        """Forward all following bytes unparsed, and also the part of a head that was received."""
         self.is_opaque = True
         return self._head
 
@@ -145,7 +145,7 @@ class ResponseObserver:
 
     def receive(self, data: bytes) -> None:
         """Record a read."""
-        # What comes unasked for is passed on unrecorded, such as a 408 before an idle connection closes.
+        # Unsolicited bytes are forwarded and not recorded, such as a 408 before an idle connection closes.
         while data and self.open and not self.is_opaque:
             if self._h11 is None:
                 self._h11 = _response_parser(self.open[0])
@@ -206,7 +206,7 @@ class ResponseObserver:
 
 
 def _response_parser(exchange: OpenExchange) -> h11.Connection:
-    # What h11 makes of a response depends on the method, and on what the request proposed.
+    # How h11 parses a response depends on the method, and on the upgrade that the request proposed.
     headers = [("host", "")] + ([("upgrade", "any"), ("connection", "upgrade")] if exchange.proposes_switch else [])
     parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_SIZE)
     parser.send(h11.Request(method=exchange.method, target="/", headers=headers))

@@ -153,7 +153,7 @@ def checked_hooks(hooks: CallHooks | None) -> tuple[CallHooks, ...]:
 
 
 def hooks_in(options: CallHookOptions) -> tuple[CallHooks, ...]:
-    """The hooks among the keyword arguments of a call; none if there are none.
+    """The hooks among the keyword arguments of a call.
 
     Raises:
         TypeError: for another name.

@@ -30,7 +30,7 @@ It gets the call as it is then: `attempts` counts this request.
 # https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2 and #section-5.5
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(rb"([\x21-\x7e\x80-\xff]([\t \x21-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?")
-# What a request already has, or what its connection decides; and what to do instead.
+# Headers that a request already has or that its connection decides, and the alternative to each.
 _RESERVED = {
     b"accept": "it says which form of answer the protocol requires",
     b"accept-encoding": "a compressed stream would arrive late",

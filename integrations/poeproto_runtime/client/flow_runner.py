@@ -117,7 +117,7 @@ class FlowRunner(Generic[R]):
             for event in self.ready:
                 return event
             if self.busy:
-                raise LocalProtocolError("two tasks read one reply")
+                raise LocalProtocolError("another task is already reading this reply; read each reply in one task")
             self._advance()
             if self._failure is not None:
                 await self._fail()

@@ -95,7 +95,7 @@ class AllActiveReplies:
         self._here: RunVar[ActiveReplies | None] = RunVar("active replies", None)
 
     def here(self) -> ActiveReplies:
-        """Those of the servers in the running event loop that have none of their own."""
+        """The active replies of all servers in the running event loop that have no object of their own."""
         replies = self._here.get()
         if replies is None:
             replies = self.new()

@@ -59,7 +59,7 @@ class Server(Enum):
 
 
 class Act(Enum):
-    """What happens to a reply, and who does it."""
+    """An event in the life of a reply, named after the task that causes it."""
 
     START = "`CoalescingWriter.start`"
     BOT_WRITES = "`CoalescingWriter.write_lone`, or `flush` in the bot's task"
@@ -183,7 +183,7 @@ def _row(table: dict[S, dict[Act, S]], act: Act) -> Row[S]:
     return Row({state: moves[act] for state, moves in table.items() if act in moves})
 
 
-# The rows that code uses. `get` tells whether an act is possible now.
+# The rows that code uses. `get` returns whether an act is possible now.
 START = _row(WRITING, Act.START)
 FINISH = _row(WRITING, Act.FINISH)
 WRITE_ENDS = _row(WRITING, Act.WRITE_ENDS)

@@ -40,7 +40,7 @@ from poeproto_runtime.reply.writer import CoalescingWriter
 
 logger = logging.getLogger("poeproto")
 
-# What the user reads; the error's id follows.
+# The text that the user reads; the error's id follows.
 _STOPPED = "This bot's server is restarting."
 _TIMED_OUT = "This bot took too long to answer."
 _NO_ANSWER = "This bot gave no answer."

@@ -1,4 +1,4 @@
-"""The order of all that can happen to a caller's exchange, against a model that shares nothing with the tables.
+"""The order of all events of a caller's exchange, against a model that shares nothing with the tables.
 
 Each step is a letter: q sends a query, k another call, s takes the head of a stream, j that of a JSON answer, f that of
 a failure, and x the end of the body. Between them come its records: m `meta`, c `text`, a `suggested_reply`, e `error`,

@@ -71,7 +71,7 @@ def test_an_endless_refusal_ends_when_its_start_was_read(last: int) -> None:
         ([("content-type", "text/event-stream"), ("content-encoding", "gzip")], "as 'gzip'"),
         ([("content-type", "text/event-stream"), ("content-encoding", "br")], "as 'br'"),
         ([("content-type", "text/event-stream"), *[("content-encoding", coding) for coding in ("", "br")]], "as 'br'"),
-        # What a message quotes is short, and escaped.
+        # Text quoted in a message is short, and escaped.
         ([("content-type", "\x1b[31m")], r"type '\x1b[31m'"),
         ([("content-type", "x" * 100)], f"type '{'x' * 100}'"),
         ([("content-type", "x" * 101)], "type <101 characters> instead"),

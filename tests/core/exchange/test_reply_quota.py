@@ -28,7 +28,7 @@ FILE = File("https://files.invalid/a", "a", "text/plain")
 
 
 def exceeded(limits: Limits, *events: Event) -> list[list[str]]:
-    """What each event exceeds, after those before it were counted."""
+    """The limits that each event exceeds, after those before it were counted."""
     quota, seen = ReplyQuota(limits), list[list[str]]()
     for event in events:
         seen.append(quota.exceeded_by(event))

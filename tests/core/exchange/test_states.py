@@ -229,7 +229,7 @@ SENT_BY_BOT = {
     "e": Kind.ERROR,
     "d": Kind.DONE,
 }
-# A bot may send an error response before it has received the request, and Poe may then go on.
+# A bot may send an error response before it has received the request, and Poe may then continue.
 EXCHANGE = re.compile(f"h[qk]r|hr[qk]|rh[qk]|hqs{REPLY.pattern}")
 
 

@@ -139,7 +139,7 @@ def test_a_refusal_is_known_by_its_head_whatever_becomes_of_its_body(failure: Po
 def test_the_start_of_an_endless_refusal_is_read() -> None:
     limits = Limits(answer_size=10, refusal_body=20)
     request = HttpRequest("POST", URL, [("authorization", TEST_ACCESS_KEY)])
-    for place in range(21):  # wherever the key stands, it can be told and hidden
+    for place in range(21):  # wherever the key stands, it is found and masked
         endless = ResponseInParts(
             ResponseHead(500), [b"x" * place, *bytewise(TEST_ACCESS_KEY.encode()), *[b"y"] * 1000]
         )

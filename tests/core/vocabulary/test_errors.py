@@ -86,7 +86,7 @@ def test_blame_is_never_shared() -> None:
     assert not issubclass(LocalProtocolError, RemoteProtocolError)
     assert not issubclass(TransportError, ProtocolError)
     assert not issubclass(BotError, ProtocolError)
-    # A bug of ours must not be taken for bad input by a caller that catches ValueError.
+    # A caller that catches ValueError must not treat a bug in poeproto as bad input.
     assert not any(issubclass(child, ValueError) for child, _ in PARENTS)
 
 

@@ -1,4 +1,4 @@
-"""What `receive_data` takes: bytes, and what can be read as bytes, everywhere."""
+"""The types that `receive_data` accepts: bytes, and objects with the buffer protocol, everywhere."""
 
 from __future__ import annotations
 

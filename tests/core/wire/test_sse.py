@@ -146,7 +146,7 @@ BODIES = {
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 def test_everything_between_blank_lines_counts_against_the_bound(body: bytes) -> None:
-    size = len(body.replace(b"\r\n", b"\n"))  # a line end counts as one byte, since a cut may not tell
+    size = len(body.replace(b"\r\n", b"\n"))  # a line end counts as one byte, since a cut may fall between CR and LF
     stream = b"event: good\ndata: 1\n\n" + body
     good = [record("1", "good")]
     for parts in ([stream], bytewise(stream), *two_way_splits(stream)):

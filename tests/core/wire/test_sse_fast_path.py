@@ -163,8 +163,8 @@ def test_only_unusual_records_take_the_general_path() -> None:
     assert exchange.general_path == [RECORD, odd, DONE]
 
 
-# What sse-starlette makes of `fastapi_poe.PoeBot.text_event`, with and without its other fields; then what other
-# servers write.
+# The bytes that sse-starlette makes of `fastapi_poe.PoeBot.text_event`, with and without its other fields; then those
+# of other servers.
 DIALECTS = [
     b'event: text\r\ndata: {"text": "a"}\r\n\r\n',
     b'event: text\r\ndata: {"text": "\\u00e9\\ud83d\\udc08\\n"}\r\n\r\n',

@@ -1,4 +1,4 @@
-"""Chunks that go past Hypercorn to the socket, and what goes through it all the same.
+"""Chunks written to the socket past Hypercorn, and responses that still pass through it.
 
 Each behaviour is tested in both manners: a client must not notice which one it is.
 """
@@ -76,7 +76,7 @@ def goes_past(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
         return True
 
     class OtherStream(HTTPStream):
-        """What a later Hypercorn may have."""
+        """A stream with the attributes that a later Hypercorn may have."""
 
     monkeypatch.setattr("hypercorn.protocol.h11.HTTPStream", OtherStream)
     return False

@@ -1,4 +1,6 @@
-"""What `chunk_writer` needs of Hypercorn, h11 and trio: without any of it, nothing goes past Hypercorn."""
+"""The internals of Hypercorn, h11 and trio that `chunk_writer` depends on: without any of it, nothing goes past
+Hypercorn.
+"""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def two_bots() -> BotApp:
         # ... and older ones took it out.
         ("/", "/mount", "root"),
         ("/a", "/mount", "a"),
-        # What only starts alike is not below.
+        # A path that only shares a prefix is not below the mount.
         ("/a", "/", "a"),
     ],
 )

@@ -101,7 +101,7 @@ async def test_a_peer_that_does_not_read_in_time_is_cut_off(caplog: pytest.LogCa
     async with serving(app_of(bot.respond, limits), bind=listener) as address, unread(address) as connection:
         assert len(list(scanned.open())) == 1
         await bot.until_over()
-        # The connection closes as well, with all that was buffered for it.
+        # The connection closes as well, and its buffer is discarded.
         while list(scanned.open()):  # noqa: ASYNC110 - no event reports it
             await anyio.sleep(0.01)
         assert not (await connection.read_to_end()).endswith(END_OF_BODY)

@@ -318,7 +318,7 @@ def test_several_workers_need_a_name() -> None:
     ("arguments", "message"),
     [
         ({"access_key": "another"}, "the key given would not be used"),
-        ({"allow_without_key": True}, "nobody is answered without a key"),
+        ({"allow_without_key": True}, "allow_without_key has no effect"),
         ({"options": AppOptions(bot_name="Hello")}, "has its own"),
     ],
 )

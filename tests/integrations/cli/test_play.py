@@ -77,7 +77,7 @@ def test_wrong_usage(arguments: list[str], message: str) -> None:
 
 
 def wait_for_line(stream: IO[str], text: str) -> str:
-    """Read until a line contains this; returns all that was read."""
+    """Read until a line contains this; returns the lines read."""
     read = ""
     while text not in read:
         line = stream.readline()

@@ -385,7 +385,7 @@ def test_har_has_a_date_whatever_the_recording_says(created: str, tmp_path: Path
     archive_of(path)
 
 
-# --- files that are no recordings
+# --- files that are not recordings
 
 
 @pytest.mark.parametrize("verb", ["show", "lint", "trim", "har"])

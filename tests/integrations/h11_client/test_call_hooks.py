@@ -73,7 +73,7 @@ STREAM = "Content-Type: text/event-stream"
 
 
 class Calls:
-    """What the hooks were called with."""
+    """The arguments that the hooks were called with."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, CallObservation]] = []
@@ -356,7 +356,7 @@ async def cancel_a_read(client: Client, url: str) -> None:
 async def cancel_within(client: Client, url: str) -> None:
     async with client.query(url, "hello") as answer:
         await anext(answer)
-        for _ in range(2):  # a read that was cancelled within the block may be repeated: the call goes on
+        for _ in range(2):  # a read that was cancelled within the block may be repeated: the call continues
             with anyio.move_on_after(0.01):
                 await anext(answer)
 

@@ -138,7 +138,7 @@ async def test_a_proxy_that_requires_authentication(ask: Query, scheme: str) -> 
         (response(503, b"no"), "it cannot reach the server (status 503)"),
         (b"", "it closed the connection without an answer"),
         (b"SSH-2.0-x\r\n\r\n", "it does not speak HTTP"),
-        (b"HTTP/1.1 200 OK\r\n\r\nhello", "it sent data of its own into the tunnel"),
+        (b"HTTP/1.1 200 OK\r\n\r\nhello", "it sent data into the tunnel before the TLS handshake"),
         (b"HTTP/1.1 200 OK\r\n\r\n", "the peer closed the connection"),
         (b"HTTP/1.1 100 Continue\r\n\r\n" + response(502), "it cannot reach the server (status 502)"),
         (b"HTTP/1.1 200 OK\r\nA: " + b"a" * 100_000, "it does not speak HTTP"),

@@ -88,7 +88,7 @@ async def test_two_tasks_cannot_read_one_reply() -> None:
     ):
         tasks.start_soon(anext, reply)
         await anyio.wait_all_tasks_blocked()
-        with pytest.raises(LocalProtocolError, match="two tasks"):
+        with pytest.raises(LocalProtocolError, match="another task"):
             await anext(reply)
         tasks.cancel_scope.cancel()
 

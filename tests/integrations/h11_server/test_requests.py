@@ -21,12 +21,12 @@ HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nAuthorization: " + BEARER.encode() + b"\r
 BODY = query_body("a")
 LENGTH = b"Content-Length: %d\r\n" % len(BODY)
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
-# What must never be taken for one when it comes within a body.
+# A request line that must never be parsed as a request within a body.
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 def head_of(size: int) -> bytes:
-    """A head of so many bytes that would be answered."""
+    """A head of the given number of bytes that would be answered."""
     start = b"GET / HTTP/1.1\r\nHost: x\r\nX: "
     return start + b"x" * (size - len(start) - 4) + b"\r\n\r\n"
 

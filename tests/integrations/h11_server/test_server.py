@@ -219,7 +219,7 @@ async def test_requests_that_come_all_at_once_leave_others_their_turn() -> None:
 
     async with serving(FunctionBot(respond), access_key=KEY) as address, connect(address) as connection:
         await connection.send(http_request() * 20)
-        while len(seen) < 20:  # were several answered in one turn, it would never be so many
+        while len(seen) < 20:  # if one turn answered several, there would be fewer turns
             turns += 1
             await anyio.lowlevel.checkpoint()
         for _ in range(20):

@@ -89,10 +89,10 @@ def test_merging_with_another_slo() -> None:
     [
         ({"outcomes": None}, "outcomes: expected a JSON object, not NoneType"),
         ({"outcomes": {"lost": 1}}, "'lost' is not an outcome; expected complete, "),
-        ({"outcomes": {"complete": -1}}, "complete is -1; expected an integer from 0 on"),
+        ({"outcomes": {"complete": -1}}, "complete is -1; expected an integer of at least 0"),
         ({"histograms": {}}, "a histogram is a JSON object, not NoneType"),
         ({"slo": 5}, "slo: expected a string, not int"),
-        ({"seconds": "long"}, "seconds is 'long'; expected a number from 0 on"),
+        ({"seconds": "long"}, "seconds is 'long'; expected a number of at least 0"),
         ({"started_at": True}, "started_at is True"),
         ({"events": 1.5}, "events is 1.5; expected an integer"),
     ],
@@ -126,5 +126,5 @@ def test_poisson_arrivals() -> None:
 
 @pytest.mark.parametrize("rate", [0, -1])
 def test_an_invalid_rate(rate: float) -> None:
-    with pytest.raises(ValueError, match="expected one above 0"):
+    with pytest.raises(ValueError, match="expected a rate above 0"):
         planned_starts(rate, Arrivals.CONSTANT)

@@ -80,7 +80,7 @@ async def test_a_bot_on_poe_is_called_with_the_key_of_the_caller() -> None:
             assert text_of(await chat(app, model=model, key="Bearer key-of-poe")) == "Hello"
         assert [received.line.split()[1] for received in server.requests] == ["/bot/GPT-4o", "/bot/Any-Other"]
         assert {received.all("authorization")[0] for received in server.requests} == {"Bearer key-of-poe"}
-        # It opens no other bot, and a key of the gateway's own is none of Poe's.
+        # It opens no other bot, and a key of the gateway is not sent to Poe.
         assert (await chat(app, key="Bearer key-of-poe")).status == 401
         own = await chat(app, model="named")
         assert own.status == 401

@@ -662,7 +662,11 @@ async def test_a_disconnect_before_the_response_closes_the_connection() -> None:
         (lambda: OpenAIBot("http://host/v1", []), ValueError, "model must be the name of a model"),
         (lambda: OpenAIBot("http://host/v1", "m", "a\nb"), InvalidValue, "api_key: contains characters"),
         (lambda: OpenAIBot("http://host/v1", "m", rate_card=CARD), ValueError, "a rate_card needs max_tokens"),
-        (lambda: OpenAIBot("http://host/v1", "m", options=["n"]), ValueError, "there is no option 'n'; those are"),
+        (
+            lambda: OpenAIBot("http://host/v1", "m", options=["n"]),
+            ValueError,
+            "there is no option 'n'; the options are",
+        ),
         (lambda: OpenAIBot("http://host/v1", "m", defaults={"top_p": 2}), ValueError, "must be a number from 0 to 1"),
         (
             lambda: OpenAIBot("http://host/v1", "m", attachments="inline"),  # pyright: ignore[reportArgumentType]

@@ -282,7 +282,7 @@ async def test_a_refusal(telemetry: Telemetry, head: RequestHead, status: int, n
     assert span.name == name
     assert attributes["http.response.status_code"] == status
     assert attributes.get("http.route") == attributes.get("url.path") == route
-    # By the conventions, a status of 4xx is no error of the server.
+    # By the conventions, a status of 4xx is not an error of the server.
     assert "error.type" not in attributes
     assert span.status.status_code is StatusCode.UNSET
 

@@ -1,4 +1,4 @@
-"""What the playground keeps: events in place, keys masked, and a bound of memory."""
+"""The exchanges that the playground keeps: events in place, keys masked, and a bound of memory."""
 
 from __future__ import annotations
 

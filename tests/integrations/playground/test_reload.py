@@ -149,7 +149,7 @@ async def test_a_changed_file_starts_the_bot_again(tmp_path: Path) -> None:
         write(tmp_path / "noises.py", 'NOISE = "purr"\n')  # which its file imports
         await page.until(lambda: page.bot("Cat")["generation"] == 2)
         await page.until(lambda: "purr" in json.dumps(page.bot("Cat")["settings"]))
-        # The conversation goes on.
+        # The conversation continues.
         again = await page.ask("hello", first["conversation"])
         assert again["texts"][0]["text"] == "purr"
 

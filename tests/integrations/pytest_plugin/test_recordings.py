@@ -60,7 +60,7 @@ async def test_what_was_recorded_is_replayed_without_the_server(tmp_path: Path) 
         assert await ask(recording, url, "so it is") == "SO IT IS "
         assert not path.exists()  # written when the test has ended
         assert recording.save() == 1
-        # What is recorded is not called again, and the other call is added.
+        # A recorded call is not made again, and the other call is added.
         recording = calls_through(path, RecordMode.NEW)
         assert await ask(recording, url, "so it is") == "SO IT IS "
         assert bot.queries == 1

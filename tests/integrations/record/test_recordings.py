@@ -1,4 +1,6 @@
-"""What is recorded is read again: byte for byte, in the same reads. Files that are no recordings give typed errors."""
+"""A recording is read as it was written: byte for byte, in the same reads. Files that are no recordings give typed
+errors.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,7 @@ SCHEMA = jsonschema.Draft202012Validator(recording_schema())
 
 
 def clock() -> Any:
-    """A clock that goes on by a millisecond whenever somebody reads it."""
+    """A clock that advances by a millisecond with each reading."""
     ticks = iter(range(10**9))
     return lambda: next(ticks) / 1000
 

@@ -1,4 +1,4 @@
-"""What bots give to `Context.on_close`: called however a request ends, and whatever becomes of the others."""
+"""Functions that bots give to `Context.on_close`: called however a request ends, and whatever becomes of the others."""
 
 from __future__ import annotations
 

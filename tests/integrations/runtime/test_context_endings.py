@@ -95,7 +95,7 @@ async def test_a_context_is_of_no_use_after_its_request() -> None:
 
     async with calling(CallingBot(bot, Cat=1), answering(HELLO)) as served:
         await served.answer()
-        with pytest.raises(LocalProtocolError, match="the request is over"):
+        with pytest.raises(LocalProtocolError, match="the request has ended"):
             await kept[0].final_text("Cat", "too late")
         with pytest.raises(LocalProtocolError, match="none under way"):
             await kept[0].post_attachment(b"too late", name="a")

@@ -53,7 +53,7 @@ OF_SERVER: ContextVar[str] = ContextVar("the request that is served")
 
 
 class Calls:
-    """What the hooks were called with."""
+    """The arguments that the hooks were called with."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, CallObservation]] = []

@@ -239,7 +239,7 @@ async def test_a_simulator_fetches_from_what_is_listed_alone_and_says_how(url: s
     assert network.asked == network.connected == []
 
 
-# A bot reads a data: URL; for an upload by URL it is none.
+# A bot may read a data: URL, but cannot pass it to an upload by URL.
 @pytest.mark.parametrize("url", [*NO_URLS, "data:text/plain,hello"])
 async def test_a_simulator_rejects_an_invalid_url_without_a_request(url: str, network: Network) -> None:
     with pytest.raises(HTTPError) as caught:

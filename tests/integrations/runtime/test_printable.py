@@ -57,7 +57,7 @@ class FailsToPrint:
 
 @pytest.fixture
 def foreign_log() -> Generator[io.StringIO]:
-    """What a handler prints that a program has configured itself."""
+    """The output of a handler that a program has configured itself."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))

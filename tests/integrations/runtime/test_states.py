@@ -114,7 +114,7 @@ def test_a_long_response_is_written_by_one_task_at_a_time(parts: list[str]) -> N
 
 
 class FourFlags:
-    """What the table of the tasks replaces."""
+    """The four flags that the table of the tasks replaces."""
 
     def __init__(self) -> None:
         self.watched = self.running = self.busy = self.staying = False

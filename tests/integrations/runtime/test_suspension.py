@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 @types.coroutine
 def suspend(value: object) -> Generator[object, object, object]:
-    """A suspension by hand, to see what comes out of and goes into a coroutine as the loop does."""
+    """A suspension by hand, to drive a coroutine as the event loop does."""
     return (yield value)
 
 

@@ -142,7 +142,7 @@ async def test_an_exception_of_the_server_is_not_wrapped() -> None:
 
 
 async def heartbeats_elsewhere(count: int) -> None:
-    """Let so much time pass that a silent reply would have had so many."""
+    """Wait as long as an idle reply takes to send the given number of heartbeats."""
 
     async def bot(request: QueryRequest, context: Context) -> None:
         await anyio.sleep_forever()

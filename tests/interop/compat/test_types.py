@@ -33,7 +33,7 @@ IDS: dict[str, Any] = {"version": "1.0", "type": "query", "user_id": "u", "conve
 
 
 def run_alone(program: str) -> str:
-    """What a program prints in a process of its own, where nothing has imported pydantic."""
+    """The output of a program in a process of its own, where nothing has imported pydantic."""
     command = [sys.executable, "-W", "error", "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr

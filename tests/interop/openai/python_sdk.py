@@ -19,7 +19,7 @@ MODES: tuple[Mode, ...] = ("create", "stream", "helper")
 # The finish reason of a whole that is not what was streamed.
 DIFFERS = "the whole differs from what was streamed"
 
-# What the SDK's helpers want as arguments of their own; all other keys are sent as they are.
+# Keys that the SDK's helpers require as arguments of their own; all other keys are sent unchanged.
 _OWN_ARGUMENTS = {"model", "messages", "input", "tools"}
 
 

@@ -1,4 +1,4 @@
-"""What a bot says, and what the OpenAI SDKs must report of it: one list for all SDKs, and for all ways to call."""
+"""Replies of a bot, and the outcomes that the OpenAI SDKs must report: one list for all SDKs and all ways to call."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ Run = Callable[..., Any]
 
 
 async def streamed(side: Side, *responses: bytes, name: str = "stream_request", **options: Any) -> Any:
-    """What a call gives: the messages, the error, the errors reported, the requests, the warnings."""
+    """The results of a call: the messages, the error, the errors reported, the requests, the warnings."""
     base_url = side.serve(*responses)
     errors: list[str] = []
 
@@ -73,7 +73,7 @@ def of_message(message: Any) -> Any:
 
 
 def said(exc: Exception) -> Any:
-    """What an error event said; of other errors the words are each library's own."""
+    """The text of an error event; other errors differ in wording between the libraries."""
     try:
         return {"allow_retry": True, **json.loads(str(exc))}
     except ValueError:
@@ -628,7 +628,7 @@ def final_cases() -> Iterator[Case]:
         yield from each_case(f"client.get_final_response({parameter})", cases_of, PARAMETER_DIFFERENCES.get(parameter))
 
 
-# What a text alone does not show.
+# Differences that a text alone does not show.
 FINAL_DIFFERENCES = {
     given: key for given, key in STREAM_DIFFERENCES.items() if given not in ("meta without keys", "json alone", "data")
 }

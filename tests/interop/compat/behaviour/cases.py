@@ -73,7 +73,7 @@ class Side:
 
 @attrs.define
 class Outcome:
-    """What came of a case.
+    """The outcome of a case.
 
     Attributes:
         facts: values and types, which both have in common unless a difference is listed.

@@ -247,7 +247,7 @@ def cls(made: Any) -> Any:
 
 
 def names_of(schema: Any) -> Any:
-    """What a schema says of values: types, properties, requirements and choices."""
+    """The constraints of a schema on values: types, properties, requirements and choices."""
     if isinstance(schema, dict):
         kept = ("type", "properties", "required", "enum", "const", "anyOf", "items", "default", "$defs", "$ref")
         return {key: names_of(item) for key, item in schema.items() if key in kept or isinstance(item, dict)}

@@ -24,7 +24,7 @@ def module_of(side: Side, name: str) -> Any:
 
 
 def kind_of(value: Any) -> Any:
-    """What a name stands for."""
+    """The kind of object that a name stands for."""
     if isinstance(value, type):
         return "class", value.__name__
     if get_origin(value) is collections.abc.Callable:

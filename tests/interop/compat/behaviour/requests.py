@@ -26,7 +26,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "report_error": {"version": "1.2", "type": "report_error", "message": "slow", "metadata": {"message_id": "m"}},
 }
 TYPES = dict(zip(surface.REQUESTS, REQUESTS, strict=True))
-# What a request's fields may hold besides what they should.
+# Values that a request's fields may hold besides valid ones.
 ODD: list[Any] = [None, "", "x", 5, True, 1.5, [], {}, ["x"], {"k": 1}, "naïve 🐈"]
 FIELDS: dict[str, list[Any]] = {
     "query": [
@@ -89,7 +89,7 @@ def failing_key(kind: str) -> str | None:
 
 
 def field_cases(row: str, kind: str, field: str) -> Iterator[Case]:
-    """What a bot gets of a field; its absence; and values of other types, which are refused or converted."""
+    """Cases of a field: present, absent, and of other types, which are refused or converted."""
     whole = REQUESTS[kind]
     values = [*FIELDS.get(field, []), *ODD] if field != "type" else [None, "", "other", "Query", 5, ["query"], {}]
     for value in values:
@@ -117,7 +117,7 @@ def bearer(key: str) -> list[tuple[str, str]]:
 
 
 class Told:
-    """What a bot has got of a request."""
+    """The request as a bot received it."""
 
     def __init__(self) -> None:
         self.requests: list[Any] = []
@@ -148,7 +148,7 @@ def telling(side: Side, told: Told, **options: Any) -> Any:
 
 
 async def told(side: Side, payload: Any) -> Any:
-    """What the server answers, and what the bot gets."""
+    """The server's answer, and the request as the bot received it."""
     told = Told()
     answer = await call(side.fp.make_app(telling(side, told), access_key=KEY), payload)
     return without_null(answer.summary()), told.requests
