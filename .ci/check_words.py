@@ -44,7 +44,7 @@ PATTERNS = {
 
 
 def main() -> int:
-    """Check all files, print what was found, and return the exit status."""
+    """Check all files, print the findings, and return the exit status."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "*.py", "*.md"],
         capture_output=True,

@@ -25,7 +25,7 @@ HEADLINE = {
     "relay, burst": "a relay passes a burst on",
     "server burst, c=1": "a server sends a burst",
 }
-# The rows of the front page: the suite, what is done, and our case.
+# The rows of the front page: the suite, the work, and our case.
 FRONT = (
     ("paced", "a server sends an event that comes alone", "poeproto on Hypercorn, asyncio"),
     ("relay", "a relay passes such an event on", "poeproto on Hypercorn, asyncio"),

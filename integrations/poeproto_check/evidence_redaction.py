@@ -20,7 +20,7 @@ _CHUNK_BOUNDARY = rb"(?:\r\n[0-9A-Fa-f]{1,8}(?:;[^\r\n]{0,80})?\r\n)?"
 
 
 class EvidenceRedaction:
-    """Replaces secrets in what is shown: the access key, the wrong keys that were made from it, the query of the URL.
+    """Replaces secrets in the evidence: the access key, the wrong keys that were made from it, the query of the URL.
 
     Args:
         access_key: the bot's key; None if there is none.

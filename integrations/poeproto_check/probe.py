@@ -118,7 +118,7 @@ class ProbeContext:
         """
         async with RawConnection(address or self.address, self.times.call / 2, self.times.call) as connection:
             exchange = connection.exchange(request)
-            # At the same time: a server may answer early and close, and a reset destroys what was not read by then.
+            # At the same time: a server may answer early and close, and a reset destroys the unread data.
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(connection.receive, exchange)
                 await connection.send_request(exchange)

@@ -164,7 +164,7 @@ class RawConnection:
         self.settle(exchange)
 
     def settle(self, exchange: Exchange) -> None:
-        """Record why the reading of a response ended; what follows it is for the next exchange."""
+        """Record why the reading of a response ended; further bytes are for the next exchange."""
         exchange.ended_at = self.now
         if exchange.response.is_over:
             exchange.ending = Ending.COMPLETE if exchange.response.is_complete else Ending.INVALID

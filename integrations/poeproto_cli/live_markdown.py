@@ -60,7 +60,7 @@ class LiveMarkdown:
         self._notes = Notes()
         self._block = ""  # the last block, which may still grow
         self._held = ""  # a CR, whose LF may follow
-        self._separator = ""  # what is between the last block and what was printed before
+        self._separator = ""  # between the last block and the text printed before
         self._drawn = 0  # the lines on the screen that can be drawn again
         self._is_stale = False
         self._next_redraw = 0.0
@@ -157,7 +157,7 @@ class LiveMarkdown:
             return RichText(text)
 
     def _rendered(self, renderable: RenderableType) -> str:
-        """The lines of what is rendered, with the control sequences of its styles."""
+        """The rendered lines, with the control sequences of their styles."""
         with self._console.capture() as captured:
             self._console.print(renderable)
         text = _PADDING.sub("\n", captured.get()).strip("\n")

@@ -305,7 +305,7 @@ class LoadResponse:
         return self._whole_size is not None and self._size >= self._whole_size
 
     def _read_head(self) -> bytes:
-        """Read the head, if it is whole; returns what is after it."""
+        """Read the head, if it is complete; returns the bytes after it."""
         head, found, body = self.data.partition(b"\r\n\r\n")
         if not found:
             return b""

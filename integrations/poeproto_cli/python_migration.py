@@ -58,7 +58,7 @@ def migrate_python(text: str, *, own_module: bool = False) -> Migrated:
 
 
 class _Program:
-    """A program, with what is found in it."""
+    """A program, and the findings in it."""
 
     def __init__(self, text: str, tree: ast.Module) -> None:
         self.edits: list[Edit] = []
@@ -67,7 +67,7 @@ class _Program:
         self._text = text
         self._lines = io.StringIO(text, newline="").readlines()
         self._starts = [0, *accumulate(map(len, self._lines))]
-        self._modules: dict[str, str] = {}  # the names of modules in the program, and what they are
+        self._modules: dict[str, str] = {}  # the names of modules in the program, and the modules
         self._calls: dict[str, str] = {}  # the names of functions
         self._applications: set[str] = set()  # the names of what make_app has returned
         self._others: set[str] = set()  # the names of what other calls have returned, as modal.App
@@ -147,7 +147,7 @@ class _Program:
         if not _has(module, name):
             self.notes.append(Note(line, f"{_renamed(module)} has no name {name}", "names"))
 
-    # --- what is used
+    # --- uses of names
 
     def visit_assignment(self, node: ast.AST) -> None:
         match node:
@@ -232,7 +232,7 @@ class _Program:
             self.notes.append(Note(node.lineno, text, "fastapi"))
 
     def _mounts_bots(self, node: ast.Call) -> bool:
-        """Whether what a call mounts is an application of `make_app`."""
+        """Whether a call mounts an application of `make_app`."""
         for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
             match argument:
                 case ast.Call(func=function) if self._called(function) == "make_app":

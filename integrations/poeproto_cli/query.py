@@ -156,7 +156,7 @@ def _endpoints_of(url: str) -> Endpoints | None:
 
 
 def terminal_view() -> ReplyView:
-    """A view with live Markdown, where the terminal and what is installed allow it."""
+    """A view with live Markdown, if the terminal and the installed packages allow it."""
     output = sys.stdout
     if output is None or not output.isatty() or os.environ.get("TERM") == "dumb":
         return Terminal()
@@ -231,7 +231,7 @@ async def _show_refreshed(view: RefreshedView, reply: Reply) -> None:
 
 
 async def _refresh(view: RefreshedView) -> None:
-    """Redraw what has grown, also while the bot sends nothing more."""
+    """Redraw the text that has grown, also while the bot is idle."""
     while True:
         await anyio.sleep(view.interval)
         view.refresh()

@@ -26,7 +26,7 @@ Show = Callable[[bytes], None]
 async def query_raw(
     url: str, request: QueryRequest, access_key: str | None, options: ClientOptions, fold: ReplyFold
 ) -> None:
-    """Query a bot once, print what it sends, and fold it. Raises what a client's query raises, after it is printed."""
+    """Query a bot once, print its response, and fold it. Raises what a client's query raises, after it is printed."""
     backend = anyio_backend(
         proxies=client_rules(options.get("proxy"), {"unix_socket": options.get("unix_socket")}),
         unix_socket=options.get("unix_socket"),
@@ -70,7 +70,7 @@ def raw_output() -> Show:
 
 
 class _TeeConnector:
-    """Opens streams, and shows what is received on them.
+    """Opens streams, and shows the bytes received on them.
 
     Args:
         connect: opens the streams.
@@ -86,7 +86,7 @@ class _TeeConnector:
 
 
 class _TeeStream:
-    """A stream, and what shows the bytes that are received on it."""
+    """A stream that shows the bytes received on it."""
 
     def __init__(self, stream: ByteStream, show: Show) -> None:
         self._stream = stream

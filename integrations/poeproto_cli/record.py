@@ -63,7 +63,7 @@ def record(
     worker_class: WorkerClass,
     as_json: bool,
 ) -> None:
-    """Record what passes between clients and the server at URL, until interrupted.
+    """Record the traffic between clients and the server at URL, until interrupted.
 
     Clients, or Poe, use the printed address in place of URL. All bytes pass as they arrive. Keys are replaced in the
     recording; the texts of messages are not.
@@ -106,5 +106,5 @@ class _ReplacedFile:
         self._file.write(line)
 
     def flush(self) -> None:
-        """Write what is buffered."""
+        """Write the buffered lines."""
         self._file.flush()

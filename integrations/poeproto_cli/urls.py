@@ -1,4 +1,4 @@
-"""URLs as people type them, and what they may have meant."""
+"""URLs as people type them, and suggestions for invalid ones."""
 
 from __future__ import annotations
 

@@ -330,7 +330,7 @@ class PoeBot:
     error_event = staticmethod(server_sent_events.error_event)
     done_event = staticmethod(server_sent_events.done_event)
 
-    # --- what the server calls
+    # --- methods that the server calls
 
     @default
     def handle_query(self, request: QueryRequest, context: RequestContext) -> AsyncIterable[ServerSentEvent]:

@@ -232,5 +232,5 @@ def _error_of(event: poeproto.Error) -> BotError:
     from poeproto import encode_event
 
     payload = encode_event(event).partition(b"data: ")[2]
-    # Spaced as fastapi_poe's servers do: the message is what a user sees.
+    # Spaced as fastapi_poe's servers do: a user sees this message.
     return (BotError if event.allow_retry else BotErrorNoRetry)(json.dumps(json.loads(payload)))

@@ -65,7 +65,7 @@ class _FieldOptions(typing.NamedTuple):
 def field(
     *, default: Any = _MISSING, default_factory: Callable[[], Any] | None = None, alias: str | None = None
 ) -> Any:
-    """Say in a class body what a field's default or alias is.
+    """Declare the default or alias of a field in a class body.
 
     Args:
         default: the default; without it, and without a factory, the field is required.
@@ -100,7 +100,7 @@ class _Plan:
                 self.checks[name] = name, None, _after(prepare, check)
             if info.alias is not None:
                 self.checks[info.alias] = self.checks[name]
-        # All fields in their order. Constants are shared; containers and what factories make are made for each object.
+        # All fields in their order. Constants are shared; containers and values of factories are made for each object.
         self.template = {name: None if info.is_required() else info.default for name, info in fields.items()}
         self.factories = tuple(
             (name, info.default_factory or partial(copy.deepcopy, info.default))
@@ -159,7 +159,7 @@ def _options_of(config: type | None) -> Values:
 
 
 def _refuse_decorators(cls: type) -> None:
-    """Refuse what would be ignored otherwise."""
+    """Refuse validators and serialisers, which would be ignored otherwise."""
     for name, value in vars(cls).items():
         if type(value).__name__ == "PydanticDescriptorProxy":
             raise TypeError(

@@ -45,7 +45,7 @@ class AnswersQueries(Protocol):
 
 
 def default(method: AnyFunction) -> AnyFunction:
-    """Mark a method of `PoeBot` itself, which is not called where what it calls can be; see `is_default`."""
+    """Mark a method of `PoeBot` itself, which is skipped in favour of the method that it calls; see `is_default`."""
     setattr(method, _DEFAULT, method)
     return method
 

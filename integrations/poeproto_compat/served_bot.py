@@ -243,7 +243,7 @@ def _refusals_kept() -> Generator[None]:
 
 
 class _RecordingChannel:
-    """A channel that records what it receives, and is otherwise the given one, with no call in between."""
+    """A channel that records the received data, and is otherwise the given channel, with no call in between."""
 
     __slots__ = ("_channel", "_parts", "finish", "send", "start", "wait_disconnected")
 
@@ -268,7 +268,7 @@ class _RecordingChannel:
 
 
 async def _run_rest(source: AsyncIterator[Any]) -> None:
-    """Let the bot run on after it has ended its reply, as under fastapi_poe; what it yields is dropped.
+    """Let the bot run on after it has ended its reply, as under fastapi_poe; its further output is dropped.
 
     The runtime bounds it by `Limits.cleanup_seconds`.
     """

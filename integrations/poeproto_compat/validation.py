@@ -16,7 +16,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeGuard
 
-# Takes a value and returns what stands in the field; raises Invalid.
+# Takes a value and returns the field's value; raises Invalid.
 Check = Callable[[Any], Any]
 
 _TRUE = frozenset({"1", "on", "t", "true", "y", "yes"})

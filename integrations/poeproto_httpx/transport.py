@@ -107,7 +107,7 @@ class HttpxCall:
             TransportError, RemoteProtocolError: when that fails.
             LocalProtocolError: when the request cannot be sent, or its file is not of the declared size.
         """
-        split_url(request.url)  # raises what the other transports raise
+        split_url(request.url)  # raises the same errors as the other transports
         headers, body = list(request.headers), request.body
         if isinstance(body, StreamedBody):
             headers.append((b"content-length", str(len(body)).encode()))

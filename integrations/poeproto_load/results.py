@@ -157,7 +157,7 @@ class LoadResult:
         return self.complete / self.seconds if self.seconds else 0.0
 
     def merge(self, other: LoadResult) -> None:
-        """Add what another process measured. The time is from the first start to the last end of both.
+        """Add the result of another process. The time is from the first start to the last end of both.
 
         Raises:
             ValueError: when the two have different SLOs.

@@ -162,7 +162,7 @@ def _is_header_value(value: object) -> TypeGuard[str]:
 
 
 def _retry_after(value: object) -> list[tuple[str, str]]:
-    """The header, unless a bot server sent what a response must not repeat."""
+    """The header, unless the value of the bot server must not be repeated."""
     return [("retry-after", value)] if _is_header_value(value) else []
 
 

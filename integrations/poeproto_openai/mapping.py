@@ -166,7 +166,7 @@ _CHAT: tuple[MappingRow, ...] = (
         " `web_search_options`",
         "refused",
         "status 400 with `param`: the answer would differ",
-        "test_what_would_change_the_answer_is_refused",
+        "test_options_that_would_change_the_answer_are_refused",
     ),
     MappingRow(
         "chat reply",
@@ -478,7 +478,7 @@ _RESPONSES: tuple[MappingRow, ...] = (
         "`store`, `metadata`, `user`, `truncation`, `include`, `service_tier`, `prompt_cache_*`",
         "ignored",
         "nothing is stored, and no answer depends on them",
-        "test_what_has_no_effect",
+        "test_options_without_effect",
     ),
     MappingRow(
         "responses",

@@ -18,7 +18,7 @@ _BODY_SIZE = 16 * 1024 * 1024
 FindCallers = Callable[[str], list[str]]
 FindQuery = Callable[[str], BotQuery | None]
 
-# The call that this task answers: what it sends to another bot belongs to that call.
+# The call that this task answers: requests to other bots belong to that call.
 _answered: ContextVar[list[Exchange]] = ContextVar("_answered")
 
 

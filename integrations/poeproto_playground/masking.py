@@ -1,4 +1,4 @@
-r"""Masks keys in what the page is shown: by as many asterisks, so that offsets and sizes stay.
+r"""Masks keys in all data for the page: by as many asterisks, so that offsets and sizes stay.
 
 A key is found however it is spelled: JSON may escape any character (``\u0041``, ``\/``), also twice, and a URL may
 percent-encode it. Escapes of the characters of keys are rare, so only the text around them is searched for them.

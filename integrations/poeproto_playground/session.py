@@ -299,7 +299,7 @@ class PlaySession(Simulator):
             reply.error = {"text": text, "type": None, "allow_retry": True}
 
     def _stop_reply(self, chat: Chat, reply: ShownMessage) -> None:
-        """As on Poe, what was received of a stopped reply stays in the conversation."""
+        """As on Poe, the received part of a stopped reply stays in the conversation."""
         reply.status = "stopped"
         if reply.text:
             kept = Message("bot", reply.text, message_id=reply.id, sender=Sender(name=reply.bot))
@@ -418,7 +418,7 @@ class PlaySession(Simulator):
         return exchange_view.summary(exchange, self.masking)
 
     def open_recording(self, name: str, source: Any) -> dict[str, Any]:
-        """Open a recording beside what happens now.
+        """Open a recording beside the live exchanges.
 
         Args:
             name: of the file.
@@ -486,7 +486,7 @@ class PlaySession(Simulator):
     def _faults_to_json(self) -> list[dict[str, Any]]:
         return [{"number": number, "arguments": {}, **fault} for number, fault in enumerate(self.faults.as_json(), 1)]
 
-    # --- what the page shows; `StateSource`
+    # --- state for the page; `StateSource`
 
     def snapshot(self) -> dict[str, Any]:
         """The whole state, as the page gets it."""
@@ -517,7 +517,7 @@ class PlaySession(Simulator):
         return {"balance": self.balance, "charges": charges}
 
     def change(self, key: Key) -> Change | None:
-        """The newest state of what a key names."""
+        """The newest state of the object that a key names."""
         match key:
             case ("bot", name) if bot := self.bots.get(name):
                 return {"type": "bot", "bot": self.bots.as_json(bot)}

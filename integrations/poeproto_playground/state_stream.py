@@ -32,7 +32,7 @@ class StateSource(Protocol):
         ...
 
     def change(self, key: Key) -> Change | None:
-        """The newest state of what this key names; None if it is no longer there."""
+        """The newest state of the object with this key; None if it was removed."""
         ...
 
     def chat(self, conversation_id: str) -> Chat | None:
@@ -59,7 +59,7 @@ class StateStream:
         self._subscribers: set[Subscriber] = set()
 
     def mark(self, *key: str) -> None:
-        """Mark what this key names as changed."""
+        """Mark the object with this key as changed."""
         for subscriber in self._subscribers:
             subscriber.mark(key)
 

@@ -162,7 +162,7 @@ def assert_duration(reply: AnyReply, *, at_least: float = 0.0, at_most: float = 
 
 
 def assert_charged(reply: ObservedReply, amount: int | None = None, *, times: int | None = None) -> int:
-    """Assert what a bot has captured for a reply, and return the sum, in thousandths of a US cent.
+    """Assert the amount that a bot has captured for a reply, and return the sum, in thousandths of a US cent.
 
     Args:
         reply: the reply.

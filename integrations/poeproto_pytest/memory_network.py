@@ -46,7 +46,7 @@ __all__ = ["AsgiApp", "MemoryNetwork"]
 
 logger = logging.getLogger("poeproto")
 
-# As much as the buffers of a connection hold, about: an application that sends more waits for the reader.
+# Approximately the buffers of a connection: an application that sends more waits for the reader.
 _BUFFER_SIZE = 64 * 1024
 # How long the end of an application is waited for after its response, before it is cancelled.
 _CLEANUP_SECONDS = 10.0

@@ -188,7 +188,7 @@ class ReplayedCalls:
     # --- the end of the test
 
     def save(self) -> int:
-        """Write what was recorded to the file, which is replaced as a whole; returns how many exchanges were added.
+        """Write the recording to the file, which is replaced as a whole; returns the number of exchanges added.
 
         Raises:
             OSError: when it cannot be read or written.

@@ -30,7 +30,7 @@ from poeproto_record.records import (
 
 __all__ = ["decode_header", "decode_record", "encode_header", "encode_record"]
 
-# The first key of a file: it says what the file is.
+# The first key of a file: it identifies the format.
 MARK = "poeproto_recording"
 # No exchange, time or size that is meant is larger; integers up to here are exact in every JSON library.
 LARGEST = 2**53

@@ -1,4 +1,4 @@
-"""Finds the recorded exchange that answers a request, and says what differs where there is none.
+"""Finds the recorded exchange that answers a request; if there is none, lists the differences.
 
 What a redaction replaced matches anything: the request of today has another key, or the same one.
 """

@@ -1,4 +1,4 @@
-"""The rules that find secrets by what stands around them: in JSON, in forms and in URLs.
+"""The rules that find secrets by the text around them: in JSON, in forms and in URLs.
 
 They work on bytes, of which the end may not have been received: `open_from` says from where on a text may be a secret
 that what follows it completes. All of them take linear time.
@@ -15,7 +15,7 @@ import attrs
 
 # A query value of this length may be a key: Poe's have 32 characters.
 _LIKE_A_KEY = 16
-# An open secret that is longer than this is found by the secret itself, not by what stands before it.
+# An open secret that is longer than this is found by the secret itself, not by the text before it.
 LONGEST_OPEN = 8 * 1024
 
 _USERINFO = re.compile(rb":\\?/\\?/([^/?#\s\"'<>\\]+)@")

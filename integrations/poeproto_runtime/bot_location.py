@@ -26,7 +26,7 @@ _EVENT_LOOPS = (
 )
 _TRIO_LOOP = os.sep.join(("trio", "_core", "_run.py"))
 _TRIO_LOOP_FUNCTIONS = frozenset({"run", "unrolled_run"})
-# The frame of a coroutine, async generator or generator, and what it awaits.
+# The frame of a coroutine, async generator or generator, and the object that it awaits.
 _LINKS = (("cr_frame", "cr_await"), ("ag_frame", "ag_await"), ("gi_frame", "gi_yieldfrom"))
 _OPAQUE = frozenset({"async_generator_asend", "async_generator_athrow", "anext_awaitable", "coroutine_wrapper"})
 _Frames = list[types.FrameType]

@@ -22,7 +22,7 @@ from poeproto_runtime.printable import printable_line
 T = TypeVar("T")
 
 _LONGEST_LINE = 500
-# How Python says that a coroutine is where its result was expected, and trio that what is awaited is of asyncio.
+# Messages of Python about a coroutine in place of its result, and of trio about awaiting an object of asyncio.
 _COROUTINE = re.compile("""['"]coroutine['"]|got coroutine""")
 _FOREIGN_YIELD = "trio.run received unrecognized yield message"
 

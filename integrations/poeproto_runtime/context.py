@@ -374,7 +374,7 @@ class _RequestBudget:
         self._lock = anyio.Lock(fast_acquire=True)  # one task asks, and the others wait for the answer
 
     async def learn(self, bot_name: str) -> None:
-        """Set the budget to what the bot declares, and ask the bot once more if that does not allow this call.
+        """Set the budget to the bot's declaration, and fetch it again if it does not allow this call.
 
         Raises:
             LocalProtocolError: when the bot is just being asked, so that this would wait for itself.

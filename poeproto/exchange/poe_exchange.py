@@ -363,7 +363,7 @@ class UnfoldedPoeExchange:
             self._fold_event(event)
 
     def _count(self, event: Event, size: int) -> None:
-        """Count what a fold keeps, not what was received: a bot may replace its text ten thousand times."""
+        """Count the data that a fold keeps, not the data received: a bot may replace its text ten thousand times."""
         if isinstance(event, Text):
             self._kept_text[event.index] = self._kept_text.get(event.index, 0) + size
         elif isinstance(event, ReplaceResponse):

@@ -58,7 +58,7 @@ def _quoted(value: str) -> str:
 def refusal(
     cls: type[E], message: str, head: ResponseHead | HttpResponse, body: bytes, key: bytes, limits: Limits
 ) -> E:
-    """The error, with what its reader needs to decide on another attempt, and without the key.
+    """The error, with the fields that decide on another attempt, and without the key.
 
     Args:
         cls: the class of the error.

@@ -20,7 +20,7 @@ __all__ = ["ReplyQuota"]
 
 
 class ReplyQuota:
-    """Counts down what a reply may still hold.
+    """Counts down the remaining quota of a reply.
 
     It counts down rather than up because `BotExchange.send` compares with it for every event: with zero, or with the
     length of a text, it compares without fetching a limit.

@@ -136,7 +136,7 @@ IGNORED: dict[State, frozenset[Kind]] = {
 
 
 class ExchangeState:
-    """The states of both sides; each transition is caused by what one of them sends."""
+    """The states of both sides; each transition is caused by an event that one of them sends."""
 
     __slots__ = ("bot", "poe")
 
@@ -154,7 +154,7 @@ class ExchangeState:
         return True
 
     def bot_sends(self, kind: Kind) -> bool:
-        """Make the transition for what the bot sent; return False, and change nothing, if it is illegal."""
+        """Make the transition for an event that the bot sent; return False, and change nothing, if it is illegal."""
         target = BOT_TRANSITIONS[self.bot].get(kind)
         if target is None:
             return False

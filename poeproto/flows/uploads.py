@@ -173,6 +173,6 @@ def _quoted(name: str) -> str:
     if not name:
         raise InvalidValue("empty", path="name")
     if control := _CONTROL.search(name):
-        # HTML sends it unescaped, and servers differ in what they make of it.
+        # HTML sends it unescaped, and servers differ in how they parse it.
         raise InvalidValue(f"contains the control character {control[0]!r}", path="name")
     return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")

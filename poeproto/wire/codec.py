@@ -124,7 +124,7 @@ def encode_request(request: Request) -> bytes:
     """
     if type(request) not in _REQUEST_TYPES and not isinstance(request, UnknownRequest):
         raise LocalProtocolError(
-            f"{type(request).__name__} is not a request of the protocol; use QueryRequest or its like"
+            f"{type(request).__name__} is not a request of the protocol; use a class such as QueryRequest"
         )
     wire = unstructure(request)
     for key in SECRET_KEYS:

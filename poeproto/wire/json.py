@@ -58,7 +58,7 @@ def _nesting(levels: int) -> Any:
 
 
 # The type of any JSON of at most six levels, which is nearly all JSON. msgspec checks it while it parses, at no cost,
-# so that no brackets have to be counted. To prepare the decoder takes a third of a millisecond, and twice that for each
+# so that no brackets have to be counted. Preparing the decoder takes a third of a millisecond, and twice that for each
 # further level.
 SHALLOW = _nesting(6)
 

@@ -36,7 +36,7 @@ _EVENT, _DATA = rb"event: ?+text\n", rb"data:.*+\n"
 _EITHER_ORDER = rb"(?:%b%b%b|%b%b%b)" % (_EVENT, _IGNORED, _DATA, _DATA, _IGNORED, _EVENT)
 _DIALECT_RUN = re.compile(rb"(?:%b(?:%b%b)?+\n)++" % (_IGNORED, _EITHER_ORDER, _IGNORED))
 _START_OF_RUN = re.compile(rb"\n\n(?=event: ?text\n|data:|id:|retry:|:)")
-# From this size on, an expression finds the payloads faster than a search for what stands between them: a search for
+# From this size on, an expression finds the payloads faster than a search for the bytes between them: a search for
 # many bytes is slow in CPython, three times as slow as the expression for texts of 4 KiB.
 _LONG = 128
 _PAYLOADS = re.compile(rb"\ndata: ?+(.*+)")

@@ -33,7 +33,7 @@ def test_keys_are_kept_as_the_bytes_of_a_header(
 
 
 @pytest.mark.parametrize("keys", [[], (), set[str](), iter(())])
-def test_no_key_is_no_permission(keys: Iterable[str | bytes]) -> None:
+def test_the_absence_of_a_key_does_not_allow_requests_without_a_key(keys: Iterable[str | bytes]) -> None:
     with pytest.raises(ValueError, match="no access key was given"):
         access_key_set(keys)
 

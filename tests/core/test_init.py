@@ -15,7 +15,7 @@ import pytest
 
 import poeproto
 
-# An event loop, a socket, a log or randomness has no place in the core, nor in what it depends on.
+# The core and its dependencies import no event loop, socket, logger or source of randomness.
 FOREIGN = {
     "anyio", "asyncio", "concurrent.futures", "h11", "httpx", "hypercorn", "logging", "multiprocessing", "random",
     "secrets", "selectors", "sniffio", "socket", "ssl", "subprocess", "tempfile", "trio", "urllib.request",
@@ -40,7 +40,7 @@ def test_every_name_of_all_can_be_imported_and_seen() -> None:
         getattr(poeproto, "Nothing")  # noqa: B009
 
 
-def test_the_flat_surface_is_what_is_named_every_day() -> None:
+def test_the_flat_surface_has_the_names_of_every_day() -> None:
     assert len(poeproto.__all__) <= 100
 
 

@@ -39,7 +39,7 @@ SETTINGS = Draft202012Validator(settings_schema())
 
 
 @pytest.mark.parametrize("make", [request_schema, event_schema, settings_schema])
-def test_it_is_a_schema_and_each_call_makes_another(make: Callable[[], dict[str, Any]]) -> None:
+def test_a_schema_is_valid_and_each_call_makes_another(make: Callable[[], dict[str, Any]]) -> None:
     schema = make()
     Draft202012Validator.check_schema(schema)
     meant = json.dumps(schema)
@@ -115,7 +115,7 @@ def test_the_samples_are_accepted() -> None:
         EVENT.validate(shown(event))
 
 
-# --- what is wrong is not
+# --- invalid values are refused
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_settings_that_we_refuse_are_refused_unless_a_rule_is_between_values(cas
         assert not SETTINGS.is_valid(case["body"])
 
 
-# --- what a person or a generator reads
+# --- descriptions for a person or a generator
 
 
 def test_every_class_is_there_under_its_name_with_its_meaning_and_fields() -> None:

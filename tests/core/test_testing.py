@@ -125,7 +125,7 @@ def test_both_sides_of_a_pair_keep_its_limits(cut: Callable[[bytes], Iterable[by
         pair.answer(SettingsResponse())
 
 
-def test_what_the_bot_refuses_is_raised_where_it_was_sent() -> None:
+def test_an_event_that_the_bot_refuses_is_raised_where_it_was_sent() -> None:
     pair = ExchangePair()
     pair.bot = BotExchange("a-key-of-another-bot")
     with pytest.raises(RemoteProtocolError) as caught:

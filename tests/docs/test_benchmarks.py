@@ -101,7 +101,7 @@ def test_the_record_says_where_it_was_made(record: Record) -> None:
     assert list(record.seconds) == list(SUITES)
 
 
-def test_what_there_is_no_suite_for(checkout: Path) -> None:
+def test_an_unknown_suite(checkout: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", "nonsense"], cwd=checkout, capture_output=True, text=True, check=False
     )
@@ -114,7 +114,7 @@ def test_what_there_is_no_suite_for(checkout: Path) -> None:
 
 @pytest.fixture(scope="module")
 def page(checkout: Path, folder: Path, record: Record) -> Path:
-    """A copy of docs/performance.md, filled with what was just measured, and its plots beside it."""
+    """A copy of docs/performance.md, filled with new measurements, and its plots beside it."""
     page = folder / "performance.md"
     page.write_text((checkout / "docs/performance.md").read_text())
     (folder / "README.md").write_text((checkout / "README.md").read_text())
@@ -187,7 +187,7 @@ def test_the_plots_show_every_case(page: Path, record: Record) -> None:
         assert any(text and text.startswith(f"{record.made}, {record.machine}") for text in texts)
 
 
-def test_the_page_holds_what_was_measured_and_nothing_else(checkout: Path) -> None:
+def test_the_page_holds_the_measured_figures_only(checkout: Path) -> None:
     """Figures are put there by `make plots`."""
     text = (checkout / "docs/performance.md").read_text()
     figures = checkout / "docs/performance/figures.json"

@@ -1,4 +1,4 @@
-"""The examples do what they say, served over loopback."""
+"""The examples work as documented, served over loopback."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ Load = Callable[[str], tuple[BotApp, ModuleType]]
 
 @pytest.fixture
 def load(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
-    """Loads an example as the command does; what that leaves behind ends with the test."""
+    """Loads an example as the command does; its modules are removed after the test."""
     monkeypatch.setattr(sys, "path", [*sys.path])
 
     def load(name: str) -> tuple[BotApp, ModuleType]:

@@ -30,7 +30,7 @@ def files(checkout: Path) -> dict[Path, str]:
         *(f"schemas/{name}.json" for name in ("request", "event", "settings", "recording")),
     ],
 )
-def test_what_is_on_file_is_what_the_code_says(checkout: Path, files: dict[Path, str], name: str) -> None:
+def test_generated_files_are_up_to_date(checkout: Path, files: dict[Path, str], name: str) -> None:
     path = checkout / "docs" / name
     assert path.read_text(encoding="utf-8") == files[path], "run `make generated`"
 

@@ -1,4 +1,4 @@
-"""Examples of bots that read what comes with a query, end to end over HTTP."""
+"""Examples of bots that read the other fields of a query, end to end over HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Examples of what can be shown in an answer's text, end to end over HTTP."""
+"""Examples of elements in an answer's text, end to end over HTTP."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 SOURCES = ("poeproto", *(f"integrations/{path.name}" for path in sorted(ROOT.glob("integrations/poeproto_*"))))
 LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
 
-# Modules, and what is put at their end.
+# Modules, and the lines appended to them.
 FOR_TYPE_CHECKERS = "\nfrom typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    "
 CYCLES = {
     "between modules": ("poeproto/vocabulary/events.py", "from poeproto.vocabulary.errors import BotError"),

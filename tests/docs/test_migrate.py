@@ -95,7 +95,7 @@ BY_HAND = {
 
 
 @pytest.mark.parametrize("program", BY_HAND)
-def test_what_needs_a_hand_is_listed_with_its_place_and_the_section(program: str) -> None:
+def test_manual_changes_are_listed_with_place_and_section(program: str) -> None:
     migrated = migrate_python(program)
     [note] = [note for note in migrated.notes if BY_HAND[program] in note.text]
     assert 1 <= note.line <= program.count("\n") + 1
@@ -122,7 +122,7 @@ def test_modal_is_noted_once() -> None:
     assert [note.line for note in migrated.notes] == [2]
 
 
-def test_modals_own_application_is_not_taken_for_the_bots() -> None:
+def test_the_application_of_modal_is_not_the_application_of_the_bot() -> None:
     program = "from fastapi_poe import make_app\napp = App('a')\n@app.function()\ndef f():\n    app = make_app(b)\n"
     assert not any("FastAPI" in text for text in texts(migrate_python(program).notes))
 
@@ -170,7 +170,7 @@ def test_comments_of_pip_compile_are_not_listed() -> None:
 
 
 def make_project(folder: Path) -> None:
-    """A project with what projects have."""
+    """A project with typical files."""
     files = {
         "bot.py": b"\xef\xbb\xbfimport fastapi\r\nimport fastapi_poe.types as t\r\nx = '\xc3\xa9'\r\n",
         "latin.py": b"# coding: latin-1\nfrom fastapi_poe.types import User  # \xe9\n",

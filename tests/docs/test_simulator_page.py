@@ -34,7 +34,7 @@ def test_the_command_is_understood(page: str) -> None:
         assert not context.args
 
 
-def test_what_is_named_is_there(page: str) -> None:
+def test_named_files_and_names_exist(page: str) -> None:
     for name in re.findall(r"`simulator\.([a-z_]+)", page):
         assert hasattr(Simulator(), name), name
     for name in re.findall(r"`Fault\.([a-z_]+)", page):

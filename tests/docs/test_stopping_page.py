@@ -82,7 +82,7 @@ def test_a_server_stops_as_the_page_says(host: str, table: dict[str, Outcome], o
     assert observed[host] == table[host]
 
 
-def test_servers_do_on_a_hangup_what_the_page_says(
+def test_servers_behave_on_a_hangup_as_the_page_says(
     hosts: dict[str, tuple[str, ...]], rows: list[list[str]], tmp_path: Path
 ) -> None:
     assert rows[0][-1] == "SIGHUP"

@@ -238,7 +238,7 @@ def _received(exchange: PoeExchange, request: Request, head: ResponseHead, parts
 
 
 def _check_events(events: list[Event], fold: ReplyFold) -> None:
-    """The events end where they should, can be sent on, and fold to what the exchange folded."""
+    """The events end where they should, can be forwarded, and fold to the exchange's own fold."""
     texts: dict[int | None, str] = {}
     for number, event in enumerate(events):
         assert not isinstance(event, Error | Done) or number == len(events) - 1

@@ -60,7 +60,7 @@ class Recorder(logging.Handler):
 
 @contextmanager
 def recording() -> Generator[list[str]]:
-    """Record what is logged, and the exception that ends the block."""
+    """Record the log, and the exception that ends the block."""
     recorder = Recorder()
     logger = logging.getLogger("poeproto")
     logger.addHandler(recorder)

@@ -60,7 +60,9 @@ CALLS: dict[str, Call] = {
 
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("answer", RESPONSES)
-async def test_no_failure_shows_what_a_peer_repeats(name: str, answer: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_failure_shows_a_key_that_a_peer_repeats(
+    name: str, answer: str, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
     once = RetryPolicy(attempts=1)
     failure: PoeprotoError | None = None

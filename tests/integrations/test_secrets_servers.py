@@ -150,7 +150,7 @@ def test_any_byte_beside_the_key_but_white_space_makes_it_another(value: bytes) 
                 exchange.receive_head(head)
 
 
-# --- what is logged
+# --- log records
 
 
 @pytest.mark.parametrize("server", SERVERS)

@@ -139,7 +139,7 @@ HOLDERS: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("name", HOLDERS)
-def test_what_holds_a_key_does_not_show_it(name: str) -> None:
+def test_objects_that_hold_a_key_do_not_show_it(name: str) -> None:
     assert_hidden(*all_of(HOLDERS[name]()))
 
 
@@ -224,7 +224,7 @@ def test_a_body_that_is_refused_is_not_repeated(broken: str) -> None:
     assert_hidden(*all_of_failure(caught.value), caught.value.response.body)
 
 
-# --- what cannot be used
+# --- invalid keys
 
 MADE_UNUSABLE = [f"{CANARY} ", f"{CANARY}\n", f"{CANARY}\0", f"{CANARY}é", f"{CANARY}🐈", f" {CANARY}"]
 
@@ -269,7 +269,7 @@ def test_a_key_that_cannot_be_sent_is_refused_without_being_shown(name: str, bad
 
 
 @pytest.mark.parametrize("name", UNUSABLE)
-def test_what_cannot_be_used_is_refused_without_being_shown(name: str) -> None:
+def test_an_invalid_key_is_refused_without_being_shown(name: str) -> None:
     with pytest.raises((ValueError, TypeError, poeproto.LocalProtocolError)) as caught:
         UNUSABLE[name]()
     assert_hidden(*all_of_failure(caught.value))

@@ -182,7 +182,7 @@ async def test_a_retry_here_repeats_no_output() -> None:
 
 
 @pytest.mark.parametrize("bad", [record("text", "{"), record("text", {"text": 1}), record("meta", "1")])
-async def test_an_invalid_event_is_no_reason_for_a_retry(bad: bytes) -> None:
+async def test_an_invalid_event_is_not_retried(bad: bytes) -> None:
     whole = STREAM_HEAD + chunk(bad) + chunk(DONE) + LAST_CHUNK
 
     async def answer(peer: Any) -> None:
@@ -199,7 +199,7 @@ async def test_an_invalid_event_is_no_reason_for_a_retry(bad: bytes) -> None:
 
 
 class TheirBot(fastapi_poe.PoeBot):
-    """Answers with the request, and with what the message names."""
+    """Answers with the request, and with the reply that the message names."""
 
     async def get_response(self, request: fastapi_poe.QueryRequest) -> AsyncIterable[Any]:
         if request.query[-1].content == "request":

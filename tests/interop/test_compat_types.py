@@ -389,13 +389,13 @@ def test_programs_own_classes_do_the_same(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", HELD)
-def test_pydantics_models_and_adapters_hold_ours_as_theirs(name: str) -> None:
+def test_pydantics_models_and_adapters_hold_either_types(name: str) -> None:
     assert outcome(lambda: HELD[name](ours)) == outcome(lambda: HELD[name](theirs))
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_fastapis_routes_take_and_return_ours_as_theirs() -> None:
+async def test_fastapis_routes_take_and_return_either_types() -> None:
     responses = [await answers_of_routes(types) for types in (theirs, ours)]
     assert responses[0] == responses[1]
     assert [status for status, _ in responses[0]] == [200, 422, 200]

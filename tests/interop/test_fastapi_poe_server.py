@@ -76,7 +76,7 @@ CASES: dict[str, tuple[list[Any], list[Event]]] = {
 
 
 class TheirBot(fastapi_poe.PoeBot):
-    """Answers with what the message names."""
+    """Answers with the reply that the message names."""
 
     async def get_response(self, request: fastapi_poe.QueryRequest) -> AsyncIterable[Any]:
         wish = request.query[-1].content
@@ -144,7 +144,7 @@ async def test_a_failure(address: str) -> None:
     assert not error.allow_retry
 
 
-async def test_nothing_is_no_success(address: str) -> None:
+async def test_an_empty_reply_is_not_a_success(address: str) -> None:
     async with Client(access_key=KEY) as client, client.query(address, "nothing") as reply:
         with pytest.raises(IncompleteReply, match="without any answer"):
             await reply.text()

@@ -123,7 +123,7 @@ CAST = re.compile(r'cast\((?:None|"[^"]*"), ')
 NOTICED = (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERNAL_ERROR, -signal.SIGXCPU)
 SURVIVED = (pytest.ExitCode.OK, 33)
 
-# Tests that never end have noticed; these are seconds beyond, and times as long as, what they take.
+# Tests that never end have noticed the change; the seconds beyond, and the multiple of, their usual time.
 TIMEOUTS = {"timeout_constant": "5", "timeout_multiplier": "1.5"}
 
 
@@ -142,7 +142,7 @@ def prepare(module: str) -> Path:
         "only_mutate": f"\npoeproto/{module}.py",
         "pytest_add_cli_args_test_selection": "\n".join(["", *map(str, sorted(tests))]),
         "pytest_add_cli_args": "\n-p\nno:cacheprovider\n--hypothesis-seed=0\n--hypothesis-profile=mutants",
-        # A process in which the tests ran before has what they left in caches, and the change would not be seen.
+        # A process in which the tests ran before has their caches, which would hide the change.
         "process_isolation": "forkserver",
         **TIMEOUTS,
     }

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 AXE = ASSETS.parent / "page" / "node_modules" / "axe-core" / "axe.min.js"
 WIDTHS = [1280, 390]
-# The rules of axe-core that depend on colours; the others find in dark what they find in light.
+# The rules of axe-core that depend on colours; the others have the same findings in dark and in light.
 OF_COLOURS = ["color-contrast", "link-in-text-block"]
 
 

@@ -73,7 +73,7 @@ def test_a_message_is_sent_with_the_parameters_and_streams_in(page: Page, backen
     backend.next_call("POST", f"/api/conversations/{CONVERSATION}/stop")
 
 
-def test_replaced_text_discards_what_was_shown(page: Page, backend: MockBackend) -> None:
+def test_replaced_text_discards_the_text_before(page: Page, backend: MockBackend) -> None:
     begin_reply(backend)
     append(backend, "thinking\n\nhard")
     reply(page).get_by_text("hard").wait_for()
@@ -368,7 +368,7 @@ def test_another_token_replaces_the_connection(page: Page) -> None:
     wait_until(page, "() => !location.hash.includes('token')")
 
 
-def test_an_empty_conversation_says_what_to_do(page: Page, backend: MockBackend) -> None:
+def test_an_empty_conversation_shows_the_first_step(page: Page, backend: MockBackend) -> None:
     backend.push(
         change("bot", bot=states.bot(settings={"response_version": 2})),
         change("messages", conversation=CONVERSATION, messages=[]),
@@ -402,7 +402,7 @@ def assert_isolated(page: Page) -> None:
     }
 
 
-# These tests have `bare_page`: what the policy of the frame refuses is an error in the console.
+# These tests have `bare_page`: requests that the policy of the frame refuses are errors in the console.
 
 
 def test_html_runs_in_a_frame_that_cannot_reach_the_page(bare_page: Page, backend: MockBackend) -> None:

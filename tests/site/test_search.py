@@ -1,4 +1,4 @@
-"""The site's search answers what newcomers ask, from a folder and without a network."""
+"""The site's search answers the questions of newcomers, from a folder and without a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bots for tests, and what is sent to them."""
+"""Bots for tests, and requests to them."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ ERROR = event("error", {"text": "no"})
 
 @attrs.frozen
 class Broken:
-    """A broken bot, and what the checker must find.
+    """A broken bot, and the findings that the checker must have.
 
     Attributes:
         bot: makes the bot.

@@ -33,7 +33,7 @@ class Serving:
         os.killpg(self._process.pid, number)
 
     def wait(self) -> tuple[int, str, str]:
-        """The exit status, and what was printed on either stream, when it and every process it started have ended."""
+        """The exit status and the output of both streams, once it and every process it started have ended."""
         # The ends of the pipes show only when nobody holds them any more, and workers inherit them.
         output, errors = self._process.communicate(timeout=SECONDS)
         return self._process.returncode, output, errors

@@ -79,7 +79,7 @@ class Stage:
         return reply.text
 
     async def run(self) -> str:
-        """Run a script, in a thread without an event loop; returns what it prints."""
+        """Run a script, in a thread without an event loop; returns its output."""
         await anyio.to_thread.run_sync(_execute, self.module)
         return self.printed.getvalue()
 

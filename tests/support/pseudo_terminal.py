@@ -1,4 +1,4 @@
-"""The command `poeproto` in a pseudo-terminal, and what a person sees there."""
+"""The command `poeproto` in a pseudo-terminal, and the screen that a person sees."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ class ScriptedServer:
         script = self._scripts[min(self.connections, len(self._scripts) - 1)]
         self.connections += 1
         try:
-            # A client may leave at any time; what it makes of that is for the test to say.
+            # A client may disconnect at any time; the test decides how it reacts.
             with contextlib.suppress(anyio.EndOfStream, anyio.BrokenResourceError):
                 await script(Peer(stream, self.requests, self._notify))
         finally:

@@ -16,7 +16,7 @@ from poeproto_otel import instrument
 
 
 class Telemetry:
-    """Providers of a tracer and a meter, and what they have recorded."""
+    """Providers of a tracer and a meter, and their records."""
 
     def __init__(self) -> None:
         self._exporter = InMemorySpanExporter()

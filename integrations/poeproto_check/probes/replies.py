@@ -19,7 +19,7 @@ CLOSE, BUFFERING = "framing.close", "framing.buffering"
 REPLY_RULES = (*LINTED, CLOSE, BUFFERING, "http.messages")
 """The rules that every reply is judged by."""
 
-# Many events in one read, late: somebody collected them. Fewer may be what a bot sent at once.
+# Many events in one late read: a proxy or server buffered them. Fewer may be a burst of the bot.
 _BUFFERED_EVENTS = 10
 
 

@@ -362,7 +362,7 @@ def _wait_until(start_at: float | None) -> None:
 
 
 def _judge(measurements: list[Measurement], slo: SLO | None, served: ServedTarget) -> None:
-    """Raises what the command ends with, if a reply failed or the SLO is missed."""
+    """Raise the command's error if a reply failed or the SLO is missed."""
     failed = sum(measurement.result.failed for measurement in measurements)
     if failed:
         served.show_log()

@@ -53,7 +53,7 @@ class Connector:
         return self._opened.get()
 
     def close(self) -> None:
-        """Close what was opened and not taken."""
+        """Close the connections that were opened and not used."""
         self._threads.shutdown(cancel_futures=True)
         for each in self.opened():
             if isinstance(each, socket.socket):

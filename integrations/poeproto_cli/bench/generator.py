@@ -76,7 +76,7 @@ class _Connection:
         self.send()
 
     def send(self) -> None:
-        """Send what the operating system takes. Raises as `begin`."""
+        """Send as much as the operating system accepts. Raises as `begin`."""
         try:
             while self.unsent:
                 self.unsent = self.unsent[self.socket.send(self.unsent) :]
@@ -86,7 +86,7 @@ class _Connection:
             raise ConnectionLost(f"the query could not be sent: {exc.strerror or exc}") from exc
 
     def receive(self) -> bool:
-        """Read what has arrived; returns whether the reply is complete.
+        """Read the available bytes; returns whether the reply is complete.
 
         Raises:
             ConnectionLost, RemoteProtocolError: as `LoadResponse.receive`.

@@ -71,7 +71,7 @@ class Waiter:
         return self._callback is None
 
     def result(self) -> None:
-        """Raise what the task is to be resumed with, if it was cancelled."""
+        """Raise the exception that resumes the task, if it was cancelled."""
         if self._cancelled is not None:
             raise self._cancelled
 

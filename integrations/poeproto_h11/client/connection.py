@@ -158,7 +158,7 @@ class Connection:
             raise
 
     async def _is_answered(self, clock: Clock) -> bool:
-        """Read what has arrived; return whether that cuts the request short: a response, or a failure.
+        """Read the available bytes; return whether they cut the request short: a response, or a failure.
 
         An interim response does not: the peer may be waiting for the rest of the request (RFC 9110, 15.2).
         """

@@ -56,7 +56,7 @@ class Clock:
         return clock
 
     def left(self, seconds: float) -> float:
-        """So many seconds, or what is left of the call's time if that is less; never negative."""
+        """The given seconds, or the rest of the call's time if that is less; never negative."""
         left = self._end - time.monotonic()
         return seconds if seconds < left else max(0.0, left)
 

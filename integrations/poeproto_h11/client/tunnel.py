@@ -135,7 +135,7 @@ async def _response_head(stream: ByteStream, http: h11.Connection, end: float) -
                 if isinstance(event, h11.Response):
                     return ResponseHead(event.status_code, event.headers.raw_items())
         except h11.RemoteProtocolError:
-            pass  # its message may quote what the proxy sent, and the proxy may repeat the credentials
+            pass  # its message may quote the proxy, which may repeat the credentials
         else:
             continue
         raise ConnectFailed("it does not speak HTTP" if data else "it closed the connection without an answer")

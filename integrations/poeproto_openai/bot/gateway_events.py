@@ -24,7 +24,7 @@ def events_instead(poe: Mapping[str, Any], index: int | None) -> list[Event]:
 
 
 def is_separated(events: list[Event]) -> bool:
-    """Whether the gateway separates the next text from what stands for these events."""
+    """Whether the gateway separates the next text from the text for these events."""
     return not any(isinstance(event, ReplaceResponse) and event.text for event in events)
 
 

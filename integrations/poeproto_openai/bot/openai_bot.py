@@ -158,7 +158,7 @@ class OpenAIBot(Bot):
         return self._settings
 
     async def get_response(self, request: QueryRequest, context: Context) -> AsyncGenerator[Event]:
-        """Send the conversation to the model, and reply with what it says."""
+        """Send the conversation to the model, and reply with its answer."""
         try:
             options = self._options.values(request)
         except InvalidOption as exc:

@@ -32,7 +32,7 @@ from poeproto_openai.json_bytes import json_bytes
 
 __all__ = ["ChatRequest", "chat_request", "decode_body", "read_chat_request"]
 
-# Keys that no answer depends on: who asks, what is kept where, how fast and at what price.
+# Keys without effect on an answer: user, storage, speed and price.
 _WITHOUT_EFFECT = frozenset(
     {"metadata", "moderation", "prediction", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention"}
     | {"safety_identifier", "service_tier", "store", "user"}

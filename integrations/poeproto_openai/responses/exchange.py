@@ -138,7 +138,7 @@ def _record(event: dict[str, Any], number: int) -> bytes:
 
 
 def _unanswered(request: ResponsesRequest, response_id: str, created: int) -> dict[str, Any]:
-    """The response before its output, with what it repeats of the request."""
+    """The response before its output, with the fields repeated from the request."""
     wire = request.wire
     return {
         "id": response_id,

@@ -22,7 +22,7 @@ from poeproto_openai.json_bytes import json_bytes
 
 __all__ = ["ResponsesRequest", "read_responses_request"]
 
-# Keys that no answer depends on: who asks, what is kept where, how fast and at what price. Nothing is stored here, and
+# Keys without effect on an answer: user, storage, speed and price. Nothing is stored here, and
 # the bot has no tools of its own whose calls `max_tool_calls` would bound.
 _WITHOUT_EFFECT = frozenset(
     {"background_options", "include", "max_tool_calls", "metadata", "prompt_cache_key", "prompt_cache_options"}
@@ -44,7 +44,7 @@ _READ = frozenset({"input", "instructions", "reasoning", "text", "tool_choice", 
 # The same keys under the names that chat completions have for them.
 _RENAMED = {"max_output_tokens": "max_completion_tokens"}
 _ROLES = ("assistant", "developer", "system", "user")
-# Paths within a part of a content, and what they are here.
+# Paths within a part of a content, and the paths in this API.
 _PARTS = {".image_url.url": ".image_url", ".file.file_data": ".file_data", ".file.filename": ".filename"}
 _PLACE = re.compile(r"messages\[(\d+)\]")
 

@@ -57,7 +57,7 @@ class RequestPart:
 
 
 class RequestObserver:
-    """Splits what a client sends into requests.
+    """Splits the bytes of a client into requests.
 
     Args:
         rewrite: makes of the bytes of a head those that are passed on.
@@ -108,7 +108,7 @@ class RequestObserver:
         return self._head
 
     def _receive_body(self, data: bytes, head: h11.Request | None, raw: bytes) -> tuple[RequestPart, bytes]:
-        """A part with its share of the body; and what follows the request."""
+        """A part with its share of the body, and the bytes after the request."""
         payloads: list[bytes] = []
         try:
             if head is None:
@@ -177,7 +177,7 @@ class ResponseObserver:
         self._writer.end(exchange.number, outcome, detail)
 
     def _record(self, parser: h11.Connection) -> bytes:
-        """Record what is complete; the bytes after the end of the response."""
+        """Record the complete events; returns the bytes after the end of the response."""
         exchange = self.open[0]
         while True:
             match parser.next_event():

@@ -60,7 +60,7 @@ async def record(
     redaction: Redaction | None = DEFAULT_REDACTION,
     task_status: anyio.abc.TaskStatus[str] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve as a streaming reverse proxy until cancelled, and record what passes.
+    """Serve as a streaming reverse proxy until cancelled, and record the traffic.
 
     Args:
         url: the server. Paths of requests are appended to the path of the URL; ``/`` stands for the URL itself.

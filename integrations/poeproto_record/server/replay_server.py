@@ -95,7 +95,7 @@ class ReplayConnection:
 
     async def run(self) -> None:
         """Serve the connection until it ends."""
-        resets = True  # of what is under way, when this is cancelled
+        resets = True  # of open exchanges, when this is cancelled
         try:
             while True:
                 request, body = await self._receive()

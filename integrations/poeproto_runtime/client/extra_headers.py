@@ -97,7 +97,7 @@ def _normalised(pair: Any, path: str) -> tuple[bytes, bytes]:
 
 
 def merged_headers(headers: Headers, overriding: Headers) -> Headers:
-    """Both; of a name that is in both, only what overrides."""
+    """Both sets of headers; for a name in both, only the overriding values."""
     names = {name for name, _ in overriding}
     return (*((name, value) for name, value in headers if name not in names), *overriding)
 

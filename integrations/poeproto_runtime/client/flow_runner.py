@@ -153,7 +153,7 @@ class FlowRunner(Generic[R]):
         _consume(self.ready)
 
     async def run(self) -> R:
-        """Run the flow to its end, ignoring the events, and return what it returns.
+        """Run the flow to its end, ignoring the events, and return its result.
 
         Raises:
             PoeprotoError: as the flow raises it.

@@ -16,7 +16,7 @@ _TICKS = 16
 
 
 class TaskStarter(Protocol):
-    """A task group, or what has one."""
+    """A task group, or an object that starts tasks in one."""
 
     def start_soon(self, run: Callable[..., Coroutine[Any, Any, None]], /, *arguments: object) -> object:
         """Start a task, which is cancelled when the task group ends."""
@@ -27,7 +27,7 @@ class TimedReply(TaskStarter, Protocol):
     """A reply under way, which can start tasks."""
 
     def tick(self, now: float, interval: float, /) -> None:
-        """Do what is due by now, or in the interval until the next tick. It must neither block nor raise."""
+        """Run the acts that are due now, or before the next tick. It must neither block nor raise."""
         ...
 
 
@@ -92,7 +92,7 @@ class ReplyTimers:
                 for reply in tuple(self._replies):
                     reply.tick(now, self._interval)
         finally:
-            # Cancelled with what it runs in. A reply that is cancelled needs no ticks.
+            # Cancelled with its task group. A reply that is cancelled needs no ticks.
             self._replies.pop(cast("TimedReply", starter), None)
             self._move_from(starter)
 

@@ -58,7 +58,7 @@ def exchange_with(body: bytes, limits: Limits | None = None) -> BotExchange:
 
 
 def refusal(exchange: BotExchange, act: Callable[[], object], status: int) -> tuple[RemoteProtocolError, HttpResponse]:
-    """The error in the response, after checks of what all error responses have in common."""
+    """The error in the response, after checks of the properties of every error response."""
     with pytest.raises(RemoteProtocolError) as caught:
         act()
     error = caught.value
@@ -154,7 +154,7 @@ def test_the_key_is_looked_at_before_the_length_and_the_body() -> None:
 
 
 @pytest.mark.parametrize("declared", ["", "-1", "+1", "1_0", "1.0", "0x10", "1 ", "many", "1, 1", "١".encode()])
-def test_a_length_that_is_no_number_is_400(declared: str | bytes) -> None:
+def test_a_length_that_is_not_a_number_is_400(declared: str | bytes) -> None:
     exchange = BotExchange(None)
     refusal(exchange, lambda: exchange.receive_head(post(("content-length", declared))), 400)
 
@@ -244,7 +244,7 @@ def nested(depth: int, opening: bytes, closing: bytes) -> bytes:
         ),
     ],
 )
-def test_a_body_that_is_not_what_the_protocol_says_is_400_with_the_path(body: bytes, path: str) -> None:
+def test_an_invalid_body_is_400_with_the_path(body: bytes, path: str) -> None:
     for parts in [body], cut_at(body, [7, 30]):
         exchange = BotExchange(None)
         error, _ = refusal(exchange, lambda exchange=exchange, parts=parts: feed(exchange, parts), 400)

@@ -97,7 +97,7 @@ CALLS: dict[str, Callable[[PoeExchange], object]] = {
     "receive_eof": lambda exchange: exchange.receive_eof(),
 }
 NOT_NOW = {
-    "send": "one request",
+    "send": "sent already",
     "receive_head": "no response is due",
     "receive_data": "no response has begun",
     "receive_eof": "no response has begun",
@@ -166,7 +166,7 @@ def test_an_answer_over_the_limit_is_an_error() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"thank you", b"null"])
 @pytest.mark.parametrize("report", [ReportFeedbackRequest(), ReportReactionRequest(), ReportErrorRequest()])
-def test_what_a_bot_answers_to_a_report_is_ignored(report: Request, body: bytes) -> None:
+def test_the_answer_to_a_report_is_ignored(report: Request, body: bytes) -> None:
     exchange = asked(report, ResponseHead(200))
     assert outcome(exchange, [body]) == ([], None)
     assert exchange.settings is None

@@ -129,7 +129,7 @@ def test_after_every_history_exactly_the_legal_steps_are_taken() -> None:
     st.sampled_from(["", "q", "k", "qs", "qs", "qs", "qj", "qf", "kj"]),
     st.text(alphabet=LETTERS + "mcaed!cca", max_size=20),
 )
-def test_any_sequence_of_steps_gives_what_the_model_says(start: str, letters: str) -> None:
+def test_any_sequence_of_steps_agrees_with_the_model(start: str, letters: str) -> None:
     check([*start, *letters])
     # Records that arrive together: first the events before the fault, then the fault for every call.
     check(re.findall("[mcaed!]+|.", start + letters))

@@ -145,7 +145,7 @@ def test_the_outermost_halves_are_joined_and_their_neighbours_are_not(first: str
 
 
 @pytest.mark.parametrize("end", [DONE, ERROR, BAD, b""], ids=["done", "error", "bad event", "end of stream"])
-def test_what_waits_for_its_other_half_comes_out_before_the_end(end: bytes) -> None:
+def test_a_waiting_half_is_returned_before_the_end(end: bytes) -> None:
     for parts in [record("text", "a" + HIGH) + end], [record("text", "a" + HIGH), end]:
         events, exchange = read(parts)
         assert events[:2] == [Text("a"), Text("\ufffd")]

@@ -145,7 +145,7 @@ def test_an_interruption_while_the_reply_is_looked_at_doubles_nothing() -> None:
     assert reply.text == "abc"
 
 
-def test_a_reply_that_has_been_taken_whole_is_final() -> None:
+def test_a_complete_reply_is_final() -> None:
     events: list[Event] = [Text("a"), Done()]
     left = iter(events)
     reply = ReplyFold()
@@ -253,7 +253,7 @@ def test_each_answer_is_there_with_all_of_its_own() -> None:
     assert reply.answer(7) == Answer(7)
 
 
-def test_a_reading_stays_what_it_was() -> None:
+def test_a_reading_does_not_change_later() -> None:
     reply = fold(Text("a"))
     before = reply.answer()
     assert reply.answer() == before

@@ -255,7 +255,7 @@ def legal_histories(longest: int) -> Iterator[str]:
                     histories.append(history + letter)
 
 
-def test_after_every_history_each_side_may_send_exactly_what_is_legal() -> None:
+def test_after_every_history_each_side_may_send_exactly_the_legal_events() -> None:
     histories = list(legal_histories(8))
     assert {"hqsmacd", "hqsed", "hkr", "hrq"} < set(histories)
     for history in histories:

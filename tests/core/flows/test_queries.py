@@ -221,13 +221,13 @@ def test_after_output_there_is_no_retry() -> None:
     assert caught.value.partial.text == "x"
 
 
-def test_a_meta_alone_is_no_output_and_is_not_repeated() -> None:
+def test_a_meta_alone_is_not_output_and_is_not_repeated() -> None:
     driver = FlowDriver([[Meta(), ConnectionLost("cut")], [Meta(), Text("x"), Done()]])
     driver.run(query_flow(HELLO, URL, retry=RetryPolicy(failures=True)))
     assert driver.events == [Meta(), Text("x"), Done()]
 
 
-def test_an_event_that_nobody_knows_does_not_make_a_meta_late(cut: Cut) -> None:
+def test_an_unknown_event_does_not_make_a_meta_late(cut: Cut) -> None:
     novelty = b"event: novelty\ndata: x\n\n"
     body = novelty * 2 + b"".join(map(encode_event, (Meta(linkify=True), Text("x"), Meta(), Done())))
     driver = FlowDriver([HttpResponse(200, STREAM, body)], cut)
@@ -246,7 +246,7 @@ def test_a_meta_of_a_later_attempt_is_late_if_one_was_delivered(cut: Cut) -> Non
     assert driver.events == [Meta(linkify=True), UnknownEvent("novelty", "x"), Text("x"), Done()]
 
 
-def test_a_restart_clears_what_was_shown() -> None:
+def test_a_restart_clears_the_events_shown_before() -> None:
     driver = FlowDriver([[Text("old"), Text("too", 1), ConnectionLost("cut")], [Text("new"), Done()]])
     fold = driver.run(query_flow(HELLO, URL, retry=ALWAYS))
     assert driver.events == [

@@ -128,7 +128,7 @@ def test_events_before_an_invalid_chunk_are_delivered(cut: Cut) -> None:
     assert caught.value.partial.text == "ab"
 
 
-def test_a_chunk_that_says_nothing_is_an_answer_where_there_is_no_other() -> None:
+def test_an_empty_chunk_is_an_answer_where_there_is_no_other() -> None:
     empty = frame(content="")
     driver = FlowDriver([[Meta(), frame(role="assistant"), empty, Done()]])
     assert driver.run(tool_rounds_flow(HELLO, URL, TOOLS)).final_text() == ""
@@ -249,7 +249,7 @@ def test_a_budget_is_for_a_name(half: dict[str, Any]) -> None:
         FlowDriver([]).run(tool_rounds_flow(HELLO, URL, TOOLS, **half))
 
 
-def test_a_negative_call_count_is_no_dependency() -> None:
+def test_a_negative_call_count_is_not_a_dependency() -> None:
     budget = CallBudget({"Model": -1})
     assert budget.remaining == {"Model": 0}
     with pytest.raises(CallBudgetSpent):
@@ -265,7 +265,7 @@ def test_a_bot_that_was_not_declared_is_not_called() -> None:
     assert repr(budget) == "CallBudget({'Model': 1})"
 
 
-def test_a_bot_may_declare_more_and_what_was_spent_stays_spent() -> None:
+def test_a_bot_may_declare_more_and_spent_calls_stay_spent() -> None:
     budget = CallBudget({"Model": 1, "Old": 1})
     budget.spend("Model")
     assert budget.remaining == {"Model": 0, "Old": 1}

@@ -68,7 +68,7 @@ def test_pieces_may_be_interleaved_and_out_of_order() -> None:
     assert calls == [ToolCall("c0", FunctionCall("f", "aA")), ToolCall("c1", FunctionCall("g", "bB"))]
 
 
-def test_what_was_said_first_stays() -> None:
+def test_the_first_value_is_kept() -> None:
     calls = gather(
         chunk(piece(0, "{", id="c1", name="f")), chunk(piece(0, "}", id="", name="f")), chunk(piece(0, None))
     )
@@ -110,7 +110,7 @@ def test_another_id_with_a_name_begins_another_call_under_the_same_index() -> No
     ]
 
 
-def test_a_new_id_on_each_piece_is_no_new_call() -> None:
+def test_a_new_id_on_each_piece_does_not_begin_a_new_call() -> None:
     calls = gather(
         chunk(piece(0, "", id="x1", name="f")), chunk(piece(0, "{", id="x2")), chunk(piece(0, "}", id="x3", name=""))
     )
@@ -186,7 +186,7 @@ def test_whole_calls_of_one_index_are_separate_calls(call_id: str | None) -> Non
     "arguments",
     ['{"c":1}', '{"c": "}"} ', '{"c":"\\\\"}', '{"c":"a\\"}{"}', '{"c":[{"d":{}}]}', "{}", '{"\\u007d":"{"}'],
 )
-def test_calls_of_one_index_are_told_apart_wherever_they_are_cut(arguments: str) -> None:
+def test_calls_of_one_index_are_separated_wherever_they_are_cut(arguments: str) -> None:
     whole = FunctionCall("f", arguments)
     for cut in range(len(arguments)):
         parts = [piece(0, arguments[:cut], name="f"), piece(0, arguments[cut:])]
@@ -355,7 +355,7 @@ def test_calls_may_come_with_the_reason_to_stop() -> None:
         ({"choices": [{"finish_reason": 1}]}, "choices[0].finish_reason", "expected a string, got a number"),
     ],
 )
-def test_what_openai_would_not_send_is_refused_with_its_place(data: dict[str, Any], path: str, message: str) -> None:
+def test_an_invalid_chunk_is_refused_with_its_place(data: dict[str, Any], path: str, message: str) -> None:
     with pytest.raises(RemoteProtocolError) as caught:
         ToolCallAggregator().add(Json(data))
     assert (caught.value.path, str(caught.value)) == (path, f"{path}: {message}")
@@ -495,7 +495,7 @@ def test_a_tool_as_a_dict_is_read_and_written() -> None:
         ({"type": "custom", "name": "weather"}, "custom"),
     ],
 )
-def test_a_dict_that_is_no_tool(given: dict[str, Any], path: str) -> None:
+def test_a_dict_that_is_not_a_tool(given: dict[str, Any], path: str) -> None:
     with pytest.raises(InvalidValue) as caught:
         as_tool_definition(given)
     assert caught.value.path == path

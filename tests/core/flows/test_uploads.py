@@ -127,7 +127,7 @@ def test_media_types(content_type: str) -> None:
         ({"name": "a\x7f.png"}, "name"),
     ],
 )
-def test_what_would_break_the_form_is_refused(changes: dict[str, Any], path: str) -> None:
+def test_a_value_that_would_break_the_form_is_refused(changes: dict[str, Any], path: str) -> None:
     with pytest.raises(InvalidValue) as caught:
         upload(**changes)
     assert caught.value.path == path

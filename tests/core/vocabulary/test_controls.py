@@ -118,7 +118,7 @@ def test_the_ends_of_the_range_belong_to_it(default: float | None) -> None:
         ({"options": [*OPTIONS, DropDownOption("a", "Another")]}, "options[2].value"),
     ],
 )
-def test_a_drop_down_offers_what_it_defaults_to(arguments: dict[str, Any], path: str) -> None:
+def test_a_drop_down_offers_its_default(arguments: dict[str, Any], path: str) -> None:
     assert refusal(DropDown, **NAMED, **arguments).path == path
 
 
@@ -143,7 +143,7 @@ def test_a_ratio_is_named_after_its_sides_unless_it_has_a_value(option: AspectRa
         ({"options": [SQUARE, AspectRatioOption(width=9, height=9, value="1:1")]}, "options[1].value"),
     ],
 )
-def test_an_aspect_ratio_offers_what_it_defaults_to(arguments: dict[str, Any], path: str) -> None:
+def test_an_aspect_ratio_offers_its_default(arguments: dict[str, Any], path: str) -> None:
     assert refusal(AspectRatio, **NAMED, **arguments).path == path
 
 

@@ -37,7 +37,7 @@ def test_a_bot_name_stays_one_segment_of_the_path(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "\ud83d"])
-def test_what_is_no_name_has_no_address(name: str) -> None:
+def test_a_text_that_is_not_a_name_has_no_address(name: str) -> None:
     with pytest.raises(ValueError):
         Endpoints().bot(name)
 

@@ -193,7 +193,7 @@ def test_a_type_is_named_without_modules(hint: Any, name: str) -> None:
     assert type_name(hint) == name
 
 
-# --- what holds for every value of the vocabulary
+# --- properties of every value of the vocabulary
 
 CONTROLS = sample_settings().parameter_controls
 VALUES: list[Any] = [

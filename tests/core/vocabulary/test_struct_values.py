@@ -67,7 +67,7 @@ def test_a_value_is_as_frozen_comparable_and_copyable_as_that_of_attrs(cls: Any)
             change()
 
 
-def test_what_the_class_defines_is_kept() -> None:
+def test_methods_of_the_class_are_kept() -> None:
     assert (Value.__name__, Value.__qualname__, Value.__module__, Value.__doc__) == (
         "Plain",
         "Plain",

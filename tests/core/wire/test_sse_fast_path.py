@@ -33,7 +33,7 @@ DONE = b"event: done\ndata: {}\n\n"
 
 
 class PathRecorder(PoeExchange):
-    """Notes what takes the general path."""
+    """Records the bytes that take the general path."""
 
     def __init__(self, limits: Limits | None = None) -> None:
         super().__init__(limits=limits)
@@ -45,7 +45,7 @@ class PathRecorder(PoeExchange):
 
 
 def outcome(exchange: PoeExchange, parts: Iterable[bytes]) -> tuple[Any, ...]:
-    """Everything observable about an exchange after these parts and the end, and what it counted."""
+    """Everything observable about an exchange after these parts and the end, and its count."""
     opened(exchange)
     events: list[Event] = []
     with contextlib.suppress(PoeprotoError):

@@ -45,7 +45,7 @@ def test_a_half_goes_with_the_text_that_is_replaced() -> None:
     assert joined(ReplaceResponse(HIGH), Text(LOW)) == [ReplaceResponse(""), Text(CAT)]
 
 
-def test_what_was_flushed_is_not_flushed_again() -> None:
+def test_flushed_text_is_not_flushed_again() -> None:
     joiner = SurrogateJoiner()
     assert joiner.join(Text(HIGH)) is None
     assert joiner.flush() == [Text("\ufffd")]

@@ -134,7 +134,7 @@ async def test_tls_goes_through_hypercorn(bodies: list[bytes], certificate: Cert
     assert events_in(b"".join(bodies)) == [*texts(WORDS), Done()]
 
 
-async def test_an_application_that_changes_what_is_sent() -> None:
+async def test_an_application_that_changes_the_messages() -> None:
     class Loud(BotApp):
         async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
             async def send_loud(message: AsgiMessage) -> None:
@@ -150,7 +150,7 @@ async def test_an_application_that_changes_what_is_sent() -> None:
     assert response.events == [*(Text(word.upper()) for word in WORDS), Done()]
 
 
-# --- what a client sees in either manner
+# --- the response in either manner
 
 
 @pytest.mark.usefixtures("goes_past")

@@ -1,4 +1,4 @@
-"""The listener that records what it accepts, and the event loops that call its `accept`."""
+"""The listener that records accepted connections, and the event loops that call its `accept`."""
 
 from __future__ import annotations
 

@@ -60,21 +60,21 @@ def test_hypercorn_as_it_is(loop: str) -> None:
 
 
 @pytest.mark.parametrize("missing", ["send", "scope", "response"])
-def test_a_stream_without_what_is_needed(missing: str) -> None:
+def test_a_stream_without_the_needed_attributes(missing: str) -> None:
     stream = stream_of()
     del stream.__dict__[missing]
     assert chunk_writer(stream.app_send) is None
 
 
 @pytest.mark.parametrize("missing", ["send", "connection", "ssl"])
-def test_a_protocol_without_what_is_needed(missing: str) -> None:
+def test_a_protocol_without_the_needed_attributes(missing: str) -> None:
     stream = stream_of()
     del stream.send.__self__.__dict__[missing]
     assert chunk_writer(stream.app_send) is None
 
 
 @pytest.mark.parametrize(("loop", "missing"), [("asyncio", "writer"), ("trio", "send_lock"), ("trio", "stream")])
-def test_a_server_without_what_is_needed(loop: str, missing: str) -> None:
+def test_a_server_without_the_needed_attributes(loop: str, missing: str) -> None:
     stream = stream_of(loop)
     del stream.send.__self__.send.__self__.__dict__[missing]
     assert chunk_writer(stream.app_send) is None
@@ -105,7 +105,7 @@ def test_a_body_with_a_length_and_one_that_has_begun_to_end() -> None:
     assert chunk_writer(stream.app_send) is None
 
 
-def test_h11_is_not_changed_by_what_it_is_asked() -> None:
+def test_h11_is_not_changed_by_the_probe() -> None:
     stream = stream_of()
     assert chunk_writer(stream.app_send) is not None
     connection = stream.send.__self__.connection

@@ -149,7 +149,7 @@ async def test_the_configuration_stays_as_it_was() -> None:
     assert config.bind == ["127.0.0.1:8000"]
 
 
-async def test_the_task_that_serves_can_go_on() -> None:
+async def test_the_serving_task_can_continue() -> None:
     # asyncio's task groups can leave a cancellation request behind, which then confuses scopes around them.
     with anyio.CancelScope() as scope:
         async with serving(app_of(waits), quick_config()) as address, connect(address) as connection:

@@ -100,7 +100,7 @@ class Server:
         os.killpg(self._process.pid, number)
 
     def wait(self) -> tuple[int, str]:
-        """Wait for the end of it and of every process it started; its status, and what it said on standard error."""
+        """Wait for the end of it and of every process it started; returns its status and standard error."""
         # Both ends are reported only when nobody holds the pipes any more, and workers inherit them.
         _, errors = self._process.communicate(timeout=SECONDS)
         return self._process.returncode, errors
@@ -261,7 +261,7 @@ def until_it_cleans(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("worker_class", ["asyncio", "trio"])
-def test_a_worker_that_receives_several_signals_ends_in_order(tmp_path: Path, worker_class: str) -> None:
+def test_a_worker_that_receives_several_signals_ends_gracefully(tmp_path: Path, worker_class: str) -> None:
     with program(tmp_path, "bots.py:cleans", worker_class, workers=2) as server, query(server.address) as response:
         worker = first_pid(response)
         server.signal(signal.SIGTERM)
@@ -322,7 +322,7 @@ def test_several_workers_need_a_name() -> None:
         ({"options": AppOptions(bot_name="Hello")}, "has its own"),
     ],
 )
-def test_what_an_application_says_itself(arguments: dict[str, Any], message: str) -> None:
+def test_options_that_an_application_has_itself(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(TargetError, match=message):
         run(BotApp(Bot(), access_key=KEY), **arguments)
 

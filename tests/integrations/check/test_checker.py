@@ -244,7 +244,7 @@ def test_a_baseline_with_another_word() -> None:
         parse_baseline("auth.wrong-key\nauth\n")
 
 
-def test_what_depends_on_a_failed_answer_is_untestable() -> None:
+def test_rules_that_depend_on_a_failed_answer_are_untestable() -> None:
     with serving_raw(StatusBot()) as url:
         report = run_check(url, _OPTIONS)
     verdicts = {result.rule.id: result.verdict for result in report.results}

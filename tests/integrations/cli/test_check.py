@@ -72,7 +72,7 @@ class Printing(Bot):
 """
 
 
-def test_what_a_bot_prints_is_not_taken_for_a_line_of_the_server(tmp_path: Path) -> None:
+def test_output_of_a_bot_is_not_parsed_as_a_line_of_the_server(tmp_path: Path) -> None:
     bots = tmp_path / "bots.py"
     bots.write_text(PRINTING)
     result = run(f"{bots}:Printing", "--rule", "http.disconnect-noticed", "--format", "json")

@@ -86,7 +86,7 @@ def wait_for_line(stream: IO[str], text: str) -> str:
     return read
 
 
-def test_what_happens_to_a_target_is_said_on_the_terminal(tmp_path: Path) -> None:
+def test_events_of_a_target_are_printed_on_the_terminal(tmp_path: Path) -> None:
     file = tmp_path / "cat.py"
     file.write_text("raise RuntimeError('not yet')\n")
     with started("play", f"{file}:Cat", "--port", "0") as process:
@@ -129,7 +129,7 @@ def test_several_bots_have_the_names_and_keys_given(tmp_path: Path) -> None:
         process.communicate(timeout=20)
 
 
-def test_a_file_that_is_no_recording(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_recording(tmp_path: Path) -> None:
     file = tmp_path / "x.jsonl"
     file.write_text("no recording\n")
     result = CliRunner().invoke(main, ["play", "--recording", str(file)])

@@ -289,7 +289,7 @@ def test_a_parameter_is_given_once(place: Place) -> None:
         ("deep=3", "the bot has no parameter deep; its parameters are depth, pick, ratio, style, think"),
     ],
 )
-def test_parameters_are_checked_if_asked(place: Place, parameter: str, expected: str | None) -> None:
+def test_parameters_are_checked_on_request(place: Place, parameter: str, expected: str | None) -> None:
     arguments = ("query", place.url, "hello", "--parameter", parameter)
     asked = len(place.bot.requests)
     if expected is None:
@@ -347,7 +347,7 @@ def test_the_question_is_kept_as_it_was_sent(place: Place, tmp_path: Path, text_
         ("a.json", '{"role": "user", "content": "lines, whatever the name"}\n'),
     ],
 )
-def test_what_was_in_the_file_stays_as_it_was(place: Place, tmp_path: Path, name: str, before: str) -> None:
+def test_the_content_of_the_file_is_unchanged(place: Place, tmp_path: Path, name: str, before: str) -> None:
     path = tmp_path / name
     path.write_text(before, newline="")
     path.chmod(0o640)

@@ -227,7 +227,7 @@ def test_lint_knows_the_times(tmp_path: Path) -> None:
     assert expected in result.stdout
 
 
-def test_lint_says_what_it_does_not_check(mixed: Path, tmp_path: Path) -> None:
+def test_lint_reports_the_exchanges_that_it_does_not_check(mixed: Path, tmp_path: Path) -> None:
     result = run("lint", mixed)
     assert result.exit_code == 0
     assert "#3 is not checked: its method is not POST\n" in result.stderr
@@ -344,7 +344,7 @@ def test_har_has_requests_responses_and_times(query: Path) -> None:
     assert (entry["_exchange"], entry["_end"]) == (1, "eof")
 
 
-def test_har_of_what_is_unusual(mixed: Path, tmp_path: Path) -> None:
+def test_har_of_unusual_exchanges(mixed: Path, tmp_path: Path) -> None:
     first, second, third, fourth = archive_of(mixed)["entries"]
     assert [first["response"]["status"], second["response"]["status"]] == [200, 0]
     assert second["request"]["postData"]["text"] == SETTINGS.decode()
@@ -389,7 +389,7 @@ def test_har_has_a_date_whatever_the_recording_says(created: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("verb", ["show", "lint", "trim", "har"])
-def test_a_file_that_is_no_recording_is_one_line(verb: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_recording_is_one_line(verb: str, tmp_path: Path) -> None:
     path = tmp_path / "other.json"
     path.write_bytes(b'{"log": {}}')
     result = run(verb, path, *(["--exchanges", "1"] if verb == "trim" else []))

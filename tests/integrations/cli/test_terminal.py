@@ -141,7 +141,7 @@ def test_replaced_text_disappears() -> None:
     assert show(*REPLIES["replace"]).lines == ["the answer", ""]
 
 
-def test_what_was_printed_cannot_be_replaced() -> None:
+def test_printed_text_cannot_be_replaced() -> None:
     assert show(*REPLIES["replace later"]).lines == [
         "one block",
         "",

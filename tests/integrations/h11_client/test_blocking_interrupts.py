@@ -218,7 +218,7 @@ async def within_handshake(reached: Callable[[], None], peer: Peer) -> None:
 
 
 @pytest.mark.parametrize("place", [waiting_for_head, within_body, within_request, within_handshake])
-def test_a_signal_interrupts_what_blocks(
+def test_a_signal_interrupts_a_blocking_call(
     portal: BlockingPortal, place: Callable[[Callable[[], None], Peer], Awaitable[None]]
 ) -> None:
     def interrupt(number: int, frame: FrameType | None) -> None:

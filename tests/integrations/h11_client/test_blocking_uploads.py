@@ -157,7 +157,7 @@ def test_a_server_that_goes_away_meanwhile(portal: BlockingPortal) -> None:
         client.upload(DATA * 4, name="a.txt")
 
 
-def test_what_cannot_be_uploaded(portal: BlockingPortal, tmp_path: Path) -> None:
+def test_sources_that_cannot_be_uploaded(portal: BlockingPortal, tmp_path: Path) -> None:
     with scripted_in_thread(portal, answering(STORED)) as server:
         with client_of(server, limits=Limits(file_size=10)) as client:
             for source in (b"a" * 11, iter([b"a" * 6, b"b" * 5])):

@@ -98,7 +98,7 @@ class Calls:
         return self.calls[-1][1]
 
     async def until_ended(self) -> CallObservation:
-        """The end, once what closes a reply in the background has run."""
+        """The end, once the background close of the reply has run."""
         with anyio.fail_after(5):
             for turn in itertools.count():
                 if "on_end" in self.names:
@@ -283,7 +283,7 @@ async def test_every_ending_of_a_query_that_blocks(name: str, within: bool) -> N
     check(ending, called)
 
 
-async def test_what_the_hooks_are_given() -> None:
+async def test_the_arguments_of_the_hooks() -> None:
     called = Calls()
     async with scripted(answering(HELLO)) as server, Client(**called.hooks) as client:
         url = f"{server.address}bots/cat?key={KEY}#{KEY}"
@@ -313,7 +313,7 @@ async def test_no_connection() -> None:
     assert (end.outcome, end.exception_type, end.attempts) == (Outcome.CONNECT_FAILED, "ConnectFailed", 1)
 
 
-# --- what the caller ends
+# --- calls that the caller ends
 
 
 async def leave_the_block(client: Client, url: str) -> None:
@@ -548,7 +548,7 @@ async def test_every_call_has_hooks_of_the_client_and_of_its_own() -> None:
         check_every_call(server.address, called, of_call)
 
 
-async def test_calls_of_poe_that_succeed_or_fail_by_what_the_answer_says() -> None:
+async def test_calls_of_poe_succeed_or_fail_by_the_answer() -> None:
     called = Calls()
     bodies = [
         (response(200, b'event: result\ndata: {"status": "no"}\n\n', STREAM), "InsufficientFunds", Outcome.REFUSED),
@@ -797,7 +797,7 @@ def test_headers_are_in_no_repr() -> None:
     assert SECRET not in repr(Client(headers={"x-secret": SECRET}).query("Cat", "hello"))
 
 
-# --- what a URL may hold
+# --- secrets in a URL
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ async def test_a_stale_connection_is_not_used_again(then: bytes) -> None:
         assert (client.connections_opened, server.connections) == (2, 2)
 
 
-async def test_bytes_after_a_response_are_no_answer_to_the_next_request() -> None:
+async def test_bytes_after_a_response_do_not_answer_the_next_request() -> None:
     # Sent in one write, so that the client has received them before it finishes the response.
     async with scripted(lambda peer: peer.answer(HELLO + reply(Text("smuggled")))) as server, Client() as client:
         for _ in range(2):
@@ -131,7 +131,7 @@ async def test_the_end_of_the_body_is_awaited_after_done() -> None:
 
 
 async def test_a_peer_that_goes_on_after_done_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "_DRAIN_SECONDS", 1000.0)  # so that the number of bytes is what ends the drain
+    monkeypatch.setattr(transport, "_DRAIN_SECONDS", 1000.0)  # so that the number of bytes ends the drain
 
     async def script(peer: Peer) -> None:
         await peer.answer(STREAM_HEAD + sent(Text("a"), Done()))

@@ -112,7 +112,7 @@ def obliging() -> Callable[[Peer], Awaitable[None]]:
     return script
 
 
-# --- what is called
+# --- the calls
 
 _number = count()
 

@@ -46,7 +46,12 @@ def swallowing() -> Generator[int]:
         yield listener.getsockname()[1]
 
 
-def test_an_address_that_swallows_everything_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def free_port() -> int:
+    with listening() as port:
+        return port
+
+
+def test_an_address_that_never_answers_does_not_delay_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(happy_eyeballs, "_ATTEMPT_DELAY", 0.01)
     end = time.monotonic() + 1000  # attempted alone, it would delay the others for longer than a test may take
     with (
@@ -92,7 +97,7 @@ def test_the_operating_system_times_out_one_address(monkeypatch: pytest.MonkeyPa
     assert not is_deadline(caught.value)
 
 
-def test_the_first_that_answers_is_taken_and_no_other_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_address_that_answers_is_used_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(happy_eyeballs, "_ATTEMPT_DELAY", 1000.0)
     with listening() as port, listening() as other, connect_first([at(port), at(other)], soon()) as connection:
         assert connection.getpeername()[1] == port

@@ -257,7 +257,7 @@ async def test_the_next_address_is_used_if_the_proxy_cannot_reach_one(monkeypatc
 
 
 @pytest.mark.parametrize("url", ["https://files.example/a", "https://127.0.0.1/a", "http://files.example/a"])
-async def test_a_proxy_is_not_asked_for_what_the_policy_forbids(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_proxy_gets_no_request_that_the_policy_forbids(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     naming(monkeypatch, "9.9.9.9", "10.0.0.1")
     async with proxying("http://127.0.0.1:9/") as proxy:
         outbound = make_outbound(Limits(), fetch_policy=FetchPolicy(), proxy=proxy.address)

@@ -111,7 +111,7 @@ async def test_a_client_that_is_cancelled_closes_all_it_kept() -> None:
 @pytest.mark.parametrize(
     "bot", ["", ".", "..", "half \ud83d", "http://a b/", "http://b\u00fccher.example/", "http://a\0b/"]
 )
-async def test_what_cannot_be_called_is_refused_before_anything_is_sent(bot: str) -> None:
+async def test_an_invalid_target_is_refused_before_anything_is_sent(bot: str) -> None:
     connector = CannedConnector([])
     async with Client(connector=connector, endpoints=Endpoints.at("http://poe.example")) as client:
         with pytest.raises(LocalProtocolError):

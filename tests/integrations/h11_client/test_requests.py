@@ -152,7 +152,7 @@ async def test_credentials_in_a_url_are_refused_and_not_shown(url: str) -> None:
         "://bot",
     ],
 )
-async def test_what_is_no_url_is_refused(url: str) -> None:
+async def test_a_text_that_is_not_a_url_is_refused(url: str) -> None:
     connector = CannedConnector([])
     async with Client(connector=connector) as client:
         with pytest.raises(LocalProtocolError, match="not a"):

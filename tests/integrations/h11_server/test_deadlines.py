@@ -115,7 +115,7 @@ async def _while_trickling(connection: Connection) -> Any:
         return response
 
 
-async def test_what_comes_of_a_body_earns_it_time() -> None:
+async def test_each_part_of_a_body_extends_its_deadline() -> None:
     server_limits = limits(body_seconds=SHORT, body_rate=0.01)
     body = query_body("a")
     async with (

@@ -138,7 +138,7 @@ OTHER_METHODS = [
 
 
 @pytest.mark.parametrize(("data", "status"), OTHER_METHODS)
-async def test_what_is_not_done_leaves_the_connection_as_it_is(data: bytes, status: int) -> None:
+async def test_an_unfinished_call_leaves_the_connection_unchanged(data: bytes, status: int) -> None:
     async with serving() as address, connect(address) as connection:
         await connection.send(data + REQUEST)
         for expected in (status, 200):
@@ -174,7 +174,7 @@ async def test_bodies_with_bad_framing(data: bytes, caplog: pytest.LogCaptureFix
     assert record.getMessage() == "POST / refused: 400 the request is not acceptable HTTP"
 
 
-async def test_a_body_that_breaks_off_is_nobodys_fault(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_incomplete_body_is_not_logged_as_a_fault(caplog: pytest.LogCaptureFixture) -> None:
     async with serving() as address:
         for request in (http_request()[:-5], HEAD + CHUNKED + b"\r\n" + chunk(BODY)):
             async with connect(address) as connection:

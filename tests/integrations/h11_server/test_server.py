@@ -37,7 +37,7 @@ async def ask(connection: Connection, text: str, *headers: str) -> list[Event]:
     return (await connection.read_response()).events
 
 
-# --- what is answered
+# --- responses
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ async def test_a_refusal_does_not_wait_for_the_body() -> None:
 
 
 async def test_a_large_refused_body_does_not_hide_the_refusal() -> None:
-    # Were the connection closed on what is not read, it would be reset while the client is still sending.
+    # If the connection was closed with unread data, it would be reset while the client is still sending.
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
     async with serving(bind=listener, limits=LIMITS) as address, connect(address) as connection:
@@ -158,7 +158,7 @@ BAD_HTTP = [
 
 @pytest.mark.parametrize(("data", "status"), BAD_HTTP)
 @pytest.mark.parametrize("before", [b"", b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["at first", "after a HEAD"])
-async def test_what_is_no_http(data: bytes, status: int, before: bytes, caplog: pytest.LogCaptureFixture) -> None:
+async def test_data_that_is_not_http(data: bytes, status: int, before: bytes, caplog: pytest.LogCaptureFixture) -> None:
     async with serving() as address:
         async with connect(address) as connection:
             if before:

@@ -30,7 +30,7 @@ class CannotBegin(BotService):
         yield
 
 
-async def test_a_server_that_cannot_begin_closes_what_it_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_cannot_start_closes_its_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[socket.socket] = []
 
     @contextmanager

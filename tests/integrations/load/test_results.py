@@ -38,7 +38,7 @@ def test_outcomes_are_counted_apart_and_times_are_those_of_complete_replies() ->
     assert made.is_reached
 
 
-def test_goodput_counts_failures_but_not_what_was_disconnected_from() -> None:
+def test_goodput_counts_failures_but_not_disconnects() -> None:
     slo = SLO(first_event=0.2, goodput=0.5)
     good, late = sample(), sample(first_event=0.3)
     made = result(good, good, late, sample(ReplyOutcome.REFUSED), sample(ReplyOutcome.DISCONNECTED), slo=slo)

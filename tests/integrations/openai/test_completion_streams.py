@@ -140,7 +140,7 @@ def test_a_connection_that_breaks_off_is_an_error_wherever_it_does(case: Case) -
         assert completion.receive_data(b"data: x\n\n") == completion.receive_eof() == []
 
 
-def test_what_follows_the_end_is_ignored() -> None:
+def test_data_after_the_end_is_ignored() -> None:
     completion = CompletionStream()
     read(completion, [b'data: {"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'])
     assert completion.receive_data(b"data: {\n\n") == []
@@ -181,7 +181,7 @@ def test_an_answer_that_is_too_long() -> None:
     assert error.raw_response == {"reason": "the answer is longer than 10 characters"}
 
 
-def test_an_answer_that_is_too_long_with_what_was_held_back() -> None:
+def test_an_answer_that_is_too_long_with_text_held_back() -> None:
     completion = CompletionStream(Limits(answer_size=3))
     *_, error = read(completion, [b'data: {"choices":[{"delta":{"content":"<thi"},"finish_reason":"stop"}]}\n\n'])
     assert isinstance(error, Error)

@@ -108,7 +108,7 @@ async def test_a_key_that_poe_has_no_form_for(key: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", [".", "..", "\ud800", "https://example.com/"])
-async def test_what_is_no_name_of_a_bot_on_poe(name: str) -> None:
+async def test_texts_that_are_not_names_of_bots_on_poe(name: str) -> None:
     app = gateway("http://127.0.0.1:9/", poe=True)
     answer = await chat(app, model=name, key="Bearer key-of-poe")
     assert (answer.status, error_of(answer)["code"]) == (404, "model_not_found")
@@ -286,7 +286,7 @@ async def test_a_key_is_in_no_log_or_error(caplog: pytest.LogCaptureFixture) -> 
         assert_hidden((await chat(own)).body, *all_logged(caplog))
 
 
-async def test_another_gateway_in_front_of_bots_of_ours() -> None:
+async def test_another_gateway_in_front_of_poeproto_bots() -> None:
     async def counting(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         for number in range(5):
             yield f"{number} "

@@ -394,7 +394,7 @@ async def test_an_upper_bound_is_authorised_and_the_reported_usage_is_captured()
         )
 
 
-async def test_without_funds_no_endpoint_is_asked() -> None:
+async def test_without_funds_no_request_is_sent() -> None:
     async with stage(poe=answering(granted("insufficient_balance")), rate_card=CARD, max_tokens=10) as here:
         [error, _] = await here.answer()
         assert isinstance(error, Error)
@@ -675,7 +675,7 @@ async def test_a_disconnect_before_the_response_closes_the_connection() -> None:
         ),
     ],
 )
-def test_what_makes_no_bot(make: Callable[[], object], error: type[Exception], words: str) -> None:
+def test_invalid_arguments_of_a_bot(make: Callable[[], object], error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words) as caught:
         make()
     assert "u:p" not in str(caught.value)

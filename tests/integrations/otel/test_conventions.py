@@ -1,4 +1,4 @@
-"""The tables, held against the conventions' own package and against what is exported."""
+"""The tables, compared with the package of the conventions and with the exported metrics."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_names_in_prometheus() -> None:
 
 
 @pytest.mark.anyio
-async def test_what_is_exported_is_what_the_table_says(telemetry: Telemetry) -> None:
+async def test_exported_metrics_are_those_of_the_table(telemetry: Telemetry) -> None:
     async def respond(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         for _ in range(3):
             yield "a"

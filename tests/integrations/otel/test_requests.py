@@ -382,7 +382,7 @@ async def test_an_application_without_calls_and_several_bots(telemetry: Telemetr
 
 
 @pytest.mark.parametrize("target", [FunctionBot(two_words), BotApp, "poeproto", None])
-async def test_what_cannot_be_instrumented(target: Any) -> None:
+async def test_objects_that_cannot_be_instrumented(target: Any) -> None:
     with pytest.raises(TypeError, match="instrument takes an application such as BotApp, a BotService or a client"):
         instrument(target)
     with pytest.raises(TypeError, match="instrument takes"):
@@ -428,7 +428,7 @@ async def test_a_bot_that_calls_a_bot_gives_one_trace_of_four_spans(serving: Ser
     assert [parent_id(span) for span in chain] == [None, *map(id_of, chain[:3])]
 
 
-async def test_a_bot_may_fail_with_what_it_called(telemetry: Telemetry) -> None:
+async def test_a_failed_call_of_a_bot_may_fail_the_bot(telemetry: Telemetry) -> None:
     async def respond(request: QueryRequest, context: Context) -> AsyncIterator[Text]:
         yield Text("a")
         raise BotError(Error(text="no money", error_type="insufficient_fund"))

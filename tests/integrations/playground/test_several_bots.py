@@ -116,7 +116,7 @@ async def test_each_fault_meets_the_next_call(
         )
 
 
-async def test_a_silent_fault_goes_on_until_the_reply_is_stopped(tmp_path: Path) -> None:
+async def test_a_silent_fault_lasts_until_the_reply_is_stopped(tmp_path: Path) -> None:
     async with two_bots(tmp_path) as page:
         await page.post("faults", where="Dog", kind="silent")
         conversation = (await page.post("conversations"))["id"]
@@ -184,7 +184,7 @@ async def test_bots_of_one_class_have_names_of_their_own(tmp_path: Path) -> None
         assert {each["generation"] for each in page.state["bots"] if each["name"] != "Rex"} == {1}
 
 
-async def test_the_first_bot_given_is_asked_by_default(tmp_path: Path) -> None:
+async def test_the_first_bot_is_queried_by_default(tmp_path: Path) -> None:
     async with two_bots(tmp_path) as page:
         url = page.playground.engine.bots["Dog"].url
     assert url is not None

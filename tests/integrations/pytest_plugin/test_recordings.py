@@ -53,7 +53,7 @@ async def ask(calls: ReplayedCalls, url: str, text: str) -> str:
         return await client.query(url, text).text()
 
 
-async def test_what_was_recorded_is_replayed_without_the_server(tmp_path: Path) -> None:
+async def test_a_recording_is_replayed_without_the_server(tmp_path: Path) -> None:
     path, bot = tmp_path / "recordings" / "shout.jsonl", Shout()
     async with served(bot) as url:
         recording = calls_through(path, RecordMode.NEW)

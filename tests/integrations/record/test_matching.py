@@ -1,4 +1,4 @@
-"""Which recorded exchange answers a request, and what is said where none does."""
+"""The recorded exchange that answers a request, and the message if there is none."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_the_path_and_the_method_decide_too() -> None:
     assert find(RecordedReplies(recorded(("POST", "/a", query("hi"))), compares_path=False), query("hi")) == 1
 
 
-def test_what_was_redacted_matches_anything() -> None:
+def test_redacted_text_matches_any_text() -> None:
     found = replies(
         ("POST", "/fetch_settings/bot/REDACTED-1/1.1", query("my key is REDACTED-1, and REDACTED-2!", n="REDACTED-3")),
         match=ReplayMatch.EXACT,

@@ -459,7 +459,7 @@ async def test_no_key_is_in_the_recording() -> None:
             assert_hidden(tape.getvalue())
 
 
-async def test_stopping_the_proxy_ends_what_is_under_way() -> None:
+async def test_stopping_the_proxy_ends_open_exchanges() -> None:
     async def script(peer: Peer) -> None:
         await peer.answer(STREAM + chunk(b"begun"))
         await peer.until_left()

@@ -290,13 +290,13 @@ def test_a_wrong_line_is_refused_with_its_place(name: str, tmp_path: Path) -> No
     assert f"line {caught.value.line}" in str(caught.value)
 
 
-def test_what_a_later_version_of_this_format_adds_is_ignored() -> None:
+def test_additions_of_a_later_version_of_this_format_are_ignored() -> None:
     exchanges = list(read_exchanges(RecordingReader(io.BytesIO(HEADER + changed(REQUEST, later=1) + END))))
     assert exchanges[0].request == RecordedRequest(1, 1.0, "POST", "/")
 
 
 @given(st.binary(max_size=200))
-def test_bytes_that_are_no_recording_give_nothing_but_typed_errors(data: bytes) -> None:
+def test_bytes_that_are_not_a_recording_raise_typed_errors_only(data: bytes) -> None:
     for content in (data, HEADER + data, HEADER + REQUEST + data):
         try:
             list(RecordingReader(io.BytesIO(content)))

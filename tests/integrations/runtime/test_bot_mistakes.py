@@ -21,7 +21,7 @@ HERE = str(Path(__file__))
 LINES = Path(__file__).read_text(encoding="utf-8").splitlines()
 
 
-# --- what follows the end of a reply
+# --- yields after the end of a reply
 
 
 async def at_the_end(done: bool) -> AsyncIterator[Any]:

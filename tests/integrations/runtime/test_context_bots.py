@@ -74,7 +74,7 @@ async def test_the_whole_text_of_another_bot() -> None:
         assert decode_request(request.body) == attrs.evolve(QUERY, query=[Message("user", "and you?")], bot_query_id="")
 
 
-async def test_what_a_query_says_itself_stands() -> None:
+async def test_values_in_a_query_are_kept() -> None:
     own = QueryRequest([Message("user", "a")], user_id="u-2", extra={"access_key": KEY, "later": 1})
 
     async def bot(request: QueryRequest, context: Context) -> str:

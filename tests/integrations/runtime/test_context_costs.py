@@ -93,7 +93,7 @@ async def test_insufficient_funds_of_the_bots_own_accounting() -> None:
         assert_has_no_funds((await served.answer())[0])
 
 
-async def test_a_bot_may_go_on_without() -> None:
+async def test_a_bot_may_continue_without_the_cost() -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         with pytest.raises(InsufficientFunds) as caught:
             await context.authorize_cost(CostItem(1))
@@ -121,7 +121,7 @@ async def test_a_query_that_nobody_can_be_charged_for() -> None:
         assert await served.answer(attrs.evolve(QUERY, bot_query_id="")) == [Text("free"), Done()]
 
 
-async def test_nothing_is_no_cost() -> None:
+async def test_an_empty_list_is_not_a_cost() -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         with pytest.raises(LocalProtocolError, match="no items to charge"):
             await context.authorize_cost()

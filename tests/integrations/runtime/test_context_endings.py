@@ -52,7 +52,7 @@ async def test_a_reply_that_is_left_is_closed_at_once_with_async_with_and_with_t
         await served.poe.until_closed(2)
 
 
-async def test_a_reply_that_is_dropped_is_closed_while_its_request_goes_on() -> None:
+async def test_a_dropped_reply_is_closed_before_its_request_ends() -> None:
     left = anyio.Event()
 
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:

@@ -113,7 +113,7 @@ async def test_a_bound_on_the_size(more: dict[str, Any]) -> None:
     assert await fetched(answering(response(200, b"12345")), **more) == b"12345"
 
 
-async def test_a_packed_attachment_is_no_attachment() -> None:
+async def test_a_compressed_attachment_is_refused() -> None:
     error = await fetched(answering(response(200, b"\x1f\x8b", "Content-Encoding: gzip")))
     assert isinstance(error, RemoteProtocolError)
     assert "compressed ('gzip')" in str(error)
@@ -273,7 +273,7 @@ async def test_a_name_with_one_private_address_is_refused_whole(monkeypatch: pyt
         "http://[bad", "http://a:b", "http://a:65536", "https://a#b", "https://a?",
     ],
 )  # fmt: skip
-def test_what_is_no_origin(origin: str) -> None:
+def test_values_that_are_not_origins(origin: str) -> None:
     with pytest.raises(ValueError, match="is not an origin"):
         FetchPolicy(origins=[origin])
 

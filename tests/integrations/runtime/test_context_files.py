@@ -370,7 +370,7 @@ async def test_a_file_comes_from_one_place(arguments: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "access_key", "message"), [(None, KEY, "needs a name"), ("a", None, "needs an access key")]
 )
-async def test_what_an_upload_needs(name: str | None, access_key: str | None, message: str) -> None:
+async def test_requirements_of_an_upload(name: str | None, access_key: str | None, message: str) -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         with pytest.raises(LocalProtocolError, match=message):
             await context.post_attachment(b"x", name=name)

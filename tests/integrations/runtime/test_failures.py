@@ -347,7 +347,7 @@ async def test_tasks_that_fail_while_the_bot_is_cut_off(caplog: pytest.LogCaptur
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_a_bot_that_awaits_what_was_cancelled_has_failed_and_was_not_cancelled(
+async def test_a_bot_that_awaits_a_cancelled_task_has_failed(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:

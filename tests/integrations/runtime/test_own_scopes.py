@@ -149,7 +149,7 @@ async def test_a_write_that_the_bots_own_scope_cuts_short(held: Held, caplog: py
 
 
 @each_block
-async def test_what_was_to_follow_a_write_that_was_cut_short_is_not_sent(held: Held) -> None:
+async def test_data_after_a_write_that_was_cut_short_is_not_sent(held: Held) -> None:
     """With a hole in it, a text would still look complete."""
     channel = MemoryChannel()
 
@@ -257,7 +257,7 @@ async def test_a_bot_that_fails_while_its_deadline_cuts_a_write_short() -> None:
 
 
 @each_block
-async def test_what_a_bot_says_after_a_scope_of_its_own_was_cancelled_is_lost_with_it(held: Held) -> None:
+async def test_events_after_a_cancelled_scope_of_the_bot_are_lost(held: Held) -> None:
     """It is closed within the scope, so that it does not come to say it; the client gets an error."""
     channel = MemoryChannel()
 

@@ -165,7 +165,7 @@ async def test_backpressure_a_first_write_that_is_stuck_stops_the_bot() -> None:
     assert channel.events == [*map(Text, made), Done()]
 
 
-async def test_a_bot_that_never_waits_lets_others_run() -> None:
+async def test_a_bot_that_never_waits_does_not_block_others() -> None:
     channel = MemoryChannel()
     channel.suspends = False
     turns = [0]

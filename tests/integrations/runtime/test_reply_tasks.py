@@ -17,7 +17,7 @@ VARIABLE: ContextVar[str] = ContextVar("variable", default="unset")
 
 
 class Log:
-    """Tasks that note what becomes of them."""
+    """Tasks that record how they end."""
 
     def __init__(self) -> None:
         self.entries: list[str] = []

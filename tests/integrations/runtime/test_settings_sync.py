@@ -161,7 +161,7 @@ async def test_it_can_be_switched_off() -> None:
         assert server.connections == 0
 
 
-async def test_it_is_off_where_the_calls_of_the_bots_are_redirected() -> None:
+async def test_syncing_is_off_where_the_calls_of_the_bots_are_redirected() -> None:
     async with poe() as (server, endpoints):
         app = app_of(Settled(), Endpoints.at("http://elsewhere.invalid"))
         app.service.redirect_calls(endpoints)

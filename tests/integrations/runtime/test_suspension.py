@@ -267,7 +267,7 @@ async def test_a_cancellation_whose_scope_has_exited() -> None:
 # --- a deadline
 
 
-async def test_a_deadline_returns_what_arrives_before_it() -> None:
+async def test_a_deadline_returns_data_that_arrives_before_it() -> None:
     async def arrives() -> str:
         await anyio.lowlevel.checkpoint()
         return "arrived"
@@ -279,7 +279,7 @@ async def test_a_deadline_returns_what_arrives_before_it() -> None:
     assert outside.cancelled_caught
 
 
-async def test_what_has_arrived_is_returned_after_the_deadline_too() -> None:
+async def test_data_that_has_arrived_is_returned_after_the_deadline_too() -> None:
     async def has_arrived() -> str:
         return "arrived"
 

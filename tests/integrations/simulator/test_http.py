@@ -103,7 +103,7 @@ async def test_other_methods(lenient: tuple[Simulator, str], path: str) -> None:
         assert error_in(response) == "this path takes POST"
 
 
-async def test_the_root_says_what_this_is(lenient: tuple[Simulator, str]) -> None:
+async def test_the_root_describes_the_server(lenient: tuple[Simulator, str]) -> None:
     response = await fetch(lenient[1], http_request(b"", method="GET", key=None))
     assert response.status == 200
     assert json.loads(response.body) == {"poeproto_simulator": "Poe's paths are under this root"}

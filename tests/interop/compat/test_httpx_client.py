@@ -192,7 +192,7 @@ async def test_hooks_and_headers(session: httpx.AsyncClient, name: str) -> None:
     assert request.all("traceparent") == [start.id]
 
 
-async def test_what_an_event_hook_of_the_session_raises(simulator: Simulator) -> None:
+async def test_exceptions_of_an_event_hook_of_the_session(simulator: Simulator) -> None:
     async def fail(request: httpx.Request) -> None:
         raise LookupError
 

@@ -127,7 +127,7 @@ def test_the_old_methods_warn_and_name_the_new() -> None:
         assert MetaResponse.parse_obj({"suggested_replies": False}) == meta
 
 
-def test_pydantics_validators_are_refused_with_what_to_do() -> None:
+def test_pydantics_validators_are_refused_with_advice() -> None:
     with pytest.raises(TypeError, match=r"Own\.check: .*check the values in __init__"):
 
         class Own(PartialResponse):  # pyright: ignore[reportUnusedClass]
@@ -152,7 +152,7 @@ def test_a_constructors_own_error_has_its_place() -> None:
     assert caught.value.errors()[0]["loc"] == ("enclosure",)
 
 
-def test_what_has_no_json_value_is_named() -> None:
+def test_an_object_without_a_json_value_is_named() -> None:
     with pytest.raises(ValueError, match=r"a builtins\.type has no JSON value"):
         PartialResponse(text="", raw_response=int).model_dump_json()
 

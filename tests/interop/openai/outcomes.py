@@ -20,7 +20,7 @@ class Call:
 
 @attrs.frozen(kw_only=True)
 class Outcome:
-    """The result of a call, or what was read of it before an exception.
+    """The result of a call, or the part read before an exception.
 
     Attributes:
         content: the text of the answer.

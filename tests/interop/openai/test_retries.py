@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 SDK_ATTEMPTS = 3
 
-# Less than what the SDKs would wait by themselves.
+# Less than the default delay of the SDKs.
 SOON = "0.01"
 
 
@@ -88,7 +88,7 @@ every_mode = pytest.mark.parametrize("mode", MODES)
 @every_api
 @every_mode
 @pytest.mark.parametrize("vector", ONCE, ids=lambda vector: vector.name)
-def test_python_asks_once_what_may_have_been_done(
+def test_python_does_not_retry_a_query_that_may_have_run(
     vector: Vector, api: Api, mode: Mode, counted: Counted, client: openai.OpenAI
 ) -> None:
     before = counted.calls(vector.name)

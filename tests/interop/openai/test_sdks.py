@@ -163,7 +163,7 @@ def expected(vector: Vector, api: Api, mode: Mode) -> Outcome:
 
 
 def assert_received(vector: Vector, queries: list[QueryRequest]) -> None:
-    """The bot was asked what it must be asked."""
+    """The bot received the expected request."""
     assert queries
     for query in queries:
         assert_includes(json.loads(encode_request(query)), vector.received, vector.name)

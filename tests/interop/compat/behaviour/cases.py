@@ -40,7 +40,7 @@ class Case:
 
 
 class Side:
-    """One of the two libraries, and what a case does with it.
+    """One of the two libraries, and the acts of a case with it.
 
     Args:
         name: the package.
@@ -119,7 +119,7 @@ async def observe(case: Case, side: Side) -> Outcome:
 
 
 def facts_of(exc: BaseException) -> list[Any]:
-    """The type of an exception; of a refused value also what was wrong where."""
+    """The type of an exception; of a refused value also its place and fault."""
     if isinstance(exc, ValueError) and hasattr(exc, "errors"):
         return ["raises", "ValidationError", [(each["type"], each["loc"]) for each in exc.errors()]]  # pyright: ignore[reportAttributeAccessIssue]
     return ["raises", type(exc).__name__, *([exc.code] if isinstance(exc, SystemExit) else [])]

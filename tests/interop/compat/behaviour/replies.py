@@ -92,7 +92,7 @@ def made(side: Side, name: str, field: str, value: Any) -> Any:
 
 
 def app_of(side: Side, respond: Any, **options: Any) -> Any:
-    """An application whose bot answers with what a function yields."""
+    """An application whose bot answers with the items that a function yields."""
 
     class Own(side.fp.PoeBot):
         async def get_response(self, request: Any) -> AsyncIterator[Any]:

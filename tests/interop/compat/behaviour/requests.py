@@ -99,7 +99,7 @@ def field_cases(row: str, kind: str, field: str) -> Iterator[Case]:
 
 
 def key_of(theirs: Any, ours: Any) -> str | None:
-    """The difference in what was answered to a request that is invalid."""
+    """The difference in the answers to an invalid request."""
     if isinstance(theirs, BaseException) or isinstance(ours, BaseException):
         return None
     (their_status, *_), (our_status, *rest) = theirs[0], ours[0]
@@ -124,7 +124,7 @@ class Told:
 
 
 def telling(side: Side, told: Told, **options: Any) -> Any:
-    """A bot that keeps what it gets."""
+    """A bot that keeps the requests."""
 
     class Own(side.fp.PoeBot):
         async def get_response(self, request: Any) -> AsyncIterator[Any]:
