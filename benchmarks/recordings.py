@@ -196,7 +196,7 @@ def held(folder: Path) -> None:
                 connection.sendall(block)
 
     with _server(flood) as url, _command("record", url, "-o", str(folder / "held")) as proxy:
-        with _connect(proxy.url) as connection:  # what the first one loads does not count
+        with _connect(proxy.url) as connection:  # the first one loads modules, which must not count
             connection.sendall(_REQUEST)
             connection.recv(65536)
         time.sleep(0.5)

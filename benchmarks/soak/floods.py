@@ -34,7 +34,7 @@ NO_BOUND = 10_000
 NEVER = 3600.0
 _FILES_BESIDE = 200  # a server's own
 
-app = ours(OurBot(anyio.sleep))  # what the workers serve
+app = ours(OurBot(anyio.sleep))  # served by the workers
 
 
 def main(findings: Findings, smallest: bool) -> None:

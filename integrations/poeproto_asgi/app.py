@@ -175,7 +175,7 @@ class _AsgiChannel:
         self._chunk_writer = chunk_writer
         self._write_chunk: ChunkWriter | None = None
         self._more_body = True
-        self._in_parts = False  # whether some messages of a `send` have been passed on, and some have not
+        self._in_parts = False  # whether only some messages of a `send` have been sent
         self.unfinished = False
 
     async def receive(self) -> bytes | None:

@@ -7,7 +7,7 @@ server that accepted by itself, and gave Hypercorn its connections, would not ne
 
 What it leans on: ``/dev/fd`` (Linux, macOS, BSD); elsewhere nothing is found. To tell the connections of two listeners
 at one address apart, it also leans on `SO_SNDTIMEO`, which accepted sockets inherit, and which has no effect on sockets
-that do not block (64-bit Linux, TCP); elsewhere all connections at the address are taken for the listener's.
+that do not block (64-bit Linux, TCP); elsewhere all connections at the address count as the listener's.
 
 What breaks without it, on uvloop and trio, and which test notices (`tests/integrations/asgi/test_shutdown.py`):
 

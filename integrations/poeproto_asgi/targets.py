@@ -44,7 +44,7 @@ class AppOptions:
     Attributes:
         access_key: the key of every bot that has none. It is an error if no bot uses it.
         environment_key: the same from the environment, used without an `access_key`. It may be meant for another
-            program, so it is no error if no bot uses it.
+            program, so it may be unused.
         allow_without_key: whether bots without a key accept every request. It is an error if there are none.
         bot_name: the bot's name on Poe; for a target with a single bot.
         endpoints: where Poe is, for API calls of the bots.

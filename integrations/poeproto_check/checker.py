@@ -22,7 +22,7 @@ from poeproto_check.selection import limits_of
 
 __all__ = ["CheckOptions", "CheckReport", "NothingToCheck", "Plan", "check", "plan"]
 
-# Every probe judges these, so they alone are no reason to run all of them.
+# Every probe judges these, so selecting these rules alone does not run all probes.
 _UBIQUITOUS = frozenset({"http.messages", "input.traceback"})
 
 
@@ -208,7 +208,7 @@ async def _run(probe: Probe, context: ProbeContext) -> bool:
     except ConnectFailed as exc:
         for rule in probe.rules:
             judge.cannot_test(rule, str(exc))
-    except Exception as exc:  # noqa: BLE001 - a mistake of ours must not hide what the other probes see
+    except Exception as exc:  # noqa: BLE001 - a bug in one probe must not hide the results of the others
         judge.failed(probe.rules, exc)
     return True
 

@@ -17,7 +17,7 @@ from poeproto_check.raw_connection import RawConnection, ServerAddress
 __all__ = ["WATCH_HEADER", "BotEnding", "CheckTimes", "Probe", "ProbeContext"]
 
 WATCH_HEADER = "X-Poeproto-Check"
-"""A header of the query whose bot is watched, so that whoever serves it recognises it."""
+"""A header of the query whose bot is watched, so that its server recognises it."""
 
 
 @attrs.frozen(kw_only=True)
@@ -26,7 +26,7 @@ class CheckTimes:
 
     Attributes:
         silence: how long the server may send nothing in a reply.
-        call: how long an answer that is no reply may take.
+        call: how long an answer other than a reply may take.
         settings: within which settings are due.
         close: within which the body of a reply must end after `done`.
         buffered: how long a reply must take to show whether its events are collected.

@@ -8,7 +8,7 @@ last block, which may still grow, is drawn again when it has grown. This bounds 
 - It has fewer lines than the terminal, since lines that have scrolled away cannot be erased.
 
 Nothing of the bot's can control the terminal: Markdown is parsed, and then the text of each token is made printable, so
-that a character reference (``&#x202e;``) is no way around it. HTML is shown as text, and a link with its URL.
+that a character reference (``&#x202e;``) cannot circumvent it. HTML is shown as text, and a link with its URL.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class LiveMarkdown:
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(file=sys.stdout, highlight=False, markup=False, emoji=False, soft_wrap=False)
         self._parser = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
-        self._plain: Terminal | None = None  # for a reply that is no Markdown
+        self._plain: Terminal | None = None  # for a reply without Markdown
         self._notes = Notes()
         self._block = ""  # the last block, which may still grow
         self._held = ""  # a CR, whose LF may follow
@@ -77,7 +77,7 @@ class LiveMarkdown:
             case Text():
                 self._add(event.text)
             case ReplaceResponse():
-                if self._separator:  # what was printed cannot be replaced
+                if self._separator:  # printed text cannot be replaced
                     self._print_block()
                     self._print(RichText(_REPLACED, style="dim"))
                 self._block = self._held = ""

@@ -67,8 +67,8 @@ class _Project:
         self._check = check
         self._root = root
         self._notes: list[tuple[Path, Note]] = []
-        self._listed: set[str] = set()  # what the requirements name
-        self._imports: dict[str, tuple[Path, int]] = {}  # what is imported, and where first
+        self._listed: set[str] = set()  # the names in the requirements
+        self._imports: dict[str, tuple[Path, int]] = {}  # the imported names, and the first place of each
 
     def migrate(self, file: Path) -> None:
         """Migrate one file."""

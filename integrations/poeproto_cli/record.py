@@ -49,7 +49,7 @@ def _checked_patterns(context: click.Context, parameter: click.Parameter, patter
 )
 @unix_socket_option
 @click.option(
-    "--keep-host", is_flag=True, help="Pass on the Host header as it is. By default it names the host of URL."
+    "--keep-host", is_flag=True, help="Forward the Host header unchanged. By default it names the host of URL."
 )
 @worker_class_option
 @json_option

@@ -108,7 +108,7 @@ def server_of(
         endpoint: where the bot's calls go; None to refuse them.
 
     Raises:
-        click.UsageError: for an address that is no URL, and for a URL with an endpoint.
+        click.UsageError: for an address that is not a URL, and for a URL with an endpoint.
     """
     if is_target(target):
         refuse_address(target)

@@ -22,7 +22,7 @@ class Options(typing.NamedTuple):
     """How values are dumped.
 
     Attributes:
-        is_json: whether only values that JSON has may come out.
+        is_json: whether the result may have JSON values only.
         models: the options of `model_dump` that hold for models inside too.
         fallback: makes a JSON value of an object that has none.
     """

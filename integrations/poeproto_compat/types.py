@@ -219,7 +219,7 @@ class ProtocolMessage(Model):
 
 
 class RequestContext(Model):
-    """What a bot's `..._with_context` methods get beside the request.
+    """The second argument of a bot's `..._with_context` methods.
 
     Attributes:
         http_request: the HTTP request, with Starlette's `headers`, `method`, `url` and `query_params`.
@@ -346,14 +346,7 @@ class CustomCallDefinition(Model):
 
 
 class ToolResultDefinition(Model):
-    """What a tool has returned.
-
-    Attributes:
-        role: ``tool``.
-        name: the function's name.
-        tool_call_id: the `id` of the call.
-        content: the result, as text for the model.
-    """
+    """The result of a tool."""
 
     role: str
     name: str
@@ -395,12 +388,7 @@ class ToolCallDefinitionDelta(Model):
 
 
 class BaseRequest(Model):
-    """What all requests have.
-
-    Attributes:
-        version: the version of the protocol, as in ``1.2``.
-        type: the kind of request.
-    """
+    """The fields of all requests."""
 
     version: str
     type: Literal["query", "settings", "report_feedback", "report_reaction", "report_error"]
@@ -903,12 +891,7 @@ class AttachmentUploadResponse(Model):
 
 
 class AttachmentHttpResponse(Model):
-    """What Poe answers to an upload.
-
-    Attributes:
-        attachment_url: the URL of the file at Poe.
-        mime_type: its media type.
-    """
+    """Poe's answer to an upload."""
 
     attachment_url: str | None
     mime_type: str | None

@@ -386,7 +386,7 @@ def _a(value: Any) -> str:
 
 
 def with_article(name: str) -> str:
-    """The name of a type, as a sentence has it."""
+    """The name of a type with its article."""
     return f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"
 
 

@@ -218,7 +218,7 @@ class HttpxResponse:
         with anyio.CancelScope(shield=True) as scope:
             scope.cancel()
             try:
-                async for data in self._chunks:  # what has arrived already is read without waiting
+                async for data in self._chunks:  # data that has arrived is read without waiting
                     left -= len(data)
                     if left <= 0:
                         break

@@ -1,6 +1,7 @@
 """A histogram of times, whose quantiles are right within a fraction of a per cent, and which merges without a loss.
 
-Quantiles cannot be merged: the p99 of two processes is not the mean of theirs. Histograms with the same buckets can.
+Quantiles cannot be merged: the p99 of two processes is not the mean of their p99s. Histograms with the same buckets
+can.
 
 The buckets are log-linear, as those of HdrHistogram: each power of two of nanoseconds has 128 buckets of equal width. A
 bucket of large times is wider, so that the relative error has a bound, and no range has to be chosen beforehand.

@@ -822,4 +822,4 @@ _BOT: tuple[MappingRow, ...] = (
 )
 
 MAPPING = (*_CHAT, *_RESPONSES, *_BOT)
-"""What becomes of what between the Poe protocol and OpenAI's API, row by row, as `docs/openai.md` shows it."""
+"""The mapping between the Poe protocol and OpenAI's API, row by row, as `docs/openai.md` shows it."""

@@ -45,7 +45,7 @@ def main() -> None:
     target, endpoint = sys.argv[1:3]
     lines = Lines(os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace"))
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    os.dup2(2, 1)  # what programs that the bot starts write to their standard output is no line of JSON
+    os.dup2(2, 1)  # standard output is for lines of JSON; the bot's child processes write to it too
     sys.stdout, sys.stderr = _logged_stream(lines, "stdout"), _logged_stream(lines, "stderr")
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[LineHandler(lines)])
     key = os.environ.get("POE_ACCESS_KEY")

@@ -1,7 +1,7 @@
 """Runs a target in a process of its own, and starts it again when one of its files changes.
 
 The new process is started beside the old one, and replaces it when it accepts connections. So a file that is broken
-while it is edited costs nothing: its error is shown, and the old bot goes on.
+while it is edited costs nothing: its error is shown, and the old bot still runs.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ class BotRunner:
 
     async def _end_when_idle(self, old: BotProcess) -> None:
         with anyio.move_on_after(_IDLE_SECONDS):
-            while not self._is_idle():  # noqa: ASYNC110 - the conversations do not know of processes
+            while not self._is_idle():  # noqa: ASYNC110 - conversations send no notification to this module
                 await anyio.sleep(self._poll)
         await _end(old.process)
         self._processes.remove(old.process)

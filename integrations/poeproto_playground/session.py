@@ -425,7 +425,7 @@ class PlaySession(Simulator):
             source: the file, open for reading in binary mode.
 
         Raises:
-            RecordingError: when it is no recording.
+            RecordingError: when the body is not a recording.
         """
         reader = RecordingReader(source, name=name)
         exchanges: list[RecordedExchange] = list(read_exchanges(reader))

@@ -29,7 +29,7 @@ def snippet(exchange: Exchange, form: str, key: str | None, masking: Masking) ->
         masking: masks the other keys.
 
     Raises:
-        HTTPError: with status 400, for another form or a body that is no text.
+        HTTPError: with status 400, for another form, or a body that is not UTF-8.
     """
     make = _FORMS.get(form)
     if make is None:

@@ -4,7 +4,7 @@ What runs is the real code of both sides: the flows and exchanges of a client, a
 exchange, its reply tasks and its context. Only HTTP/1.1 itself is left out.
 
 Each request has a task, as under a server. The caller's `aclose` and `finish` wait for its end, so that what a bot does
-when a reply ends has been done when the test goes on.
+when a reply ends has been done when the test continues.
 """
 
 from __future__ import annotations

@@ -195,7 +195,7 @@ class ObservedBot:
 
         Args:
             text: the text of the message.
-            conversation: an earlier reply, to go on with its conversation; by default a new one begins.
+            conversation: an earlier reply, to continue its conversation; by default a new one begins.
             user: as in `Simulator.say`, and so are the following.
             attachments: files, as `Simulator.store_file` returns them for instance.
             parameters: values of the bot's parameter controls.
@@ -223,8 +223,8 @@ class ObservedBot:
     async def query(self, request: QueryRequest | str) -> ObservedReply:
         """Send a query as it is, apart from identifiers that it lacks, and return the reply.
 
-        A reply that fails is returned too, not raised. The query is no user's message: it belongs to no conversation of
-        the simulated Poe.
+        A reply that fails is returned too, not raised. The query is not a user's message: it belongs to no conversation
+        of the simulated Poe.
         """
         if isinstance(request, str):
             return await self.say(request)

@@ -1,7 +1,7 @@
 """The codec of a recording: one record is one line of JSON, in UTF-8.
 
 A body is written as `text` where its bytes are UTF-8 and as `b64` otherwise, read by read: a character that two reads
-share makes both of them `b64`. Reading is strict, executes nothing, and never looks at more than the line.
+share makes both of them `b64`. Reading is strict, executes nothing, and never reads beyond the line.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class Channel(Protocol):
     may raise `ClientDisconnected`, and none may raise another library's exception.
 
     A `send` may be cancelled by a scope that the bot holds open around its `yield`; then `finish` may be called. If the
-    cancelled `send` has sent all of its data, or nothing, the response can still end in order. If it may have sent a
+    cancelled `send` has sent all of its data, or nothing, the response can still be completed. If it may have sent a
     part, `finish` must raise `ClientDisconnected`.
     """
 

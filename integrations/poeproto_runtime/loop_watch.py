@@ -24,7 +24,7 @@ logger = logging.getLogger("poeproto")
 
 _SAMPLE_SECONDS = 0.05
 _STEP_SECONDS = 0.1
-# A sample after such a time says nothing: the machine was too busy to run this thread.
+# A sample after such a time is not reliable: the machine was too busy to run this thread.
 _LATE_SECONDS = 2 * _STEP_SECONDS
 # How often each bot is logged.
 _LOG_SECONDS = 60.0

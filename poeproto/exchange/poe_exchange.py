@@ -3,7 +3,7 @@
 **What is delivered before an error.** Everything that was good before a fault is delivered, whatever the chunking. The
 call that meets the fault returns the events before it and sets `error`; if there are none, it returns an empty list.
 Every later receiving call raises `error`: it is sticky. So a caller that sees an exception has had every event before
-it, and a caller that wants to know at once looks at `error` after each call. `receive_eof` raises in the same call,
+it, and a caller that needs it at once checks `error` after each call. `receive_eof` raises in the same call,
 unless it still returns the half of a character.
 
 **From bytes to events.** `RecordBuffer` makes every line end an LF and keeps the beginning of a record until it is

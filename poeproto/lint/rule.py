@@ -39,12 +39,12 @@ EDITIONS: frozenset[int] = frozenset({2023, 2024, 2025})
 """The years of the specification's editions: its draft, that of the first server bots with files, and today's."""
 
 NEEDS: Mapping[str, str] = {
-    "request": "a request as its caller sent it; whoever judges a bot server has only requests of its own",
+    "request": "a request as its caller sent it; a judge of a bot server has only its own requests",
     "query": "a query, to which the bot replies; it may cost money",
     "access-key": "the bot's access key",
     "target": "the bot in a process of the judge, so that its code can be watched",
 }
-"""What a judge may need besides the URL of a bot server."""
+"""The means that a judge may need besides the URL of a bot server."""
 
 
 class Level(Enum):

@@ -21,7 +21,7 @@ WATCHED_QUERY = frozenset({"query", "target"})
 
 HTTP = "HTTP semantics (RFC 9110)"
 HTTP_1 = "HTTP/1.1 (RFC 9112)"
-UNHANDLED = "Status 500 means that an exception was not handled. Whoever knows the URL can fill the log with them."
+UNHANDLED = "Status 500 means that an exception was not handled. Anybody who knows the URL can fill the log with them."
 
 # Not for the formatter: a rule is a line that classifies it, and three of prose.
 # fmt: off

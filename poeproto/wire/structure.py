@@ -233,7 +233,7 @@ _converter.register_unstructure_hook_func(
 def unstructure(value: Any) -> dict[str, Any]:
     """The JSON object of an attrs value: unset fields are left out, `extra` is put back.
 
-    The unset fields in `wire.reader_requirements` are written all the same.
+    The unset fields in `wire.reader_requirements` are written too.
 
     Raises:
         LocalProtocolError: if it is nested too deeply.

@@ -41,7 +41,7 @@ def test_the_absence_of_a_key_does_not_allow_requests_without_a_key(keys: Iterab
 @pytest.mark.parametrize(
     "bad", ["", " ", "se cret", "secret\n", "\tsecret", "s\0ecret", "sécret", "secr\x7fet", b"", b"secr\xe9t"]
 )
-def test_a_key_that_cannot_travel_is_refused_without_being_shown(bad: str | bytes) -> None:
+def test_a_key_that_a_header_cannot_carry_is_refused_without_being_shown(bad: str | bytes) -> None:
     for keys in (bad, [bad]):
         with pytest.raises(ValueError, match="access key number 1 ") as caught:
             access_key_set(keys)

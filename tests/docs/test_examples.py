@@ -119,7 +119,7 @@ async def test_the_slow_cat_streams(load: Load, monkeypatch: pytest.MonkeyPatch)
         assert await anext(reply) == Meta()
         for number, word in enumerate(SLOW):
             assert await anext(reply) == Text(word)
-            assert reply.fold.text == "".join(SLOW[: number + 1])  # what comes next has not been sent yet
+            assert reply.fold.text == "".join(SLOW[: number + 1])  # the next text has not been sent yet
             gate.release()
         assert [event async for event in reply] == [*SUGGESTIONS, Done()]
 

@@ -115,7 +115,7 @@ class TestCallsOfOtherBots:
 
 
 class TestCosts:
-    """Whoever finds that the user cannot pay, the reply ends with Poe's own name for it."""
+    """The reply ends with Poe's own error type, no matter which side finds that the user cannot pay."""
 
     @staticmethod
     def assert_insufficient(seen: Outcome, text: str = "") -> None:

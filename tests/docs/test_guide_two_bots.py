@@ -85,7 +85,7 @@ class TestTwoAnswers:
         assert (one.text, one.suggested_replies) == ("One begins and ends.", ("More of one",))
         assert (two.text, [file.name for file in two.files]) == ("Two begins", ["two.png"])
         assert set(reply.fold.answers) == {0, 1}
-        # Neither went on before the other had begun, so the beginnings came before either end.
+        # Each waited until the other had begun, so the beginnings came before either end.
         texts = [event.text for event in reply.events if isinstance(event, Text)]
         assert sorted(texts[:2]) == ["One begins", "Two begins"]
 

@@ -100,7 +100,7 @@ def test_no_failure_of_a_blocking_client_shows_it(
 @pytest.mark.parametrize(
     "answer", ["body 0", "header line", "error event", "error event, escaped", "error in JSON, escaped"]
 )
-async def test_a_bot_passes_on_nothing_of_it(answer: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_bot_does_not_forward_the_key(answer: str, caplog: pytest.LogCaptureFixture) -> None:
     """A key in another bot's answer is neither logged nor sent to the caller."""
     caplog.set_level(logging.DEBUG)
     failures: list[Exception] = []
@@ -126,7 +126,7 @@ async def test_a_bot_passes_on_nothing_of_it(answer: str, caplog: pytest.LogCapt
 
 
 async def test_a_url_that_a_file_server_repeats_is_not_shown(caplog: pytest.LogCaptureFixture) -> None:
-    """Whoever has the query of an attachment's URL has the attachment."""
+    """The query of an attachment's URL grants access to the attachment."""
     caplog.set_level(logging.DEBUG)
     seen: list[Exception] = []
     query = f"signature={quote(CANARY, safe='')}"

@@ -37,7 +37,7 @@ async def echo(request: QueryRequest, context: Context) -> str:
 
 
 async def leak(request: QueryRequest, context: Context) -> str:
-    key = context.access_key  # what a traceback that shows locals would show
+    key = context.access_key  # a traceback with local variables would show it
     raise LookupError(f"no such key, of {len(key or '')} characters")
 
 

@@ -207,7 +207,7 @@ def test_a_key_in_a_body_is_dropped(kind: str, key: str, value: object) -> None:
     assert request.extra["unknown"] == "kept"
     assert_hidden(*all_within(request))
     if not isinstance(request, UnknownRequest):
-        # Nor is one passed on that was put there by hand.
+        # Nor is a key forwarded that was put there by hand.
         again = attrs.evolve(request, extra={**request.extra, key: value})
         assert_hidden(encode_request(again), *all_within(decode_request(encode_request(again))))
 
@@ -282,6 +282,6 @@ def test_options_travel_to_workers_with_their_keys() -> None:
     assert access_key_set(CANARY) == {CANARY.encode()}
 
 
-def test_a_query_that_a_bot_passes_on_has_no_key() -> None:
-    passed_on = QueryRequest([], extra={"access_key": CANARY, "api_key": CANARY, "more": 1})
-    assert_hidden(PoeExchange().send(passed_on, "https://bot.invalid/").body)
+def test_a_query_that_a_bot_forwards_has_no_key() -> None:
+    forwarded = QueryRequest([], extra={"access_key": CANARY, "api_key": CANARY, "more": 1})
+    assert_hidden(PoeExchange().send(forwarded, "https://bot.invalid/").body)

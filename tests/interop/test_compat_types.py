@@ -44,7 +44,7 @@ class Word(enum.Enum):
     LIKE = "like"
 
 
-class StrWord(str, enum.Enum):  # noqa: UP042  # what programs have
+class StrWord(str, enum.Enum):  # noqa: UP042  # as programs define it
     LIKE = "like"
 
 
@@ -425,7 +425,7 @@ async def answers_of_routes(types: Any) -> list[tuple[int, Any]]:
     ]
 
 
-def test_the_outcomes_tell_values_apart() -> None:
+def test_the_outcomes_distinguish_values() -> None:
     assert plain(ours.Sender(id="a")) != plain(ours.Sender(id="b"))
     assert plain([1]) != plain((1,))
     assert plain(1) != plain(True)
@@ -435,7 +435,9 @@ def test_the_outcomes_tell_values_apart() -> None:
 # --- fastapi_poe's own tests
 
 
-def test_their_own_tests_of_the_types_pass_on_ours(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+def test_the_tests_of_fastapi_poe_pass_with_the_types_of_poeproto_compat(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
     cache = request.config.cache
     assert cache is not None
     found = outcomes(fetch(cache.mkdir("fastapi_poe")), "test_types.py", tmp_path)

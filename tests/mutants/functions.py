@@ -77,7 +77,7 @@ EQUIVALENT = {
         "if cls is Text and target is not self._state.bot:",
         "for _ in texts[:3]:  # from the second on, a Text is a self-transition",
     },
-    "a line that is too long is told at the next, or at the end of the same bytes": {
+    "a line that is too long is reported at the next, or at the end of the same bytes": {
         "if self._size - len(line) > self._max_event_size:",
     },
     "it is how much is quoted": {

@@ -54,7 +54,7 @@ def changed_moves(name: str, rows: Rows, kinds: Iterable[Kind], targets: Iterabl
             move = f"{name}: {state.name} on {kind.name}"
             current = row.get(kind)
             if current is not None:
-                yield f"{move} is no move", partial(row.pop, kind)
+                yield f"{move} is not a move", partial(row.pop, kind)
             for target in dict.fromkeys((state, State.DONE)) if current is None else targets:
                 if target is not current:
                     yield f"{move} leads to {target.name}", partial(row.__setitem__, kind, target)

@@ -154,7 +154,7 @@ META_REFRESH = f'<meta http-equiv="refresh" content="0;url={FAR}/">'
 
 
 def far_requests(page: Page, origin: str) -> list[str]:
-    """The requests to elsewhere, as they are made. They are aborted. What the policy blocks is no request."""
+    """The requests to other origins, which are aborted. Requests that the policy blocks are not among them."""
     made: list[str] = []
 
     def abort(route: Route) -> None:

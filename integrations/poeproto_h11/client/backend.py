@@ -2,8 +2,8 @@
 tools.
 
 A backend is the only part of the client that knows how to wait. Every operation takes its own timeout instead of
-running in a scope around several, so no scope of ours spans the caller's code, and blocking sockets can stand in for
-streams of an event loop.
+running in a scope around several, so no scope of the client spans the caller's code, and blocking sockets can stand in
+for streams of an event loop.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class ByteStream(Protocol):
         """Send all of the data, but stop when it cannot be written yet and there is something to read.
 
         A peer that rejects a request often answers without reading the rest of it, so waiting for it to read would not
-        end. What is left is kept: another call, with more data or none, goes on with it. `timeout` is in seconds.
+        end. The rest is kept: another call, with more data or none, continues with it.
 
         Returns:
             Whether all was sent.

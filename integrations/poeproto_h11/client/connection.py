@@ -212,7 +212,7 @@ class Connection:
         """
         self.is_interrupted = True
         chunks = self._chunks
-        # Everything that one read returned is passed on at once: most servers send each event in its own chunk.
+        # Everything that one read returned is delivered at once: most servers send each event in its own chunk.
         parts: list[bytes] = []
         while not parts:
             if self._failure is not None:  # the good data before it has been returned

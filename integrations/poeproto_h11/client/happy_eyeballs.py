@@ -27,7 +27,7 @@ _IN_PROGRESS = frozenset({0, errno.EINPROGRESS, errno.EWOULDBLOCK})
 def connect_first(addresses: Sequence[Address], end: float) -> socket.socket:
     """A socket connected to the first of the addresses that accepts it. They are attempted one after the other.
 
-    The next attempt starts when the one before has failed, or has taken 250 milliseconds; earlier ones go on.
+    The next attempt starts when the one before has failed, or has taken 250 milliseconds; earlier ones continue.
 
     Args:
         addresses: as `socket.getaddrinfo` returns them.

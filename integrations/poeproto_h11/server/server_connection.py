@@ -87,7 +87,7 @@ class ServerConnection:
         """End the read of a request for those that wait; returns whether the connection ends soon.
 
         An idle connection closes. One that has sent no complete head for `seconds` is refused. One that has just
-        connected, or whose request has arrived, goes on.
+        connected, or whose request has arrived, continues.
         """
         if self.is_refused or self._stopping or self._is_last:
             return True

@@ -146,7 +146,7 @@ class SamplingOptions:
         max_tokens: the largest value of `max_tokens`, if that is offered, and its default.
 
     Raises:
-        ValueError: for a name that is no option, or a default that the option does not allow.
+        ValueError: for a name that is not an option, or a default that the option does not allow.
     """
 
     def __init__(

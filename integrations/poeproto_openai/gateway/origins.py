@@ -32,7 +32,7 @@ class AllowedOrigins:
         origins: each as ``https://host`` or ``https://host:port``; "*" for every page.
 
     Raises:
-        ValueError: for what is no origin.
+        ValueError: for a value that is not an origin.
     """
 
     def __init__(self, origins: Iterable[str]) -> None:

@@ -44,7 +44,7 @@ class RequestPart:
     """The part of a request in one read.
 
     Attributes:
-        raw: the bytes to pass on.
+        raw: the bytes to forward.
         head: the head, in the part in which it ends.
         payloads: what the part has of the body, chunk by chunk.
         is_end: whether the request ends here.
@@ -60,10 +60,10 @@ class RequestObserver:
     """Splits the bytes of a client into requests.
 
     Args:
-        rewrite: makes of the bytes of a head those that are passed on.
+        rewrite: converts the bytes of a head into those that are forwarded.
 
     Attributes:
-        is_opaque: whether everything is passed on unread.
+        is_opaque: whether everything is forwarded unparsed.
     """
 
     def __init__(self, rewrite: Callable[[bytes, h11.Request], bytes]) -> None:
@@ -77,7 +77,7 @@ class RequestObserver:
         """Receive a read; its parts, at most one for each request.
 
         Raises:
-            h11.RemoteProtocolError: for a head that is not valid HTTP. A body that is not is passed on, and so is all
+            h11.RemoteProtocolError: for a head that is not valid HTTP. An invalid body is forwarded, and so is all
                 that follows.
         """
         while data:

@@ -43,7 +43,7 @@ class MakeToolRunner(Protocol):
 
 
 class ClientBaseOptions(TypedDict, total=False):
-    """The arguments of `ClientBase` that clients pass on as they are."""
+    """The arguments of `ClientBase` that clients forward unchanged."""
 
     api_key: str | None
     access_key: str | None

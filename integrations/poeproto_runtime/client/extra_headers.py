@@ -57,7 +57,7 @@ def checked_headers(headers: ExtraHeaders | None) -> Headers:
     Raises:
         InvalidValue: for a header that the client sets itself, and for a name or value that HTTP has no form for. The
             message quotes neither, since both may hold a key.
-        TypeError: when they are no mapping and no pairs.
+        TypeError: when they are neither a mapping nor pairs.
     """
     if headers is None:
         return ()
@@ -92,7 +92,7 @@ def _normalised(pair: Any, path: str) -> tuple[bytes, bytes]:
     try:
         return normalise_headers([(name, value)])[0]
     except UnicodeEncodeError:
-        pass  # its exception is not to be the __context__ of ours
+        pass  # its exception must not be the __context__ of the error below
     raise InvalidValue("it contains a character that is not in Latin-1 (percent-encode it)", path=path)
 
 

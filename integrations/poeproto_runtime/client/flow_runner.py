@@ -56,7 +56,7 @@ class FlowRunner(Generic[R]):
         prepare: called before the flow starts. If it raises, the flow never starts.
 
     Attributes:
-        ready: the events that can be read without waiting; each goes to whoever takes it.
+        ready: the events that can be read without waiting; each is read once.
         started: whether a reply has started; see `ReplyStarted`.
         returned: whether the flow has returned.
         result: what it returned.
@@ -225,7 +225,7 @@ class FlowRunner(Generic[R]):
         if isinstance(effect, ReceiveData | Wait | PrepareEffect) and not isinstance(exc, Exception):
             self._effect = effect  # a cancelled read has taken no bytes, so it can be repeated
             raise exc
-        # Cancelled within a request or a tool, or a bug of ours or of a tool: the flow cannot continue.
+        # Cancelled within a request or a tool, or a bug of this client or of a tool: the flow cannot continue.
         self._failure = exc if isinstance(exc, Exception) else LocalProtocolError("the call was cancelled")
         self._flow.close()
         self._note_end(exc)

@@ -69,7 +69,9 @@ def split_url(url: str) -> tuple[Origin, str]:
             "not a URL: its host is neither an address nor a name in ASCII (write other names as xn--…)"
         )
     port = DEFAULT_PORTS[parts.scheme] if port is None else port
-    with suppress(UnicodeEncodeError):  # its exception contains the URL, and would be the __context__ of ours
+    with suppress(
+        UnicodeEncodeError
+    ):  # its exception contains the URL, and would be the __context__ of the error below
         target = quote(parts.path or "/", safe=_SAFE)
         query = f"?{quote(parts.query, safe=_SAFE)}" if parts.query else ""
         return Origin(parts.scheme, parts.hostname, port), target + query

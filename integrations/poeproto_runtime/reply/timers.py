@@ -45,7 +45,7 @@ class ReplyTimers:
     def __init__(self, shortest_timeout: float) -> None:
         self._interval = shortest_timeout / _TICKS
         self._replies: dict[TimedReply, None] = {}
-        self._starter: TaskStarter | None = None  # what the task runs in
+        self._starter: TaskStarter | None = None  # starts the task
         self._added = anyio.Event()
 
     @asynccontextmanager

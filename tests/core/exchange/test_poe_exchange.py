@@ -1,4 +1,4 @@
-"""Calling a bot: the request, who may be called when, and the answers to calls that are no queries.
+"""Calling a bot: the request, the legal calls in each state, and the answers to calls other than queries.
 
 Refusals, the stream and the order of calls have files of their own: `test_poe_exchange_refusals`, `_stream`, `_order`.
 What a reader forgives is in `test_states`, split characters are in `test_poe_exchange_text`.

@@ -3,7 +3,7 @@
 Each kind of event is a letter: m `meta`, c an answer (`text`, `replace_response`, `file`, `json`), a what goes with an
 answer (`suggested_reply`, `data`), e `error`, d `done`. Readers also meet u, an unknown event, p, a `ping`, and :, a
 comment. Of the rest of an exchange, h is the head of the request, q its end if it is a query, k if it is another call,
-r a response that is no stream, and s the head of a stream.
+r a response without a stream, and s the head of a stream.
 """
 
 from __future__ import annotations

@@ -167,7 +167,7 @@ def test_an_answer_is_bounded() -> None:
         (ResponseHead(200, [*STREAM.headers, ("content-encoding", "gzip")]), "encoded its answer as 'gzip'"),
     ],
 )
-def test_another_answer_is_a_refusal_that_hides_the_key(head: ResponseHead, message: str) -> None:
+def test_a_different_answer_is_a_refusal_that_hides_the_key(head: ResponseHead, message: str) -> None:
     exchange = begun(head, Limits(refusal_body=12))
     for chunk in bytewise(b"no: " + TEST_ACCESS_KEY.encode() + b"!" * 7):
         exchange.receive_data(chunk)

@@ -241,7 +241,7 @@ VALUES: list[Any] = [
     *(value for _, value in walk_values(CONTROLS) if value is not CONTROLS),
 ]
 UNCHECKED = (Meta, Text, ReplaceResponse, SuggestedReply, File, Data, Json, Error, Done, UnknownEvent)
-# Settings of ours, and records below the protocol.
+# Settings of poeproto, and records below the protocol.
 NOT_ON_THE_WIRE = {poeproto.Limits, poeproto.RetryPolicy, poeproto.ServerSentEvent}
 every_value = pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
 

@@ -39,7 +39,7 @@ CAP = 256 * KIB
 
 def memory_of(make: Callable[[], object]) -> int:
     """How many bytes the result keeps allocated."""
-    kept = make()  # what comes into being once and for all is not counted
+    kept = make()  # objects that are made once are not counted
     del kept
     gc.collect()
     tracemalloc.start()

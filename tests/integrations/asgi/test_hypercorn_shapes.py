@@ -80,7 +80,7 @@ def test_a_server_without_the_needed_attributes(loop: str, missing: str) -> None
     assert chunk_writer(stream.app_send) is None
 
 
-def test_a_socket_of_trio_without_the_one_of_its_own() -> None:
+def test_a_socket_of_trio_without_a_system_socket() -> None:
     stream = stream_of("trio")
     del stream.send.__self__.send.__self__.stream.socket._sock
     assert chunk_writer(stream.app_send) is None

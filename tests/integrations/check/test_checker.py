@@ -52,7 +52,7 @@ class ChattingBot(Bot):
             await anyio.lowlevel.checkpoint()
 
 
-# --- servers of ours
+# --- servers of poeproto
 
 
 @pytest.mark.parametrize("bot", [EchoBot(), ChattingBot()])

@@ -289,7 +289,7 @@ def test_interrupted(bots: Path, tmp_path: Path) -> None:
     with started("bench", f"{bots}:bot", f"tell {pipe}") as process:
         # Opened for writing, too: a bench that fails before its bot opens the pipe must not block this.
         with os.fdopen(os.open(pipe, os.O_RDWR), "rb", buffering=0) as told:
-            assert select.select([told], [], [], SECONDS)[0], "the bot was not asked"
+            assert select.select([told], [], [], SECONDS)[0], "the bot was not queried"
             server = int(told.read(20))
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=SECONDS)

@@ -374,7 +374,7 @@ def test_sigint_prints_the_measurement_so_far(bots: Path, tmp_path: Path) -> Non
     with started("bench", f"{bots}:bot", f"tell {pipe}", *options) as process:
         # Opened for writing, too: a bench that fails before its bot opens the pipe must not block this.
         with os.fdopen(os.open(pipe, os.O_RDWR), "rb", buffering=0) as told:
-            assert select.select([told], [], [], SECONDS)[0], "the bot was not asked"
+            assert select.select([told], [], [], SECONDS)[0], "the bot was not queried"
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=SECONDS)
     assert (process.returncode, errors) == (130, "Aborted!\n"), "no progress in a pipe"

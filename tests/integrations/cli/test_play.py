@@ -96,7 +96,7 @@ def test_events_of_a_target_are_printed_on_the_terminal(tmp_path: Path) -> None:
         said = wait_for_line(process.stderr, "RuntimeError: not yet")
         assert f"{file}:Cat does not run" in said
         assert f'File "{file}", line 1' in said
-        assert "targets.py" not in said  # what loads the bot is not what broke
+        assert "targets.py" not in said  # the frames of the loader are not shown
         file.write_text(BOT.replace("class Cat", "class Dog"))
         assert f"{file}:Dog" in wait_for_line(process.stderr, "has no attribute 'Cat'")
         file.write_text(BOT)

@@ -159,7 +159,7 @@ async def test_the_request_is_shown_once_a_call() -> None:
     assert shown == 1
 
 
-async def test_a_meta_of_a_later_version_is_passed_on() -> None:
+async def test_a_meta_of_a_later_version_is_forwarded() -> None:
     async with scripted(answering(reply(Meta("text/x-new"), Text("a")))) as server:
         meta, _ = await read(server.address)
     assert isinstance(meta, MetaResponse)

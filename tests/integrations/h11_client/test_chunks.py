@@ -93,7 +93,7 @@ async def as_we_have_it(pieces: Iterable[bytes]) -> tuple[bytes, type[Exception]
     content = b""
     try:
         while (data := await connection.receive_body(clock)) is not None:
-            assert data, "nothing is no part of a body"
+            assert data, "a part of a body must not be empty"
             content += data
     except (ConnectionLost, RemoteProtocolError) as exc:
         failure: Exception | None = exc

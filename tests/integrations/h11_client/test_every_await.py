@@ -239,7 +239,7 @@ async def test_cancelled_wherever_it_suspends(call: Call, warm: bool) -> None:
     assert at >= 3, "that was not every await"
 
 
-async def test_cancelled_wherever_it_suspends_over_tls(certificate: Certificate) -> None:
+async def test_a_call_over_tls_can_be_cancelled_at_any_await(certificate: Certificate) -> None:
     trusting = certificate.trusting_client()
     at = 0
     async with serving_tls(certificate.server(), obliging()) as url:

@@ -33,7 +33,7 @@ from poeproto_runtime import FetchPolicy
 from poeproto_runtime.fetch import fetch
 
 from ...support.both_clients import Query, query, query_blocking
-from ...support.calling_bots import CallingBot, Served, passes_on, service_of
+from ...support.calling_bots import CallingBot, Served, forwards, service_of
 from ...support.scripted_peer import HELLO, CannedConnector, answering, deaf, response, scripted
 from ...support.scripted_proxy import proxying
 from ...support.tls_peer import Certificate, certificate, serving_tls
@@ -212,7 +212,7 @@ async def test_the_shortcuts_take_a_proxy() -> None:
 
 async def test_the_calls_of_a_bot_go_through_the_proxy() -> None:
     async with scripted(answering(HELLO)) as poe, proxying(poe.address) as proxy:
-        service = service_of(CallingBot(passes_on, Cat=1), "http://poe.invalid", proxy=proxy.address)
+        service = service_of(CallingBot(forwards, Cat=1), "http://poe.invalid", proxy=proxy.address)
         async with service.running():
             assert await Served(service, poe).answer() == [Text("hello"), Done()]
     assert proxy.lines == ["POST http://poe.invalid/bot/Cat HTTP/1.1"]

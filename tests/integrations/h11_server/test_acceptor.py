@@ -253,10 +253,10 @@ async def test_a_handler_that_fails_ends_its_connection_alone(
 
     async def faulty(self: BotService, head: Any, path: str, *others: Any) -> None:
         if path == "/fault":
-            raise ExceptionGroup("faults of ours", [RuntimeError("one"), OSError("another")])
+            raise ExceptionGroup("internal faults", [RuntimeError("one"), OSError("another")])
         if path == "/late":
             await handle(self, head, "/", *others)
-            raise RuntimeError("a fault of ours")
+            raise RuntimeError("an internal fault")
         await handle(self, head, path, *others)
 
     monkeypatch.setattr(BotService, "handle", faulty)

@@ -222,7 +222,7 @@ async def test_an_internal_error_ends_one_connection_alone(
 
     async def faulty(self: BotService, head: Any, path: str, *others: Any) -> None:
         if path == "/fault":
-            raise RuntimeError("a fault of ours")
+            raise RuntimeError("an internal fault")
         await handle(self, head, path, *others)
 
     monkeypatch.setattr(BotService, "handle", faulty)

@@ -83,7 +83,7 @@ REFUSED = [
     pytest.param(b"GET / HTTP/1.1\r\n X: a\r\nHost: x\r\n\r\n", 400, id="a fold before all headers"),
     pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n", 400, id="no colon"),
     pytest.param(b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n", 400, id="a target that is not ASCII"),
-    pytest.param(b"G(T / HTTP/1.1\r\nHost: x\r\n\r\n", 400, id="a method that is no token"),
+    pytest.param(b"G(T / HTTP/1.1\r\nHost: x\r\n\r\n", 400, id="a method that is not a token"),
 ]
 
 

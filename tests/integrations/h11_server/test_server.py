@@ -1,4 +1,4 @@
-"""The embedded server over loopback sockets: what it answers to which request, and how its connections go on."""
+"""The embedded server over loopback sockets: responses to requests, and the state of the connection after them."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def test_json(slo: SLO | None) -> None:
     }
 
 
-def test_merging_is_as_if_one_process_had_measured_all() -> None:
+def test_merged_results_equal_those_of_one_process() -> None:
     slo = SLO(first_event=0.2)
     left, right = [sample(), sample(first_event=0.5)], [sample(ReplyOutcome.INCOMPLETE), sample(total=3.0)]
     merged = result(*left, slo=slo)

@@ -178,8 +178,8 @@ async def test_several_keys_and_none() -> None:
         ({"api_keys": []}, "key"),
         ({"api_keys": "a b"}, "key"),
         ({"poe": True, "poe_key": "p"}, "pass api_keys"),
-        ({"api_keys": "k", "allow_origins": ["app.example.com"]}, "is no origin"),
-        ({"api_keys": "k", "allow_origins": "https://app.example.com/"}, "is no origin"),
+        ({"api_keys": "k", "allow_origins": ["app.example.com"]}, "is not an origin"),
+        ({"api_keys": "k", "allow_origins": "https://app.example.com/"}, "is not an origin"),
         ({"allow_without_key": True, "usage": "estimate"}, "usage='estimate' needs tiktoken"),
     ],
 )

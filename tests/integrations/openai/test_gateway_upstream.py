@@ -221,7 +221,7 @@ async def test_a_reply_that_is_cut_is_an_error_wherever_it_is(cut: int) -> None:
         assert (whole.status, whole.headers["x-should-retry"]) == (502, "false")
 
 
-async def test_a_body_that_ends_in_order_without_done_is_an_error() -> None:
+async def test_a_body_that_ends_without_done_is_an_error() -> None:
     async with scripted(answering(STREAM_HEAD + chunk(sent(Text("Hello"))) + b"0\r\n\r\n")) as server:
         answer = await chat(gateway(server.address), stream=True)
         assert error_of(answer)["code"] == "upstream_incomplete"

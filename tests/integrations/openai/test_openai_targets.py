@@ -123,7 +123,7 @@ def test_a_bot_of_an_endpoint_is_served_with_the_key_from_the_environment() -> N
 
 
 @pytest.mark.parametrize("worker_class", ["asyncio", "trio"])
-def test_the_check_passes_on_a_bot_of_an_endpoint(worker_class: str) -> None:
+def test_a_bot_of_an_endpoint_passes_the_check(worker_class: str) -> None:
     with endpoint() as upstream:
         arguments = [f"openai:{upstream.address}v1#m", "--format", "json", "--worker-class", worker_class]
         result = CliRunner(env=WITH_CANARY).invoke(main, ["check", *arguments, "--skip", "http.body-limit"])

@@ -1,4 +1,4 @@
-"""A request for a response as a query: what is read, ignored, refused and passed on."""
+"""A request for a response as a query: keys that are read, ignored, refused and forwarded."""
 
 from __future__ import annotations
 

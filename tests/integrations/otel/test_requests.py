@@ -403,14 +403,14 @@ async def test_a_bot_that_calls_a_bot_gives_one_trace_of_four_spans(serving: Ser
 
             return SettingsResponse(server_bot_dependencies={"Cat": 1})
 
-    async def passes_on(request: QueryRequest, context: Context) -> AsyncIterator[Any]:
+    async def forwards(request: QueryRequest, context: Context) -> AsyncIterator[Any]:
         async for event in context.query_bot("Cat", request):
             yield event
 
     called = BotApp({"/bot/Cat": Route(FunctionBot(two_words), access_key=KEY)})
     telemetry.instrument(called)
     async with serving(called) as poe:
-        app = BotApp(Asking(passes_on), access_key=KEY, endpoints=Endpoints.at(poe))
+        app = BotApp(Asking(forwards), access_key=KEY, endpoints=Endpoints.at(poe))
         telemetry.instrument(app)
         async with serving(app) as url, Client(access_key=KEY) as client:
             telemetry.instrument(client)

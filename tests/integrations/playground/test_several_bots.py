@@ -1,4 +1,4 @@
-"""Several bots in one playground: asked by @-mention, called by each other, told apart by name."""
+"""Several bots in one playground: queried by @-mention, called by each other, distinguished by name."""
 
 from __future__ import annotations
 

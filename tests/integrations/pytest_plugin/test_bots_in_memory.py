@@ -203,7 +203,7 @@ async def test_a_bot_waits_for_a_slow_reader(poe_bot: BotFactory) -> None:
         await anext(aiter(reply))
         for _ in range(100):
             await anyio.lowlevel.checkpoint()
-        assert sent < 30  # what the buffers of a connection hold
+        assert sent < 30  # the capacity of a connection's buffers
         assert len(await reply.text()) == 400_000
 
 

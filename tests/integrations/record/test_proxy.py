@@ -1,4 +1,4 @@
-"""The recording proxy: what arrives passes on as it is, ends of connections too, and is recorded without secrets."""
+"""The recording proxy: bytes and ends of connections are forwarded unchanged, and recorded without secrets."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ async def test_a_client_that_does_not_read_stops_the_server_and_the_other_way_ro
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
         await client.send(http_request(b"{}"))
         await stopped.wait()
-        # The kernel's buffers of two connections, and one read of ours.
+        # The kernel's buffers of two connections, and one read of the proxy.
         assert sent < 20_000_000
         recorded = tape.recording().exchanges[0]
         assert len(recorded.response_body) <= sent

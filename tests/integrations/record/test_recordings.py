@@ -1,4 +1,4 @@
-"""A recording is read as it was written: byte for byte, in the same reads. Files that are no recordings give typed
+"""A recording is read as it was written: byte for byte, in the same reads. Invalid files give typed
 errors.
 """
 

@@ -22,7 +22,7 @@ from poeproto import (
     UndeclaredDependency,
 )
 
-from ...support.calling_bots import CallingBot, calling, failing_with, passes_on
+from ...support.calling_bots import CallingBot, calling, failing_with, forwards
 from ...support.scripted_peer import HELLO, answering
 
 pytestmark = pytest.mark.anyio
@@ -65,7 +65,7 @@ async def test_the_budget_is_spent() -> None:
 
 
 async def test_a_later_declaration_of_a_bot_counts() -> None:
-    called = CallingBot(passes_on)
+    called = CallingBot(forwards)
     async with calling(called, answering(HELLO)) as served:
         assert isinstance((await served.answer())[0], Error)
         called.dependencies = {"Cat": 1}

@@ -72,7 +72,7 @@ async def test_a_user_without_funds(caplog: pytest.LogCaptureFixture) -> None:
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-async def test_funds_that_end_in_the_midst_and_in_a_task() -> None:
+async def test_funds_that_end_during_a_reply_and_in_a_task() -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         yield "worked"
         async with anyio.create_task_group() as tasks:

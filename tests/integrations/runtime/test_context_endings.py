@@ -17,7 +17,7 @@ from poeproto import (
     encode_request,
 )
 
-from ...support.calling_bots import QUERY, CallingBot, calling, passes_on
+from ...support.calling_bots import QUERY, CallingBot, calling, forwards
 from ...support.memory_channel import MemoryChannel
 from ...support.scripted_peer import HELLO, STREAM_HEAD, Peer, answering, sent, starting
 
@@ -118,11 +118,11 @@ async def test_on_close_functions_may_still_call() -> None:
 
 
 async def test_connections_are_used_again_within_the_serving_and_closed_with_the_request_outside_of_it() -> None:
-    async with calling(CallingBot(passes_on, Cat=1), answering(HELLO)) as served:
+    async with calling(CallingBot(forwards, Cat=1), answering(HELLO)) as served:
         for _ in range(3):
             assert await served.answer() == [Text("hello"), Done()]
         assert served.opened == 1
-    async with calling(CallingBot(passes_on, Cat=1), answering(HELLO)) as served:
+    async with calling(CallingBot(forwards, Cat=1), answering(HELLO)) as served:
         assert served.service.outbound is not None
         await served.service.outbound.transport.release()  # as in a host without a lifespan
         for number in range(3):

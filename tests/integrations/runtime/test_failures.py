@@ -125,7 +125,7 @@ async def test_each_failure_has_its_own_id(caplog: pytest.LogCaptureFixture) -> 
     assert error_of(await answer(bot)).text != error_of(await answer(bot)).text
 
 
-async def test_a_bots_own_error_is_passed_on_and_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_error_event_of_a_bot_is_sent_and_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     own = Error(allow_retry=False, text="You asked too much.", error_type="user_caused_error")
 
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[Event]:

@@ -200,7 +200,7 @@ async def test_a_bot_that_is_held_back_while_its_own_scope_ends(held: Held) -> N
     assert done == Done()
 
 
-async def test_another_bots_error_that_cuts_a_write_short_is_passed_on() -> None:
+async def test_an_error_of_another_bot_that_cuts_a_write_short_is_forwarded() -> None:
     channel = MemoryChannel()
     theirs = Error(allow_retry=False, text="You asked too much.", error_type="user_caused_error")
 

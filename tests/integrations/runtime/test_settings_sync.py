@@ -171,7 +171,7 @@ async def test_syncing_is_off_where_the_calls_of_the_bots_are_redirected() -> No
     assert [route.poe(Endpoints()) for route in app.service.routes.values()] == [endpoints]
 
 
-async def test_the_serving_does_not_wait_for_it() -> None:
+async def test_serving_does_not_wait_for_the_sync() -> None:
     async def silent(peer: Peer) -> None:
         await peer.read_request()
         await peer.until_left()

@@ -195,7 +195,7 @@ async def test_a_service_in_two_event_loops_has_timers_in_each() -> None:
 
     async with service.running(), anyio.create_task_group() as tasks:
         tasks.start_soon(ask)
-        # Without the context of here, which says whose event loop this is.
+        # In an empty context: that of the test names the event loop.
         await anyio.to_thread.run_sync(contextvars.Context().run, partial(anyio.run, ask))
     assert [channel.events for channel in channels.values()] == [[Text("a"), Text("b"), Done()]] * 2
 

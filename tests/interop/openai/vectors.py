@@ -524,7 +524,7 @@ REQUESTS = [
         OTHERS,
     ),
 ]
-"""What the bot is asked."""
+"""The text of the query."""
 
 
 def refused(name: str, param: str, body: Mapping[str, Any], apis: tuple[ApiName, ...] = ("chat",)) -> Vector:

@@ -1,6 +1,6 @@
 """Cases: the names of the modules, the signatures of functions and methods, and the exceptions."""
 
-# The arguments of both libraries, many of them wrong, in lambdas that no type is worth writing for.
+# The arguments of both libraries, many of them wrong, in lambdas without annotations.
 # pyright: basic, reportArgumentType=false, reportInvalidTypeForm=false
 
 from __future__ import annotations

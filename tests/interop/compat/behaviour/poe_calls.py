@@ -1,6 +1,6 @@
 """Cases: calls of Poe itself: uploads, files of a reply, settings, costs; and `run_sync`."""
 
-# The arguments of both libraries, many of them wrong, in lambdas that no type is worth writing for.
+# The arguments of both libraries, many of them wrong, in lambdas without annotations.
 # pyright: basic, reportArgumentType=false, reportInvalidTypeForm=false
 
 from __future__ import annotations

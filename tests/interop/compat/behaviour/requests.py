@@ -1,6 +1,6 @@
 """Cases: what a bot's server is asked, by Poe or by anybody: requests of all types, keys, bodies, settings, reports."""
 
-# The arguments of both libraries, many of them wrong, in lambdas that no type is worth writing for.
+# The arguments of both libraries, many of them wrong, in lambdas without annotations.
 # pyright: basic, reportArgumentType=false, reportInvalidTypeForm=false
 
 from __future__ import annotations
