@@ -32,7 +32,7 @@ _BROKEN = (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError, ssl.SS
 
 @attrs.frozen
 class ServerAddress:
-    """Where the bot server is.
+    """The address of the bot server.
 
     Attributes:
         origin: scheme, host and port.

@@ -1,4 +1,4 @@
-"""Which rules a run is about, as its options say."""
+"""The selection of a run's rules, by its options."""
 
 from __future__ import annotations
 

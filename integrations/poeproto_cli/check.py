@@ -21,7 +21,7 @@ from poeproto_cli.terminal import echo
 from poeproto_cli.urls import is_target
 
 _LATEST = max(EDITIONS)
-# Those of `poeproto_check.FORMATS`, which is imported when it is needed.
+# The names in `poeproto_check.FORMATS`, which is imported when it is needed.
 FORMAT_NAMES = ("text", "json", "junit", "github", "html")
 
 

@@ -129,7 +129,7 @@ class _Program:
         assert self._text.startswith(OLD_MODULE, start), (old, start)
 
     def _offset(self, line: int, column: int) -> int:
-        """Where a node begins. The syntax tree counts columns in bytes of UTF-8."""
+        """The offset of a node's beginning. The syntax tree counts columns in bytes of UTF-8."""
         before = self._lines[line - 1].encode()[:column].decode()
         return self._starts[line - 1] + len(before)
 

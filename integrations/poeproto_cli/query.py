@@ -150,7 +150,7 @@ def _now() -> int:
 
 
 def _endpoints_of(url: str) -> Endpoints | None:
-    """Where the files for a bot at that URL are uploaded, if it is on Poe."""
+    """The endpoints for uploads to the bot at that URL, if it is on Poe."""
     with client_failures():  # of an invalid URL
         return Endpoints() if origin_of(url) == origin_of(Endpoints().api) else None
 

@@ -112,7 +112,7 @@ class JsonLines:
         show_json(event)
 
     def end(self) -> None:
-        """Nothing was kept."""
+        """No text was kept for the end."""
 
 
 def show_json(event: Event) -> None:

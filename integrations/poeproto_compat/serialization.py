@@ -33,7 +33,7 @@ class Options(typing.NamedTuple):
 
 
 class Selection(typing.NamedTuple):
-    """Which fields of a model, keys of a dict or items of a list are taken.
+    """A selection of a model's fields, a dict's keys or a list's items.
 
     Attributes:
         include: a set of names or positions, or a mapping from them to what is taken inside; None for all.

@@ -865,14 +865,7 @@ class SettingsResponse(Model):
 
 
 class AttachmentUploadResponse(Model):
-    """Where a file that was posted is, and how the message's text refers to it.
-
-    Attributes:
-        attachment_url: the URL of the file at Poe.
-        mime_type: its media type.
-        name: its file name.
-        inline_ref: the label by which the text shows it, as ``![name][label]``; None for a file beside the text.
-    """
+    """The address of a posted file, and the reference to it in the message's text."""
 
     attachment_url: str | None
     mime_type: str | None
@@ -881,7 +874,7 @@ class AttachmentUploadResponse(Model):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """From the data of a `file` event."""
+        """Make one from the data of a `file` event."""
         return cls(
             attachment_url=data.get("url"),
             mime_type=data.get("content_type"),

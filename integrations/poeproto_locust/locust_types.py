@@ -18,7 +18,7 @@ class EventHook(Protocol):
 
 
 class LocustEvents(Protocol):
-    """Those of Locust's events that we listen to or fire."""
+    """The events of Locust that this package listens to or fires."""
 
     init: EventHook
     init_command_line_parser: EventHook

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _exchange: ContextVar[str | None] = ContextVar("_exchange", default=None)
 
 _LONGEST_LINE = 64 * 1024
-# Where modules are that nobody edits while they try out a bot.
+# Folders of modules that nobody edits while trying out a bot.
 _INSTALLED = tuple(
     str(Path(sysconfig.get_path(name)).resolve()) for name in ("stdlib", "platstdlib", "purelib", "platlib")
 )

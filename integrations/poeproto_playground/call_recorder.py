@@ -106,7 +106,7 @@ class CallRecorder:
 
     @property
     def log(self) -> ExchangeLog:
-        """Where exchanges are kept."""
+        """The log of exchanges."""
         return self._log
 
 
@@ -156,7 +156,7 @@ class _RecordedCall:
 
 
 def kind_of_call(segments: tuple[str, ...]) -> tuple[str, str | None]:
-    """Which call a path is, and the `bot_query_id` in it."""
+    """The kind of call at a path, and the `bot_query_id` in it."""
     match segments:
         case ("bot", "cost", bot_query_id, _):
             return "cost", bot_query_id

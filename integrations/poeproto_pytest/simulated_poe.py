@@ -40,7 +40,7 @@ from poeproto_simulator.records import DEFAULT_BALANCE
 
 __all__ = ["MemoryClient", "MemoryPoe", "ObservedBot"]
 
-# Where the simulated Poe is. The name is reserved for tests (RFC 6761), so it can be no other host.
+# The address of the simulated Poe. The name is reserved for tests (RFC 6761), so no other host can have it.
 POE_URL = "http://poe.test"
 
 

@@ -28,7 +28,7 @@ _LISTED = 5
 
 
 class ReplayMatch(Enum):
-    """Which recorded exchange answers a request.
+    """The rule by which a recorded exchange answers a request."""
 
     Attributes:
         LAST_MESSAGE: the same method, path, type, and last message of a query.

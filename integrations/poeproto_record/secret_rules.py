@@ -121,7 +121,7 @@ class SecretRules:
                 yield Found(*match.span(2), unquote_to_bytes(match[2]), match.start(), may_echo)
 
     def open_from(self, text: bytes) -> int:
-        """From where on a text may be a secret that what follows it completes; its length if nowhere."""
+        """The offset from which a text may be the beginning of a secret; its length if there is none."""
         size = len(text)
         starts = [size, *(beginning(text, each) for each in self._starters)]
         starts += [start.start() for start in self._member_starts(text) if self._is_open(start, text)]
@@ -153,7 +153,7 @@ class SecretRules:
 
 
 def beginning(text: bytes, whole: bytes, shortest: int = 1) -> int:
-    """Where the end of a text is the beginning of another, in either case; the length of the text if it is not."""
+    """The offset at which the end of a text is the beginning of another, in either case; the text's length if none."""
     size = len(text)
     tail = text[max(size - len(whole) + 1, 0) :].lower()
     start = tail.find(whole[:shortest])

@@ -1,4 +1,4 @@
-"""Whose code a file is: ours, a library's, or else a bot's. For logs that name a line of the bot."""
+"""The origin of a file's code: ours, a library's, or else a bot's. For logs that name a line of the bot."""
 
 from __future__ import annotations
 

@@ -69,6 +69,6 @@ def find_run(data: bytes, start: int) -> tuple[int, bytes | None] | None:
 
 
 def start_of_next_run(data: bytes, start: int) -> int:
-    """Where the next record after `start` begins that may be part of a run; the end of the data if there is none."""
+    """The offset of the next record after `start` that may be part of a run; the end of the data if there is none."""
     found = _START_OF_RUN.search(data, start)
     return len(data) if found is None else found.end()

@@ -75,7 +75,7 @@ def test_a_bot_that_overrides_nothing_says_so_in_a_legal_reply() -> None:
     (event,) = events_of(Bot())
     assert isinstance(event, Error)
     assert event.text
-    # To ask again would not help.
+    # A retry would not help.
     assert not event.allow_retry
     pair = ExchangePair()
     pair.request(sample_query())

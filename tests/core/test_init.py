@@ -44,7 +44,7 @@ def test_the_flat_surface_has_the_names_of_every_day() -> None:
     assert len(poeproto.__all__) <= 100
 
 
-def test_no_module_has_the_name_of_something_public() -> None:
+def test_no_module_has_the_name_of_a_public_class_or_function() -> None:
     # Loading it would put the module in the other's place.
     assert not {found.name for found in pkgutil.iter_modules(poeproto.__path__)} & set(poeproto.__all__)
 

@@ -160,7 +160,7 @@ def test_requests_and_events_may_have_keys_we_do_not_know_and_settings_may_not()
     assert not SETTINGS.is_valid({"introduction_message": None})
 
 
-# Rules between values, for which schemas have no words.
+# Rules between values, which schemas cannot express.
 BEYOND_SCHEMAS = ["default_value", "max_value"]
 
 

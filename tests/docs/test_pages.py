@@ -21,7 +21,7 @@ PAGES = [
 
 
 def prose(page: Path) -> Iterator[tuple[int, str]]:
-    """Its lines with their numbers, without code and tables."""
+    """The lines of a page with their numbers, without code and tables."""
     is_code = False
     for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
         if line.startswith("```"):

@@ -1,4 +1,4 @@
-"""fastapi_poe's client and ours of the same names side by side: the same bot, the same messages and exceptions."""
+"""fastapi_poe's client and the one of poeproto_compat side by side: the same bot, the same messages and exceptions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recording made before fastapi_poe's server is replayed to fastapi_poe's client and to ours, with equal events."""
+"""A recording made before fastapi_poe's server gives equal events to both clients."""
 
 from __future__ import annotations
 

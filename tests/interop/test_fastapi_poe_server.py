@@ -207,6 +207,6 @@ def test_errors_and_settings_for_a_client_that_blocks(address: str) -> None:
         client.settings(address)
 
 
-async def test_one_liners(address: str) -> None:
+async def test_shortcuts(address: str) -> None:
     assert await get_final_response("text", address, access_key=KEY) == "naïve 🐈\r\n\n"
     assert list(get_bot_response_sync("replace", address, access_key=KEY)) == [*CASES["replace"][1], Done()]

@@ -130,7 +130,7 @@ def _without_chance(text: str, references: set[str]) -> str:
 
 
 def source_of(program: str, library: str) -> str:
-    """The program's text, in which only its imports are another's."""
+    """The program's text, with imports from the given package."""
     return (PROGRAMS / f"{program}.py").read_text().replace("poeproto_compat", library)
 
 

@@ -35,7 +35,7 @@ _END = h11.EndOfMessage()
 # The end of a head as h11 finds it: some servers leave out the CR.
 _END_OF_HEAD = re.compile(rb"\n\r?\n")
 _END_OF_HEAD_CUT = 2  # how many bytes of it one read may end with
-# Where the messages of h11 quote the bytes that it rejects.
+# Messages of h11 that quote the rejected bytes.
 _QUOTED = re.compile(r":? (?:bytearray\()?b['\"].*", re.DOTALL)
 
 

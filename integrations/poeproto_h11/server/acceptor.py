@@ -62,7 +62,7 @@ class Acceptor:
         self._waiting: dict[ServerConnection, anyio.Event] = {}
         self._one_waits = anyio.Event()  # replaced when it has been acted on
         self._connections: set[ServerConnection] = set()
-        # Those without a complete request, the longest without one first.
+        # Connections without a complete request, the oldest first.
         self._idle: dict[ServerConnection, None] = {}
         self._one_closed = anyio.Event()  # replaced by each wait for a connection to close
         self._reserve: list[int] = []

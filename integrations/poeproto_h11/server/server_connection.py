@@ -200,7 +200,7 @@ class ServerConnection:
 
     async def start(self, head: ResponseHead) -> None:
         await self._write(self._head(head.status, head.headers))
-        # To a client of HTTP/1.0, the end of the connection is the end of the body.
+        # In HTTP/1.0 the end of the connection ends the body.
         self._is_chunked = self._h11.their_http_version != b"1.0"  # h11 frames so for 1.1 and higher minor versions
 
     def send(self, data: bytes) -> Coroutine[Any, Any, None] | None:

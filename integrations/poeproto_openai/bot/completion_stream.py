@@ -92,7 +92,7 @@ class _Answer:
         return self.tags.feed(text)
 
     def tool_events(self, new_call_id: Callable[[], str]) -> Iterator[Event]:
-        """Its tool calls and its finish reason, once it is complete."""
+        """The events for the tool calls and the finish reason of a complete choice."""
         calls = [tool_as_dict(call) for call in self._calls.calls]
         if calls and self.finish_reason not in _CUT_SHORT:
             self.finish_reason = "tool_calls"

@@ -62,7 +62,7 @@ class _Range:
 
 @attrs.frozen(kw_only=True)
 class _Choice:
-    """An option that is one of several words."""
+    """An option with a fixed set of words."""
 
     label: str
     values: tuple[str, ...]

@@ -103,7 +103,7 @@ class AllActiveReplies:
         return replies
 
     def new(self) -> ActiveReplies:
-        """Those of one more server in the running event loop; the server must keep the object."""
+        """New active replies, for one more server in the running event loop; the server must keep the object."""
         replies = self._make()
         with self._lock:
             self._known.add(replies)

@@ -168,7 +168,7 @@ S = TypeVar("S", bound=Enum)
 
 
 class Row(dict[S, S]):
-    """Where one act leads, by the state it happens in.
+    """The transitions of one act, by the state in which it happens.
 
     Raises:
         AssertionError: for a state in which the act cannot happen.
@@ -196,7 +196,7 @@ WRITER_CANCELLED = _row(TASKS, Act.WRITER_CANCELLED)
 
 STOP = _row(SERVER, Act.STOP)
 
-# To reach a member through its class is slow, too.
+# Access to a member through its class is slow, too.
 IDLE = Writing.IDLE
 BOT = Writing.BOT
 WRITER = Writing.WRITER
@@ -216,7 +216,7 @@ FINISHED = frozenset({Writing.ENDING, Writing.ENDED})
 
 
 class ReplyState:
-    """Where one reply stands; its bot's task, its writer's task and the timers share it.
+    """The state of one reply; its bot's task, its writer's task and the timers share it.
 
     Attributes:
         writing: who writes the response.

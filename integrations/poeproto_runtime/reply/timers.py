@@ -109,7 +109,7 @@ class LoopTimers:
         self._timers: RunVar[ReplyTimers | None] = RunVar("timers", None)
 
     def here(self) -> ReplyTimers:
-        """The one of the running event loop."""
+        """The ticker of the running event loop."""
         timers = self._timers.get()
         if timers is None:
             timers = ReplyTimers(self._shortest_timeout)

@@ -36,7 +36,7 @@ BAD = b"event: text\ndata: [not JSON\n\n"
 
 
 def record(name: str, text: str, index: int | None = None) -> bytes:
-    """As JavaScript encodes it: a lone surrogate as an escape."""
+    """A text event as JavaScript encodes it: a lone surrogate as an escape."""
     data = {"text": text} if index is None else {"text": text, "index": index}
     return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
 

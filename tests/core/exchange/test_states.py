@@ -201,8 +201,8 @@ def test_nothing_after_the_end_is_even_parsed(end: str, event: bytes) -> None:
 # --- reporting
 
 
-def what_a_linter_heeds(letters: str) -> str:
-    """As a reader, but after an error it still waits for `done`."""
+def events_read_by_a_linter(letters: str) -> str:
+    """The events that a linter reads: as a reader, but `done` is still expected after an error."""
     heeded = re.sub("e[^d]*", "e", re.sub("d.*", "d", letters))
     return heeded[:1] + heeded[1:].replace("m", "")
 
@@ -211,7 +211,7 @@ def what_a_linter_heeds(letters: str) -> str:
 def test_a_linter_reports_each_event_that_is_passed_over_and_a_done_without_an_answer(length: int) -> None:
     for letters in map("".join, product("mcaed", repeat=length)):
         rules = [each.rule for each in ReplyLint().receive_data(wire(letters))]
-        heeded = what_a_linter_heeds(letters)
+        heeded = events_read_by_a_linter(letters)
         passed_over = {"reply.meta-first", "reply.after-error", "reply.after-done"}
         assert sum(rule in passed_over for rule in rules) == len(letters) - len(heeded)
         assert rules.count("reply.answer") == bool(re.fullmatch("m?a*d", heeded))

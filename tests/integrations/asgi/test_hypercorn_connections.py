@@ -103,7 +103,7 @@ async def test_a_listener_without_descriptors_is_reported_once_an_iteration(monk
     assert reported == ["socket.accept() out of system resource"]
 
 
-# Where these fail, the event loop has begun to call `accept`, and can do without `descriptor_scan`.
+# If these fail, the event loop has begun to call `accept`, and can do without `descriptor_scan`.
 
 
 async def calls_accept_of(listener: RecordingListener) -> bool:

@@ -191,7 +191,7 @@ async def test_a_server_that_stops_does_not_reset_the_next_one_at_its_address() 
 
 
 async def connected(listener: socket.socket) -> tuple[socket.socket, socket.socket]:
-    """The peer's end and ours of a connection that this listener got."""
+    """Both ends of a connection to this listener."""
     while True:
         peer = socket.create_connection(listener.getsockname())
         await anyio.sleep(0.01)

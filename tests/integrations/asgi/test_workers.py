@@ -166,7 +166,9 @@ def assert_stopped(rest: list[Event]) -> None:
 
 @pytest.mark.parametrize("worker_class", ["asyncio", "uvloop", "trio"])
 @pytest.mark.parametrize("workers", [1, 2])
-def test_it_prints_its_address_answers_and_ends_on_a_signal(tmp_path: Path, worker_class: str, workers: int) -> None:
+def test_a_server_prints_its_address_answers_and_ends_on_a_signal(
+    tmp_path: Path, worker_class: str, workers: int
+) -> None:
     with program(tmp_path, "bots:hello", worker_class, workers) as server:
         assert server.address.startswith("http://127.0.0.1:")
         with query(server.address) as response:
@@ -201,7 +203,7 @@ def test_open_streams_of_every_worker_are_ended(
     with program(tmp_path, "bots.py:waits", worker_class, workers=2) as server, ExitStack() as open_streams:
         pids: set[int] = set()
         responses: list[http.client.HTTPResponse] = []
-        # Whose turn it is, the system decides.
+        # The operating system decides which worker accepts.
         while len(pids) < 2 and len(responses) < 200:
             responses.append(open_streams.enter_context(query(server.address)))
             pids.add(first_pid(responses[-1]))

@@ -35,7 +35,7 @@ def state_at(line: str, token: str | None = None) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("worker_class", ["asyncio", "trio"])
-def test_it_prints_an_address_with_a_token(tmp_path: Path, worker_class: str) -> None:
+def test_the_playground_prints_an_address_with_a_token(tmp_path: Path, worker_class: str) -> None:
     file = tmp_path / "cat.py"
     file.write_text(BOT)
     with started("play", f"{file}:Cat", "--port", "0", "--worker-class", worker_class) as process:

@@ -114,7 +114,7 @@ def test_all_refuse() -> None:
         connect_first([at(one), at(other)], soon())
 
 
-def test_there_is_no_address() -> None:
+def test_a_name_without_an_address() -> None:
     with pytest.raises(OSError, match="no address"):
         connect_first([], soon())
 

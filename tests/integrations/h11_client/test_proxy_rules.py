@@ -1,4 +1,4 @@
-"""Which proxy an origin is reached through: URLs of proxies, and the variables of the environment."""
+"""The proxy for an origin: URLs of proxies, and the variables of the environment."""
 
 from __future__ import annotations
 

@@ -274,7 +274,7 @@ async def test_a_stream_of_another_kind() -> None:
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_asyncio_allocates_no_more_for_a_read_than_the_stream_returns() -> None:
-    """Its own 256 KiB would be mapped and unmapped by the kernel for each event."""
+    """For asyncio's default of 256 KiB the kernel would map and unmap memory for each event."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         connected = await anyio.connect_tcp("127.0.0.1", listener.getsockname()[1])
         transport = connected._transport  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Where a bot's author made a mistake, and the line that says so."""
+"""Mistakes of a bot's author: their places, and the log lines."""
 
 from __future__ import annotations
 

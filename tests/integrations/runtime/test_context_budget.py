@@ -1,4 +1,4 @@
-"""Which bots a bot may call, and how often: what its settings declare."""
+"""The budget of a bot's calls to other bots: what its settings declare."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ NO_ADDRESS = [
 ]  # fmt: skip
 
 
-def test_there_are_enough_of_them() -> None:
+def test_there_are_enough_tricks() -> None:
     assert len({*NOT_PUBLIC, *ELSEWHERE, *NO_URLS, *NO_ADDRESS}) > 120
 
 

@@ -24,7 +24,7 @@ Held = Callable[[Wait], AbstractAsyncContextManager[object]]
 
 
 class AnyioTaskGroup:
-    """Whose child fails."""
+    """A task group of anyio whose child fails."""
 
     def __init__(self, until: Wait, failure: Exception | None = None) -> None:
         self._until = until
@@ -66,7 +66,7 @@ class AnyioScope:
 
 
 class AsyncioTaskGroup:
-    """The standard library's, whose child fails."""
+    """A task group of asyncio whose child fails."""
 
     def __init__(self, until: Wait) -> None:
         self._until = until

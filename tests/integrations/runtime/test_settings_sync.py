@@ -154,7 +154,7 @@ async def test_every_bot_whose_name_and_key_are_known() -> None:
     assert "/E/" in second.requests[0].line
 
 
-async def test_it_can_be_switched_off() -> None:
+async def test_syncing_can_be_switched_off() -> None:
     async with poe() as (server, endpoints):
         async with serving(app_of(Settled(), endpoints, sync_settings=False)):
             pass

@@ -206,7 +206,7 @@ class SynchronousChannel(MemoryChannel):
 
 
 class FailingChannel(SynchronousChannel):
-    """Whose writes raise an exception when they are awaited."""
+    """A channel whose writes raise an exception when they are awaited."""
 
     def send(self, data: bytes) -> Awaitable[None] | None:
         return self._fail()

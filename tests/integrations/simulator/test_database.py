@@ -76,7 +76,7 @@ async def test_a_bot_registered_before_the_start_replaces_a_saved_one(tmp_path: 
         assert (await second.say("Cat", "hello")).final_text() == "Meow"
 
 
-async def test_it_may_be_used_again(tmp_path: Path) -> None:
+async def test_a_simulator_may_be_used_again(tmp_path: Path) -> None:
     simulator = Simulator(database=tmp_path / "simulator.db")
     for count in (2, 4):
         async with simulator.serving():

@@ -16,7 +16,7 @@ __all__ = ["USER", "VECTORS", "Cut", "Fail", "Refuse", "Silence", "Step", "Vecto
 
 @attrs.frozen
 class Fail:
-    """The bot raises an exception that is not ours."""
+    """The bot raises an exception of another library."""
 
 
 @attrs.frozen

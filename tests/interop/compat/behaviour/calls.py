@@ -273,7 +273,7 @@ async def warned(side: Side, name: str, **options: Any) -> Any:
 
 
 async def iterated_here(side: Side, name: str, **options: Any) -> Any:
-    """As programs do, so that the warning names their line."""
+    """Iterates as programs do, so that the warning names their line."""
     base_url = side.serve(HELLO)
     async for _ in getattr(side.client, name)(a_query(side), "Cat", "k", base_url=base_url, **options):
         pass

@@ -157,7 +157,7 @@ def _decoded(data: str) -> Any:
 
 
 def ordered(value: Any) -> Any:
-    """JSON with the keys of objects in order, since theirs has no meaning."""
+    """JSON with sorted keys, since their order has no meaning."""
     return json.loads(json.dumps(value, sort_keys=True))
 
 

@@ -269,7 +269,7 @@ def router() -> Any:
 
 
 def running(side: Side, argv: list[str], *bots: Any, environment: dict[str, str] | None = None, **options: Any) -> Any:
-    """Where a program would listen, with the given command line."""
+    """The address at which a program would listen, with the given command line."""
     served: list[Any] = []
 
     def run_theirs(app: Any, **options: Any) -> None:
