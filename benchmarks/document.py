@@ -83,7 +83,7 @@ def _figures(name: str, record: Record, plots: str) -> str:
 
 
 def headline_rows(goals: list[Goal]) -> list[tuple[str, str, str]]:
-    """For each work of the headline: our case, and how many times as much fastapi_poe takes for the same."""
+    """For each work of the headline: our case, and the ratio by which fastapi_poe is slower."""
     rows: list[tuple[str, str, str]] = []
     for work, words in HEADLINE.items():
         goal = next((goal for goal in goals if goal.work == work and goal.reference.startswith("fastapi_poe")), None)

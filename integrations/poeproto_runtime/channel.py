@@ -23,8 +23,8 @@ class ChannelFailed(Exception):
     """`Channel.send` raised what no `Channel` may raise, which is the ``__cause__``: a fault of the integration or of
     the server below.
 
-    It has a class of its own since events are sent while the bot's generator is open: the fault must not be taken for a
-    failure of the bot.
+    It has a class of its own since events are sent while the bot's generator is open: the fault must not be treated as
+    a failure of the bot.
     """
 
 

@@ -101,7 +101,7 @@ class State:
         if url is not None:
             try:
                 split_url(url)
-            except LocalProtocolError as exc:  # the client takes a string that is no URL for the name of a bot on Poe
+            except LocalProtocolError as exc:  # a client treats any other string as the name of a bot on Poe
                 raise InvalidValue(str(exc)) from None
         if instance is not None and access_key is None:
             access_key = self._random_bytes(_KEY_BYTES).hex()

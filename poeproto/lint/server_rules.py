@@ -113,7 +113,7 @@ _REQUEST_TYPES = (
     ),
     Rule(
         "input.unknown-type", "Requests", SHOULD, EVER, URL,
-        "A request of an unknown type is ignored, ideally with status 501. Another answer that is no failure of the"
+        "A request of an unknown type is ignored, ideally with status 501. Another answer that is not a failure of the"
         " server (2xx) is accepted, too.",
         "Poe may add types at any time. " + UNHANDLED,
         "Answer with status 501 to each type that the bot server does not know.",

@@ -215,7 +215,7 @@ def their_address() -> Generator[str]:
         yield address
 
 
-async def test_a_bot_of_theirs(their_address: str) -> None:
+async def test_a_bot_of_fastapi_poe(their_address: str) -> None:
     async with httpx.AsyncClient() as session:
         theirs = await see(THEIRS, their_address)
         assert await see(OURS, their_address) == theirs

@@ -148,7 +148,7 @@ def test_a_repr_shows_no_key() -> None:
     assert TEST_ACCESS_KEY not in repr(BotExchange(TEST_ACCESS_KEY))
 
 
-def test_the_key_is_looked_at_before_the_length_and_the_body() -> None:
+def test_the_key_is_inspected_before_the_length_and_the_body() -> None:
     exchange = BotExchange({KEY}, Limits(request_body=1))
     refusal(exchange, lambda: exchange.receive_head(post(("content-length", "2"))), 401)
 

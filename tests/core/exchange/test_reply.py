@@ -102,7 +102,7 @@ def test_events_to_come_count_once_they_were_taken(read: Callable[[ReplyFold], o
         assert read(reply) == read(expected)
 
 
-def test_events_to_come_are_looked_at_no_sooner_than_the_reply_is() -> None:
+def test_events_to_come_are_inspected_no_sooner_than_the_reply_is() -> None:
     events: list[Event] = [Text(str(number)) for number in range(10)]
     left = iter(events)
     reply = ReplyFold()
@@ -133,7 +133,7 @@ class Interrupting:
         raise KeyboardInterrupt
 
 
-def test_an_interruption_while_the_reply_is_looked_at_doubles_nothing() -> None:
+def test_an_interruption_while_the_reply_is_inspected_doubles_nothing() -> None:
     events: list[Any] = [Text("a"), Text("b"), Interrupting(), Text("c")]
     left = iter(events)
     reply = ReplyFold()

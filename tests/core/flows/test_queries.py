@@ -83,7 +83,7 @@ def test_a_reply_is_delivered_as_it_comes(cut: Cut) -> None:
     assert (driver.waits, driver.started, driver.closed) == ([], 1, 0)
 
 
-def test_a_reply_can_be_looked_at_while_it_comes() -> None:
+def test_a_reply_can_be_inspected_while_it_comes() -> None:
     fold = ReplyFold()
     flow = query_flow(HELLO, URL, fold=fold)
     assert isinstance(next(flow), SendRequest)
