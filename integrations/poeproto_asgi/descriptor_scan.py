@@ -13,7 +13,7 @@ What breaks without it, on uvloop and trio, and which test notices (`tests/integ
 
 - Without `reset_all`, a client that does not read keeps `serve` on trio from returning, for `Limits.send_seconds` on
   Linux and for ever elsewhere: `test_a_peer_that_does_not_read_does_not_keep_the_server`. On uvloop, Hypercorn's own
-  timeout ends it, and logs failures: `test_a_half_sent_request_does_not_keep_the_server`.
+  timeout ends it, and logs failures: `test_an_incomplete_request_does_not_delay_the_stop`.
 - Without `reset`, a reply that is cut off on uvloop leaves its connection open, with all that is buffered for it:
   `test_a_peer_that_does_not_read_in_time_is_cut_off`.
 - Without the mark, a server that stops resets the connections of the next one at its address:

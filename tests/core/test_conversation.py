@@ -70,7 +70,7 @@ def test_images_come_after_all_text() -> None:
     assert inserted(*files) == ["url a: 2", "text a: 4", "image a: 1", "image a: 3"]
 
 
-def test_only_the_last_message_counts_and_the_rest_of_the_query_stays() -> None:
+def test_only_the_last_message_counts_and_the_rest_of_the_query_is_kept() -> None:
     file = attachment("text/plain", "x")
     request = QueryRequest([Message("user", "1", attachments=[file]), Message("bot", "2")], "u", extra={"new": 1})
     assert insert_attachments(request) is request
@@ -136,7 +136,7 @@ def test_later_parameters_and_metadata_win() -> None:
     assert (united.parameters, united.metadata) == ({"q": 2}, "2")
 
 
-def test_a_message_alone_stays_as_it_is() -> None:
+def test_a_single_message_is_unchanged() -> None:
     alone = Message("user", "a")
     assert alternate_roles(iter([alone]))[0] is alone
     assert alternate_roles([]) == []

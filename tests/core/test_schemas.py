@@ -68,7 +68,7 @@ def test_every_default_is_valid() -> None:
                     Draft202012Validator(schema).validate(schema["default"])
 
 
-def test_a_reader_takes_the_default_for_an_absent_field() -> None:
+def test_a_reader_assumes_the_default_of_an_absent_field() -> None:
     request = decode_request('{"version": "1.2", "type": "query", "query": [{"role": "user", "content": "a"}]}')
     assert isinstance(request, QueryRequest)
     for value, read, schema in [

@@ -202,7 +202,7 @@ def test_the_page_holds_the_measured_figures_only(checkout: Path) -> None:
 # --- measuring
 
 
-def test_cases_take_turns() -> None:
+def test_cases_alternate() -> None:
     order: list[str] = []
 
     def case(name: str, seconds: float) -> float:

@@ -306,7 +306,7 @@ async def test_a_poe_that_cannot_be_reached(call: Callable[[Context], Any]) -> N
 
 
 class TestKeys:
-    async def test_poe_has_another_key_than_the_bots_server(self, caplog: pytest.LogCaptureFixture) -> None:
+    async def test_poe_and_the_bots_server_have_different_keys(self, caplog: pytest.LogCaptureFixture) -> None:
         async def respond(request: QueryRequest, context: Context) -> AsyncIterator[str]:
             yield "never said"
 

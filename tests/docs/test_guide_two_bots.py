@@ -71,7 +71,7 @@ class TestInOneAnswer:
 
 
 class TestTwoAnswers:
-    async def test_events_go_out_as_they_come(self) -> None:
+    async def test_events_are_sent_as_they_arrive(self) -> None:
         began = anyio.Event(), anyio.Event()
         picture = File("https://example.com/two.png", "two.png", "image/png")
         bots = {

@@ -159,7 +159,7 @@ def test_pyproject() -> None:
     )
 
 
-def test_the_name_of_a_fork_stays() -> None:
+def test_the_name_of_a_fork_is_kept() -> None:
     text = "[project]\nname = 'fastapi_poe'\ndependencies = ['fastapi-poe']\n"
     assert migrate_pyproject(text).text == "[project]\nname = 'fastapi_poe'\ndependencies = ['poeproto[hypercorn]']\n"
 
@@ -242,7 +242,7 @@ def test_a_project_with_a_module_of_that_name_keeps_its_imports(tmp_path: Path) 
     assert "import fastapi_poe\n" in (tmp_path / "bot.py").read_text()
 
 
-def test_only_a_package_of_that_name_is_its_own_projects(tmp_path: Path) -> None:
+def test_only_a_package_of_that_name_is_a_module_of_the_project(tmp_path: Path) -> None:
     """A folder is not one: it may hold a clone of fastapi_poe, whose own programs import itself."""
     clone = tmp_path / "fastapi_poe" / "src" / "fastapi_poe"
     clone.mkdir(parents=True)

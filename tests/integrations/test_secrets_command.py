@@ -198,7 +198,7 @@ def test_a_key_on_the_command_line_is_not_passed_to_workers(bots: Path) -> None:
     assert_hidden(output, errors)
 
 
-def test_bench_passes_the_key_to_its_server_out_of_sight(bots: Path) -> None:
+def test_bench_does_not_show_the_key_that_it_passes_to_its_server(bots: Path) -> None:
     arguments = ["bench", f"{bots}:bot", "--replies", "1000000", "--timeout", "30"]
     with started(*arguments, env={**os.environ, "POE_ACCESS_KEY": CANARY}) as process:
         end = time.monotonic() + SECONDS

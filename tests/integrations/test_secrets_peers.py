@@ -85,7 +85,7 @@ async def test_no_failure_shows_a_key_that_a_peer_repeats(
 
 
 @pytest.mark.parametrize("answer", ["body 0", "header line", "error event", "error in JSON, escaped"])
-def test_no_failure_of_a_blocking_client_shows_it(
+def test_no_failure_of_a_blocking_client_shows_the_key(
     answer: str, portal: BlockingPortal, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)

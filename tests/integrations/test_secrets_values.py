@@ -275,7 +275,7 @@ def test_an_invalid_key_is_refused_without_being_shown(name: str) -> None:
     assert_hidden(*all_of_failure(caught.value))
 
 
-def test_options_travel_to_workers_with_their_keys() -> None:
+def test_options_are_passed_to_workers_with_their_keys() -> None:
     options = AppOptions(access_key=CANARY)
     assert pickle.loads(pickle.dumps(options)) == options
     assert_hidden(*all_of(pickle.loads(pickle.dumps(options))))

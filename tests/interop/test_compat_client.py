@@ -224,7 +224,7 @@ async def test_a_bot_of_fastapi_poe(their_address: str) -> None:
     assert len(theirs.messages) == 102
 
 
-async def test_the_request_arrives_alike(their_address: str) -> None:
+async def test_the_request_arrives_equally(their_address: str) -> None:
     ours, theirs = [await see(side, their_address, "request") for side in (OURS, THEIRS)]
     assert json.loads(ours.messages[0][1]["text"]) == json.loads(theirs.messages[0][1]["text"])
 

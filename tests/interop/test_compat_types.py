@@ -100,7 +100,7 @@ def values_for(hint: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_every_field_takes_converts_and_refuses_the_same(name: str) -> None:
+def test_every_field_accepts_converts_and_refuses_the_same(name: str) -> None:
     their_class, our_class, whole = MODELS[name], getattr(ours, name), required(MODELS[name])
     different = {
         (field, repr(value)): (expected, found)

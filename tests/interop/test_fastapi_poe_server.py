@@ -198,7 +198,7 @@ def test_events_for_a_client_that_blocks(address: str, wish: str) -> None:
         assert client.connections_opened == 1
 
 
-def test_errors_and_settings_for_a_client_that_blocks(address: str) -> None:
+def test_errors_and_settings_for_a_blocking_client(address: str) -> None:
     with BlockingClient(access_key=KEY) as client:
         with client.query(address, "error") as reply, pytest.raises(BotError, match="no dogs"):
             reply.text()

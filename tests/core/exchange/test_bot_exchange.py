@@ -89,7 +89,7 @@ def refusal(exchange: BotExchange, act: Callable[[], object], status: int) -> tu
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "post", ""])
-def test_another_method_than_post_is_405_and_lists_the_allowed_ones(method: str) -> None:
+def test_a_method_other_than_post_is_405_and_lists_the_allowed_ones(method: str) -> None:
     exchange = BotExchange({KEY})
     _, response = refusal(exchange, lambda: exchange.receive_head(RequestHead(method, "/")), 405)
     assert response.get("allow") == "POST"
@@ -185,9 +185,7 @@ def test_a_body_at_the_limit_is_accepted() -> None:
 
 @pytest.mark.parametrize("first", [0, 1, len(QUERY) - 1])
 @pytest.mark.parametrize("cut", [whole, bytewise])
-def test_a_body_over_the_limit_is_413_with_the_byte_that_passes_it(
-    first: int, cut: Callable[[bytes], list[bytes]]
-) -> None:
+def test_a_body_is_413_with_the_first_byte_over_the_limit(first: int, cut: Callable[[bytes], list[bytes]]) -> None:
     exchange = BotExchange(None, Limits(request_body=len(QUERY) - 1))
     exchange.receive_head(post())
     for part in cut(QUERY[:first]):

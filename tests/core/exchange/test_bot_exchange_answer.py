@@ -132,7 +132,7 @@ def assert_whole_json(response: HttpResponse, status: int) -> None:
     assert response.get("content-length") == str(len(response.body))
 
 
-def test_settings_are_answered_with_one_whole_response() -> None:
+def test_settings_are_answered_with_one_complete_response() -> None:
     settings = SettingsResponse(allow_attachments=True, server_bot_dependencies={"Other": 2})
     exchange = exchange_with(SettingsRequest())
     response = exchange.answer(settings)
@@ -312,7 +312,7 @@ def test_the_ending_is_neutral_and_names_the_error() -> None:
     ]
 
 
-def test_the_ending_can_say_more() -> None:
+def test_the_end_can_contain_more_events() -> None:
     ending = opened().fail("ab12", allow_retry=True, error_type="user_message_too_long", text="Too long.")
     assert isinstance(ending, bytes)
     assert records(ending)[0] == (

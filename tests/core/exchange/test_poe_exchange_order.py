@@ -116,7 +116,7 @@ def legal_histories(longest: int) -> Iterator[str]:
             histories += [history + letter for letter in LETTERS if is_legal(history, letter)]
 
 
-def test_after_every_history_exactly_the_legal_steps_are_taken() -> None:
+def test_after_every_history_exactly_the_legal_steps_are_accepted() -> None:
     histories = list(legal_histories(4))
     assert {"qsmc", "qsc!", "qsdx", "qjx", "kjcx", "kfx"} < set(histories)
     for history in histories:

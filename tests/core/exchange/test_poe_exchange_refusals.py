@@ -104,7 +104,7 @@ def test_a_plain_stream_may_be_spelt_in_many_ways(headers: list[tuple[str, str]]
 
 
 @pytest.mark.parametrize("cut", [0, 9, 40])
-def test_a_refusal_that_repeats_our_key_does_not_bring_it_into_the_error(cut: int) -> None:
+def test_a_key_repeated_in_a_refusal_is_not_in_the_error(cut: int) -> None:
     exchange = PoeExchange(TEST_ACCESS_KEY)
     exchange.send(sample_query(), URL)
     exchange.receive_head(ResponseHead(401))

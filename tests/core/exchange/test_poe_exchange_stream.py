@@ -239,6 +239,6 @@ def test_text_of_another_answer_does_count() -> None:
     assert size_kept(*[Text("hello", 0), ReplaceResponse("hello", 1)] * 3) == 4 * one
 
 
-def test_a_replacement_takes_away_no_more_than_text() -> None:
+def test_a_replacement_removes_text_only() -> None:
     picture, one = File("https://files.invalid/a", "a", "text/plain"), KEPT_OF_HELLO
     assert size_kept(picture, *[Text("hello"), ReplaceResponse("hello")] * 3) == size_kept(picture) + 2 * one

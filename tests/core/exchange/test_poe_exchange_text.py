@@ -163,7 +163,7 @@ def test_at_the_end_of_the_stream_the_half_is_returned_first_and_the_error_raise
     assert caught.value.partial.text == "\ufffd"
 
 
-def test_a_joined_text_keeps_all_else_of_its_event() -> None:
+def test_a_joined_text_keeps_the_other_fields_of_its_event() -> None:
     data = json.dumps({"text": LOW + "b", "index": 2, "later": True})
     events, _ = read([record("text", HIGH, 2), f"event: text\ndata: {data}\n\n".encode(), DONE])
     assert events == [Text(CAT + "b", 2, extra={"later": True}), Done()]

@@ -208,7 +208,7 @@ def events_read_by_a_linter(letters: str) -> str:
 
 
 @pytest.mark.parametrize("length", range(5))
-def test_a_linter_reports_each_event_that_is_passed_over_and_a_done_without_an_answer(length: int) -> None:
+def test_a_linter_reports_each_ignored_event_and_a_done_without_an_answer(length: int) -> None:
     for letters in map("".join, product("mcaed", repeat=length)):
         rules = [each.rule for each in ReplyLint().receive_data(wire(letters))]
         heeded = events_read_by_a_linter(letters)

@@ -188,7 +188,7 @@ def test_the_start_of_a_refusal_is_enough() -> None:
     assert not begun().refused
 
 
-def test_an_answer_comes_in_order() -> None:
+def test_an_answer_is_received_in_order() -> None:
     exchange = CostExchange(TEST_ACCESS_KEY)
     for call in lambda: exchange.receive_data(b"x"), exchange.receive_eof:
         with pytest.raises(LocalProtocolError):

@@ -70,7 +70,7 @@ def cut(request: pytest.FixtureRequest) -> Cut:
 # --- one query
 
 
-def test_a_reply_is_delivered_as_it_comes(cut: Cut) -> None:
+def test_a_reply_is_delivered_as_it_arrives(cut: Cut) -> None:
     events: list[Event | PoeprotoError] = [Meta(), Text("hel"), Text("lo"), Text("two", 1), Done()]
     driver = FlowDriver([events], cut)
     fold = driver.run(query_flow(HELLO, URL, access_key=TEST_ACCESS_KEY))
@@ -83,7 +83,7 @@ def test_a_reply_is_delivered_as_it_comes(cut: Cut) -> None:
     assert (driver.waits, driver.started, driver.closed) == ([], 1, 0)
 
 
-def test_a_reply_can_be_inspected_while_it_comes() -> None:
+def test_a_reply_can_be_inspected_while_it_arrives() -> None:
     fold = ReplyFold()
     flow = query_flow(HELLO, URL, fold=fold)
     assert isinstance(next(flow), SendRequest)
@@ -109,7 +109,7 @@ def test_events_that_a_driver_does_not_iterate_are_delivered_when_the_flow_resum
     assert fold.text == "ab"
 
 
-def test_events_not_taken_before_a_flow_is_closed_are_not_in_the_reply() -> None:
+def test_events_unread_when_a_flow_is_closed_are_not_in_the_reply() -> None:
     fold = ReplyFold()
     flow = query_flow(HELLO, URL, fold=fold)
     for outcome in (None, ResponseHead(200, STREAM), None):
@@ -177,7 +177,7 @@ BROKEN_REFUSALS = [
 
 
 @pytest.mark.parametrize("answer", BROKEN_REFUSALS, ids=["cut", "endless", "large"])
-def test_a_refusal_is_known_by_its_head_whatever_becomes_of_its_body(answer: ResponseInParts | HttpResponse) -> None:
+def test_a_refusal_is_recognised_by_its_head_even_if_its_body_fails(answer: ResponseInParts | HttpResponse) -> None:
     driver = FlowDriver([answer, [Text("x"), Done()]])
     assert driver.run(query_flow(HELLO, URL)).text == "x"
     assert (driver.waits, driver.closed) == ([3.0], 1)

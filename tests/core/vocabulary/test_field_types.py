@@ -137,7 +137,7 @@ UNFIT: list[tuple[str, Any, str]] = [
 
 
 @pytest.mark.parametrize(("field", "values"), FITS, ids=[field for field, _ in FITS])
-def test_a_value_of_the_annotated_type_is_taken_as_it_is(field: str, values: list[Any]) -> None:
+def test_a_value_of_the_annotated_type_is_accepted_unchanged(field: str, values: list[Any]) -> None:
     for value in values:
         assert getattr(Everything(**{field: value}), field) is value
 

@@ -74,7 +74,7 @@ def test_the_types_of_headers(bad: Any) -> None:
         RequestHead("POST", "/", bad)
 
 
-def test_a_character_beyond_latin_1_cannot_travel() -> None:
+def test_a_character_outside_latin_1_is_refused() -> None:
     with pytest.raises(UnicodeEncodeError):
         ResponseHead(200, [("x-name", "🐈")])
 
@@ -201,7 +201,7 @@ def test_types_are_checked(cls: type[Any], arguments: tuple[Any, ...], message: 
 # --- where Poe is
 
 
-def test_a_repr_leaves_out_where_keys_and_conversations_are() -> None:
+def test_a_repr_omits_headers_and_bodies() -> None:
     request = HttpRequest(
         "POST", "https://api.poe.com/bot/update_settings/b/the-key/1.2", [], b'{"access_key":"the-key"}'
     )

@@ -143,7 +143,7 @@ def test_a_document_is_one_value_in_utf_8_without_bom(document: bytes) -> None:
         (b"null", "null"),
     ],
 )
-def test_another_value_than_an_object_is_named(document: bytes, what: str) -> None:
+def test_a_value_other_than_an_object_is_named(document: bytes, what: str) -> None:
     with pytest.raises(RemoteProtocolError) as caught:
         loads(document)
     assert str(caught.value) == f"expected a JSON object, got {what}"
@@ -194,7 +194,7 @@ def test_encoded_values_are_decoded_unchanged(value: dict[str, Any]) -> None:
 
 
 @given(any_text)
-def test_a_string_is_written_alike_alone(text: str) -> None:
+def test_a_single_string_is_written_in_the_same_way(text: str) -> None:
     assert dump_string(text) == dumps(text)
     assert json.loads(dump_string(text)) == text
 

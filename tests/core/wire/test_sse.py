@@ -162,13 +162,13 @@ def test_a_blank_line_starts_the_count_again() -> None:
 
 @settings(max_examples=300)
 @given(streams, places, st.integers(1, 40))
-def test_the_bound_holds_alike_for_every_cut(stream: bytes, cuts: list[int], max_event_size: int) -> None:
+def test_the_bound_is_the_same_for_every_cut(stream: bytes, cuts: list[int], max_event_size: int) -> None:
     expected = bounded_reference(stream, max_event_size)
     for parts in ([stream], bytewise(stream), cut_at(stream, cuts)):
         assert outcome(parts, max_event_size) == expected
 
 
-def test_events_before_the_fault_come_with_the_failing_call_and_the_error_stays() -> None:
+def test_the_failing_call_returns_the_events_before_the_fault_and_the_error_is_kept() -> None:
     decoder = SSEDecoder(max_event_size=20)
     assert decoder.receive_data(b"data: 1\n\ndata: 2\n\ndata: " + b"x" * 20 + b"\n\ndata: 3\n\n") == [
         record("1"),
@@ -194,7 +194,7 @@ def held(decoder: SSEDecoder) -> int:
 @pytest.mark.parametrize(
     "line", [b"data:\n", b"data: xxxx\n", b"data\r\n", b"data: xxxx", b": hello\n", b"x: y\n", b"event: a\n"]
 )
-def test_nothing_grows_while_no_blank_line_comes(line: bytes) -> None:
+def test_memory_does_not_grow_without_a_blank_line(line: bytes) -> None:
     decoder = SSEDecoder(max_event_size=1000)
     for _ in range(100_000):
         if decoder.error is not None:

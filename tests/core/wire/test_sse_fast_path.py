@@ -139,7 +139,7 @@ def test_any_stream_cut_anywhere_is_read_as_record_by_record(stream: bytes, cuts
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8"))), places)
-def test_texts_are_read_by_the_run_wherever_they_are_cut(texts: list[str], cuts: list[int]) -> None:
+def test_texts_are_read_in_runs_wherever_they_are_cut(texts: list[str], cuts: list[int]) -> None:
     stream = b"".join(encode_event(Text(text)) for text in texts)
     exchange = opened(PathRecorder())
     exchange.receive_data(RECORD)

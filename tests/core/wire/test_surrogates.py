@@ -14,7 +14,7 @@ def joined(*events: Text | ReplaceResponse) -> list[Event]:
     return [*filter(None, map(joiner.join, events)), *joiner.flush()]
 
 
-def test_text_without_halves_passes_as_it_is() -> None:
+def test_text_without_surrogates_is_unchanged() -> None:
     whole = Text(f"caf\u00e9 {CAT}", extra={"a": 1})
     assert SurrogateJoiner().join(whole) is whole
 
@@ -40,7 +40,7 @@ def test_each_index_has_its_own_halves() -> None:
     assert joined(Text(HIGH, 1), Text(HIGH)) == [Text("\ufffd", 1), Text("\ufffd")]
 
 
-def test_a_half_goes_with_the_text_that_is_replaced() -> None:
+def test_a_half_is_dropped_with_the_replaced_text() -> None:
     assert joined(Text("a" + HIGH), ReplaceResponse("x"), Text("y")) == [Text("a"), ReplaceResponse("x"), Text("y")]
     assert joined(ReplaceResponse(HIGH), Text(LOW)) == [ReplaceResponse(""), Text(CAT)]
 

@@ -49,7 +49,7 @@ def test_json_is_accepted_or_refused(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", cases("tool_chunks.json"), ids=name_of)
-def test_tool_calls_are_put_together(case: Case) -> None:
+def test_tool_calls_are_assembled(case: Case) -> None:
     aggregator = ToolCallAggregator()
     text = ""
     for chunk in case["chunks"]:

@@ -403,7 +403,7 @@ async def test_a_method_that_takes_too_long(caplog: pytest.LogCaptureFixture) ->
     assert closed == ["closed"]
 
 
-async def test_a_client_that_goes_while_its_body_is_read() -> None:
+async def test_a_client_that_disconnects_while_its_body_is_read() -> None:
     asked: list[str] = []
 
     async def bot(request: QueryRequest, context: Context) -> str:
@@ -416,7 +416,7 @@ async def test_a_client_that_goes_while_its_body_is_read() -> None:
     assert asked == []
 
 
-async def test_a_client_that_goes_during_its_reply() -> None:
+async def test_a_client_that_disconnects_during_its_reply() -> None:
 
     seen: list[str] = []
 

@@ -43,7 +43,7 @@ def test_one_connection_is_reset_and_then_all() -> None:
             end.close()
 
 
-def test_a_closed_connection_is_forgotten_once_nobody_holds_it() -> None:
+def test_a_closed_connection_is_removed_when_it_is_collected() -> None:
     with recording_listener() as listener:
         peer, connection = accepted_by(listener)
         connection.close()

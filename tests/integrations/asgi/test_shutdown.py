@@ -108,7 +108,7 @@ async def test_a_peer_that_does_not_read_in_time_is_cut_off(caplog: pytest.LogCa
     assert caplog.records == []
 
 
-async def test_a_half_sent_request_does_not_keep_the_server() -> None:
+async def test_an_incomplete_request_does_not_delay_the_stop() -> None:
     async with serving(app_of(waits), quick_config()) as address:
         connection = await anyio.connect_tcp("127.0.0.1", int(address.rstrip("/").rpartition(":")[2]))
         await connection.send(http_request()[:-5])
@@ -141,7 +141,7 @@ async def test_open_replies_end_when_hypercorn_stops_for_a_reason_of_its_own() -
         await over.wait()
 
 
-async def test_the_configuration_stays_as_it_was() -> None:
+async def test_the_configuration_is_unchanged() -> None:
     config = quick_config()
     async with serving(app_of(waits), config):
         pass

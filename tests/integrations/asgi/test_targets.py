@@ -115,7 +115,7 @@ def test_allow_without_key_without_effect(attribute: str) -> None:
 
 
 @pytest.mark.parametrize("attribute", ["bot", "anyones", "routes"])
-def test_a_permission_that_a_bot_takes_or_has(attribute: str) -> None:
+def test_allow_without_key_for_a_bot_without_a_key(attribute: str) -> None:
     routes = load_app(f"some_bots:{attribute}", allow_without_key=True).service.routes
     assert routes["/"].accepted_keys is None
 

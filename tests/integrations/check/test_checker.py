@@ -258,7 +258,7 @@ def test_rules_that_depend_on_a_failed_answer_are_untestable() -> None:
     assert verdicts["http.reuse"] is Verdict.UNTESTABLE
 
 
-async def test_a_mistake_of_a_probe_is_a_harness_error() -> None:
+async def test_a_bug_of_a_probe_is_a_harness_error() -> None:
     async def fail(context: ProbeContext) -> None:
         raise KeyError("mistake")
 

@@ -407,7 +407,7 @@ def test_messages_that_others_add_meanwhile_are_kept(tmp_path: Path) -> None:
     assert [message.content for message in load_conversation(str(path)).messages] == ["one", "two \ud83d"]
 
 
-def test_a_file_that_is_replaced_stays_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replaced_file_is_always_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "talk.json"
     path.write_text("[]")
 
@@ -421,7 +421,7 @@ def test_a_file_that_is_replaced_stays_whole(tmp_path: Path, monkeypatch: pytest
     assert os.listdir(tmp_path) == ["talk.json"]
 
 
-def test_a_link_to_a_conversation_stays_one(place: Place, tmp_path: Path) -> None:
+def test_a_link_to_a_conversation_remains_a_link(place: Place, tmp_path: Path) -> None:
     link = tmp_path / "link.json"
     link.symlink_to("talk.json")
     succeeds("query", place.url, "one", "--conversation", link)

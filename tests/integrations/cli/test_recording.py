@@ -110,7 +110,7 @@ def test_show_prints_each_read_with_its_time(query: Path) -> None:
     ]
 
 
-def test_show_prints_some_exchanges_or_long_reads_whole(mixed: Path, tmp_path: Path) -> None:
+def test_show_prints_some_exchanges_or_complete_reads(mixed: Path, tmp_path: Path) -> None:
     shown = run("show", mixed).stdout
     assert [line for line in shown.splitlines() if line.startswith("#")] == [
         "#1 at 0.100: POST /",
@@ -214,7 +214,7 @@ def test_lint_names_exchange_side_place_level_and_rule(tmp_path: Path) -> None:
     assert {each["level"] for each in found} <= {"MUST", "SHOULD", "MAY"}
 
 
-def test_lint_knows_the_times(tmp_path: Path) -> None:
+def test_lint_checks_the_times(tmp_path: Path) -> None:
     def late(writer: RecordingWriter) -> None:
         number = writer.request("POST", "/", JSON, QUERY, at=100.0)
         writer.head(number, 200, STREAM, at=100.1)
@@ -270,7 +270,7 @@ def test_lint_is_strict_if_wanted(tmp_path: Path) -> None:
         (["--from", "0.2", "--exchanges", "1,2"], [2]),
     ],
 )
-def test_trim_keeps_whole_exchanges_and_the_first_line(options: list[str], kept: list[int], mixed: Path) -> None:
+def test_trim_keeps_complete_exchanges_and_the_first_line(options: list[str], kept: list[int], mixed: Path) -> None:
     output = mixed.with_name("part.jsonl")
     assert run("trim", mixed, "-o", output, *options).exit_code == 0
     whole, part = load_recording(mixed), load_recording(output)

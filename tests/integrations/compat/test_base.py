@@ -298,7 +298,7 @@ async def test_files_are_sent_before_the_next_event(uploads: Uploads) -> None:
     assert not bot._file_events_to_yield  # pyright: ignore
 
 
-async def test_files_of_a_reply_that_was_cut_short_are_forgotten(uploads: Uploads) -> None:
+async def test_files_of_a_reply_that_was_cut_short_are_dropped(uploads: Uploads) -> None:
     class Posting(fp.PoeBot):
         async def get_response(self, request: fp.QueryRequest) -> AsyncIterable[fp.PartialResponse]:
             yield fp.PartialResponse(text="a")

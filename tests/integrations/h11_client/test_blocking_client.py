@@ -61,7 +61,7 @@ def whole(data: bytes) -> list[bytes]:
 
 
 @pytest.mark.parametrize("cut", [whole, bytewise], ids=["whole", "bytewise"])
-def test_events_arrive_whole_however_the_bytes_are_cut(
+def test_events_are_complete_however_the_bytes_are_cut(
     portal: BlockingPortal, cut: Callable[[bytes], list[bytes]]
 ) -> None:
     async def script(peer: Peer) -> None:

@@ -173,7 +173,7 @@ def test_interrupted_at_any_line(use: Use, pieces: list[bytes]) -> None:
     assert at > 200, "that was not every line"
 
 
-def test_an_interrupted_reply_is_over() -> None:
+def test_an_interrupted_reply_is_closed() -> None:
     def interrupt(name: str) -> None:
         if name == "after receive" and len(connector.streams[0].pieces) == 1:
             raise KeyboardInterrupt

@@ -241,7 +241,7 @@ def test_a_large_query_over_tls(portal: BlockingPortal, certificate: Certificate
         assert query.query[0].content == text
 
 
-def test_a_refusal_may_come_before_the_request_is_written(portal: BlockingPortal, certificate: Certificate) -> None:
+def test_a_refusal_may_arrive_before_the_request_is_written(portal: BlockingPortal, certificate: Certificate) -> None:
     with (
         portal.wrap_async_context_manager(serving_tls(certificate.server(), refuse_early)) as url,
         BlockingClient(ssl_context=certificate.trusting_client()) as client,

@@ -647,7 +647,7 @@ async def test_a_hook_for_each_event(data: bytes) -> None:
     assert all(count == called.end.events for count, _ in seen), "they came in one read"
 
 
-async def test_hooks_that_fail_are_logged_and_do_no_harm(caplog: pytest.LogCaptureFixture) -> None:
+async def test_failures_of_hooks_are_logged_and_ignored(caplog: pytest.LogCaptureFixture) -> None:
     def fail(*seen: object) -> None:
         raise LookupError("the hook is broken")
 

@@ -177,7 +177,7 @@ def test_a_read_of_anything_else_does_not_take_the_fast_path(data: bytes) -> Non
     assert ChunkReader().read_one(data) is None
 
 
-async def test_chunks_that_one_read_brought_come_at_once() -> None:
+async def test_chunks_of_one_read_are_returned_at_once() -> None:
     connection = Connection(CannedStream([STREAM_HEAD + BODY, BODY + LAST_CHUNK]))
     clock = Clock(Timeouts())
     await connection.send(HttpRequest("GET", URL, []), b"", "/", "x", clock)

@@ -63,7 +63,7 @@ async def read(client: Client, url: str, text: str = "hello") -> list[Event]:
 
 
 @pytest.mark.parametrize("cut", CUTS, ids=CUT_NAMES)
-async def test_events_arrive_whole_however_the_bytes_are_cut(cut: Callable[[bytes], list[bytes]]) -> None:
+async def test_events_are_complete_however_the_bytes_are_cut(cut: Callable[[bytes], list[bytes]]) -> None:
     connector = CannedConnector(cut(reply(*sample_reply()[:-1])))
     async with Client(connector=connector) as client, client.query("http://bot.example/", "hello") as answer:
         events = [event async for event in answer]

@@ -103,7 +103,7 @@ async def test_leaving_early_closes_the_connection(read_first: bool) -> None:
         assert client.connections_opened == 2
 
 
-async def test_an_exception_of_the_caller_passes_and_closes_the_connection() -> None:
+async def test_an_exception_of_the_caller_propagates_and_closes_the_connection() -> None:
     async with scripted(starting) as server, Client() as client:
         with pytest.raises(ZeroDivisionError):
             async with client.query(server.address, "hello") as answer:
@@ -130,7 +130,7 @@ async def test_the_end_of_the_body_is_awaited_after_done() -> None:
         assert client.connections_opened == 1
 
 
-async def test_a_peer_that_goes_on_after_done_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_connection_whose_peer_sends_after_done_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "_DRAIN_SECONDS", 1000.0)  # so that the number of bytes ends the drain
 
     async def script(peer: Peer) -> None:

@@ -221,7 +221,7 @@ async def only_idle_connections_are_open(client: Client, server: ScriptedServer)
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("warm", [False, True], ids=["to be connected", "connected"])
-async def test_cancelled_wherever_it_suspends(call: Call, warm: bool) -> None:
+async def test_a_call_can_be_cancelled_at_any_suspension(call: Call, warm: bool) -> None:
     at = 0
     for at in count():
         async with scripted(obliging()) as server:

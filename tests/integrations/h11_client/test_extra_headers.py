@@ -118,7 +118,7 @@ OF_CLIENT = {"X-Client": "1", "X-Both": "client"}
 OF_CALL = {"x-both": "call"}
 
 
-async def test_every_call_takes_headers() -> None:
+async def test_every_call_accepts_headers() -> None:
     async with scripted(REFUSE) as server:
         calls = arguments(server.address)
         more: Any = {"endpoints": Endpoints.at(server.address), "access_key": "k" * 32, "headers": OF_CLIENT}

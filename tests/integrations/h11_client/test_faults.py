@@ -122,7 +122,7 @@ async def test_a_refusal_counts_even_when_its_body_fails(ends: bool) -> None:
         assert (server.connections, len(server.requests)) == (4, 4), "each call is retried once, on a new connection"
 
 
-async def test_a_refusal_may_come_before_the_request_is_written() -> None:
+async def test_a_refusal_may_arrive_before_the_request_is_written() -> None:
     async def script(peer: Peer) -> None:
         await peer.stream.receive(1)
         await peer.send(response(413, b"too much", "Connection: close"))

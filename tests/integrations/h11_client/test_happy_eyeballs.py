@@ -119,19 +119,19 @@ def test_a_name_without_an_address() -> None:
         connect_first([], soon())
 
 
-def test_a_family_that_this_machine_does_not_have_is_passed_over() -> None:
+def test_an_address_family_without_support_is_skipped() -> None:
     with listening() as port, connect_first([at(port, family=-1), at(port)], soon()) as connection:
         assert connection.getpeername()[1] == port
 
 
-def test_an_address_that_cannot_be_reached_is_passed_over() -> None:
+def test_an_unreachable_address_is_skipped() -> None:
     # The system itself rejects connecting to the broadcast address.
     nowhere = at(9, "255.255.255.255")
     with listening() as port, connect_first([nowhere, at(port)], soon()) as connection:
         assert connection.getpeername()[1] == port
 
 
-def test_the_families_take_turns() -> None:
+def test_the_address_families_alternate() -> None:
     four = [at(number) for number in range(3)]
     six = [at(number, "::1", socket.AF_INET6) for number in range(2)]
     assert alternating([*six, *four]) == [six[0], four[0], six[1], four[1], four[2]]

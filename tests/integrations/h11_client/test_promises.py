@@ -283,7 +283,7 @@ async def test_a_refusal_that_drips_is_not_waited_for(query: Query) -> None:
 
 
 @both
-async def test_no_key_goes_to_another_origin(query: Query) -> None:
+async def test_no_key_is_sent_to_another_origin(query: Query) -> None:
     async with scripted(answering(HELLO)) as poe, scripted(answering(HELLO)) as other:
         at_poe = Endpoints.at(poe.address)
         for url in ("CatBot", poe.address + "bot/CatBot", other.address):

@@ -52,7 +52,7 @@ def with_password(address: str) -> str:
 
 
 @both_clients
-async def test_http_is_forwarded_with_its_whole_url(ask: Query) -> None:
+async def test_http_is_forwarded_with_an_absolute_url(ask: Query) -> None:
     async with scripted(answering(HELLO)) as server, proxying(server.address) as proxy:
         outcome = await ask("http://bot.invalid:81/a?b=c", proxy=with_password(proxy.address), access_key="k" * 32)
     assert outcome.events == [Text("hello"), Done()]
@@ -194,7 +194,7 @@ async def test_a_proxy_of_the_environment_that_cannot_be_used(ask: Query, monkey
         assert (await ask(server.address, proxy=False)).error is None
 
 
-async def test_the_shortcuts_take_a_proxy() -> None:
+async def test_the_shortcuts_accept_a_proxy() -> None:
     async with scripted(answering(HELLO)) as server, proxying(server.address) as proxy:
         url, more = "http://bot.invalid/", {"proxy": proxy.address, "headers": {"x-a": "1"}}
         assert await get_final_response("hello", url, **more) == "hello"  # pyright: ignore[reportArgumentType]

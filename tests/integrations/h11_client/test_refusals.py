@@ -58,7 +58,7 @@ async def test_a_large_query_that_is_refused_early_still_learns_why(server: str)
         tasks.cancel_scope.cancel()
 
 
-async def test_a_large_query_arrives_whole() -> None:
+async def test_a_large_query_arrives_completely() -> None:
     async with scripted(answering(HELLO)) as server, Client() as client, client.query(server.address, LARGE) as reply:
         assert await anext(reply) == Text("hello")
     assert decode_request(server.requests[0].body) == LARGE

@@ -218,7 +218,7 @@ async def test_the_queue_of_a_callers_socket_is_lengthened() -> None:
         assert struct.unpack_from("I", information, 28) == (min(LISTEN_QUEUE, longest_queue()),)
 
 
-async def test_a_connection_waits_until_a_request_is_over() -> None:
+async def test_a_connection_waits_until_a_request_has_ended() -> None:
     bot = WaitingBot()
     two = ServerLimits(connections=2)
     async with serving(bot, access_key=KEY, server_limits=two) as address, AsyncExitStack() as stack:

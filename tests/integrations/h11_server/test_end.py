@@ -175,7 +175,7 @@ async def test_a_client_that_does_not_leave_is_not_waited_for() -> None:
         await server.over.wait()
 
 
-def test_a_task_that_is_cancelled_by_asyncio_ends_alike() -> None:
+def test_a_task_that_is_cancelled_by_asyncio_ends_in_the_same_way() -> None:
     async def main() -> list[Any]:
         address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 

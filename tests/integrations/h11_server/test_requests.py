@@ -120,7 +120,7 @@ TAKEN = [
 
 
 @pytest.mark.parametrize("data", TAKEN)
-async def test_oddities_that_are_taken(data: bytes) -> None:
+async def test_unusual_requests_that_are_accepted(data: bytes) -> None:
     async with serving() as address, connect(address) as connection:
         await connection.send(data + REQUEST)
         assert (await connection.read_response()).events == [Text("a"), Done()]
@@ -207,7 +207,7 @@ async def test_no_answer_is_made_out_of_an_unread_body(data: bytes, status: int)
         assert await connection.read_to_end() == b""
 
 
-async def test_large_requests_that_come_early_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_large_requests_that_arrive_early_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_connection, "_POLL_SECONDS", 0.01)
     gates = [anyio.Event() for _ in range(5)]
 

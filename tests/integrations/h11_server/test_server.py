@@ -196,7 +196,7 @@ async def test_keep_alive() -> None:
         assert await ask(connection, "c") == [Text("c"), Done()]
 
 
-async def test_connection_close_is_heeded() -> None:
+async def test_connection_close_is_obeyed() -> None:
     async with serving() as address, connect(address) as connection:
         assert await ask(connection, "a", "Connection: close") == [Text("a"), Done()]
         assert await connection.read_to_end() == b""
@@ -210,7 +210,7 @@ async def test_pipelined_requests_are_answered_in_order() -> None:
             assert (await connection.read_response()).events == [Text(text), Done()]
 
 
-async def test_requests_that_come_all_at_once_leave_others_their_turn() -> None:
+async def test_pipelined_requests_do_not_block_other_connections() -> None:
     turns, seen = 0, set[int]()
 
     async def respond(request: QueryRequest, context: Context) -> AsyncIterator[str]:
@@ -226,7 +226,7 @@ async def test_requests_that_come_all_at_once_leave_others_their_turn() -> None:
             assert (await connection.read_response()).events == [Text("a"), Done()]
 
 
-async def test_a_request_that_comes_early_waits() -> None:
+async def test_a_request_that_arrives_early_waits() -> None:
     go = anyio.Event()
 
     async def respond(request: QueryRequest, context: Context) -> AsyncIterator[str]:

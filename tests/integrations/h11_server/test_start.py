@@ -46,7 +46,7 @@ async def test_a_server_that_cannot_start_closes_its_sockets(monkeypatch: pytest
     assert [listener.fileno() for listener in opened] == [-1]
 
 
-async def test_a_server_that_cannot_begin_leaves_its_callers_socket_open() -> None:
+async def test_a_server_that_cannot_start_does_not_close_the_callers_socket() -> None:
     app = AppOf(CannotBegin({"/": Route(Bot(), access_key=KEY)}))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         for _ in range(2):

@@ -128,7 +128,7 @@ def test_a_stream_that_ends_before_its_finish_reason_is_an_error(case: Case) -> 
 
 
 @pytest.mark.parametrize("case", COMPLETE, ids=name_of)
-def test_a_connection_that_breaks_off_is_an_error_wherever_it_does(case: Case) -> None:
+def test_a_lost_connection_is_an_error_at_every_byte(case: Case) -> None:
     wire = wire_of(case)
     for size in range(0, len(wire), 7):
         completion = stream_of(case)
@@ -157,7 +157,7 @@ def test_an_answer_of_more_chunks_than_a_reply_may_have_events() -> None:
     assert texts_and_others(events)[0] == "abcde" * 1999
 
 
-def test_text_that_was_held_back_comes_before_the_error() -> None:
+def test_text_that_was_held_back_is_sent_before_the_error() -> None:
     completion = CompletionStream(Limits(events=2))
     chunk = b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n'
     events = read(completion, [chunk, chunk, chunk])

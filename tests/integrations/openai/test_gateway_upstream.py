@@ -207,7 +207,7 @@ WHOLE = b"".join(chunk(sent(event)) for event in [Text("Hel"), Text("lo"), Done(
 
 
 @pytest.mark.parametrize("cut", range(0, len(WHOLE) - len(chunk(sent(Done()))), 7))
-async def test_a_reply_that_is_cut_is_an_error_wherever_it_is(cut: int) -> None:
+async def test_a_reply_that_is_cut_anywhere_is_an_error(cut: int) -> None:
     async def script(peer: Peer) -> None:
         await peer.answer(STREAM_HEAD + WHOLE[:cut])
 
@@ -228,7 +228,7 @@ async def test_a_body_that_ends_without_done_is_an_error() -> None:
         assert b"[DONE]" not in answer.body
 
 
-async def test_all_events_come_through() -> None:
+async def test_all_events_are_received() -> None:
     events: list[Event] = [
         Meta(),
         Text("a"),

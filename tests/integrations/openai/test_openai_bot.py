@@ -150,7 +150,7 @@ async def test_connections_are_kept_until_the_bot_is_closed() -> None:
         assert await here.answer() == [Text("Hel"), Text("lo"), Done()]
 
 
-async def test_a_query_in_the_url_and_further_headers_and_keys_as_azure_wants_them() -> None:
+async def test_the_url_query_headers_and_keys_of_azure() -> None:
     async with scripted(answering(ANSWER)) as endpoint:
         bot = OpenAIBot(
             f"{endpoint.address}openai/deployments/d/chat/completions?api-version=1",
@@ -569,7 +569,7 @@ async def test_an_answer_that_breaks_off() -> None:
         assert len(here.endpoint.requests) == 1
 
 
-async def test_an_endpoint_that_goes_silent() -> None:
+async def test_an_endpoint_that_stops_sending() -> None:
     async def silent(peer: Peer) -> None:
         await peer.answer(STREAM_HEAD + chunk(HELLO[1]))
         await peer.until_left()
@@ -595,7 +595,7 @@ async def test_a_connection_cut_after_any_chunk_is_an_error(count: int) -> None:
 
 
 @pytest.mark.parametrize("head", ["Content-Type: text/plain", "Content-Type: application/json"])
-async def test_a_whole_completion_whatever_its_content_type(head: str) -> None:
+async def test_a_complete_response_whatever_its_content_type(head: str) -> None:
     whole = {"choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}]}
     async with stage(answering(response(200, json.dumps(whole).encode(), head))) as here:
         assert await here.answer() == [Text("Hello"), Done()]

@@ -49,7 +49,7 @@ def test_each_name_is_of_the_conventions_or_begins_with_poe() -> None:
             assert name in (known if name.startswith("gen_ai.") else stable), name
 
 
-def test_the_version_is_one_that_the_package_knows() -> None:
+def test_the_package_has_the_version() -> None:
     assert conventions.SCHEMA_URL in {schema.value for schema in Schemas}
 
 

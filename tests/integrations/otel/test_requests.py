@@ -120,7 +120,7 @@ async def test_the_parent_is_that_of_the_request_and_never_an_ambient_span(
     assert (trace_of(continued), parent_id(continued)) == (TRACE, int(PARENT, 16))
 
 
-async def test_the_span_is_current_where_the_bot_runs_and_nowhere_else(serving: Serving, telemetry: Telemetry) -> None:
+async def test_the_span_is_current_in_the_bot_only(serving: Serving, telemetry: Telemetry) -> None:
     seen: list[int] = []
 
     def note() -> None:

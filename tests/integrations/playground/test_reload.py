@@ -191,7 +191,7 @@ async def test_a_page_that_is_opened_before_the_bot_has_a_name(tmp_path: Path) -
         assert [line["text"] for line in page.state["logs"] if line["level"] == "PRINT"] == ["at import"]
 
 
-async def test_the_error_of_a_target_stays_while_another_starts(tmp_path: Path) -> None:
+async def test_the_error_of_a_target_is_shown_while_another_starts(tmp_path: Path) -> None:
     write(tmp_path / "noises.py", 'NOISE = "meow"\n')
     write(tmp_path / "cat.py", CAT)
     write(tmp_path / "dog.py", "raise RuntimeError('no dog')\n")

@@ -84,7 +84,7 @@ def test_redacted_text_matches_any_text() -> None:
     assert failure(found, query("my key is a", n=12), target=target).nearest == 1
 
 
-def test_exact_compares_the_whole_body_as_values() -> None:
+def test_exact_compares_all_values_of_the_body() -> None:
     body = {"type": "query", "query": [{"content": "hi", "n": 1}], "more": None}
     found = replies(json.dumps(body).encode(), match=ReplayMatch.EXACT)
     assert find(found, json.dumps(dict(reversed(body.items())), indent=3).encode()) == 1
@@ -107,7 +107,7 @@ def test_exact_compares_the_whole_body_as_values() -> None:
     )
 
 
-def test_order_asks_nothing() -> None:
+def test_order_compares_no_fields() -> None:
     found = replies(b"1", b"2", match=ReplayMatch.ORDER)
     assert [find(found, b"x"), find(found, method="GET", target="/z")] == [1, 2]
     assert str(failure(found)) == "all 2 exchanges of the recording have been replayed"

@@ -47,7 +47,7 @@ def reset(stream: anyio.abc.SocketStream) -> None:
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-async def test_each_chunk_passes_at_once_and_is_a_read_of_the_recording() -> None:
+async def test_each_chunk_is_forwarded_at_once_and_is_a_read_of_the_recording() -> None:
     seen = [anyio.Event() for _ in range(3)]
     pieces = [chunk(b"one"), b"3;an=extension\r\ntwo\r\n", chunk("drei ä".encode())]
     end = b"0\r\nX-Trailer: t\r\n\r\n"
@@ -170,7 +170,7 @@ async def test_interim_responses_head_and_http_1_0() -> None:
     assert {outcome_of(each) for each in exchanges} == {"eof"}
 
 
-async def test_a_large_upload_in_chunks_passes_byte_for_byte() -> None:
+async def test_a_large_upload_in_chunks_is_forwarded_byte_for_byte() -> None:
     parts = [bytes([number]) * 50_000 for number in range(40)]
 
     async def script(peer: Peer) -> None:

@@ -72,7 +72,7 @@ def read_back(recording: bytes) -> list[RecordedExchange]:
 
 
 @pytest.mark.parametrize("file", sorted(path.name for path in FOLDER.glob("*.json")))
-def test_the_vectors_come_back_byte_for_byte_in_the_same_reads(file: str) -> None:
+def test_the_vectors_are_replayed_byte_for_byte_in_the_same_reads(file: str) -> None:
     chance = random.Random(file)
     for case in cases(file):
         body = wire_of(case) if {"wire", "wire_base64", "wire_parts"} & case.keys() else json.dumps(case).encode()
@@ -85,7 +85,7 @@ def test_the_vectors_come_back_byte_for_byte_in_the_same_reads(file: str) -> Non
 
 
 @given(st.lists(st.binary(max_size=40) | st.text(max_size=20).map(str.encode)), st.sampled_from(End))
-def test_random_streams_come_back_byte_for_byte_in_the_same_reads(reads: list[bytes], outcome: End) -> None:
+def test_random_streams_are_read_byte_for_byte_in_the_same_reads(reads: list[bytes], outcome: End) -> None:
     [exchange] = read_back(recorded(reads, outcome=outcome))
     assert [each.data for each in exchange.data] == reads
     assert exchange.end is not None
@@ -173,7 +173,7 @@ def test_each_record_is_on_file_at_once(tmp_path: Path) -> None:
     assert recording.exchanges[0].response_body == b'data: {"text": "a"}\n\n'
 
 
-def test_a_file_that_was_cut_anywhere_loads_up_to_its_last_whole_line() -> None:
+def test_a_file_that_was_cut_anywhere_loads_up_to_its_last_complete_line() -> None:
     whole = recorded(["event: text\ndata: ä\n\n".encode(), b"\xff", b"event: done\n\n"], [b"{", b"}"])
     ends = [number + 1 for number, byte in enumerate(whole) if byte == ord("\n")]
     records = list(RecordingReader(io.BytesIO(whole)))

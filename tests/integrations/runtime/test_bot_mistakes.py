@@ -202,7 +202,7 @@ async def test_an_error_of_another_bot_is_not_a_mistake(caplog: pytest.LogCaptur
     assert HERE not in caplog.text.replace(f'File "{HERE}"', "")
 
 
-async def test_on_close_takes_a_function(caplog: pytest.LogCaptureFixture) -> None:
+async def test_on_close_accepts_a_function(caplog: pytest.LogCaptureFixture) -> None:
     async def bot(request: QueryRequest, context: Any) -> str:
         context.on_close(None)
         return "hello"

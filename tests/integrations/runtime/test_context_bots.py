@@ -87,7 +87,7 @@ async def test_values_in_a_query_are_kept() -> None:
     assert "access_key" not in sent_on
 
 
-async def test_a_call_takes_headers() -> None:
+async def test_a_call_accepts_headers() -> None:
     headers = {"X-Trace": "t-1"}
 
     async def bot(request: QueryRequest, context: Context) -> str:
@@ -182,14 +182,14 @@ async def test_events_of_a_later_version_are_not_forwarded() -> None:
         assert await served.answer() == [Text("a"), Done()]
 
 
-async def test_an_error_that_a_bot_lets_pass_ends_its_reply_alike(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_error_that_a_bot_does_not_catch_ends_its_reply(caplog: pytest.LogCaptureFixture) -> None:
     error = Error(allow_retry=False, text="Too long.", error_type="user_message_too_long")
     async with calling(CallingBot(forwards, Cat=1), answering(reply(Text("a"), error))) as served:
         assert await served.answer() == [Text("a"), error, Done()]
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-async def test_an_error_in_a_task_of_the_bot_ends_its_reply_alike() -> None:
+async def test_an_error_in_a_task_of_the_bot_ends_its_reply() -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         yield "a"
         async with anyio.create_task_group() as tasks:
@@ -248,7 +248,7 @@ async def test_a_poe_that_cannot_be_reached() -> None:
     assert isinstance(seen[0], ConnectFailed)
 
 
-async def test_a_server_without_a_key_asks_without_one() -> None:
+async def test_a_server_without_a_key_sends_none() -> None:
     async with calling(CallingBot(forwards, Cat=1), answering(HELLO), access_key=None) as served:
         assert await served.answer() == [Text("hello"), Done()]
         assert served.poe.requests[0].all("authorization") == []

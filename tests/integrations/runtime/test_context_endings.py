@@ -72,7 +72,7 @@ async def test_a_dropped_reply_is_closed_before_its_request_ends() -> None:
         await served.poe.until_closed(1)
 
 
-async def test_a_peer_that_goes_ends_the_calls() -> None:
+async def test_a_disconnect_ends_the_calls() -> None:
     channel = MemoryChannel(encode_request(QUERY))
 
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[Event]:

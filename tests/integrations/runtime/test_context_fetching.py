@@ -227,7 +227,7 @@ def swallowing(address: str, port: int) -> Generator[None]:
         yield
 
 
-async def test_an_address_that_swallows_everything_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_address_that_never_answers_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(anyio, "getaddrinfo", resolving_to("127.0.0.2", "127.0.0.1"))
     seen: list[Any] = []
     more: Any = {"timeouts": Timeouts(connect=2), "retry": RetryPolicy(attempts=1)}
@@ -253,7 +253,7 @@ async def test_a_name_without_an_address(monkeypatch: pytest.MonkeyPatch) -> Non
     assert str(seen[0]).endswith("the name has no address")
 
 
-async def test_a_name_with_one_private_address_is_refused_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_name_with_one_private_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     async def getaddrinfo(host: str, port: int, **more: Any) -> list[Any]:
         return [(0, 0, 0, "", (address, port)) for address in ("93.184.215.14", "10.0.0.1")]
 

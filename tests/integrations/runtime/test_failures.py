@@ -232,7 +232,7 @@ async def test_an_illegal_first_event(caplog: pytest.LogCaptureFixture) -> None:
         (Limits(files=2), File("https://files.invalid/a", "a", "text/plain")),
     ],
 )
-async def test_a_bot_that_passes_a_limit(limits: Limits, event: Any, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_bot_that_exceeds_a_limit(limits: Limits, event: Any, caplog: pytest.LogCaptureFixture) -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[Any]:
         for _ in range(3):
             yield event

@@ -266,7 +266,7 @@ async def test_a_disconnect() -> None:
     assert end.outcome is Outcome.DISCONNECTED
 
 
-async def test_hooks_that_raise_are_logged_and_do_no_harm(caplog: pytest.LogCaptureFixture) -> None:
+async def test_exceptions_of_hooks_are_logged_and_ignored(caplog: pytest.LogCaptureFixture) -> None:
     def hook(seen: Observation) -> None:
         raise LookupError("the hook is broken")
 

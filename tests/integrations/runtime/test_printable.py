@@ -39,7 +39,7 @@ def test_escapes(text: str, as_text: str, as_line: str) -> None:
     assert len(printable_line(text).splitlines()) == 1
 
 
-def test_json_stays_exact() -> None:
+def test_json_is_unchanged() -> None:
     value = "".join(map(chr, range(0x2100))) + "\ud83d"
     shown = printable_text(json.dumps(value, ensure_ascii=False))
     assert json.loads(shown) == value

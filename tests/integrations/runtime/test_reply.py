@@ -45,7 +45,7 @@ async def test_the_bot_is_given_the_request_and_its_surroundings() -> None:
     assert channel.events == [Text("hello"), Done()]
 
 
-async def test_the_first_event_leaves_at_once() -> None:
+async def test_the_first_event_is_written_at_once() -> None:
     channel = MemoryChannel()
     read = anyio.Event()
 
@@ -64,7 +64,7 @@ async def test_the_first_event_leaves_at_once() -> None:
     assert channel.ended
 
 
-async def test_a_burst_leaves_in_few_writes() -> None:
+async def test_a_burst_is_written_in_few_writes() -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         for number in range(1000):
             yield str(number)
@@ -74,7 +74,7 @@ async def test_a_burst_leaves_in_few_writes() -> None:
     assert len(channel.writes) == 2, "the first event, and all the rest"
 
 
-async def test_a_long_burst_leaves_in_parts_of_the_buffers_size() -> None:
+async def test_a_long_burst_is_written_in_parts_of_the_buffers_size() -> None:
     limits = Limits(write_buffer=4096)
 
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:

@@ -63,7 +63,7 @@ async def test_the_hook_is_called_at_each_suspension_before_another_task_runs() 
     assert seen[seen.index("went on") + 1] == "noticed"
 
 
-async def test_an_exception_comes_through() -> None:
+async def test_an_exception_propagates() -> None:
     async def fails(after: int) -> None:
         for _ in range(after):
             await anyio.lowlevel.checkpoint()
@@ -76,7 +76,7 @@ async def test_an_exception_comes_through() -> None:
         assert (hook.times > 0) is (after > 0)
 
 
-async def test_the_end_of_a_generator_comes_through() -> None:
+async def test_the_end_of_a_generator_propagates() -> None:
     async def empty() -> AsyncIterator[str]:
         return
         yield ""
@@ -302,7 +302,7 @@ async def test_nothing_is_returned_at_the_deadline() -> None:
 
 
 @pytest.mark.parametrize("suspensions", [0, 1])
-async def test_an_exception_passes_through_a_deadline(suspensions: int) -> None:
+async def test_an_exception_propagates_through_a_deadline(suspensions: int) -> None:
     async def fails() -> str:
         for _ in range(suspensions):
             await anyio.lowlevel.checkpoint()
@@ -312,7 +312,7 @@ async def test_an_exception_passes_through_a_deadline(suspensions: int) -> None:
         await await_until(anyio.current_time() + 60, fails())
 
 
-async def test_a_cancellation_from_outside_passes_through_a_deadline() -> None:
+async def test_a_cancellation_from_outside_propagates_through_a_deadline() -> None:
     with anyio.CancelScope() as outside:
         outside.cancel()
         await await_until(anyio.current_time() + 60, anyio.Event().wait())

@@ -355,7 +355,7 @@ async def test_the_head_and_the_end_break_the_response_when_they_fail() -> None:
     assert not channel.ended
 
 
-async def test_a_task_that_is_cancelled_can_be_started_anew() -> None:
+async def test_a_cancelled_task_can_be_started_again() -> None:
     writer, channel = await a_writer(1000)
     for letter in (b"a", b"b"):
         async with anyio.create_task_group() as tasks:

@@ -89,7 +89,7 @@ async def test_a_replayed_bot_fails_as_recorded() -> None:
         assert str((await simulator.say("Rec", "error")).failure) == "the bot reported an error: no"
 
 
-async def test_after_a_timeout_nothing_more_comes() -> None:
+async def test_no_event_follows_a_timeout() -> None:
     async with simulator_of(tape(("hi", [text("a")], End.TIMEOUT))) as simulator:
         with anyio.move_on_after(0.05) as waiting:
             await simulator.say("Rec", "hi")

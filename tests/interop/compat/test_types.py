@@ -112,7 +112,7 @@ def test_numbers_keep_their_type_where_several_fit() -> None:
     assert [type(each) for each in (slider.min_value, slider.max_value, slider.step)] == [int, float, float]
 
 
-def test_aliases_and_names_are_both_taken() -> None:
+def test_aliases_and_names_are_both_accepted() -> None:
     call = CustomCallDefinition(name="n", input="i")
     assert CustomCallDefinition.model_validate({"name": "n", "input_": "i"}) == call
     assert call.model_dump(by_alias=True) == {"name": "n", "input": "i"}
