@@ -200,7 +200,7 @@ async def _run(probe: Probe, context: ProbeContext) -> bool:
         why, exchange = context.unusable.get(missing[0], ("it was left out", None))
         for rule in probe.rules:
             if "target" in RULES[rule].needs and context.watch_end is None:
-                continue  # no answer would be of use
+                continue  # the result would not change
             judge.cannot_test(rule, f"the probe {missing[0]} got no usable answer: {why}", exchange)
         return False
     try:

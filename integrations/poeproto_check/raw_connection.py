@@ -26,7 +26,7 @@ __all__ = ["RawConnection", "ServerAddress"]
 
 _READ_SIZE = 64 * 1024
 _CONNECT_SECONDS = 10.0
-# The failures of streams: the operating system's, those that anyio makes of them, and TLS's.
+# The failures of streams: the operating system's, anyio's, and those of TLS.
 _BROKEN = (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError, ssl.SSLError)
 
 

@@ -125,7 +125,7 @@ def check_command(
     with server as served:
         report = run_check(served, options, unix_socket, backend, is_served=is_served)
         if report.count(Verdict.UNTESTABLE):
-            served.show_log()  # the author's own mistake is there, and the reply does not show it
+            served.show_log()  # the log shows the author's mistake, and the reply does not
     _show(FORMATS[report_format](report), output)
     raise click.exceptions.Exit(report.exit_code)
 

@@ -69,8 +69,8 @@ class _Program:
         self._starts = [0, *accumulate(map(len, self._lines))]
         self._modules: dict[str, str] = {}  # the names of modules in the program, and the modules
         self._calls: dict[str, str] = {}  # the names of functions
-        self._applications: set[str] = set()  # the names of what make_app has returned
-        self._others: set[str] = set()  # the names of what other calls have returned, as modal.App
+        self._applications: set[str] = set()  # the names of the results of make_app
+        self._others: set[str] = set()  # the names of the results of other calls, such as modal.App
         self._rewritten: set[int] = set()  # the lines of requirements that were rewritten
         self._is_rebound = _binds(tree, OLD_MODULE)
 

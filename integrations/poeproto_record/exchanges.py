@@ -154,7 +154,7 @@ def read_exchanges(reader: RecordingReader, limits: RecordingLimits | None = Non
 
 
 def _request(record: Recorded) -> RecordedRequest:
-    assert isinstance(record, RecordedRequest)  # the reader has seen to it
+    assert isinstance(record, RecordedRequest)  # the reader has checked that
     return record
 
 

@@ -30,15 +30,9 @@ _LISTED = 5
 class ReplayMatch(Enum):
     """The rule by which a recorded exchange answers a request."""
 
-    Attributes:
-        LAST_MESSAGE: the same method, path, type, and last message of a query.
-        EXACT: the same method, path, query string and body; JSON is compared as values.
-        ORDER: the first request gets the first exchange, the next the second, whatever they ask.
-    """
-
-    LAST_MESSAGE = "last-message"
-    EXACT = "exact"
-    ORDER = "order"
+    LAST_MESSAGE = "last-message"  # the same method, path, type, and last message of a query
+    EXACT = "exact"  # the same method, path, query string and body; JSON is compared as values
+    ORDER = "order"  # the first request gets the first exchange, the next the second, with any content
 
 
 class NoRecordedExchange(PoeprotoError):

@@ -145,7 +145,7 @@ class ExchangeState:
         self.bot: State = State.IDLE
 
     def poe_sends(self, kind: Kind) -> bool:
-        """Make the transition for what Poe sent, on both sides; return False, and change nothing, if it is illegal."""
+        """Make the transition for a part that Poe sent, on both sides; return False, unchanged, if it is illegal."""
         target = TRANSITIONS[Role.POE][self.poe].get(kind)
         if target is None:
             return False

@@ -403,7 +403,7 @@ class CutBodyBot(SoundBot):
 
 
 class EndlessBodiesBot(SoundBot):
-    """Reads whatever it is sent."""
+    """Reads bodies of any size."""
 
     longest_body = 1024**3
 

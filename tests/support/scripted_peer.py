@@ -127,7 +127,7 @@ async def starting(peer: Peer) -> None:
 
 
 async def refuse_early(peer: Peer) -> None:
-    """A script that refuses a request before it has come, and reads no more of it."""
+    """A script that refuses a request before it has arrived, and stops reading it."""
     await peer.stream.receive(1)
     await peer.send(response(413, b"too large", "Connection: close"))
     await anyio.sleep_forever()

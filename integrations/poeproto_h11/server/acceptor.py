@@ -236,7 +236,7 @@ class Acceptor:
 
     @contextmanager
     def _closing(self, connection: ServerConnection) -> Generator[None]:
-        """Close a connection at the end of the block, whatever ends it."""
+        """Close a connection at the end of the block, also after an exception."""
         try:
             yield
         except ClientDisconnected as exc:

@@ -1,4 +1,4 @@
-"""Reads a request for a response, and makes of it the same request for a chat completion.
+"""Reads a request for a response, and converts it into a request for a chat completion.
 
 The two APIs ask for the same in other words: items instead of messages, flat definitions of functions instead of nested
 ones. So only the words are translated here, and `poeproto_openai.chat` makes the query. Nothing is stored: a request

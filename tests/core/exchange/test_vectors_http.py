@@ -1,4 +1,4 @@
-"""Vectors of whole HTTP requests and responses, and of what a bot may send."""
+"""Vectors of whole HTTP requests and responses, and of the events that a bot may send."""
 
 from __future__ import annotations
 

@@ -352,7 +352,7 @@ async def test_a_bot_that_overrides_nothing_answers_everything() -> None:
 
 
 class Faulty(Bot):
-    """Fails whatever it is asked."""
+    """Fails at every request."""
 
     async def get_settings(self, request: SettingsRequest, context: Context) -> SettingsResponse:
         raise LookupError(SECRET)

@@ -126,7 +126,7 @@ def facts_of(exc: BaseException) -> list[Any]:
 
 
 def plain(value: Any) -> Any:
-    """A value with its types and those of the values inside, without the module of what each library has of its own."""
+    """A value with its types and those of the values inside, without the modules of each library's own types."""
     if isinstance(value, BaseException):
         return [*facts_of(value)]
     if hasattr(type(value), "model_dump"):
