@@ -282,4 +282,4 @@ def _error_in(data: str) -> Error:
     except RemoteProtocolError:
         return error_event(EndpointError(data))
     found = read_chunk({"error": body.get("error", body)}).error
-    return error_event(found or EndpointError("the endpoint's error has no message"))
+    return error_event(found or EndpointError("without a message"))

@@ -103,7 +103,7 @@ def test_an_application_keeps_its_key() -> None:
 
 @pytest.mark.parametrize("attribute", ["app", "keyed"])
 def test_a_key_that_no_bot_accepts(attribute: str) -> None:
-    with pytest.raises(TargetError, match="the key given would not be used") as caught:
+    with pytest.raises(TargetError, match="access_key has no effect") as caught:
         load_app(f"some_bots:{attribute}", access_key="another")
     assert "another" not in str(caught.value)
 

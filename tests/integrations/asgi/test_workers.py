@@ -319,7 +319,7 @@ def test_several_workers_need_a_name() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"access_key": "another"}, "the key given would not be used"),
+        ({"access_key": "another"}, "access_key has no effect"),
         ({"allow_without_key": True}, "allow_without_key has no effect"),
         ({"options": AppOptions(bot_name="Hello")}, "has its own"),
     ],

@@ -143,7 +143,7 @@ def test_a_target_with_a_key(bots: Path) -> None:
     *log, error = result.stderr.splitlines()
     assert (result.exit_code, result.stdout) == (1, "")
     assert error.startswith("Error: the bot answered with status 401: the access key is missing or wrong")
-    assert "the key in the environment is not used" in log[0]
+    assert "the key in the environment has no effect" in log[0]
 
 
 def test_an_invalid_target(bots: Path, tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_no_server() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["ftp://bot.example/"], "not an http or https URL"),
+        (["ftp://bot.example/"], "expected an http or https URL"),
         (["127.0.0.1:8080"], "'127.0.0.1:8080' is not a URL; did you mean http://127.0.0.1:8080?"),
         (["localhost:8080/bot"], "did you mean http://localhost:8080/bot?"),
         (["http:/bot.example/"], "did you mean http://bot.example/?"),

@@ -58,7 +58,7 @@ def test_the_playground_prints_an_address_with_a_token(tmp_path: Path, worker_cl
         (["cat.py:Cat", "--bind", "0.0.0.0"], "may be reached from other machines"),
         (["cat.py:Cat", "--bind", "192.168.1.2"], "--expose-to-network"),
         (["127.0.0.1:8080"], "not a URL"),
-        (["http://"], "not an http or https URL"),
+        (["http://"], "expected an http or https URL"),
         (["no_such_file.py:bot"], "there is no file no_such_file.py"),
         (["no_such_module:bot"], "there is no module 'no_such_module'"),
         (["no_such_package.module:bot"], "there is no module 'no_such_package.module'"),

@@ -308,7 +308,7 @@ def test_no_server(command: list[str], backend: str) -> None:
         ("", "the URL is empty"),
         ("CatBot", "did you mean https://api.poe.com/bot/CatBot, with an API key as --access-key?"),
         ("bot.example", "did you mean http://bot.example?"),
-        ("ftp://bot.example/", "not an http or https URL"),
+        ("ftp://bot.example/", "expected an http or https URL"),
         ("http://bot.example:port/", "not a URL"),
         ("http://swordfish@bot.example/", "credentials"),
     ],

@@ -272,7 +272,7 @@ async def test_attachments_that_cannot_be_fetched(caplog: pytest.LogCaptureFixtu
         async with stage(attachments="data", policy=FetchPolicy(origins=[files.address])) as here:
             await here.answer(asked(Message("user", "look", attachments=[paper])))
             assert "its content is not included here" in here.body()["messages"][0]["content"]
-            assert "an attachment is not sent" in caplog.text
+            assert "an attachment is left out" in caplog.text
 
 
 # --- options
@@ -656,7 +656,7 @@ async def test_a_disconnect_before_the_response_closes_the_connection() -> None:
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [
-        (lambda: OpenAIBot("localhost:1/v1", "m"), LocalProtocolError, "not an http or https URL"),
+        (lambda: OpenAIBot("localhost:1/v1", "m"), LocalProtocolError, "expected an http or https URL"),
         (lambda: OpenAIBot("http://u:p@host/v1", "m"), LocalProtocolError, "must not contain credentials"),
         (lambda: OpenAIBot("http://host/v1", ""), ValueError, "model must be the name of a model"),
         (lambda: OpenAIBot("http://host/v1", []), ValueError, "model must be the name of a model"),

@@ -78,9 +78,9 @@ def test_the_targets_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("keys", "logged"),
     [
-        ({"api_keys": CANARY}, ["says which keys its bots use"]),
+        ({"api_keys": CANARY}, ["sets the keys of its bots itself"]),
         ({"api_keys": [CANARY, KEY]}, []),
-        ({"allow_without_key": True}, ["says which keys its bots use, and anyone is answered at /v1"]),
+        ({"allow_without_key": True}, ["sets the keys of its bots itself, and anyone is answered at /v1"]),
     ],
 )
 def test_a_gateway_is_a_target_with_keys_of_its_own(
@@ -93,7 +93,7 @@ def test_a_gateway_is_a_target_with_keys_of_its_own(
     assert [record.getMessage().partition("bots:gateway ")[2] for record in caplog.records] == logged
     if "allow_without_key" in keys:
         load_app(gateway, allow_without_key=True)
-        with pytest.raises(TargetError, match="the key given would not be used"):
+        with pytest.raises(TargetError, match="access_key has no effect"):
             load_app(gateway, access_key=KEY)
     else:
         load_app(gateway, access_key=CANARY)

@@ -288,7 +288,7 @@ async def test_many_conversations_at_once_share_the_connections() -> None:
 async def test_a_server_that_offers_no_calls(caplog: pytest.LogCaptureFixture) -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         for call in (context.final_text("Cat", "hello"), context.post_attachment(b"x", name="a")):
-            with pytest.raises(LocalProtocolError, match="offers its bots no calls"):
+            with pytest.raises(LocalProtocolError, match="was not configured for calls of its bots"):
                 await call
         yield "alone"
 

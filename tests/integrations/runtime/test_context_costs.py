@@ -113,7 +113,7 @@ async def test_an_answer_that_is_cut_short_is_not_a_lack_of_funds(caplog: pytest
 
 async def test_a_query_that_nobody_can_be_charged_for() -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
-        with pytest.raises(LocalProtocolError, match="brought no bot_query_id"):
+        with pytest.raises(LocalProtocolError, match="has no bot_query_id"):
             await context.authorize_cost(CostItem(1))
         yield "free"
 

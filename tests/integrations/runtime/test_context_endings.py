@@ -97,7 +97,7 @@ async def test_a_context_is_of_no_use_after_its_request() -> None:
         await served.answer()
         with pytest.raises(LocalProtocolError, match="the request has ended"):
             await kept[0].final_text("Cat", "too late")
-        with pytest.raises(LocalProtocolError, match="none under way"):
+        with pytest.raises(LocalProtocolError, match="no reply is under way"):
             await kept[0].post_attachment(b"too late", name="a")
     assert served.poe.requests == []
 

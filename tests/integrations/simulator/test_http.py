@@ -345,7 +345,7 @@ async def test_the_type_of_a_file_without_one(lenient: tuple[Simulator, str]) ->
         ("Content-Type: multipart/form-data", b"--x--\r\n", 400, "no boundary"),
         ("Content-Type: application/json", b"{}", 415, "a form is expected, got application/json"),
         (URLENCODED, b"download_filename=x", 400, "neither a file nor a download_url"),
-        (URLENCODED, b"download_url=file%3A%2F%2F%2Fetc%2Fpasswd", 400, "not an http or https URL"),
+        (URLENCODED, b"download_url=file%3A%2F%2F%2Fetc%2Fpasswd", 400, "expected an http or https URL"),
         (URLENCODED, b"download_url=http%3A%2F%2F%5Bbad", 400, "not a URL"),
         (URLENCODED, b"download_url=http%3A%2F%2F127.0.0.1%3A9%2F", 403, "has not been allowed"),
     ],
