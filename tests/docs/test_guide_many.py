@@ -1,4 +1,4 @@
-"""Many conversations at once, and some of which fail or disconnect, end to end over HTTP."""
+"""Many conversations at once, some of which fail or disconnect, end to end over HTTP."""
 
 from __future__ import annotations
 

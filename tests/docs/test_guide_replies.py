@@ -44,7 +44,7 @@ class TestCosts:
             assert (reply.error.error_type, reply.error.allow_retry) == ("insufficient_fund", False)
             with pytest.raises(BotError, match="insufficient_fund"):
                 reply.final_text()
-            assert (await stage.say("sea")).spent == 10  # for this it is enough
+            assert (await stage.say("sea")).spent == 10  # the balance suffices for this reply
 
     async def test_the_price_is_in_the_settings(self) -> None:
         async with playing("charging") as stage:

@@ -53,7 +53,7 @@ def test_an_example_is_tried_as_the_page_says(checkout: Path) -> None:
             arguments = [word.replace("http://127.0.0.1:8081", at) for word in query]
             done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=SECONDS, check=False)
             assert (done.returncode, done.stdout, done.stderr) == (0, "H-E-L-L-O\n", "")
-        # Another in its place, which calls other bots than the settings that the simulator has by now declare.
+        # A second bot at the same address, which calls bots that the first one's settings do not declare.
         with serving(f"{checkout}/docs/examples/two_bots.py:bot", *options, bind=bot):
             end = time.monotonic() + SECONDS
             while not declared_in(at):

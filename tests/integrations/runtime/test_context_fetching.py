@@ -177,7 +177,7 @@ def test_addresses_that_are_not_public(address: str) -> None:
         "2606:4700::5eff:7f00:1",
     ],
 )
-def test_addresses_that_are(address: str) -> None:
+def test_addresses_that_are_public(address: str) -> None:
     check_address(address)
 
 
