@@ -351,7 +351,7 @@ def test_two_threads_cannot_read_one_reply(portal: BlockingPortal) -> None:
             while thread.is_alive():
                 # While the other thread is not waiting in a read, this one may read, too; after that it must not.
                 if answer._reading.locked():
-                    with pytest.raises(LocalProtocolError, match="two threads"):
+                    with pytest.raises(LocalProtocolError, match="another thread"):
                         next(answer)
                     portal.call(go.set)
                     break
