@@ -39,10 +39,6 @@ WORDS = {
 }
 # The same for Python files only: docstrings, comments, messages and names, which are fragments more often than pages.
 PYTHON_WORDS = {
-    '"{3}(?-i:What|Whose)|^ *# (?-i:What)|def test_what': "the noun: the bytes of a reply, a value that is not a URL",
-    "(?:that|which|this|it) (?:is|are|was|were) no (?!longer|more|less|such|TLS)[a-z]+": "is not a, or without",
-    "(?:is|are|was|were) none of": "is not one of",
-    "of (?:ours|theirs)": "whose it is: of poeproto, of the client, of fastapi_poe",
     "(?:end|ends|ended|stop|stops|stopped|shuts? down) in order": "gracefully, or can be completed",
     "(?:takes?|took|taken) (?:it |them )?for (?:an?|the)": "treat as, parse as or report as",
     "(?:an?|another|next|each|first|second|last) try": "attempt",

@@ -57,9 +57,14 @@ STATES = """\
 `our_state` and `their_state` of `BotExchange` and `PoeExchange` are two of these, one for each side. Both classes obey
 the one table in `poeproto/exchange/states.py`, from which `make generated` draws this page.
 
-- CONTENT is `text`, `replace_response`, `file` and `json`: a reply needs one of them, or an `error`.
-- ASIDE is `suggested_reply` and `data`.
-- RESPONSE is an answer without a stream: settings, the empty answer to a report, a refusal, an apology.
+An arrow is something that the side may send. Sending anything else raises `LocalProtocolError`; receiving it is a
+`RemoteProtocolError`, but for [what a reader tolerates](#what-a-reader-tolerates). Four arrows stand for several
+things:
+
+- CONTENT is `text`, `replace_response`, `file` or `json`: a reply needs one of them, or an `error`.
+- ASIDE is `suggested_reply` or `data`.
+- CALL is a request of another type than a query: settings, or a report.
+- RESPONSE is a response that is not a stream: settings, the empty answer to a report, an HTTP error.
 """
 
 
@@ -105,7 +110,7 @@ A rule has a stable name, its id, and these properties:
 - **Editions** of the specification that have the rule, by year; not shown for a rule that all of them have.
 - **Needs**: what a judge needs besides the URL of a bot server.
 """
-# Requirements of the documents without a rule, and the reason.
+# What the documents ask for and no rule is about, and the reason.
 UNJUDGED = {
     "a server compares keys in constant time, and may have several": "the times of a network hide it",
     "an error response names the field that is wrong": "it is for people, and its form is open",

@@ -219,7 +219,7 @@ class ProtocolMessage(Model):
 
 
 class RequestContext(Model):
-    """The second argument of a bot's `..._with_context` methods.
+    """What a bot's `..._with_context` methods get beside the request.
 
     Attributes:
         http_request: the HTTP request, with Starlette's `headers`, `method`, `url` and `query_params`.
@@ -346,7 +346,14 @@ class CustomCallDefinition(Model):
 
 
 class ToolResultDefinition(Model):
-    """The result of a tool."""
+    """What a tool has returned.
+
+    Attributes:
+        role: ``tool``.
+        name: the function's name.
+        tool_call_id: the `id` of the call.
+        content: the result, as text for the model.
+    """
 
     role: str
     name: str
@@ -388,7 +395,12 @@ class ToolCallDefinitionDelta(Model):
 
 
 class BaseRequest(Model):
-    """The fields of all requests."""
+    """What all requests have.
+
+    Attributes:
+        version: the version of the protocol, as in ``1.2``.
+        type: the kind of request.
+    """
 
     version: str
     type: Literal["query", "settings", "report_feedback", "report_reaction", "report_error"]
@@ -865,7 +877,14 @@ class SettingsResponse(Model):
 
 
 class AttachmentUploadResponse(Model):
-    """The address of a posted file, and the reference to it in the message's text."""
+    """Where a file that was posted is, and how the message's text refers to it.
+
+    Attributes:
+        attachment_url: the URL of the file at Poe.
+        mime_type: its media type.
+        name: its file name.
+        inline_ref: the label by which the text shows it, as ``![name][label]``; None for a file beside the text.
+    """
 
     attachment_url: str | None
     mime_type: str | None
@@ -874,7 +893,7 @@ class AttachmentUploadResponse(Model):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Make one from the data of a `file` event."""
+        """From the data of a `file` event."""
         return cls(
             attachment_url=data.get("url"),
             mime_type=data.get("content_type"),
@@ -884,7 +903,12 @@ class AttachmentUploadResponse(Model):
 
 
 class AttachmentHttpResponse(Model):
-    """Poe's answer to an upload."""
+    """What Poe answers to an upload.
+
+    Attributes:
+        attachment_url: the URL of the file at Poe.
+        mime_type: its media type.
+    """
 
     attachment_url: str | None
     mime_type: str | None

@@ -28,7 +28,7 @@ Support = Literal["yes", "partly", "refused", "ignored"]
 
 @attrs.frozen
 class MappingRow:
-    """One part of a protocol, and its counterpart in the other.
+    """What one part of a protocol becomes in the other.
 
     Attributes:
         side: the section of the table. ``chat`` and ``responses`` are the gateway's, ``bot`` is that of `OpenAIBot`.
@@ -165,8 +165,8 @@ _CHAT: tuple[MappingRow, ...] = (
         "the same with another value; `tool_choice` that forces a call; `functions`, `function_call`, `audio`,"
         " `web_search_options`",
         "refused",
-        "status 400 with `param`: the answer would differ",
-        "test_options_that_would_change_the_answer_are_refused",
+        "status 400 with `param`: the answer would be another",
+        "test_what_would_change_the_answer_is_refused",
     ),
     MappingRow(
         "chat reply",
@@ -335,7 +335,7 @@ _CHAT: tuple[MappingRow, ...] = (
         "a reply that breaks off",
         "yes",
         "502, `upstream_incomplete`, or that error in the stream; never a success",
-        "test_a_reply_that_is_cut_anywhere_is_an_error",
+        "test_a_reply_that_is_cut_is_an_error_wherever_it_is",
     ),
     MappingRow(
         "chat errors",
@@ -478,7 +478,7 @@ _RESPONSES: tuple[MappingRow, ...] = (
         "`store`, `metadata`, `user`, `truncation`, `include`, `service_tier`, `prompt_cache_*`",
         "ignored",
         "nothing is stored, and no answer depends on them",
-        "test_options_without_effect",
+        "test_what_has_no_effect",
     ),
     MappingRow(
         "responses",
@@ -491,7 +491,7 @@ _RESPONSES: tuple[MappingRow, ...] = (
         "responses",
         "`text.format` other than text; `top_logprobs`; `parallel_tool_calls: false` with tools",
         "refused",
-        "status 400 with `param`: the answer would differ",
+        "status 400 with `param`: the answer would be another",
         "test_refused_options",
     ),
     MappingRow(
@@ -642,7 +642,7 @@ _BOT: tuple[MappingRow, ...] = (
         "`skip_system_prompt`",
         "yes",
         "the bot's `system_prompt` is left out",
-        "test_the_url_query_headers_and_keys_of_azure",
+        "test_a_query_in_the_url_and_further_headers_and_keys_as_azure_wants_them",
     ),
     MappingRow(
         "bot request",
@@ -822,4 +822,4 @@ _BOT: tuple[MappingRow, ...] = (
 )
 
 MAPPING = (*_CHAT, *_RESPONSES, *_BOT)
-"""The mapping between the Poe protocol and OpenAI's API, row by row, as `docs/openai.md` shows it."""
+"""What becomes of what between the Poe protocol and OpenAI's API, row by row, as `docs/openai.md` shows it."""

@@ -48,7 +48,8 @@ class _ActiveCall:
     Attributes:
         span: its span.
         attributes: those that its metrics share.
-        gen_ai: those of the GenAI metrics; None for a call other than a query.
+        gen_ai: those of the GenAI metrics; None for a call that is no query.
+        started_at: when the call started, in nanoseconds of Unix time.
     """
 
     span: Span
@@ -151,7 +152,7 @@ class ClientSpans:
     def _measure_chunks(self, times: Sequence[float], attributes: dict[str, Any]) -> None:
         """Measure the time between chunks: the first interval of all, and every `chunk_interval`-th after it.
 
-        A measurement takes longer than a client needs for an event, so only a sample is taken. The count continues from
+        A measurement takes longer than a client needs for an event, so only a sample is taken. The count goes on from
         one reply to the next, so that long and short replies have their share.
         """
         number, last = self._intervals_to_skip + 1, len(times)

@@ -53,7 +53,7 @@ __all__ = ["RecordMode", "ReplayedCalls"]
 
 
 class RecordMode(Enum):
-    """The treatment of calls that go through a recording."""
+    """What happens with calls that go through a recording.
 
     Attributes:
         NONE: replay; a call without a match fails the test.
@@ -188,7 +188,7 @@ class ReplayedCalls:
     # --- the end of the test
 
     def save(self) -> int:
-        """Write the recording to the file, which is replaced as a whole; returns the number of exchanges added.
+        """Write what was recorded to the file, which is replaced as a whole; returns how many exchanges were added.
 
         Raises:
             OSError: when it cannot be read or written.
@@ -219,7 +219,7 @@ class ReplayedCalls:
         return sum(isinstance(each, RecordedRequest) for each in added)
 
     def failure(self) -> str | None:
-        """The message that fails the test: the requests that no exchange answers; None if there are none."""
+        """What to fail the test with: the requests that no exchange answers; None if there are none."""
         if not self.unmatched:
             return None
         lines = [f"{self.path.name}: {each}" for each in self.unmatched]

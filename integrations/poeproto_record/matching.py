@@ -1,4 +1,4 @@
-"""Finds the recorded exchange that answers a request; if there is none, lists the differences.
+"""Finds the recorded exchange that answers a request, and says what differs where there is none.
 
 What a redaction replaced matches anything: the request of today has another key, or the same one.
 """
@@ -28,11 +28,17 @@ _LISTED = 5
 
 
 class ReplayMatch(Enum):
-    """The rule by which a recorded exchange answers a request."""
+    """Which recorded exchange answers a request.
 
-    LAST_MESSAGE = "last-message"  # the same method, path, type, and last message of a query
-    EXACT = "exact"  # the same method, path, query string and body; JSON is compared as values
-    ORDER = "order"  # the first request gets the first exchange, the next the second, with any content
+    Attributes:
+        LAST_MESSAGE: the same method, path, type, and last message of a query.
+        EXACT: the same method, path, query string and body; JSON is compared as values.
+        ORDER: the first request gets the first exchange, the next the second, whatever they ask.
+    """
+
+    LAST_MESSAGE = "last-message"
+    EXACT = "exact"
+    ORDER = "order"
 
 
 class NoRecordedExchange(PoeprotoError):
@@ -57,7 +63,7 @@ class NoRecordedExchange(PoeprotoError):
 
 @attrs.frozen
 class _Asked:
-    """The features of a request that are compared."""
+    """What a request asks, as far as it is compared."""
 
     method: str
     path: str
@@ -185,12 +191,12 @@ def _asked_by(exchange: RecordedExchange) -> _Asked:
 
 
 def request_type(exchange: RecordedExchange) -> str:
-    """The type of an exchange's request; empty if it is not one of Poe's."""
+    """The type of an exchange's request; empty if it is none of Poe's."""
     return _type_and_text(exchange.request_body)[0]
 
 
 def _type_and_text(body: bytes) -> tuple[str, str]:
-    """The type of a request and the text of its last message; each empty if the request has none."""
+    """The type of a request and the text of its last message; empty for what has none."""
     try:
         wire: Any = json.loads(body)
     except (ValueError, RecursionError):

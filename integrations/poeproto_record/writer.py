@@ -31,7 +31,7 @@ from poeproto_record.stream_redactor import StreamRedactor
 
 __all__ = ["RecordingWriter"]
 
-# A longer read is written as several records, so that each line stays below a reader's limit.
+# A longer read is written as several records, so that its line stays below what a reader accepts.
 _LARGEST_READ = 2 * 1024 * 1024
 
 DEFAULT_REDACTION = Redaction()
@@ -178,7 +178,14 @@ class RecordingWriter:
             self._record_read(state.response, RecordedData(exchange, at, read, omitted))
 
     def end(self, exchange: int, outcome: End = End.EOF, detail: str = "", *, at: float | None = None) -> None:
-        """The exchange ended; the reads that were held back are written first."""
+        """The exchange ended; what was held back of it is written first.
+
+        Args:
+            exchange: the number of the exchange, which `request` returned.
+            outcome: how it ended.
+            detail: what failed, in words.
+            at: seconds since the recording began; now if None.
+        """
         state, at = self._exchange(exchange), self._now(at)
         self._record_held(state.request)
         self._record_held(state.response)

@@ -18,7 +18,7 @@ from poeproto_cli.commands import main
 from ..support.command import COMMAND, SECONDS, serving, simulating
 from ..support.reserved_port import reserved_port
 
-# Examples that other pages show: the first steps, `make demo`, every event at once, and a load test.
+# What has a place of its own: the first steps, `make demo`, every event at once, and a load test.
 ELSEWHERE = {"cat", "demo", "echo", "locustfile", "test_asking_the_cat"}
 ROW = re.compile(r"^\| .*?\| \[[\w ,]+\]\(([\w/]+\.md)\) \| \[`(\w+)\.py`\]\(examples/(\w+)\.py\) \|", re.MULTILINE)
 
@@ -34,7 +34,7 @@ def rows(checkout: Path) -> list[tuple[str, str, str]]:
 
 
 def declared_in(simulator: str) -> dict[str, int]:
-    """The dependencies that the settings of the first bot declare, as the simulator received them."""
+    """What the settings of the first bot declare, as the simulator has them."""
     with urlopen(f"{simulator}/simulator/state", timeout=SECONDS) as response:
         [bot] = json.load(response)["bots"]
     return (bot["settings"] or {}).get("server_bot_dependencies", {})
@@ -43,22 +43,26 @@ def declared_in(simulator: str) -> dict[str, int]:
 def test_an_example_is_tried_as_the_page_says(checkout: Path) -> None:
     page = (checkout / "docs" / "guides.md").read_text(encoding="utf-8")
     simulate, serve, query = map(shlex.split, re.findall(r"^    \.venv/bin/poeproto (.*)$", page, re.MULTILINE))
-    with socket.create_server(("127.0.0.1", 0)) as probe:  # the two have to know each other's address
-        bot = f"127.0.0.1:{probe.getsockname()[1]}"
-    options = [word.replace("127.0.0.1:8080", bot) for word in simulate[1:]]
-    with simulating(*options, env={"POE_ACCESS_KEY": ""}) as simulator:
-        at = simulator.address.rstrip("/")
-        target, *options = [word.replace("http://127.0.0.1:8081", at) for word in serve[1:]]
-        with serving(f"{checkout}/{target}", *options, bind=bot):
-            arguments = [word.replace("http://127.0.0.1:8081", at) for word in query]
-            done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=SECONDS, check=False)
-            assert (done.returncode, done.stdout, done.stderr) == (0, "H-E-L-L-O\n", "")
-        # A second bot at the same address, which calls bots that the first one's settings do not declare.
-        with serving(f"{checkout}/docs/examples/two_bots.py:bot", *options, bind=bot):
-            end = time.monotonic() + SECONDS
-            while not declared_in(at):
-                assert time.monotonic() < end, "the settings were not synced"
-            done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=SECONDS, check=False)
+    with reserved_port() as port:  # the two have to know each other's address
+        bot = f"127.0.0.1:{port}"
+        options = [word.replace("127.0.0.1:8080", bot) for word in simulate[1:]]
+        with simulating(*options, env={"POE_ACCESS_KEY": ""}) as simulator:
+            at = simulator.address.rstrip("/")
+            target, *options = [word.replace("http://127.0.0.1:8081", at) for word in serve[1:]]
+            with serving(f"{checkout}/{target}", *options, bind=bot):
+                arguments = [word.replace("http://127.0.0.1:8081", at) for word in query]
+                done = subprocess.run(
+                    [*COMMAND, *arguments], capture_output=True, text=True, timeout=SECONDS, check=False
+                )
+                assert (done.returncode, done.stdout, done.stderr) == (0, "H-E-L-L-O\n", "")
+            # Another in its place, which calls other bots than the settings that the simulator has by now declare.
+            with serving(f"{checkout}/docs/examples/two_bots.py:bot", *options, bind=bot):
+                end = time.monotonic() + SECONDS
+                while not declared_in(at):
+                    assert time.monotonic() < end, "the settings were not told"
+                done = subprocess.run(
+                    [*COMMAND, *arguments], capture_output=True, text=True, timeout=SECONDS, check=False
+                )
     assert (done.returncode, done.stdout.count("hello"), done.stderr) == (0, 2, "")
 
 

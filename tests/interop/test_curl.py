@@ -73,8 +73,10 @@ async def test_a_large_body_that_is_refused_before_it_was_sent() -> None:
     async def bot(request: QueryRequest, context: Context) -> str:
         return "hello"
 
-    # Over a megabyte, curl waits for 100 Continue, and gets our answer instead.
-    options = ["--data-binary", "@-", "--header", "Expect: 100-continue", "--write-out", "%{http_code}"]
+    # Over a megabyte, curl waits to be told to go on, and is told our answer instead. By default it goes on by itself
+    # after a second, which may be less than a busy server needs.
+    waiting = ["--header", "Expect: 100-continue", "--expect100-timeout", "60"]
+    options = ["--data-binary", "@-", *waiting, "--write-out", "%{http_code}"]
     async with serving(app_of(bot, Limits(request_body=1000))) as address, curl(address, *options) as process:
         assert process.stdin is not None
         try:

@@ -20,6 +20,7 @@ from poeproto_h11 import Client, ProxyFailed
 from ..support.asgi_processes import wait_until_listening
 from ..support.both_clients import Query, query, query_blocking
 from ..support.calling_bots import CallingBot, Served, forwards, service_of
+from ..support.reserved_port import reserved_port
 from ..support.scripted_peer import HELLO, answering, scripted
 from ..support.tls_peer import Certificate, certificate, serving_tls
 

@@ -1,9 +1,8 @@
-"""The interface between a client and an event loop, or a thread without one: connections, pauses, calls that block,
-tools.
+"""What a client needs of an event loop, or of a thread without one: connections, pauses, calls that block, tools.
 
 A backend is the only part of the client that knows how to wait. Every operation takes its own timeout instead of
-running in a scope around several, so no scope of the client spans the caller's code, and blocking sockets can stand in
-for streams of an event loop.
+running in a scope around several, so no scope of ours spans the caller's code, and blocking sockets can stand in for
+streams of an event loop.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from poeproto_runtime.client.urls import Origin
 
 __all__ = ["ByteStream", "Connector", "failure_reason"]
 
-# Exceptions of a failed connection. ConnectionLost is a peer that closes the connection during the TLS handshake.
+# What connecting raises. ConnectionLost is a peer that closes the connection during the TLS handshake.
 CONNECT_FAILURES = (OSError, UnicodeError, ConnectionLost)
 
 OTHER_LOOP = "this reply belongs to another event loop; read and close a reply in the loop that it was begun in"
@@ -51,7 +50,7 @@ class ByteStream(Protocol):
         """Send all of the data, but stop when it cannot be written yet and there is something to read.
 
         A peer that rejects a request often answers without reading the rest of it, so waiting for it to read would not
-        end. The rest is kept: another call, with more data or none, continues with it.
+        end. What is left is kept: another call, with more data or none, goes on with it. `timeout` is in seconds.
 
         Returns:
             Whether all was sent.
@@ -137,7 +136,7 @@ def time_left(end: float) -> float:
 
 
 def is_deadline(exc: BaseException) -> bool:
-    """Whether a deadline of this client has passed. A timeout of the operating system is a failure like others."""
+    """Whether it is a deadline of ours that passed. A timeout of the operating system is a failure like others."""
     return isinstance(exc, TimeoutError) and exc.errno is None
 
 

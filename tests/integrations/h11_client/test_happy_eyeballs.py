@@ -46,12 +46,7 @@ def swallowing() -> Generator[int]:
         yield listener.getsockname()[1]
 
 
-def free_port() -> int:
-    with listening() as port:
-        return port
-
-
-def test_an_address_that_never_answers_does_not_delay_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_that_swallows_everything_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(happy_eyeballs, "_ATTEMPT_DELAY", 0.01)
     end = time.monotonic() + 1000  # attempted alone, it would delay the others for longer than a test may take
     with (
@@ -97,15 +92,15 @@ def test_the_operating_system_times_out_one_address(monkeypatch: pytest.MonkeyPa
     assert not is_deadline(caught.value)
 
 
-def test_the_first_address_that_answers_is_used_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_that_answers_is_taken_and_no_other_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(happy_eyeballs, "_ATTEMPT_DELAY", 1000.0)
     with listening() as port, listening() as other, connect_first([at(port), at(other)], soon()) as connection:
         assert connection.getpeername()[1] == port
 
 
-def test_no_address_answers() -> None:
-    with swallowing() as silent, pytest.raises(TimeoutError) as caught:
-        connect_first([at(silent), at(free_port())], time.monotonic() + 0.05)
+def test_none_answers() -> None:
+    with swallowing() as silent, reserved_port() as refusing, pytest.raises(TimeoutError) as caught:
+        connect_first([at(silent), at(refusing)], time.monotonic() + 0.05)
     assert is_deadline(caught.value)
 
 
@@ -114,24 +109,24 @@ def test_all_refuse() -> None:
         connect_first([at(one), at(other)], soon())
 
 
-def test_a_name_without_an_address() -> None:
+def test_there_is_no_address() -> None:
     with pytest.raises(OSError, match="no address"):
         connect_first([], soon())
 
 
-def test_an_address_family_without_support_is_skipped() -> None:
+def test_a_family_that_this_machine_does_not_have_is_passed_over() -> None:
     with listening() as port, connect_first([at(port, family=-1), at(port)], soon()) as connection:
         assert connection.getpeername()[1] == port
 
 
-def test_an_unreachable_address_is_skipped() -> None:
+def test_an_address_that_cannot_be_reached_is_passed_over() -> None:
     # The system itself rejects connecting to the broadcast address.
     nowhere = at(9, "255.255.255.255")
     with listening() as port, connect_first([nowhere, at(port)], soon()) as connection:
         assert connection.getpeername()[1] == port
 
 
-def test_the_address_families_alternate() -> None:
+def test_the_families_take_turns() -> None:
     four = [at(number) for number in range(3)]
     six = [at(number, "::1", socket.AF_INET6) for number in range(2)]
     assert alternating([*six, *four]) == [six[0], four[0], six[1], four[1], four[2]]
