@@ -216,7 +216,7 @@ def _httpx_sse(chunks: list[bytes]) -> float:
 
 
 def _fastapi_poe(chunks: list[bytes]) -> float:
-    """Its client, with a transport that answers from memory."""
+    """fastapi_poe's client, with a transport that answers from memory."""
 
     async def respond(_: httpx.Request) -> httpx.Response:
         return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=_Chunks([*chunks, DONE]))

@@ -15,7 +15,8 @@ from benchmarks.record import Case, Goal, Record, Table, goal_rows, half_spread,
 
 PAGE = Path("docs/performance.md")
 README = Path("README.md")
-# What the traffic of bots is made of, most of it first: the works whose first goal against fastapi_poe is a headline.
+# The works that make up most of a bot's traffic, the largest part first: the first goal against fastapi_poe of each is
+# a headline.
 HEADLINE = {
     "client, lone event, CPU": "a client reads an event that arrives alone",
     "relay, lone event, CPU": "a relay passes such an event on",
@@ -24,7 +25,7 @@ HEADLINE = {
     "relay, burst": "a relay passes a burst on",
     "server burst, c=1": "a server sends a burst",
 }
-# The rows of the front page: the suite, what is done, and our case.
+# The rows of the front page: the suite, the work, and our case.
 FRONT = (
     ("paced", "a server sends an event that comes alone", "poeproto on Hypercorn, asyncio"),
     ("relay", "a relay passes such an event on", "poeproto on Hypercorn, asyncio"),
@@ -92,7 +93,7 @@ def _figures(name: str, record: Record, plots: str) -> str:
 
 
 def headline_rows(goals: list[Goal]) -> list[tuple[str, str, str]]:
-    """For each work of the headline: our case, and how many times as much fastapi_poe takes for the same."""
+    """For each work of the headline: our case, and the ratio by which fastapi_poe is slower."""
     rows: list[tuple[str, str, str]] = []
     for work, words in HEADLINE.items():
         goal = next((goal for goal in goals if goal.work == work and goal.reference.startswith("fastapi_poe")), None)

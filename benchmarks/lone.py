@@ -40,7 +40,7 @@ ROUNDS = 3
 OnEvent = Callable[[], None]
 # Reads one reply, and calls the function for each event.
 ReadOne = Callable[[OnEvent], Awaitable[None]]
-# Opens what all streams share, and runs as many readers of one reply as it is asked for.
+# Opens the client that all streams share, and runs the given number of readers of one reply.
 ReadAll = Callable[[str, str, Callable[[ReadOne], Awaitable[None]]], Awaitable[None]]
 
 

@@ -1,4 +1,4 @@
-"""What the recording proxy adds, and how exact a replay is: `python -m benchmarks.recordings`.
+"""The delay that the recording proxy adds, and the accuracy of a replay: `python -m benchmarks.recordings`.
 
 A server and a client on plain sockets, blocking, with the proxy in a process of its own. Prints the delay that the
 proxy adds to a first event, how late an end of the stream and a reset pass, what a stream holds whose client does not
@@ -196,7 +196,7 @@ def held(folder: Path) -> None:
                 connection.sendall(block)
 
     with _server(flood) as url, _command("record", url, "-o", str(folder / "held")) as proxy:
-        with _connect(proxy.url) as connection:  # what the first one loads does not count
+        with _connect(proxy.url) as connection:  # the first one loads modules, which must not count
             connection.sendall(_REQUEST)
             connection.recv(65536)
         time.sleep(0.5)

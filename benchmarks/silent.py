@@ -56,4 +56,4 @@ def _open(name: str, server: str, streams: int) -> Callable[[], float]:
 
 
 def _has_ended(connection: LoadConnection, reply: Received) -> None:
-    raise RuntimeError("a silent stream has ended")
+    raise RuntimeError("an idle stream has ended; it should have stayed open until the end of the measurement")

@@ -15,8 +15,8 @@ class Sizes:
         paced_streams: concurrent streams with a pause after each event.
         paced: events of each paced stream.
         lone_streams: concurrent streams that a client reads, with a pause after each event.
-        relayed_streams: concurrent streams that a relay passes on, as many as fastapi_poe can.
-        many_relayed_streams: the same without fastapi_poe, which cannot pass on so many.
+        relayed_streams: concurrent streams that a relay forwards, as many as fastapi_poe can.
+        many_relayed_streams: the same without fastapi_poe, which cannot forward so many.
         silent: concurrent streams without events.
         many: concurrent streams with an event a second.
         many_events: events of each of them.

@@ -222,7 +222,7 @@ def _write_reference(app: Sphinx) -> None:
             path.write_text(text, encoding="utf-8")
 
 
-# What the theme and Sphinx leave out, and people who use a keyboard or a screen reader need.
+# Markup that the theme and Sphinx leave out, for people who use a keyboard or a screen reader.
 _ACCESSIBLE = (
     ('<p class="caption" role="heading">', '<p class="caption" role="heading" aria-level="2">'),
     ('<aside class="sidebar-drawer">', '<aside class="sidebar-drawer" aria-label="Pages">'),

@@ -144,7 +144,7 @@ def _is_code(defined: object) -> bool:
 
 
 def _described(owner: type, member: str, defined: object) -> object:
-    """What has the docstring: a method may inherit it, a property is asked itself."""
+    """The object with the docstring: a method may inherit it, a property is read from its class."""
     return getattr(owner, member) if inspect.isroutine(defined) else defined
 
 

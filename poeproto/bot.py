@@ -42,7 +42,7 @@ class BotReply(Protocol):
 
     @property
     def fold(self) -> ReplyFold:
-        """The reply so far, including what iteration leaves out."""
+        """The reply so far, including the events that iteration leaves out."""
         ...
 
     def __aiter__(self) -> AsyncIterator[Event]: ...
@@ -62,7 +62,7 @@ class BotReply(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Close the reply; what was not read is dropped."""
+        """Close the reply; unread events are dropped."""
         ...
 
     async def __aenter__(self) -> Self: ...

@@ -14,7 +14,7 @@ __all__ = ["create_bot_url", "inline_reference", "make_inline_ref", "markdown_im
 
 _CREATE_BOT = "https://poe.com/create_bot"
 _SPECIAL = re.compile(r"([\\\[\]`*_<>!])")
-# What CommonMark would decode as a character reference (https://spec.commonmark.org/0.31.2/#entity-references).
+# Texts that CommonMark would decode as a character reference (https://spec.commonmark.org/0.31.2/#entity-references).
 _REFERENCE_START = re.compile(r"&(?=#?[A-Za-z0-9]+;)")
 _WHITE = re.compile(r"\s+")
 # Characters allowed in a URL (RFC 3986), except parentheses, which would end a link.

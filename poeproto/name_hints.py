@@ -93,7 +93,7 @@ PLACES: dict[str, frozenset[str]] = {
     }.items()
 }
 
-# What the names of fastapi_poe 0.0.83 are called here, where it is another name or another way.
+# Names of fastapi_poe 0.0.83, and the name or the way that replaces each here.
 OTHER_NAMES = {
     "AttachmentHttpResponse": "bytes: Context.fetch_attachment returns the content",
     "AttachmentUploadError": "poeproto.UploadRefused",

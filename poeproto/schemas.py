@@ -185,7 +185,7 @@ def _rule(cls: type, field: str) -> dict[str, Any]:
 
 
 def _default(field: attrs.Attribute[Any]) -> dict[str, Any]:
-    """The value that readers take for an absent field. None means that the field is absent, and is no value."""
+    """The value that readers assume for an absent field. None means that an absent field has no value."""
     value: Any = field.default
     if isinstance(value, attrs.Factory):  # pyright: ignore[reportArgumentType]
         value = value.factory()

@@ -46,7 +46,7 @@ app = BotApp(EchoBot(), access_key=TEST_ACCESS_KEY)
 
 
 def missing(host: str) -> str | None:
-    """What the host needs and this machine lacks; None for nothing."""
+    """The requirements of the host that this machine lacks; None if it has them all."""
     return "node is not installed" if host == "node" and shutil.which("node") is None else None
 
 

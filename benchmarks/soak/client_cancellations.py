@@ -25,7 +25,7 @@ _PIECES = 4
 _PAUSE = 0.0005
 # The highest number of calls for each cancelled one: some calls end before they are cancelled.
 _CALLS_EACH = 20
-# How long to poll for what the server's threads do; they notify nobody.
+# How long to poll for the acts of the server's threads, which send no notification.
 _SECONDS = 5.0
 
 
@@ -214,7 +214,7 @@ class _Interrupted(_Run):
                     if self._is_interrupted(self._random.choice(calls), client):
                         self.cancelled += 1
                         self._ask(client)
-                gc.collect()  # closes what was unreferenced when it was interrupted
+                gc.collect()  # closes the objects that lost their references by the interrupt
                 self._count_kept()
         finally:
             signal.signal(signal.SIGALRM, handler)

@@ -37,7 +37,7 @@ def _reset_streams(findings: Findings, server: Server, scenario: str, manner: st
     findings.add(
         Finding(scenario, "until all bots had ended", time.perf_counter() - disconnected, "s", at_most=SECONDS)
     )
-    time.sleep(max(0.0, disconnected + SECONDS - time.perf_counter()))  # what runs late shows in the counts below
+    time.sleep(max(0.0, disconnected + SECONDS - time.perf_counter()))  # late tasks show in the counts below
     counts = counts_of(server)
     findings.exactly(scenario, "handlers alive", counts.started - counts.ended, "handlers", 0)
     findings.exactly(scenario, "finally blocks that ran", counts.ended, "blocks", count)

@@ -24,7 +24,7 @@ BACKENDS = ("asyncio", "trio")
 SECONDS = 3.0
 FILES = 64  # the limit of open files of the server, its own included
 QUEUE_SECONDS = 2.0
-TIMEOUT = 30.0  # for what never happens
+TIMEOUT = 30.0  # never reached
 NEVER = 3600.0  # for timeouts of the server that must not pass
 
 PAGE = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -32,7 +32,7 @@ _QUERY = encode_request(QueryRequest([Message("user", "hello")]))
 _QUERY_HEAD = (
     f"POST / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TEST_ACCESS_KEY}\r\nContent-Length: {len(_QUERY)}\r\n\r\n"
 ).encode()
-# What each client sends at once, and what it then sends one byte at a time until it is disconnected.
+# Bytes that each client sends at once, and bytes that it then sends one at a time until it is disconnected.
 SLOW = {
     "connections without a request": (b"", b""),
     "heads, a byte each tenth of a second": (b"", b"POST / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 1000),

@@ -29,12 +29,12 @@ LOOPS = ("asyncio", "trio")
 BIND = "127.0.0.1:0"
 BOT_NAME = "Flood"
 EVENTS = 10
-TIMEOUT = 120.0  # for what never happens
+TIMEOUT = 120.0  # never reached
 NO_BOUND = 10_000
 NEVER = 3600.0
 _FILES_BESIDE = 200  # a server's own
 
-app = ours(OurBot(anyio.sleep))  # what the workers serve
+app = ours(OurBot(anyio.sleep))  # served by the workers
 
 
 def main(findings: Findings, smallest: bool) -> None:

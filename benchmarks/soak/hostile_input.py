@@ -23,7 +23,7 @@ from poeproto import (
 
 KIB = 1024
 CAP = 1024 * KIB
-PART = 64 * KIB  # what a transport reads at a time, which may be buffered in addition to the cap
+PART = 64 * KIB  # one read of a transport, which may be buffered in addition to the cap
 SLACK = 512 * KIB
 _STREAM = ResponseHead(200, [("content-type", "text/event-stream")])
 

@@ -10,7 +10,7 @@ from poeproto import BotExchange, Message, QueryRequest, RequestHead, encode_req
 
 _DEEP = 190
 
-# What a body repeats, and the highest multiple of its size that it may take.
+# The item that a body repeats, and the most memory that it may take, as a multiple of its size.
 _UNITS: dict[str, tuple[bytes, float]] = {
     "numbers": (b"1000", 12),
     "empty objects": (b"{}", 30),

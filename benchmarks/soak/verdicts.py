@@ -19,7 +19,7 @@ _RUNS = 20
 
 
 def main(findings: Findings, smallest: bool) -> None:
-    # Of our servers, one for each way of serving; the small runs leave out what sends 64 MiB.
+    # Of our servers, one for each way of serving; the small runs leave out the probe that sends 64 MiB.
     hosts = ("hypercorn-trio", "h11-asyncio", "http.server") if smallest else HOSTS
     skipped = ["http.body-limit"] if smallest else []
     options = CheckOptions(rules=select_rules(skip=skipped), access_key=TEST_ACCESS_KEY)

@@ -64,7 +64,7 @@ class PageCountingBot(Bot):
         except LimitExceeded:
             yield f"{file.name} is larger than {LARGEST // 1_000_000} MB."
         except Unreadable:
-            yield f"{file.name} is no PDF that I can read."
+            yield f"{file.name} is not a PDF that I can read."
         else:
             yield f"{file.name} has {pages} page{'' if pages == 1 else 's'}."
 

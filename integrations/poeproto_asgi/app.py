@@ -175,7 +175,7 @@ class _AsgiChannel:
         self._chunk_writer = chunk_writer
         self._write_chunk: ChunkWriter | None = None
         self._more_body = True
-        self._in_parts = False  # whether some messages of a `send` have been passed on, and some have not
+        self._in_parts = False  # whether only some messages of a `send` have been sent
         self.unfinished = False
 
     async def receive(self) -> bytes | None:
@@ -236,7 +236,7 @@ class _AsgiChannel:
 
     async def finish(self, data: bytes) -> None:
         if self._in_parts:
-            raise ClientDisconnected("an earlier write was cut short, so the response cannot end in order")
+            raise ClientDisconnected("an earlier write was cut short, so the response cannot be completed")
         self._write_chunk = None  # the next chunk would belong to another response
         try:
             if len(data) > _LAST_MESSAGE_SIZE:

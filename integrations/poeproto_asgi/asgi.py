@@ -19,7 +19,7 @@ AsgiMessage = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[AsgiMessage]]
 Send = Callable[[AsgiMessage], Awaitable[None]]
 
-# What stands unescaped in a path (RFC 3986, 3.3), besides letters, digits and "_.-~".
+# Characters that stand unescaped in a path (RFC 3986, 3.3), besides letters, digits and "_.-~".
 _PATH_CHARACTERS = "/:@!$&'()*+,;="
 
 
@@ -67,7 +67,7 @@ def client_of(scope: Scope) -> tuple[str, int] | None:
 
 
 def extensions_of(scope: Scope) -> dict[str, Any]:
-    """What the server offers besides the specification, by name; empty where it offers nothing."""
+    """The extensions that the server offers, by name; empty if it offers none."""
     extensions = scope.get("extensions")
     return cast("dict[str, Any]", extensions) if isinstance(extensions, dict) else {}
 

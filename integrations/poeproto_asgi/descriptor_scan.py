@@ -7,13 +7,13 @@ server that accepted by itself, and gave Hypercorn its connections, would not ne
 
 What it leans on: ``/dev/fd`` (Linux, macOS, BSD); elsewhere nothing is found. To tell the connections of two listeners
 at one address apart, it also leans on `SO_SNDTIMEO`, which accepted sockets inherit, and which has no effect on sockets
-that do not block (64-bit Linux, TCP); elsewhere all connections at the address are taken for the listener's.
+that do not block (64-bit Linux, TCP); elsewhere all connections at the address count as the listener's.
 
 What breaks without it, on uvloop and trio, and which test notices (`tests/integrations/asgi/test_shutdown.py`):
 
 - Without `reset_all`, a client that does not read keeps `serve` on trio from returning, for `Limits.send_seconds` on
   Linux and for ever elsewhere: `test_a_peer_that_does_not_read_does_not_keep_the_server`. On uvloop, Hypercorn's own
-  timeout ends it, and logs failures: `test_a_half_sent_request_does_not_keep_the_server`.
+  timeout ends it, and logs failures: `test_an_incomplete_request_does_not_delay_the_stop`.
 - Without `reset`, a reply that is cut off on uvloop leaves its connection open, with all that is buffered for it:
   `test_a_peer_that_does_not_read_in_time_is_cut_off`.
 - Without the mark, a server that stops resets the connections of the next one at its address:
@@ -81,7 +81,7 @@ class ScannedConnections:
 
     def reset_peers(self, peers: Container[object]) -> None:
         """Reset the connections with these peers now."""
-        # At one address a peer has one connection, so no mark is needed to tell whose it is.
+        # At one address a peer has one connection, so no mark is needed to identify the server.
         for connection in self._connected():
             with suppress(OSError):  # disconnected meanwhile
                 if connection.getpeername()[:2] in peers:

@@ -92,7 +92,7 @@ class ForcedExit:
 
 
 def _waits_for_threads() -> bool:
-    """Whether the main thread is in the interpreter's exit, where it waits for threads that are no daemons.
+    """Whether the main thread is in the interpreter's exit, where it waits for non-daemon threads.
 
     `threading._shutdown` does that, in all versions of CPython. Without this, a bot's blocking thread would keep the
     process: `test_forced_exit.py` notices.

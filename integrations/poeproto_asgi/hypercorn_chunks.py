@@ -70,7 +70,7 @@ def _is_chunked(stream: Any, connection: object) -> bool:
     response = stream.response
     if stream.scope["method"] != "POST" or response["status"] != 200 or b"content-length" in dict(response["headers"]):
         return False
-    # What is left has no length that a part would count towards, so that h11 can be asked for one and drop it.
+    # The remaining body has no length that a part would count towards, so that h11 can be asked for a part to discard.
     return connection.send(h11.Data(data=b"x")) == b"1\r\nx\r\n"
 
 

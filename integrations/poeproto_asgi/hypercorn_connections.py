@@ -38,7 +38,7 @@ class OpenConnections(Protocol):
 
 
 class RecordingListener(socket.socket):
-    """A listening socket that records what it accepts: `OpenConnections` for asyncio's own event loops.
+    """A listening socket that records the connections that it accepts: `OpenConnections` for asyncio's own event loops.
 
     They call `accept` of the object that they are given; `records_accepts` tells which loops do.
 

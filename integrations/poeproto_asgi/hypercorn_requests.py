@@ -1,4 +1,4 @@
-"""What Hypercorn leaves to applications: slow bodies, and bodies with two framings."""
+"""Checks of requests that Hypercorn leaves to applications: slow bodies, and bodies with two framings."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ __all__ = ["raise_open_files"]
 
 logger = logging.getLogger("poeproto")
 
-# What `docs/howto/many_streams.md` advises, and more; systems that allow no bound at all refuse some of these.
+# The number that `docs/howto/many_streams.md` advises, and larger ones; systems without a limit refuse some of these.
 _WANTED = (1_048_576, 65_536, 10_240)
 # A server with fewer cannot hold thousands of streams.
 _FEW = 4096

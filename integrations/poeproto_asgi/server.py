@@ -213,7 +213,7 @@ class _HypercornServer:
     async def _run_hypercorn(self, others: anyio.CancelScope) -> None:
         """Run Hypercorn to its end, then cancel the other tasks."""
         try:
-            # Hypercorn shuts down in order when its trigger returns. Cancelled, it would leave connections behind on
+            # Hypercorn shuts down gracefully when its trigger returns. Cancelled, it would leave connections behind on
             # asyncio.
             with anyio.CancelScope(shield=True):
                 await self._hypercorn_serve(

@@ -77,7 +77,7 @@ def stop_signals() -> tuple[signal.Signals, ...]:
 
 
 def ignore_terminal_signals() -> None:
-    """Ignore what a terminal sends to every process of its group: the process that started this one acts on it."""
+    """Ignore the signals of a terminal to every process of its group: the process that started this one acts on it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)

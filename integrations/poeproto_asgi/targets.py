@@ -44,7 +44,7 @@ class AppOptions:
     Attributes:
         access_key: the key of every bot that has none. It is an error if no bot uses it.
         environment_key: the same from the environment, used without an `access_key`. It may be meant for another
-            program, so it is no error if no bot uses it.
+            program, so it may be unused.
         allow_without_key: whether bots without a key accept every request. It is an error if there are none.
         bot_name: the bot's name on Poe; for a target with a single bot.
         endpoints: where Poe is, for API calls of the bots.
@@ -90,7 +90,7 @@ def load_app(
 
 
 def name_of_target(target: object) -> str:
-    """What messages call a target: its name, or the class of an object without one."""
+    """The text that names a target in messages: its own name, or the class of an object without one."""
     if isinstance(target, str):
         return target
     return f"the {target.__name__ if isinstance(target, type) else type(target).__name__} that was passed"
@@ -152,12 +152,12 @@ def check_options_of_application(target: str, options: AppOptions) -> None:
 
 
 def check_keys_used(target: str, app: BotApp, options: AppOptions) -> None:
-    """Raise a `TargetError` for a key that no bot uses, and for a permission where every bot has keys."""
+    """Raise a `TargetError` for a key that no bot uses, and for `allow_without_key` where every bot has keys."""
     if options.access_key is not None and not app.service.accepts_key(options.access_key):
-        raise TargetError(f"the key given would not be used: {target} says which keys its bots use; omit this key")
+        raise TargetError(f"access_key has no effect: {target} sets the keys of its bots itself; omit access_key")
     if options.allow_without_key and not app.service.paths_without_key():
         raise TargetError(
-            f"nobody is answered without a key: {target} says which keys its bots use; give one, not this permission"
+            f"allow_without_key has no effect: every bot of {target} requires a key; pass that key instead"
         )
 
 
@@ -167,7 +167,7 @@ def warn_of_unused_key(target: str, app: BotApp, options: AppOptions) -> None:
     if options.access_key is None and key is not None and not app.service.accepts_key(key):
         anyone = app.service.paths_without_key()
         logger.warning(
-            "the key in the environment is not used: %s says which keys its bots use%s",
+            "the key in the environment has no effect: %s sets the keys of its bots itself%s",
             target,
             f", and anyone is answered at {', '.join(anyone)}" if anyone else "",
         )
@@ -193,7 +193,7 @@ def _target_code(target: str) -> Generator[None]:
 
 
 def has_scheme(target: str) -> bool:
-    """Whether a target is one with a scheme of ours, such as ``openai:URL#model``, and no module's attribute."""
+    """Whether a target has a scheme of this package, such as ``openai:URL#model``, and names no attribute."""
     scheme, _, rest = target.partition(":")
     return scheme in _SCHEMES and not rest.isidentifier()
 
@@ -227,7 +227,7 @@ def _parts_of(target: str) -> tuple[str, bool, str]:
     """The file or module that a target names, whether it is a file, and the attribute."""
     where, _, attribute = target.rpartition(":")
     is_file = where.endswith(".py")
-    # No relative name, which would begin with a dot: there is no package here that it could be relative to.
+    # A module name must not be relative: there is no package here that it could be relative to.
     is_module = all(part.isidentifier() for part in where.split("."))
     if not attribute.isidentifier() or not (is_file or is_module):
         raise TargetError(f"{target!r} is not of the form module:attribute or path/file.py:attribute")
@@ -260,7 +260,7 @@ def _bots_in(module: ModuleType) -> list[str]:
     """The names in a module that could be served."""
     return [
         name
-        for name, value in list(vars(module).items())  # a lazy module gets names when they are looked at
+        for name, value in list(vars(module).items())  # a lazy module gets names when they are read
         if isinstance(value, Bot | BotApp)
         or (_is_bot_class(value) and value.__module__ == module.__name__)
         or (isinstance(value, Mapping) and _are_bots(cast("Mapping[object, object]", value)))

@@ -22,7 +22,7 @@ from poeproto_check.selection import limits_of
 
 __all__ = ["CheckOptions", "CheckReport", "NothingToCheck", "Plan", "check", "plan"]
 
-# Every probe judges these, so they alone are no reason to run all of them.
+# Every probe judges these, so selecting these rules alone does not run all probes.
 _UBIQUITOUS = frozenset({"http.messages", "input.traceback"})
 
 
@@ -32,7 +32,7 @@ class NothingToCheck(Exception):
 
 @attrs.frozen(kw_only=True)
 class CheckOptions:
-    """What to check, and how.
+    """The rules to check, and how.
 
     Attributes:
         rules: the selected rules, by id; see `select_rules`.
@@ -75,7 +75,7 @@ class Plan:
 
 @attrs.frozen(kw_only=True)
 class CheckReport:
-    """What a run found.
+    """The results of a run.
 
     Attributes:
         url: the server, without the query of its URL.
@@ -200,7 +200,7 @@ async def _run(probe: Probe, context: ProbeContext) -> bool:
         why, exchange = context.unusable.get(missing[0], ("it was left out", None))
         for rule in probe.rules:
             if "target" in RULES[rule].needs and context.watch_end is None:
-                continue  # no answer would be of use
+                continue  # the result would not change
             judge.cannot_test(rule, f"the probe {missing[0]} got no usable answer: {why}", exchange)
         return False
     try:
@@ -208,13 +208,13 @@ async def _run(probe: Probe, context: ProbeContext) -> bool:
     except ConnectFailed as exc:
         for rule in probe.rules:
             judge.cannot_test(rule, str(exc))
-    except Exception as exc:  # noqa: BLE001 - a mistake of ours must not hide what the other probes see
+    except Exception as exc:  # noqa: BLE001 - a bug in one probe must not hide the results of the others
         judge.failed(probe.rules, exc)
     return True
 
 
 def redaction_of(address: ServerAddress, options: CheckOptions) -> EvidenceRedaction:
-    """What keeps the key and the query of the URL out of reports and messages."""
+    """A redaction that keeps the key and the query of the URL out of reports and messages."""
     return EvidenceRedaction(options.access_key, address.target.partition("?")[2])
 
 

@@ -9,7 +9,7 @@ from poeproto.http import SearchedText, SecretSpellings
 
 __all__ = ["EvidenceRedaction"]
 
-# What a shell puts in the place of a key: reports name the variable, so that the line can be run.
+# A variable that a shell replaces with the key: reports name it, so that the line can be run.
 _KEY_VARIABLE = "POE_ACCESS_KEY"
 # A shorter secret is an ordinary word. Replacing it everywhere would make evidence unreadable, so a shorter key is
 # replaced in the header only that the check itself sends.
@@ -19,7 +19,7 @@ _CHUNK_BOUNDARY = re.compile(rb"\r\n[0-9A-Fa-f]{1,8}(?:;[^\r\n]{0,80})?\r\n")
 
 
 class EvidenceRedaction:
-    """Replaces secrets in what is shown: the access key, the wrong keys that were made from it, the query of the URL.
+    """Replaces secrets in the evidence: the access key, the wrong keys that were made from it, the query of the URL.
 
     Args:
         access_key: the bot's key; None if there is none.
@@ -81,7 +81,7 @@ class EvidenceRedaction:
 
 
 def _without(whole: bytes, start: int, end: int, found: list[tuple[int, int]]) -> bytes:
-    """A range of bytes, in which each occurrence is replaced where it begins, and left out where it goes on."""
+    """A range of bytes, in which each occurrence is replaced where it begins, and removed where it continues."""
     result = b""
     for first, last in found:
         if last <= start or first >= end:

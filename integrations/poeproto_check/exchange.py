@@ -65,7 +65,7 @@ class Exchange:
 
     @property
     def outcome(self) -> str:
-        """What came back, in a few words."""
+        """The outcome of the exchange, in a few words."""
         if self.response.problems and not self.response.is_http:
             return self.response.problems[0]
         if self.status is None:

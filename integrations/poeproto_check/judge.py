@@ -36,7 +36,7 @@ class Judge:
         self._broken.setdefault(rule, []).append(Problem(message, self.probe, exchange))
 
     def expect(self, rule: str, kept: bool, message: str, exchange: Exchange | None = None) -> None:
-        """The server keeps the rule if the condition is true; otherwise the message says what was seen."""
+        """The server keeps the rule if the condition is true; otherwise the message has the observation."""
         if kept:
             self.keeps(rule)
         else:

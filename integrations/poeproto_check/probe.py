@@ -1,4 +1,4 @@
-"""What a probe is, and what it can do: send requests, and judge rules by what came back."""
+"""A probe: sends requests, and judges rules by the responses."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from poeproto_check.raw_connection import RawConnection, ServerAddress
 __all__ = ["WATCH_HEADER", "BotEnding", "CheckTimes", "Probe", "ProbeContext"]
 
 WATCH_HEADER = "X-Poeproto-Check"
-"""A header of the query whose bot is watched, so that whoever serves it recognises it."""
+"""A header of the query whose bot is watched, so that its server recognises it."""
 
 
 @attrs.frozen(kw_only=True)
 class CheckTimes:
-    """What the check waits for, in seconds. The defaults suffice for a server under load.
+    """The timeouts of the check, in seconds. The defaults suffice for a server under load.
 
     Attributes:
         silence: how long the server may send nothing in a reply.
-        call: how long an answer that is no reply may take.
+        call: how long an answer other than a reply may take.
         settings: within which settings are due.
         close: within which the body of a reply must end after `done`.
         buffered: how long a reply must take to show whether its events are collected.
@@ -118,7 +118,7 @@ class ProbeContext:
         """
         async with RawConnection(address or self.address, self.times.call / 2, self.times.call) as connection:
             exchange = connection.exchange(request)
-            # At the same time: a server may answer early and close, and a reset destroys what was not read by then.
+            # At the same time: a server may answer early and close, and a reset destroys the unread data.
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(connection.receive, exchange)
                 await connection.send_request(exchange)

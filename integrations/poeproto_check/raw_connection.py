@@ -26,13 +26,13 @@ __all__ = ["RawConnection", "ServerAddress"]
 
 _READ_SIZE = 64 * 1024
 _CONNECT_SECONDS = 10.0
-# The failures of streams: the operating system's, those that anyio makes of them, and TLS's.
+# The failures of streams: the operating system's, anyio's, and those of TLS.
 _BROKEN = (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError, ssl.SSLError)
 
 
 @attrs.frozen
 class ServerAddress:
-    """Where the bot server is.
+    """The address of the bot server.
 
     Attributes:
         origin: scheme, host and port.
@@ -73,7 +73,7 @@ class ServerAddress:
             with anyio.fail_after(_CONNECT_SECONDS):
                 return await self._open()
         except TimeoutError as exc:
-            raise ConnectFailed(f"no connection to {where}: nothing within {_CONNECT_SECONDS:g} s") from exc
+            raise ConnectFailed(f"no connection to {where} within {_CONNECT_SECONDS:g} s") from exc
         except _BROKEN as exc:
             raise ConnectFailed(f"no connection to {where}: {failure_reason(exc)}") from exc
 
@@ -164,7 +164,7 @@ class RawConnection:
         self.settle(exchange)
 
     def settle(self, exchange: Exchange) -> None:
-        """Record why the reading of a response ended; what follows it is for the next exchange."""
+        """Record why the reading of a response ended; further bytes are for the next exchange."""
         exchange.ended_at = self.now
         if exchange.response.is_over:
             exchange.ending = Ending.COMPLETE if exchange.response.is_complete else Ending.INVALID

@@ -1,6 +1,6 @@
 """One HTTP/1.1 response, parsed from raw bytes: what can be understood is, and what is invalid is recorded.
 
-A client refuses an invalid response. A judge has to go on, and to say what is wrong with it. What it says quotes no
+A client refuses an invalid response. A judge has to continue, and to report the fault. What it says quotes no
 bytes: a server may repeat a key in them.
 
 https://www.rfc-editor.org/rfc/rfc9112

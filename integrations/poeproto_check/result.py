@@ -14,7 +14,7 @@ __all__ = ["Problem", "Result", "Verdict"]
 
 
 class Verdict(Enum):
-    """What a run says about a rule.
+    """The verdict of a run on a rule.
 
     Attributes:
         PASS: the rule is kept.
@@ -77,7 +77,7 @@ class Result:
 
     @property
     def exchange(self) -> Exchange | None:
-        """What was sent and received, of the first problem that has it; None if none has."""
+        """The bytes sent and received for the first problem that has an exchange; None if no problem has one."""
         return next((problem.exchange for problem in self.problems if problem.exchange is not None), None)
 
     @property

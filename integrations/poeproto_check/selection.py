@@ -1,4 +1,4 @@
-"""Which rules a run is about, as its options say."""
+"""The selection of a run's rules, by its options."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ assert set(_LIMITS) == EDITIONS, "each edition has its limits"
 
 
 class NoSuchRule(ValueError):
-    """A name that is no rule, family or section. The message says which names there are."""
+    """A name that is not a rule, family or section. The message says which names there are."""
 
 
 def limits_of(edition: int) -> Limits:

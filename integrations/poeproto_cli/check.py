@@ -21,7 +21,7 @@ from poeproto_cli.terminal import echo
 from poeproto_cli.urls import is_target
 
 _LATEST = max(EDITIONS)
-# Those of `poeproto_check.FORMATS`, which is imported when it is needed.
+# The names in `poeproto_check.FORMATS`, which is imported when it is needed.
 FORMAT_NAMES = ("text", "json", "junit", "github", "html")
 
 
@@ -125,7 +125,7 @@ def check_command(
     with server as served:
         report = run_check(served, options, unix_socket, backend, is_served=is_served)
         if report.count(Verdict.UNTESTABLE):
-            served.show_log()  # the author's own mistake is there, and the reply does not show it
+            served.show_log()  # the log shows the author's mistake, and the reply does not
     _show(FORMATS[report_format](report), output)
     raise click.exceptions.Exit(report.exit_code)
 

@@ -85,7 +85,7 @@ def _read(path: str) -> str:
 def run_check(
     served: ServedTarget, options: CheckOptions, unix_socket: str | None, backend: str, *, is_served: bool
 ) -> CheckReport:
-    """Say what is checked and what it may cost, and check it.
+    """Print the subject of the check and its possible cost, and run it.
 
     Args:
         served: the server.

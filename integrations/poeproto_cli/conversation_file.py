@@ -37,7 +37,7 @@ class Conversation:
     messages: list[Message]
 
     def append(self, messages: Sequence[Message]) -> None:
-        """Add messages to the file, behind what it holds by now.
+        """Append messages to the current content of the file.
 
         Raises:
             click.ClickException: when the file cannot be written, or holds no conversation any more.

@@ -14,7 +14,7 @@ import click
 from poeproto_cli.terminal import encodable
 from poeproto_runtime.printable import printable_line
 
-# Where the name of a file is cut: the bar needs the rest of the line.
+# The longest name of a file that is shown: the bar needs the rest of the line.
 _NAME_LENGTH = 30
 _BESIDE_BAR = len("  []  100%") + 1
 _WIDEST = 36

@@ -8,7 +8,7 @@ last block, which may still grow, is drawn again when it has grown. This bounds 
 - It has fewer lines than the terminal, since lines that have scrolled away cannot be erased.
 
 Nothing of the bot's can control the terminal: Markdown is parsed, and then the text of each token is made printable, so
-that a character reference (``&#x202e;``) is no way around it. HTML is shown as text, and a link with its URL.
+that a character reference (``&#x202e;``) cannot circumvent it. HTML is shown as text, and a link with its URL.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from poeproto_runtime.printable import printable_text
 _INTERVAL = 0.1
 # After a redraw that took a second, the next one starts nine seconds later.
 _LONGEST_SHARE = 9
-# Where a block is cut that does not end. Some screens full.
+# The most lines of an unfinished block. Some screens full.
 _LONGEST_BLOCK = 8_000
 _LONGEST_FENCE = 200
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})[^`\n]*")
@@ -56,11 +56,11 @@ class LiveMarkdown:
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(file=sys.stdout, highlight=False, markup=False, emoji=False, soft_wrap=False)
         self._parser = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
-        self._plain: Terminal | None = None  # for a reply that is no Markdown
+        self._plain: Terminal | None = None  # for a reply without Markdown
         self._notes = Notes()
         self._block = ""  # the last block, which may still grow
         self._held = ""  # a CR, whose LF may follow
-        self._separator = ""  # what is between the last block and what was printed before
+        self._separator = ""  # between the last block and the text printed before
         self._drawn = 0  # the lines on the screen that can be drawn again
         self._is_stale = False
         self._next_redraw = 0.0
@@ -77,7 +77,7 @@ class LiveMarkdown:
             case Text():
                 self._add(event.text)
             case ReplaceResponse():
-                if self._separator:  # what was printed cannot be replaced
+                if self._separator:  # printed text cannot be replaced
                     self._print_block()
                     self._print(RichText(_REPLACED, style="dim"))
                 self._block = self._held = ""
@@ -157,14 +157,14 @@ class LiveMarkdown:
             return RichText(text)
 
     def _rendered(self, renderable: RenderableType) -> str:
-        """The lines of what is rendered, with the control sequences of its styles."""
+        """The rendered lines, with the control sequences of their styles."""
         with self._console.capture() as captured:
             self._console.print(renderable)
         text = _PADDING.sub("\n", captured.get()).strip("\n")
         return f"{self._separator}{text}\n" if text else ""
 
     def _last_lines(self, text: str) -> str:
-        """What is drawn of the last block: as many of its last lines as the terminal has, but one."""
+        """The lines of the last block that are drawn: one fewer than the terminal has."""
         if not text.strip():
             return ""
         lines = self._rendered(self._markdown(text)).splitlines(keepends=True)
@@ -193,7 +193,7 @@ def cut_block(block: str) -> tuple[str, str]:
     end = next(filter(None, ends), _LONGEST_BLOCK)
     beginning, rest = block[:end], block[end:]
     if (fence := _FENCE.match(beginning)) and len(fence[0]) < _LONGEST_FENCE:
-        # A block of code goes on as another one.
+        # A block of code continues as another block.
         return f"{beginning.rstrip()}\n{fence[1]}\n", f"{fence[0]}\n{rest}"
     return beginning, rest
 

@@ -185,7 +185,7 @@ class Load:
             raise
 
     def replies(self, count: int) -> list[Received]:
-        """Receive so many replies in all. A connection sends the next query as soon as its reply is complete."""
+        """Receive the given number of replies. A connection sends the next query as soon as its reply is complete."""
         received: list[Received] = []
         left = count
 
@@ -305,7 +305,7 @@ class LoadResponse:
         return self._whole_size is not None and self._size >= self._whole_size
 
     def _read_head(self) -> bytes:
-        """Read the head, if it is whole; returns what is after it."""
+        """Read the head, if it is complete; returns the bytes after it."""
         head, found, body = self.data.partition(b"\r\n\r\n")
         if not found:
             return b""

@@ -19,13 +19,13 @@ from poeproto_cli.requirements_migration import locked, mentions, migrate_pyproj
 from poeproto_cli.terminal import echo
 
 _REQUIREMENTS = re.compile(r"(?:.*requirements.*|.*constraints.*)\.(?:txt|in)", re.IGNORECASE)
-# What may install the package besides; it is searched for mentions.
+# Other files that may install the package; they are searched for mentions.
 _OTHERS = re.compile(
     r"Dockerfile.*|Containerfile|Makefile|Pipfile|Procfile|setup\.cfg|.*\.(?:ya?ml|toml|sh|ipynb|nix)",
     re.IGNORECASE,
 )
 _LARGEST = 5_000_000  # bytes; no file of source or configuration is larger
-# What fastapi_poe depends on, so that a program could import it without naming it as a requirement.
+# Dependencies of fastapi_poe, so that a program could import them without naming them as requirements.
 _CAME_ALONG = (
     "fastapi",
     "httpx",
@@ -67,8 +67,8 @@ class _Project:
         self._check = check
         self._root = root
         self._notes: list[tuple[Path, Note]] = []
-        self._listed: set[str] = set()  # what the requirements name
-        self._imports: dict[str, tuple[Path, int]] = {}  # what is imported, and where first
+        self._listed: set[str] = set()  # the names in the requirements
+        self._imports: dict[str, tuple[Path, int]] = {}  # the imported names, and the first place of each
 
     def migrate(self, file: Path) -> None:
         """Migrate one file."""

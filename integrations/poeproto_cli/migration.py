@@ -1,4 +1,4 @@
-"""What the migration of one file comes to: its new text, and the places that need a hand."""
+"""The result of migrating one file: its new text, and the places to change by hand."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Migrated(typing.NamedTuple):
     Attributes:
         text: the new text.
         places: how many places were rewritten.
-        notes: the places that need a hand.
+        notes: the places to change by hand.
     """
 
     text: str

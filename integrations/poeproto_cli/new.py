@@ -15,7 +15,7 @@ from poeproto_cli.terminal import echo, echo_line
 _EXPECTED = "a letter, then letters, digits and _"
 _SEPARATORS = re.compile(r"[-. ]+")
 _MODULE = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
-# Modules that the project imports, or that pytest would take for its own.
+# Modules that the project imports, or that pytest would treat as its own.
 _TAKEN = frozenset({"anyio", "conftest", "pytest", "test", "tests"})
 
 

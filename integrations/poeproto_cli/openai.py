@@ -130,7 +130,7 @@ def serve(
     for described in bots:
         name, bot = _bot(described, access_key)
         if name in named:
-            raise click.UsageError(f"--bot {name}=... is given twice; each bot needs a name of its own")
+            raise click.UsageError(f"--bot {name}=... is given twice; each bot needs its own name")
         named[name] = bot
     origins = [] if endpoints is None or not allow_fetch else [origin_of(endpoints.api)]
     with server_failures():

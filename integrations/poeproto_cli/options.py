@@ -38,7 +38,7 @@ def checked_endpoint(context: click.Context, parameter: click.Parameter, url: st
         valid = False
     if not valid:
         # The message does not repeat the URL, which may contain a password.
-        raise click.BadParameter("this is not the address of a server; expected a URL as http://127.0.0.1:8000")
+        raise click.BadParameter("expected the URL of a server, as http://127.0.0.1:8000")
     return url.rstrip("/")
 
 
@@ -125,7 +125,7 @@ def client_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         if proxy and unix_socket:
             raise click.UsageError("--proxy and --unix-socket exclude each other: each says how to connect")
-        # An empty variable is no proxy either.
+        # An empty variable means no proxy.
         options = ClientOptions(headers=headers, proxy=False if proxy == "" else proxy, unix_socket=unix_socket)
         return command(*args, options=options, **others)
 

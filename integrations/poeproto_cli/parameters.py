@@ -72,7 +72,7 @@ def _name_of(control: Control) -> str | None:
 
 
 def _expected(control: Control, value: Any) -> str | None:
-    """What the value of a control must be; None if this is one."""
+    """The values that a control accepts, for an error message; None if this value is one of them."""
     match control:
         case DropDown():
             return _one_of([option.value for option in control.options], value)

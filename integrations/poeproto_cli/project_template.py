@@ -25,7 +25,7 @@ class {class_name}(Bot):
         yield SuggestedReply("once more")
 
     async def get_settings(self, request: object, context: Context) -> SettingsResponse:
-        """What Poe asks for when the bot is created, and whenever its settings are synced."""
+        """The settings that Poe fetches when the bot is created, and whenever they are synced."""
         return SettingsResponse(introduction_message="Write something, and I repeat it in capitals.")
 
 

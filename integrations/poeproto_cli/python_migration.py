@@ -24,11 +24,11 @@ from poeproto_cli.migration import (
 )
 
 _MODULES = ("base", "client", "sync_utils", "templates", "types")
-# What the application of `make_app` has without another library.
+# Attributes that the application of `make_app` has without another library.
 _OF_ASGI = frozenset({"service", "lifespan"})
 # Methods of Modal's images that install requirements.
 _INSTALLS = frozenset({"pip_install", "uv_pip_install"})
-# What takes `session=`.
+# Functions that take `session=`.
 _CALLS = frozenset({"get_bot_response", "get_final_response", "stream_request", "stream_request_base", "upload_file"})
 
 
@@ -58,7 +58,7 @@ def migrate_python(text: str, *, own_module: bool = False) -> Migrated:
 
 
 class _Program:
-    """A program, with what is found in it."""
+    """A program, and the findings in it."""
 
     def __init__(self, text: str, tree: ast.Module) -> None:
         self.edits: list[Edit] = []
@@ -67,10 +67,10 @@ class _Program:
         self._text = text
         self._lines = io.StringIO(text, newline="").readlines()
         self._starts = [0, *accumulate(map(len, self._lines))]
-        self._modules: dict[str, str] = {}  # the names of modules in the program, and what they are
+        self._modules: dict[str, str] = {}  # the names of modules in the program, and the modules
         self._calls: dict[str, str] = {}  # the names of functions
-        self._applications: set[str] = set()  # the names of what make_app has returned
-        self._others: set[str] = set()  # the names of what other calls have returned, as modal.App
+        self._applications: set[str] = set()  # the names of the results of make_app
+        self._others: set[str] = set()  # the names of the results of other calls, such as modal.App
         self._rewritten: set[int] = set()  # the lines of requirements that were rewritten
         self._is_rebound = _binds(tree, OLD_MODULE)
 
@@ -129,7 +129,7 @@ class _Program:
         assert self._text.startswith(OLD_MODULE, start), (old, start)
 
     def _offset(self, line: int, column: int) -> int:
-        """Where a node begins. The syntax tree counts columns in bytes of UTF-8."""
+        """The offset of a node's beginning. The syntax tree counts columns in bytes of UTF-8."""
         before = self._lines[line - 1].encode()[:column].decode()
         return self._starts[line - 1] + len(before)
 
@@ -147,7 +147,7 @@ class _Program:
         if not _has(module, name):
             self.notes.append(Note(line, f"{_renamed(module)} has no name {name}", "names"))
 
-    # --- what is used
+    # --- uses of names
 
     def visit_assignment(self, node: ast.AST) -> None:
         match node:
@@ -232,7 +232,7 @@ class _Program:
             self.notes.append(Note(node.lineno, text, "fastapi"))
 
     def _mounts_bots(self, node: ast.Call) -> bool:
-        """Whether what a call mounts is an application of `make_app`."""
+        """Whether a call mounts an application of `make_app`."""
         for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
             match argument:
                 case ast.Call(func=function) if self._called(function) == "make_app":

@@ -37,7 +37,7 @@ _RENDERERS = ("rich", "markdown_it")
 
 @attrs.frozen
 class _Query:
-    """What the command was given.
+    """The arguments and options of the command.
 
     Attributes:
         url: the URL of the bot.
@@ -150,13 +150,13 @@ def _now() -> int:
 
 
 def _endpoints_of(url: str) -> Endpoints | None:
-    """Where the files for a bot at that URL are uploaded, if it is on Poe."""
+    """The endpoints for uploads to the bot at that URL, if it is on Poe."""
     with client_failures():  # of an invalid URL
         return Endpoints() if origin_of(url) == origin_of(Endpoints().api) else None
 
 
 def terminal_view() -> ReplyView:
-    """A view with live Markdown, where the terminal and what is installed allow it."""
+    """A view with live Markdown, if the terminal and the installed packages allow it."""
     output = sys.stdout
     if output is None or not output.isatty() or os.environ.get("TERM") == "dumb":
         return Terminal()
@@ -231,7 +231,7 @@ async def _show_refreshed(view: RefreshedView, reply: Reply) -> None:
 
 
 async def _refresh(view: RefreshedView) -> None:
-    """Redraw what has grown, also while the bot sends nothing more."""
+    """Redraw the text that has grown, also while the bot is idle."""
     while True:
         await anyio.sleep(view.interval)
         view.refresh()

@@ -26,7 +26,7 @@ Show = Callable[[bytes], None]
 async def query_raw(
     url: str, request: QueryRequest, access_key: str | None, options: ClientOptions, fold: ReplyFold
 ) -> None:
-    """Query a bot once, print what it sends, and fold it. Raises what a client's query raises, after it is printed."""
+    """Query a bot once, print its response, and fold it. Raises what a client's query raises, after it is printed."""
     backend = anyio_backend(
         proxies=client_rules(options.get("proxy"), {"unix_socket": options.get("unix_socket")}),
         unix_socket=options.get("unix_socket"),
@@ -62,7 +62,7 @@ async def _receive(response: IncomingResponse, exchange: PoeExchange, fold: Repl
 
 
 def raw_output() -> Show:
-    """What prints the bytes: unchanged in a pipe or a file, with escapes for what does harm in a terminal."""
+    """A function that prints the bytes: unchanged in a pipe or file, with control characters escaped in a terminal."""
     if sys.stdout is None or not sys.stdout.isatty():
         return write_bytes
     decode = codecs.getincrementaldecoder("utf-8")("backslashreplace").decode
@@ -70,7 +70,7 @@ def raw_output() -> Show:
 
 
 class _TeeConnector:
-    """Opens streams, and shows what is received on them.
+    """Opens streams, and shows the bytes received on them.
 
     Args:
         connect: opens the streams.
@@ -86,7 +86,7 @@ class _TeeConnector:
 
 
 class _TeeStream:
-    """A stream, and what shows the bytes that are received on it."""
+    """A stream that shows the bytes received on it."""
 
     def __init__(self, stream: ByteStream, show: Show) -> None:
         self._stream = stream

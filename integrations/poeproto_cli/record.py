@@ -49,7 +49,7 @@ def _checked_patterns(context: click.Context, parameter: click.Parameter, patter
 )
 @unix_socket_option
 @click.option(
-    "--keep-host", is_flag=True, help="Pass on the Host header as it is. By default it names the host of URL."
+    "--keep-host", is_flag=True, help="Forward the Host header unchanged. By default it names the host of URL."
 )
 @worker_class_option
 @json_option
@@ -63,7 +63,7 @@ def record(
     worker_class: WorkerClass,
     as_json: bool,
 ) -> None:
-    """Record what passes between clients and the server at URL, until interrupted.
+    """Record the traffic between clients and the server at URL, until interrupted.
 
     Clients, or Poe, use the printed address in place of URL. All bytes pass as they arrive. Keys are replaced in the
     recording; the texts of messages are not.
@@ -106,5 +106,5 @@ class _ReplacedFile:
         self._file.write(line)
 
     def flush(self) -> None:
-        """Write what is buffered."""
+        """Write the buffered lines."""
         self._file.flush()

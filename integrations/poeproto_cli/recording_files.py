@@ -57,7 +57,7 @@ def report_cut(file: Path, recording: RecordingReader | Recording) -> None:
 
 @contextmanager
 def recording_failures(file: Path) -> Generator[None]:
-    """Within the block, a file that is no recording, or that cannot be read or written, ends the command with 1."""
+    """Within the block, a file that is not a recording, or that cannot be read or written, ends the command with 1."""
     try:
         yield
     except RecordingError as exc:

@@ -26,9 +26,9 @@ def lint(file: Path, strict: bool, as_json: bool) -> None:
     """Check the requests and replies of a recording against the rules of the protocol.
 
     Each finding is one line: the exchange, request or response, the place, the level, what is wrong and the rule.
-    What is no request of Poe's is not checked: another method than POST, another content than JSON.
+    Requests that Poe does not send are not checked: methods other than POST, content other than JSON.
 
-    Exit codes: 0 if no finding is of level MUST, 1 if one is, or if FILE is no recording.
+    Exit codes: 0 if no finding is of level MUST, 1 if one is, or if FILE is not a recording.
     """
     failing = (Level.MUST, Level.SHOULD) if strict else (Level.MUST,)
     checked = skipped = failed = 0

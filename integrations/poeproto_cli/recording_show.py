@@ -12,7 +12,7 @@ from poeproto_cli.terminal import echo
 from poeproto_record import RecordedData, RecordedExchange, RecordedRequestData, RecordingHeader, read_exchanges
 from poeproto_runtime.printable import printable_line
 
-# What is shown of one read, if not all of it.
+# The number of characters shown of one read, unless all of it is shown.
 _SHORT = 200
 
 

@@ -1,4 +1,4 @@
-"""Runs a server of ours as a process: an event loop, the line that says the address, and the signals that end it."""
+"""Runs a server of this package as a process: an event loop, the line with the address, and the signals that end it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Server(Protocol):
     """Serves until cancelled."""
 
     def __call__(self, *, task_status: anyio.abc.TaskStatus[str]) -> Awaitable[None]:
-        """Serve, and tell `task_status` the address."""
+        """Serve, and report the address to `task_status`."""
         ...
 
 

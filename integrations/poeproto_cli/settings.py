@@ -29,7 +29,7 @@ def settings(url: str, access_key: str | None, backend: str, as_json: bool, opti
     With --json, they are printed on one line.
     """
     response = run_call(partial(_settings, checked_url(url), access_key, options), backend)
-    # What this version does not know cannot be sent, but it can be shown.
+    # Fields unknown to this version cannot be sent, but can be shown.
     echo(json.dumps(settings_payload(response), ensure_ascii=False, indent=None if as_json else 2))
 
 

@@ -128,7 +128,7 @@ def _refuse_repeated_names(bots: Iterable[str]) -> None:
     names = [described.partition("=")[0] for described in bots]
     for name in names:
         if names.count(name) > 1:
-            raise click.UsageError(f"--bot {name}=... is given twice; each bot needs a name of its own")
+            raise click.UsageError(f"--bot {name}=... is given twice; each bot needs its own name")
 
 
 def _register(simulator: Simulator, described: str, access_key: str | None) -> None:
@@ -163,7 +163,7 @@ def _load_bot(target: str) -> tuple[Bot, str | None]:
 
 
 def _unused_settings(service: BotService, route: Route) -> Iterator[str]:
-    """What an application configures for its bot, and the simulator does not use."""
+    """Settings of an application's bot that the simulator does not use."""
     outbound = service.outbound
     if route.endpoints is not None or (outbound is not None and outbound.endpoints != Endpoints()):
         yield "its endpoints"

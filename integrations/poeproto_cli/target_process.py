@@ -27,7 +27,7 @@ from poeproto_cli.urls import is_target, refuse_address
 
 # How long the server may take to exit before it is killed.
 _EXIT_SECONDS = 10
-# Its log is shown up to so many lines, and up to the second error: other replies fail in the same way.
+# The number of lines shown of its log, which ends at the second error: other replies fail in the same way.
 _LOG_LINES = 100
 _ERROR = re.compile(r"[\d-]+ [\d:,]+ ERROR ")
 
@@ -108,7 +108,7 @@ def server_of(
         endpoint: where the bot's calls go; None to refuse them.
 
     Raises:
-        click.UsageError: for an address that is no URL, and for a URL with an endpoint.
+        click.UsageError: for an address that is not a URL, and for a URL with an endpoint.
     """
     if is_target(target):
         refuse_address(target)

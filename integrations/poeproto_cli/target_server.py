@@ -51,8 +51,8 @@ def main(target: str, worker_class: WorkerClass, endpoint: str, access_key: str 
 
 
 def _own_output() -> TextIO:
-    """Standard output, which the bot cannot write to any more: what it prints would be taken for a line of ours."""
-    # Open until the process ends: that is what the command waits for if there is no address.
+    """Standard output, moved away from the bot: its output would be parsed as a line of this server."""
+    # Open until the process ends: the command waits for the end if there is no address.
     lines = os.fdopen(os.dup(1), "w", encoding="utf-8", closefd=False)
     os.dup2(2, 1)  # for code in C, and for processes that the bot starts
     sys.stdout = sys.stderr  # not buffered, so that lines are in order with the log

@@ -54,13 +54,13 @@ class ReplyView(Protocol):
         ...
 
     def end(self) -> None:
-        """Show what was kept for the end. An error that follows begins on a new line."""
+        """Show the text kept for the end. An error that follows begins on a new line."""
         ...
 
 
 @runtime_checkable
 class RefreshedView(ReplyView, Protocol):
-    """A view that draws later what it was shown, and again when it has grown."""
+    """A view that draws its text later, and again when it has grown."""
 
     @property
     def interval(self) -> float:
@@ -68,7 +68,7 @@ class RefreshedView(ReplyView, Protocol):
         ...
 
     def refresh(self) -> None:
-        """Draw what has changed, if it is time."""
+        """Draw the changes, if the interval has passed."""
         ...
 
 
@@ -112,7 +112,7 @@ class JsonLines:
         show_json(event)
 
     def end(self) -> None:
-        """Nothing was kept."""
+        """No text was kept for the end."""
 
 
 def show_json(event: Event) -> None:
@@ -157,7 +157,7 @@ def write_bytes(data: bytes) -> None:
 
 
 def write_controls(text: str) -> None:
-    """Write text with control sequences of ours, which must not quote a peer, to the terminal. Raises as `echo`."""
+    """Write text with control sequences, which must not come from a peer, to the terminal. Raises as `echo`."""
     _write(sys.stdout, text)
 
 
@@ -179,7 +179,7 @@ def _output_failures(stream: TextIO) -> Generator[None]:
 
 
 def _discard_buffer(stream: TextIO) -> None:
-    """Send to the null device what a stream has buffered, so that Python's flush at the end does not fail again."""
+    """Redirect a stream's buffer to the null device, so that Python's flush at the end does not fail again."""
     with contextlib.suppress(OSError):  # a stream without a descriptor
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())

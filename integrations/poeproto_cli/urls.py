@@ -1,4 +1,4 @@
-"""URLs as people type them, and what they may have meant."""
+"""URLs as people type them, and suggestions for invalid ones."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from poeproto_asgi.targets import has_scheme
 
 # A scheme without all of its slashes.
 _SCHEME = re.compile(r"https?:/?(?=[^/\d])|https?:/(?=\d)")
-# An address without a scheme. It is no target: no attribute of a module has a number for a name.
+# An address without a scheme. It is not a target, since the name of an attribute cannot be a number.
 _ADDRESS = re.compile(r"[^/:]+:\d+(/.*)?", re.DOTALL)
-# A name of a host without a port. It is no target either: no attribute is named.
+# A host name without a port. It is not a target either, since it names no attribute.
 _HOST = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(/[^:]*)?")
 
 

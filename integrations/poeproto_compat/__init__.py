@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from poeproto_compat.types import *
 
 _MODULES = ("base", "client", "sync_utils", "templates", "types")
-# Where the names below are, the modules that load fastest first.
+# The modules of the names below, the fastest to load first.
 _MODULES_OF_NAMES = ("types", "base", "client")
 
 __all__ = [

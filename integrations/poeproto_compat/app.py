@@ -25,11 +25,11 @@ __all__ = ["PoeApp", "extend", "serve_until_signal"]
 
 logger = logging.getLogger("poeproto")
 
-# fastapi_poe bounds nothing that a bot sends, and leaves that to Poe. What a bot receives is bounded as ever.
+# fastapi_poe sets no limits on a bot's output, which Poe limits. Input to a bot has the usual limits.
 _LIMITS = Limits(events=10_000_000, text_length=1_000_000_000, files=100_000, messages=1_000_000)
 _REQUEST_NAMES = frozenset({"request", "req", "_request", "_"})
 _METHODS = ("get", "post", "put", "delete", "patch", "head", "options")
-# What programs use of a FastAPI or Starlette application.
+# Attributes of a FastAPI or Starlette application that programs use.
 _HOST_NAMES = frozenset(
     {
         *_METHODS,
@@ -123,7 +123,7 @@ def extend(host: Any, app: PoeApp) -> None:
 
 
 class _Endpoint:
-    """An ASGI application of its own type, which Starlette does not take for a handler function."""
+    """An ASGI application of its own type, which Starlette does not treat as a handler function."""
 
     def __init__(self, app: PoeApp) -> None:
         self._app = app

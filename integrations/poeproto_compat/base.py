@@ -252,7 +252,7 @@ class PoeBot:
         """Deprecated: the query with the contents of attachments appended to the last message."""
         _deprecated("concat_attachment_content_to_message_body is deprecated; use insert_attachment_messages")
         last = query_request.query[-1]
-        # This method has always taken other types for text than the one above.
+        # This method has always treated other types as text than the method above.
         contents = [
             content
             for each in last.attachments
@@ -330,7 +330,7 @@ class PoeBot:
     error_event = staticmethod(server_sent_events.error_event)
     done_event = staticmethod(server_sent_events.done_event)
 
-    # --- what the server calls
+    # --- methods that the server calls
 
     @default
     def handle_query(self, request: QueryRequest, context: RequestContext) -> AsyncIterable[ServerSentEvent]:

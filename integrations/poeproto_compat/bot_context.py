@@ -217,7 +217,9 @@ def _as_query(
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has in place of an object. Objects inside it are left, which the encoder passes here in their turn."""
+    """The JSON value that represents an object. Objects inside it are left, which the encoder passes here in their
+    turn.
+    """
     if isinstance(value, Model):
         return dict(Model.__repr_args__(value))
     plain = dumped(value, Options(False, {}), Selection())
@@ -230,5 +232,5 @@ def _error_of(event: poeproto.Error) -> BotError:
     from poeproto import encode_event
 
     payload = encode_event(event).partition(b"data: ")[2]
-    # Spaced as fastapi_poe's servers do: the message is what a user sees.
+    # Spaced as fastapi_poe's servers do: a user sees this message.
     return (BotError if event.allow_retry else BotErrorNoRetry)(json.dumps(json.loads(payload)))

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 async def close(source: object) -> None:
-    """Close an async generator, or what has its `aclose`. Other async iterables have nothing to close."""
+    """Close an async generator, or another object with `aclose`. Other async iterables have nothing to close."""
     aclose: Callable[[], Any] | None = getattr(source, "aclose", None)
     if aclose is not None:
         closed = aclose()

@@ -23,7 +23,7 @@ from poeproto_compat.validation import Check, Invalid, Problem, check_for, refus
 Values: TypeAlias = dict[str, Any]
 
 _MISSING: Any = object()
-# What pydantic's `model_dump` takes besides: checks of its own models, and what changes nothing for these types.
+# Further options of pydantic's `model_dump`: checks of its own models, and options without effect on these types.
 _PYDANTICS_OPTIONS = frozenset(
     {"context", "exclude_computed_fields", "polymorphic_serialization", "round_trip", "serialize_as_any", "warnings"}
 )
@@ -65,7 +65,7 @@ class _FieldOptions(typing.NamedTuple):
 def field(
     *, default: Any = _MISSING, default_factory: Callable[[], Any] | None = None, alias: str | None = None
 ) -> Any:
-    """Say in a class body what a field's default or alias is.
+    """Declare the default or alias of a field in a class body.
 
     Args:
         default: the default; without it, and without a factory, the field is required.
@@ -80,7 +80,7 @@ FieldCheck: TypeAlias = tuple[str, type[Any] | None, Check]
 
 
 class _Plan:
-    """What a model's constructor needs, made when the first object of a class is made."""
+    """The steps of a model's constructor; made with the first object of a class."""
 
     def __init__(self, cls: type[Model]) -> None:
         hints = typing.get_type_hints(cls, localns=cls.__dict__.get("_model_namespace"))
@@ -100,7 +100,7 @@ class _Plan:
                 self.checks[name] = name, None, _after(prepare, check)
             if info.alias is not None:
                 self.checks[info.alias] = self.checks[name]
-        # All fields in their order. Constants are shared; containers and what factories make are made for each object.
+        # All fields in their order. Constants are shared; containers and values of factories are made for each object.
         self.template = {name: None if info.is_required() else info.default for name, info in fields.items()}
         self.factories = tuple(
             (name, info.default_factory or partial(copy.deepcopy, info.default))
@@ -121,7 +121,7 @@ def _in_order(problems: list[Problem], checks: Mapping[str, FieldCheck]) -> list
 
 
 def _problems_of(error: ValueError, value: Any) -> list[Problem]:
-    """What a constructor has found. A program's own constructor may raise any ValueError."""
+    """The problems that a constructor has found. A program's own constructor may raise any ValueError."""
     errors: Callable[[], list[Values]] | None = getattr(error, "errors", None)
     if errors is None:
         return [Problem("value_error", (), str(error), value)]
@@ -159,12 +159,12 @@ def _options_of(config: type | None) -> Values:
 
 
 def _refuse_decorators(cls: type) -> None:
-    """Refuse what would be ignored otherwise."""
+    """Refuse validators and serialisers, which would be ignored otherwise."""
     for name, value in vars(cls).items():
         if type(value).__name__ == "PydanticDescriptorProxy":
             raise TypeError(
                 f"{cls.__qualname__}.{name}: pydantic's validators and serialisers have no effect on this class, which "
-                "is none of pydantic's models; check the values in __init__, after super().__init__(**values)"
+                "is not a pydantic model; check the values in __init__, after super().__init__(**values)"
             )
 
 
@@ -210,7 +210,7 @@ class Model:
 
     model_config: ClassVar[Values] = {}
     model_defaults_given: ClassVar[Values] = {}
-    # What a program's class gives names with an underscore: each object has its own, and none is a field.
+    # Attributes of a program's class with a leading underscore: each object has its own, and they are not fields.
     model_private_defaults: ClassVar[Values] = {}
     model_field_preparations: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
     model_computed_fields: ClassVar[Values] = {}
@@ -310,7 +310,7 @@ class Model:
         else:
             raise ValueError(f"{type(self).__name__} has no field {name!r}")
 
-    if not typing.TYPE_CHECKING:  # a type checker would take any name for an attribute
+    if not typing.TYPE_CHECKING:  # a type checker would accept any name as an attribute
 
         def __getattr__(self, name: str) -> Any:
             if name.startswith("_") and not name.startswith("__") and name in self._model_get_private():
@@ -318,7 +318,7 @@ class Model:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def _model_get_private(self) -> Values:
-        """What the names with an underscore have been set to: they are no fields."""
+        """The values of the private attributes, whose names begin with an underscore: they are not fields."""
         try:
             return self.__pydantic_private__
         except AttributeError:
@@ -521,7 +521,7 @@ class Model:
         return [f"{name}={value!r}" for name, value in self.__repr_args__()]
 
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:
-        """The fields, and the unknown keys if the class keeps them; not what `model_copy` was told beside them."""
+        """The fields, and the unknown keys if the class keeps them; not further names that `model_copy` was given."""
         plan, values = self._model_get_plan(), self.__dict__
         if plan.keep or values.keys() <= plan.fields.keys():
             return iter(values.items())

@@ -1,4 +1,4 @@
-"""What a `PoeBot` does with a query, up to the records of its reply."""
+"""A query to a `PoeBot`: from the call of its methods to the records of its reply."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FAILED = "Something went wrong in this bot."
 
 
 class AnswersQueries(Protocol):
-    """What is used here of a `PoeBot`."""
+    """The methods of a `PoeBot` that this module calls."""
 
     should_insert_attachment_messages: bool
     concat_attachments_to_message: bool
@@ -45,7 +45,7 @@ class AnswersQueries(Protocol):
 
 
 def default(method: AnyFunction) -> AnyFunction:
-    """Mark a method of `PoeBot` itself, which is not called where what it calls can be; see `is_default`."""
+    """Mark a method of `PoeBot` itself, which is skipped in favour of the method that it calls; see `is_default`."""
     setattr(method, _DEFAULT, method)
     return method
 
@@ -65,7 +65,7 @@ def pending_events(bot: object) -> dict[str, list[ServerSentEvent]]:
 
 
 def responses(bot: AnswersQueries, request: QueryRequest, context: RequestContext) -> AsyncIterable[Any]:
-    """What a bot yields for a query, in which the contents of attachments were inserted.
+    """The responses that a bot yields to a query into which the contents of attachments were inserted.
 
     Raises:
         TypeError: if the bot's method is none that yields.

@@ -59,7 +59,9 @@ class ReceivedMessages:
         set_given(message, set(_GIVEN_BY_TEXT))
 
     def of(self, event: Event) -> PartialResponse | None:
-        """The message for an event; None for one that has none: the bot's own `data`, the end, and unknown events."""
+        """The message for an event; None for an event without a message: the bot's own `data`, the end, and unknown
+        events.
+        """
         match event:
             case Text():
                 return self.of_text(event)

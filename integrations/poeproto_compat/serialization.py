@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-# What a selection says of a field or item: take it whole.
+# Selections that include a field or item entirely.
 _WHOLE = (True, ...)
 _ALL = "__all__"
 
@@ -22,7 +22,7 @@ class Options(typing.NamedTuple):
     """How values are dumped.
 
     Attributes:
-        is_json: whether only values that JSON has may come out.
+        is_json: whether the result may have JSON values only.
         models: the options of `model_dump` that hold for models inside too.
         fallback: makes a JSON value of an object that has none.
     """
@@ -33,7 +33,7 @@ class Options(typing.NamedTuple):
 
 
 class Selection(typing.NamedTuple):
-    """Which fields of a model, keys of a dict or items of a list are taken.
+    """A selection of a model's fields, a dict's keys or a list's items.
 
     Attributes:
         include: a set of names or positions, or a mapping from them to what is taken inside; None for all.
@@ -50,7 +50,7 @@ class Selection(typing.NamedTuple):
         return self.exclude is None or _found(self.exclude, key, size) not in _WHOLE
 
     def inside(self, key: Any, size: int = 0) -> Selection:
-        """What is taken of a field's or an item's own fields or items."""
+        """The part of a selection that applies within a field or an item."""
         if self.include is None and self.exclude is None:
             return self
         return Selection(_part(self.include, key, size), _part(self.exclude, key, size))

@@ -42,7 +42,7 @@ _OWN_EVENTS = (Text, Meta, Data, SuggestedReply, Error, poeproto.File, poeproto.
 
 
 class JsonResponse(Protocol):
-    """What is used here of a response whose body is JSON, such as Starlette's."""
+    """The attributes of a response with a JSON body, such as Starlette's, that this module reads."""
 
     @property
     def body(self) -> Any:
@@ -51,7 +51,7 @@ class JsonResponse(Protocol):
 
 
 class PoeBotMethods(AnswersQueries, Protocol):
-    """What is used here of a `PoeBot`."""
+    """The methods of a `PoeBot` that this module calls."""
 
     path: str
     access_key: str | None
@@ -243,7 +243,7 @@ def _refusals_kept() -> Generator[None]:
 
 
 class _RecordingChannel:
-    """A channel that records what it receives, and is otherwise the given one, with no call in between."""
+    """A channel that records the received data, and is otherwise the given channel, with no call in between."""
 
     __slots__ = ("_channel", "_parts", "finish", "send", "start", "wait_disconnected")
 
@@ -268,7 +268,7 @@ class _RecordingChannel:
 
 
 async def _run_rest(source: AsyncIterator[Any]) -> None:
-    """Let the bot run on after it has ended its reply, as under fastapi_poe; what it yields is dropped.
+    """Let the bot run on after it has ended its reply, as under fastapi_poe; its further output is dropped.
 
     The runtime bounds it by `Limits.cleanup_seconds`.
     """

@@ -76,7 +76,7 @@ async def stream_with_tools(
 
 
 def _choice(message: PartialResponse) -> dict[str, Any] | None:
-    """The first choice of an OpenAI chunk; None if the message is none."""
+    """The first choice of an OpenAI chunk; None if the message is not a chunk."""
     choices: Any = None if message.data is None else message.data.get("choices")
     if isinstance(choices, list) and choices and isinstance(choices[0], dict):
         return cast("dict[str, Any]", choices[0])

@@ -16,7 +16,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeGuard
 
-# Takes a value and returns what stands in the field; raises Invalid.
+# Takes a value and returns the field's value; raises Invalid.
 Check = Callable[[Any], Any]
 
 _TRUE = frozenset({"1", "on", "t", "true", "y", "yes"})
@@ -30,7 +30,7 @@ _LARGEST_FROM_FLOAT = 2.0**63
 
 
 class Problem(typing.NamedTuple):
-    """What is wrong with one value of a model: `where` is the path of keys and indices to it."""
+    """One invalid value of a model: `where` is the path of keys and indices to it."""
 
     kind: str
     where: tuple[str | int, ...]
@@ -70,7 +70,7 @@ class ValidationError(ValueError):
         super().__init__("\n".join(lines))
 
     def errors(self, **_options: Any) -> list[dict[str, Any]]:
-        """What is wrong, one dict a problem, with pydantic's keys: `type`, `loc`, `msg`, `input`."""
+        """The problems, one dict each, with pydantic's keys: `type`, `loc`, `msg`, `input`."""
         return [
             {"type": kind, "loc": where, "msg": text, "input": value} for kind, where, text, value in self._problems
         ]
@@ -386,7 +386,7 @@ def _a(value: Any) -> str:
 
 
 def with_article(name: str) -> str:
-    """The name of a type, as a sentence has it."""
+    """The name of a type with its article."""
     return f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"
 
 

@@ -30,7 +30,7 @@ __all__ = ["HttpxTransport", "Session"]
 _DRAIN_SECONDS = 1.0
 # httpx has decoded the body, so these no longer describe it.
 _DECODED = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
-# What the classes of httpx's exceptions are called, and what each is here. The first that fits counts.
+# Names of httpx's exception classes, and the exception raised for each. The first that matches counts.
 _FAILURES: Sequence[tuple[str, type[PoeprotoError]]] = (
     ("ConnectTimeout", ConnectFailed),
     ("PoolTimeout", ConnectFailed),
@@ -49,7 +49,7 @@ _FAILURES: Sequence[tuple[str, type[PoeprotoError]]] = (
 
 @runtime_checkable
 class Session(Protocol):
-    """What is used of `httpx.AsyncClient`; httpx2's has the same."""
+    """The part of `httpx.AsyncClient` that the transport uses; the client of httpx2 has the same methods."""
 
     def build_request(self, method: str, url: str, *, content: Any, headers: Any) -> Any:
         """A request with the client's own headers and these."""
@@ -79,7 +79,7 @@ class HttpxTransport:
         if not isinstance(session, Session):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"expected an httpx.AsyncClient, or a client of its form, not {type(session).__name__}")
         if hasattr(session, "__enter__") and not hasattr(session, "__aenter__"):
-            raise TypeError("this client of httpx blocks; expected an httpx.AsyncClient")
+            raise TypeError("this client of httpx is synchronous; expected an httpx.AsyncClient")
         self._session = session
         self._limits = limits or Limits()
 
@@ -107,7 +107,7 @@ class HttpxCall:
             TransportError, RemoteProtocolError: when that fails.
             LocalProtocolError: when the request cannot be sent, or its file is not of the declared size.
         """
-        split_url(request.url)  # raises what the other transports raise
+        split_url(request.url)  # raises the same errors as the other transports
         headers, body = list(request.headers), request.body
         if isinstance(body, StreamedBody):
             headers.append((b"content-length", str(len(body)).encode()))
@@ -218,7 +218,7 @@ class HttpxResponse:
         with anyio.CancelScope(shield=True) as scope:
             scope.cancel()
             try:
-                async for data in self._chunks:  # what has arrived already is read without waiting
+                async for data in self._chunks:  # data that has arrived is read without waiting
                     left -= len(data)
                     if left <= 0:
                         break
@@ -234,7 +234,7 @@ def raise_mapped(exc: Exception) -> None:
     if isinstance(exc, PoeprotoError):
         return
     if isinstance(exc, RuntimeError) and "closed" in str(exc):
-        raise LocalProtocolError("the session is closed: pass one that is open") from exc
+        raise LocalProtocolError("the session is closed: pass an open one") from exc
     bases = [cls for cls in type(exc).__mro__ if cls.__module__.partition(".")[0] in ("httpx", "httpx2")]
     names = {cls.__name__ for cls in bases}
     if "incomplete chunked read" in str(exc):

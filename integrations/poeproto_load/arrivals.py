@@ -34,7 +34,7 @@ def planned_starts(rate: float, arrivals: Arrivals, seed: int = 0) -> Iterator[f
         ValueError: for a rate that is not above 0.
     """
     if not rate > 0:
-        raise ValueError(f"a rate of {rate} a second; expected one above 0")
+        raise ValueError(f"the rate is {rate} a second; expected a rate above 0")
     if arrivals is Arrivals.CONSTANT:
         return (number / rate for number in itertools.count())  # computed anew, so that rounding does not add up
     source = random.Random(seed)

@@ -1,6 +1,7 @@
 """A histogram of times, whose quantiles are right within a fraction of a per cent, and which merges without a loss.
 
-Quantiles cannot be merged: the p99 of two processes is not the mean of theirs. Histograms with the same buckets can.
+Quantiles cannot be merged: the p99 of two processes is not the mean of their p99s. Histograms with the same buckets
+can.
 
 The buckets are log-linear, as those of HdrHistogram: each power of two of nanoseconds has 128 buckets of equal width. A
 bucket of large times is wider, so that the relative error has a bound, and no range has to be chosen beforehand.
@@ -51,7 +52,7 @@ class Histogram:
         """
         if not 0 <= seconds < math.inf or count < 1:
             raise ValueError(
-                f"{seconds} s counted {count} times: expected a finite time from 0 on, counted at least once"
+                f"{seconds} s counted {count} times: expected a finite time of at least 0, counted at least once"
             )
         time = round(seconds * _NANOSECONDS)
         shift = max(0, time.bit_length() - _BITS - 1)
@@ -202,7 +203,7 @@ def _middle(bucket: int) -> int:
 def _natural(fields: Mapping[str, Any], name: str) -> int:
     value: object = fields[name]
     if type(value) is not int or value < 0:
-        raise ValueError(f"the field {name} of a histogram is {value!r}; expected an integer from 0 on")
+        raise ValueError(f"the field {name} of a histogram is {value!r}; expected an integer of at least 0")
     return value
 
 

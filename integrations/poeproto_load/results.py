@@ -1,4 +1,4 @@
-"""What a load generator measured: outcomes, times and goodput, which merge with those of other processes."""
+"""Results of a load generator: outcomes, times and goodput; results of several processes can be merged."""
 
 from __future__ import annotations
 
@@ -69,7 +69,8 @@ class ReplySample:
 
 @attrs.define
 class LoadResult:
-    """What was measured, added up. The times are those of complete replies; all replies count in the other fields.
+    """The sums of a load test: replies, outcomes and times. The times are those of complete replies; all replies count
+    in the other fields.
 
     Attributes:
         slo: what makes a reply a good one; None if no SLO was given.
@@ -156,7 +157,7 @@ class LoadResult:
         return self.complete / self.seconds if self.seconds else 0.0
 
     def merge(self, other: LoadResult) -> None:
-        """Add what another process measured. The time is from the first start to the last end of both.
+        """Add the result of another process. The time is from the first start to the last end of both.
 
         Raises:
             ValueError: when the two have different SLOs.
@@ -248,12 +249,12 @@ def _text(value: object) -> str:
 def _number(fields: Mapping[str, Any], name: str) -> float:
     value: object = fields.get(name)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
-        raise ValueError(f"{name} is {value!r}; expected a number from 0 on")
+        raise ValueError(f"{name} is {value!r}; expected a number of at least 0")
     return float(value)
 
 
 def _count(fields: Mapping[str, Any], name: str) -> int:
     value: object = fields.get(name)
     if type(value) is not int or value < 0:
-        raise ValueError(f"{name} is {value!r}; expected an integer from 0 on")
+        raise ValueError(f"{name} is {value!r}; expected an integer of at least 0")
     return value

@@ -47,7 +47,7 @@ class SLO:
         return self.total is None or total <= self.total
 
     def is_reached(self, good: int, replies: int) -> bool:
-        """Whether so many good replies of all are the share that is wanted. No replies at all are not."""
+        """Whether the share of good replies reaches the objective. No replies at all are not."""
         # Rounded, since 0.07 * 100 is more than 7 in floating point.
         return replies > 0 and good >= math.ceil(round(self.goodput * replies, 6))
 

@@ -45,7 +45,7 @@ _REPORT_TIMEOUT = 10.0
 
 
 class LoadRun:
-    """The tally of an environment of Locust's, and what becomes of it. `load_run_of` returns it.
+    """The tally of a Locust environment, and its reports. `load_run_of` returns it.
 
     Attributes:
         tally: what was counted: in a worker since its last report, elsewhere since the start of the test.

@@ -1,4 +1,4 @@
-"""What we use of Locust, with the types that its own annotations leave out."""
+"""The parts of Locust that this package uses, with the types that Locust's own annotations omit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class EventHook(Protocol):
 
 
 class LocustEvents(Protocol):
-    """Those of Locust's events that we listen to or fire."""
+    """The events of Locust that this package listens to or fires."""
 
     init: EventHook
     init_command_line_parser: EventHook

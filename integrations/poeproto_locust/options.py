@@ -17,7 +17,7 @@ from poeproto_locust.locust_types import ArgumentParser
 if TYPE_CHECKING:
     from locust.env import Environment
 
-# One gap in so many becomes a request event of Locust's. The histogram has them all.
+# Every how many gaps one becomes a request event of Locust's. The histogram has them all.
 _GAP_SHARE = 0.02
 
 

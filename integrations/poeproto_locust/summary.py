@@ -9,7 +9,7 @@ from poeproto_locust.tally import LoadTally
 from poeproto_locust.worker_load import WorkerLoad, merged_delay
 
 _QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
-# A process that uses more of a core, or whose timers are later than this many seconds, delays what it measures.
+# A process that uses more of a core, or whose timers are later than this many seconds, distorts its own measurements.
 _BUSY = 0.8
 _LATE = 0.02
 

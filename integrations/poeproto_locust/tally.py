@@ -1,4 +1,4 @@
-"""What became of the queries of a run: the result that `poeproto bench` has too, and what only Locust's users know."""
+"""The tally of a run's queries: the result that `poeproto bench` has too, and what only Locust's users know."""
 
 from __future__ import annotations
 

@@ -34,7 +34,8 @@ class PoeUser(User):
     - `first_event`: the time from the query to the first event of its reply, and the bytes until then;
     - `gap`: the time between two events, for a share of them, and the length of the second one's text.
 
-    No failure of the bot raises an exception, so a task goes on. `LoadRun` has all times, not rounded and not sampled.
+    No failure of the bot raises an exception, so a task continues. `LoadRun` has all times, not rounded and not
+    sampled.
 
     Attributes:
         access_key: the key of the bot server; by default the environment variable `POE_ACCESS_KEY`.

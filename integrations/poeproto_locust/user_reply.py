@@ -14,7 +14,7 @@ __all__ = ["UserReply"]
 
 @attrs.frozen(eq=False)
 class UserReply:
-    """What a user has received for a query.
+    """The reply that a user has received to a query.
 
     Attributes:
         fold: the reply as far as it was received.

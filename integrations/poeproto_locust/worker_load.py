@@ -61,7 +61,7 @@ class LoadMeter:
         self._timer = gevent.spawn(self._sample)
 
     def reset(self) -> None:
-        """Forget what was measured."""
+        """Discard the measurements."""
         self._delay = Histogram()
         self._cpu_start, self._start = time.process_time(), time.monotonic()
 

@@ -49,7 +49,7 @@ _EVENT_TYPES = {
     "insufficient_fund": (402, "insufficient_quota", "insufficient_quota"),
     "privacy_authorization_error": (403, "permission_error", "privacy_authorization_error"),
 }
-# What the status of a refusal becomes. All others mean that the gateway and the bot do not agree: 502.
+# The status sent for a bot's refusal. Any other status means that the gateway and the bot do not agree: 502.
 _REFUSALS = {
     402: (402, "insufficient_quota", "insufficient_quota"),
     408: (504, "server_error", "upstream_timeout"),
@@ -119,7 +119,7 @@ class ApiError(PoeprotoError):
 
 
 def error_of_event(event: Error) -> ApiError:
-    """What an `error` event becomes.
+    """The OpenAI error for an `error` event.
 
     A bot whose own model refused the request, as `OpenAIBot` says it in `raw_response`, keeps status and Retry-After.
     """
@@ -146,7 +146,7 @@ def error_of_event(event: Error) -> ApiError:
 
 
 def server_stopping(message: str) -> ApiError:
-    """What becomes of a reply when the gateway itself stops. Another process may answer the same request."""
+    """The error of a reply that ends because the gateway itself stops. Another process may answer the same request."""
     return ApiError(
         message, status=503, type="server_error", code="server_stopping", nothing_done=True, allow_retry=True
     )
@@ -162,7 +162,7 @@ def _is_header_value(value: object) -> TypeGuard[str]:
 
 
 def _retry_after(value: object) -> list[tuple[str, str]]:
-    """The header, unless a bot server sent what a response must not repeat."""
+    """The header, unless the value of the bot server must not be repeated."""
     return [("retry-after", value)] if _is_header_value(value) else []
 
 
@@ -174,7 +174,7 @@ def without_secrets(text: str, secrets: Iterable[str]) -> str:
 
 
 def error_of_exception(exc: PoeprotoError, *, on_poe: bool, secrets: Iterable[str] = ()) -> ApiError:
-    """What a failure of a call to a bot becomes.
+    """The OpenAI error for a failed call to a bot.
 
     Args:
         exc: the failure.

@@ -166,7 +166,7 @@ _CHAT: tuple[MappingRow, ...] = (
         " `web_search_options`",
         "refused",
         "status 400 with `param`: the answer would be another",
-        "test_what_would_change_the_answer_is_refused",
+        "test_options_that_would_change_the_answer_are_refused",
     ),
     MappingRow(
         "chat reply",
@@ -335,7 +335,7 @@ _CHAT: tuple[MappingRow, ...] = (
         "a reply that breaks off",
         "yes",
         "502, `upstream_incomplete`, or that error in the stream; never a success",
-        "test_a_reply_that_is_cut_is_an_error_wherever_it_is",
+        "test_a_reply_that_is_cut_anywhere_is_an_error",
     ),
     MappingRow(
         "chat errors",
@@ -478,7 +478,7 @@ _RESPONSES: tuple[MappingRow, ...] = (
         "`store`, `metadata`, `user`, `truncation`, `include`, `service_tier`, `prompt_cache_*`",
         "ignored",
         "nothing is stored, and no answer depends on them",
-        "test_what_has_no_effect",
+        "test_options_without_effect",
     ),
     MappingRow(
         "responses",
@@ -642,7 +642,7 @@ _BOT: tuple[MappingRow, ...] = (
         "`skip_system_prompt`",
         "yes",
         "the bot's `system_prompt` is left out",
-        "test_a_query_in_the_url_and_further_headers_and_keys_as_azure_wants_them",
+        "test_the_url_query_headers_and_keys_of_azure",
     ),
     MappingRow(
         "bot request",

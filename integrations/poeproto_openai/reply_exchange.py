@@ -79,7 +79,7 @@ class ReplyExchange(BotExchange):
         self._released = False  # whether a part of the body has been returned
         self._ended = False  # whether the reply has ended with an error
 
-    # --- what a subclass writes
+    # --- methods of the subclasses
 
     def write_texts(self, texts: list[str], records: bytes) -> bytes:
         """The bytes of texts without an index.

@@ -1,4 +1,4 @@
-"""The names, units and buckets of all that is emitted, in tables. The page and the dashboard are checked against them.
+"""Tables of all metrics and attributes: names, units and buckets. The page and the dashboard are checked against them.
 
 They follow two documents, whose versions stand here:
 

@@ -6,7 +6,7 @@ from poeproto_runtime import Outcome
 
 # RFC 9110 and RFC 5789, and QUERY, as the HTTP conventions list them.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"})
-# Those of Poe's specification. A bot may send any other text, which may be anything.
+# Error types of Poe's specification. A bot may send any other text.
 _TYPES_OF_ERROR_EVENTS = frozenset(
     {"user_message_too_long", "insufficient_fund", "user_caused_error", "privacy_authorization_error"}
 )

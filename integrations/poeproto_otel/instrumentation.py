@@ -49,7 +49,7 @@ Target = BotService | HasBotService | HasCallHooks
 
 @attrs.frozen(eq=False)
 class _Added:
-    """What was added to a service or a client.
+    """The instrumentation that was added to a service or a client.
 
     Attributes:
         client: for calls.

@@ -26,7 +26,7 @@ class PoeprotoInstrumentor(BaseInstrumentor):
     """
 
     def instrumentation_dependencies(self) -> Collection[str]:
-        return ()  # what it instruments is in the same distribution
+        return ()  # the instrumented packages are in the same distribution
 
     def _instrument(self, **kwargs: Any) -> None:
         options = {name: kwargs[name] for name in _OPTIONS if name in kwargs}

@@ -1,4 +1,4 @@
-"""The instruments of a meter provider, made from the tables, and shared by all that report to it."""
+"""The instruments of a meter provider, made from the tables; its services and clients share them."""
 
 from __future__ import annotations
 

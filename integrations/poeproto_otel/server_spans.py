@@ -55,7 +55,7 @@ _getter = _HeaderGetter()
 
 
 class _Start(NamedTuple):
-    """What the head of a request says.
+    """The attributes from the head of a request.
 
     Attributes:
         name: of the span.
@@ -75,7 +75,7 @@ class _Start(NamedTuple):
 
 
 class _End(NamedTuple):
-    """What the end of a request says.
+    """The attributes from the end of a request.
 
     Attributes:
         error_type: `error.type`; None for a request that did not fail.

@@ -118,7 +118,7 @@ class Api:
                 except KeyError:
                     raise HTTPError(404, f"there is no rule called {rule!r}") from None
             case _:
-                raise HTTPError(404, "the API has no such call")
+                raise HTTPError(404, "the API has no such path; reload the page if poeproto was upgraded")
 
     def _get_exchange(self, exchange: Exchange, part: Path, query: dict[str, str]) -> Fields | HttpResponse:
         session = self._session
@@ -143,7 +143,7 @@ class Api:
                 key = registered.access_key if registered and query.get("secrets") == "1" else None
                 return {"text": snippet(exchange, query.get("as", "curl"), key, masking)}
             case _:
-                raise HTTPError(404, "the API has no such call")
+                raise HTTPError(404, "the API has no such path; reload the page if poeproto was upgraded")
 
     def _export(self, query: dict[str, str]) -> HttpResponse:
         session = self._session
@@ -168,7 +168,7 @@ class Api:
             case ("recordings", recording):
                 session.close_recording(recording)
             case _:
-                raise HTTPError(404, "the API has no such call")
+                raise HTTPError(404, "the API has no such path; reload the page if poeproto was upgraded")
         return {}
 
     # --- POST
@@ -187,7 +187,7 @@ class Api:
             case (call,) if call in _CALLS:
                 return await _CALLS[call](session, fields)
             case _:
-                raise HTTPError(404, "the API has no such call")
+                raise HTTPError(404, "the API has no such path; reload the page if poeproto was upgraded")
 
     async def _post_conversation(self, conversation: str, call: Path, fields: Fields) -> Fields:
         session = self._session
@@ -230,16 +230,14 @@ class Api:
             case ("fork",):
                 return session.fork(chat, _text(fields, "message")).summary()
             case _:
-                raise HTTPError(404, "the API has no such call")
+                raise HTTPError(404, "the API has no such path; reload the page if poeproto was upgraded")
         return {"message": sent.id, "reply": reply.id}
 
     async def _post_message(self, message_id: str, call: str, fields: Fields) -> Fields:
         session = self._session
         chat, message = session.find_message(message_id)
         if chat.conversation.find(message.id) is None or message.role != "bot":
-            raise HTTPError(
-                409, "this is no reply that Poe keeps (it failed, or goes on), so there is nothing to report"
-            )
+            raise HTTPError(409, "only a complete reply can be reported; this one failed or is still under way")
         if call == "feedback":
             kind = _text(fields, "feedback_type")
             message.feedback = kind
@@ -252,7 +250,7 @@ class Api:
             session.stream.mark("message", chat.id, message.id)
             await session.report_reaction(message.id, reaction, action)
         else:
-            raise HTTPError(404, "the API has no such call")
+            raise HTTPError(404, "the API has no such path; reload the page if poeproto was upgraded")
         return {}
 
     async def _post_bot(self, name: str, call: str, fields: Fields) -> Fields:
@@ -267,7 +265,7 @@ class Api:
             case "reload":
                 session.bots.request_reload(name)
             case _:
-                raise HTTPError(404, "the API has no such call")
+                raise HTTPError(404, "the API has no such path; reload the page if poeproto was upgraded")
         return session.bots.as_json(bot)
 
     async def _resend(self, exchange: Exchange, fields: Fields) -> Fields:

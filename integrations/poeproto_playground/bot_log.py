@@ -1,4 +1,4 @@
-"""What bots log, line by line, as the page shows it. Keys are masked."""
+"""The log records of bots, line by line, as the page shows them. Keys are masked."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _exchange: ContextVar[str | None] = ContextVar("_exchange", default=None)
 
 _LONGEST_LINE = 64 * 1024
-# Where modules are that nobody edits while they try out a bot.
+# Folders of modules that nobody edits while trying out a bot.
 _INSTALLED = tuple(
     str(Path(sysconfig.get_path(name)).resolve()) for name in ("stdlib", "platstdlib", "purelib", "platlib")
 )
@@ -45,7 +45,7 @@ def main() -> None:
     target, endpoint = sys.argv[1:3]
     lines = Lines(os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace"))
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    os.dup2(2, 1)  # what programs that the bot starts write to their standard output is no line of JSON
+    os.dup2(2, 1)  # standard output is for lines of JSON; the bot's child processes write to it too
     sys.stdout, sys.stderr = _logged_stream(lines, "stdout"), _logged_stream(lines, "stderr")
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[LineHandler(lines)])
     key = os.environ.get("POE_ACCESS_KEY")
@@ -102,7 +102,7 @@ def _is_loader(file: str) -> bool:
 
 
 def _redirect(app: BotApp, endpoint: str) -> None:
-    """Send all calls of the bots to this endpoint, and let them fetch its files."""
+    """Send all calls of the bots to this endpoint, and permit them to fetch its files."""
     endpoints = Endpoints.at(endpoint)
     service = app.service
     service.redirect_calls(endpoints)  # the playground fetches the settings itself

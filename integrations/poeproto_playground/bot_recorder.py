@@ -1,4 +1,4 @@
-"""Records what Poe sends to bots, and what they answer: a transport of the simulator's client that keeps a record."""
+"""Records Poe's requests to bots, and their responses: a transport of the simulator's client that keeps a record."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class RecordingClient(Client):
 
 
 class RecordingTransport:
-    """A transport that records what it sends and receives.
+    """A transport that records the bytes sent and received.
 
     Args:
         transport: does it.
@@ -155,7 +155,7 @@ class _RecordingResponse:
 
     async def finish(self) -> None:
         await self._response.finish()
-        self._log.end(self._exchange, End.EOF)  # the reply is complete; what may follow it is not read
+        self._log.end(self._exchange, End.EOF)  # the reply is complete; further bytes are not read
 
     async def aclose(self) -> None:
         await self._response.aclose()

@@ -1,7 +1,7 @@
 """Runs a target in a process of its own, and starts it again when one of its files changes.
 
 The new process is started beside the old one, and replaces it when it accepts connections. So a file that is broken
-while it is edited costs nothing: its error is shown, and the old bot goes on.
+while it is edited costs nothing: its error is shown, and the old bot still runs.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ class BotRunner:
         raise AssertionError("nothing cancels this scope")
 
     async def _first_line(self, lines: BufferedByteReceiveStream, errors: list[str]) -> dict[str, Any]:
-        """What the process says when it serves, or cannot: its `address`, or an `error`."""
+        """The first line of the process, printed when it serves or cannot serve: its `address`, or an `error`."""
         while (line := await _line(lines)) is not None:
             if "log" not in line:
                 self._watch([*self._watched, *line["files"]])
@@ -165,7 +165,9 @@ class BotRunner:
             self._on_failed("the bot's process has ended by itself; its log may say why", False)
 
     async def _read_errors(self, stream: anyio.abc.ByteReceiveStream, errors: list[str]) -> None:
-        """What is written past the standard streams of Python: by a child process, or an interpreter that crashes."""
+        """Read the output that does not pass through Python's standard streams: by a child process, or an interpreter
+        that crashes.
+        """
         texts, unfinished = TextReceiveStream(stream, errors="replace"), ""
         with suppress(anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
             while True:
@@ -183,7 +185,7 @@ class BotRunner:
 
     async def _end_when_idle(self, old: BotProcess) -> None:
         with anyio.move_on_after(_IDLE_SECONDS):
-            while not self._is_idle():  # noqa: ASYNC110 - the conversations do not know of processes
+            while not self._is_idle():  # noqa: ASYNC110 - conversations send no notification to this module
                 await anyio.sleep(self._poll)
         await _end(old.process)
         self._processes.remove(old.process)

@@ -12,13 +12,13 @@ from poeproto_simulator import BotQuery
 from poeproto_simulator.asgi import key_of, raw_path_of, root_of, segments_of
 
 _SETTINGS_CALLS = ("update_settings", "fetch_settings")
-# A request is recorded when its body is complete, and up to so many bytes of it.
+# The bytes recorded of a request's body; the request is recorded when its body is complete.
 _BODY_SIZE = 16 * 1024 * 1024
 
 FindCallers = Callable[[str], list[str]]
 FindQuery = Callable[[str], BotQuery | None]
 
-# The call that this task answers: what it sends to another bot belongs to that call.
+# The call that this task answers: requests to other bots belong to that call.
 _answered: ContextVar[list[Exchange]] = ContextVar("_answered")
 
 
@@ -106,7 +106,7 @@ class CallRecorder:
 
     @property
     def log(self) -> ExchangeLog:
-        """Where exchanges are kept."""
+        """The log of exchanges."""
         return self._log
 
 
@@ -156,7 +156,7 @@ class _RecordedCall:
 
 
 def kind_of_call(segments: tuple[str, ...]) -> tuple[str, str | None]:
-    """Which call a path is, and the `bot_query_id` in it."""
+    """The kind of call at a path, and the `bot_query_id` in it."""
     match segments:
         case ("bot", "cost", bot_query_id, _):
             return "cost", bot_query_id

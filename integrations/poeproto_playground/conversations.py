@@ -160,7 +160,7 @@ class Chat:
 
     @property
     def id(self) -> str:
-        """Its identifier on the simulated Poe."""
+        """The identifier of the conversation on the simulated Poe."""
         return self.conversation.id
 
     def index_of(self, message_id: str) -> int | None:

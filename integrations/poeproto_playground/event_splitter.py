@@ -1,6 +1,6 @@
 """Splits an event stream into its records, each with its offset in the body.
 
-The core's decoder reads what the records mean. This one says where they are, for people who look at bytes.
+The core's decoder reads what the records mean. This one returns their places, for people who inspect bytes.
 https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
 """
 
@@ -14,7 +14,7 @@ _BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 # Readers dispatch these without data, too.
 _KNOWN = frozenset({"meta", "text", "replace_response", "suggested_reply", "file", "json", "data", "error", "done"})
-# Before this, no blank line can begin that has not been found.
+# All blank lines that begin before this offset were found.
 _OVERLAP = 3
 
 

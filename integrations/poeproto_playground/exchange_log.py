@@ -26,7 +26,7 @@ from poeproto_record import (
 
 LIVE = "live"
 
-# What all exchanges may take in memory, and one of them. A read takes about so much besides its bytes.
+# The memory that all exchanges may take, that one of them may take, and the overhead of a read besides its bytes.
 _MEMORY = 64 * 1024 * 1024
 _EXCHANGE_MEMORY = 16 * 1024 * 1024
 _READ_SIZE = 250
@@ -311,7 +311,7 @@ def _from_recording(source: str, header: RecordingHeader, recorded: RecordedExch
 
 
 def _seconds_of(created: str) -> float:
-    """A date of RFC 3339 in seconds since the epoch; 0 if it is none."""
+    """A date of RFC 3339 in seconds since the epoch; 0 if the text is not a date."""
     try:
         date = datetime.fromisoformat(created)
         return date.replace(tzinfo=date.tzinfo or UTC).timestamp()

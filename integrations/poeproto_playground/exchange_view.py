@@ -62,7 +62,7 @@ def details(exchange: Exchange, masking: Masking) -> dict[str, Any]:
 
 
 def finding_to_json(side: Side, finding: Finding, places: list[SplitEvent], masking: Masking) -> dict[str, Any]:
-    """A finding with what its rule says, and where it is in an event stream."""
+    """A finding with the text of its rule, and its place in an event stream."""
     match = _EVENT_PATH.match(finding.path)
     number = int(match[1]) if match else None
     in_place = number is not None and number < len(places)
@@ -81,7 +81,7 @@ def rule_to_json(rule_id: str) -> dict[str, Any]:
     """A rule of the table.
 
     Raises:
-        KeyError: when there is none of that name.
+        KeyError: when no exchange has that name.
     """
     rule = RULES[rule_id]
     return {

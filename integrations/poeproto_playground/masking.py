@@ -1,4 +1,4 @@
-"""Masks keys in what the page is shown: by as many asterisks, so that offsets and sizes stay.
+"""Masks keys in all data for the page: by as many asterisks, so that offsets and sizes stay.
 
 A key is found however it is spelled; see `poeproto.http.SecretSpellings`.
 """

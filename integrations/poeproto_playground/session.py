@@ -36,7 +36,7 @@ _SECRET_BYTES = 24
 
 
 class PlaySession(Simulator):
-    """What the playground knows and does, apart from its HTTP face: bots, conversations, exchanges.
+    """The state of the playground, and the operations on it, without HTTP: bots, conversations, exchanges.
 
     `Playground`, which adds the page and its API, describes the arguments.
 
@@ -160,7 +160,7 @@ class PlaySession(Simulator):
         if bot is None:
             bot = self.bots.default
             if bot is None:
-                raise HTTPError(409, "there is no bot to talk to")
+                raise HTTPError(409, "there is no bot; start the playground with a TARGET or URL")
         self.bots.find(bot)
         chat = Chat(conversation=self.engine.conversation(), bot=bot, created=time.time())
         self.chats[chat.id] = chat
@@ -299,7 +299,7 @@ class PlaySession(Simulator):
             reply.error = {"text": text, "type": None, "allow_retry": True}
 
     def _stop_reply(self, chat: Chat, reply: ShownMessage) -> None:
-        """As on Poe, what was received of a stopped reply stays in the conversation."""
+        """As on Poe, the received part of a stopped reply stays in the conversation."""
         reply.status = "stopped"
         if reply.text:
             kept = Message("bot", reply.text, message_id=reply.id, sender=Sender(name=reply.bot))
@@ -357,20 +357,20 @@ class PlaySession(Simulator):
         """The bot that ``@Name`` at the beginning of a text asks; None if it names none."""
         if not text.startswith("@"):
             return None
-        # The name ends where the word does: "@Doggy" is no mention of Dog.
+        # The name ends where the word does: "@Doggy" does not mention Dog.
         named = [bot.name for bot in self.bots if re.match(rf"@{re.escape(bot.name)}(?![\w-])", text)]
         return max(named, key=len, default=None)
 
     @property
     def _task_group(self) -> anyio.abc.TaskGroup:
         if self._tasks is None:
-            raise HTTPError(503, "the playground is ending")
+            raise HTTPError(503, "the playground is shutting down")
         return self._tasks
 
     # --- exchanges
 
     async def send_raw(self, bot: str, body: bytes, *, like: Exchange | None = None, headers: Any = None) -> Exchange:
-        """Send a request to a bot as it is, valid or not; returns the new exchange, which goes on.
+        """Send a request to a bot as it is, valid or not; returns the new exchange, which continues.
 
         Args:
             bot: the bot.
@@ -418,14 +418,14 @@ class PlaySession(Simulator):
         return exchange_view.summary(exchange, self.masking)
 
     def open_recording(self, name: str, source: Any) -> dict[str, Any]:
-        """Open a recording beside what happens now.
+        """Open a recording beside the live exchanges.
 
         Args:
             name: of the file.
             source: the file, open for reading in binary mode.
 
         Raises:
-            RecordingError: when it is no recording.
+            RecordingError: when the body is not a recording.
         """
         reader = RecordingReader(source, name=name)
         exchanges: list[RecordedExchange] = list(read_exchanges(reader))
@@ -486,7 +486,7 @@ class PlaySession(Simulator):
     def _faults_to_json(self) -> list[dict[str, Any]]:
         return [{"number": number, "arguments": {}, **fault} for number, fault in enumerate(self.faults.as_json(), 1)]
 
-    # --- what the page shows; `StateSource`
+    # --- state for the page; `StateSource`
 
     def snapshot(self) -> dict[str, Any]:
         """The whole state, as the page gets it."""
@@ -517,7 +517,7 @@ class PlaySession(Simulator):
         return {"balance": self.balance, "charges": charges}
 
     def change(self, key: Key) -> Change | None:
-        """The newest state of what a key names."""
+        """The newest state of the object that a key names."""
         match key:
             case ("bot", name) if bot := self.bots.get(name):
                 return {"type": "bot", "bot": self.bots.as_json(bot)}

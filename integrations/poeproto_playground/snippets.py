@@ -11,7 +11,7 @@ from poeproto_playground.exchange_view import split_body
 from poeproto_playground.masking import Masking
 from poeproto_simulator import HTTPError
 
-# What the program that sends the request sets itself.
+# Headers that the program that sends the request sets itself.
 _LEFT_OUT = frozenset(
     {b"host", b"content-length", b"connection", b"authorization", b"accept-encoding", b"transfer-encoding"}
 )
@@ -29,7 +29,7 @@ def snippet(exchange: Exchange, form: str, key: str | None, masking: Masking) ->
         masking: masks the other keys.
 
     Raises:
-        HTTPError: with status 400, for another form or a body that is no text.
+        HTTPError: with status 400, for another form, or a body that is not UTF-8.
     """
     make = _FORMS.get(form)
     if make is None:

@@ -25,14 +25,14 @@ Key = tuple[str, ...]
 
 
 class StateSource(Protocol):
-    """What the stream shows."""
+    """The state that the stream shows."""
 
     def snapshot(self) -> dict[str, Any]:
         """The whole state."""
         ...
 
     def change(self, key: Key) -> Change | None:
-        """The newest state of what this key names; None if it is no longer there."""
+        """The newest state of the object with this key; None if it was removed."""
         ...
 
     def chat(self, conversation_id: str) -> Chat | None:
@@ -41,7 +41,7 @@ class StateSource(Protocol):
 
     @property
     def bot_log(self) -> BotLog:
-        """What the bots log."""
+        """The log lines of the bots."""
         ...
 
 
@@ -59,7 +59,7 @@ class StateStream:
         self._subscribers: set[Subscriber] = set()
 
     def mark(self, *key: str) -> None:
-        """Mark what this key names as changed."""
+        """Mark the object with this key as changed."""
         for subscriber in self._subscribers:
             subscriber.mark(key)
 
@@ -112,7 +112,7 @@ class Subscriber:
         return [{"type": "snapshot", "state": self._source.snapshot()}]
 
     def changes(self) -> list[Change]:
-        """What has changed since the last line."""
+        """The changes since the last line."""
         dirty, self._dirty = self._dirty, {}
         self._changed = anyio.Event()
         found: list[Change] = []

@@ -118,7 +118,7 @@ def assert_events(
 
 
 def assert_first_event_within(reply: AnyReply, seconds: float) -> float:
-    """Assert that the first event was received within so many seconds of the query, and return when it was."""
+    """Assert that the first event was received within `seconds` of the query, and return when it was."""
     __tracebackhide__ = True
     observed = _observed(reply)
     at = observed.first_event_seconds
@@ -130,7 +130,7 @@ def assert_first_event_within(reply: AnyReply, seconds: float) -> float:
 
 
 def assert_gaps_within(reply: AnyReply, seconds: float) -> float:
-    """Assert that no two events were further apart than so many seconds, and return the longest gap."""
+    """Assert that no two events were more than `seconds` apart, and return the longest gap."""
     __tracebackhide__ = True
     observed = _observed(reply)
     times = [each.at for each in observed.timed_events]
@@ -162,7 +162,7 @@ def assert_duration(reply: AnyReply, *, at_least: float = 0.0, at_most: float = 
 
 
 def assert_charged(reply: ObservedReply, amount: int | None = None, *, times: int | None = None) -> int:
-    """Assert what a bot has captured for a reply, and return the sum, in thousandths of a US cent.
+    """Assert the amount that a bot has captured for a reply, and return the sum, in thousandths of a US cent.
 
     Args:
         reply: the reply.

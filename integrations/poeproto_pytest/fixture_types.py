@@ -1,4 +1,4 @@
-"""What the fixtures that are functions take, for annotations."""
+"""Annotations for the fixtures that are functions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["BotFactory", "RecordingFactory"]
 
 
 class BotFactory(Protocol):
-    """What the fixture `poe_bot` is."""
+    """The type of the fixture `poe_bot`."""
 
     def __call__(
         self,
@@ -40,7 +40,7 @@ class BotFactory(Protocol):
 
 
 class RecordingFactory(Protocol):
-    """What the fixture `poe_recording` is."""
+    """The type of the fixture `poe_recording`."""
 
     def __call__(self, file: str, *, match: ReplayMatch | str = ..., speed: float = 0) -> ReplayedCalls:
         """Open a recording.

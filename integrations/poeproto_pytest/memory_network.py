@@ -4,7 +4,7 @@ What runs is the real code of both sides: the flows and exchanges of a client, a
 exchange, its reply tasks and its context. Only HTTP/1.1 itself is left out.
 
 Each request has a task, as under a server. The caller's `aclose` and `finish` wait for its end, so that what a bot does
-when a reply ends has been done when the test goes on.
+when a reply ends has been done when the test continues.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ __all__ = ["AsgiApp", "MemoryNetwork"]
 
 logger = logging.getLogger("poeproto")
 
-# As much as the buffers of a connection hold, about: an application that sends more waits for the reader.
+# Approximately the buffers of a connection: an application that sends more waits for the reader.
 _BUFFER_SIZE = 64 * 1024
 # How long the end of an application is waited for after its response, before it is cancelled.
 _CLEANUP_SECONDS = 10.0
@@ -333,7 +333,7 @@ class _Connection:
         with anyio.move_on_after(_CLEANUP_SECONDS, shield=True) as scope:
             await self._task_ended.wait()
         if scope.cancelled_caught and self._task is not None:
-            logger.error("a request was not answered to its end %g s after its client left", _CLEANUP_SECONDS)
+            logger.error("a request was still being answered %g s after its client disconnected", _CLEANUP_SECONDS)
             self._task.cancel()
 
     def reset(self) -> None:
@@ -398,7 +398,7 @@ class _Connection:
 
 
 class _Task(Protocol):
-    """What is used of `asyncio.Task` and of a cancel scope of trio."""
+    """The methods that `asyncio.Task` and a cancel scope of trio share here."""
 
     def cancel(self) -> object: ...
 

@@ -59,7 +59,7 @@ _block = _Block()
 
 @contextmanager
 def network_blocked(reason: str) -> Generator[list[NetworkBlocked]]:
-    """Block all but loopback addresses and Unix sockets, in every thread; yields what was blocked.
+    """Block all but loopback addresses and Unix sockets, in every thread; yields the blocked addresses.
 
     Args:
         reason: why, for the message.

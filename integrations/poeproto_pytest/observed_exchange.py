@@ -52,6 +52,6 @@ class ObservedExchange:
             self.end = RecordedEnd(1, at - self.at, outcome, detail)
 
     def as_recorded(self) -> RecordedExchange:
-        """The exchange in the form in which recordings have theirs; times count from the request."""
+        """The exchange in the form of a recorded one; times count from the request."""
         request = RecordedRequest(1, 0.0, self.method, self.url, self.headers, self.body)
         return RecordedExchange(request, (), self.head, tuple(self.data), self.end)

@@ -95,7 +95,7 @@ def poe_bot(poe_simulator: MemoryPoe) -> BotFactory:
 
 @pytest.fixture
 def poe_redaction() -> Redaction | None:
-    """What is replaced in recordings; override it to add patterns and secrets of your own."""
+    """The redaction of recordings; override the fixture to add patterns and secrets of your own."""
     return None
 
 

@@ -40,7 +40,7 @@ from poeproto_simulator.records import DEFAULT_BALANCE
 
 __all__ = ["MemoryClient", "MemoryPoe", "ObservedBot"]
 
-# Where the simulated Poe is. The name is reserved for tests (RFC 6761), so it can be no other host.
+# The address of the simulated Poe. The name is reserved for tests (RFC 6761), so no other host can have it.
 POE_URL = "http://poe.test"
 
 
@@ -66,7 +66,7 @@ class MemoryClient(Client):
 
 
 class MemoryPoe(Simulator):
-    """A `Simulator` that no socket is needed for: clients and bots reach it, and it reaches bots, in memory.
+    """A `Simulator` that needs no socket: clients and bots reach it, and it reaches bots, in memory.
 
     Args:
         network: the network; it is served there at ``http://poe.test``.
@@ -151,7 +151,7 @@ class MemoryPoe(Simulator):
 def connect_in_memory(
     service: BotService, network: MemoryNetwork, calls: SharedTransport, fetch_policy: FetchPolicy
 ) -> None:
-    """Have the outbound calls of a service's bots go through a network in memory."""
+    """Route the outbound calls of a service's bots through a network in memory."""
     own = service.outbound
     service.outbound = Outbound(
         transport=calls,
@@ -195,7 +195,7 @@ class ObservedBot:
 
         Args:
             text: the text of the message.
-            conversation: an earlier reply, to go on with its conversation; by default a new one begins.
+            conversation: an earlier reply, to continue its conversation; by default a new one begins.
             user: as in `Simulator.say`, and so are the following.
             attachments: files, as `Simulator.store_file` returns them for instance.
             parameters: values of the bot's parameter controls.
@@ -223,8 +223,8 @@ class ObservedBot:
     async def query(self, request: QueryRequest | str) -> ObservedReply:
         """Send a query as it is, apart from identifiers that it lacks, and return the reply.
 
-        A reply that fails is returned too, not raised. The query is no user's message: it belongs to no conversation of
-        the simulated Poe.
+        A reply that fails is returned too, not raised. The query is not a user's message: it belongs to no conversation
+        of the simulated Poe.
         """
         if isinstance(request, str):
             return await self.say(request)

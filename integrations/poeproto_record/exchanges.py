@@ -20,7 +20,7 @@ from poeproto_record.records import (
 
 __all__ = ["RecordedExchange", "Recording", "load_recording", "read_exchanges"]
 
-# What a record takes in memory besides its bytes, about.
+# The approximate memory of a record besides its bytes.
 _RECORD_SIZE = 250
 
 
@@ -154,12 +154,12 @@ def read_exchanges(reader: RecordingReader, limits: RecordingLimits | None = Non
 
 
 def _request(record: Recorded) -> RecordedRequest:
-    assert isinstance(record, RecordedRequest)  # the reader has seen to it
+    assert isinstance(record, RecordedRequest)  # the reader has checked that
     return record
 
 
 def record_size(record: Recorded) -> int:
-    """What a record takes in memory, about."""
+    """The size of a record in memory, approximately."""
     match record:
         case RecordedRequest():
             return _RECORD_SIZE + len(record.body) + len(record.url) + _headers_size(record)

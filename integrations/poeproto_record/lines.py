@@ -1,7 +1,7 @@
 """The codec of a recording: one record is one line of JSON, in UTF-8.
 
 A body is written as `text` where its bytes are UTF-8 and as `b64` otherwise, read by read: a character that two reads
-share makes both of them `b64`. Reading is strict, executes nothing, and never looks at more than the line.
+share makes both of them `b64`. Reading is strict, executes nothing, and never reads beyond the line.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from poeproto_record.records import (
 
 __all__ = ["decode_header", "decode_record", "encode_header", "encode_record"]
 
-# The first key of a file: it says what the file is.
+# The first key of a file: it identifies the format.
 MARK = "poeproto_recording"
 # No exchange, time or size that is meant is larger; integers up to here are exact in every JSON library.
 LARGEST = 2**53

@@ -41,7 +41,7 @@ class RecordingLimits:
 
 @attrs.define
 class _Progress:
-    """Where an exchange is: the times of the last records of its request and response, and whether it has a head."""
+    """The state of an exchange: the times of the last records of request and response, and whether it has a head."""
 
     request_at: float
     response_at: float

@@ -103,7 +103,7 @@ def _as_bytes(secrets: Iterable[str | bytes]) -> tuple[bytes, ...]:
 
 @attrs.frozen(kw_only=True)
 class Redaction:
-    """What is replaced in a recording.
+    """The rules for secrets in a recording, which are replaced.
 
     Attributes:
         headers: the names of headers whose values are recorded.
@@ -124,7 +124,7 @@ class Redaction:
     secrets: tuple[bytes, ...] = attrs.field(default=(), converter=_as_bytes, repr=False)
 
     def summary(self) -> dict[str, Any]:
-        """What the first line of a recording says of the redaction. A pattern may be a secret, so they are counted."""
+        """The redaction as the first line of a recording has it. A pattern may be a secret, so they are counted."""
         return {
             "headers_kept": sorted(self.headers),
             "body_keys": sorted(self.body_keys),
@@ -283,7 +283,7 @@ class Redactor:
         return {**self._given, **self.of_exchange, **self._known}
 
     def placeholder(self, secret: bytes) -> bytes:
-        """What replaces a secret."""
+        """The text that replaces a secret."""
         number = self._numbers.get(secret)
         if number is None:
             if len(self._numbers) >= _NUMBERED:

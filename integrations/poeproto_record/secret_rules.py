@@ -1,4 +1,4 @@
-"""The rules that find secrets by what stands around them: in JSON, in forms and in URLs.
+"""The rules that find secrets by the text around them: in JSON, in forms and in URLs.
 
 They work on bytes, of which the end may not have been received: `open_from` says from where on a text may be a secret
 that what follows it completes. All of them take linear time.
@@ -17,7 +17,7 @@ from poeproto.http import cut_occurrence
 
 # A query value of this length may be a key: Poe's have 32 characters.
 _LIKE_A_KEY = 16
-# An open secret that is longer than this is found by the secret itself, not by what stands before it.
+# An open secret that is longer than this is found by the secret itself, not by the text before it.
 LONGEST_OPEN = 8 * 1024
 
 _USERINFO = re.compile(rb":\\?/\\?/([^/?#\s\"'<>\\]+)@")
@@ -27,9 +27,9 @@ _QUERY_OPEN = re.compile(rb"(?:[?&;]|\\u0026)[\w.~%+\[\]-]{0,64}(?:=[^?&;\s\"'<>
 _BEARER = re.compile(rb"(?:bearer|basic)[ \t]{1,8}([\w.~+/=-]{16,})", re.IGNORECASE)
 _BEARER_OPEN = re.compile(rb"(?:bearer|basic)[ \t]{1,8}[\w.~+/=-]*\Z", re.IGNORECASE)
 _DELIMITERS = tuple(b"\"'<>\\ \t\r\n")
-# A rule may begin so many bytes before the word in which it ends: with ``\\u0026`` or ``:\\/\\/``.
+# The number of bytes by which a rule may begin before the word in which it ends: with ``\\u0026`` or ``:\\/\\/``.
 _BEFORE_WORD = 6
-# What a rule may begin with, besides the names of keys.
+# Texts that a rule may begin with, besides the names of keys.
 _STARTERS = (rb":\/\/", b"://", rb"\u0026", b"bearer ", b"basic ")
 
 
@@ -123,7 +123,7 @@ class SecretRules:
                 yield Found(*match.span(2), unquote_to_bytes(match[2]), match.start(), may_echo)
 
     def open_from(self, text: bytes) -> int:
-        """From where on a text may be a secret that what follows it completes; its length if nowhere."""
+        """The offset from which a text may be the beginning of a secret; its length if there is none."""
         size = len(text)
         starts = [size, *(cut_occurrence(text, each) for each in self._starters)]
         starts += [start.start() for start in self._member_starts(text) if self._is_open(start, text)]

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 # A text that is held back and longer than this is not scanned for every read.
 _LONG = 256
-# Where a secret ends of which the beginning was too long to be held back.
+# The end of a secret whose beginning was too long to be held back.
 _AFTER_LONG_SECRET = re.compile(rb"[\"\s&<>]")
 
 
@@ -70,7 +70,7 @@ class StreamRedactor(Generic[T]):
             spans = [*spans, Span(decided, len(self._text), self._redactor.placeholder(self._text[decided:]))]
             decided, self._within_secret = len(self._text), True
         self._consume([span for span in spans if span.end <= decided], decided)
-        # To scan a long text for every byte that arrives would take quadratic time.
+        # Scanning a long text for every received byte would take quadratic time.
         held = len(self._text)
         self._next_scan = held * 5 // 4 if held > _LONG else 0
         done: list[tuple[T, bytes]] = []

@@ -1,4 +1,4 @@
-"""Where a bot's code is: the file and line at which it waits, or runs. For logs about bots that do not end, or block.
+"""The place of a bot's code: the file and line at which it waits, or runs. For logs of bots that hang or block.
 
 This leans on how CPython links coroutines and frames: `cr_await`, `ag_await`, `gi_yieldfrom`, `f_back`; and on
 `gc.get_referents` for an async generator that is iterated, whose iterator has no such attribute. Without that, a log
@@ -26,7 +26,7 @@ _EVENT_LOOPS = (
 )
 _TRIO_LOOP = os.sep.join(("trio", "_core", "_run.py"))
 _TRIO_LOOP_FUNCTIONS = frozenset({"run", "unrolled_run"})
-# The frame of a coroutine, async generator or generator, and what it awaits.
+# The frame of a coroutine, async generator or generator, and the object that it awaits.
 _LINKS = (("cr_frame", "cr_await"), ("ag_frame", "ag_await"), ("gi_frame", "gi_yieldfrom"))
 _OPAQUE = frozenset({"async_generator_asend", "async_generator_athrow", "anext_awaitable", "coroutine_wrapper"})
 _Frames = list[types.FrameType]
@@ -119,7 +119,7 @@ def _bots_frames(frames: Iterable[types.FrameType]) -> _Frames:
 
 
 def _described(frames: _Frames) -> str:
-    """The innermost line that is no library's; the outermost one, if the bot is a library's."""
+    """The innermost line outside libraries; the outermost line, if the bot belongs to a library."""
     frame = next((frame for frame in reversed(frames) if not _is_of_library(frame)), frames[0])
     return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_qualname}"
 

@@ -1,4 +1,4 @@
-"""What a bot's author did wrong, in one line for the log: where in the bot's code, what was found, what is wanted."""
+"""Mistakes of a bot's author, each in one line for the log: the place in the bot, the value, and the expectation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from poeproto_runtime.printable import printable_line
 T = TypeVar("T")
 
 _LONGEST_LINE = 500
-# How Python says that a coroutine is where its result was expected, and trio that what is awaited is of asyncio.
+# Messages of Python about a coroutine in place of its result, and of trio about awaiting an object of asyncio.
 _COROUTINE = re.compile("""['"]coroutine['"]|got coroutine""")
 # The methods of the context, by names that bot authors know from elsewhere.
 _CONTEXT_METHODS = {
@@ -214,7 +214,7 @@ def _is_bot_or_context(value: object) -> bool:
 
 
 def _advice(exc: BaseException) -> str:
-    """What to do about an exception whose own message does not say so."""
+    """Advice about an exception whose own message has none."""
     text = str(exc)
     match exc:
         case AttributeError() if attrs.has(type(exc.obj)) and not isinstance(exc, attrs.exceptions.FrozenError):

@@ -1,4 +1,4 @@
-"""Whose cancellation an exception is: the running task's own, or one that merely reached it."""
+"""The origin of a cancellation: the running task's own, or one that merely reached it."""
 
 from __future__ import annotations
 

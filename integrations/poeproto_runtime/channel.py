@@ -23,8 +23,8 @@ class ChannelFailed(Exception):
     """`Channel.send` raised what no `Channel` may raise, which is the ``__cause__``: a fault of the integration or of
     the server below.
 
-    It has a class of its own since events are sent while the bot's generator is open: the fault must not be taken for a
-    failure of the bot.
+    It has a class of its own since events are sent while the bot's generator is open: the fault must not be treated as
+    a failure of the bot.
     """
 
 
@@ -35,7 +35,7 @@ class Channel(Protocol):
     may raise `ClientDisconnected`, and none may raise another library's exception.
 
     A `send` may be cancelled by a scope that the bot holds open around its `yield`; then `finish` may be called. If the
-    cancelled `send` has sent all of its data, or nothing, the response can still end in order. If it may have sent a
+    cancelled `send` has sent all of its data, or nothing, the response can still be completed. If it may have sent a
     part, `finish` must raise `ClientDisconnected`.
     """
 

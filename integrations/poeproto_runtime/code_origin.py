@@ -1,4 +1,4 @@
-"""Whose code a file is: ours, a library's, or else a bot's. For logs that name a line of the bot."""
+"""The origin of a file's code: ours, a library's, or else a bot's. For logs that name a line of the bot."""
 
 from __future__ import annotations
 
@@ -35,5 +35,5 @@ def is_ours(file: str) -> bool:
 
 
 def is_library(file: str) -> bool:
-    """Whether it is code of Python or of an installed package, or generated code of theirs."""
+    """Whether it is code of Python or of an installed package, or code that they generate."""
     return file.startswith(_LIBRARIES)

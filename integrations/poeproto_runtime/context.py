@@ -246,7 +246,9 @@ class RequestContext:
 
     def _open_reply(self) -> BotExchange:
         if self._exchange is None or self._closed or self._exchange.our_state in _REPLY_ENDED:
-            raise LocalProtocolError("a file is attached to a reply, and there is none under way")
+            raise LocalProtocolError(
+                "post_attachment attaches a file to a reply, and no reply is under way; call it in get_response"
+            )
         return self._exchange
 
     # --- costs
@@ -261,13 +263,13 @@ class RequestContext:
 
     def _bot_query_id(self) -> str:
         if self._request is None or not self._request.bot_query_id:
-            raise LocalProtocolError("costs belong to a query, and this request brought no bot_query_id")
+            raise LocalProtocolError("costs belong to a query, and this request has no bot_query_id")
         return self._request.bot_query_id
 
     # --- the end
 
     def on_close(self, async_fn: Callable[[], Awaitable[object]]) -> None:
-        """Call this function when the request is over, however it ends; the last registered is called first."""
+        """Call this function when the request has ended, in whatever way; the last registered is called first."""
         if not callable(async_fn):
             raise TypeError(f"on_close takes an async function, to be called at the end; got {async_fn!r}")
         self._closers.append(async_fn)
@@ -330,7 +332,7 @@ class RequestContext:
     def _calls(self) -> ApiCalls:
         self._check_open()
         if self._outbound is None:
-            raise LocalProtocolError("this server offers its bots no calls")
+            raise LocalProtocolError("this server was not configured for calls of its bots")
         if self._api is None:
             self._outbound.transport.hold()
             self._api = self._outbound.calls(self._route.poe(self._outbound.endpoints), self.limits)
@@ -338,7 +340,7 @@ class RequestContext:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise LocalProtocolError("the request is over, and its context can make no more calls")
+            raise LocalProtocolError("the request has ended, and its context can make no more calls")
 
     @property
     def bot_class(self) -> str:
@@ -370,7 +372,7 @@ class _RequestBudget:
         self._lock = anyio.Lock(fast_acquire=True)  # one task asks, and the others wait for the answer
 
     async def learn(self, bot_name: str) -> None:
-        """Set the budget to what the bot declares, and ask the bot once more if that does not allow this call.
+        """Set the budget to the bot's declaration, and fetch it again if it does not allow this call.
 
         Raises:
             LocalProtocolError: when the bot is just being asked, so that this would wait for itself.
@@ -382,7 +384,7 @@ class _RequestBudget:
                 self.calls.declare(declared.known if declared.known is not None else await declared.ask(self._context))
                 self.is_known = True
             if not self.calls.left(bot_name) and not self._asked_again:
-                # The bot may declare more by now, and have told Poe so through another process.
+                # The bot may declare more by now, and may have synced that with Poe through another process.
                 self._asked_again = True
                 self.calls.declare(await declared.ask(self._context))
 

@@ -212,7 +212,7 @@ def _inherited(bind: str) -> socket.socket:
             _send_at_once(listener)
         os.set_inheritable(listener.fileno(), False)
     except BaseException:
-        listener.detach()  # it is not ours to close
+        listener.detach()  # the caller closes it
         raise
     return listener
 

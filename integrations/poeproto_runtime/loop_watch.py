@@ -24,7 +24,7 @@ logger = logging.getLogger("poeproto")
 
 _SAMPLE_SECONDS = 0.05
 _STEP_SECONDS = 0.1
-# A sample after such a time says nothing: the machine was too busy to run this thread.
+# A sample after such a time is not reliable: the machine was too busy to run this thread.
 _LATE_SECONDS = 2 * _STEP_SECONDS
 # How often each bot is logged.
 _LOG_SECONDS = 60.0
@@ -100,7 +100,7 @@ class _LoopWatch:
             return
         self._next_log[blocking.bot] = now + _LOG_SECONDS
         logger.warning(
-            "%s blocks the event loop for more than %g ms, at %s: no other reply goes on meanwhile; await an"
+            "%s blocks the event loop for more than %g ms, at %s: all other replies wait meanwhile; await an"
             " asynchronous function instead, or run this one with anyio.to_thread.run_sync",
             blocking.bot,
             _STEP_SECONDS * 1000,

@@ -30,12 +30,12 @@ _INDENT = "    "
 
 
 def printable_text(text: str) -> str:
-    """Text of several lines, with escapes for what does harm in a terminal. Tabs and line ends stay."""
+    """Text of several lines, with control characters escaped. Tabs and line ends stay."""
     return _UNSAFE_IN_TEXT.sub(_escape, text)
 
 
 def printable_line(text: str) -> str:
-    """Text as one line, with escapes for what does harm in a terminal, and for line ends and tabs."""
+    """Text as one line, with control characters, line ends and tabs escaped."""
     return _UNSAFE_IN_LINE.sub(_escape, text)
 
 

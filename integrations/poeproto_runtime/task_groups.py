@@ -33,7 +33,7 @@ async def background_tasks() -> AsyncGenerator[anyio.abc.TaskGroup]:
 
 
 def sole_exception(failure: BaseException) -> BaseException:
-    """The exception that a group holds if it holds one alone, at any depth; else what was passed.
+    """The exception that a group holds if it holds one alone, at any depth; otherwise the given exception.
 
     A task group raises a group even for one exception. So Hypercorn raises a group on trio, where on asyncio it raises
     the exception itself.

@@ -51,7 +51,7 @@ class Callers:
 
         Args:
             key: the key.
-            request: the query it came with, if any. It tells apart bots that share a key, as they do in many a test.
+            request: the query it came with, if any. It distinguishes bots that share a key, as they do in many tests.
             bot_name: the bot that is called.
 
         Raises:

@@ -109,7 +109,7 @@ class Poe(State):
             options: further fields of the query: `temperature`, `language_code` and so on.
 
         Raises:
-            TypeError: for options that are no fields of a query, or that Poe sets itself.
+            TypeError: for options that are not fields of a query, or that Poe sets itself.
             HTTPError: with status 404, for an unknown bot; 400 for files that its settings do not allow (strict only).
         """
         bot = self.bot(bot_name)

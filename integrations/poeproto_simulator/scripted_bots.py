@@ -263,7 +263,7 @@ class ToolCaller(_WithSettings):
 
 
 def tool_call_chunks(calls: Iterable[tuple[str, dict[str, Any]]]) -> list[Json]:
-    """The events in which a model calls functions with arguments; several calls at once are told apart by index."""
+    """The events in which a model calls functions with arguments; several calls at once differ in their index."""
     # OpenAI sends a null `content` here as well, which some clients do not accept.
     chunks = [_chunk({"role": "assistant"})]
     for index, (name, arguments) in enumerate(calls):

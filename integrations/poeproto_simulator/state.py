@@ -101,7 +101,7 @@ class State:
         if url is not None:
             try:
                 split_url(url)
-            except LocalProtocolError as exc:  # the client takes a string that is no URL for the name of a bot on Poe
+            except LocalProtocolError as exc:  # a client treats any other string as the name of a bot on Poe
                 raise InvalidValue(str(exc)) from None
         if instance is not None and access_key is None:
             access_key = self._random_bytes(_KEY_BYTES).hex()
@@ -149,7 +149,7 @@ class State:
             HTTPError: with status 404, for an unknown bot; 400 for settings with fields that Poe does not know.
         """
         if settings.extra:
-            raise HTTPError(400, f"settings have no {', '.join(sorted(settings.extra))}")
+            raise HTTPError(400, f"unknown settings: {', '.join(sorted(settings.extra))}")
         if settings.response_version < 2:
             settings = attrs.evolve(settings, parameter_controls=None)  # as Poe does, without an error
         self.bots[name] = attrs.evolve(self.bot(name), settings=settings)

@@ -177,7 +177,7 @@ class _FormParts:
 class ListedOriginsPolicy(FetchPolicy):
     """Allows the listed origins only. (`FetchPolicy` also allows public addresses.)
 
-    Whoever can call the simulator could otherwise use it as a proxy.
+    Any client of the simulator could otherwise use it as a proxy.
     """
 
     def check_origin(self, scheme: str, origin: str) -> bool:

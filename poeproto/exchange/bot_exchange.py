@@ -127,7 +127,9 @@ class BotExchange:
         """
         self._raise_if_failed()
         if not self._state.poe_sends(Kind.REQUEST_HEAD):
-            raise LocalProtocolError("the head of the request was received already")
+            raise LocalProtocolError(
+                "the head of the request was received already; make a BotExchange for each request"
+            )
         if head.method != "POST":
             self._reject(405, f"the method {head.method[:20]!r} is not allowed here", [("allow", "POST")])
         if self._access_keys is not None and not self._has_key(head, self._access_keys):
@@ -136,7 +138,7 @@ class BotExchange:
             # int() alone would accept signs, spaces, underscores and digits of other scripts; RFC 9110 does not.
             if not declared.isdigit():
                 self._reject(400, "Content-Length is not a number")
-            # A number of so many digits is too large whatever they are, and int() may refuse to convert it.
+            # A number with more digits is too large in any case, and int() may refuse to convert it.
             if len(declared) > 20 or int(declared) > self._limits.request_body:
                 self._reject_body()
 
@@ -345,7 +347,7 @@ class BotExchange:
     # --- within
 
     def _hint(self, kind: Kind) -> str:
-        """What to do about an event that is out of order."""
+        """Advice about an event that is out of order."""
         state = self._state.bot
         if state is State.SEND_STREAM:
             return "; call begin first, and write the head that it returns"

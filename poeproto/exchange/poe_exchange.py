@@ -3,7 +3,7 @@
 **What is delivered before an error.** Everything that was good before a fault is delivered, whatever the chunking. The
 call that meets the fault returns the events before it and sets `error`; if there are none, it returns an empty list.
 Every later receiving call raises `error`: it is sticky. So a caller that sees an exception has had every event before
-it, and a caller that wants to know at once looks at `error` after each call. `receive_eof` raises in the same call,
+it, and a caller that needs it at once checks `error` after each call. `receive_eof` raises in the same call,
 unless it still returns the half of a character.
 
 **From bytes to events.** `RecordBuffer` makes every line end an LF and keeps the beginning of a record until it is
@@ -70,11 +70,12 @@ __all__ = ["PoeExchange"]
 
 # The heartbeat of sse-starlette, which serves most bots. It is not part of the protocol, so it is dropped.
 _PING = "ping"
-# What an event takes in memory besides its payload, roughly: the header of a string and an entry of a list.
+# Approximate memory of an event besides its payload: the header of a string and an entry of a list.
 _EVENT_OVERHEAD = 64
-# What an index takes in addition; the peer may use a new one in each event.
+# Approximate memory of an index in addition; the peer may use a new one in each event.
 _INDEX_OVERHEAD = 256
-# What each object, array, key or value within JSON takes in addition: `{},` is 3 bytes on the wire and 72 in memory.
+# Approximate memory of each object, array, key or value within JSON in addition: `{},` is 3 bytes on the wire and 72 in
+# memory.
 _VALUE_OVERHEAD = 64
 _STRUCTURE = ("{", "[", ",", ":")
 # The states in which a Text changes nothing, so that the fast path may be taken.
@@ -128,7 +129,7 @@ class UnfoldedPoeExchange:
             LocalProtocolError: if a request was sent already, or this one is of an unknown type or cannot be encoded.
         """
         if self._state.poe is not State.IDLE:
-            raise LocalProtocolError("an exchange carries one request, and it was sent already")
+            raise LocalProtocolError("the request was sent already; make a PoeExchange for each request")
         if isinstance(request, UnknownRequest):
             raise LocalProtocolError(f"a request of the unknown type {request.type!r} cannot be sent")
         is_query = isinstance(request, QueryRequest)
@@ -190,7 +191,7 @@ class UnfoldedPoeExchange:
             if len(self._body) >= size:
                 self._fail(self._request_refused(self._refusal))
         elif self._request is None or self._state.bot in (State.SEND_STREAM, State.SEND_ANSWER):
-            raise LocalProtocolError("no response has begun")
+            raise LocalProtocolError("no response has begun; pass its head to receive_head first")
         elif not isinstance(self._request, QueryRequest):
             size = self._limits.answer_size
             if len(self._body) + len(data) > size:
@@ -220,7 +221,7 @@ class UnfoldedPoeExchange:
             self._flush_halves(events)
             self._fail(IncompleteReply("the stream ended without done or error"))
         elif self._request is None or self._state.bot in (State.SEND_STREAM, State.SEND_ANSWER):
-            raise LocalProtocolError("no response has begun")
+            raise LocalProtocolError("no response has begun; pass its head to receive_head first")
         elif isinstance(self._request, SettingsRequest) and self.settings is None:
             try:
                 self.settings = decode_settings(bytes(self._body))
@@ -362,7 +363,7 @@ class UnfoldedPoeExchange:
             self._fold_event(event)
 
     def _count(self, event: Event, size: int) -> None:
-        """Count what a fold keeps, not what was received: a bot may replace its text ten thousand times."""
+        """Count the data that a fold keeps, not the data received: a bot may replace its text ten thousand times."""
         if isinstance(event, Text):
             self._kept_text[event.index] = self._kept_text.get(event.index, 0) + size
         elif isinstance(event, ReplaceResponse):
@@ -438,7 +439,9 @@ class PoeExchange(UnfoldedPoeExchange):
 
 
 def _size(event: Event, data: str) -> int:
-    """What an event takes in memory, roughly: a peer can choose values that take many times the size of their JSON."""
+    """The size of an event in memory, approximately: a peer can choose values that take many times the size of their
+    JSON.
+    """
     # Unions such as `Json | UnknownEvent` would be made anew for each call.
     size = len(data) + _EVENT_OVERHEAD
     if event.index is not None:

@@ -58,7 +58,7 @@ def _quoted(value: str) -> str:
 def refusal(
     cls: type[E], message: str, head: ResponseHead | HttpResponse, body: bytes, key: bytes, limits: Limits
 ) -> E:
-    """The error, with what its reader needs to decide on another attempt, and without the key.
+    """The error, with the fields that decide on another attempt, and without the key.
 
     Args:
         cls: the class of the error.
@@ -90,7 +90,7 @@ def _reason_in(body: bytes, key: bytes) -> str:
         return ""
     if not isinstance(reason, str):
         return ""
-    # A message contains nothing that a terminal would obey.
+    # A message contains no control character, which a terminal would obey.
     line = "".join(character if character.isprintable() else "\ufffd" for character in " ".join(reason.split()))
     # Escapes in the JSON may have concealed the key until now. JSON that can be parsed was not cut.
     return redact_text(line, key)[:_REASON_LENGTH]

@@ -38,7 +38,7 @@ _NOTHING_LEFT = iter(())
 
 @attrs.define
 class _Asides:
-    """What was received for one index besides text."""
+    """The events received for one index besides text."""
 
     files: list[File] = attrs.field(factory=list[File])
     suggested_replies: list[str] = attrs.field(factory=list[str])

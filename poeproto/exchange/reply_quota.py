@@ -20,7 +20,7 @@ __all__ = ["ReplyQuota"]
 
 
 class ReplyQuota:
-    """Counts down what a reply may still hold.
+    """Counts down the remaining quota of a reply.
 
     It counts down rather than up because `BotExchange.send` compares with it for every event: with zero, or with the
     length of a text, it compares without fetching a limit.
@@ -74,7 +74,7 @@ class ReplyQuota:
         self.events_left -= 1
 
     def describe(self, limit: str) -> str:
-        """What is too much when that limit is exceeded, for messages: "more than 20 files (Limits.files)"."""
+        """The excess over that limit, for messages: "more than 20 files (Limits.files)"."""
         things = {"events": "events", "files": "files", "text_length": "characters of text in one answer"}
         return f"more than {getattr(self.limits, limit)} {things[limit]} (Limits.{limit})"
 

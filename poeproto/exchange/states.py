@@ -121,12 +121,12 @@ BOT_TRANSITIONS = TRANSITIONS[Role.BOT]
 
 STREAMING = frozenset({State.OPENED, State.UNANSWERED, State.ANSWERED})
 
-# What a caller tolerates. A `done` before any answer ends the reply all the same; the fold shows that it is empty.
+# Events that a caller tolerates. A `done` before any answer ends the reply too; the fold shows that it is empty.
 EXCUSED: dict[State, dict[Kind, State]] = {
     State.OPENED: {Kind.DONE: State.DONE},
     State.UNANSWERED: {Kind.DONE: State.DONE},
 }
-# What a caller ignores: a `meta` that is not the first event, and everything after the end.
+# Events that a caller ignores: a `meta` that is not the first event, and everything after the end.
 IGNORED: dict[State, frozenset[Kind]] = {
     State.UNANSWERED: frozenset({Kind.META}),
     State.ANSWERED: frozenset({Kind.META}),
@@ -136,7 +136,7 @@ IGNORED: dict[State, frozenset[Kind]] = {
 
 
 class ExchangeState:
-    """The states of both sides; each transition is caused by what one of them sends."""
+    """The states of both sides; each transition is caused by an event that one of them sends."""
 
     __slots__ = ("bot", "poe")
 
@@ -145,7 +145,7 @@ class ExchangeState:
         self.bot: State = State.IDLE
 
     def poe_sends(self, kind: Kind) -> bool:
-        """Make the transition for what Poe sent, on both sides; return False, and change nothing, if it is illegal."""
+        """Make the transition for a part that Poe sent, on both sides; return False, unchanged, if it is illegal."""
         target = TRANSITIONS[Role.POE][self.poe].get(kind)
         if target is None:
             return False
@@ -154,7 +154,7 @@ class ExchangeState:
         return True
 
     def bot_sends(self, kind: Kind) -> bool:
-        """Make the transition for what the bot sent; return False, and change nothing, if it is illegal."""
+        """Make the transition for an event that the bot sent; return False, and change nothing, if it is illegal."""
         target = BOT_TRANSITIONS[self.bot].get(kind)
         if target is None:
             return False

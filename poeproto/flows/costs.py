@@ -167,7 +167,7 @@ class CostExchange:
         if self.error is not None:
             raise self.error
         if self._head is None:
-            raise LocalProtocolError("no response has begun")
+            raise LocalProtocolError("no response has begun; pass its head to receive_head first")
         return self._head
 
     def _refused_by(self, head: ResponseHead) -> PoeprotoError:

@@ -108,7 +108,7 @@ class CallBudget:
 
 
 class _Output:
-    """What was delivered to the caller so far: in all rounds, and in the attempts at the current call."""
+    """The events delivered to the caller so far: in all rounds, and in the attempts at the current call."""
 
     def __init__(self, fold: ReplyFold | None) -> None:
         self.fold = ReplyFold() if fold is None else fold
@@ -218,7 +218,7 @@ def query_flow(
     retry: RetryPolicy | None = None,
     fold: ReplyFold | None = None,
 ) -> Flow[ReplyFold]:
-    """Query a bot, deliver its events including `Done` or `Error`, and return the fold of what was delivered.
+    """Query a bot, deliver its events including `Done` or `Error`, and return the fold of the delivered events.
 
     Args:
         request: the query.
@@ -309,7 +309,7 @@ def _query(
     attempts = Attempts(retry)
     output.begin_call()
     while True:
-        exchange = UnfoldedPoeExchange(access_key, limits)  # what is folded is what was delivered, over all attempts
+        exchange = UnfoldedPoeExchange(access_key, limits)  # the fold has the delivered events of all attempts
         chunks = None if rounds_left is None else _Chunks(limits)
         http_request = exchange.send(request, url)
         try:

@@ -169,7 +169,7 @@ _MARKS = re.compile(r'\\(?:.|$)|["{}\[\]]', re.DOTALL)
 
 @attrs.define
 class _ObjectScanner:
-    """Whether text that arrives in pieces is a JSON object up to here; each character is looked at once."""
+    """Whether text that arrives in pieces is a JSON object up to here; each character is scanned once."""
 
     depth: int = 0
     opened: bool = False
@@ -347,7 +347,7 @@ class ToolCallAggregator:
         if latest is not None and not name and latest.name_repeated and text.lstrip().startswith("{"):
             return None
         if latest is None or not name or not latest.name:
-            # Without an index, a name that comes late cannot be told from a new call.
+            # Without an index, a late name cannot be distinguished from a new call.
             return None if named is None and name and delta.index is None else latest
         if named is None and (delta.index is None or (delta.id and latest.id) or name != latest.name):
             return None

@@ -29,7 +29,7 @@ __all__ = ["UploadSource", "UploadedFile", "read_upload", "upload_by_url_request
 UploadSource = (
     str | bytes | bytearray | memoryview | os.PathLike[str] | IO[bytes] | Iterable[bytes] | AsyncIterable[bytes]
 )
-"""What can be uploaded: text, bytes, a path, an open binary file (from its current position), or a stream of bytes."""
+"""A source of an upload: text, bytes, a path, an open binary file (from its current position), or a stream of bytes."""
 
 # RFC 2046, 5.1.1, without the characters that would need quotes.
 _BOUNDARY = re.compile(r"[A-Za-z0-9'+_.-]{1,70}", re.ASCII)
@@ -173,6 +173,6 @@ def _quoted(name: str) -> str:
     if not name:
         raise InvalidValue("empty", path="name")
     if control := _CONTROL.search(name):
-        # HTML sends it unescaped, and servers differ in what they make of it.
+        # HTML sends it unescaped, and servers differ in how they parse it.
         raise InvalidValue(f"contains the control character {control[0]!r}", path="name")
     return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")

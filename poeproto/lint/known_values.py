@@ -43,5 +43,5 @@ DEPRECATED: Mapping[type, frozenset[str]] = {
 }
 NOT_EMPTY: frozenset[tuple[type, str]] = frozenset({(File, "inline_ref"), (Attachment, "inline_ref")})
 BIAS_RANGE = (-100, 100)
-# What fastapi_poe's client pushes to Poe.
+# Settings that fastapi_poe's client pushes to Poe.
 NULL_ACCEPTED: frozenset[tuple[type, str]] = frozenset({(Section, "name"), (Tab, "name")})

@@ -167,7 +167,7 @@ _REQUEST = (
     Rule(
         "request.inline-ref", "The query request type", SHOULD, SINCE_2025, REQUEST,
         "`inline_ref` of an attachment is a label; without one the key is left out or null, rather than empty.",
-        "A reader takes the empty string for a label, and looks for it in the text.",
+        "A reader treats the empty string as a label, and searches for it in the text.",
         "Leave the key out.",
     ),
     Rule(
@@ -438,7 +438,7 @@ _EVENT = (
         "event.inline-ref", RESPONSE, SHOULD, SINCE_2025, QUERY,
         "`inline_ref` of a `file` is a label; without one it is left out or null, rather than empty. `fastapi_poe`"
         " requires the key, so null is the form that all readers accept.",
-        "A reader takes the empty string for a label, and looks for it in the text.",
+        "A reader treats the empty string as a label, and searches for it in the text.",
         'Write `"inline_ref": null`.',
     ),
     Rule(

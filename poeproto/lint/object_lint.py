@@ -238,7 +238,7 @@ class _Reading:
             self._report(place, "unknown-values", message)
         if name in DEPRECATED.get(cls, ()):
             self._report(place, "deprecated-fields", "deprecated")
-        # Simulators and other bots leave identifiers empty; the specification tells readers to accept that.
+        # Simulators and other bots leave identifiers empty; the specification requires readers to accept that.
         tag = IDENTIFIER_TAGS.get((cls, name)) or IDENTIFIER_TAGS.get((None, name))
         if tag is not None and isinstance(value, str) and value and not is_identifier(value, tag):
             message = f"expected {tag}- and 32 characters from a-z, 0-9 and ="

@@ -67,9 +67,9 @@ class ReplyLint:
             found.append(Finding("content-encoding", "framing.compression", message))
         caching = head.get("cache-control") or ""
         if "no-cache" not in caching.lower() and "no-store" not in caching.lower():
-            found.append(Finding("cache-control", "framing.cache-control", "should say no-cache, no-transform"))
+            found.append(Finding("cache-control", "framing.cache-control", "expected no-cache, no-transform"))
         if (head.get("x-accel-buffering") or "").lower() != "no":
-            found.append(Finding("x-accel-buffering", "framing.proxy-buffering", "should say no"))
+            found.append(Finding("x-accel-buffering", "framing.proxy-buffering", "expected no"))
         return found
 
     def receive_data(self, data: bytes, at: float | None = None) -> list[Finding]:
@@ -140,7 +140,7 @@ class ReplyLint:
             found += self._order(KINDS[cls], record.event, place)
         try:
             event = decode_event(record.event, record.data)
-        except RemoteProtocolError:  # counts as an event all the same
+        except RemoteProtocolError:  # an invalid event counts too
             event = UnknownEvent(record.event, record.data)
         for limit in self._quota.exceeded_by(event):
             found.append(Finding(place, _QUOTA_RULES[limit], self._quota.describe(limit)))

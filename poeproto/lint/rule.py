@@ -1,4 +1,4 @@
-"""What a rule of the protocol is, and how much depends on it.
+"""Rules of the protocol, and the levels that say how much depends on each.
 
 https://creator.poe.com/docs/server-bots/poe-protocol-specification
 """
@@ -44,7 +44,7 @@ NEEDS: Mapping[str, str] = {
     "access-key": "the bot's access key",
     "target": "the bot in the process of the check, so that its code can be watched",
 }
-"""What a judge may need besides the URL of a bot server."""
+"""The means that a judge may need besides the URL of a bot server."""
 
 
 class Level(Enum):

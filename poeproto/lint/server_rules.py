@@ -21,7 +21,7 @@ WATCHED_QUERY = frozenset({"query", "target"})
 
 HTTP = "HTTP semantics (RFC 9110)"
 HTTP_1 = "HTTP/1.1 (RFC 9112)"
-UNHANDLED = "Status 500 means that an exception was not handled. Whoever knows the URL can fill the log with them."
+UNHANDLED = "Status 500 means that an exception was not handled. Anybody who knows the URL can fill the log with them."
 
 # Not for the formatter: a rule is a line that classifies it, and three of prose.
 # fmt: off
@@ -113,7 +113,7 @@ _REQUEST_TYPES = (
     ),
     Rule(
         "input.unknown-type", "Requests", SHOULD, EVER, URL,
-        "A request of an unknown type is ignored, ideally with status 501. Another answer that is no failure of the"
+        "A request of an unknown type is ignored, ideally with status 501. Another answer that is not a failure of the"
         " server (2xx) is accepted, too.",
         "Poe may add types at any time. " + UNHANDLED,
         "Answer with status 501 to each type that the bot server does not know.",

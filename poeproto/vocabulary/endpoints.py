@@ -1,4 +1,4 @@
-"""Where Poe is: the URLs of its query API and its file service."""
+"""The addresses of Poe: the URLs of its query API and its file service."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Endpoints:
 
     @classmethod
     def at(cls, root: str) -> Endpoints:
-        """Both services under one root URL, as a simulator has them."""
+        """The endpoints of a simulator: both services under one root URL."""
         root = root.rstrip("/")
         return cls(root, root)
 

@@ -23,7 +23,7 @@ import msgspec
 
 T = TypeVar("T")
 
-# What a struct has of its own. `__getstate__` is how attrs pickles; a struct is pickled by its constructor.
+# Attributes of every struct. `__getstate__` is how attrs pickles; a struct is pickled by its constructor.
 _OWN = frozenset(
     {"__annotations__", "__attrs_init__", "__dict__", "__getstate__", "__init__", "__setstate__", "__slots__"}
 )

@@ -124,7 +124,7 @@ def encode_request(request: Request) -> bytes:
     """
     if type(request) not in _REQUEST_TYPES and not isinstance(request, UnknownRequest):
         raise LocalProtocolError(
-            f"{type(request).__name__} is not a request of the protocol; use QueryRequest or its like"
+            f"{type(request).__name__} is not a request of the protocol; use a class such as QueryRequest"
         )
     wire = unstructure(request)
     for key in SECRET_KEYS:
@@ -184,7 +184,7 @@ def encode_settings(settings: SettingsResponse) -> bytes:
 
 
 def settings_payload(settings: SettingsResponse) -> dict[str, Any]:
-    """The settings as a JSON object, with all that was received: for showing, storing and forwarding them.
+    """The settings as a JSON object, unknown fields included: for showing, storing and forwarding them.
 
     Unlike `encode_settings` it refuses nothing: unknown keys, unknown controls and another version of the controls are
     kept. `decode_settings` makes an equal value of it.

@@ -58,7 +58,7 @@ def _nesting(levels: int) -> Any:
 
 
 # The type of any JSON of at most six levels, which is nearly all JSON. msgspec checks it while it parses, at no cost,
-# so that no brackets have to be counted. To prepare the decoder takes a third of a millisecond, and twice that for each
+# so that no brackets have to be counted. Preparing the decoder takes a third of a millisecond, and twice that for each
 # further level.
 SHALLOW = _nesting(6)
 
@@ -247,7 +247,7 @@ class _Unwritable(Exception):
 
 _PLAIN = frozenset({str, bool, type(None)})
 _PLAIN_IF_EMPTY = frozenset({int, list, dict})  # empty, or zero
-# What no decoder accepts is not encoded. `loads` counts the sign as a digit.
+# Integers that no decoder accepts are not encoded. `loads` counts the sign as a digit.
 _TOO_LARGE = 10**_INTEGER_DIGITS
 _TOO_SMALL = -(10 ** (_INTEGER_DIGITS - 1))
 

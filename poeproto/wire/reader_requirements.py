@@ -20,7 +20,7 @@ _EMPTY_OBJECT_SCHEMA: Mapping[str, Any] = {"type": "object", "properties": {}}
 
 @attrs.frozen
 class Requirement:
-    """What is written for a field that a known reader requires.
+    """The JSON value written for a field that a known reader requires.
 
     Attributes:
         written: makes the value to write of the field's value.

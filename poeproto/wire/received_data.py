@@ -1,4 +1,4 @@
-"""What `receive_data` is given: bytes, or what can be read as bytes."""
+"""The argument of `receive_data`: bytes, or an object with the buffer protocol."""
 
 from __future__ import annotations
 

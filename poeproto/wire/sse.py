@@ -75,7 +75,7 @@ class RecordBuffer:
             data = self._with_line_feeds(data)
         unfinished = self.unfinished
         if unfinished:
-            # The blank line may begin with the last byte of the previous call; what is before it was searched already.
+            # The blank line may begin with the last byte of the previous call; earlier bytes were searched already.
             searched = len(unfinished) - 1
             unfinished += data
             end = unfinished.rfind(b"\n\n", searched) + 2

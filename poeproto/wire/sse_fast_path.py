@@ -36,7 +36,7 @@ _EVENT, _DATA = rb"event: ?+text\n", rb"data:.*+\n"
 _EITHER_ORDER = rb"(?:%b%b%b|%b%b%b)" % (_EVENT, _IGNORED, _DATA, _DATA, _IGNORED, _EVENT)
 _DIALECT_RUN = re.compile(rb"(?:%b(?:%b%b)?+\n)++" % (_IGNORED, _EITHER_ORDER, _IGNORED))
 _START_OF_RUN = re.compile(rb"\n\n(?=event: ?text\n|data:|id:|retry:|:)")
-# From this size on, an expression finds the payloads faster than a search for what stands between them: a search for
+# From this size on, an expression finds the payloads faster than a search for the bytes between them: a search for
 # many bytes is slow in CPython, three times as slow as the expression for texts of 4 KiB.
 _LONG = 128
 _PAYLOADS = re.compile(rb"\ndata: ?+(.*+)")
@@ -69,6 +69,6 @@ def find_run(data: bytes, start: int) -> tuple[int, bytes | None] | None:
 
 
 def start_of_next_run(data: bytes, start: int) -> int:
-    """Where the next record after `start` begins that may be part of a run; the end of the data if there is none."""
+    """The offset of the next record after `start` that may be part of a run; the end of the data if there is none."""
     found = _START_OF_RUN.search(data, start)
     return len(data) if found is None else found.end()

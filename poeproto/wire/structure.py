@@ -54,7 +54,7 @@ CONTROL_CLASSES: dict[str, type[Control]] = {
 
 @attrs.frozen
 class _Shape:
-    """What normalising needs to know of a class."""
+    """The layout of a class, prepared for normalising."""
 
     known: frozenset[str]
     defaulted: frozenset[str]
@@ -233,7 +233,7 @@ _converter.register_unstructure_hook_func(
 def unstructure(value: Any) -> dict[str, Any]:
     """The JSON object of an attrs value: unset fields are left out, `extra` is put back.
 
-    The unset fields in `wire.reader_requirements` are written all the same.
+    The unset fields in `wire.reader_requirements` are written too.
 
     Raises:
         LocalProtocolError: if it is nested too deeply.

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, Phase, settings
 
-# How long an example takes says more about the machine, and about coverage's tracing, than about the code.
+# The time of an example depends more on the machine, and on coverage's tracing, than on the code.
 settings.register_profile("core", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("core")
 # For tests/mutants, which asks whether a test fails, and not for the smallest example.

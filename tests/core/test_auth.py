@@ -33,7 +33,7 @@ def test_keys_are_kept_as_the_bytes_of_a_header(
 
 
 @pytest.mark.parametrize("keys", [[], (), set[str](), iter(())])
-def test_no_key_is_no_permission(keys: Iterable[str | bytes]) -> None:
+def test_the_absence_of_a_key_does_not_allow_requests_without_a_key(keys: Iterable[str | bytes]) -> None:
     with pytest.raises(ValueError, match="no access key was given"):
         access_key_set(keys)
 
@@ -41,7 +41,7 @@ def test_no_key_is_no_permission(keys: Iterable[str | bytes]) -> None:
 @pytest.mark.parametrize(
     "bad", ["", " ", "se cret", "secret\n", "\tsecret", "s\0ecret", "sécret", "secr\x7fet", b"", b"secr\xe9t"]
 )
-def test_a_key_that_cannot_travel_is_refused_without_being_shown(bad: str | bytes) -> None:
+def test_a_key_that_a_header_cannot_carry_is_refused_without_being_shown(bad: str | bytes) -> None:
     for keys in (bad, [bad]):
         with pytest.raises(ValueError, match="access key number 1 ") as caught:
             access_key_set(keys)

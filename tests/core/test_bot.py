@@ -1,4 +1,4 @@
-"""What a bot does that overrides nothing, driven by hand: the core has no event loop."""
+"""The defaults of a bot that overrides nothing, driven by hand: the core has no event loop."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_bot_that_overrides_nothing_says_so_in_a_legal_reply() -> None:
     (event,) = events_of(Bot())
     assert isinstance(event, Error)
     assert event.text
-    # To ask again would not help.
+    # A retry would not help.
     assert not event.allow_retry
     pair = ExchangePair()
     pair.request(sample_query())
@@ -87,7 +87,7 @@ def test_a_bot_that_overrides_nothing_has_the_default_settings() -> None:
     assert run(Bot().get_settings(SettingsRequest(), CONTEXT)) == SettingsResponse()
 
 
-def test_attachments_are_put_into_words_unless_a_bot_says_otherwise() -> None:
+def test_attachments_become_text_unless_a_bot_declines() -> None:
     class Plain(Bot):
         attachment_templates = None
 
@@ -95,7 +95,7 @@ def test_attachments_are_put_into_words_unless_a_bot_says_otherwise() -> None:
     assert Plain().attachment_templates is None
 
 
-def test_a_bot_that_overrides_nothing_takes_every_report() -> None:
+def test_a_bot_that_overrides_nothing_accepts_every_report() -> None:
     bot = Bot()
     assert run(bot.on_feedback(ReportFeedbackRequest(), CONTEXT)) is None
     assert run(bot.on_reaction(ReportReactionRequest(), CONTEXT)) is None

@@ -53,12 +53,12 @@ def inserted(*attachments: Attachment, templates: AttachmentTemplates = PLAIN) -
         ("text/plain", "{name} {} {0} {content}", "text a: {name} {} {0} {content}"),
     ],
 )
-def test_what_poe_parsed_is_put_into_words(content_type: str, content: str, message: str) -> None:
+def test_parsed_content_becomes_text(content_type: str, content: str, message: str) -> None:
     assert inserted(attachment(content_type, content)) == [message]
 
 
 @pytest.mark.parametrize(("content_type", "content"), [("text/plain", None), ("image/png", ""), ("audio/mp3", "la")])
-def test_what_says_nothing_changes_nothing(content_type: str, content: str | None) -> None:
+def test_an_empty_message_changes_nothing(content_type: str, content: str | None) -> None:
     request = QueryRequest([Message("user", "x", attachments=[attachment(content_type, content)])])
     assert insert_attachments(request) is request
     assert insert_attachments(QueryRequest([])) == QueryRequest([])
@@ -70,7 +70,7 @@ def test_images_come_after_all_text() -> None:
     assert inserted(*files) == ["url a: 2", "text a: 4", "image a: 1", "image a: 3"]
 
 
-def test_only_the_last_message_counts_and_the_rest_of_the_query_stays() -> None:
+def test_only_the_last_message_counts_and_the_rest_of_the_query_is_kept() -> None:
     file = attachment("text/plain", "x")
     request = QueryRequest([Message("user", "1", attachments=[file]), Message("bot", "2")], "u", extra={"new": 1})
     assert insert_attachments(request) is request
@@ -113,7 +113,7 @@ def test_roles_alternate_and_no_word_is_lost(given_messages: list[Message]) -> N
     assert "\n\n".join(message.content for message in united if message.content) == "\n\n".join(words)
 
 
-def test_a_run_becomes_its_last_message_with_what_the_others_had() -> None:
+def test_a_run_becomes_its_last_message_with_the_content_of_the_others() -> None:
     one, two = attachment("text/plain", "1", "one"), attachment("text/plain", "2", "two")
     early = Message(
         "user", "a", attachments=[one], parameters={"p": 1}, metadata="m", timestamp=1, message_id="m1",
@@ -136,7 +136,7 @@ def test_later_parameters_and_metadata_win() -> None:
     assert (united.parameters, united.metadata) == ({"q": 2}, "2")
 
 
-def test_a_message_alone_stays_as_it_is() -> None:
+def test_a_single_message_is_unchanged() -> None:
     alone = Message("user", "a")
     assert alternate_roles(iter([alone]))[0] is alone
     assert alternate_roles([]) == []

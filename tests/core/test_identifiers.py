@@ -20,7 +20,7 @@ def test_identifiers_are_known(text: str) -> None:
     "text",
     ["", SOUND + "\n", SOUND + "a", SOUND[:-1], SOUND.upper(), "-" + "0" * 32, "abcd-" + "0" * 32, "m-" + "é" * 32],
 )
-def test_others_are_refused_with_what_they_should_be(text: str) -> None:
+def test_other_texts_are_refused_with_the_expected_form(text: str) -> None:
     assert not is_identifier(text)
     with pytest.raises(InvalidValue, match="32 characters"):
         check_identifier(text)

@@ -15,12 +15,12 @@ import pytest
 
 import poeproto
 
-# An event loop, a socket, a log or randomness has no place in the core, nor in what it depends on.
+# The core and its dependencies import no event loop, socket, logger or source of randomness.
 FOREIGN = {
     "anyio", "asyncio", "concurrent.futures", "h11", "httpx", "hypercorn", "logging", "multiprocessing", "random",
     "secrets", "selectors", "sniffio", "socket", "ssl", "subprocess", "tempfile", "trio", "urllib.request",
 }  # fmt: skip
-# What is public beside the flat surface, in the order of the alphabet.
+# Public modules beside the flat surface, in alphabetical order.
 PUBLIC = [
     "auth", "conversation", "flows", "http", "identifiers", "lint", "markdown", "reactions", "schemas", "testing",
 ]  # fmt: skip
@@ -40,11 +40,11 @@ def test_every_name_of_all_can_be_imported_and_seen() -> None:
         getattr(poeproto, "Nothing")  # noqa: B009
 
 
-def test_the_flat_surface_is_what_is_named_every_day() -> None:
+def test_the_flat_surface_has_the_names_of_every_day() -> None:
     assert len(poeproto.__all__) <= 100
 
 
-def test_no_module_has_the_name_of_something_public() -> None:
+def test_no_module_has_the_name_of_a_public_class_or_function() -> None:
     # Loading it would put the module in the other's place.
     assert not {found.name for found in pkgutil.iter_modules(poeproto.__path__)} & set(poeproto.__all__)
 
@@ -95,7 +95,7 @@ def test_every_module_has_a_docstring() -> None:
 
 
 def modules_loaded(code: str) -> set[str]:
-    """What is in sys.modules after this code that was not there at the start of the interpreter."""
+    """The modules that this code adds to those of a fresh interpreter."""
     script = f"import sys; start = set(sys.modules)\n{code}\nprint(*(set(sys.modules) - start))"
     paths = [str(Path(poeproto.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}

@@ -18,7 +18,7 @@ FIELDS = [field.name for field in attrs.fields(Limits)]
     # The specification of late 2025 and the functional guides.
     [("text_length", 512_000), ("events", 10_000), ("files", 20), ("answer_seconds", 3600)],
 )
-def test_what_poe_publishes_is_the_default(field: str, value: float) -> None:
+def test_the_published_limits_are_the_defaults(field: str, value: float) -> None:
     assert getattr(Limits(), field) == value
 
 

@@ -85,7 +85,7 @@ def test_a_url_has_no_halves_of_characters() -> None:
         create_bot_url(prompt="\ud83d")
 
 
-def test_what_looks_like_a_character_reference_stays_as_it_is() -> None:
+def test_a_text_like_a_character_reference_is_unchanged() -> None:
     assert markdown_link("https://a.example/?x=1&lt;=2&y=3", "AT&T &amp; &#60;b") == (
         r"[AT&T \&amp; \&#60;b](https://a.example/?x=1\&lt;=2&y=3)"
     )

@@ -41,7 +41,7 @@ def test_names_of_fastapi_poe(name: str) -> None:
         exec(f"from poeproto import {name}")
 
 
-def test_names_that_are_nowhere() -> None:
+def test_names_that_do_not_exist() -> None:
     assert isinstance(missing_name("poeproto", "Nothing"), AttributeError)
     with pytest.raises(ImportError, match="cannot import name 'Nothing'"):
         exec("from poeproto import Nothing")

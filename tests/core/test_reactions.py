@@ -45,6 +45,6 @@ def test_a_report_says_what_changed(extra: dict[str, object], added: bool) -> No
 
 
 @given(st.sampled_from(["like", "👍", "❤️", "🎉", "Meh", "😆"]))
-def test_a_normalised_reaction_stays(reaction: str) -> None:
+def test_a_normalised_reaction_is_unchanged(reaction: str) -> None:
     once = normalise_reaction(reaction).reaction
     assert normalise_reaction(once).reaction == once

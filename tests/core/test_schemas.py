@@ -39,7 +39,7 @@ SETTINGS = Draft202012Validator(settings_schema())
 
 
 @pytest.mark.parametrize("make", [request_schema, event_schema, settings_schema])
-def test_it_is_a_schema_and_each_call_makes_another(make: Callable[[], dict[str, Any]]) -> None:
+def test_a_schema_is_valid_and_each_call_makes_another(make: Callable[[], dict[str, Any]]) -> None:
     schema = make()
     Draft202012Validator.check_schema(schema)
     meant = json.dumps(schema)
@@ -68,7 +68,7 @@ def test_every_default_is_valid() -> None:
                     Draft202012Validator(schema).validate(schema["default"])
 
 
-def test_a_reader_takes_the_default_for_an_absent_field() -> None:
+def test_a_reader_assumes_the_default_of_an_absent_field() -> None:
     request = decode_request('{"version": "1.2", "type": "query", "query": [{"role": "user", "content": "a"}]}')
     assert isinstance(request, QueryRequest)
     for value, read, schema in [
@@ -115,7 +115,7 @@ def test_the_samples_are_accepted() -> None:
         EVENT.validate(shown(event))
 
 
-# --- what is wrong is not
+# --- invalid values are refused
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_requests_and_events_may_have_keys_we_do_not_know_and_settings_may_not()
     assert not SETTINGS.is_valid({"introduction_message": None})
 
 
-# Rules between values, for which schemas have no words.
+# Rules between values, which schemas cannot express.
 BEYOND_SCHEMAS = ["default_value", "max_value"]
 
 
@@ -171,7 +171,7 @@ def test_settings_that_we_refuse_are_refused_unless_a_rule_is_between_values(cas
         assert not SETTINGS.is_valid(case["body"])
 
 
-# --- what a person or a generator reads
+# --- descriptions for a person or a generator
 
 
 def test_every_class_is_there_under_its_name_with_its_meaning_and_fields() -> None:

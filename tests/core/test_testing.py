@@ -125,7 +125,7 @@ def test_both_sides_of_a_pair_keep_its_limits(cut: Callable[[bytes], Iterable[by
         pair.answer(SettingsResponse())
 
 
-def test_what_the_bot_refuses_is_raised_where_it_was_sent() -> None:
+def test_an_event_that_the_bot_refuses_is_raised_where_it_was_sent() -> None:
     pair = ExchangePair()
     pair.bot = BotExchange("a-key-of-another-bot")
     with pytest.raises(RemoteProtocolError) as caught:
@@ -174,7 +174,7 @@ def test_the_sample_reply_has_every_event_of_a_success() -> None:
     assert {type(event) for event in sample_reply()} == successes
 
 
-def test_samples_are_made_afresh_so_that_no_test_spoils_the_next() -> None:
+def test_samples_are_new_for_each_test() -> None:
     sample_query().query.clear()
     sample_reply().clear()
     assert sample_query("Hi").query[-1] == attrs.evolve(sample_query().query[-1], content="Hi")

@@ -21,7 +21,7 @@ def checkout() -> Path:
 
 @pytest.fixture(scope="session")
 def demo_output(checkout: Path) -> str:
-    """What the demonstration prints; it has ended well, and left no process behind."""
+    """The output of the demonstration, which has exited with status 0 and left no process behind."""
     # A process that outlived it would hold the ends of its pipes, and this would run into the timeout.
     demo = subprocess.run(
         [sys.executable, "-W", "error", "docs/examples/demo.py"],

@@ -1,4 +1,4 @@
-"""Every benchmark runs, once and small, and its figures find their places; no figure is looked at."""
+"""Every benchmark runs, once and small, and its figures appear in the document; no figure is checked."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(checkout: Path, module: str, *arguments: object) -> str:
-    """What a module of the benchmarks prints."""
+    """The output of a module of the benchmarks."""
     command = [sys.executable, "-m", module, *map(str, arguments)]
     done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=SECONDS, check=False)
     assert (done.returncode, done.stderr) == (0, "")
@@ -43,7 +43,7 @@ def run(checkout: Path, module: str, *arguments: object) -> str:
 
 @pytest.fixture(scope="module")
 def output(checkout: Path, folder: Path) -> str:
-    """What is printed by one run of all suites."""
+    """The output of one run of all suites."""
     return run(checkout, "benchmarks", "--smallest", "--json", folder / "kept/figures.json")
 
 
@@ -101,7 +101,7 @@ def test_the_record_says_where_it_was_made(record: Record) -> None:
     assert list(record.seconds) == list(SUITES)
 
 
-def test_what_there_is_no_suite_for(checkout: Path) -> None:
+def test_an_unknown_suite(checkout: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", "nonsense"], cwd=checkout, capture_output=True, text=True, check=False
     )
@@ -114,7 +114,7 @@ def test_what_there_is_no_suite_for(checkout: Path) -> None:
 
 @pytest.fixture(scope="module")
 def page(checkout: Path, folder: Path, record: Record) -> Path:
-    """A copy of docs/performance.md, filled with what was just measured, and its plots beside it."""
+    """A copy of docs/performance.md, filled with new measurements, and its plots beside it."""
     page = folder / "performance.md"
     page.write_text((checkout / "docs/performance.md").read_text())
     (folder / "README.md").write_text((checkout / "README.md").read_text())
@@ -227,7 +227,7 @@ def test_the_plots_show_every_case(page: Path, record: Record) -> None:
         assert any(text and text.startswith(f"{record.made}, {record.machine}") for text in texts)
 
 
-def test_the_page_holds_what_was_measured_and_nothing_else(checkout: Path) -> None:
+def test_the_page_holds_the_measured_figures_only(checkout: Path) -> None:
     """Figures are put there by `make plots`."""
     text = (checkout / "docs/performance.md").read_text()
     figures = checkout / "docs/performance/figures.json"
@@ -242,7 +242,7 @@ def test_the_page_holds_what_was_measured_and_nothing_else(checkout: Path) -> No
 # --- measuring
 
 
-def test_cases_take_turns() -> None:
+def test_cases_alternate() -> None:
     order: list[str] = []
 
     def case(name: str, seconds: float) -> float:

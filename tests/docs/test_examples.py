@@ -1,4 +1,4 @@
-"""The examples do what they say, served over loopback."""
+"""The examples work as documented, served over loopback."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ Load = Callable[[str], tuple[BotApp, ModuleType]]
 
 @pytest.fixture
 def load(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
-    """Loads an example as the command does; what that leaves behind ends with the test."""
+    """Loads an example as the command does; its modules are removed after the test."""
     monkeypatch.setattr(sys, "path", [*sys.path])
 
     def load(name: str) -> tuple[BotApp, ModuleType]:
@@ -76,7 +76,7 @@ async def test_echo(load: Load) -> None:
 
 
 SUGGESTIONS = [SuggestedReply("help"), SuggestedReply("slow")]
-# What the cat answers between the `meta` event and the suggested replies; with an error there are none of these.
+# The cat's events between `meta` and the suggested replies; after an error there are no suggested replies.
 WISHES: dict[str, list[Event]] = {
     "change": [Text("The cat wants out."), ReplaceResponse("The cat wants in.")],
     "picture": [Text("This is the cat: "), File("https://example.com/cat.png", "cat.png", "image/png")],
@@ -119,7 +119,7 @@ async def test_the_slow_cat_streams(load: Load, monkeypatch: pytest.MonkeyPatch)
         assert await anext(reply) == Meta()
         for number, word in enumerate(SLOW):
             assert await anext(reply) == Text(word)
-            assert reply.fold.text == "".join(SLOW[: number + 1])  # what comes next has not been sent yet
+            assert reply.fold.text == "".join(SLOW[: number + 1])  # the next text has not been sent yet
             gate.release()
         assert [event async for event in reply] == [*SUGGESTIONS, Done()]
 

@@ -11,7 +11,7 @@ from poeproto.lint import RULES
 
 @pytest.fixture(scope="module")
 def files(checkout: Path) -> dict[Path, str]:
-    """What the code says, by the place of the file."""
+    """The generated text of each file, by its path."""
     return runpy.run_path(str(checkout / "docs" / "generate.py"))["generated"]()
 
 
@@ -30,7 +30,7 @@ def files(checkout: Path) -> dict[Path, str]:
         *(f"schemas/{name}.json" for name in ("request", "event", "settings", "recording")),
     ],
 )
-def test_what_is_on_file_is_what_the_code_says(checkout: Path, files: dict[Path, str], name: str) -> None:
+def test_generated_files_are_up_to_date(checkout: Path, files: dict[Path, str], name: str) -> None:
     path = checkout / "docs" / name
     assert path.read_text(encoding="utf-8") == files[path], "run `make generated`"
 

@@ -18,7 +18,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def pdf(pages: int, password: str | None = None) -> bytes:
-    """A PDF of so many empty pages."""
+    """A PDF with the given number of empty pages."""
     writer = PdfWriter()
     for _ in range(pages):
         writer.add_blank_page(200, 200)
@@ -99,12 +99,12 @@ async def test_attachments_as_they_came() -> None:
     [
         (pdf(3), "report.pdf has 3 pages."),
         (pdf(1), "report.pdf has 1 page."),
-        (pdf(1, "swordfish"), "report.pdf is no PDF that I can read."),
-        (pdf(3)[:200], "report.pdf is no PDF that I can read."),
-        (b"%PDF-1.7 and so on", "report.pdf is no PDF that I can read."),
-        (b"", "report.pdf is no PDF that I can read."),
+        (pdf(1, "swordfish"), "report.pdf is not a PDF that I can read."),
+        (pdf(3)[:200], "report.pdf is not a PDF that I can read."),
+        (b"%PDF-1.7 and so on", "report.pdf is not a PDF that I can read."),
+        (b"", "report.pdf is not a PDF that I can read."),
         # Here pypdf fails with an exception that is not its own.
-        (pdf(1).replace(b"trailer\n", b"trailer/"), "report.pdf is no PDF that I can read."),
+        (pdf(1).replace(b"trailer\n", b"trailer/"), "report.pdf is not a PDF that I can read."),
     ],
 )
 async def test_counting_pages(content: bytes, answer: str) -> None:

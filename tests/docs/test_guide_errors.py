@@ -1,4 +1,4 @@
-"""What goes wrong in a bot: the exception that its author meets, and what is seen at the other end. Over HTTP."""
+"""Errors in a bot: the exception that its author sees, and the response that the client gets over HTTP."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class TestCallsOfOtherBots:
 
 
 class TestCosts:
-    """Whoever finds that the user cannot pay, the reply ends with Poe's own name for it."""
+    """The reply ends with Poe's own error type, no matter which side finds that the user cannot pay."""
 
     @staticmethod
     def assert_insufficient(seen: Outcome, text: str = "") -> None:
@@ -286,7 +286,7 @@ class TestFiles:
 
 
 def uploads(stage: Stage) -> list[str]:
-    """What was uploaded, as the simulator's log has it."""
+    """The files uploaded to the simulator, from its log."""
     return [entry.details["name"] for entry in stage.poe.engine.log if entry.kind == "upload"]
 
 
@@ -306,7 +306,7 @@ async def test_a_poe_that_cannot_be_reached(call: Callable[[Context], Any]) -> N
 
 
 class TestKeys:
-    async def test_poe_has_another_key_than_the_bots_server(self, caplog: pytest.LogCaptureFixture) -> None:
+    async def test_poe_and_the_bots_server_have_different_keys(self, caplog: pytest.LogCaptureFixture) -> None:
         async def respond(request: QueryRequest, context: Context) -> AsyncIterator[str]:
             yield "never said"
 
@@ -352,7 +352,7 @@ def assert_hidden(caplog: pytest.LogCaptureFixture, exc: PoeprotoError | None) -
 
 
 class TestTools:
-    """By default the model is told, and the user reads what it makes of that; who wants to know has it raised."""
+    """By default the model gets the failure and words it for the user; a parameter makes the call raise it."""
 
     @staticmethod
     def respond(functions: Mapping[str, Callable[[], Any]], raise_errors: bool) -> Respond:

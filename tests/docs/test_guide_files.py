@@ -56,7 +56,7 @@ async def test_playing_media(
     assert reply.final_text() == text
 
 
-async def test_playing_what_is_not_there() -> None:
+async def test_playing_a_missing_file() -> None:
     async with playing("playing_media") as stage:
         reply = await stage.say("Sing!")  # the simulator fetches nothing from elsewhere
     assert reply.error is not None

@@ -141,7 +141,7 @@ def unchanged(function: Any) -> Any:
 
 
 class FakeModal(ModuleType):
-    """What of Modal's package the example uses, as far as it shows there."""
+    """The part of Modal's package that the example uses."""
 
     def __init__(self) -> None:
         super().__init__("modal")
@@ -172,7 +172,7 @@ class FakeModal(ModuleType):
 
 
 class TestOnModal:
-    async def test_without_modal_it_is_a_bot_like_others(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_without_modal_the_example_is_a_plain_bot(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "modal", None)
         monkeypatch.setenv("POE_ACCESS_KEY", KEY)
         example = load_example("on_modal")
@@ -181,7 +181,7 @@ class TestOnModal:
             poe.register("Parrot", url, access_key=KEY)
             assert (await poe.say("Parrot", "Ahoy!")).final_text() == "Ahoy! Ahoy!"
 
-    async def test_what_modal_is_given(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_the_arguments_for_modal(self, monkeypatch: pytest.MonkeyPatch) -> None:
         modal = FakeModal()
         monkeypatch.setitem(sys.modules, "modal", modal)
         monkeypatch.setenv("POE_ACCESS_KEY", KEY)

@@ -1,4 +1,4 @@
-"""Many conversations at once, and some of which fail or disconnect, end to end over HTTP."""
+"""Many conversations at once, some of which fail or disconnect, end to end over HTTP."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ..support.example_stage import NAME, Stage, playing_bot
 pytestmark = pytest.mark.anyio
 
 CONVERSATIONS = 50
-# So many at once may make each other wait on a small machine, which is not what is tested here.
+# On a small machine, so many at once may delay each other, which this test does not check.
 GENEROUS = Limits(first_answer_seconds=30)
 
 
@@ -78,7 +78,7 @@ class Connections:
 
 
 class Meeting:
-    """Lets nobody go on before so many have come."""
+    """A barrier: all wait until the given number have arrived."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -183,7 +183,7 @@ async def test_files_of_replies_that_fail(how: str) -> None:
 
 
 class Leaving:
-    """A bot whose user leaves in the middle of its answer, and what is left behind then."""
+    """A bot whose user disconnects in the middle of its answer, and the clean-up."""
 
     def __init__(self) -> None:
         self.under_way = anyio.Event()

@@ -1,4 +1,4 @@
-"""Examples of what a reply can be besides text, end to end over HTTP."""
+"""Examples of replies with other events than text, end to end over HTTP."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class TestCosts:
             assert (reply.error.error_type, reply.error.allow_retry) == ("insufficient_fund", False)
             with pytest.raises(BotError, match="insufficient_fund"):
                 reply.final_text()
-            assert (await stage.say("sea")).spent == 10  # for this it is enough
+            assert (await stage.say("sea")).spent == 10  # the balance suffices for this reply
 
     async def test_the_price_is_in_the_settings(self) -> None:
         async with playing("charging") as stage:
@@ -82,7 +82,7 @@ class TestProgress:
         ]
         assert reply.conversation.messages[-1].content == "There are 1229 primes below 10000."
 
-    async def test_progress_is_seen_while_the_work_goes_on(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_progress_is_seen_during_the_work(self, monkeypatch: pytest.MonkeyPatch) -> None:
         # Each portion of the work ends only once the user has seen that it has begun.
         seen = threading.Semaphore(0)
         shown: list[Event] = []

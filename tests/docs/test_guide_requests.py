@@ -1,4 +1,4 @@
-"""Examples of bots that read what comes with a query, end to end over HTTP."""
+"""Examples of bots that read the other fields of a query, end to end over HTTP."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 
 class TestMetadata:
-    async def test_the_metadata_comes_back_with_the_next_query(self) -> None:
+    async def test_the_metadata_is_in_the_next_query(self) -> None:
         async with playing("remembering") as stage:
             reply = await stage.say("How do I make an omelette?")
             assert reply.final_text() == "1. Whisk four eggs with a pinch of salt."
@@ -76,7 +76,7 @@ class TestParameterControls:
         assert [option.effective_value for option in aspect_ratio.options] == ["3:2", "square"]
         assert isinstance(controls["sections[1].tabs[1].controls[0]"], ToggleSwitch)
 
-    async def test_the_values_come_with_the_message(self) -> None:
+    async def test_the_values_are_in_the_message(self) -> None:
         chosen = {
             "recipient": "Ann",
             "closing": "Yours,\nBen",

@@ -71,7 +71,7 @@ async def test_syncing_settings_by_script_where_poe_refuses() -> None:
     assert KEY not in done.stderr
 
 
-async def test_syncing_settings_by_script_without_what_it_needs() -> None:
+async def test_syncing_settings_by_script_without_a_key() -> None:
     async with playing("syncing_settings", sync_settings=False) as stage:
         for done in (await run_script(stage, NAME, key=None), await run_script(stage)):
             assert (done.stdout, done.returncode) == ("", 1)

@@ -1,4 +1,4 @@
-"""Examples of what can be shown in an answer's text, end to end over HTTP."""
+"""Examples of elements in an answer's text, end to end over HTTP."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..support.example_stage import playing, settings_of
 
 pytestmark = pytest.mark.anyio
 
-# What a user may write who means no harm, and what one who does.
+# A user's text, harmless at first and then hostile.
 RUDE = "<script>alert('hi')</script> ```\n\n![x](y)] & so on"
 
 

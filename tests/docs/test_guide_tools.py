@@ -19,7 +19,7 @@ MODEL = "GPT-4o-Mini"
 
 
 def model(*rounds: list[tuple[str, dict[str, Any]]]) -> Scripted:
-    """A model that makes these calls one round after the other, whatever it was offered; then it says what it read."""
+    """A model that makes these calls one round after the other, whatever tools it has; then it repeats the results."""
 
     def script(request: QueryRequest) -> Any:
         results = request.tool_results or []
@@ -43,7 +43,7 @@ class TestAutomatic:
             "next_ferry says: No ferry leaves Bremen today.\n"
         )
 
-    async def test_the_model_is_offered_what_there_is(self) -> None:
+    async def test_the_model_is_offered_the_existing_tools(self) -> None:
         watched = model([("next_ferry", {"harbour": "Dover"})])
         async with playing("function_calling", {MODEL: watched}) as stage:
             assert (await stage.say("hello")).final_text() == "next_ferry: Calais, at 12:15\n"

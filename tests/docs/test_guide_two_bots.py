@@ -18,7 +18,7 @@ FIRST, SECOND = "GPT-4o-Mini", "Claude-Haiku-3.5"
 
 
 def meeting(name: str, mine: anyio.Event, others: anyio.Event, *then: Event) -> Scripted:
-    """A bot that does not go on before another has begun."""
+    """A bot that continues only when another has begun."""
 
     async def script(request: QueryRequest) -> AsyncIterator[Event]:
         yield Meta()
@@ -71,7 +71,7 @@ class TestInOneAnswer:
 
 
 class TestTwoAnswers:
-    async def test_events_go_out_as_they_come(self) -> None:
+    async def test_events_are_sent_as_they_arrive(self) -> None:
         began = anyio.Event(), anyio.Event()
         picture = File("https://example.com/two.png", "two.png", "image/png")
         bots = {
@@ -85,7 +85,7 @@ class TestTwoAnswers:
         assert (one.text, one.suggested_replies) == ("One begins and ends.", ("More of one",))
         assert (two.text, [file.name for file in two.files]) == ("Two begins", ["two.png"])
         assert set(reply.fold.answers) == {0, 1}
-        # Neither went on before the other had begun, so the beginnings came before either end.
+        # Each waited until the other had begun, so the beginnings came before either end.
         texts = [event.text for event in reply.events if isinstance(event, Text)]
         assert sorted(texts[:2]) == ["One begins", "Two begins"]
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 SOURCES = ("poeproto", *(f"integrations/{path.name}" for path in sorted(ROOT.glob("integrations/poeproto_*"))))
 LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
 
-# Modules, and what is put at their end.
+# Modules, and the lines appended to them.
 FOR_TYPE_CHECKERS = "\nfrom typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    "
 CYCLES = {
     "between modules": ("poeproto/vocabulary/events.py", "from poeproto.vocabulary.errors import BotError"),
@@ -33,7 +33,7 @@ def copy(tmp_path: Path) -> Path:
 
 def lint_imports(copy: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(copy), "NO_COLOR": "1", "COLUMNS": "200"}
-    # It does look into the working directory first, but not where a package is installed in place.
+    # It does search the working directory first, but not where a package is installed in place.
     return subprocess.run(
         [LINT_IMPORTS, "--no-cache"], cwd=copy, env=environment, capture_output=True, text=True, check=False
     )

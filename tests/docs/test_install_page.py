@@ -1,4 +1,4 @@
-"""docs/install.md lists what can be installed, and the programs of all pages name bots as the command takes them."""
+"""docs/install.md lists all extras, and the programs of all pages name bots as the command accepts them."""
 
 from __future__ import annotations
 

@@ -45,13 +45,13 @@ def test_the_vectors(checkout: Path) -> None:
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.endswith(" vectors passed\n")
 
 
-async def test_its_client_reads_a_bot() -> None:
+async def test_the_javascript_client_reads_a_bot() -> None:
     async with serving(SmilingBot(), access_key=KEY) as address:
         done = await anyio.run_process([NODE, str(FOLDER / "ask.mjs"), address, "hello"], env=ENVIRONMENT)
     assert done.stdout.decode() == "hello \U0001f600\n"
 
 
-async def test_its_server_breaks_no_rule() -> None:
+async def test_the_javascript_server_breaks_no_rule() -> None:
     command = [NODE, str(FOLDER / "shout.mjs"), "0"]
     async with await anyio.open_process(command, stderr=subprocess.DEVNULL, env=ENVIRONMENT) as node:
         try:

@@ -95,7 +95,7 @@ BY_HAND = {
 
 
 @pytest.mark.parametrize("program", BY_HAND)
-def test_what_needs_a_hand_is_listed_with_its_place_and_the_section(program: str) -> None:
+def test_manual_changes_are_listed_with_place_and_section(program: str) -> None:
     migrated = migrate_python(program)
     [note] = [note for note in migrated.notes if BY_HAND[program] in note.text]
     assert 1 <= note.line <= program.count("\n") + 1
@@ -122,7 +122,7 @@ def test_modal_is_noted_once() -> None:
     assert [note.line for note in migrated.notes] == [2]
 
 
-def test_modals_own_application_is_not_taken_for_the_bots() -> None:
+def test_the_application_of_modal_is_not_the_application_of_the_bot() -> None:
     program = "from fastapi_poe import make_app\napp = App('a')\n@app.function()\ndef f():\n    app = make_app(b)\n"
     assert not any("FastAPI" in text for text in texts(migrate_python(program).notes))
 
@@ -159,7 +159,7 @@ def test_pyproject() -> None:
     )
 
 
-def test_the_name_of_a_fork_stays() -> None:
+def test_the_name_of_a_fork_is_kept() -> None:
     text = "[project]\nname = 'fastapi_poe'\ndependencies = ['fastapi-poe']\n"
     assert migrate_pyproject(text).text == "[project]\nname = 'fastapi_poe'\ndependencies = ['poeproto[hypercorn]']\n"
 
@@ -170,7 +170,7 @@ def test_comments_of_pip_compile_are_not_listed() -> None:
 
 
 def make_project(folder: Path) -> None:
-    """A project with what projects have."""
+    """A project with typical files."""
     files = {
         "bot.py": b"\xef\xbb\xbfimport fastapi\r\nimport fastapi_poe.types as t\r\nx = '\xc3\xa9'\r\n",
         "latin.py": b"# coding: latin-1\nfrom fastapi_poe.types import User  # \xe9\n",
@@ -242,7 +242,7 @@ def test_a_project_with_a_module_of_that_name_keeps_its_imports(tmp_path: Path) 
     assert "import fastapi_poe\n" in (tmp_path / "bot.py").read_text()
 
 
-def test_only_a_package_of_that_name_is_its_own_projects(tmp_path: Path) -> None:
+def test_only_a_package_of_that_name_is_a_module_of_the_project(tmp_path: Path) -> None:
     """A folder is not one: it may hold a clone of fastapi_poe, whose own programs import itself."""
     clone = tmp_path / "fastapi_poe" / "src" / "fastapi_poe"
     clone.mkdir(parents=True)

@@ -32,7 +32,7 @@ from ..support.telemetry import Telemetry
 
 # --- the dashboard
 
-# What follows the name of a metric in a query.
+# The characters that may follow the name of a metric in a query.
 SUFFIXES = {Instrument.HISTOGRAM: ("_bucket", "_count", "_sum"), Instrument.COUNTER: ("",)}
 NAME = re.compile(r"\b(?:http|gen_ai|poe)_[a-z_]+\b(?=[{\[)\s]|$)")
 LABELS = re.compile(r"by \(([^)]*)\)|\{([^}]*)\}")

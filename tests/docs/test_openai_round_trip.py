@@ -66,7 +66,7 @@ async def test_an_example(example: str) -> None:
 
 
 @pytest.mark.parametrize("wish", WISHES)
-async def test_whatever_the_cat_is_asked_for(wish: str) -> None:
+async def test_every_request_to_the_cat(wish: str) -> None:
     async with playing("cat") as stage:
         await assert_same(stage, wish)
 

@@ -1,4 +1,4 @@
-"""What holds for all pages: lines that an editor shows whole, and links that lead somewhere."""
+"""Rules for all pages: lines that fit an editor, and links that work."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PAGES = [
 
 
 def prose(page: Path) -> Iterator[tuple[int, str]]:
-    """Its lines with their numbers, without code and tables."""
+    """The lines of a page with their numbers, without code and tables."""
     is_code = False
     for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
         if line.startswith("```"):
@@ -42,7 +42,7 @@ def test_links_within_the_checkout_lead_somewhere(name: str, checkout: Path) -> 
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
-# What a page calls by its path from the root of the checkout, or from `tests/`. CHANGELOG.md also names what once was.
+# Paths that a page may name, from the root of the checkout or from `tests/`. CHANGELOG.md also names removed files.
 PATHS = re.compile(r"`((?:\.ci|benchmarks|docs|integrations|poeproto(?:_\w+)?|core|fuzzing|interop|tests)/[\w./*-]+)`")
 
 

@@ -1,4 +1,4 @@
-"""What README.md shows is run, and what it names is there."""
+"""The snippets of README.md run, and the files that it names exist."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def run(command: list[str], folder: Path) -> str:
     return done.stdout
 
 
-def test_the_demonstration_prints_what_is_shown(readme: str, demo_output: str) -> None:
+def test_the_demonstration_prints_the_output_on_the_page(readme: str, demo_output: str) -> None:
     [shown] = re.findall(r"^((?:    .*\n)*?    events a second: .*\n    .*\n)", readme, re.MULTILINE)
     pattern = re.escape(re.sub(r"^    ", "", shown, flags=re.MULTILINE).strip())
     # The tests may run in another environment than the one that is shown.
@@ -94,7 +94,7 @@ def test_the_demonstration_prints_what_is_shown(readme: str, demo_output: str) -
 
 
 @pytest.mark.parametrize("document", ["README.md", "docs/contributing.md"])
-def test_what_is_named_is_there(checkout: Path, document: str) -> None:
+def test_named_files_and_names_exist(checkout: Path, document: str) -> None:
     text = (checkout / document).read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+):", (checkout / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     named = set(re.findall(r"`make ([a-z-]+)`", text)) | set(re.findall(r"^    make ([a-z-]+)$", text, re.MULTILINE))

@@ -33,7 +33,7 @@ def test_the_recording_is_one(page: str) -> None:
         jsonschema.Draft202012Validator(recording_schema()).validate(json.loads(line))
 
 
-def test_the_program_prints_what_it_says(page: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_program_prints_the_output_on_the_page(page: str, capsys: pytest.CaptureFixture[str]) -> None:
     [program] = blocks(page, "python")
     exec(compile(program, "recordings.md", "exec"), {"__name__": "__main__"})
     assert capsys.readouterr().out.splitlines() == re.findall(r"^print\(.*  # (.*)$", program, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""What docs/simulator.md shows is run, and what it names is there."""
+"""The snippets of docs/simulator.md run, and the names in it exist."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_the_faults_can_be_made(page: str) -> None:
     assert isinstance(getattr(Fault, planned.pop("kind"))(**planned), Fault)
 
 
-def test_what_is_named_is_there(page: str) -> None:
+def test_named_files_and_names_exist(page: str) -> None:
     for name in re.findall(r"`simulator\.([a-z_]+)", page):
         assert hasattr(Simulator(), name), name
     for name in re.findall(r"`Fault\.([a-z_]+)", page):

@@ -14,7 +14,7 @@ from poeproto import Bot, Error
 from poeproto_simulator import Simulator
 
 CHECKOUT = Path(__file__).parents[2]
-# The tests that execute what a page shows.
+# The tests that execute the snippets of a page.
 EXECUTED_BY = {
     "README.md": "test_readme.py",
     "docs/embedded_server.md": "test_snippets.py",

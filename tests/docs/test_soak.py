@@ -1,4 +1,4 @@
-"""Every scenario of the soak runs, once and small; what it counts must be right, what it times is not looked at."""
+"""Every scenario of the soak runs, once and small; its counts must be right, its times are not checked."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import pytest
 from benchmarks.soak.__main__ import SCENARIOS
 
 SECONDS = 300  # for a run that hangs
-# How long things took, how much more than before, and what the allocator made of it depend on what else is going on.
+# Times, their growth, and memory depend on the other load of the machine.
 MEASURED = {"s", "x", "times", "KiB"}
 
 
 @pytest.mark.parametrize(
     "scenario", [pytest.param(name, marks=[] if name == "floods" else pytest.mark.slow) for name in SCENARIOS]
 )
-def test_a_scenario_finds_what_it_should(scenario: str, checkout: Path, tmp_path: Path) -> None:
+def test_a_scenario_has_the_expected_findings(scenario: str, checkout: Path, tmp_path: Path) -> None:
     kept = tmp_path / "findings.json"
     command = [sys.executable, "-m", "benchmarks.soak", scenario, "--smallest", "--json", str(kept)]
     done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=SECONDS, check=False)

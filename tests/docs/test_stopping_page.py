@@ -1,4 +1,4 @@
-"""What docs/explanation/stopping.md says of servers that stop is what they do, on the Python that runs this."""
+"""Servers stop as docs/explanation/stopping.md says, on the Python that runs this test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..support.stopping_servers import H11, RUN, SECONDS, UVICORN, UVICORN_SERVE
 DOCS = Path(__file__).parents[2] / "docs"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 HYPERCORN = "hypercorn bots:app --bind fd://{fd} --graceful-timeout 1 --worker-class "
-# What the hosts of the table are: a program and its arguments, or a command.
+# The hosts of the table: a program and its arguments, or a command.
 HOSTS = {
     "`poeproto serve`, asyncio": (RUN, "asyncio"),
     "`poeproto serve`, uvloop": (RUN, "uvloop"),
@@ -64,7 +64,7 @@ def hosts() -> dict[str, tuple[str, ...]]:
 def observed(
     hosts: dict[str, tuple[str, ...]], table: dict[str, Outcome], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Outcome]:
-    """What the hosts do. They mostly wait, so they do it at once."""
+    """The observed behaviour of the hosts. They mostly wait, so they do it at once."""
     folder = tmp_path_factory.mktemp("stopping")
 
     def observe(number: int, name: str) -> Outcome:
@@ -82,7 +82,7 @@ def test_a_server_stops_as_the_page_says(host: str, table: dict[str, Outcome], o
     assert observed[host] == table[host]
 
 
-def test_servers_do_on_a_hangup_what_the_page_says(
+def test_servers_behave_on_a_hangup_as_the_page_says(
     hosts: dict[str, tuple[str, ...]], rows: list[list[str]], tmp_path: Path
 ) -> None:
     assert rows[0][-1] == "SIGHUP"

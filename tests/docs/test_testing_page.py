@@ -1,4 +1,4 @@
-"""What docs/testing.md shows is run, and what it names is there."""
+"""The snippets of docs/testing.md run, and the names in it exist."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_programs_of_the_page_pass(pytester: pytest.Pytester, page: str, che
     pytester.runpytest_inprocess(*OPTIONS).assert_outcomes(passed=6)  # on asyncio and on trio
 
 
-def test_what_is_named_is_there(page: str, pytestconfig: pytest.Config) -> None:
+def test_named_files_and_names_exist(page: str, pytestconfig: pytest.Config) -> None:
     for name in re.findall(r"`(assert_\w+)", page):
         assert name in poeproto_pytest.__all__, name
     assert {name for name in poeproto_pytest.__all__ if name.startswith("assert_")} <= set(

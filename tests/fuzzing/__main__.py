@@ -31,7 +31,7 @@ from tests.fuzzing.targets import TARGETS
 WORK = Path(".fuzzing")
 SERVERS = {"app": serving.run_app, "server": serving.run_server}
 SERVER_RUNS = 100_000  # half of them on asyncio, half on trio
-GUIDED_SHARE = 10  # one in so many
+GUIDED_SHARE = 10  # one input in this many
 _EXECUTED = re.compile(r"stat::number_of_executed_units: (\d+)")
 _COVERED = re.compile(r" cov: (\d+) ")
 

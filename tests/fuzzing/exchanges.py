@@ -177,7 +177,7 @@ def _events(request: QueryRequest, chance: Random) -> list[Event]:
 
 
 class Outcome(NamedTuple):
-    """What an exchange made of a response."""
+    """The events and the failure that an exchange returned for a response."""
 
     events: list[Event]
     error: tuple[type[PoeprotoError], str] | None
@@ -238,7 +238,7 @@ def _received(exchange: PoeExchange, request: Request, head: ResponseHead, parts
 
 
 def _check_events(events: list[Event], fold: ReplyFold) -> None:
-    """The events end where they should, can be sent on, and fold to what the exchange folded."""
+    """The events end where they should, can be forwarded, and fold to the exchange's own fold."""
     texts: dict[int | None, str] = {}
     for number, event in enumerate(events):
         assert not isinstance(event, Error | Done) or number == len(events) - 1

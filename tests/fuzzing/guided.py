@@ -23,7 +23,7 @@ def main() -> None:
     seeds = target.seeds()
 
     def mutated(data: bytes, max_size: int, seed: int) -> bytes:
-        # Half of the mutations know lines and JSON. The other half are libFuzzer's, which knows what was compared.
+        # Half of the mutations know lines and JSON. The other half are libFuzzer's, which knows the compared values.
         if seed % 2:
             return atheris.Mutate(data, max_size)
         return inputs.Mutator(seeds, Random(seed)).mutate(data)[:max_size]

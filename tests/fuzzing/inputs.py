@@ -197,7 +197,7 @@ def parsed(data: bytes) -> tuple[str, list[tuple[bytes, bytes]], bytes]:
 
 
 def chance_of(data: bytes) -> Random:
-    """A random generator seeded with the input, so that the same input always does the same."""
+    """A random generator seeded with the input, so that an input always has the same effect."""
     return Random(crc32(data))
 
 

@@ -75,7 +75,7 @@ class _Errors(logging.Handler):
 
 @contextmanager
 def errors_logged() -> Generator[list[str]]:
-    """Collects what is logged as an error; warnings, such as error responses, are dropped."""
+    """Collects the records of level ERROR; warnings, such as error responses, are dropped."""
     logger, handler = logging.getLogger("poeproto"), _Errors()
     propagated, logger.propagate = logger.propagate, False
     logger.addHandler(handler)
@@ -170,7 +170,7 @@ async def ask_server(path: Path, data: bytes) -> int | None:
     wire = head.replace(b"\n", b"\r\n") + b"\r\n" + body
     answered, cut_off = bytearray(), True
     async with await anyio.connect_unix(path) as stream:
-        with suppress(anyio.BrokenResourceError, anyio.EndOfStream):  # at any time; what was received is checked
+        with suppress(anyio.BrokenResourceError, anyio.EndOfStream):  # at any time; the received data is checked
             for part in cuts(wire, chance_of(data)):
                 await stream.send(part)
             with anyio.move_on_after(_SILENCE_SECONDS):

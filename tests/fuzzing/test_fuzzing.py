@@ -46,6 +46,6 @@ def test_the_mutator_is_reproducible() -> None:
     assert inputs.cuts(data, inputs.chance_of(data)) == inputs.cuts(data, inputs.chance_of(data))
 
 
-def test_what_is_kept_is_small_and_has_a_target() -> None:
+def test_kept_inputs_are_small_and_have_a_target() -> None:
     assert {folder.name for folder in inputs.KEPT.iterdir()} <= TARGETS.keys()
     assert sum(len(data) for name in TARGETS for data in inputs.kept(name)) < 200_000

@@ -61,7 +61,7 @@ class Recorder(logging.Handler):
 
 @contextmanager
 def recording() -> Generator[list[str]]:
-    """Record what is logged, and the exception that ends the block."""
+    """Record the log, and the exception that ends the block."""
     recorder = Recorder()
     logger = logging.getLogger("poeproto")
     logger.addHandler(recorder)
@@ -352,7 +352,7 @@ MISTAKES = [
         PLACE + ".* no call to 'Cat' is left",
     ),
     Mistake("19", "Message.text", asking(reading_text), PLACE + "AttributeError: .*; its fields are role, content, "),
-    Mistake("21", "the context after the end", using_the_context_later, "the request is over"),
+    Mistake("21", "the context after the end", using_the_context_later, "the request has ended"),
     Mistake(
         "22",
         "a sync get_settings",

@@ -1,4 +1,4 @@
-"""A peer that repeats the key it was asked with, wherever HTTP and the protocol let it: no failure shows the key."""
+"""A peer that repeats the key of its request, wherever HTTP and the protocol allow it: no failure shows the key."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ CALLS: dict[str, Call] = {
 
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("answer", RESPONSES)
-async def test_no_failure_shows_what_a_peer_repeats(name: str, answer: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_failure_shows_a_key_that_a_peer_repeats(
+    name: str, answer: str, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
     once = RetryPolicy(attempts=1)
     failure: PoeprotoError | None = None
@@ -83,7 +85,7 @@ async def test_no_failure_shows_what_a_peer_repeats(name: str, answer: str, capl
 
 
 @pytest.mark.parametrize("answer", ["body 0", "header line", "error event", "error in JSON, escaped"])
-def test_no_failure_of_a_blocking_client_shows_it(
+def test_no_failure_of_a_blocking_client_shows_the_key(
     answer: str, portal: BlockingPortal, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -98,8 +100,8 @@ def test_no_failure_of_a_blocking_client_shows_it(
 @pytest.mark.parametrize(
     "answer", ["body 0", "header line", "error event", "error event, escaped", "error in JSON, escaped"]
 )
-async def test_a_bot_passes_on_nothing_of_it(answer: str, caplog: pytest.LogCaptureFixture) -> None:
-    """What another bot says of the key is neither logged nor sent to whoever asked."""
+async def test_a_bot_does_not_forward_the_key(answer: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A key in another bot's answer is neither logged nor sent to the caller."""
     caplog.set_level(logging.DEBUG)
     failures: list[Exception] = []
 
@@ -124,7 +126,7 @@ async def test_a_bot_passes_on_nothing_of_it(answer: str, caplog: pytest.LogCapt
 
 
 async def test_a_url_that_a_file_server_repeats_is_not_shown(caplog: pytest.LogCaptureFixture) -> None:
-    """Whoever has the query of an attachment's URL has the attachment."""
+    """The query of an attachment's URL grants access to the attachment."""
     caplog.set_level(logging.DEBUG)
     seen: list[Exception] = []
     query = f"signature={quote(CANARY, safe='')}"

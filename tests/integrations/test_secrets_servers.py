@@ -1,4 +1,4 @@
-"""What servers make of keys: which are taken, what is logged of the others, and that none serves without."""
+"""Keys in requests to servers: which are accepted, how others are logged, and that no server starts without one."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def echo(request: QueryRequest, context: Context) -> str:
 
 
 async def leak(request: QueryRequest, context: Context) -> str:
-    key = context.access_key  # what a traceback that shows locals would show
+    key = context.access_key  # a traceback with local variables would show it
     raise LookupError(f"no such key, of {len(key or '')} characters")
 
 
@@ -53,7 +53,7 @@ async def embedded(app: BotApp) -> AsyncGenerator[str]:
 
 
 def chatty_config() -> Config:
-    """As Hypercorn is when somebody looks for a fault; what it logs goes where the rest does."""
+    """Hypercorn's configuration for debugging; its records go to the same log as all others."""
     config = quick_config()
     config.loglevel = "DEBUG"
     config.errorlog = logging.getLogger("hypercorn.error")
@@ -117,7 +117,7 @@ REFUSED = [
     [b"Proxy-Authorization: Bearer " + KEY.encode()],
     [b"Cookie: authorization=Bearer " + KEY.encode()],
 ]
-# What HTTP does not allow in a header (RFC 9110, 5.5) is refused before anybody looks for a key.
+# Characters that HTTP does not allow in a header (RFC 9110, 5.5) are refused before the key is compared.
 NO_HEADERS = [[NAME + b"Bearer " + KEY.encode() + control] for control in (b"\0", b"\0x", b"\x0b", b"\x7f\x00")]
 
 
@@ -139,7 +139,7 @@ async def test_which_headers_hold_the_key(server: str) -> None:
 
 @pytest.mark.parametrize("value", [bytes([byte]) for byte in range(256)])
 def test_any_byte_beside_the_key_but_white_space_makes_it_another(value: bytes) -> None:
-    """Whatever a server lets through."""
+    """Whichever bytes a server accepts in a header."""
     for header in (b"Bearer " + KEY.encode() + value, b"Bearer " + value + KEY.encode()):
         exchange = BotExchange({KEY})
         head = RequestHead("POST", "/", [(b"authorization", header)])
@@ -150,7 +150,7 @@ def test_any_byte_beside_the_key_but_white_space_makes_it_another(value: bytes) 
                 exchange.receive_head(head)
 
 
-# --- what is logged
+# --- log records
 
 
 @pytest.mark.parametrize("server", SERVERS)

@@ -1,4 +1,4 @@
-"""What values that hold a key show of themselves, and what becomes of a key that cannot be used."""
+"""The representations of values that hold a key, and the errors about invalid keys."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ HOLDERS: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("name", HOLDERS)
-def test_what_holds_a_key_does_not_show_it(name: str) -> None:
+def test_objects_that_hold_a_key_do_not_show_it(name: str) -> None:
     assert_hidden(*all_of(HOLDERS[name]()))
 
 
@@ -207,7 +207,7 @@ def test_a_key_in_a_body_is_dropped(kind: str, key: str, value: object) -> None:
     assert request.extra["unknown"] == "kept"
     assert_hidden(*all_within(request))
     if not isinstance(request, UnknownRequest):
-        # Nor is one passed on that was put there by hand.
+        # Nor is a key forwarded that was put there by hand.
         again = attrs.evolve(request, extra={**request.extra, key: value})
         assert_hidden(encode_request(again), *all_within(decode_request(encode_request(again))))
 
@@ -224,7 +224,7 @@ def test_a_body_that_is_refused_is_not_repeated(broken: str) -> None:
     assert_hidden(*all_of_failure(caught.value), caught.value.response.body)
 
 
-# --- what cannot be used
+# --- invalid keys
 
 MADE_UNUSABLE = [f"{CANARY} ", f"{CANARY}\n", f"{CANARY}\0", f"{CANARY}é", f"{CANARY}🐈", f" {CANARY}"]
 
@@ -269,19 +269,19 @@ def test_a_key_that_cannot_be_sent_is_refused_without_being_shown(name: str, bad
 
 
 @pytest.mark.parametrize("name", UNUSABLE)
-def test_what_cannot_be_used_is_refused_without_being_shown(name: str) -> None:
+def test_an_invalid_key_is_refused_without_being_shown(name: str) -> None:
     with pytest.raises((ValueError, TypeError, poeproto.LocalProtocolError)) as caught:
         UNUSABLE[name]()
     assert_hidden(*all_of_failure(caught.value))
 
 
-def test_options_travel_to_workers_with_their_keys() -> None:
+def test_options_are_passed_to_workers_with_their_keys() -> None:
     options = AppOptions(access_key=CANARY)
     assert pickle.loads(pickle.dumps(options)) == options
     assert_hidden(*all_of(pickle.loads(pickle.dumps(options))))
     assert access_key_set(CANARY) == {CANARY.encode()}
 
 
-def test_a_query_that_a_bot_passes_on_has_no_key() -> None:
-    passed_on = QueryRequest([], extra={"access_key": CANARY, "api_key": CANARY, "more": 1})
-    assert_hidden(PoeExchange().send(passed_on, "https://bot.invalid/").body)
+def test_a_query_that_a_bot_forwards_has_no_key() -> None:
+    forwarded = QueryRequest([], extra={"access_key": CANARY, "api_key": CANARY, "more": 1})
+    assert_hidden(PoeExchange().send(forwarded, "https://bot.invalid/").body)

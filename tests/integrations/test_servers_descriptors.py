@@ -17,7 +17,7 @@ _TRACEBACKS = 1000
 
 
 @pytest.mark.parametrize("worker_class", ["asyncio", "trio"])
-def test_a_flood_of_connections_is_no_flood_of_the_log(worker_class: str, tmp_path: Path) -> None:
+def test_a_flood_of_connections_does_not_flood_the_log(worker_class: str, tmp_path: Path) -> None:
     bots = tmp_path / "bots.py"
     bots.write_text("from poeproto import Bot\n\nbot = Bot()\n")
     command = [sys.executable, "-m", "poeproto_cli", "serve", f"{bots}:bot", "--allow-without-key"]

@@ -35,7 +35,7 @@ def assert_is_a_beginning_and_an_error(events: list[Event], said: list[Event]) -
     assert done == Done()
 
 
-async def test_a_task_of_anyio_that_fails_when_it_has_said_all(host: Any) -> None:
+async def test_a_task_of_anyio_that_fails_after_its_last_event(host: Any) -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         sender, receiver = anyio.create_memory_object_stream[str](1)
 
@@ -58,7 +58,7 @@ async def test_a_task_of_anyio_that_fails_when_it_has_said_all(host: Any) -> Non
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_a_task_of_asyncio_that_fails_when_it_has_said_all(host: Any) -> None:
+async def test_a_task_of_asyncio_that_fails_after_its_last_event(host: Any) -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         words: asyncio.Queue[str] = asyncio.Queue()
 

@@ -94,7 +94,7 @@ class TestOnUvicorn:
             read.set()
             assert await connection.read_rest() == [Text("at last"), Done()]
 
-    async def test_a_client_that_goes_ends_the_bot(self, http: str) -> None:
+    async def test_a_disconnect_ends_the_bot(self, http: str) -> None:
         bot = WaitingBot()
         async with on_uvicorn(app_of(bot.respond), http) as address:
             async with connect(address) as connection:
@@ -104,7 +104,7 @@ class TestOnUvicorn:
             await bot.ended.wait()
             await bot.closed.wait()
 
-    async def test_a_client_that_does_not_read_and_goes_ends_the_bot(self, http: str) -> None:
+    async def test_a_disconnect_of_a_client_that_does_not_read_ends_the_bot(self, http: str) -> None:
         ended = anyio.Event()
         full = anyio.Event()
         made = 0
@@ -227,7 +227,7 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def ask(instruction: str) -> bytes:
-    """The request of a query that tells the bot of `asgi_processes` what to do."""
+    """The request of a query that commands the bot of `asgi_processes`."""
     return http_request(query_body(instruction))
 
 

@@ -9,7 +9,7 @@ from benchmarks.soak.checked_hosts import HOSTS, missing, serving_checked
 from poeproto.testing import TEST_ACCESS_KEY
 from poeproto_check import CheckOptions, CheckReport, ServerAddress, Verdict, check, select_rules
 
-# What a sensible author leaves out, or the server of the standard library.
+# Rules that a sensible author, or the server of the standard library, does not satisfy.
 WARNED = {"http.server": {"auth.scheme-case", "http.chunked-body"}}
 _OPTIONS = CheckOptions(rules=select_rules(), access_key=TEST_ACCESS_KEY)
 

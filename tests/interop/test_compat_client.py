@@ -1,4 +1,4 @@
-"""fastapi_poe's client and ours of the same names side by side: the same bot, the same messages and exceptions."""
+"""fastapi_poe's client and the one of poeproto_compat side by side: the same bot, the same messages and exceptions."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def anyio_backend() -> str:
 
 
 class Seen:
-    """What a program sees of a call."""
+    """The results of a call that a program can observe."""
 
     def __init__(self) -> None:
         self.messages: list[tuple[str, dict[str, Any]]] = []
@@ -182,7 +182,7 @@ async def test_a_retry_here_repeats_no_output() -> None:
 
 
 @pytest.mark.parametrize("bad", [record("text", "{"), record("text", {"text": 1}), record("meta", "1")])
-async def test_an_invalid_event_is_no_reason_for_a_retry(bad: bytes) -> None:
+async def test_an_invalid_event_is_not_retried(bad: bytes) -> None:
     whole = STREAM_HEAD + chunk(bad) + chunk(DONE) + LAST_CHUNK
 
     async def answer(peer: Any) -> None:
@@ -199,7 +199,7 @@ async def test_an_invalid_event_is_no_reason_for_a_retry(bad: bytes) -> None:
 
 
 class TheirBot(fastapi_poe.PoeBot):
-    """Answers with the request, and with what the message names."""
+    """Answers with the request, and with the reply that the message names."""
 
     async def get_response(self, request: fastapi_poe.QueryRequest) -> AsyncIterable[Any]:
         if request.query[-1].content == "request":
@@ -215,7 +215,7 @@ def their_address() -> Generator[str]:
         yield address
 
 
-async def test_a_bot_of_theirs(their_address: str) -> None:
+async def test_a_bot_of_fastapi_poe(their_address: str) -> None:
     async with httpx.AsyncClient() as session:
         theirs = await see(THEIRS, their_address)
         assert await see(OURS, their_address) == theirs
@@ -224,7 +224,7 @@ async def test_a_bot_of_theirs(their_address: str) -> None:
     assert len(theirs.messages) == 102
 
 
-async def test_the_request_arrives_alike(their_address: str) -> None:
+async def test_the_request_arrives_equally(their_address: str) -> None:
     ours, theirs = [await see(side, their_address, "request") for side in (OURS, THEIRS)]
     assert json.loads(ours.messages[0][1]["text"]) == json.loads(theirs.messages[0][1]["text"])
 
@@ -238,7 +238,7 @@ async def simulator() -> Any:
 
 
 async def both(use: Callable[[Any, Any], Awaitable[Any]]) -> Any:
-    """What both see, which is the same."""
+    """The result of a call with both libraries, which is the same."""
     theirs, ours = await use(*THEIRS), await use(*OURS)
     assert ours == theirs
     return ours

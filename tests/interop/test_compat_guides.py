@@ -45,7 +45,7 @@ Script = Callable[[Any], Any]
 
 @attrs.frozen
 class Scene:
-    """What is done with a program.
+    """The steps that a program is put through.
 
     Attributes:
         section: the section of the guides that the program stands for; empty for a habit of users.
@@ -589,7 +589,7 @@ def test_pyright_accepts_the_programs(tmp_path: Path) -> None:
     settings = {"include": ["programs"], "typeCheckingMode": "basic", "reportUnnecessaryTypeIgnoreComment": True}
     (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings))
     command = [sys.executable, "-m", "pyright", "-p", str(tmp_path), "--pythonpath", sys.executable, "--outputjson"]
-    environment = {**os.environ, "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}  # that a newer one is out is no news here
+    environment = {**os.environ, "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}  # suppresses the notice of a newer version
     report = json.loads(subprocess.run(command, check=False, capture_output=True, env=environment).stdout)
     problems = [f"{Path(each['file']).name}: {each['message']}" for each in report["generalDiagnostics"]]
     assert problems == []

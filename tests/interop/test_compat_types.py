@@ -44,7 +44,7 @@ class Word(enum.Enum):
     LIKE = "like"
 
 
-class StrWord(str, enum.Enum):  # noqa: UP042  # what programs have
+class StrWord(str, enum.Enum):  # noqa: UP042  # as programs define it
     LIKE = "like"
 
 
@@ -91,7 +91,7 @@ VALUES = [
 
 
 def values_for(hint: Any) -> list[Any]:
-    """What any field is tried with, and what those of this type are."""
+    """The values to test a field of this type with, common ones and its own."""
     fitting = [sample(hint), [sample(hint)]]
     for model in models_in(hint):
         whole = required(model)
@@ -100,7 +100,7 @@ def values_for(hint: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_every_field_takes_converts_and_refuses_the_same(name: str) -> None:
+def test_every_field_accepts_converts_and_refuses_the_same(name: str) -> None:
     their_class, our_class, whole = MODELS[name], getattr(ours, name), required(MODELS[name])
     different = {
         (field, repr(value)): (expected, found)
@@ -389,20 +389,20 @@ def test_programs_own_classes_do_the_same(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", HELD)
-def test_pydantics_models_and_adapters_hold_ours_as_theirs(name: str) -> None:
+def test_pydantics_models_and_adapters_hold_either_types(name: str) -> None:
     assert outcome(lambda: HELD[name](ours)) == outcome(lambda: HELD[name](theirs))
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_fastapis_routes_take_and_return_ours_as_theirs() -> None:
+async def test_fastapis_routes_take_and_return_either_types() -> None:
     responses = [await answers_of_routes(types) for types in (theirs, ours)]
     assert responses[0] == responses[1]
     assert [status for status, _ in responses[0]] == [200, 422, 200]
 
 
 async def answers_of_routes(types: Any) -> list[tuple[int, Any]]:
-    """What a FastAPI application answers whose route takes and returns a module's types."""
+    """The answers of a FastAPI application whose route takes and returns a module's types."""
 
     async def sign(message: Any) -> Any:
         return {**message.model_dump(), "content": f"{message.content}, signed"}
@@ -425,7 +425,7 @@ async def answers_of_routes(types: Any) -> list[tuple[int, Any]]:
     ]
 
 
-def test_the_outcomes_tell_values_apart() -> None:
+def test_the_outcomes_distinguish_values() -> None:
     assert plain(ours.Sender(id="a")) != plain(ours.Sender(id="b"))
     assert plain([1]) != plain((1,))
     assert plain(1) != plain(True)
@@ -435,7 +435,9 @@ def test_the_outcomes_tell_values_apart() -> None:
 # --- fastapi_poe's own tests
 
 
-def test_their_own_tests_of_the_types_pass_on_ours(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+def test_the_tests_of_fastapi_poe_pass_with_the_types_of_poeproto_compat(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
     cache = request.config.cache
     assert cache is not None
     found = outcomes(fetch(cache.mkdir("fastapi_poe")), "test_types.py", tmp_path)

@@ -48,7 +48,7 @@ def anyio_backend() -> str:
 
 
 def as_event(message: fastapi_poe.PartialResponse) -> Event:
-    """The event that a message of theirs was made from."""
+    """The event that a message of fastapi_poe was made from."""
     if isinstance(message, MetaResponse):
         return Meta(
             content_type=message.content_type, suggested_replies=message.suggested_replies, linkify=message.linkify
@@ -66,7 +66,7 @@ def as_event(message: fastapi_poe.PartialResponse) -> Event:
 
 
 async def read(address: str, **more: Any) -> list[Event]:
-    """What their client reads from the bot at this address."""
+    """The items that fastapi_poe's client reads from the bot at this address."""
     arguments: dict[str, Any] = {"num_tries": 1, "on_error": ignore_error, **more}
     messages = stream_request(a_request(), "", KEY, base_url=address, **arguments)
     return [as_event(message) async for message in messages]
@@ -88,7 +88,7 @@ async def read(address: str, **more: Any) -> list[Event]:
         [*(Text(str(number)) for number in range(2000))],
     ],
 )
-async def test_it_reads_the_same_events(events: list[Event], caplog: pytest.LogCaptureFixture) -> None:
+async def test_fastapi_poe_reads_the_same_events(events: list[Event], caplog: pytest.LogCaptureFixture) -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[Event]:
         for event in events:
             yield event
@@ -152,7 +152,7 @@ async def test_tool_calls_reach_its_callers() -> None:
 
 
 @pytest.mark.parametrize(("allow_retry", "error"), [(True, BotError), (False, BotErrorNoRetry)])
-async def test_it_reads_errors(allow_retry: bool, error: type[Exception]) -> None:
+async def test_fastapi_poe_reads_errors(allow_retry: bool, error: type[Exception]) -> None:
     sent = Error(allow_retry=allow_retry, text="You asked too much.", error_type="user_caused_error")
 
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[Event]:
@@ -170,7 +170,7 @@ async def test_it_reads_errors(allow_retry: bool, error: type[Exception]) -> Non
     }
 
 
-async def test_it_reads_our_apology_for_a_bot_that_raises() -> None:
+async def test_fastapi_poe_reads_the_apology_for_a_bot_that_raises() -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         yield "before"
         raise LookupError(SECRET)
@@ -182,7 +182,7 @@ async def test_it_reads_our_apology_for_a_bot_that_raises() -> None:
     assert SECRET not in str(caught.value)
 
 
-async def test_it_passes_over_heartbeats() -> None:
+async def test_fastapi_poe_ignores_heartbeats() -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         await anyio.sleep(0.05)
         yield "awake"
@@ -208,7 +208,7 @@ class Listener(Bot):
         self.heard.append(request)
 
 
-async def test_its_other_calls() -> None:
+async def test_other_calls_of_fastapi_poe() -> None:
     bot = Listener()
     async with serving(BotApp(bot, access_key=KEY)) as address, httpx.AsyncClient() as session:
         caller = _BotContext(endpoint=address, session=session, api_key=KEY)

@@ -163,13 +163,13 @@ def of_message(chosen: dict[str, Any]) -> QueryRequest:
     return QueryRequest([Message("user", "text", **chosen)])
 
 
-async def test_their_server_answers_a_query_whatever_is_set(address: str) -> None:
+async def test_fastapi_poe_answers_a_query_whatever_is_set(address: str) -> None:
     async with Client(access_key=KEY) as client:
         for request in one_by_one():
             assert await client.query(address, request).text() == "read"
 
 
-async def test_their_server_answers_the_other_requests_whatever_is_set(address: str) -> None:
+async def test_fastapi_poe_answers_the_other_requests_whatever_is_set(address: str) -> None:
     async with Client(access_key=KEY) as client:
         await client.settings(address)
         for some in subsets({"message_id": "m", "user_id": "u", "conversation_id": "c"}):

@@ -1,4 +1,4 @@
-"""A recording made before fastapi_poe's server is replayed to fastapi_poe's client and to ours, with equal events."""
+"""A recording made before fastapi_poe's server gives equal events to both clients."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Bot(fastapi_poe.PoeBot):
 
 
 async def theirs(url: str, text: str) -> list[object]:
-    """What their client makes of a reply."""
+    """The items that fastapi_poe's client makes of a reply."""
     messages: list[object] = []
     try:
         async for message in stream_request(

@@ -52,7 +52,7 @@ def meta(content_type: Any, suggested_replies: bool) -> MetaResponse:
     return MetaResponse(text="", content_type=content_type, suggested_replies=suggested_replies)
 
 
-# What their bot yields, and what ours to read of it.
+# The responses that fastapi_poe's bot yields, and the events that our client reads from it.
 CASES: dict[str, tuple[list[Any], list[Event]]] = {
     "text": ([part("naïve "), part("🐈\r\n\n"), part("")], [Text("naïve "), Text("🐈\r\n\n"), Text("")]),
     "replace": ([part("no"), part("yes", is_replace_response=True)], [Text("no"), ReplaceResponse("yes")]),
@@ -76,7 +76,7 @@ CASES: dict[str, tuple[list[Any], list[Event]]] = {
 
 
 class TheirBot(fastapi_poe.PoeBot):
-    """Answers with what the message names."""
+    """Answers with the reply that the message names."""
 
     async def get_response(self, request: fastapi_poe.QueryRequest) -> AsyncIterable[Any]:
         wish = request.query[-1].content
@@ -144,7 +144,7 @@ async def test_a_failure(address: str) -> None:
     assert not error.allow_retry
 
 
-async def test_nothing_is_no_success(address: str) -> None:
+async def test_an_empty_reply_is_not_a_success(address: str) -> None:
     async with Client(access_key=KEY) as client, client.query(address, "nothing") as reply:
         with pytest.raises(IncompleteReply, match="without any answer"):
             await reply.text()
@@ -198,7 +198,7 @@ def test_events_for_a_client_that_blocks(address: str, wish: str) -> None:
         assert client.connections_opened == 1
 
 
-def test_errors_and_settings_for_a_client_that_blocks(address: str) -> None:
+def test_errors_and_settings_for_a_blocking_client(address: str) -> None:
     with BlockingClient(access_key=KEY) as client:
         with client.query(address, "error") as reply, pytest.raises(BotError, match="no dogs"):
             reply.text()
@@ -207,6 +207,6 @@ def test_errors_and_settings_for_a_client_that_blocks(address: str) -> None:
         client.settings(address)
 
 
-async def test_one_liners(address: str) -> None:
+async def test_shortcuts(address: str) -> None:
     assert await get_final_response("text", address, access_key=KEY) == "naïve 🐈\r\n\n"
     assert list(get_bot_response_sync("replace", address, access_key=KEY)) == [*CASES["replace"][1], Done()]

@@ -52,12 +52,12 @@ async def text_of(simulator: Simulator, bot_name: str, **more: Any) -> str:
     return "".join([message.text async for message in messages])
 
 
-async def test_its_client_queries_a_bot(simulator: Simulator) -> None:
+async def test_fastapi_poe_queries_a_bot(simulator: Simulator) -> None:
     assert await text_of(simulator, "Cat Bot") == "Meow!"
     assert "keys-into-bodies" not in repr(simulator.engine.queries)
 
 
-async def test_its_client_runs_tools(simulator: Simulator) -> None:
+async def test_fastapi_poe_runs_tools(simulator: Simulator) -> None:
     def weather(town: str) -> str:
         return f"warm in {town}"
 
@@ -69,13 +69,13 @@ async def test_its_client_runs_tools(simulator: Simulator) -> None:
     assert answer == 'weather says: "warm in Paris"\n'
 
 
-async def test_its_client_meets_misbehaviour(simulator: Simulator) -> None:
+async def test_fastapi_poe_meets_misbehaviour(simulator: Simulator) -> None:
     simulator.faults.add("Cat Bot", Fault.status(500))
     with pytest.raises(BotError):
         await text_of(simulator, "Cat Bot")
 
 
-async def test_its_client_uploads(simulator: Simulator) -> None:
+async def test_fastapi_poe_uploads(simulator: Simulator) -> None:
     base_url = f"{simulator.address}/poe_api/"
     first = await fastapi_poe.upload_file(b"it is warm", file_name="weather.txt", api_key="mine", base_url=base_url)
     assert (first.name, first.content_type) == ("weather.txt", "text/plain")
@@ -86,7 +86,7 @@ async def test_its_client_uploads(simulator: Simulator) -> None:
         assert await simulator.files.read(stored) == b"it is warm"
 
 
-async def test_its_client_syncs_settings(simulator: Simulator) -> None:
+async def test_fastapi_poe_syncs_settings(simulator: Simulator) -> None:
     def sync(settings: dict[str, Any] | None) -> None:
         sync_bot_settings("Cat Bot", KEY, settings=settings, base_url=f"{simulator.address}/bot/")
 
@@ -96,8 +96,8 @@ async def test_its_client_syncs_settings(simulator: Simulator) -> None:
     assert simulator.settings_of("Cat Bot") == SettingsResponse()
 
 
-async def test_its_client_syncs_controls(simulator: Simulator) -> None:
-    """Their client writes a null for every key that is not set."""
+async def test_fastapi_poe_syncs_controls(simulator: Simulator) -> None:
+    """fastapi_poe's client writes a null for every key that is not set."""
     tab = types.Tab(controls=[types.TextField(label="L", parameter_name="p")])
     sections = [types.Section(tabs=[tab]), types.Section(controls=[types.Divider()])]
     theirs = fastapi_poe.SettingsResponse(parameter_controls=types.ParameterControls(sections=sections))
@@ -111,7 +111,7 @@ async def test_its_client_syncs_controls(simulator: Simulator) -> None:
 
 
 class Caller(fastapi_poe.PoeBot):
-    """A bot of theirs that calls another, uploads a file and charges for it."""
+    """A bot of fastapi_poe that calls another, uploads a file and charges for it."""
 
     def __init__(self, address: str, price: int) -> None:
         super().__init__()
@@ -137,7 +137,7 @@ class Caller(fastapi_poe.PoeBot):
         await self.capture_cost(request, cost, base_url=f"{self.address}/")
 
 
-async def test_its_bot_calls_uploads_and_charges(simulator: Simulator) -> None:
+async def test_a_bot_of_fastapi_poe_calls_uploads_and_charges(simulator: Simulator) -> None:
     simulator.balance = 100
     simulator.register("Dog", Echo())
     with server_of(Caller(simulator.address, 80)) as url:

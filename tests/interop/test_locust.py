@@ -28,7 +28,7 @@ def one_in_twenty_of_each(number: int, query: dict[str, Any]) -> str:
     return FAILURES[number % 20] if number % 20 < len(FAILURES) else "complete"
 
 
-def test_two_workers_count_what_the_server_counts(tmp_path: Path) -> None:
+def test_two_workers_count_as_the_server_does(tmp_path: Path) -> None:
     with load_peer(one_in_twenty_of_each, pause=0.01) as peer:
         run = run_locust(
             ONE_QUERY,
@@ -106,7 +106,7 @@ def test_replies_that_the_end_of_the_run_cuts_are_counted_apart(tmp_path: Path) 
     assert "NOT reached" in run.log
 
 
-def test_what_the_user_does() -> None:
+def test_the_acts_of_the_user() -> None:
     # In a process of its own, whose standard library Locust may change.
     program = Path(__file__).parent / "locust_programs" / "inside_locust.py"
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:anyio", "-p", "no:xdist", "-W", "ignore"]

@@ -1,4 +1,4 @@
-"""Each public name of fastapi_poe exists here, or an import of it says what it is called."""
+"""Each public name of fastapi_poe exists here, or an import of it names the replacement."""
 
 from __future__ import annotations
 

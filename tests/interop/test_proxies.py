@@ -19,7 +19,7 @@ from poeproto_h11 import Client, ProxyFailed
 
 from ..support.asgi_processes import wait_until_listening
 from ..support.both_clients import Query, query, query_blocking
-from ..support.calling_bots import CallingBot, Served, passes_on, service_of
+from ..support.calling_bots import CallingBot, Served, forwards, service_of
 from ..support.reserved_port import reserved_port
 from ..support.scripted_peer import HELLO, answering, scripted
 from ..support.tls_peer import Certificate, certificate, serving_tls
@@ -149,7 +149,7 @@ async def test_a_server_that_is_not_there(ask: Query, proxy: str) -> None:
 async def test_the_environment_is_used_for_a_bots_calls(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", proxy)
     async with scripted(answering(HELLO)) as poe:
-        service = service_of(CallingBot(passes_on, Cat=1), poe.address)
+        service = service_of(CallingBot(forwards, Cat=1), poe.address)
         async with service.running():
             assert await Served(service, poe).answer() == [Text("hello"), Done()]
     [request] = poe.requests

@@ -42,7 +42,7 @@ Serving = Callable[[BotApp], AbstractAsyncContextManager[object]]
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """What passes through a proxy does not depend on the server's event loop."""
+    """One event loop suffices: a proxy does not depend on the server's."""
     return "asyncio"
 
 
@@ -262,7 +262,7 @@ async def test_a_body_that_arrives_in_drops_behind_nginx(certificate: Certificat
             await slow.send(request[:-6])
             for drop in (request[-6:-4], request[-4:-2]):
                 await slow.send(drop)
-                # Meanwhile nginx has forwarded what it would.
+                # By now nginx has forwarded all that it forwards.
                 await other.send(http_request(b"", method="GET"))
                 assert (await other.read_response()).status == 200
             assert started == ["GET", "GET"]
@@ -272,7 +272,7 @@ async def test_a_body_that_arrives_in_drops_behind_nginx(certificate: Certificat
 
 
 async def test_a_reply_that_the_server_breaks_off(proxy: Proxy) -> None:
-    """The client must not take it for a whole reply."""
+    """The client must not report it as a complete reply."""
     lines = [
         "HTTP/1.1 200 OK",
         "Content-Type: text/event-stream",
@@ -303,7 +303,7 @@ async def test_a_reply_that_the_server_breaks_off(proxy: Proxy) -> None:
             tasks.cancel_scope.cancel()
 
 
-async def test_what_hypercorn_does_alone() -> None:
+async def test_behaviour_of_hypercorn_alone() -> None:
     """Why docs/security.md wants a proxy. Where this fails, Hypercorn has improved, and the page can say less."""
     async with hypercorn_servers.serving(app_of(echo)) as address:
         stray = http_request(headers=["Connection: close"]) + b"\r\n"

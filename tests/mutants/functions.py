@@ -77,7 +77,7 @@ EQUIVALENT = {
         "if cls is Text and target is not self._state.bot:",
         "for _ in texts[:3]:  # from the second on, a Text is a self-transition",
     },
-    "a line that is too long is told at the next, or at the end of the same bytes": {
+    "a line that is too long is reported at the next, or at the end of the same bytes": {
         "if self._size - len(line) > self._max_event_size:",
     },
     "it is how much is quoted": {
@@ -123,7 +123,7 @@ CAST = re.compile(r'cast\((?:None|"[^"]*"), ')
 NOTICED = (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERNAL_ERROR, -signal.SIGXCPU)
 SURVIVED = (pytest.ExitCode.OK, 33)
 
-# Tests that never end have noticed; these are seconds beyond, and times as long as, what they take.
+# Tests that never end have noticed the change; the seconds beyond, and the multiple of, their usual time.
 TIMEOUTS = {"timeout_constant": "5", "timeout_multiplier": "1.5"}
 
 
@@ -142,7 +142,7 @@ def prepare(module: str) -> Path:
         "only_mutate": f"\npoeproto/{module}.py",
         "pytest_add_cli_args_test_selection": "\n".join(["", *map(str, sorted(tests))]),
         "pytest_add_cli_args": "\n-p\nno:cacheprovider\n--hypothesis-seed=0\n--hypothesis-profile=mutants",
-        # A process in which the tests ran before has what they left in caches, and the change would not be seen.
+        # A process in which the tests ran before has their caches, which would hide the change.
         "process_isolation": "forkserver",
         **TIMEOUTS,
     }
@@ -161,7 +161,7 @@ def mutmut(place: Path, *arguments: str) -> str:
 
 
 def outcomes_of(place: Path, module: str) -> dict[str, int]:
-    """What pytest ended with, for each of the module's changes."""
+    """The exit status of pytest for each of the module's changes."""
     file = place / "mutants" / "poeproto" / f"{module}.py.meta"
     return json.loads(file.read_text())["exit_code_by_key"]
 

@@ -42,7 +42,7 @@ READ_IN = [*filter(STREAMING.__contains__, State), State.FAILED, State.DONE]
 # Changes that make no difference, and why.
 EQUIVALENT = {"IGNORED: FAILED, DONE is heeded": "it is a move, and who asks there asks for moves first"}
 
-# What a change is called, and how it is made.
+# The name of a change, and the function that makes it.
 Mutant = tuple[str, Callable[[], object]]
 Rows = dict[State, dict[Kind, State]]
 
@@ -54,7 +54,7 @@ def changed_moves(name: str, rows: Rows, kinds: Iterable[Kind], targets: Iterabl
             move = f"{name}: {state.name} on {kind.name}"
             current = row.get(kind)
             if current is not None:
-                yield f"{move} is no move", partial(row.pop, kind)
+                yield f"{move} is not a move", partial(row.pop, kind)
             for target in dict.fromkeys((state, State.DONE)) if current is None else targets:
                 if target is not current:
                     yield f"{move} leads to {target.name}", partial(row.__setitem__, kind, target)
@@ -93,7 +93,7 @@ def mutants() -> Iterator[Mutant]:
 
 
 def tests_pass(change: Callable[[], object]) -> bool:
-    """Whether all tests pass after the change, which is gone afterwards."""
+    """Whether all tests pass with the change, which is then undone."""
     with tempfile.TemporaryFile("w+") as output:
         child = os.fork()
         if child == 0:

@@ -47,7 +47,7 @@ class Call:
 
 @dataclass
 class MockBackend:
-    """What the page sees: its first state, the answers to its calls, and the changes that a test pushes."""
+    """The backend of the page: its first state, the answers to its calls, and the changes that a test pushes."""
 
     state: Json
     answers: dict[str, Answer] = field(default_factory=dict[str, Answer])

@@ -323,7 +323,7 @@ def detail() -> Json:
 
 
 def answers() -> dict[str, Any]:
-    """What the backend answers about the conversation and the exchange."""
+    """The backend's answers about the conversation and the exchange."""
     others: dict[str, Any] = {}
     for number in ("1", "3", "4", "9"):
         others[f"GET /api/exchanges/{number}"] = detail() | {"id": number}

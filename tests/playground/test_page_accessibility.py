@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 AXE = ASSETS.parent / "page" / "node_modules" / "axe-core" / "axe.min.js"
 WIDTHS = [1280, 390]
-# The rules of axe-core that depend on colours; the others find in dark what they find in light.
+# The rules of axe-core that depend on colours; the others have the same findings in dark and in light.
 OF_COLOURS = ["color-contrast", "link-in-text-block"]
 
 
 def violations(page: Page, within: str = "html", *, preload: bool = True) -> list[str]:
-    """What axe-core finds in a part of the page, in light and dark.
+    """The violations that axe-core finds in a part of the page, in light and dark.
 
     Arguments:
         preload: whether axe-core may request the style sheets, which a browser forbids to a page from a folder.

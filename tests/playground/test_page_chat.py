@@ -73,7 +73,7 @@ def test_a_message_is_sent_with_the_parameters_and_streams_in(page: Page, backen
     backend.next_call("POST", f"/api/conversations/{CONVERSATION}/stop")
 
 
-def test_replaced_text_discards_what_was_shown(page: Page, backend: MockBackend) -> None:
+def test_replaced_text_discards_the_text_before(page: Page, backend: MockBackend) -> None:
     begin_reply(backend)
     append(backend, "thinking\n\nhard")
     reply(page).get_by_text("hard").wait_for()
@@ -105,7 +105,7 @@ def test_code_is_highlighted_when_its_fence_closes(page: Page, backend: MockBack
     reply(page).locator(".hljs-number").wait_for()
 
 
-def test_the_streamed_rendering_is_that_of_the_whole_text(page: Page, backend: MockBackend) -> None:
+def test_the_streamed_rendering_equals_that_of_the_complete_text(page: Page, backend: MockBackend) -> None:
     begin_reply(backend)
     for start in range(0, len(states.ANSWER), 7):
         append(backend, states.ANSWER[start : start + 7])
@@ -295,7 +295,7 @@ def test_a_bot_that_accepts_no_attachments_gets_none(page: Page, backend: MockBa
     assert page.locator(".pending").count() == 0
 
 
-def test_the_chat_stays_at_its_end(page: Page, backend: MockBackend) -> None:
+def test_the_chat_scrolls_to_its_end(page: Page, backend: MockBackend) -> None:
     messages = page.get_by_role("region", name="Messages")
     below = (
         "() => { const e = document.querySelector('.messages'); return e.scrollHeight - e.scrollTop - e.clientHeight; }"
@@ -332,7 +332,7 @@ def test_a_failed_reply_has_no_feedback_and_leads_to_the_log(page: Page, backend
     exchange.get_by_text("the bowl is empty").wait_for()
 
 
-def test_a_suggested_reply_leaves_the_field_alone(page: Page, backend: MockBackend) -> None:
+def test_a_suggested_reply_does_not_change_the_field(page: Page, backend: MockBackend) -> None:
     page.locator('[data-message="m-1"]').get_by_role("button", name="Edit").click()
     page.get_by_text("Editing a message").wait_for()
     page.get_by_role("button", name="Tell me more").click()
@@ -368,7 +368,7 @@ def test_another_token_replaces_the_connection(page: Page) -> None:
     wait_until(page, "() => !location.hash.includes('token')")
 
 
-def test_an_empty_conversation_says_what_to_do(page: Page, backend: MockBackend) -> None:
+def test_an_empty_conversation_shows_the_first_step(page: Page, backend: MockBackend) -> None:
     backend.push(
         change("bot", bot=states.bot(settings={"response_version": 2})),
         change("messages", conversation=CONVERSATION, messages=[]),
@@ -402,7 +402,7 @@ def assert_isolated(page: Page) -> None:
     }
 
 
-# These tests have `bare_page`: what the policy of the frame refuses is an error in the console.
+# These tests have `bare_page`: requests that the policy of the frame refuses are errors in the console.
 
 
 def test_html_runs_in_a_frame_that_cannot_reach_the_page(bare_page: Page, backend: MockBackend) -> None:

@@ -143,7 +143,7 @@ def test_a_recording_is_opened(page: Page, backend: MockBackend) -> None:
 
 
 @pytest.mark.parametrize("with_key", [False, True])
-def test_each_copy_is_asked_for_and_put_on_the_clipboard(page: Page, backend: MockBackend, with_key: bool) -> None:
+def test_each_copy_is_requested_and_put_on_the_clipboard(page: Page, backend: MockBackend, with_key: bool) -> None:
     backend.answers[f"GET /api/exchanges/{EXCHANGE}/copy"] = lambda query: {"text": f"the text as {query['as']}"}
     select(page)
     page.get_by_label("with key").set_checked(with_key)

@@ -1,4 +1,4 @@
-"""What a bot writes runs nothing, loads nothing from elsewhere, and leads nowhere by itself."""
+"""The text of a bot runs no script, loads nothing from elsewhere, and follows no link."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ HOSTILE = [
     "<a title='&quot;><img src=x onerror=window.canary=1>'>x</a>",
     "<img src=x onerror\x0c=window.canary=1>",
     "<img/src=x/onerror=window.canary=1>",
-    # What leads away, or opens a connection without being shown.
+    # Elements that navigate away, or open a connection without being shown.
     f'<link rel=preconnect href="{FAR}"><link rel=dns-prefetch href="{FAR}"><link rel=preload as=image href="{FAR}/a">',
     f'<link rel=modulepreload href="{FAR}/a.js"><link rel=icon href="{FAR}/a.ico"><link rel=manifest href="{FAR}/a">',
     f'<script type=speculationrules>{{"prefetch": [{{"source": "list", "urls": ["{FAR}/"]}}]}}</script>',
@@ -149,12 +149,12 @@ HOSTILE = [
     f"[x](https://example.com/{'a' * 50_000}){'![' * 2_000}",
     f"{'<b>' * 5_000}<img src=x onerror=window.canary=1>",
 ]
-# The policy cannot forbid this one: that there is no such element is the sanitiser's part, and the parser's.
+# The policy cannot forbid this element: the sanitiser and the parser must not produce it.
 META_REFRESH = f'<meta http-equiv="refresh" content="0;url={FAR}/">'
 
 
 def far_requests(page: Page, origin: str) -> list[str]:
-    """The requests to elsewhere, as they are made. They are aborted. What the policy blocks is no request."""
+    """The requests to other origins, which are aborted. Requests that the policy blocks are not among them."""
     made: list[str] = []
 
     def abort(route: Route) -> None:
@@ -166,7 +166,9 @@ def far_requests(page: Page, origin: str) -> list[str]:
 
 
 def wait_for_all_handlers(page: Page) -> None:
-    """What was inserted has loaded or failed: its events were dispatched before a fetch that began after it ends."""
+    """Wait until the inserted elements have loaded or failed: its events were dispatched before a fetch that began
+    after it ends.
+    """
     page.evaluate("""async () => {
         document.body.getBoundingClientRect();  // what styles load is requested by now
         await fetch("/assets/app.css");
@@ -221,7 +223,7 @@ def test_the_policy_alone_stops_hostile_html(bare_page: Page, backend: MockBacke
     assert page.url.split("#")[0] == url.split("#")[0]
 
 
-# What a script does to send a packet by WebRTC, which no policy forbids.
+# A script that sends a packet by WebRTC, which no policy forbids.
 RTC = """const peer = new RTCPeerConnection({iceServers: [{urls: "stun:127.0.0.1:PORT"}]});
 peer.createDataChannel("x"); peer.createOffer().then((offer) => peer.setLocalDescription(offer));"""
 INNER = f"<iframe srcdoc='<script>{RTC}</script>'></iframe>"

@@ -35,7 +35,7 @@ LONGEST = """() => new Promise((resolve) => setTimeout(() => {
 
 
 def shown_text(page: Page, length: int) -> None:
-    """Wait until so many characters of the answer are shown."""
+    """Wait until the given number of characters of the answer are shown."""
     wait_until(
         page, """length => document.querySelector('[data-message="m-4"] .text')?.textContent.length >= length""", length
     )
@@ -78,7 +78,7 @@ def test_a_quarter_of_a_mebibyte_in_ten_thousand_pieces_without_a_line_end(page:
     ["**a**" * 13_000, ">" * 20_000, "*a " * 30_000, "[" * 20_000, "![](" * 10_000, "`" * 5_000 + "a", "$" * 9_999],
     ids=["bold", "quotes", "open emphasis", "brackets", "pictures", "backticks", "dollars"],
 )
-def test_what_parsers_are_slow_on_is_shown(page: Page, backend: MockBackend, text: str) -> None:
+def test_text_that_parsers_are_slow_on_is_shown(page: Page, backend: MockBackend, text: str) -> None:
     begin_reply(backend)
     append(backend, text)
     end_reply(backend, text)
@@ -144,7 +144,7 @@ FIRST_WORDS = """() => {
         look();
     });
 }"""
-# The time from each key to the frame in which the browser paints what it typed.
+# The time from each key to the frame in which the browser paints the character.
 TYPED = """() => {
     globalThis.delays = [];
     document.getElementById("draft").addEventListener("input", (event) => {

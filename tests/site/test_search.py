@@ -1,4 +1,4 @@
-"""The site's search answers what newcomers ask, from a folder and without a network."""
+"""The site's search answers the questions of newcomers, from a folder and without a network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
 
-# What people ask, the words that they search for, the page that has the answer, and words of the answer.
+# Questions of newcomers, the words that they search for, the page that has the answer, and words of the answer.
 QUESTIONS = [
     ("How do I write a first bot?", "first bot", "tutorial", "DiceBot"),
     ("How do I embed a bot in http.server?", "http.server", "howto/embed", "ThreadingHTTPServer"),

@@ -25,7 +25,7 @@ COMMANDS = {
     "daphne": "daphne --fd {fd} bots:app",
 }
 
-# Queries are instructions, so that a test can wait for what another reply does.
+# Queries are instructions, so that a test can wait for the acts of another reply.
 BOTS = f"""
 from pathlib import Path
 

@@ -14,7 +14,7 @@ from poeproto_h11 import BlockingClient, Client
 
 @attrs.frozen
 class Outcome:
-    """What a query came to: the events up to its end or its failure."""
+    """The outcome of a query: the events up to its end or its failure."""
 
     events: list[Event]
     error: PoeprotoError | None

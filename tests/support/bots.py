@@ -1,4 +1,4 @@
-"""Bots for tests, and what is sent to them."""
+"""Bots for tests, and requests to them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Respond = Callable[[QueryRequest, Context], Any]
 
 KEY = TEST_ACCESS_KEY
 BEARER = f"Bearer {KEY}"
-# What must not reach a peer or a log line.
+# A secret that must not reach a peer or a log line.
 SECRET = "the-password-is-swordfish"
 
 

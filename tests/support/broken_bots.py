@@ -30,7 +30,7 @@ ERROR = event("error", {"text": "no"})
 
 @attrs.frozen
 class Broken:
-    """A broken bot, and what the checker must find.
+    """A broken bot, and the findings that the checker must have.
 
     Attributes:
         bot: makes the bot.
@@ -171,7 +171,7 @@ class PrefixBot(SoundBot):
 
 
 class AnySchemeBot(SoundBot):
-    """Does not look at the scheme."""
+    """Does not check the scheme."""
 
     def is_authorized(self, request: RawRequest) -> bool:
         return request.headers.get("authorization", "").rpartition(" ")[2] == KEY
@@ -403,7 +403,7 @@ class CutBodyBot(SoundBot):
 
 
 class EndlessBodiesBot(SoundBot):
-    """Reads whatever it is sent."""
+    """Reads bodies of any size."""
 
     longest_body = 1024**3
 

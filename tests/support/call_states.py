@@ -12,7 +12,7 @@ R = TypeVar("R")
 
 
 class CheckedPhase:
-    """Takes the place of `ReplyBase._state`, and refuses each assignment that is no move of the table."""
+    """Replaces `ReplyBase._state`, and refuses each assignment that is not a move of the table."""
 
     def __get__(self, reply: ReplyBase, owner: type) -> ReplyPhase:
         return reply.__dict__["_state"]
@@ -38,7 +38,7 @@ class ObservedRunner(FlowRunner[R]):
 
     @property
     def state(self) -> RunnerState:
-        """What the runner does when it is awaited next."""
+        """The state that the runner enters when it is awaited next."""
         if self._failure is not None:
             return RunnerState.FAILED
         if self.returned:

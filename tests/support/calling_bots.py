@@ -41,7 +41,7 @@ QUERY = QueryRequest(
 
 
 class CallingBot(FunctionBot):
-    """A bot that may call others, so many times each."""
+    """A bot that may call others, each a given number of times."""
 
     def __init__(self, respond: Respond, **dependencies: int) -> None:
         super().__init__(respond)
@@ -53,7 +53,7 @@ class CallingBot(FunctionBot):
         return SettingsResponse(server_bot_dependencies=self.dependencies)
 
 
-async def passes_on(request: QueryRequest, context: Context) -> AsyncIterator[Event]:
+async def forwards(request: QueryRequest, context: Context) -> AsyncIterator[Event]:
     """A bot's answer: Cat's."""
     async for event in context.query_bot("Cat", request):
         yield event

@@ -71,17 +71,19 @@ def assert_hidden(*shown: object) -> None:
 
 
 def all_of(value: object) -> list[str]:
-    """What a value shows of itself in whatever way a program may print it."""
+    """All texts by which a program may print a value."""
     return [repr(value), str(value), f"{value}", f"{value!r:.2000}", repr([value]), repr({"value": value})]
 
 
 def all_within(value: object) -> list[object]:
-    """What a value holds, too: as a dictionary and as a pickle."""
+    """All texts in a value, also in its forms as a dictionary and as a pickle."""
     return [*all_of(value), attrs.asdict(value), pickle.dumps(value)]
 
 
 def all_of_failure(error: BaseException) -> list[object]:
-    """What loggers and error trackers keep of an exception: the traceback with all causes, attributes, a pickle."""
+    """The texts that loggers and error trackers keep of an exception: the traceback with all causes, attributes, a
+    pickle.
+    """
     shown: list[object] = ["".join(traceback.format_exception(error)), pickle.dumps(error)]
     chain: list[BaseException] = [error]
     while chain:
@@ -94,7 +96,7 @@ def all_of_failure(error: BaseException) -> list[object]:
 
 
 def all_logged(caplog: pytest.LogCaptureFixture) -> list[object]:
-    """What was logged: as text, and as handlers that keep the parts get it."""
+    """The texts of all log records: formatted, and in the parts that handlers receive."""
     shown: list[object] = [caplog.text]
     for record in caplog.records:
         shown += [logging.Formatter().format(record), record.args, {**vars(record), "exc_info": None}]

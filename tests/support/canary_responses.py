@@ -1,4 +1,4 @@
-"""Responses that repeat the key they were asked with, wherever HTTP and the protocol let them."""
+"""Responses that repeat the key of the request, wherever HTTP and the protocol allow it."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class Serving:
         os.killpg(self._process.pid, number)
 
     def wait(self) -> tuple[int, str, str]:
-        """The exit status, and what was printed on either stream, when it and every process it started have ended."""
+        """The exit status and the output of both streams, once it and every process it started have ended."""
         # The ends of the pipes show only when nobody holds them any more, and workers inherit them.
         output, errors = self._process.communicate(timeout=SECONDS)
         return self._process.returncode, output, errors
@@ -43,7 +43,7 @@ class Serving:
 def serving(
     target: str, *options: str, env: Mapping[str, str] | None = None, bind: str = "127.0.0.1:0"
 ) -> Generator[Serving]:
-    """Run `poeproto serve`, on a free port if not told otherwise, and end it if the test did not."""
+    """Run `poeproto serve`, on a free port by default, and end it if the test did not."""
     with _running("serve", target, *options, env=env, bind=bind) as process:
         yield process
 

@@ -1,4 +1,4 @@
-"""What comes of a call on fastapi_poe's types or on poeproto_compat's, in a form that compares the two."""
+"""Outcomes of calls on fastapi_poe's types or on poeproto_compat's, in a form that can be compared."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def outcome(call: Callable[[], Any]) -> Any:
-    """What a call returns, or how it fails."""
+    """The value that a call returns, or its failure."""
     try:
         return plain(call())
     except ValueError as error:

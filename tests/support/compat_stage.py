@@ -35,7 +35,7 @@ PROGRAMS = Path(__file__).parents[1] / "interop" / "compat_programs"
 NAME = "Program"  # the bot of every program that serves one
 ACCESS_KEY = "0123456789abcdef0123456789abcdef"
 API_KEY = "an-api-key-of-the-user"
-# What a run leaves to chance: identifiers, the folders of files, ports.
+# Random parts of a run: identifiers, the folders of files, ports.
 _CHANCE = (
     (re.compile(r"\b[a-z]{1,3}-[a-z0-9=]{32}"), "identifier"),
     (re.compile(r"/files/[^/]+/"), "/files/identifier/"),
@@ -79,12 +79,12 @@ class Stage:
         return reply.text
 
     async def run(self) -> str:
-        """Run a script, in a thread without an event loop; returns what it prints."""
+        """Run a script, in a thread without an event loop; returns its output."""
         await anyio.to_thread.run_sync(_execute, self.module)
         return self.printed.getvalue()
 
     def seen(self) -> dict[str, Any]:
-        """What Poe, its users, the other bots and whoever reads the output see, without what is left to chance."""
+        """The observations of Poe, its users, the other bots and the reader of the output, without random parts."""
         engine = self.simulator.engine
         seen = {
             "replies": [_reply(reply) for reply in self.replies],
@@ -130,7 +130,7 @@ def _without_chance(text: str, references: set[str]) -> str:
 
 
 def source_of(program: str, library: str) -> str:
-    """The program's text, in which only its imports are another's."""
+    """The program's text, with imports from the given package."""
     return (PROGRAMS / f"{program}.py").read_text().replace("poeproto_compat", library)
 
 

@@ -1,4 +1,4 @@
-"""Classes as programs derive them from fastapi_poe's types, and what is done with them; with either library's types."""
+"""Classes as programs derive them from fastapi_poe's types, and their uses, with either library's types."""
 
 # The bases and the types of the fields are those of a module that is an argument.
 # pyright: basic, reportInvalidTypeForm=false, reportCallIssue=false, reportGeneralTypeIssues=false, reportArgumentType=false

@@ -128,7 +128,9 @@ def without_unknown(controls: ParameterControls) -> bool:
 
 
 def attrs_to_wire(value: Any) -> Any:
-    """What the protocol's page says of the form on the wire, said once more: kinds by name, the unset left out."""
+    """The wire form as the page of the protocol defines it, written independently of the package: kinds by name, the
+    unset left out.
+    """
     if isinstance(value, list):
         return [attrs_to_wire(item) for item in value]
     if not attrs.has(type(value)):

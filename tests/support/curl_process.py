@@ -26,7 +26,7 @@ async def curl(address: str, *options: str, body: bytes | None = None) -> AsyncG
 
 
 async def read_until(process: anyio.abc.Process, end: bytes) -> bytes:
-    """What curl prints next, through these bytes."""
+    """The next output of curl, through these bytes."""
     assert process.stdout is not None
     printed = b""
     while not printed.endswith(end):

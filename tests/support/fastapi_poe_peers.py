@@ -33,7 +33,7 @@ def ignore_error(exc: Exception, message: str) -> None:
 
 @contextmanager
 def server_of(bot: fastapi_poe.PoeBot) -> Generator[str]:
-    """Their server, in a thread of its own; gives the address."""
+    """fastapi_poe's server, in a thread of its own; yields the address."""
     app = fastapi_poe.make_app(bot, access_key=KEY)
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
     with socket.create_server(("127.0.0.1", 0)) as listener:

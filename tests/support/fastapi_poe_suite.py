@@ -1,4 +1,4 @@
-"""fastapi_poe's own tests, run with its name replaced by ours. They are fetched from the package index.
+"""fastapi_poe's own tests, run on poeproto_compat under fastapi_poe's name. They are fetched from the package index.
 
 As a program, this is the run itself: `python fastapi_poe_suite.py FILE [PYTEST_OPTION...]` prints the outcome of each
 test as JSON.

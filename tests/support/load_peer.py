@@ -1,4 +1,4 @@
-"""A bot server of plain threads and sockets that fails as often as it is told to, and counts what it did."""
+"""A bot server of plain threads and sockets that fails as often as configured, and counts its requests."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ SECONDS = 60  # for a process that hangs
 
 @attrs.frozen
 class LocustRun:
-    """What became of a run of Locust's without its web page.
+    """The results of a run of Locust without its web page.
 
     Attributes:
         status: the exit status.

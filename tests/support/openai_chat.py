@@ -29,7 +29,7 @@ def exchange_of(case: dict[str, Any], *, stream: bool) -> ChatExchange:
 
 
 def run_case(case: dict[str, Any], *, stream: bool, at_once: bool = False) -> Any:
-    """What a client gets: a list of chunks without their envelopes, or the whole response.
+    """The response that a client gets: a list of chunks without their envelopes, or the whole response.
 
     Args:
         case: the case.

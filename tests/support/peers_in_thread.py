@@ -19,7 +19,7 @@ from .scripted_peer import Script, ScriptedServer, scripted
 
 
 class ScriptedServerInThread:
-    """What `ScriptedServer` is, to another thread."""
+    """A `ScriptedServer` for another thread."""
 
     def __init__(self, server: ScriptedServer, portal: BlockingPortal) -> None:
         self.address = server.address

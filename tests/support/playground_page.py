@@ -25,7 +25,7 @@ def raw_request(
 
 
 class PlaygroundPage:
-    """What the page knows: the state, and the messages of its conversations.
+    """The page, as far as a test reads it: the state, and the messages of its conversations.
 
     Args:
         playground: the playground.

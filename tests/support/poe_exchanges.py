@@ -35,7 +35,7 @@ META = encode_event(Meta())
 
 
 def body_of(request: HttpRequest) -> bytes:
-    """The body of a request that is no upload."""
+    """The body of a request other than an upload."""
     assert isinstance(request.body, bytes)
     return request.body
 

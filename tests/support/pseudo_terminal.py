@@ -1,4 +1,4 @@
-"""The command `poeproto` in a pseudo-terminal, and what a person sees there."""
+"""The command `poeproto` in a pseudo-terminal, and the screen that a person sees."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CONTROL = re.compile(r"\x1b\[(\d*)([A-Za-z])|\x1b\[\?25[lh]|\x1b\[[\d;]*m")
 
 @attrs.frozen
 class Shown:
-    """What the command has printed, and its exit status."""
+    """The output of the command, and its exit status."""
 
     status: int
     output: str

@@ -76,7 +76,7 @@ class Connection:
         return data
 
     async def read_events(self, count: int = 1) -> list[Event]:
-        """The next events of a stream, as soon as they are there."""
+        """The next events of a stream, as soon as they arrive."""
         while self._body.count(b"data:") < count or not self._body.endswith(b"\n\n"):
             data = await self.read_chunk()
             assert data, f"the stream ended after {self._body!r}"
@@ -104,7 +104,7 @@ class Connection:
         return Response(status, headers, body)
 
     async def read_to_end(self) -> bytes:
-        """All that still comes, until the server closes the connection, in whatever manner."""
+        """The remaining bytes, until the server closes or resets the connection."""
         try:
             while True:
                 self._buffer += await self.stream.receive()

@@ -34,19 +34,19 @@ class Tape(io.BytesIO):
         self._written = anyio.Event()
 
     def recording(self) -> Recording:
-        """What has been recorded so far."""
+        """The recording so far."""
         reader = RecordingReader(io.BytesIO(self.getvalue()))
         exchanges = sorted(read_exchanges(reader), key=lambda exchange: exchange.number)
         return Recording(reader.header, tuple(exchanges))
 
     async def ended(self, count: int = 1) -> list[RecordedExchange]:
-        """The exchanges, when so many have ended."""
+        """The exchanges, once the given number have ended."""
         while len(found := [each for each in self.recording().exchanges if each.end is not None]) < count:
             await self._written.wait()
         return found
 
     async def lines(self, count: int) -> None:
-        """Return when there are so many lines."""
+        """Return once there are the given number of lines."""
         while self.getvalue().count(b"\n") < count:
             await self._written.wait()
 
@@ -84,7 +84,7 @@ def outcome_of(exchange: RecordedExchange) -> str:
 
 
 def tape_writer() -> tuple[RecordingWriter, Tape]:
-    """A writer of a recording as it is, with a clock that goes on by a millisecond for each line."""
+    """A writer of a recording as it is, with a clock that advances by a millisecond for each line."""
     tape = Tape()
     ticks = iter(range(10**9))
     return RecordingWriter(tape, tool="test", redaction=None, clock=lambda: next(ticks) / 1000), tape

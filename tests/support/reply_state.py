@@ -16,7 +16,7 @@ _TABLES: dict[str, Mapping[Any, Mapping[Act, Any]]] = {
 
 
 class CheckedState(ReplyState):
-    """A `ReplyState` that refuses each assignment that is no move of its table."""
+    """A `ReplyState` that refuses each assignment that is not a move of its table."""
 
     def __setattr__(self, part: str, state: Any) -> None:
         before = getattr(self, part, None)

@@ -24,7 +24,7 @@ UPSTREAM = "127.0.0.1:8080"  # on the page
 
 @attrs.frozen
 class Settings:
-    """What a configuration is completed with."""
+    """The values that complete a configuration."""
 
     folder: Path
     port: int

@@ -19,7 +19,7 @@ DISCONNECT = {"type": "http.disconnect"}
 
 @attrs.define
 class Answer:
-    """What the application sent.
+    """The response of an application.
 
     Attributes:
         messages: all of it.

@@ -57,7 +57,7 @@ class Received:
 
 
 def parse_request(data: bytes) -> Received:
-    """The one request in these bytes, whose body is all that follows the head."""
+    """The one request in these bytes; its body ends with the data."""
     head, _, body = data.partition(b"\r\n\r\n")
     line, *lines = head.decode("latin-1").split("\r\n")
     pairs = (field.partition(": ") for field in lines)
@@ -127,7 +127,7 @@ async def starting(peer: Peer) -> None:
 
 
 async def refuse_early(peer: Peer) -> None:
-    """A script that refuses a request before it has come, and reads no more of it."""
+    """A script that refuses a request before it has arrived, and stops reading it."""
     await peer.stream.receive(1)
     await peer.send(response(413, b"too large", "Connection: close"))
     await anyio.sleep_forever()
@@ -148,7 +148,7 @@ class ScriptedServer:
         script = self._scripts[min(self.connections, len(self._scripts) - 1)]
         self.connections += 1
         try:
-            # A client may leave at any time; what it makes of that is for the test to say.
+            # A client may disconnect at any time; the test decides how it reacts.
             with contextlib.suppress(anyio.EndOfStream, anyio.BrokenResourceError):
                 await script(Peer(stream, self.requests, self._notify))
         finally:

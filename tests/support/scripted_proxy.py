@@ -1,4 +1,4 @@
-"""An HTTP proxy in the test's own event loop, which records what it is asked for and may refuse it."""
+"""An HTTP proxy in the test's own event loop, which records its requests and may refuse them."""
 
 from __future__ import annotations
 

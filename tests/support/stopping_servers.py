@@ -96,7 +96,7 @@ Server(config).run([listener])
 
 @attrs.frozen
 class Outcome:
-    """What became of the connections, in the words of docs/explanation/stopping.md.
+    """The fate of each connection, in the words of docs/explanation/stopping.md.
 
     Attributes:
         open_reply: of a reply under way.
@@ -143,7 +143,7 @@ class Stopping:
             return str(_events(connection.getresponse().read())[0])
 
     def stop(self, seconds: float = SECONDS) -> Outcome:
-        """Send the server SIGTERM, and return what becomes of its connections.
+        """Send the server SIGTERM, and return the fate of its connections.
 
         Args:
             seconds: after this time a running server counts as waiting for the peer that does not read.
@@ -161,7 +161,7 @@ class Stopping:
         return Outcome(open_reply, unread)
 
     def hang_up(self) -> str:
-        """Send the server SIGHUP, and return what it does, in the words of docs/explanation/stopping.md."""
+        """Send the server SIGHUP, and return its reaction, in the words of docs/explanation/stopping.md."""
         self._process.send_signal(signal.SIGHUP)
         with closing(self._reply):
             open_reply = self._end_of_reply()

@@ -91,7 +91,7 @@ def for_annotation(annotation: str) -> st.SearchStrategy[Any] | None:
 
 
 def as_written(value: Any) -> Any:
-    """The value with what is written for its unset fields: what another reader makes of it."""
+    """The value with the defaults that are written for its unset fields: what another reader makes of it."""
     written = {name: each.written(getattr(value, name)) for name, each in requirements_of(type(value)).items()}
     return attrs.evolve(value, **written)
 

@@ -16,7 +16,7 @@ from poeproto_otel import instrument
 
 
 class Telemetry:
-    """Providers of a tracer and a meter, and what they have recorded."""
+    """Providers of a tracer and a meter, and their records."""
 
     def __init__(self) -> None:
         self._exporter = InMemorySpanExporter()
@@ -46,7 +46,7 @@ class Telemetry:
         return span
 
     async def until_ended(self, count: int) -> None:
-        """Return when so many spans have ended: a server's ends a moment after its client has the response."""
+        """Return once `count` spans have ended: a server's span ends a moment after its client has the response."""
         while len(self.spans) < count:
             await anyio.lowlevel.checkpoint()
 

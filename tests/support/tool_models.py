@@ -35,7 +35,7 @@ def model(*answers: bytes) -> Any:
 
 
 def results_in(body: bytes) -> dict[str, str]:
-    """What the model is told, by the call."""
+    """The tool results in a request, by the identifier of the call."""
     request = decode_request(body)
     assert isinstance(request, QueryRequest)
     return {result.tool_call_id: result.content for result in request.tool_results or []}

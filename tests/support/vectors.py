@@ -1,4 +1,4 @@
-"""Reading `tests/vectors/`, and the ways to cut what is in it."""
+"""The cases in `tests/vectors/`, and the ways to cut their bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The probes, by what they are about. `PROBES` has them in the order in which they run: cheap ones first."""
+"""The probes, by subject. `PROBES` has them in the order in which they run: cheap ones first."""
 
 from __future__ import annotations
 

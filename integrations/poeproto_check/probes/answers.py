@@ -1,4 +1,4 @@
-"""What several probes ask of an answer."""
+"""Judgements of a response that several probes share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Probes of bad input: bodies that are no requests. The bot must not see them, and the server must survive them."""
+"""Probes of bad input: bodies that are not requests. The bot must not see them, and the server must survive them."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ CLOSE, BUFFERING = "framing.close", "framing.buffering"
 REPLY_RULES = (*LINTED, CLOSE, BUFFERING, "http.messages")
 """The rules that every reply is judged by."""
 
-# Many events in one read, late: somebody collected them. Fewer may be what a bot sent at once.
+# Many events in one late read: a proxy or server buffered them. Fewer may be a burst of the bot.
 _BUFFERED_EVENTS = 10
 
 
@@ -47,12 +47,12 @@ class ReceivedReply:
 
     @property
     def is_usable(self) -> bool:
-        """Whether it is a reply that was complete, and no error."""
+        """Whether the reply is complete, and did not end with an error."""
         return self.exchange.status == 200 and self.is_done and "error" not in self.names
 
     @property
     def outcome(self) -> str:
-        """What came back, in a few words."""
+        """The outcome of a reply, in a few words."""
         if self.exchange.status != 200:
             return self.exchange.outcome
         if "error" in self.names:

@@ -1,4 +1,4 @@
-"""Probes of the request types that are no queries: reports, and a type that nobody knows."""
+"""Probes of all request types but queries: reports, and a type that nobody knows."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def _as_argument(body: bytes) -> str | None:
 
 
 def _printf(data: bytes, redaction: EvidenceRedaction) -> str:
-    r"""A printf command for any bytes: those that are no printable ASCII as octal escapes."""
+    r"""A printf command for any bytes: those outside printable ASCII as octal escapes."""
     escaped = "".join(
         chr(byte) if 32 <= byte < 127 and byte not in b"\\%" else {10: "\\n", 13: "\\r"}.get(byte, f"\\{byte:03o}")
         for byte in data

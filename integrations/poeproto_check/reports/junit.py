@@ -16,7 +16,7 @@ from poeproto_check.result import Result, Verdict
 
 __all__ = ["as_junit"]
 
-# What XML 1.0 cannot contain, not even escaped.
+# Characters that XML 1.0 cannot contain, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 

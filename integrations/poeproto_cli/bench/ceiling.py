@@ -46,7 +46,7 @@ def canned_replies(body: bytes, arrivals: int) -> Generator[Origin]:
 
 
 def measure_ceiling(origin: Origin, query: Query, connections: int) -> Ceiling | None:
-    """What the load generator receives of such a server with so many connections.
+    """Measure the load generator against a canned server, with the given number of connections.
 
     None if no reply was complete within the time, as on a machine without any CPU time to spare.
     """
@@ -59,7 +59,7 @@ def measure_ceiling(origin: Origin, query: Query, connections: int) -> Ceiling |
 
 
 def _parts(body: bytes, arrivals: int) -> Iterator[bytes]:
-    """The bytes of a response, with so many chunks that each have whole events."""
+    """The bytes of a response, in the given number of chunks, each with whole events."""
     events = [event for event in _EVENT.findall(body) if event]
     arrivals = min(arrivals, len(events))
     for number in range(arrivals):

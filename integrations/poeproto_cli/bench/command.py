@@ -73,7 +73,7 @@ class BenchCommand(click.Command):
 
 @attrs.frozen
 class _Options:
-    """What to measure, and what to do with it.
+    """The options of the command: the load, and the form of the output.
 
     Attributes:
         plan: the plan, with the connections of the first measurement.
@@ -286,7 +286,7 @@ def _run(options: _Options, served: ServedTarget) -> None:
     first = _first_reply(options.plan)
     measurements: list[Measurement] = []
     is_interrupted = False
-    # What a server of ready bytes sends, for the limit of the load generator, is as long as the first reply.
+    # The canned reply, which measures the limit of the load generator, is as long as the first reply.
     with canned_replies(first.body(), len(first.arrivals)) as canned:
         try:
             for measurement in _measurements(options, canned):
@@ -369,7 +369,7 @@ def _wait_until(start_at: float | None) -> None:
 
 
 def _judge(measurements: list[Measurement], slo: SLO | None, served: ServedTarget) -> None:
-    """Raises what the command ends with, if a reply failed or the SLO is missed."""
+    """Raise the command's error if a reply failed or the SLO is missed."""
     failed = sum(measurement.result.failed for measurement in measurements)
     if failed:
         served.show_log()
@@ -385,7 +385,7 @@ def _judge(measurements: list[Measurement], slo: SLO | None, served: ServedTarge
 
 
 def _allow_descriptors(connections: int) -> None:
-    """Raise the limit of open files as far as this process may, if so many connections need it."""
+    """Raise the limit of open files as far as this process may, if the connections need it."""
     try:
         import resource
     except ImportError:  # Windows has no such limit

@@ -37,7 +37,7 @@ class Connector:
         self._rung.setblocking(False)
 
     def request(self) -> None:
-        """Open a connection; `opened` has it later, or why there is none."""
+        """Open a connection; `opened` then has it, or the reason for the failure."""
         self._threads.submit(self._open)
 
     def opened(self) -> Generator[socket.socket | ConnectFailed]:
@@ -53,7 +53,7 @@ class Connector:
         return self._opened.get()
 
     def close(self) -> None:
-        """Close what was opened and not taken."""
+        """Close the connections that were opened and not used."""
         self._threads.shutdown(cancel_futures=True)
         for each in self.opened():
             if isinstance(each, socket.socket):

@@ -42,7 +42,7 @@ from poeproto_load import LoadResult, ReplyOutcome, ReplySample
 _READ_SIZE = 256 * 1024
 # A reply to disconnect from is read in small pieces: otherwise a short one would be complete before.
 _CANCEL_READ_SIZE = 64
-# How often, at most, silent servers are looked for and progress is shown.
+# The shortest interval, in seconds, between two checks for idle servers, and between two updates of the progress.
 _HOUSEKEEPING_SECONDS = 0.25
 # How many connections an open model has before its start, at most.
 _FIRST_CONNECTIONS = 32
@@ -76,7 +76,7 @@ class _Connection:
         self.send()
 
     def send(self) -> None:
-        """Send what the operating system takes. Raises as `begin`."""
+        """Send as much as the operating system accepts. Raises as `begin`."""
         try:
             while self.unsent:
                 self.unsent = self.unsent[self.socket.send(self.unsent) :]
@@ -86,7 +86,7 @@ class _Connection:
             raise ConnectionLost(f"the query could not be sent: {exc.strerror or exc}") from exc
 
     def receive(self) -> bool:
-        """Read what has arrived; returns whether the reply is complete.
+        """Read the available bytes; returns whether the reply is complete.
 
         Raises:
             ConnectionLost, RemoteProtocolError: as `LoadResponse.receive`.

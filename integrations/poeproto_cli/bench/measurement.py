@@ -9,7 +9,7 @@ import attrs
 
 from poeproto_load import Histogram, LoadResult, ReplyOutcome, ReplySample, percentiles
 
-# From this share of its own limit on, the load generator may be what is measured.
+# Above this share of its own limit, the load generator may be the bottleneck.
 _NEAR_LIMIT = 0.7
 _BUSY = 0.85
 # A 99th percentile of delays from which on the generator is said to be late.
@@ -18,7 +18,7 @@ _LATE_SECONDS = 0.02
 
 @attrs.frozen
 class Ceiling:
-    """What the load generator itself can receive at most: measured against a server of ready bytes.
+    """The highest rate at which the load generator itself can receive: measured against a server of ready bytes.
 
     Attributes:
         replies_per_second: complete replies, each as long as the bot's.
@@ -81,7 +81,7 @@ class Measurement:
         return found
 
     def merge(self, other: Measurement) -> None:
-        """Add what another process measured at the same time.
+        """Add the measurement of another process at the same time.
 
         Raises:
             ValueError: when the two have different SLOs.

@@ -44,7 +44,7 @@ text.x { text-anchor: middle; } text.y { text-anchor: end; }
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _NAMES = (("first_event", "first event", "1"), ("gap", "gap", "2"), ("total", "total", "3"))
 _PERCENTILE_TICKS = (0, 0.5, 0.9, 0.99, 0.999)
-# A plot shows so many replies at most: more are one blot.
+# The most replies that a plot shows: more of them are one blot.
 _SHOWN_SAMPLES = 3000
 # How many points a plot over time has at most, and how many replies one of them stands for at least.
 _TIME_BINS = 60
@@ -173,7 +173,7 @@ def _plots(measurement: Measurement) -> Iterator[str]:
 def _by_percentile(times: Histogram) -> list[tuple[float, float]]:
     if not times.count:
         return []
-    # As many nines as there are times to tell them apart.
+    # As many nines as the number of times can distinguish.
     nines = min(3.0, math.log10(max(2, times.count)))
     shares = [1 - 10 ** (-nines * step / 60) for step in range(61)]
     return [(share, times.quantile(share) * 1e3) for share in shares]

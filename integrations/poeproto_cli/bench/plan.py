@@ -1,4 +1,4 @@
-"""What one measurement is to do."""
+"""The plan of one measurement: its load and its duration."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from poeproto_load import SLO, Arrivals, planned_starts
 
 @attrs.frozen
 class Plan:
-    """What one measurement is to do. It ends after a number of replies, or after a duration.
+    """The plan of one measurement. It ends after a number of replies, or after a duration.
 
     A closed model has a number of users, each of whom sends the next query when the reply is complete: a slow bot is
     asked less often. An open model has planned starts, which do not wait for replies.

@@ -52,7 +52,7 @@ def plot(title: str, x: Axis, y: Axis, series: Sequence[Series]) -> str:
 
 
 def round_ticks(most: float, count: int = 5) -> list[float]:
-    """About so many round numbers from 0 on; the last is not below `most`."""
+    """About `count` round numbers from 0 on; the last is not below `most`."""
     if most <= 0:
         return [0.0, 1.0]
     exact = most / count

@@ -21,7 +21,9 @@ class ProgressLine:
         self._is_shown = False
 
     def follow(self, what: str, plan: Plan) -> Callable[[LoadResult, float], None] | None:
-        """What shows a measurement: called with the result so far and the seconds since its start; None in a pipe."""
+        """A function that shows the progress of a measurement: called with the result so far and the seconds since its
+        start; None in a pipe.
+        """
         if sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
             return None
 

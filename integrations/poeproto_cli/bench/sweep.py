@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from poeproto_cli.bench.measurement import Measurement
 from poeproto_cli.bench.text import counted, goodput
 
-# Saturated: throughput grows by less than this share of what connections grew by.
+# Saturated: throughput grows by less than this share of the growth of connections.
 _WORTHWHILE = 0.1
 # Failed replies from this share on end a sweep.
 _FAILED = 0.1

@@ -17,7 +17,7 @@ def as_text(measurement: Measurement) -> str:
 
 
 def title(measurement: Measurement) -> str:
-    """What was measured, in one line: the load, and the number of replies."""
+    """The title of a measurement, in one line: the load, and the number of replies."""
     result = measurement.result
     if measurement.rate is None:
         load = counted(measurement.connections, "connection")

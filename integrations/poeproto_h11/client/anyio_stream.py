@@ -32,7 +32,7 @@ class AnyioStream:
         except anyio.EndOfStream:
             return b""
         except anyio.BusyResourceError as exc:
-            raise LocalProtocolError("two tasks read one reply") from exc
+            raise LocalProtocolError("another task is already reading this reply; read each reply in one task") from exc
         except (anyio.BrokenResourceError, anyio.ClosedResourceError) as exc:
             raise ConnectionLost("the connection broke while it was read") from exc
         self._read_ahead = len(data) == READ_SIZE

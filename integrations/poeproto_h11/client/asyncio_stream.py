@@ -35,8 +35,8 @@ from poeproto import ConnectionLost, LocalProtocolError
 from poeproto_h11.client.asyncio_waiter import Waiter
 from poeproto_h11.client.backend import OTHER_LOOP, readable_now
 
-# What one `receive` returns at most. Reading pauses when more than this waits; the event loop may exceed it by one read
-# of its own, of the same size on asyncio, and of up to 256 KiB on uvloop.
+# The most bytes that one `receive` returns. Reading pauses when more than this is buffered; the event loop may exceed
+# it by one read of its own, of the same size on asyncio, and of up to 256 KiB on uvloop.
 _READ_SIZE = 64 * 1024
 
 
@@ -108,7 +108,7 @@ class AsyncioStream(asyncio.Protocol):
             await anyio.lowlevel.checkpoint()
         else:
             if self._is_read:
-                raise LocalProtocolError("two tasks read one reply")
+                raise LocalProtocolError("another task is already reading this reply; read each reply in one task")
             if self._loop.is_closed():
                 raise LocalProtocolError(OTHER_LOOP)
             self._is_read = True
@@ -263,7 +263,7 @@ class AsyncioStream(asyncio.Protocol):
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Read what arrived before the connection broke, and wake whoever waits."""
+        """Read what arrived before the connection broke, and wake the waiting task."""
         if exc is not None and not self._lost:
             self._read_rest()
         self._lost = True

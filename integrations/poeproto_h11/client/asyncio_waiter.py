@@ -1,4 +1,4 @@
-"""What a read awaits on asyncio: a future-like object that resumes its task in the callback of the event loop.
+"""The awaitable of a read on asyncio: a future-like object that resumes its task in the callback of the event loop.
 
 `asyncio.Future` schedules the task that awaits it, so the task runs one iteration of the event loop later, with a poll
 of all sockets in between. For an event that arrives alone, that takes a tenth of the client's CPU time. A `Waiter`
@@ -71,7 +71,7 @@ class Waiter:
         return self._callback is None
 
     def result(self) -> None:
-        """Raise what the task is to be resumed with, if it was cancelled."""
+        """Raise the exception that resumes the task, if it was cancelled."""
         if self._cancelled is not None:
             raise self._cancelled
 

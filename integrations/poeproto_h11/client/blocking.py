@@ -76,10 +76,10 @@ class BlockingReply(ReplyBase):
     if not TYPE_CHECKING:  # for who writes an `async` too many; a type checker says so by itself
 
         def __aiter__(self) -> NoReturn:
-            raise TypeError("this reply is read by blocking: write `for event in reply`, or use Client in async code")
+            raise TypeError("this reply is synchronous: write `for event in reply`, or use Client in async code")
 
         def __await__(self) -> NoReturn:
-            raise TypeError("this reply is read by blocking: write `reply.text()`, or use Client in async code")
+            raise TypeError("this reply is synchronous: write `reply.text()`, or use Client in async code")
 
     def __iter__(self) -> Self:
         return self
@@ -104,7 +104,7 @@ class BlockingReply(ReplyBase):
 
     def _read_alone(self) -> Event | None:
         if not self._reading.acquire(blocking=False):
-            raise LocalProtocolError("two threads read one reply")
+            raise LocalProtocolError("another thread is already reading this reply; read each reply in one thread")
         try:
             return run_sync(self._read())
         finally:

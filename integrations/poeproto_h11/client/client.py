@@ -23,7 +23,7 @@ __all__ = ["Client"]
 
 
 class PooledClientBase(ClientBase[AnyReply]):
-    """What the clients over h11 share: a pool of connections.
+    """Base class of the clients over h11: a pool of connections.
 
     Args:
         backend: does the I/O.

@@ -35,7 +35,7 @@ _END = h11.EndOfMessage()
 # The end of a head as h11 finds it: some servers leave out the CR.
 _END_OF_HEAD = re.compile(rb"\n\r?\n")
 _END_OF_HEAD_CUT = 2  # how many bytes of it one read may end with
-# Where the messages of h11 quote the bytes that it rejects.
+# Messages of h11 that quote the rejected bytes.
 _QUOTED = re.compile(r":? (?:bytearray\()?b['\"].*", re.DOTALL)
 
 
@@ -158,7 +158,7 @@ class Connection:
             raise
 
     async def _is_answered(self, clock: Clock) -> bool:
-        """Read what has arrived; return whether that cuts the request short: a response, or a failure.
+        """Read the available bytes; return whether they cut the request short: a response, or a failure.
 
         An interim response does not: the peer may be waiting for the rest of the request (RFC 9110, 15.2).
         """
@@ -212,7 +212,7 @@ class Connection:
         """
         self.is_interrupted = True
         chunks = self._chunks
-        # Everything that one read returned is passed on at once: most servers send each event in its own chunk.
+        # Everything that one read returned is delivered at once: most servers send each event in its own chunk.
         parts: list[bytes] = []
         while not parts:
             if self._failure is not None:  # the good data before it has been returned

@@ -27,7 +27,7 @@ _IN_PROGRESS = frozenset({0, errno.EINPROGRESS, errno.EWOULDBLOCK})
 def connect_first(addresses: Sequence[Address], end: float) -> socket.socket:
     """A socket connected to the first of the addresses that accepts it. They are attempted one after the other.
 
-    The next attempt starts when the one before has failed, or has taken 250 milliseconds; earlier ones go on.
+    The next attempt starts when the one before has failed, or has taken 250 milliseconds; earlier ones continue.
 
     Args:
         addresses: as `socket.getaddrinfo` returns them.
@@ -98,7 +98,7 @@ class _Race:
             self._fail(connection, code)
 
     def winner(self, wait: float) -> socket.socket | None:
-        """The first socket that is connected within so many seconds; None if none is, or an attempt failed."""
+        """The first connected socket within the given seconds; None if there is none, or an attempt failed."""
         for key, _ in self._selector.select(wait):
             connection = cast("socket.socket", key.fileobj)
             self._selector.unregister(connection)

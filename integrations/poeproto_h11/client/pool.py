@@ -14,7 +14,7 @@ from poeproto_h11.client.timeouts import Clock
 from poeproto_runtime.client.urls import Origin
 
 _MAX_IDLE = 64
-# How often the pool looks for connections that their peers have closed.
+# The interval at which the pool checks for connections that their peers have closed.
 _PRUNE_SECONDS = 5.0
 
 

@@ -113,7 +113,7 @@ def _basic(userinfo: str, path: str) -> bytes:
 
 @attrs.frozen
 class ProxyRules:
-    """Which proxy each origin is reached through. The default is none.
+    """The proxy for each origin. The default is none.
 
     Attributes:
         http: the proxy for http URLs, or why the one that is configured cannot be used.

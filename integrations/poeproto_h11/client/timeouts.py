@@ -50,13 +50,13 @@ class Clock:
         self._end = time.monotonic() + timeouts.total
 
     def at_most(self, seconds: float) -> Clock:
-        """A clock that ends after so many seconds, if this one does not end before."""
+        """A clock that ends after the given seconds, if this one does not end before."""
         clock = Clock(self.timeouts)
         clock._end = min(self._end, time.monotonic() + seconds)
         return clock
 
     def left(self, seconds: float) -> float:
-        """So many seconds, or what is left of the call's time if that is less; never negative."""
+        """The given seconds, or the rest of the call's time if that is less; never negative."""
         left = self._end - time.monotonic()
         return seconds if seconds < left else max(0.0, left)
 

@@ -155,7 +155,7 @@ class TlsStream:
                 await self._feed(time_left(end))
             except ssl.SSLError:
                 with suppress(ConnectionLost, TimeoutError):
-                    await self._flush(end)  # the alert that tells the peer what is wrong
+                    await self._flush(end)  # the alert that names the error to the peer
                 raise
 
     async def _feed(self, timeout: float) -> None:

@@ -48,7 +48,7 @@ class TrioStream(AnyioStream):
             raise TimeoutError
         deadlines = self._deadlines
         if self in deadlines.waiting:
-            raise LocalProtocolError("two tasks read one reply")
+            raise LocalProtocolError("another task is already reading this reply; read each reply in one task")
         if deadlines.has_ended:
             raise LocalProtocolError(OTHER_LOOP)
         self.deadline = trio.current_time() + timeout
@@ -135,7 +135,7 @@ def _do_nothing() -> None:
 class _Deadlines:
     """The deadlines of all streams of an event loop.
 
-    The task sleeps in a scope that ends at the earliest deadline it knows of. A later one does not wake it, so streams
+    The task sleeps in a scope that ends at the earliest known deadline. A later one does not wake it, so streams
     that are read again and again cost nothing: it looks through those that wait once in a timeout.
 
     Attributes:

@@ -121,7 +121,9 @@ async def _request_tunnel(stream: ByteStream, proxy: Proxy, target: Origin, end:
     if not 200 <= head.status < 300:
         raise ConnectFailed(proxy.refusal_reason(head))
     if http.trailing_data[0]:
-        raise ConnectFailed("it sent data of its own into the tunnel")  # a TLS server does not speak first
+        raise ConnectFailed(
+            "it sent data into the tunnel before the TLS handshake"
+        )  # a TLS server does not speak first
 
 
 async def _response_head(stream: ByteStream, http: h11.Connection, end: float) -> ResponseHead:
@@ -133,7 +135,7 @@ async def _response_head(stream: ByteStream, http: h11.Connection, end: float) -
                 if isinstance(event, h11.Response):
                     return ResponseHead(event.status_code, event.headers.raw_items())
         except h11.RemoteProtocolError:
-            pass  # its message may quote what the proxy sent, and the proxy may repeat the credentials
+            pass  # its message may quote the proxy, which may repeat the credentials
         else:
             continue
         raise ConnectFailed("it does not speak HTTP" if data else "it closed the connection without an answer")

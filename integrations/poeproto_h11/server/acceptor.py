@@ -62,7 +62,7 @@ class Acceptor:
         self._waiting: dict[ServerConnection, anyio.Event] = {}
         self._one_waits = anyio.Event()  # replaced when it has been acted on
         self._connections: set[ServerConnection] = set()
-        # Those without a complete request, the longest without one first.
+        # Connections without a complete request, the oldest first.
         self._idle: dict[ServerConnection, None] = {}
         self._one_closed = anyio.Event()  # replaced by each wait for a connection to close
         self._reserve: list[int] = []
@@ -236,7 +236,7 @@ class Acceptor:
 
     @contextmanager
     def _closing(self, connection: ServerConnection) -> Generator[None]:
-        """Close a connection at the end of the block, whatever ends it."""
+        """Close a connection at the end of the block, also after an exception."""
         try:
             yield
         except ClientDisconnected as exc:

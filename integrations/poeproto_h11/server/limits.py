@@ -11,7 +11,7 @@ __all__ = ["ServerLimits"]
 class ServerLimits:
     """How long connections to the embedded server may take, and how much; sizes are bytes, times are seconds.
 
-    These bound a connection, whoever the client is. The bounds of one exchange are in `poeproto.Limits`, such as the
+    These bound each connection. The bounds of one exchange are in `poeproto.Limits`, such as the
     size of a request's body, and `send_seconds`, after which a client that does not read is disconnected.
 
     Attributes:

@@ -87,7 +87,7 @@ class ServerConnection:
         """End the read of a request for those that wait; returns whether the connection ends soon.
 
         An idle connection closes. One that has sent no complete head for `seconds` is refused. One that has just
-        connected, or whose request has arrived, goes on.
+        connected, or whose request has arrived, continues.
         """
         if self.is_refused or self._stopping or self._is_last:
             return True
@@ -200,7 +200,7 @@ class ServerConnection:
 
     async def start(self, head: ResponseHead) -> None:
         await self._write(self._head(head.status, head.headers))
-        # To a client of HTTP/1.0, the end of the connection is the end of the body.
+        # In HTTP/1.0 the end of the connection ends the body.
         self._is_chunked = self._h11.their_http_version != b"1.0"  # h11 frames so for 1.1 and higher minor versions
 
     def send(self, data: bytes) -> Coroutine[Any, Any, None] | None:
@@ -209,14 +209,14 @@ class ServerConnection:
 
     async def finish(self, data: bytes) -> None:
         if self._socket.partly_sent:
-            raise ClientDisconnected("an earlier write was cut short, so the response cannot end in order")
+            raise ClientDisconnected("an earlier write was cut short, so the response cannot be completed")
         await self._write(self._h11.send(h11.Data(data=data)), self._h11.send(h11.EndOfMessage()))
         self._responding = False
 
     # --- parts of the above
 
     def _skip_blank_lines(self) -> None:
-        """Drop line ends before the next request that has been received already; h11 takes them for a request."""
+        """Drop line ends before the next request that has been received already; h11 would parse them as a request."""
         received = self._h11.trailing_data[0]
         if received[:1] in _LINE_ENDS:
             self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=self._limits.head_size)
@@ -326,5 +326,5 @@ def _error_response(status: int, why: str, headers: Headers = ()) -> HttpRespons
 
 
 def _rejected(status: int, why: str) -> RemoteProtocolError:
-    """What the `Channel` raises where the service is to send the error response."""
+    """The exception by which the `Channel` has the service send the error response."""
     return RemoteProtocolError(why, response=_error_response(status, why))

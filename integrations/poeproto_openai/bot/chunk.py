@@ -25,14 +25,14 @@ _FINISH_REASONS = {
         "error",
     ),
 }
-# No endpoint makes more choices than have an index of so many digits.
+# The digits of the largest index of a choice. No endpoint makes more choices.
 _INDEX_DIGITS = 4
 _TOOL_KEYS = ("tool_calls", "function_call")
 
 
 @attrs.frozen
 class ChoicePart:
-    """What one choice of a chunk says.
+    """The content of one choice of a chunk.
 
     Attributes:
         index: which answer it belongs to.
@@ -55,7 +55,7 @@ class ChoicePart:
 
 @attrs.frozen
 class Chunk:
-    """What one chunk says.
+    """The content of one chunk.
 
     Attributes:
         choices: its choices; there is usually one.
@@ -97,7 +97,7 @@ def plain_text(body: Mapping[str, Any]) -> str | None:
 
 
 def read_chunk(body: Mapping[str, Any]) -> Chunk:
-    """What a chunk says.
+    """Parse a chunk.
 
     Raises:
         RemoteProtocolError: for a field that cannot be read; `path` names it.
@@ -137,7 +137,7 @@ def _read_choice(choice: Mapping[str, Any], path: str) -> ChoicePart:
     message = _mapping(choice, "message", path)
     delta_thoughts, text = _texts(delta, f"{path}.delta")
     message_thoughts, whole = _texts(message, f"{path}.message")
-    legacy = choice.get("text")  # of completions that are no chat
+    legacy = choice.get("text")  # of completions without chat
     return ChoicePart(
         index=_index(choice),
         text=text + (legacy if isinstance(legacy, str) else ""),

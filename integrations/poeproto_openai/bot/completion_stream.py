@@ -25,11 +25,11 @@ from poeproto_openai.bot.text_pacer import TextPacer
 from poeproto_openai.bot.token_usage import TokenUsage
 
 _DONE = "[DONE]"
-# Records of an endpoint that are no chunks: heartbeats, and what its gateway reports of itself.
+# Records of an endpoint that are not chunks: heartbeats, and reports of its gateway about itself.
 _ASIDES = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
 # One is asked for; our gateway sends as many as a bot gives.
 _MOST_ANSWERS = 100
-# Finish reasons that a caller of the bot is told even without tool calls.
+# Finish reasons that are sent to the bot's caller even without tool calls.
 _CUT_SHORT = frozenset({"length", "content_filter"})
 CHUNK = "chat.completion.chunk"
 
@@ -92,7 +92,7 @@ class _Answer:
         return self.tags.feed(text)
 
     def tool_events(self, new_call_id: Callable[[], str]) -> Iterator[Event]:
-        """Its tool calls and its finish reason, once it is complete."""
+        """The events for the tool calls and the finish reason of a complete choice."""
         calls = [tool_as_dict(call) for call in self._calls.calls]
         if calls and self.finish_reason not in _CUT_SHORT:
             self.finish_reason = "tool_calls"
@@ -167,7 +167,7 @@ class CompletionStream:
             return events + self._failed(failure(_UNREADABLE, reason=str(exc)))
 
     def receive_failure(self, reason: str) -> list[Event]:
-        """The events for a connection that broke off, however complete the completion looked."""
+        """The events after a lost connection, even if the completion seemed complete."""
         return [] if self.is_over else self._failed(failure(CUT_OFF, reason=reason))
 
     def _read_records(self, records: list[BodyRecord], *, at_end: bool = False) -> list[Event]:
@@ -266,7 +266,7 @@ class CompletionStream:
         return None
 
     def _failed(self, error: Error) -> list[Event]:
-        """What was held back, and the error."""
+        """The events that were held back, and the error."""
         return [*self._pacer.flush(), self._fail(error)]
 
     def _fail(self, error: Error) -> Error:

@@ -22,7 +22,7 @@ _TOO_LONG_WORDS = ("context length", "context window", "prompt is too long", "ma
 _NO_RETRY = frozenset({"insufficient_quota", "invalid_api_key", "model_not_found"})
 _FILTERED = frozenset({"content_filter", "content_policy_violation", "responsibleaipolicyviolation"})
 _KEY_REFUSED = frozenset({401, 403})
-# What the user reads about statuses that only the operator of the bot can do something about.
+# Texts for the user about statuses that only the operator of the bot can act on.
 _FOR_OPERATOR = {
     401: "The model's endpoint refused the bot's API key (status 401). The operator of this bot has to correct it.",
     402: "The bot's account at the model's endpoint has no credit left (status 402).",
@@ -35,7 +35,7 @@ _STATUS = re.compile("[45][0-9]{2}")
 
 @attrs.frozen
 class EndpointError:
-    """What an endpoint says about a failure.
+    """The failure that an endpoint reports.
 
     Attributes:
         message: for people.

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from poeproto import Data, Event, File, ReplaceResponse, SuggestedReply
 
-# What the gateway puts between a link and the text after it.
+# Separates a link from the text after it in the gateway's output.
 SEPARATOR = "\n\n"
 
 
@@ -24,7 +24,7 @@ def events_instead(poe: Mapping[str, Any], index: int | None) -> list[Event]:
 
 
 def is_separated(events: list[Event]) -> bool:
-    """Whether the gateway separates the next text from what stands for these events."""
+    """Whether the gateway separates the next text from the text for these events."""
     return not any(isinstance(event, ReplaceResponse) and event.text for event in events)
 
 

@@ -158,7 +158,7 @@ class OpenAIBot(Bot):
         return self._settings
 
     async def get_response(self, request: QueryRequest, context: Context) -> AsyncGenerator[Event]:
-        """Send the conversation to the model, and reply with what it says."""
+        """Send the conversation to the model, and reply with its answer."""
         try:
             options = self._options.values(request)
         except InvalidOption as exc:
@@ -226,10 +226,10 @@ class OpenAIBot(Bot):
         try:
             content = await context.fetch_attachment(attachment, max_size=_LARGEST_FILE)
         except FetchForbidden as exc:
-            logger.error("%r: attachments='data' cannot be followed: %s", self, exc)
+            logger.error("%r: attachments='data' has no effect: %s", self, exc)
             return None
         except PoeprotoError as exc:
-            logger.warning("%r: an attachment is not sent: %s", self, exc)
+            logger.warning("%r: an attachment is left out of the request: %s", self, exc)
             return None
         return f"data:{attachment.content_type};base64,{b64encode(content).decode()}"
 

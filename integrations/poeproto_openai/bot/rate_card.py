@@ -1,4 +1,4 @@
-"""What a bot charges for the tokens of its model."""
+"""The price that a bot charges for the tokens of its model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["RateCard"]
 
 # 1 US dollar is 100,000 thousandths of a cent, and prices are for a million tokens.
 _MILLI_CENTS_A_TOKEN = Fraction(100_000, 1_000_000)
-# English text has about so many characters a token.
+# The approximate number of characters a token in English text.
 _CHARACTERS_A_TOKEN = 4
 
 
@@ -85,7 +85,7 @@ class RateCard:
 
     def _item(self, usage: TokenUsage, description: str) -> CostItem | None:
         cached_price = self.input if self.cached_input is None else self.cached_input
-        # As fractions of what was written: a float would make 3.0000000004 of 3, which is rounded up to 4.
+        # As exact fractions of the given prices: a float would turn 3 into 3.0000000004, which is rounded up to 4.
         whole, cached, made = (Fraction(str(price)) for price in (self.input, cached_price, self.output))
         dollars = (usage.input - usage.cached) * whole + usage.cached * cached + usage.output * made
         amount = math.ceil(dollars * _MILLI_CENTS_A_TOKEN)

@@ -16,7 +16,7 @@ class ThinkTags:
     """
 
     def __init__(self) -> None:
-        self._held: str = ""  # what may be the beginning of a tag
+        self._held: str = ""  # possibly the beginning of a tag
         self._in_reasoning: bool | None = None  # None before the first characters are known
         self._after_reasoning = False
 

@@ -62,7 +62,7 @@ class _Range:
 
 @attrs.frozen(kw_only=True)
 class _Choice:
-    """An option that is one of several words."""
+    """An option with a fixed set of words."""
 
     label: str
     values: tuple[str, ...]
@@ -146,7 +146,7 @@ class SamplingOptions:
         max_tokens: the largest value of `max_tokens`, if that is offered, and its default.
 
     Raises:
-        ValueError: for a name that is no option, or a default that the option does not allow.
+        ValueError: for a name that is not an option, or a default that the option does not allow.
     """
 
     def __init__(
@@ -210,5 +210,5 @@ class SamplingOptions:
 
 def _known(name: str) -> _Option:
     if name not in _OPTIONS:
-        raise ValueError(f"there is no option {name!r}; those are {', '.join(sorted(_OPTIONS))}")
+        raise ValueError(f"there is no option {name!r}; the options are {', '.join(sorted(_OPTIONS))}")
     return _OPTIONS[name]

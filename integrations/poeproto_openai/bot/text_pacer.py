@@ -41,7 +41,7 @@ class TextPacer:
             yield from self.flush()
 
     def flush(self) -> Iterator[Event]:
-        """The event for what was held back."""
+        """The event for the text that was held back."""
         if self._parts:
             yield Text("".join(self._parts), self._index)
             self._parts.clear()

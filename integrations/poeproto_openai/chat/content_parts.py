@@ -18,7 +18,7 @@ from poeproto_runtime.data_url import DataUrl, is_data_url, read_data_url
 __all__ = ["text_and_attachments"]
 
 _SCHEMES = ("https", "http")
-# What no URL contains. Some readers remove line ends, so two readers would see two URLs.
+# Characters that a URL must not contain. Some readers remove line ends, so two readers would see two URLs.
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 _LONGEST_NAME = 200
 
@@ -113,7 +113,7 @@ def _text_of(data: DataUrl) -> str | None:
 
 
 def _guess(name: str) -> str | None:
-    # The suffix alone: `guess_type` takes a name for a URL, which may be invalid.
+    # The suffix alone: `guess_type` parses a name as a URL, which may be invalid.
     return mimetypes.guess_type(f"file{splitext(name)[1]}")[0]
 
 

@@ -36,8 +36,8 @@ from poeproto_openai.reply_exchange import BETWEEN_RECORDS, RECORD_BEGIN, RECORD
 
 __all__ = ["ChatExchange", "Choice", "OnReplace", "ReplyOptions"]
 
-# What a stream does with a `replace_response` whose text does not extend what was sent: send the new text after the old
-# one, or hold all text of the reply until its end.
+# How a stream handles a `replace_response` whose text does not extend the text already sent: send the new text after
+# the old one, or hold all text of the reply until its end.
 OnReplace = Literal["append", "hold"]
 
 _DONE = b"data: [DONE]\n\n"

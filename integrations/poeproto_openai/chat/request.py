@@ -1,7 +1,7 @@
 """Reads a request for a chat completion, and makes the query of it.
 
 Every key of the body has one of four fates: it is read; it is accepted without effect, because no answer depends on it;
-it is refused, because the answer would be another; or it is unknown, and becomes a parameter of the last message, as
+it is refused, because the answer would differ; or it is unknown, and becomes a parameter of the last message, as
 on Poe.
 
 https://platform.openai.com/docs/api-reference/chat/create
@@ -32,7 +32,7 @@ from poeproto_openai.json_bytes import json_bytes
 
 __all__ = ["ChatRequest", "chat_request", "decode_body", "read_chat_request"]
 
-# Keys that no answer depends on: who asks, what is kept where, how fast and at what price.
+# Keys without effect on an answer: user, storage, speed and price.
 _WITHOUT_EFFECT = frozenset(
     {"metadata", "moderation", "prediction", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention"}
     | {"safety_identifier", "service_tier", "store", "user"}
@@ -128,7 +128,7 @@ def _refuse_unsupported(wire: dict[str, Any]) -> None:
         if value is not None and not is_one_of(value, allowed):
             known = " or ".join(json_bytes(each).decode() for each in allowed)
             raise ApiError(
-                f"not supported: a bot on Poe has no equivalent, and the answer would be another; omit {key}"
+                f"not supported: a bot on Poe has no equivalent, and the answer would differ; omit {key}"
                 + (f" or set it to {known}" if known else ""),
                 param=key,
                 code="unsupported_parameter" if not allowed else "unsupported_value",
@@ -143,7 +143,9 @@ def _query(wire: dict[str, Any], model: str) -> QueryRequest:
     for number, message in enumerate(messages):
         conversation.add(message, f"messages[{number}]")
     if not conversation.messages:
-        raise ApiError("expected a message that is no tool call or result, such as the question", param="messages")
+        raise ApiError(
+            "expected at least one message that is not a tool call or result, such as the question", param="messages"
+        )
     conversation.end()
     known = _READ | _WITHOUT_EFFECT | _NO_OP_VALUES.keys()
     parameters = {key: value for key, value in wire.items() if key not in known}

@@ -44,7 +44,7 @@ class ToolCallNormalizer:
 
     @property
     def finish_reason(self) -> str | None:
-        """Why the model stopped; None before it said so."""
+        """Why the model stopped; None before it is known."""
         return self._aggregator.finish_reason
 
     def add(self, event: Json) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from poeproto_openai.json_bytes import json_bytes
 
 __all__ = ["CountTokens", "UsageSource", "estimated_usage", "tiktoken_counter"]
 
-# "none"; "bot": what the bot says in a `json` event; "estimate": counted here, from the texts.
+# "none"; "bot": the usage in a `json` event of the bot; "estimate": counted here, from the texts.
 UsageSource = Literal["none", "bot", "estimate"]
 CountTokens = Callable[[str], int]
 

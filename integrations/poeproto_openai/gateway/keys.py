@@ -11,7 +11,7 @@ from poeproto_openai.api_error import ApiError
 
 __all__ = ["GatewayKeys"]
 
-# What an access key may consist of.
+# The characters of an access key.
 _KEY = re.compile(rb"[!-~]+")
 _WRONG = "the API key is missing or wrong; send it as Authorization: Bearer KEY"
 _NOT_POES = (
@@ -23,8 +23,8 @@ _NOT_POES = (
 class GatewayKeys:
     """The keys that callers have, and that of the gateway for Poe.
 
-    A caller has one of the gateway's own keys, or, for a bot on Poe, a key of Poe, which the gateway passes on. With a
-    key of its own for Poe, the gateway passes on none: its callers spend its points, so they need its keys.
+    A caller has one of the gateway's own keys, or, for a bot on Poe, a key of Poe, which the gateway forwards. With a
+    key of its own for Poe, the gateway forwards none: its callers spend its points, so they need its keys.
 
     Args:
         api_keys: the gateway's own keys; None for none.

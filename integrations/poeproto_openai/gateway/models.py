@@ -13,7 +13,7 @@ from poeproto_runtime import Route
 __all__ = ["GatewayBot"]
 
 GatewayBot = Bot | Route | UpstreamBot | str
-"""What a gateway serves as a model: a bot or route in this process, an upstream bot, or its URL or ``poe:NAME``."""
+"""A model of a gateway: a bot or route in this process, an upstream bot, or its URL or ``poe:NAME``."""
 
 _POE = "poe:"
 

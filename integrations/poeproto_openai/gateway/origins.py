@@ -21,7 +21,7 @@ __all__ = ["AllowedOrigins"]
 _ANY = "*"
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+")
 _HEADER_NAMES = re.compile(rb"[A-Za-z0-9_, \t-]{1,2000}")
-# What a page may read of a response besides its body.
+# Response headers that a page may read.
 _EXPOSED = "x-request-id, x-should-retry, retry-after"
 
 
@@ -32,7 +32,7 @@ class AllowedOrigins:
         origins: each as ``https://host`` or ``https://host:port``; "*" for every page.
 
     Raises:
-        ValueError: for what is no origin.
+        ValueError: for a value that is not an origin.
     """
 
     def __init__(self, origins: Iterable[str]) -> None:
@@ -40,7 +40,7 @@ class AllowedOrigins:
         for origin in self._origins:
             if origin != _ANY and _ORIGIN.fullmatch(origin) is None:
                 raise ValueError(
-                    f"allow_origins: {origin!r} is no origin; expected https://host, with :port or without, or *"
+                    f"allow_origins: {origin!r} is not an origin; expected https://host, https://host:port or *"
                 )
 
     def check(self, head: RequestHead) -> None:
@@ -73,7 +73,7 @@ class AllowedOrigins:
         ]
 
     def preflight(self, head: RequestHead) -> HttpResponse | None:
-        """The response to the request by which a browser asks for a page; None if this is none, or not allowed."""
+        """The response to a CORS preflight request; None if the request is not a preflight, or not allowed."""
         origin = _origin_of(head)
         asked = head.method == "OPTIONS" and head.get_all("access-control-request-method")
         if not asked or origin is None or not self._allows(origin):

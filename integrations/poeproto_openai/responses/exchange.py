@@ -97,7 +97,7 @@ class ResponsesExchange(ChatExchange):
         return b""
 
     def _rest_of_output(self, status: str) -> list[dict[str, Any]]:
-        """What was held until the end, and the ends of all items."""
+        """The events that were held until the end, and the ends of all items."""
         events: list[dict[str, Any]] = []
         for choice in self._choices.values():
             calls = choice.calls.rest() if self._chat.stream else choice.calls.whole()
@@ -138,7 +138,7 @@ def _record(event: dict[str, Any], number: int) -> bytes:
 
 
 def _unanswered(request: ResponsesRequest, response_id: str, created: int) -> dict[str, Any]:
-    """The response before its output, with what it repeats of the request."""
+    """The response before its output, with the fields repeated from the request."""
     wire = request.wire
     return {
         "id": response_id,

@@ -34,7 +34,7 @@ class OutputItem:
 
     @property
     def place(self) -> dict[str, Any]:
-        """What events about its growth say of it."""
+        """The position of this item, for the events about its growth."""
         place = {"item_id": self.wire["id"], "output_index": self.index}
         return {**place, "content_index": 0} if self.kind == "output_text" else place
 
@@ -46,7 +46,7 @@ class OutputItem:
         return {"logprobs": []} if self.kind == "output_text" else {}
 
     def with_status(self, status: str) -> dict[str, Any]:
-        """The item with all that it has so far."""
+        """The item with its content so far."""
         text = "".join(self.parts)
         if self.kind == "output_text":
             return {**self.wire, "status": status, "content": [text_part(text)]}

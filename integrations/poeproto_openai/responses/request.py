@@ -1,8 +1,8 @@
-"""Reads a request for a response, and makes of it the same request for a chat completion.
+"""Reads a request for a response, and converts it into a request for a chat completion.
 
 The two APIs ask for the same in other words: items instead of messages, flat definitions of functions instead of nested
 ones. So only the words are translated here, and `poeproto_openai.chat` makes the query. Nothing is stored: a request
-that refers to an earlier response is refused, and so is one whose answer would be another without the rest of the API.
+that refers to an earlier response is refused, and so is one whose answer would differ without the rest of the API.
 
 https://platform.openai.com/docs/api-reference/responses/create
 """
@@ -22,7 +22,7 @@ from poeproto_openai.json_bytes import json_bytes
 
 __all__ = ["ResponsesRequest", "read_responses_request"]
 
-# Keys that no answer depends on: who asks, what is kept where, how fast and at what price. Nothing is stored here, and
+# Keys without effect on an answer: user, storage, speed and price. Nothing is stored here, and
 # the bot has no tools of its own whose calls `max_tool_calls` would bound.
 _WITHOUT_EFFECT = frozenset(
     {"background_options", "include", "max_tool_calls", "metadata", "prompt_cache_key", "prompt_cache_options"}
@@ -38,13 +38,13 @@ _NO_OP_VALUES: dict[str, tuple[Any, ...]] = {
     "prompt": (),
     "top_logprobs": (0,),
 }
-# What would be in the answer if it was included.
+# Values of `include` that would add to the answer.
 _REFUSED_INCLUSIONS = ("message.output_text.logprobs",)
 _READ = frozenset({"input", "instructions", "reasoning", "text", "tool_choice", "tools"})
 # The same keys under the names that chat completions have for them.
 _RENAMED = {"max_output_tokens": "max_completion_tokens"}
 _ROLES = ("assistant", "developer", "system", "user")
-# Paths within a part of a content, and what they are here.
+# Paths within a part of a content, and the paths in this API.
 _PARTS = {".image_url.url": ".image_url", ".file.file_data": ".file_data", ".file.filename": ".filename"}
 _PLACE = re.compile(r"messages\[(\d+)\]")
 
@@ -123,7 +123,7 @@ def _chat_body(wire: dict[str, Any], messages: list[dict[str, Any]]) -> dict[str
     if (verbosity := text.get("verbosity")) is not None:
         body["verbosity"] = verbosity
     if text.get("format") not in (None, {"type": "text"}):
-        raise _unsupported("text.format", "a bot on Poe answers in text, of no certain form")
+        raise _unsupported("text.format", "a bot on Poe answers in free text")
     return body
 
 

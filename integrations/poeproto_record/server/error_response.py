@@ -1,4 +1,4 @@
-"""The responses that the proxy and the replay make themselves, where no server and no recording has one."""
+"""The responses that the proxy and the replay make themselves, in the absence of one from a server or recording."""
 
 from __future__ import annotations
 

@@ -41,10 +41,10 @@ class OpenExchange:
 
 @attrs.frozen
 class RequestPart:
-    """What one read has of a request.
+    """The part of a request in one read.
 
     Attributes:
-        raw: the bytes to pass on.
+        raw: the bytes to forward.
         head: the head, in the part in which it ends.
         payloads: what the part has of the body, chunk by chunk.
         is_end: whether the request ends here.
@@ -57,13 +57,13 @@ class RequestPart:
 
 
 class RequestObserver:
-    """Splits what a client sends into requests.
+    """Splits the bytes of a client into requests.
 
     Args:
-        rewrite: makes of the bytes of a head those that are passed on.
+        rewrite: converts the bytes of a head into those that are forwarded.
 
     Attributes:
-        is_opaque: whether everything is passed on unread.
+        is_opaque: whether everything is forwarded unparsed.
     """
 
     def __init__(self, rewrite: Callable[[bytes, h11.Request], bytes]) -> None:
@@ -77,7 +77,7 @@ class RequestObserver:
         """Receive a read; its parts, at most one for each request.
 
         Raises:
-            h11.RemoteProtocolError: for a head that is not valid HTTP. A body that is not is passed on, and so is all
+            h11.RemoteProtocolError: for a head that is not valid HTTP. An invalid body is forwarded, and so is all
                 that follows.
         """
         while data:
@@ -103,12 +103,12 @@ class RequestObserver:
             yield part
 
     def become_opaque(self) -> bytes:
-        """Pass on all that follows unread; what has been received of a head."""
+        """Forward all following bytes unparsed, and also the part of a head that was received."""
         self.is_opaque = True
         return self._head
 
     def _receive_body(self, data: bytes, head: h11.Request | None, raw: bytes) -> tuple[RequestPart, bytes]:
-        """A part with its share of the body; and what follows the request."""
+        """A part with its share of the body, and the bytes after the request."""
         payloads: list[bytes] = []
         try:
             if head is None:
@@ -145,7 +145,7 @@ class ResponseObserver:
 
     def receive(self, data: bytes) -> None:
         """Record a read."""
-        # What comes unasked for is passed on unrecorded, such as a 408 before an idle connection closes.
+        # Unsolicited bytes are forwarded and not recorded, such as a 408 before an idle connection closes.
         while data and self.open and not self.is_opaque:
             if self._h11 is None:
                 self._h11 = _response_parser(self.open[0])
@@ -177,7 +177,7 @@ class ResponseObserver:
         self._writer.end(exchange.number, outcome, detail)
 
     def _record(self, parser: h11.Connection) -> bytes:
-        """Record what is complete; the bytes after the end of the response."""
+        """Record the complete events; returns the bytes after the end of the response."""
         exchange = self.open[0]
         while True:
             match parser.next_event():
@@ -206,7 +206,7 @@ class ResponseObserver:
 
 
 def _response_parser(exchange: OpenExchange) -> h11.Connection:
-    # What h11 makes of a response depends on the method, and on what the request proposed.
+    # How h11 parses a response depends on the method, and on the upgrade that the request proposed.
     headers = [("host", "")] + ([("upgrade", "any"), ("connection", "upgrade")] if exchange.proposes_switch else [])
     parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_SIZE)
     parser.send(h11.Request(method=exchange.method, target="/", headers=headers))

@@ -1,4 +1,4 @@
-"""The recording proxy: passes on what arrives as it arrives, and records it.
+"""The recording proxy: forwards the bytes as they arrive, and records them.
 
 Each connection of a client has one connection to the server, so that whatever happens on one happens on the other:
 keep-alive, pipelining, HTTP/1.0, interim responses and trailers need no code here. Of the bytes, only the target and
@@ -8,7 +8,7 @@ the ``Host`` header of requests are changed. Two tasks serve a connection:
       _pass_responses            reads from the server, records the response, writes to the client
 
 Each holds one read, and reads on when the other side's kernel has taken all of it: backpressure passes in both
-directions. A read is recorded before it is passed on, so that a client that has seen a response finds it recorded.
+directions. A read is recorded before it is forwarded, so that a client that has seen a response finds it recorded.
 
 An end of stream passes as one, since a client may end its side and still read. A reset passes as a reset. Of an
 exchange that both leave incomplete, the side that ended first is recorded as the cause.
@@ -60,7 +60,7 @@ async def record(
     redaction: Redaction | None = DEFAULT_REDACTION,
     task_status: anyio.abc.TaskStatus[str] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve as a streaming reverse proxy until cancelled, and record what passes.
+    """Serve as a streaming reverse proxy until cancelled, and record the traffic.
 
     Args:
         url: the server. Paths of requests are appended to the path of the URL; ``/`` stands for the URL itself.
@@ -69,7 +69,7 @@ async def record(
         bind: where to listen, as of `poeproto_asgi.serve`.
         unix_socket: the path of a socket to connect to, whatever the host of the URL.
         ssl_context: for https; by default certificates are verified against the system's trust store.
-        keep_host: pass on the ``Host`` header as the client sends it; by default it names the server of the URL.
+        keep_host: forward the ``Host`` header as the client sends it; by default it names the server of the URL.
         redaction: what is replaced in the recording; None records everything as it is.
         task_status: for `anyio.abc.TaskGroup.start`; given the address once connections are accepted.
 
@@ -201,7 +201,7 @@ class ProxyConnection:
         return data
 
     async def _pass(self, part: RequestPart) -> bool:
-        """Record and pass on a part of a request; False if there is nowhere to pass it."""
+        """Record and forward a part of a request; False if the connection to the server is closed."""
         self._record(part)
         if self._server is None and not await self._connect():
             return False

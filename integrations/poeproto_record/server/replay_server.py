@@ -95,7 +95,7 @@ class ReplayConnection:
 
     async def run(self) -> None:
         """Serve the connection until it ends."""
-        resets = True  # of what is under way, when this is cancelled
+        resets = True  # of open exchanges, when this is cancelled
         try:
             while True:
                 request, body = await self._receive()
@@ -262,7 +262,7 @@ class _Response:
         return [(name, length if name == b"content-length" else value) for name, value in framed]
 
     def writes(self) -> Iterator[tuple[float, bytes]]:
-        """What is written, with the recorded time of each write."""
+        """The bytes to write, with the recorded time of each write."""
         if self._head is None:
             return
         yield self._head.at, _head(self._head, self._headers)

@@ -33,7 +33,7 @@ class Upstream:
         url: the URL, http or https.
         unix_socket: the path of a socket to connect to, whatever the host of the URL.
         ssl_context: for https; by default certificates are verified against the system's trust store.
-        keep_host: pass on the ``Host`` header as the client sends it.
+        keep_host: forward the ``Host`` header as the client sends it.
 
     Raises:
         LocalProtocolError: when the URL is invalid, or has a query or a fragment.

@@ -153,7 +153,7 @@ def checked_hooks(hooks: CallHooks | None) -> tuple[CallHooks, ...]:
 
 
 def hooks_in(options: CallHookOptions) -> tuple[CallHooks, ...]:
-    """The hooks among the keyword arguments of a call; none if there are none.
+    """The hooks among the keyword arguments of a call.
 
     Raises:
         TypeError: for another name.
@@ -278,7 +278,7 @@ class CallProgress:
         self._outcome = Outcome.COMPLETE
         if failure is not None:
             self._outcome = _outcome_of(failure)
-            # What closes or cancels a call has another class on each event loop.
+            # The exception that closes or cancels a call has a different class on each event loop.
             self._exception_type = None if self._outcome is Outcome.CANCELLED else type(failure).__name__
             self._error_type = failure.event.error_type if isinstance(failure, BotError) else None
         elif isinstance(result, ReplyFold) and result.error is not None:

@@ -42,7 +42,7 @@ class MakeToolRunner(Protocol):
 
 
 class ClientBaseOptions(TypedDict, total=False):
-    """The arguments of `ClientBase` that clients pass on as they are."""
+    """The arguments of `ClientBase` that clients forward unchanged."""
 
     api_key: str | None
     access_key: str | None
@@ -53,7 +53,7 @@ class ClientBaseOptions(TypedDict, total=False):
 
 
 class ClientBase(ABC, Generic[AnyReply]):
-    """What all clients share: keys, hooks and headers, and the making of replies, which does no I/O.
+    """Base class of all clients: keys, hooks and headers, and the construction of replies, which does no I/O.
 
     Args:
         transport: sends the requests.
@@ -199,7 +199,7 @@ def name_of_bot(bot: str) -> str | None:
 
 
 class AsyncClientBase(ClientBase[Reply]):
-    """What all clients for event loops share: the methods of `poeproto_h11.Client`, over any transport."""
+    """Base class of the clients for event loops: the methods of `poeproto_h11.Client`, over any transport."""
 
     async def settings(
         self,

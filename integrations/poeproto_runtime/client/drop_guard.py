@@ -14,7 +14,7 @@ from typing import Any
 
 logger = logging.getLogger("poeproto")
 
-# trio's generators that are not closed yet; at its end, trio closes what is left.
+# trio's generators that are not closed yet; at its end, trio closes the rest.
 _open: set[AsyncGenerator[None]] = set()
 
 

@@ -30,7 +30,7 @@ It gets the call as it is then: `attempts` counts this request.
 # https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2 and #section-5.5
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(rb"([\x21-\x7e\x80-\xff]([\t \x21-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?")
-# What a request already has, or what its connection decides; and what to do instead.
+# Headers that a request already has or that its connection decides, and the alternative to each.
 _RESERVED = {
     b"accept": "it says which form of answer the protocol requires",
     b"accept-encoding": "a compressed stream would arrive late",
@@ -57,7 +57,7 @@ def checked_headers(headers: ExtraHeaders | None) -> Headers:
     Raises:
         InvalidValue: for a header that the client sets itself, and for a name or value that HTTP has no form for. The
             message quotes neither, since both may hold a key.
-        TypeError: when they are no mapping and no pairs.
+        TypeError: when they are neither a mapping nor pairs.
     """
     if headers is None:
         return ()
@@ -92,12 +92,12 @@ def _normalised(pair: Any, path: str) -> tuple[bytes, bytes]:
     try:
         return normalise_headers([(name, value)])[0]
     except UnicodeEncodeError:
-        pass  # its exception is not to be the __context__ of ours
+        pass  # its exception must not be the __context__ of the error below
     raise InvalidValue("it contains a character that is not in Latin-1 (percent-encode it)", path=path)
 
 
 def merged_headers(headers: Headers, overriding: Headers) -> Headers:
-    """Both; of a name that is in both, only what overrides."""
+    """Both sets of headers; for a name in both, only the overriding values."""
     names = {name for name, _ in overriding}
     return (*((name, value) for name, value in headers if name not in names), *overriding)
 

@@ -56,7 +56,7 @@ class FlowRunner(Generic[R]):
         prepare: called before the flow starts. If it raises, the flow never starts.
 
     Attributes:
-        ready: the events that can be read without waiting; each goes to whoever takes it.
+        ready: the events that can be read without waiting; each is read once.
         started: whether a reply has started; see `ReplyStarted`.
         returned: whether the flow has returned.
         result: what it returned.
@@ -117,7 +117,7 @@ class FlowRunner(Generic[R]):
             for event in self.ready:
                 return event
             if self.busy:
-                raise LocalProtocolError("two tasks read one reply")
+                raise LocalProtocolError("another task is already reading this reply; read each reply in one task")
             self._advance()
             if self._failure is not None:
                 await self._fail()
@@ -153,7 +153,7 @@ class FlowRunner(Generic[R]):
         _consume(self.ready)
 
     async def run(self) -> R:
-        """Run the flow to its end, ignoring the events, and return what it returns.
+        """Run the flow to its end, ignoring the events, and return its result.
 
         Raises:
             PoeprotoError: as the flow raises it.
@@ -225,7 +225,7 @@ class FlowRunner(Generic[R]):
         if isinstance(effect, ReceiveData | Wait | PrepareEffect) and not isinstance(exc, Exception):
             self._effect = effect  # a cancelled read has taken no bytes, so it can be repeated
             raise exc
-        # Cancelled within a request or a tool, or a bug of ours or of a tool: the flow cannot continue.
+        # Cancelled within a request or a tool, or a bug of this client or of a tool: the flow cannot continue.
         self._failure = exc if isinstance(exc, Exception) else LocalProtocolError("the call was cancelled")
         self._flow.close()
         self._note_end(exc)

@@ -78,5 +78,5 @@ class ObservedReplyRunner(CountingRunner[ReplyFold]):
         self._progress.end(failure, self.result)
 
     def __del__(self) -> None:
-        # A reply that was entered without `with` and dropped is closed by nobody: its call ends here.
+        # A reply that was entered without `with` and dropped is never closed: its call ends here.
         self._progress.end(GeneratorExit())

@@ -47,7 +47,7 @@ class ReplyBase:
         if self._state in (ReplyPhase.SCOPED, ReplyPhase.CLOSED):
             raise LocalProtocolError("a reply is entered once, before it is closed: query again to get another")
         if self._runner.busy:
-            raise LocalProtocolError("two tasks read one reply")
+            raise LocalProtocolError("another task is already reading this reply; read each reply in one task")
         self._state = ReplyPhase.SCOPED
         try:
             await self._runner.start()
@@ -59,7 +59,7 @@ class ReplyBase:
         """The next event; None after the last."""
         runner = self._runner
         if runner.busy:
-            raise LocalProtocolError("two tasks read one reply")
+            raise LocalProtocolError("another task is already reading this reply; read each reply in one task")
         if self._state in (ReplyPhase.SCOPED, ReplyPhase.CLOSED):
             return await runner.next_event()
         self._state = ReplyPhase.UNSCOPED
@@ -129,15 +129,13 @@ class Reply(ReplyBase):
     if not TYPE_CHECKING:  # for who forgets an `async`; a type checker says so by itself
 
         def __iter__(self) -> NoReturn:
-            raise TypeError(
-                "this reply is read asynchronously: write `async for event in reply`, or `await reply.text()`"
-            )
+            raise TypeError("this reply is asynchronous: write `async for event in reply`, or `await reply.text()`")
 
         def __await__(self) -> NoReturn:
             raise TypeError("a reply is not awaited itself: write `await reply.text()`, or `async for event in reply`")
 
         def __enter__(self) -> NoReturn:
-            raise TypeError("this reply is entered asynchronously: write `async with`")
+            raise TypeError("this reply is asynchronous: write `async with`")
 
         def __exit__(self, *exc_info: object) -> None:
             """Never called; without it, Python would not call `__enter__` either."""

@@ -21,7 +21,7 @@ class ReplyPhase(Enum):
 
 
 class ReplyAct(Enum):
-    """What the caller does with a reply, and what becomes of that."""
+    """An act of the caller on a reply, or its outcome."""
 
     ENTER = "`ReplyBase._enter`"
     ENTER_FAILS = "`ReplyBase._enter`: the query is refused, fails, or is cancelled"
@@ -41,7 +41,7 @@ class RunnerState(Enum):
 
 
 class RunnerAct(Enum):
-    """What happens to the flow and its effects."""
+    """An event in the life of the flow and its effects."""
 
     YIELD = "the flow yields an effect"
     DELIVER = "`FlowRunner.next_event` makes the events of a `Deliver` ready"
@@ -117,7 +117,7 @@ class Owner(Enum):
 
 
 class Ownership(NamedTuple):
-    """What one owner does with another.
+    """The relation of an owner to the object that it owns.
 
     Attributes:
         owner: who does it.

@@ -91,7 +91,7 @@ class ToolRunner:
             if self._raise_errors:
                 raise ToolFailed(f"the tool {_name(call)!r} failed: {type(exc).__name__}", call=call) from exc
             logger.warning("the tool %r failed; the model gets an error result", _name(call), exc_info=exc)
-            # The details are only logged: a model may repeat what it reads to the user.
+            # The details are only logged: a model may repeat its input to the user.
             return tool_error(call, f"the tool failed ({type(exc).__name__})")
 
     def _invalid(self, call: ToolCall, error: ToolResult) -> ToolResult:

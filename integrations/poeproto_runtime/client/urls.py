@@ -63,13 +63,15 @@ def split_url(url: str) -> tuple[Origin, str]:
             "a URL must not contain credentials, since URLs end up in logs: pass access_key instead"
         )
     if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
-        raise LocalProtocolError("not an http or https URL with a host")
+        raise LocalProtocolError("expected an http or https URL with a host")
     if not _AUTHORITY.fullmatch(parts.netloc):
         raise LocalProtocolError(
             "not a URL: its host is neither an address nor a name in ASCII (write other names as xn--…)"
         )
     port = DEFAULT_PORTS[parts.scheme] if port is None else port
-    with suppress(UnicodeEncodeError):  # its exception contains the URL, and would be the __context__ of ours
+    with suppress(
+        UnicodeEncodeError
+    ):  # its exception contains the URL, and would be the __context__ of the error below
         target = quote(parts.path or "/", safe=_SAFE)
         query = f"?{quote(parts.query, safe=_SAFE)}" if parts.query else ""
         return Origin(parts.scheme, parts.hostname, port), target + query

@@ -4,7 +4,7 @@
 
 The problem. A bot is an async generator that somebody else wrote. Between two events it may compute, sleep, call
 others, hold task groups open, fail, or never return. Meanwhile the client may read slowly, stop reading, or disconnect;
-the server may be told to stop. A lone event must be sent at once, a burst in few writes. All this must hold on asyncio
+the server may be stopped. A lone event must be sent at once, a burst in few writes. All this must hold on asyncio
 and on trio, with little cost for an event and little memory for a reply that waits.
 
 Files. `task` has `ReplyStream`, one reply under way. `sender` takes events from the bot through the exchange into

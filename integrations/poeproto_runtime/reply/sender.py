@@ -174,7 +174,7 @@ class EventSender:
             )
 
     async def flush_first_event(self) -> None:
-        """Write what is buffered, and notify that the first event was sent."""
+        """Write the buffer, and notify that the first event was sent."""
         await self._writer.flush()
         self._progress.first_event()
 

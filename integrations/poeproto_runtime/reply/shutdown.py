@@ -95,7 +95,7 @@ class AllActiveReplies:
         self._here: RunVar[ActiveReplies | None] = RunVar("active replies", None)
 
     def here(self) -> ActiveReplies:
-        """Those of the servers in the running event loop that have none of their own."""
+        """The active replies of all servers in the running event loop that have no object of their own."""
         replies = self._here.get()
         if replies is None:
             replies = self.new()
@@ -103,7 +103,7 @@ class AllActiveReplies:
         return replies
 
     def new(self) -> ActiveReplies:
-        """Those of one more server in the running event loop; the server must keep the object."""
+        """New active replies, for one more server in the running event loop; the server must keep the object."""
         replies = self._make()
         with self._lock:
             self._known.add(replies)

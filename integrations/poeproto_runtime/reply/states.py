@@ -59,7 +59,7 @@ class Server(Enum):
 
 
 class Act(Enum):
-    """What happens to a reply, and who does it."""
+    """An event in the life of a reply, named after the task that causes it."""
 
     START = "`CoalescingWriter.start`"
     BOT_WRITES = "`CoalescingWriter.write_lone`, or `flush` in the bot's task"
@@ -168,7 +168,7 @@ S = TypeVar("S", bound=Enum)
 
 
 class Row(dict[S, S]):
-    """Where one act leads, by the state it happens in.
+    """The transitions of one act, by the state in which it happens.
 
     Raises:
         AssertionError: for a state in which the act cannot happen.
@@ -183,7 +183,7 @@ def _row(table: dict[S, dict[Act, S]], act: Act) -> Row[S]:
     return Row({state: moves[act] for state, moves in table.items() if act in moves})
 
 
-# The rows that code uses. `get` tells whether an act is possible now.
+# The rows that code uses. `get` returns whether an act is possible now.
 START = _row(WRITING, Act.START)
 FINISH = _row(WRITING, Act.FINISH)
 WRITE_ENDS = _row(WRITING, Act.WRITE_ENDS)
@@ -196,7 +196,7 @@ WRITER_CANCELLED = _row(TASKS, Act.WRITER_CANCELLED)
 
 STOP = _row(SERVER, Act.STOP)
 
-# To reach a member through its class is slow, too.
+# Access to a member through its class is slow, too.
 IDLE = Writing.IDLE
 BOT = Writing.BOT
 WRITER = Writing.WRITER
@@ -216,7 +216,7 @@ FINISHED = frozenset({Writing.ENDING, Writing.ENDED})
 
 
 class ReplyState:
-    """Where one reply stands; its bot's task, its writer's task and the timers share it.
+    """The state of one reply; its bot's task, its writer's task and the timers share it.
 
     Attributes:
         writing: who writes the response.

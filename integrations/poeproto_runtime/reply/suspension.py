@@ -64,7 +64,7 @@ async def await_until(deadline: float, awaitable: Awaitable[T]) -> T | None:
 
 
 def as_events(answer: object) -> AsyncIterator[Event | str]:
-    """What a bot's `get_response` returned, as an iterator of events.
+    """Convert the result of a bot's `get_response` into an iterator of events.
 
     Raises:
         TypeError: when it is neither an async iterable nor an awaitable.

@@ -40,7 +40,7 @@ from poeproto_runtime.reply.writer import CoalescingWriter
 
 logger = logging.getLogger("poeproto")
 
-# What the user reads; the error's id follows.
+# The text that the user reads; the error's id follows.
 _STOPPED = "This bot's server is restarting."
 _TIMED_OUT = "This bot took too long to answer."
 _NO_ANSWER = "This bot gave no answer."
@@ -318,7 +318,7 @@ class ReplyStream:
         return None
 
     def _skip_cut_short(self) -> None:
-        """Let the reply end in order though a write was cut short, if a task group or scope that the bot held open
+        """Complete the reply although a write was cut short, if a task group or scope that the bot held open
         around its `yield` cancelled it. The end is an error, so the client does not take the reply for complete.
         """
         cancelled = self._bot_scope.cancel_called or is_cancelled()

@@ -16,7 +16,7 @@ _TICKS = 16
 
 
 class TaskStarter(Protocol):
-    """A task group, or what has one."""
+    """A task group, or an object that starts tasks in one."""
 
     def start_soon(self, run: Callable[..., Coroutine[Any, Any, None]], /, *arguments: object) -> object:
         """Start a task, which is cancelled when the task group ends."""
@@ -27,7 +27,7 @@ class TimedReply(TaskStarter, Protocol):
     """A reply under way, which can start tasks."""
 
     def tick(self, now: float, interval: float, /) -> None:
-        """Do what is due by now, or in the interval until the next tick. It must neither block nor raise."""
+        """Run the acts that are due now, or before the next tick. It must neither block nor raise."""
         ...
 
 
@@ -45,7 +45,7 @@ class ReplyTimers:
     def __init__(self, shortest_timeout: float) -> None:
         self._interval = shortest_timeout / _TICKS
         self._replies: dict[TimedReply, None] = {}
-        self._starter: TaskStarter | None = None  # what the task runs in
+        self._starter: TaskStarter | None = None  # starts the task
         self._added = anyio.Event()
 
     @asynccontextmanager
@@ -92,7 +92,7 @@ class ReplyTimers:
                 for reply in tuple(self._replies):
                     reply.tick(now, self._interval)
         finally:
-            # Cancelled with what it runs in. A reply that is cancelled needs no ticks.
+            # Cancelled with its task group. A reply that is cancelled needs no ticks.
             self._replies.pop(cast("TimedReply", starter), None)
             self._move_from(starter)
 
@@ -109,7 +109,7 @@ class LoopTimers:
         self._timers: RunVar[ReplyTimers | None] = RunVar("timers", None)
 
     def here(self) -> ReplyTimers:
-        """The one of the running event loop."""
+        """The ticker of the running event loop."""
         timers = self._timers.get()
         if timers is None:
             timers = ReplyTimers(self._shortest_timeout)

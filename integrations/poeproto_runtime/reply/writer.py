@@ -94,7 +94,7 @@ class CoalescingWriter:
         return self._size >= self._limit
 
     def hand_over(self, *, staying: bool = True) -> bool:
-        """Let the writer's task write what is buffered.
+        """Hand the buffer over to the writer's task.
 
         Synchronous, so that it may be called from the hook before a suspension, where nothing may be awaited.
 
@@ -139,7 +139,7 @@ class CoalescingWriter:
         return written
 
     def fail(self, exc: BaseException) -> NoReturn:
-        """Record that the write under way raised this, and raise what its caller raises.
+        """Record that the write under way raised this, and raise the exception for its caller.
 
         Raises:
             ClientDisconnected: when the channel raised it, or an OSError.
@@ -158,7 +158,7 @@ class CoalescingWriter:
         raise ChannelFailed("a write failed") from exc
 
     async def flush(self, writing: Writing = BOT) -> None:
-        """Write what is buffered, from this task. While the other task writes, wait only if the buffer is full: the
+        """Write the buffer, from this task. While the other task writes, wait only if the buffer is full: the
         other task finds what was buffered meanwhile when its write has ended.
 
         Args:
@@ -192,7 +192,7 @@ class CoalescingWriter:
                 self._notify_write_ended()
 
     def skip_cut_short(self) -> None:
-        """Go on behind a write that was cut short, and drop what has been buffered since: what the client has is then a
+        """Continue after a write that was cut short, and drop the data buffered since: what the client has is then a
         beginning of the reply, without a hole in it.
         """
         self._state.writing = SKIP_WRITE[self._state.writing]
@@ -200,7 +200,7 @@ class CoalescingWriter:
         self._size = 0
 
     async def finish(self, tail: bytes) -> None:
-        """Write what is buffered, the tail, and the end of the response.
+        """Write the buffer, the tail, and the end of the response.
 
         Raises:
             ClientDisconnected: as the channel does; and when an earlier write failed, or was cut short and not skipped.

@@ -58,7 +58,7 @@ def exchange_with(body: bytes, limits: Limits | None = None) -> BotExchange:
 
 
 def refusal(exchange: BotExchange, act: Callable[[], object], status: int) -> tuple[RemoteProtocolError, HttpResponse]:
-    """The error in the response, after checks of what all error responses have in common."""
+    """The error in the response, after checks of the properties of every error response."""
     with pytest.raises(RemoteProtocolError) as caught:
         act()
     error = caught.value
@@ -89,7 +89,7 @@ def refusal(exchange: BotExchange, act: Callable[[], object], status: int) -> tu
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "post", ""])
-def test_another_method_than_post_is_405_and_lists_the_allowed_ones(method: str) -> None:
+def test_a_method_other_than_post_is_405_and_lists_the_allowed_ones(method: str) -> None:
     exchange = BotExchange({KEY})
     _, response = refusal(exchange, lambda: exchange.receive_head(RequestHead(method, "/")), 405)
     assert response.get("allow") == "POST"
@@ -148,13 +148,13 @@ def test_a_repr_shows_no_key() -> None:
     assert TEST_ACCESS_KEY not in repr(BotExchange(TEST_ACCESS_KEY))
 
 
-def test_the_key_is_looked_at_before_the_length_and_the_body() -> None:
+def test_the_key_is_inspected_before_the_length_and_the_body() -> None:
     exchange = BotExchange({KEY}, Limits(request_body=1))
     refusal(exchange, lambda: exchange.receive_head(post(("content-length", "2"))), 401)
 
 
 @pytest.mark.parametrize("declared", ["", "-1", "+1", "1_0", "1.0", "0x10", "1 ", "many", "1, 1", "١".encode()])
-def test_a_length_that_is_no_number_is_400(declared: str | bytes) -> None:
+def test_a_length_that_is_not_a_number_is_400(declared: str | bytes) -> None:
     exchange = BotExchange(None)
     refusal(exchange, lambda: exchange.receive_head(post(("content-length", declared))), 400)
 
@@ -185,9 +185,7 @@ def test_a_body_at_the_limit_is_accepted() -> None:
 
 @pytest.mark.parametrize("first", [0, 1, len(QUERY) - 1])
 @pytest.mark.parametrize("cut", [whole, bytewise])
-def test_a_body_over_the_limit_is_413_with_the_byte_that_passes_it(
-    first: int, cut: Callable[[bytes], list[bytes]]
-) -> None:
+def test_a_body_is_413_with_the_first_byte_over_the_limit(first: int, cut: Callable[[bytes], list[bytes]]) -> None:
     exchange = BotExchange(None, Limits(request_body=len(QUERY) - 1))
     exchange.receive_head(post())
     for part in cut(QUERY[:first]):
@@ -244,7 +242,7 @@ def nested(depth: int, opening: bytes, closing: bytes) -> bytes:
         ),
     ],
 )
-def test_a_body_that_is_not_what_the_protocol_says_is_400_with_the_path(body: bytes, path: str) -> None:
+def test_an_invalid_body_is_400_with_the_path(body: bytes, path: str) -> None:
     for parts in [body], cut_at(body, [7, 30]):
         exchange = BotExchange(None)
         error, _ = refusal(exchange, lambda exchange=exchange, parts=parts: feed(exchange, parts), 400)

@@ -132,7 +132,7 @@ def assert_whole_json(response: HttpResponse, status: int) -> None:
     assert response.get("content-length") == str(len(response.body))
 
 
-def test_settings_are_answered_with_one_whole_response() -> None:
+def test_settings_are_answered_with_one_complete_response() -> None:
     settings = SettingsResponse(allow_attachments=True, server_bot_dependencies={"Other": 2})
     exchange = exchange_with(SettingsRequest())
     response = exchange.answer(settings)
@@ -218,7 +218,7 @@ def test_an_event_that_cannot_be_written_changes_nothing(event: Any) -> None:
 
 
 @pytest.mark.parametrize("event", [UnknownEvent("future", "{}"), "a string", None])
-def test_what_is_no_event_of_ours_is_called_by_its_type(event: Any) -> None:
+def test_a_value_that_is_not_an_event_is_named_by_its_type(event: Any) -> None:
     with pytest.raises(LocalProtocolError, match=f"^{type(event).__name__} is not an event"):
         opened().send(event)
 
@@ -239,7 +239,7 @@ def test_what_is_no_event_of_ours_is_called_by_its_type(event: Any) -> None:
     ],
 )
 @pytest.mark.parametrize("end", [[Error(), Done()], [Done()]], ids=["error", "done"])
-def test_what_passes_a_limit_is_refused_and_the_reply_can_still_end(
+def test_an_event_over_a_limit_is_refused_and_the_reply_can_still_end(
     limits: Limits, fitting: list[Event], too_much: Event, still_fitting: list[Event], end: list[Event]
 ) -> None:
     exchange = opened(*fitting, limits=limits)
@@ -252,7 +252,7 @@ def test_what_passes_a_limit_is_refused_and_the_reply_can_still_end(
     assert exchange.our_state is State.DONE
 
 
-def test_what_was_sent_is_counted_without_the_end() -> None:
+def test_the_sent_events_are_counted_without_the_end() -> None:
     exchange = opened(Text("a"), FILE, FILE, Done())
     assert (exchange.events, exchange.files) == (3, 2)
     with pytest.raises(TooManyFiles):
@@ -294,7 +294,7 @@ def test_a_failure_before_the_answer_is_a_response_of_500(stage: str) -> None:
         ("answered", []),
     ],
 )
-def test_a_failure_after_the_answer_began_sends_what_is_missing_of_an_end(stage: str, names: list[str]) -> None:
+def test_a_failure_after_the_answer_began_sends_the_missing_end(stage: str, names: list[str]) -> None:
     exchange = STAGES[stage][0]()
     ending = exchange.fail("ab12")
     assert isinstance(ending, bytes)
@@ -312,7 +312,7 @@ def test_the_ending_is_neutral_and_names_the_error() -> None:
     ]
 
 
-def test_the_ending_can_say_more() -> None:
+def test_the_end_can_contain_more_events() -> None:
     ending = opened().fail("ab12", allow_retry=True, error_type="user_message_too_long", text="Too long.")
     assert isinstance(ending, bytes)
     assert records(ending)[0] == (

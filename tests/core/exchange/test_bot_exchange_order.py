@@ -116,5 +116,5 @@ def test_after_every_history_exactly_the_legal_calls_are_accepted() -> None:
 
 
 @given(st.sampled_from(["", "h", "hq", "hk", "hqs", "hqsm"]), st.text(alphabet=LETTERS + "cca:", max_size=30))
-def test_any_sequence_of_calls_is_accepted_as_far_as_it_is_legal(start: str, letters: str) -> None:
+def test_any_sequence_of_calls_is_accepted_up_to_the_first_illegal_one(start: str, letters: str) -> None:
     check(start + letters)

@@ -50,7 +50,7 @@ def begun(limits: Limits | None = None) -> BotExchange:
 
 
 def outcomes(exchange: BotExchange, send: Callable[[Any], bytes], events: list[Any]) -> list[object]:
-    """The bytes or the error for each event, and what the exchange has counted."""
+    """The bytes or the error for each event, and the exchange's count."""
     seen: list[object] = []
     for event in events:
         try:
@@ -139,7 +139,7 @@ def at_once(exchange: BotExchange, texts: list[Any]) -> bytes | None:
     st.lists(st.one_of(st.sampled_from(TEXTS), st.text(max_size=10)), max_size=10),
     st.sampled_from(AROUND),
 )
-def test_texts_at_once_are_what_they_are_one_by_one(limits: Limits, before: Any, texts: list[Any], after: Any) -> None:
+def test_texts_in_one_call_are_encoded_as_in_several(limits: Limits, before: Any, texts: list[Any], after: Any) -> None:
     both = begun(limits), begun(limits)
     check_alike(*both, before)
     sent = at_once(both[0], texts)
@@ -153,7 +153,7 @@ def test_texts_at_once_are_what_they_are_one_by_one(limits: Limits, before: Any,
     st.builds(Limits, text_length=st.integers(1, 40), events=st.integers(1, 6)),
     st.lists(st.sampled_from([*TEXTS, 5, None, b"a", *AROUND]), max_size=8),
 )
-def test_a_text_without_its_object_is_what_it_is_with_it(limits: Limits, steps: list[Any]) -> None:
+def test_a_text_without_its_object_is_encoded_as_with_it(limits: Limits, steps: list[Any]) -> None:
     one, other = begun(limits), begun(limits)
     for step in steps:
         if isinstance(step, Text | Meta | Data | Error | Done):
@@ -184,7 +184,7 @@ def test_texts_are_refused_where_one_would_be(end: list[Event]) -> None:
             send()
 
 
-def test_what_is_left_is_counted_down() -> None:
+def test_the_remaining_quota_is_counted_down() -> None:
     exchange = begun(Limits(events=10, text_length=100))
     assert (exchange.events_left, exchange.text_left) == (10, 100)
     exchange.send(Meta())

@@ -1,4 +1,4 @@
-"""The messages for what is not an event, not bytes or not a URL: what it is, and what to do instead."""
+"""The messages for values that are not events, bytes or URLs: what it is, and what to do instead."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def opened() -> BotExchange:
         (object(), "object is not an event that can be sent; expected one of Meta, Text, "),
     ],
 )
-def test_what_is_not_an_event(value: Any, message: str) -> None:
+def test_values_that_are_not_events(value: Any, message: str) -> None:
     assert not_an_event(value).startswith(message)
     exchange = opened()
     with pytest.raises(LocalProtocolError) as caught:
@@ -82,7 +82,7 @@ def test_a_file_elsewhere_is_sent(url: str) -> None:
     assert opened().send(File(url, "x.png", "image/png"))
 
 
-def test_what_to_do_about_an_event_out_of_order() -> None:
+def test_advice_about_an_event_out_of_order() -> None:
     exchange = BotExchange(None)
     with pytest.raises(
         LocalProtocolError, match="nothing was sent yet; pass the request to receive_head, receive_data"

@@ -1,4 +1,4 @@
-"""Calling a bot: the request, who may be called when, and the answers to calls that are no queries.
+"""Calling a bot: the request, the legal calls in each state, and the answers to calls other than queries.
 
 Refusals, the stream and the order of calls have files of their own: `test_poe_exchange_refusals`, `_stream`, `_order`.
 What a reader forgives is in `test_states`, split characters are in `test_poe_exchange_text`.
@@ -47,7 +47,7 @@ from ...support.poe_exchanges import JSON, STREAM, URL, asked, outcome, same_how
         (ReportErrorRequest("bad"), "application/json"),
     ],
 )
-def test_the_request_is_a_post_of_json_that_asks_for_an_unpacked_answer(request_: Request, accept: str) -> None:
+def test_the_request_is_a_post_of_json_that_accepts_no_compression(request_: Request, accept: str) -> None:
     sent = PoeExchange().send(request_, URL)
     assert (sent.method, sent.url) == ("POST", URL)
     assert sent.get("content-type") == "application/json"
@@ -58,7 +58,7 @@ def test_the_request_is_a_post_of_json_that_asks_for_an_unpacked_answer(request_
     assert decode_request(sent.body) == request_
 
 
-def test_the_key_travels_in_one_header_and_shows_nowhere_else() -> None:
+def test_the_key_is_in_one_header_only() -> None:
     exchange = PoeExchange(TEST_ACCESS_KEY)
     sent = exchange.send(sample_query(), URL)
     assert sent.get_all("authorization") == [b"Bearer " + TEST_ACCESS_KEY.encode()]
@@ -72,7 +72,7 @@ def test_the_key_travels_in_one_header_and_shows_nowhere_else() -> None:
 
 
 @pytest.mark.parametrize("key", ["", "two words", "line\nbreak", "ключ"])
-def test_a_key_that_cannot_travel_is_found_at_construction(key: str) -> None:
+def test_a_key_that_a_header_cannot_carry_is_refused_at_construction(key: str) -> None:
     with pytest.raises(ValueError) as caught:
         PoeExchange(key)
     assert not key or key not in str(caught.value)
@@ -82,7 +82,7 @@ def test_a_key_that_cannot_travel_is_found_at_construction(key: str) -> None:
     ("request_", "told"),
     [(UnknownRequest("future"), "'future'"), (QueryRequest([], temperature=math.nan), "^temperature: ")],
 )
-def test_a_request_that_cannot_be_sent_leaves_the_exchange_fresh(request_: Request, told: str) -> None:
+def test_a_request_that_cannot_be_sent_does_not_change_the_exchange(request_: Request, told: str) -> None:
     exchange = PoeExchange()
     with pytest.raises(LocalProtocolError, match=told):
         exchange.send(request_, URL)
@@ -97,7 +97,7 @@ CALLS: dict[str, Callable[[PoeExchange], object]] = {
     "receive_eof": lambda exchange: exchange.receive_eof(),
 }
 NOT_NOW = {
-    "send": "one request",
+    "send": "sent already",
     "receive_head": "no response is due",
     "receive_data": "no response has begun",
     "receive_eof": "no response has begun",
@@ -166,7 +166,7 @@ def test_an_answer_over_the_limit_is_an_error() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"thank you", b"null"])
 @pytest.mark.parametrize("report", [ReportFeedbackRequest(), ReportReactionRequest(), ReportErrorRequest()])
-def test_what_a_bot_answers_to_a_report_is_ignored(report: Request, body: bytes) -> None:
+def test_the_answer_to_a_report_is_ignored(report: Request, body: bytes) -> None:
     exchange = asked(report, ResponseHead(200))
     assert outcome(exchange, [body]) == ([], None)
     assert exchange.settings is None

@@ -1,4 +1,4 @@
-"""The order of all that can happen to a caller's exchange, against a model that shares nothing with the tables.
+"""The order of all events of a caller's exchange, against a model that shares nothing with the tables.
 
 Each step is a letter: q sends a query, k another call, s takes the head of a stream, j that of a JSON answer, f that of
 a failure, and x the end of the body. Between them come its records: m `meta`, c `text`, a `suggested_reply`, e `error`,
@@ -116,7 +116,7 @@ def legal_histories(longest: int) -> Iterator[str]:
             histories += [history + letter for letter in LETTERS if is_legal(history, letter)]
 
 
-def test_after_every_history_exactly_the_legal_steps_are_taken() -> None:
+def test_after_every_history_exactly_the_legal_steps_are_accepted() -> None:
     histories = list(legal_histories(4))
     assert {"qsmc", "qsc!", "qsdx", "qjx", "kjcx", "kfx"} < set(histories)
     for history in histories:
@@ -129,7 +129,7 @@ def test_after_every_history_exactly_the_legal_steps_are_taken() -> None:
     st.sampled_from(["", "q", "k", "qs", "qs", "qs", "qj", "qf", "kj"]),
     st.text(alphabet=LETTERS + "mcaed!cca", max_size=20),
 )
-def test_any_sequence_of_steps_gives_what_the_model_says(start: str, letters: str) -> None:
+def test_any_sequence_of_steps_agrees_with_the_model(start: str, letters: str) -> None:
     check([*start, *letters])
     # Records that arrive together: first the events before the fault, then the fault for every call.
     check(re.findall("[mcaed!]+|.", start + letters))

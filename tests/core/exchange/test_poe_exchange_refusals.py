@@ -28,7 +28,7 @@ from ...support.poe_exchanges import DONE, HELLO, URL, asked, outcome
 @pytest.mark.parametrize("status", [201, 204, 301, 400, 401, 404, 429, 500, 503])
 @pytest.mark.parametrize("request_", [sample_query(), SettingsRequest(), ReportErrorRequest()])
 @pytest.mark.parametrize("body", [b"", b"Go away", HELLO + DONE, b'{"response_version": 2}'])
-def test_another_status_than_200_is_an_error_whatever_the_body(request_: Request, status: int, body: bytes) -> None:
+def test_a_status_other_than_200_is_an_error_whatever_the_body(request_: Request, status: int, body: bytes) -> None:
     head = ResponseHead(status, [("content-type", "text/event-stream"), ("retry-after", "120")])
     exchange = asked(request_, head)
     events, error = outcome(exchange, [body])
@@ -71,14 +71,14 @@ def test_an_endless_refusal_ends_when_its_start_was_read(last: int) -> None:
         ([("content-type", "text/event-stream"), ("content-encoding", "gzip")], "as 'gzip'"),
         ([("content-type", "text/event-stream"), ("content-encoding", "br")], "as 'br'"),
         ([("content-type", "text/event-stream"), *[("content-encoding", coding) for coding in ("", "br")]], "as 'br'"),
-        # What a message quotes is short, and escaped.
+        # Text quoted in a message is short, and escaped.
         ([("content-type", "\x1b[31m")], r"type '\x1b[31m'"),
         ([("content-type", "x" * 100)], f"type '{'x' * 100}'"),
         ([("content-type", "x" * 101)], "type <101 characters> instead"),
         ([("content-type", "text/event-stream"), ("content-encoding", "x" * 101)], "as <101 characters>,"),
     ],
 )
-def test_an_answer_that_is_no_plain_stream_is_a_refusal(headers: list[tuple[str, str]], told: str) -> None:
+def test_an_answer_that_is_not_a_plain_stream_is_a_refusal(headers: list[tuple[str, str]], told: str) -> None:
     events, error = outcome(asked(head=ResponseHead(200, headers)), [HELLO + DONE])
     assert events == []
     assert isinstance(error, RequestRefused)
@@ -104,7 +104,7 @@ def test_a_plain_stream_may_be_spelt_in_many_ways(headers: list[tuple[str, str]]
 
 
 @pytest.mark.parametrize("cut", [0, 9, 40])
-def test_a_refusal_that_repeats_our_key_does_not_bring_it_into_the_error(cut: int) -> None:
+def test_a_key_repeated_in_a_refusal_is_not_in_the_error(cut: int) -> None:
     exchange = PoeExchange(TEST_ACCESS_KEY)
     exchange.send(sample_query(), URL)
     exchange.receive_head(ResponseHead(401))

@@ -62,7 +62,7 @@ def test_a_reply_is_read_the_same_at_random_cuts(places: list[int]) -> None:
     assert outcome(asked(head=STREAM), cut_at(REPLY, places)) == (sample_reply(), None)
 
 
-def test_each_event_comes_out_with_its_last_byte() -> None:
+def test_each_event_is_returned_with_its_last_byte() -> None:
     exchange = asked(head=STREAM)
     assert exchange.receive_data(HELLO[:-1]) == []
     assert exchange.receive_data(HELLO[-1:]) == [Text("hello")]
@@ -80,7 +80,7 @@ def test_each_event_comes_out_with_its_last_byte() -> None:
         b"event: error\ndata: oops\n\n",
     ],
 )
-def test_what_was_good_before_a_bad_event_is_delivered(bad: bytes) -> None:
+def test_events_before_an_invalid_one_are_delivered(bad: bytes) -> None:
     events, error = same_however_cut(lambda: asked(head=STREAM), HELLO + bad + HELLO + DONE)
     assert events == [Text("hello")]
     assert type(error) is RemoteProtocolError
@@ -111,7 +111,7 @@ def test_an_unknown_event_is_delivered_as_it_came() -> None:
     ],
     ids=["comment and ping", "late meta", "done without data", "done with other data"],
 )
-def test_what_a_reader_must_tolerate(body: bytes, expected: list[Event]) -> None:
+def test_deviations_that_a_reader_must_tolerate(body: bytes, expected: list[Event]) -> None:
     assert same_however_cut(lambda: asked(head=STREAM), body) == (expected, None)
 
 
@@ -131,7 +131,7 @@ def test_a_stream_without_an_end_is_an_incomplete_reply(body: bytes) -> None:
     assert error.partial.text == ("hello" if HELLO in body else "")
 
 
-def test_an_error_event_ends_the_reply_and_is_no_exception() -> None:
+def test_an_error_event_ends_the_reply_without_an_exception() -> None:
     failure = Error(allow_retry=False, text="no", index=3)
     body = HELLO + encode_event(failure) + HELLO + DONE
     assert same_however_cut(lambda: asked(head=STREAM), body) == ([Text("hello"), failure], None)
@@ -139,7 +139,7 @@ def test_an_error_event_ends_the_reply_and_is_no_exception() -> None:
 
 @pytest.mark.parametrize("end", [DONE, encode_event(Error())])
 @pytest.mark.parametrize("rest", [BAD, HELLO * 20, b"x" * 400, b"event: done\ndata: " + b"x" * 200])
-def test_what_follows_the_end_is_passed_over_and_breaks_no_limit(end: bytes, rest: bytes) -> None:
+def test_data_after_the_end_is_ignored_and_exceeds_no_limit(end: bytes, rest: bytes) -> None:
     limits = Limits(event_size=60, answer_size=200)
     events, error = same_however_cut(lambda: asked(head=STREAM, limits=limits), HELLO + end + rest)
     assert len(events) == 2
@@ -174,7 +174,7 @@ KEPT_OF_HELLO = size_kept(Text("hello"))
         (Limits(answer_events=2), "answer_events"),
     ],
 )
-def test_more_than_a_limit_is_an_error_after_what_was_good(limits: Limits, limit: str) -> None:
+def test_an_exceeded_limit_is_an_error_after_the_valid_events(limits: Limits, limit: str) -> None:
     body = HELLO * 2 + encode_event(Text("x" * 100)) + DONE
     events, error = same_however_cut(lambda: asked(head=STREAM, limits=limits), body)
     assert events == [Text("hello")] * 2
@@ -211,13 +211,13 @@ def text_with(extra: dict[str, Any]) -> Text:
 
 
 @pytest.mark.parametrize("make", [partial(Text, index=1), json_with])
-def test_what_takes_more_than_a_plain_text_takes_its_payload_besides(make: Callable[[str], Event]) -> None:
+def test_an_event_larger_than_a_plain_text_counts_its_payload_besides(make: Callable[[str], Event]) -> None:
     assert size_kept(make("x")) > size_kept(Text("x"))
     assert size_kept(make("x" * 101)) == size_kept(make("x")) + 100
 
 
 @pytest.mark.parametrize("make", [Json, text_with])
-def test_values_count_as_what_they_take_in_memory(make: Callable[[dict[str, Any]], Event]) -> None:
+def test_values_count_by_their_size_in_memory(make: Callable[[dict[str, Any]], Event]) -> None:
     few, many = (size_kept(make({"a": [{}] * number})) for number in (10, 30))
     assert many - few >= 20 * sys.getsizeof({})
 
@@ -239,6 +239,6 @@ def test_text_of_another_answer_does_count() -> None:
     assert size_kept(*[Text("hello", 0), ReplaceResponse("hello", 1)] * 3) == 4 * one
 
 
-def test_a_replacement_takes_away_no_more_than_text() -> None:
+def test_a_replacement_removes_text_only() -> None:
     picture, one = File("https://files.invalid/a", "a", "text/plain"), KEPT_OF_HELLO
     assert size_kept(picture, *[Text("hello"), ReplaceResponse("hello")] * 3) == size_kept(picture) + 2 * one

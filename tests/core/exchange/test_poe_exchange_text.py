@@ -36,7 +36,7 @@ BAD = b"event: text\ndata: [not JSON\n\n"
 
 
 def record(name: str, text: str, index: int | None = None) -> bytes:
-    """As JavaScript encodes it: a lone surrogate as an escape."""
+    """A text event as JavaScript encodes it: a lone surrogate as an escape."""
     data = {"text": text} if index is None else {"text": text, "index": index}
     return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
 
@@ -145,7 +145,7 @@ def test_the_outermost_halves_are_joined_and_their_neighbours_are_not(first: str
 
 
 @pytest.mark.parametrize("end", [DONE, ERROR, BAD, b""], ids=["done", "error", "bad event", "end of stream"])
-def test_what_waits_for_its_other_half_comes_out_before_the_end(end: bytes) -> None:
+def test_a_waiting_half_is_returned_before_the_end(end: bytes) -> None:
     for parts in [record("text", "a" + HIGH) + end], [record("text", "a" + HIGH), end]:
         events, exchange = read(parts)
         assert events[:2] == [Text("a"), Text("\ufffd")]
@@ -163,7 +163,7 @@ def test_at_the_end_of_the_stream_the_half_is_returned_first_and_the_error_raise
     assert caught.value.partial.text == "\ufffd"
 
 
-def test_a_joined_text_keeps_all_else_of_its_event() -> None:
+def test_a_joined_text_keeps_the_other_fields_of_its_event() -> None:
     data = json.dumps({"text": LOW + "b", "index": 2, "later": True})
     events, _ = read([record("text", HIGH, 2), f"event: text\ndata: {data}\n\n".encode(), DONE])
     assert events == [Text(CAT + "b", 2, extra={"later": True}), Done()]

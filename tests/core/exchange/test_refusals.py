@@ -19,7 +19,7 @@ def test_the_start_of_the_body_is_kept_without_the_key() -> None:
         assert len(shown) <= 40
 
 
-def test_what_the_headers_say_about_another_try_is_there() -> None:
+def test_the_retry_headers_are_kept() -> None:
     headers = [("retry-after", "7"), ("x-ratelimit-limit", "5")]
     error = refusal(RequestRefused, "busy", HttpResponse(429, headers), b"", b"", Limits())
     assert (error.status, error.retry_after, error.retry_after_seconds) == (429, "7", 7.0)
@@ -45,7 +45,7 @@ def test_the_reason_is_one_short_line_that_no_terminal_obeys() -> None:
     "body",
     [b"", b"no such bot", b'{"error": "cut', b'["error"]', b"{}", b'{"error": ["a"]}', b'{"error": ""}', b"\xff"],
 )
-def test_where_no_reason_is_given_none_is_told(body: bytes) -> None:
+def test_without_a_reason_the_message_has_none(body: bytes) -> None:
     assert message(body) == "no"
 
 
@@ -71,7 +71,7 @@ def test_a_word_at_the_end_of_a_whole_body_is_shown_though_it_begins_the_key() -
 
 
 @pytest.mark.parametrize("spelt", [TEST_ACCESS_KEY, TEST_ACCESS_KEY.upper(), TEST_ACCESS_KEY.lower()])
-def test_what_headers_repeat_does_not_show_the_key_in_any_case(spelt: str) -> None:
+def test_a_key_repeated_in_headers_is_hidden_in_any_case(spelt: str) -> None:
     head = HttpResponse(200, [("content-type", f"text/{spelt}"), ("retry-after", spelt)])
     why = refusal_reason(head, "the bot", "a query", "text/event-stream")
     error = refusal(RequestRefused, why, head, spelt.encode(), KEY, Limits())

@@ -65,7 +65,7 @@ def test_each_answer_has_its_own_text_in_order_of_appearance() -> None:
 
 
 @given(st.lists(st.tuples(st.booleans(), st.text(max_size=3), st.sampled_from([None, 0, 1]))))
-def test_a_replacement_clears_all_before_it_of_its_answer_alone(writes: list[tuple[bool, str, int | None]]) -> None:
+def test_a_replacement_clears_the_earlier_text_of_its_answer_only(writes: list[tuple[bool, str, int | None]]) -> None:
     reply = fold(*(ReplaceResponse(text, index) if replace else Text(text, index) for replace, text, index in writes))
     for index in None, 0, 1:
         own = [(replace, text) for replace, text, whose in writes if whose == index]
@@ -91,7 +91,7 @@ READINGS: list[Callable[[ReplyFold], object]] = [
 
 @pytest.mark.parametrize("read", READINGS)
 @pytest.mark.parametrize("ending", [Done(), Error(text="oh")])
-def test_events_to_come_count_once_they_were_taken(read: Callable[[ReplyFold], object], ending: Event) -> None:
+def test_pending_events_count_once_they_were_read(read: Callable[[ReplyFold], object], ending: Event) -> None:
     events = [*sample_reply()[:-1], UnknownEvent("future", "x"), Text("more"), ending]
     left = iter(events)
     reply, expected = ReplyFold(), ReplyFold()
@@ -102,7 +102,7 @@ def test_events_to_come_count_once_they_were_taken(read: Callable[[ReplyFold], o
         assert read(reply) == read(expected)
 
 
-def test_events_to_come_are_looked_at_no_sooner_than_the_reply_is() -> None:
+def test_pending_events_are_folded_when_the_reply_is_inspected() -> None:
     events: list[Event] = [Text(str(number)) for number in range(10)]
     left = iter(events)
     reply = ReplyFold()
@@ -133,7 +133,7 @@ class Interrupting:
         raise KeyboardInterrupt
 
 
-def test_an_interruption_while_the_reply_is_looked_at_doubles_nothing() -> None:
+def test_an_interruption_of_an_inspection_folds_no_event_twice() -> None:
     events: list[Any] = [Text("a"), Text("b"), Interrupting(), Text("c")]
     left = iter(events)
     reply = ReplyFold()
@@ -145,7 +145,7 @@ def test_an_interruption_while_the_reply_is_looked_at_doubles_nothing() -> None:
     assert reply.text == "abc"
 
 
-def test_a_reply_that_has_been_taken_whole_is_final() -> None:
+def test_a_complete_reply_is_final() -> None:
     events: list[Event] = [Text("a"), Done()]
     left = iter(events)
     reply = ReplyFold()
@@ -253,7 +253,7 @@ def test_each_answer_is_there_with_all_of_its_own() -> None:
     assert reply.answer(7) == Answer(7)
 
 
-def test_a_reading_stays_what_it_was() -> None:
+def test_a_reading_does_not_change_later() -> None:
     reply = fold(Text("a"))
     before = reply.answer()
     assert reply.answer() == before

@@ -28,7 +28,7 @@ FILE = File("https://files.invalid/a", "a", "text/plain")
 
 
 def exceeded(limits: Limits, *events: Event) -> list[list[str]]:
-    """What each event exceeds, after those before it were counted."""
+    """The limits that each event exceeds, after those before it were counted."""
     quota, seen = ReplyQuota(limits), list[list[str]]()
     for event in events:
         seen.append(quota.exceeded_by(event))
@@ -62,7 +62,7 @@ def exceeded(limits: Limits, *events: Event) -> list[list[str]]:
         ([Error(), Done(), *[Data("m")] * 5], []),
     ],
 )
-def test_what_exceeds_a_limit(events: list[Event], last: list[str]) -> None:
+def test_events_over_a_limit(events: list[Event], last: list[str]) -> None:
     assert exceeded(Limits(events=5, files=2, text_length=3), *events)[-1] == last
 
 
@@ -82,7 +82,7 @@ EVENTS = [Text("a"), Text("bcd"), Text("e", 1), ReplaceResponse("f"), ReplaceRes
     st.builds(Limits, text_length=st.integers(1, 5), events=st.integers(1, 8), files=st.integers(1, 2)),
     st.lists(st.sampled_from(EVENTS), max_size=10),
 )
-def test_a_bot_sends_what_keeps_the_quota_and_nothing_else(limits: Limits, events: list[Event]) -> None:
+def test_a_bot_sends_events_within_the_quota_only(limits: Limits, events: list[Event]) -> None:
     exchange, quota = BotExchange(None, limits), ReplyQuota(limits)
     exchange.receive_head(RequestHead("POST", "/"))
     exchange.receive_data(encode_request(QueryRequest([])))

@@ -3,7 +3,7 @@
 Each kind of event is a letter: m `meta`, c an answer (`text`, `replace_response`, `file`, `json`), a what goes with an
 answer (`suggested_reply`, `data`), e `error`, d `done`. Readers also meet u, an unknown event, p, a `ping`, and :, a
 comment. Of the rest of an exchange, h is the head of the request, q its end if it is a query, k if it is another call,
-r a response that is no stream, and s the head of a stream.
+r a response without a stream, and s the head of a stream.
 """
 
 from __future__ import annotations
@@ -201,17 +201,17 @@ def test_nothing_after_the_end_is_even_parsed(end: str, event: bytes) -> None:
 # --- reporting
 
 
-def what_a_linter_heeds(letters: str) -> str:
-    """As a reader, but after an error it still waits for `done`."""
+def events_read_by_a_linter(letters: str) -> str:
+    """The events that a linter reads: as a reader, but `done` is still expected after an error."""
     heeded = re.sub("e[^d]*", "e", re.sub("d.*", "d", letters))
     return heeded[:1] + heeded[1:].replace("m", "")
 
 
 @pytest.mark.parametrize("length", range(5))
-def test_a_linter_reports_each_event_that_is_passed_over_and_a_done_without_an_answer(length: int) -> None:
+def test_a_linter_reports_each_ignored_event_and_a_done_without_an_answer(length: int) -> None:
     for letters in map("".join, product("mcaed", repeat=length)):
         rules = [each.rule for each in ReplyLint().receive_data(wire(letters))]
-        heeded = what_a_linter_heeds(letters)
+        heeded = events_read_by_a_linter(letters)
         passed_over = {"reply.meta-first", "reply.after-error", "reply.after-done"}
         assert sum(rule in passed_over for rule in rules) == len(letters) - len(heeded)
         assert rules.count("reply.answer") == bool(re.fullmatch("m?a*d", heeded))
@@ -229,7 +229,7 @@ SENT_BY_BOT = {
     "e": Kind.ERROR,
     "d": Kind.DONE,
 }
-# A bot may send an error response before it has received the request, and Poe may then go on.
+# A bot may send an error response before it has received the request, and Poe may then continue.
 EXCHANGE = re.compile(f"h[qk]r|hr[qk]|rh[qk]|hqs{REPLY.pattern}")
 
 
@@ -255,7 +255,7 @@ def legal_histories(longest: int) -> Iterator[str]:
                     histories.append(history + letter)
 
 
-def test_after_every_history_each_side_may_send_exactly_what_is_legal() -> None:
+def test_after_every_history_each_side_may_send_exactly_the_legal_events() -> None:
     histories = list(legal_histories(8))
     assert {"hqsmacd", "hqsed", "hkr", "hrq"} < set(histories)
     for history in histories:

@@ -1,4 +1,4 @@
-"""Vectors of whole HTTP requests and responses, and of what a bot may send."""
+"""Vectors of whole HTTP requests and responses, and of the events that a bot may send."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ...support.vectors import Case, cases, name_of, ways_to_cut, wire_of
 
 
 @pytest.mark.parametrize("case", cases("refusals.json"), ids=name_of)
-def test_a_bot_server_lets_through_or_refuses(case: Case) -> None:
+def test_a_bot_server_accepts_or_refuses(case: Case) -> None:
     head = RequestHead(case["method"], "/", [(name, value.encode("latin-1")) for name, value in case["headers"]])
     for parts in ways_to_cut(wire_of(case)):
         exchange = BotExchange(case["access_keys"], Limits(**case.get("limits", {})))

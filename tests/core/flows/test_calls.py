@@ -59,14 +59,14 @@ def test_a_failure_that_no_policy_covers_is_raised() -> None:
 
 
 @pytest.mark.parametrize("asked", ["99999999999", "Fri, 01 Jan 2099 00:00:00 GMT", "9" * 400, "soon", "61"])
-def test_a_peer_that_asks_for_another_time_than_can_be_waited_for_is_not_called_again(asked: str) -> None:
+def test_a_peer_with_an_unusable_retry_after_is_not_called_again(asked: str) -> None:
     response = HttpResponse(503, [("retry-after", asked)])
     driver = FlowDriver([response])
     assert driver.run(call_flow(HttpRequest("POST", URL))) == response
     assert driver.waits == []
 
 
-def test_the_longest_wait_is_for_what_the_peer_asks() -> None:
+def test_the_longest_wait_limits_the_retry_after_of_the_peer() -> None:
     assert RetryPolicy(delay=90).wait_before_retry(ConnectFailed("no"), 1) == 90
     for asked in (60.0, 61.0, 1e15):
         error = RequestRefused("busy", status=503, retry_after=str(asked), retry_after_seconds=asked)
@@ -104,7 +104,7 @@ def test_a_policy_of_other_types_is_refused(policy: dict[str, Any]) -> None:
 # --- calls answered whole
 
 
-def test_a_call_is_answered_whole() -> None:
+def test_a_call_is_answered_with_one_response() -> None:
     response = HttpResponse(200, [], json.dumps({"a": 1}).encode())
     driver = FlowDriver([BUSY, response])
     assert driver.run(call_flow(HttpRequest("POST", URL))) == response
@@ -127,7 +127,7 @@ def test_a_call_fails_with_its_connection() -> None:
 
 
 @pytest.mark.parametrize("failure", [ConnectionLost("cut"), DeadlineExceeded("late"), RemoteProtocolError("no chunk")])
-def test_a_refusal_is_known_by_its_head_whatever_becomes_of_its_body(failure: PoeprotoError) -> None:
+def test_a_refusal_is_recognised_by_its_head_even_if_its_body_fails(failure: PoeprotoError) -> None:
     cut = ResponseInParts(ResponseHead(503, [("retry-after", "3")]), [b"bu", failure])
     driver = FlowDriver([cut, HttpResponse(200, [], b"x")])
     assert driver.run(call_flow(HttpRequest("POST", URL))).body == b"x"
@@ -139,7 +139,7 @@ def test_a_refusal_is_known_by_its_head_whatever_becomes_of_its_body(failure: Po
 def test_the_start_of_an_endless_refusal_is_read() -> None:
     limits = Limits(answer_size=10, refusal_body=20)
     request = HttpRequest("POST", URL, [("authorization", TEST_ACCESS_KEY)])
-    for place in range(21):  # wherever the key stands, it can be told and hidden
+    for place in range(21):  # wherever the key stands, it is found and masked
         endless = ResponseInParts(
             ResponseHead(500), [b"x" * place, *bytewise(TEST_ACCESS_KEY.encode()), *[b"y"] * 1000]
         )
@@ -260,7 +260,7 @@ def test_a_cost_call_is_retried_if_nothing_was_charged(failure: HttpResponse | P
     ],
     ids=["cut", "endless"],
 )
-def test_a_refused_cost_is_known_by_its_head_whatever_becomes_of_its_body(answer: ResponseInParts) -> None:
+def test_a_refused_cost_is_recognised_by_its_head_even_if_its_body_fails(answer: ResponseInParts) -> None:
     driver = FlowDriver([answer, GRANTED])
     driver.run(cost_flow(COST, access_key=TEST_ACCESS_KEY))
     assert (driver.waits, driver.closed) == ([3.0], 1)

@@ -56,7 +56,7 @@ def test_an_amount_is_a_number() -> None:
 
 
 @pytest.mark.parametrize("items", [[{"amount_usd_milli_cents": 5}], {"amount_usd_milli_cents": 5}, [CostItem(1), 5]])
-def test_what_is_charged_is_made_of_items(items: Any) -> None:
+def test_charges_are_made_of_items(items: Any) -> None:
     with pytest.raises(TypeError, match=r"^amounts\[[01]\] must be CostItem, got a value of type (dict|str|int)$"):
         authorize_cost_request(items, bot_query_id="q", access_key=TEST_ACCESS_KEY)
 
@@ -113,7 +113,7 @@ def test_data_after_the_grant_is_ignored() -> None:
     assert exchange.succeeded
 
 
-def test_a_refused_cost_says_what_poe_said() -> None:
+def test_a_refused_cost_has_the_reason_from_poe() -> None:
     exchange = begun()
     for _ in range(2):
         with pytest.raises(InsufficientFunds, match="insufficient_funds") as caught:
@@ -136,7 +136,7 @@ def test_a_status_is_bounded_and_hides_the_key(before: int) -> None:
 
 
 @pytest.mark.parametrize("data", ["", "[]", "{}", '{"status": 1}', '{"status": null}'])
-def test_a_result_without_a_status_is_no_answer(data: str) -> None:
+def test_a_result_without_a_status_is_not_an_answer(data: str) -> None:
     exchange = begun()
     with pytest.raises(RemoteProtocolError):
         exchange.receive_data(f"event: result\ndata: {data}\n\n".encode())
@@ -167,7 +167,7 @@ def test_an_answer_is_bounded() -> None:
         (ResponseHead(200, [*STREAM.headers, ("content-encoding", "gzip")]), "encoded its answer as 'gzip'"),
     ],
 )
-def test_another_answer_is_a_refusal_that_hides_the_key(head: ResponseHead, message: str) -> None:
+def test_a_different_answer_is_a_refusal_that_hides_the_key(head: ResponseHead, message: str) -> None:
     exchange = begun(head, Limits(refusal_body=12))
     for chunk in bytewise(b"no: " + TEST_ACCESS_KEY.encode() + b"!" * 7):
         exchange.receive_data(chunk)
@@ -188,7 +188,7 @@ def test_the_start_of_a_refusal_is_enough() -> None:
     assert not begun().refused
 
 
-def test_an_answer_comes_in_order() -> None:
+def test_an_answer_is_received_in_order() -> None:
     exchange = CostExchange(TEST_ACCESS_KEY)
     for call in lambda: exchange.receive_data(b"x"), exchange.receive_eof:
         with pytest.raises(LocalProtocolError):

@@ -70,7 +70,7 @@ def cut(request: pytest.FixtureRequest) -> Cut:
 # --- one query
 
 
-def test_a_reply_is_delivered_as_it_comes(cut: Cut) -> None:
+def test_a_reply_is_delivered_as_it_arrives(cut: Cut) -> None:
     events: list[Event | PoeprotoError] = [Meta(), Text("hel"), Text("lo"), Text("two", 1), Done()]
     driver = FlowDriver([events], cut)
     fold = driver.run(query_flow(HELLO, URL, access_key=TEST_ACCESS_KEY))
@@ -83,7 +83,7 @@ def test_a_reply_is_delivered_as_it_comes(cut: Cut) -> None:
     assert (driver.waits, driver.started, driver.closed) == ([], 1, 0)
 
 
-def test_a_reply_can_be_looked_at_while_it_comes() -> None:
+def test_a_reply_can_be_inspected_while_it_arrives() -> None:
     fold = ReplyFold()
     flow = query_flow(HELLO, URL, fold=fold)
     assert isinstance(next(flow), SendRequest)
@@ -109,7 +109,7 @@ def test_events_that_a_driver_does_not_iterate_are_delivered_when_the_flow_resum
     assert fold.text == "ab"
 
 
-def test_events_not_taken_before_a_flow_is_closed_are_not_in_the_reply() -> None:
+def test_events_unread_when_a_flow_is_closed_are_not_in_the_reply() -> None:
     fold = ReplyFold()
     flow = query_flow(HELLO, URL, fold=fold)
     for outcome in (None, ResponseHead(200, STREAM), None):
@@ -177,7 +177,7 @@ BROKEN_REFUSALS = [
 
 
 @pytest.mark.parametrize("answer", BROKEN_REFUSALS, ids=["cut", "endless", "large"])
-def test_a_refusal_is_known_by_its_head_whatever_becomes_of_its_body(answer: ResponseInParts | HttpResponse) -> None:
+def test_a_refusal_is_recognised_by_its_head_even_if_its_body_fails(answer: ResponseInParts | HttpResponse) -> None:
     driver = FlowDriver([answer, [Text("x"), Done()]])
     assert driver.run(query_flow(HELLO, URL)).text == "x"
     assert (driver.waits, driver.closed) == ([3.0], 1)
@@ -221,13 +221,13 @@ def test_after_output_there_is_no_retry() -> None:
     assert caught.value.partial.text == "x"
 
 
-def test_a_meta_alone_is_no_output_and_is_not_repeated() -> None:
+def test_a_meta_alone_is_not_output_and_is_not_repeated() -> None:
     driver = FlowDriver([[Meta(), ConnectionLost("cut")], [Meta(), Text("x"), Done()]])
     driver.run(query_flow(HELLO, URL, retry=RetryPolicy(failures=True)))
     assert driver.events == [Meta(), Text("x"), Done()]
 
 
-def test_an_event_that_nobody_knows_does_not_make_a_meta_late(cut: Cut) -> None:
+def test_an_unknown_event_does_not_make_a_meta_late(cut: Cut) -> None:
     novelty = b"event: novelty\ndata: x\n\n"
     body = novelty * 2 + b"".join(map(encode_event, (Meta(linkify=True), Text("x"), Meta(), Done())))
     driver = FlowDriver([HttpResponse(200, STREAM, body)], cut)
@@ -246,7 +246,7 @@ def test_a_meta_of_a_later_attempt_is_late_if_one_was_delivered(cut: Cut) -> Non
     assert driver.events == [Meta(linkify=True), UnknownEvent("novelty", "x"), Text("x"), Done()]
 
 
-def test_a_restart_clears_what_was_shown() -> None:
+def test_a_restart_clears_the_events_shown_before() -> None:
     driver = FlowDriver([[Text("old"), Text("too", 1), ConnectionLost("cut")], [Text("new"), Done()]])
     fold = driver.run(query_flow(HELLO, URL, retry=ALWAYS))
     assert driver.events == [

@@ -98,7 +98,7 @@ def frame(reason: str | None = None, **delta: Any) -> Json:
     return Json({"choices": [{"delta": delta, "finish_reason": reason}]})
 
 
-def test_chunks_that_say_something_else_are_delivered_as_they_are() -> None:
+def test_chunks_with_other_content_are_delivered_unchanged() -> None:
     others = [
         frame(refusal="I cannot"), frame("length"), Json({"choices": [], "usage": {"total_tokens": 3}}),
         frame(reasoning_content="hm"),
@@ -128,7 +128,7 @@ def test_events_before_an_invalid_chunk_are_delivered(cut: Cut) -> None:
     assert caught.value.partial.text == "ab"
 
 
-def test_a_chunk_that_says_nothing_is_an_answer_where_there_is_no_other() -> None:
+def test_an_empty_chunk_is_an_answer_where_there_is_no_other() -> None:
     empty = frame(content="")
     driver = FlowDriver([[Meta(), frame(role="assistant"), empty, Done()]])
     assert driver.run(tool_rounds_flow(HELLO, URL, TOOLS)).final_text() == ""
@@ -138,7 +138,7 @@ def test_a_chunk_that_says_nothing_is_an_answer_where_there_is_no_other() -> Non
     assert failed.events == [Error(text="oh")]
 
 
-def test_a_reply_without_any_chunk_or_answer_stays_one() -> None:
+def test_a_reply_without_any_chunk_or_answer_is_unchanged() -> None:
     driver = FlowDriver([[Meta(), Done()]])
     with pytest.raises(IncompleteReply):
         driver.run(tool_rounds_flow(HELLO, URL, TOOLS)).final_text()
@@ -201,7 +201,7 @@ def test_output_of_one_round_does_not_prevent_a_retry_of_the_next(failure: Poepr
     assert fold.final_text() == "Let me look. It is 5."
 
 
-def test_a_restart_goes_back_to_where_the_round_began() -> None:
+def test_a_restart_returns_to_the_beginning_of_the_round() -> None:
     cut: list[Any] = [Text("It is"), Text("x", 1), ConnectionLost("cut")]
     driver = FlowDriver([ROUND_ONE, cut, [ConnectionLost("cut")], [Text("It is 5."), Done()]])
     fold = driver.run(tool_rounds_flow(HELLO, URL, TOOLS, retry=ALWAYS))
@@ -249,7 +249,7 @@ def test_a_budget_is_for_a_name(half: dict[str, Any]) -> None:
         FlowDriver([]).run(tool_rounds_flow(HELLO, URL, TOOLS, **half))
 
 
-def test_a_negative_call_count_is_no_dependency() -> None:
+def test_a_negative_call_count_is_not_a_dependency() -> None:
     budget = CallBudget({"Model": -1})
     assert budget.remaining == {"Model": 0}
     with pytest.raises(CallBudgetSpent):
@@ -265,7 +265,7 @@ def test_a_bot_that_was_not_declared_is_not_called() -> None:
     assert repr(budget) == "CallBudget({'Model': 1})"
 
 
-def test_a_bot_may_declare_more_and_what_was_spent_stays_spent() -> None:
+def test_a_bot_may_declare_more_and_spent_calls_stay_spent() -> None:
     budget = CallBudget({"Model": 1, "Old": 1})
     budget.spend("Model")
     assert budget.remaining == {"Model": 0, "Old": 1}

@@ -35,7 +35,7 @@ def test_settings_are_asked_for() -> None:
 
 
 @pytest.mark.parametrize(("name", "key"), [("", "k"), ("..", "k"), ("Bot", ""), ("Bot", "."), ("\ud83d", "k")])
-def test_what_cannot_stand_in_a_url_is_refused(name: str, key: str) -> None:
+def test_characters_that_a_url_cannot_have_are_refused(name: str, key: str) -> None:
     with pytest.raises(ValueError, match="is not"):
         fetch_settings_request(name, access_key=key)
 

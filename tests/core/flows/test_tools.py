@@ -68,21 +68,21 @@ def test_pieces_may_be_interleaved_and_out_of_order() -> None:
     assert calls == [ToolCall("c0", FunctionCall("f", "aA")), ToolCall("c1", FunctionCall("g", "bB"))]
 
 
-def test_what_was_said_first_stays() -> None:
+def test_the_first_value_is_kept() -> None:
     calls = gather(
         chunk(piece(0, "{", id="c1", name="f")), chunk(piece(0, "}", id="", name="f")), chunk(piece(0, None))
     )
     assert calls == [ToolCall("c1", FunctionCall("f", "{}"))]
 
 
-def test_an_id_or_a_name_may_come_late_or_never() -> None:
+def test_an_id_or_a_name_may_be_late_or_absent() -> None:
     assert gather(chunk(piece(0, "{")), chunk(piece(0, "}", id="c", name="f"))) == [
         ToolCall("c", FunctionCall("f", "{}"))
     ]
     assert gather(chunk(piece(0, "{}"))) == [ToolCall("", FunctionCall("", "{}"))]
 
 
-def test_whole_calls_without_an_index_are_separate_calls() -> None:
+def test_complete_calls_without_an_index_are_separate_calls() -> None:
     one, two = {"id": "c1", "function": {"name": "f"}}, {"id": "c2", "function": {"name": "f", "arguments": "{}"}}
     bare = {"function": {"name": "g"}}
     assert gather(chunk(one, two), chunk({"id": "c1", "function": {"arguments": "{}"}}), chunk(bare, bare)) == [
@@ -110,7 +110,7 @@ def test_another_id_with_a_name_begins_another_call_under_the_same_index() -> No
     ]
 
 
-def test_a_new_id_on_each_piece_is_no_new_call() -> None:
+def test_a_new_id_on_each_piece_does_not_begin_a_new_call() -> None:
     calls = gather(
         chunk(piece(0, "", id="x1", name="f")), chunk(piece(0, "{", id="x2")), chunk(piece(0, "}", id="x3", name=""))
     )
@@ -147,7 +147,7 @@ def test_a_tool_of_another_type_is_kept() -> None:
     assert calls == [ToolCall("c", None, "search", extra={"search": {"name": "x"}})]
 
 
-def test_a_custom_call_comes_in_parts() -> None:
+def test_a_custom_call_arrives_in_parts() -> None:
     first = {"index": 0, "id": "c", "type": "custom", "custom": {"name": "sql", "input": ""}}
     parts = [{"index": 0, "custom": {"input": "select "}}, {"index": 0, "custom": {"input": "1", "name": None}}]
     assert gather(chunk(first), *map(chunk, parts)) == [ToolCall("c", None, "custom", CustomCall("sql", "select 1"))]
@@ -175,7 +175,7 @@ def test_a_part_without_name_and_index_continues_the_latest_call() -> None:
 
 
 @pytest.mark.parametrize("call_id", ["", None])
-def test_whole_calls_of_one_index_are_separate_calls(call_id: str | None) -> None:
+def test_complete_calls_of_one_index_are_separate_calls(call_id: str | None) -> None:
     calls = gather(*(chunk(piece(0, f'{{"c":{n}}}', id=call_id, name="f")) for n in (1, 2, 2)))
     assert [call.function for call in calls] == [FunctionCall("f", f'{{"c":{n}}}') for n in (1, 2, 2)]
     calls = gather(chunk(piece(0, "", id=call_id, name="f")), chunk(piece(0, "", id=call_id, name="g")))
@@ -186,7 +186,7 @@ def test_whole_calls_of_one_index_are_separate_calls(call_id: str | None) -> Non
     "arguments",
     ['{"c":1}', '{"c": "}"} ', '{"c":"\\\\"}', '{"c":"a\\"}{"}', '{"c":[{"d":{}}]}', "{}", '{"\\u007d":"{"}'],
 )
-def test_calls_of_one_index_are_told_apart_wherever_they_are_cut(arguments: str) -> None:
+def test_calls_of_one_index_are_separated_wherever_they_are_cut(arguments: str) -> None:
     whole = FunctionCall("f", arguments)
     for cut in range(len(arguments)):
         parts = [piece(0, arguments[:cut], name="f"), piece(0, arguments[cut:])]
@@ -232,7 +232,7 @@ def test_a_call_that_is_repeated_with_its_id_is_one_call() -> None:
     assert [call.function for call in gather(whole, other)] == [FunctionCall("f", "{}"), FunctionCall("f", '{"b":1}')]
 
 
-def test_whole_calls_in_the_message_of_a_chunk_count() -> None:
+def test_complete_calls_in_the_message_of_a_chunk_count() -> None:
     calls = [
         {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}},
         {"type": "function", "function": {"name": "f", "arguments": '{"b":1}'}},
@@ -299,7 +299,7 @@ def test_a_chunk_may_have_no_calls_and_no_text(data: dict[str, Any]) -> None:
     assert gather(Json(data)) == []
 
 
-def test_text_comes_in_chunks_too() -> None:
+def test_text_arrives_in_chunks_too() -> None:
     assert delta_text(Json({"choices": [{"delta": {"content": "Hi"}}]})) == "Hi"
 
 
@@ -316,11 +316,11 @@ def test_text_comes_in_chunks_too() -> None:
         ({"choices": [], "usage": {"total_tokens": 5}}, False),
     ],
 )
-def test_some_chunks_say_nothing(data: dict[str, Any], empty: bool) -> None:
+def test_some_chunks_are_empty(data: dict[str, Any], empty: bool) -> None:
     assert says_nothing(Json(data)) is empty
 
 
-def test_calls_may_come_with_the_reason_to_stop() -> None:
+def test_calls_may_arrive_with_the_finish_reason() -> None:
     aggregator = ToolCallAggregator()
     assert aggregator.finish_reason is None
     deltas = aggregator.add(chunk(piece(0, "{}", id="c", name="f"), finish_reason="tool_calls"))
@@ -355,7 +355,7 @@ def test_calls_may_come_with_the_reason_to_stop() -> None:
         ({"choices": [{"finish_reason": 1}]}, "choices[0].finish_reason", "expected a string, got a number"),
     ],
 )
-def test_what_openai_would_not_send_is_refused_with_its_place(data: dict[str, Any], path: str, message: str) -> None:
+def test_an_invalid_chunk_is_refused_with_its_place(data: dict[str, Any], path: str, message: str) -> None:
     with pytest.raises(RemoteProtocolError) as caught:
         ToolCallAggregator().add(Json(data))
     assert (caught.value.path, str(caught.value)) == (path, f"{path}: {message}")
@@ -499,7 +499,7 @@ def test_a_tool_as_a_dict_is_read_and_written() -> None:
         ({"type": "custom", "name": "weather"}, "custom"),
     ],
 )
-def test_a_dict_that_is_no_tool(given: dict[str, Any], path: str) -> None:
+def test_a_dict_that_is_not_a_tool(given: dict[str, Any], path: str) -> None:
     with pytest.raises(InvalidValue) as caught:
         as_tool_definition(given)
     assert caught.value.path == path

@@ -47,7 +47,7 @@ def written(request: HttpRequest, *chunks: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("chunks", [[CONTENT], [CONTENT[:3], b"", CONTENT[3:]], [bytes([byte]) for byte in CONTENT]])
-def test_a_file_travels_part_by_part(chunks: list[bytes]) -> None:
+def test_a_file_is_sent_part_by_part(chunks: list[bytes]) -> None:
     request = upload(name='qu"o\r\nte.é', content_type="text/plain; charset=utf-8")
     assert request.url == "https://www.quora.com/poe_api/file_upload_3RD_PARTY_POST"
     assert request.get("authorization") == TEST_ACCESS_KEY
@@ -127,7 +127,7 @@ def test_media_types(content_type: str) -> None:
         ({"name": "a\x7f.png"}, "name"),
     ],
 )
-def test_what_would_break_the_form_is_refused(changes: dict[str, Any], path: str) -> None:
+def test_a_value_that_would_break_the_form_is_refused(changes: dict[str, Any], path: str) -> None:
     with pytest.raises(InvalidValue) as caught:
         upload(**changes)
     assert caught.value.path == path
@@ -145,7 +145,7 @@ def test_a_file_may_be_too_large() -> None:
         upload(size=11, limits=Limits(file_size=10))
 
 
-def test_a_key_that_cannot_travel_is_refused() -> None:
+def test_a_key_that_a_header_cannot_carry_is_refused() -> None:
     with pytest.raises(ValueError, match="visible ASCII"):
         upload(access_key="a b")
 

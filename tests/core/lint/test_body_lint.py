@@ -29,7 +29,7 @@ def places(found: list[Finding]) -> list[tuple[str, str]]:
     return [(each.path, each.rule) for each in found]
 
 
-def test_what_we_write_has_no_finding() -> None:
+def test_the_output_of_the_codec_has_no_finding() -> None:
     assert lint_request(encode_request(sample_query())) == []
     assert lint_settings(encode_settings(sample_settings())) == []
 
@@ -106,7 +106,7 @@ def test_other_requests_are_read_too() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"a": NaN}', b"\xff"])
-def test_what_is_not_a_json_object_is_one_finding(text: str | bytes) -> None:
+def test_a_body_that_is_not_a_json_object_is_one_finding(text: str | bytes) -> None:
     assert places(lint_request(text)) == [("", "request.json")]
     assert places(lint_settings(text)) == [("", "settings.json")]
 
@@ -151,12 +151,12 @@ def test_single_events(event: str, data: str, expected: list[Any]) -> None:
     st.text()
     | st.sampled_from(["", "\x00", "\x1f", "\x7f", "\u2028", '"', "\\", "\ud800", "\\ud800", '","index":0.5,"a":"'])
 )
-def test_the_fast_path_of_a_text_finds_what_the_slow_one_does(text: str) -> None:
+def test_the_fast_path_of_a_text_has_the_findings_of_the_slow_one(text: str) -> None:
     for data in (f'{{"text": "{text}"}}', f'{{"text":"{text}"}}'):
         assert places(lint_event("text", data)) == places(lint_event("text", f" {data}"))
 
 
-def test_a_stack_that_is_nearly_full_is_no_crash() -> None:
+def test_a_stack_that_is_nearly_full_does_not_crash() -> None:
     message: dict[str, Any] = {"role": "user", "content": "x"}
     for _ in range(180):
         message = {"role": "user", "content": "x", "referenced_message": message}

@@ -145,7 +145,7 @@ BROKEN = st.fixed_dictionaries(
 
 
 @given(st.lists(BROKEN, max_size=3))
-def test_there_is_an_error_where_readers_refuse_and_nowhere_else(controls: list[Any]) -> None:
+def test_errors_are_reported_exactly_where_readers_refuse(controls: list[Any]) -> None:
     body = json.dumps({"response_version": 2, "parameter_controls": {"sections": [{"controls": controls}]}})
     # Keys that readers keep and Poe refuses are errors, too.
     errors = [each for each in lint_settings(body) if each.level is Level.MUST and "unknown-fields" not in each.rule]

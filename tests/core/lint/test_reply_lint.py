@@ -32,7 +32,7 @@ def places(found: list[Finding]) -> list[tuple[str, str]]:
     return [(each.path, each.rule) for each in found]
 
 
-def test_a_reply_of_ours_has_no_finding() -> None:
+def test_a_reply_of_a_bot_exchange_has_no_finding() -> None:
     pair = ExchangePair()
     pair.request(sample_query())
     lint = ReplyLint()

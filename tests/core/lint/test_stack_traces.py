@@ -1,4 +1,4 @@
-"""Stack traces are recognised in whatever they are quoted in, and prose is not taken for one."""
+"""Stack traces are recognised in any quotation, and prose is not reported as one."""
 
 from __future__ import annotations
 

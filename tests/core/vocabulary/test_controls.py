@@ -50,7 +50,7 @@ def refusal(cls: type[Any], **arguments: Any) -> InvalidValue:
 
 @inputs
 @pytest.mark.parametrize("name", ["a", "A9_", "9", "_", "poe", "Poe_x", "x_poe_"])
-def test_names_of_letters_digits_and_underscores_are_taken(
+def test_names_of_letters_digits_and_underscores_are_accepted(
     cls: type[Any], arguments: dict[str, Any], name: str
 ) -> None:
     assert cls(**NAMED | arguments | {"parameter_name": name}).parameter_name == name
@@ -99,7 +99,7 @@ def test_the_kinds_have_their_names_on_the_wire() -> None:
         ({"step": math.nan}, "step", "nan is not a finite number"),
     ],
 )
-def test_a_slider_keeps_to_its_range(arguments: dict[str, Any], path: str, message: str) -> None:
+def test_the_default_of_a_slider_is_within_its_range(arguments: dict[str, Any], path: str, message: str) -> None:
     error = refusal(Slider, **NAMED | RANGE | arguments)
     assert (error.path, str(error)) == (path, f"{path}: {message}")
 
@@ -118,7 +118,7 @@ def test_the_ends_of_the_range_belong_to_it(default: float | None) -> None:
         ({"options": [*OPTIONS, DropDownOption("a", "Another")]}, "options[2].value"),
     ],
 )
-def test_a_drop_down_offers_what_it_defaults_to(arguments: dict[str, Any], path: str) -> None:
+def test_a_drop_down_offers_its_default(arguments: dict[str, Any], path: str) -> None:
     assert refusal(DropDown, **NAMED, **arguments).path == path
 
 
@@ -143,7 +143,7 @@ def test_a_ratio_is_named_after_its_sides_unless_it_has_a_value(option: AspectRa
         ({"options": [SQUARE, AspectRatioOption(width=9, height=9, value="1:1")]}, "options[1].value"),
     ],
 )
-def test_an_aspect_ratio_offers_what_it_defaults_to(arguments: dict[str, Any], path: str) -> None:
+def test_an_aspect_ratio_offers_its_default(arguments: dict[str, Any], path: str) -> None:
     assert refusal(AspectRatio, **NAMED, **arguments).path == path
 
 

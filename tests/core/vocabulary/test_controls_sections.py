@@ -62,7 +62,7 @@ def test_controls_are_read_as_they_were_written(controls: ParameterControls) -> 
 
 @settings(max_examples=100)
 @given(parameter_controls.filter(without_unknown))
-def test_what_poe_knows_is_written(controls: ParameterControls) -> None:
+def test_known_controls_are_written(controls: ParameterControls) -> None:
     plain = read(without_unknown_keys(wire := attrs_to_wire(controls)))
     assert wire_of(plain) == without_unknown_keys(wire)
 
@@ -229,7 +229,7 @@ def test_controls_that_share_a_name_share_a_default() -> None:
         assert "the default of 'depth' in sections[0].controls[0].controls[0]" in str(caught.value)
 
 
-def test_a_switch_that_is_on_is_no_slider_at_one() -> None:
+def test_a_switch_that_is_on_is_not_a_slider_at_one() -> None:
     switch = ToggleSwitch(label="x", parameter_name="x", default_value=True)
     slider = Slider(label="x", parameter_name="x", min_value=0, max_value=2, step=1, default_value=1)
     with pytest.raises(InvalidValue):

@@ -29,7 +29,7 @@ def test_a_simulator_stands_in_for_both(root: str) -> None:
 
 
 @given(st.text(min_size=1).filter(lambda name: name not in (".", "..")))
-def test_a_bot_name_stays_one_segment_of_the_path(name: str) -> None:
+def test_a_bot_name_is_one_segment_of_the_path(name: str) -> None:
     segment = Endpoints().bot(name).removeprefix("https://api.poe.com/bot/")
     assert segment
     assert not set(segment) & set("/?#\\ ")
@@ -37,7 +37,7 @@ def test_a_bot_name_stays_one_segment_of_the_path(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "\ud83d"])
-def test_what_is_no_name_has_no_address(name: str) -> None:
+def test_a_text_that_is_not_a_name_has_no_address(name: str) -> None:
     with pytest.raises(ValueError):
         Endpoints().bot(name)
 

@@ -87,7 +87,7 @@ def test_blame_is_never_shared() -> None:
     assert not issubclass(LocalProtocolError, RemoteProtocolError)
     assert not issubclass(TransportError, ProtocolError)
     assert not issubclass(BotError, ProtocolError)
-    # A bug of ours must not be taken for bad input by a caller that catches ValueError.
+    # A caller that catches ValueError must not treat a bug in poeproto as bad input.
     assert not any(issubclass(child, ValueError) for child, _ in PARENTS)
 
 
@@ -100,7 +100,7 @@ def test_an_invalid_value_raises_invalid_value_with_its_path() -> None:
     assert (str(bare), bare.path, bare.message) == ("no identifier", "", "no identifier")
 
 
-def test_a_cost_that_was_not_granted_says_what_poe_said() -> None:
+def test_a_cost_that_was_not_granted_has_the_reason_from_poe() -> None:
     error = InsufficientFunds("the cost was not granted", status="insufficient_balance")
     assert (str(error), error.status) == ("the cost was not granted", "insufficient_balance")
 
@@ -125,7 +125,7 @@ def test_a_passed_limit_is_named() -> None:
     assert LimitExceeded("too large", limit="events").response is None
 
 
-def test_a_refusal_keeps_what_a_caller_needs_to_decide_on_a_retry() -> None:
+def test_a_refusal_keeps_the_data_for_a_decision_on_a_retry() -> None:
     error = RequestRefused("status 503", status=503, retry_after="7", body_start=b"busy")
     assert (error.status, error.retry_after, error.body_start, str(error)) == (503, "7", b"busy", "status 503")
     bare = RequestRefused("status 500", status=500)

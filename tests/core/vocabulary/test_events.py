@@ -91,7 +91,7 @@ def test_a_whole_float_inside_is_an_index() -> None:
     assert (event.index, type(event.index)) == (2, int)
 
 
-def test_a_json_event_does_not_write_into_what_it_was_given() -> None:
+def test_a_json_event_does_not_change_its_argument() -> None:
     data: dict[str, Any] = {"a": 1}
     Json(data, 2)
     assert data == {"a": 1}

@@ -137,7 +137,7 @@ UNFIT: list[tuple[str, Any, str]] = [
 
 
 @pytest.mark.parametrize(("field", "values"), FITS, ids=[field for field, _ in FITS])
-def test_a_value_of_the_annotated_type_is_taken_as_it_is(field: str, values: list[Any]) -> None:
+def test_a_value_of_the_annotated_type_is_accepted_unchanged(field: str, values: list[Any]) -> None:
     for value in values:
         assert getattr(Everything(**{field: value}), field) is value
 
@@ -193,7 +193,7 @@ def test_a_type_is_named_without_modules(hint: Any, name: str) -> None:
     assert type_name(hint) == name
 
 
-# --- what holds for every value of the vocabulary
+# --- properties of every value of the vocabulary
 
 CONTROLS = sample_settings().parameter_controls
 VALUES: list[Any] = [
@@ -241,7 +241,7 @@ VALUES: list[Any] = [
     *(value for _, value in walk_values(CONTROLS) if value is not CONTROLS),
 ]
 UNCHECKED = (Meta, Text, ReplaceResponse, SuggestedReply, File, Data, Json, Error, Done, UnknownEvent)
-# Settings of ours, and records below the protocol.
+# Settings of poeproto, and records below the protocol.
 NOT_ON_THE_WIRE = {poeproto.Limits, poeproto.RetryPolicy, poeproto.ServerSentEvent}
 every_value = pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
 

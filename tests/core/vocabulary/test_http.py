@@ -1,4 +1,4 @@
-"""HTTP messages, their headers, and what their reprs hide."""
+"""HTTP messages, their headers, and the values that their reprs hide."""
 
 from __future__ import annotations
 
@@ -69,12 +69,12 @@ def test_headers_may_be_a_mapping(mapping: Any) -> None:
 
 
 @pytest.mark.parametrize("bad", [5, "accept", ["accept: */*"], [("a", "b", "c")], {"a": 1}, UserDict({"a": 1})])
-def test_what_headers_must_be(bad: Any) -> None:
+def test_the_types_of_headers(bad: Any) -> None:
     with pytest.raises(TypeError, match=r"^headers must be pairs of name and value, each str or bytes, or a mapping$"):
         RequestHead("POST", "/", bad)
 
 
-def test_a_character_beyond_latin_1_cannot_travel() -> None:
+def test_a_character_outside_latin_1_is_refused() -> None:
     with pytest.raises(UnicodeEncodeError):
         ResponseHead(200, [("x-name", "🐈")])
 
@@ -120,7 +120,7 @@ def test_a_request_may_know_its_client_and_does_not_show_it() -> None:
         RequestHead("POST", "/", client="192.0.2.7")  # pyright: ignore[reportArgumentType]
 
 
-def test_a_missing_header_is_none() -> None:
+def test_a_missing_header_returns_none() -> None:
     for head in [*heads([("x-kind", "one")]), *heads([])]:
         assert head.get("x-other") is None
         assert head.get_all("x-other") == []
@@ -147,7 +147,7 @@ def test_a_repr_never_shows_credentials(name: str | bytes) -> None:
             assert text.count("<hidden>") == 2
 
 
-def test_what_a_peer_repeats_in_a_plain_header_is_hidden_as_well() -> None:
+def test_a_key_repeated_in_a_plain_header_is_hidden_as_well() -> None:
     key = "0123456789abcdefABCDEF0123456789"
     for head in heads([("content-type", f"text/{key}; charset=utf-8"), ("retry-after", key)]):
         assert key not in repr(head)
@@ -201,7 +201,7 @@ def test_types_are_checked(cls: type[Any], arguments: tuple[Any, ...], message: 
 # --- where Poe is
 
 
-def test_a_repr_leaves_out_where_keys_and_conversations_are() -> None:
+def test_a_repr_omits_headers_and_bodies() -> None:
     request = HttpRequest(
         "POST", "https://api.poe.com/bot/update_settings/b/the-key/1.2", [], b'{"access_key":"the-key"}'
     )

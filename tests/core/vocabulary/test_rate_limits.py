@@ -47,7 +47,7 @@ def test_a_year_of_two_digits_is_of_this_century_or_the_last() -> None:
 
 
 @given(st.datetimes(datetime.datetime(1583, 1, 1)), st.datetimes(datetime.datetime(1583, 1, 1)))
-def test_dates_are_the_calendars(one: datetime.datetime, other: datetime.datetime) -> None:
+def test_dates_match_the_calendar(one: datetime.datetime, other: datetime.datetime) -> None:
     one, other = one.replace(microsecond=0), other.replace(microsecond=0)
     written = [f"{when:%a, %d %b} {when.year:04} {when:%H:%M:%S} GMT" for when in (one, other)]
     difference = (other - one).total_seconds()

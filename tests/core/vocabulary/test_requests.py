@@ -54,7 +54,7 @@ def test_the_defaults_of_a_query() -> None:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_every_request_speaks_the_newest_version_and_only_a_query_must_say_more(request_: Any) -> None:
+def test_every_request_has_the_newest_version_and_only_a_query_has_required_fields(request_: Any) -> None:
     assert request_.version == PROTOCOL_VERSION == "1.2"
 
 

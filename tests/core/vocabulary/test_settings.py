@@ -46,7 +46,7 @@ def test_types_are_checked(arguments: dict[str, Any], message: str) -> None:
     assert str(caught.value) == f"SettingsResponse.{message}"
 
 
-def test_calls_below_zero_are_no_dependency() -> None:
+def test_calls_below_zero_are_not_a_dependency() -> None:
     assert SettingsResponse(server_bot_dependencies={"a": 0}).server_bot_dependencies == {"a": 0}
     with pytest.raises(InvalidValue) as caught:
         SettingsResponse(server_bot_dependencies={"b": 1, "a": -1})

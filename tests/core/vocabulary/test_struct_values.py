@@ -48,7 +48,7 @@ def test_the_class_is_an_attrs_class_with_a_constructor_in_c(cls: Any) -> None:
 
 
 @pytest.mark.parametrize("cls", EVENTS, ids=lambda cls: cls.__name__)
-def test_a_value_is_as_frozen_comparable_and_copyable_as_that_of_attrs(cls: Any) -> None:
+def test_a_value_is_frozen_comparable_and_copyable_as_with_attrs(cls: Any) -> None:
     value = cls(**arguments_of(cls), extra={"new": 1})
     plain = attrs.make_class(cls.__name__, list(arguments_of(cls)), frozen=True)(**arguments_of(cls))
     assert repr(value) == repr(plain)[:-1] + ", extra={'new': 1})"
@@ -67,7 +67,7 @@ def test_a_value_is_as_frozen_comparable_and_copyable_as_that_of_attrs(cls: Any)
             change()
 
 
-def test_what_the_class_defines_is_kept() -> None:
+def test_methods_of_the_class_are_kept() -> None:
     assert (Value.__name__, Value.__qualname__, Value.__module__, Value.__doc__) == (
         "Plain",
         "Plain",

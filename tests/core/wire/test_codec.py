@@ -63,7 +63,7 @@ def test_the_strategies_leave_no_field_out(cls: type[Any]) -> None:
     assert not missing
 
 
-# --- what is written is read back
+# --- encoded values are decoded unchanged
 
 
 @settings(max_examples=150)
@@ -98,7 +98,7 @@ def test_the_samples_survive() -> None:
     assert [decode_event(record.event, record.data) for record in records] == sample_reply()
 
 
-# --- the general path gives what the fast path gives
+# --- the general path and the fast path agree
 
 # Where objects with classes are on the wire; two levels where one name is ambiguous.
 CLASSES_AT: dict[str, type[Any]] = {

@@ -103,7 +103,7 @@ def test_any_event_may_have_an_index(name: str, index: int) -> None:
 @of_each_name
 @pytest.mark.parametrize("index", [True, False, "1", 1.5, [1], {}, 2**53, -(2**53), 1e300, 2**61 - 1, 10**400])
 @pytest.mark.parametrize("unknown", [{}, {"unknown": 1}], ids=["known keys", "an unknown key"])
-def test_another_value_is_no_index_and_is_not_lost(name: str, index: object, unknown: dict[str, Any]) -> None:
+def test_another_value_is_not_an_index_and_is_kept(name: str, index: object, unknown: dict[str, Any]) -> None:
     event = decode_event(name, json.dumps({**SMALLEST[name][0], "index": index, **unknown}))
     assert event.index is None
     kept = event.data if isinstance(event, Json) else event.extra if not isinstance(event, UnknownEvent) else {}
@@ -142,7 +142,7 @@ def test_an_index_may_be_a_member_of_an_enumeration(name: str) -> None:
 
 
 @of_each_name
-def test_a_null_index_is_none(name: str) -> None:
+def test_a_null_index_is_an_absent_index(name: str) -> None:
     event = decode_event(name, json.dumps({**SMALLEST[name][0], "index": None}))
     assert event.index is None
     if not isinstance(event, Json):
@@ -172,7 +172,7 @@ def test_an_invalid_index_does_not_hide_another_fault() -> None:
         "\ud83d",
     ],
 )
-def test_done_says_nothing_whatever_it_holds(data: str | bytes) -> None:
+def test_the_data_of_done_is_ignored(data: str | bytes) -> None:
     event = decode_event("done", data)
     assert isinstance(event, Done)
     assert event.index is None
@@ -246,7 +246,7 @@ def test_line_breaks_in_a_text_do_not_break_its_line(name: str, cls: type[Text])
 
 
 @of_each_text
-def test_a_text_on_the_general_path_differs_by_what_it_has_more(name: str, cls: type[Text]) -> None:
+def test_a_text_takes_the_general_path_for_further_keys_only(name: str, cls: type[Text]) -> None:
     assert encode_event(cls("é", 1)) == f'event: {name}\ndata: {{"text":"é","index":1}}\n\n'.encode()
     assert encode_event(cls("é", extra={"a": 1})) == f'event: {name}\ndata: {{"text":"é","a":1}}\n\n'.encode()
 
@@ -284,11 +284,11 @@ def test_a_subclass_of_str_is_a_text(name: str, cls: type[Text]) -> None:
         (UnknownEvent("poll", "a\nb"), b"event: poll\ndata: a\ndata: b\n\n"),
     ],
 )
-def test_what_is_unset_is_left_out(event: Event, record: bytes) -> None:
+def test_unset_fields_are_omitted(event: Event, record: bytes) -> None:
     assert encode_event(event) == record
 
 
-def test_what_extra_says_does_not_overrule_a_field() -> None:
+def test_extra_does_not_override_a_field() -> None:
     assert read(encode_event(Text("x", extra={"text": "y", "a": 1}))) == Text("x", extra={"a": 1})
 
 
@@ -320,14 +320,16 @@ UNSENDABLE: list[tuple[type[Any], dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("cls", "arguments", "message"), UNSENDABLE, ids=[case[2] for case in UNSENDABLE])
-def test_sending_checks_what_constructing_did_not(cls: type[Any], arguments: dict[str, Any], message: str) -> None:
+def test_sending_makes_the_checks_that_constructing_did_not(
+    cls: type[Any], arguments: dict[str, Any], message: str
+) -> None:
     with pytest.raises(LocalProtocolError) as caught:
         encode_event(cls(**arguments))
     assert str(caught.value).startswith(message)
 
 
 @pytest.mark.parametrize("value", ["Hello", None, {"text": "x"}, Message("bot", "x"), Text])
-def test_what_is_no_event_is_refused(value: Any) -> None:
+def test_a_value_that_is_not_an_event_is_refused(value: Any) -> None:
     with pytest.raises(LocalProtocolError, match=f"^{type(value).__name__} is not an event"):
         encode_event(value)
 

@@ -331,7 +331,7 @@ def made_events(draw: st.DrawFn) -> Event:
     try:
         return cls(**given)
     except TypeError:
-        assert cls is Json  # which looks for an index within
+        assert cls is Json  # which searches for an index within
         return Json({})
 
 

@@ -151,13 +151,13 @@ def test_keys_in_a_body_are_dropped(kind: str, key: str) -> None:
 
 @of_each_type
 @pytest.mark.parametrize("key", ["access_key", "api_key"])
-def test_keys_are_not_passed_on(kind: str, key: str) -> None:
+def test_keys_are_not_forwarded(kind: str, key: str) -> None:
     request = attrs.evolve(decode_request(body(kind)), extra={key: "not-a-real-key", "other": 1})
     assert decode_request(encode_request(request)).extra == {"other": 1}
     assert b"not-a-real-key" not in encode_request(request)
 
 
-def test_what_a_user_wrote_is_no_key() -> None:
+def test_text_of_a_user_is_not_a_key() -> None:
     assert query(extra_params={"api_key": "x"}).extra_params == {"api_key": "x"}
 
 
@@ -188,7 +188,7 @@ def test_a_request_without_a_type_is_refused(document: str) -> None:
 
 
 @pytest.mark.parametrize("document", [b"", b"[]", b"null", b"{", b'"query"', b"\xff"])
-def test_what_is_no_json_object_is_refused(document: bytes) -> None:
+def test_a_body_that_is_not_a_json_object_is_refused(document: bytes) -> None:
     for decode in (decode_request, decode_settings):
         with pytest.raises(RemoteProtocolError) as caught:
             decode(document)
@@ -327,7 +327,7 @@ def test_messages_that_refer_to_messages_without_end_are_refused_both_ways() -> 
 # --- writing requests
 
 
-def test_what_is_unset_is_left_out() -> None:
+def test_unset_fields_are_omitted() -> None:
     assert json.loads(encode_request(SettingsRequest())) == {"version": "1.2", "type": "settings"}
     wire = json.loads(encode_request(QueryRequest([Message("user", "Hello", attachments=[Attachment("u", "c", "n")])])))
     assert wire["type"] == "query"
@@ -337,7 +337,7 @@ def test_what_is_unset_is_left_out() -> None:
     assert wire["query"][0]["attachments"] == [{"url": "u", "content_type": "c", "name": "n"}]
 
 
-def test_what_extra_says_does_not_overrule_a_field_or_the_type() -> None:
+def test_extra_does_not_override_a_field_or_the_type() -> None:
     request = SettingsRequest("1.0", extra={"version": "2.0", "type": "query", "other": 1})
     assert json.loads(encode_request(request)) == {"version": "1.0", "type": "settings", "other": 1}
 
@@ -346,13 +346,13 @@ def test_what_extra_says_does_not_overrule_a_field_or_the_type() -> None:
     ("value", "place"),
     [({"a": [math.nan]}, "extra_params.a[0]"), ({"a": b"x"}, "extra_params.a"), ({"a": {1: 2}}, "extra_params.a")],
 )
-def test_what_json_cannot_say_is_refused_with_its_place(value: dict[str, Any], place: str) -> None:
+def test_a_value_without_a_json_form_is_refused_with_its_place(value: dict[str, Any], place: str) -> None:
     with pytest.raises(LocalProtocolError) as caught:
         encode_request(QueryRequest([], extra_params=value))
     assert str(caught.value).startswith(f"{place}: ")
 
 
-def test_what_is_no_class_of_the_protocol_is_refused_by_its_name() -> None:
+def test_a_class_outside_the_protocol_is_refused_by_its_name() -> None:
     @attrs.frozen
     class MyQuery(QueryRequest):
         pass

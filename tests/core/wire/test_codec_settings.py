@@ -21,7 +21,7 @@ from poeproto.testing import sample_settings
 from poeproto.wire.json import dumps
 
 
-def test_settings_are_written_at_version_2_without_what_is_unset() -> None:
+def test_settings_are_written_at_version_2_without_unset_fields() -> None:
     settings = SettingsResponse(server_bot_dependencies={"GPT-4o": 1}, allow_attachments=False, rate_card="")
     assert encode_settings(settings) == (
         b'{"response_version":2,"server_bot_dependencies":{"GPT-4o":1},"allow_attachments":false,"rate_card":""}'
@@ -100,7 +100,7 @@ PLACES = [path for path, _ in objects_in(whole_wire()) if path != ".server_bot_d
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_what_a_later_version_adds_is_shown_and_not_sent(place: str) -> None:
+def test_fields_of_a_later_version_are_shown_and_not_sent(place: str) -> None:
     wire = whole_wire()
     dict(objects_in(wire))[place]["added"] = {"deep": [None, "\ud83d", 1.0]}
     settings = decode_settings(dumps(wire))
@@ -122,6 +122,6 @@ def test_a_control_of_a_later_version_is_shown_and_not_sent(place: str) -> None:
         encode_settings(settings)
 
 
-def test_the_payload_of_usual_settings_is_what_is_sent() -> None:
+def test_the_payload_of_usual_settings_equals_the_bytes_sent() -> None:
     assert settings_payload(sample_settings()) == whole_wire()
     assert settings_payload(SettingsResponse()) == {"response_version": 2}

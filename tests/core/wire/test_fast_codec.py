@@ -59,7 +59,7 @@ FULL: dict[str, Any] = {
 
 @pytest.fixture(autouse=True)
 def new_struct_twins() -> None:
-    """Each test makes its own, so that none depends on what another has cached."""
+    """Each test makes its own, so that none depends on the cache of another."""
     fast_decoder.cache_clear()
     fast_structurer.cache_clear()
 
@@ -68,7 +68,7 @@ def read(wire: dict[str, Any]) -> Tree | None:
     return fast_decoder(Tree)(json.dumps(wire))
 
 
-def test_what_is_absent_is_as_by_default() -> None:
+def test_an_absent_field_has_its_default() -> None:
     tree = read(SMALLEST)
     assert tree == Tree(Leaf("a"), [])
     assert type(tree) is Tree
@@ -76,7 +76,7 @@ def test_what_is_absent_is_as_by_default() -> None:
     assert tree.extra is tree.leaf.extra is NO_EXTRA  # by which encoders know that there is none
 
 
-def test_all_that_is_there_is_read() -> None:
+def test_every_present_field_is_read() -> None:
     expected = Tree(
         Leaf("a"),
         [Leaf("b"), Leaf("c")],
@@ -115,7 +115,7 @@ def test_no_two_values_share_a_default_that_can_change() -> None:
     assert second == read(SMALLEST) == Tree(Leaf("a"), [])
 
 
-def test_what_is_read_is_as_frozen_as_what_is_made() -> None:
+def test_values_that_are_read_are_as_frozen_as_others() -> None:
     tree = read(FULL)
     assert tree is not None
     for value, name in ((tree, "number"), (tree.leaves[0], "name"), (tree, "new")):
@@ -149,7 +149,7 @@ def test_what_is_read_is_as_frozen_as_what_is_made() -> None:
     ],
     ids=" ".join,
 )
-def test_what_is_not_as_the_class_says_is_left_to_the_general_path(fields: dict[str, Any]) -> None:
+def test_an_invalid_object_is_left_to_the_general_path(fields: dict[str, Any]) -> None:
     assert read({**SMALLEST, **fields}) is None
 
 
@@ -163,7 +163,7 @@ def nested(levels: int, opening: str, closing: str) -> str:
 
 
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
-def test_what_may_be_anything_is_read_where_it_is_shallow(opening: str, closing: str) -> None:
+def test_a_field_of_any_type_is_read_where_it_is_shallow(opening: str, closing: str) -> None:
     def with_anything(levels: int) -> str:
         return json.dumps(SMALLEST)[:-1] + f', "anything": {nested(levels, opening, closing)}}}'
 
@@ -189,7 +189,7 @@ def test_ignored_keys_are_dropped() -> None:
     assert fast_decoder(Tree)(plain) is None
 
 
-def test_a_stack_that_is_nearly_full_is_no_crash() -> None:
+def test_a_stack_that_is_nearly_full_does_not_crash() -> None:
     read_tree, document = fast_decoder(Tree), json.dumps(FULL)
     expected = read_tree(document)
     limit, depth = sys.getrecursionlimit(), len(inspect.stack(0))
@@ -213,7 +213,7 @@ def classes_within(hint: Any, seen: set[Any]) -> set[Any]:
     return seen
 
 
-def test_what_is_read_so_has_no_rules_but_its_types() -> None:
+def test_classes_on_the_fast_path_have_no_rules_but_types() -> None:
     """The fast codec calls no constructor, so the classes must not need one."""
     seen: set[Any] = set()
     for cls in (*REQUEST_CLASSES.values(), UnknownRequest, *EVENT_CLASSES.values()):
@@ -236,7 +236,7 @@ class Note:
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
-def test_what_is_unset_is_not_written() -> None:
+def test_unset_fields_are_not_written() -> None:
     write = fast_encoder(Note, b"<%b>")
     assert write(Note("é")) == '<{"text":"é"}>'.encode()
     assert write(Note(None, 7)) == b'<{"text":null,"index":7}>'

@@ -39,7 +39,7 @@ CAP = 256 * KIB
 
 def memory_of(make: Callable[[], object]) -> int:
     """How many bytes the result keeps allocated."""
-    kept = make()  # what comes into being once and for all is not counted
+    kept = make()  # objects that are made once are not counted
     del kept
     gc.collect()
     tracemalloc.start()
@@ -156,7 +156,7 @@ def test_a_reply_without_an_end_takes_no_more_memory_than_its_bound(flood: Calla
 
 
 @pytest.mark.parametrize("flood", NEVER_KEPT.values(), ids=NEVER_KEPT)
-def test_what_is_passed_over_is_not_kept(flood: Callable[[int], bytes]) -> None:
+def test_ignored_data_is_not_kept(flood: Callable[[int], bytes]) -> None:
     assert flooded(flood, 10_000).error is None
     assert memory_of(lambda: flooded(flood, 10_000)) < 16 * KIB
 
@@ -257,7 +257,7 @@ def test_the_work_of_tool_calls_grows_as_their_pieces() -> None:
 # --- messages
 
 
-def test_a_refusal_does_not_repeat_what_it_was_sent_at_length() -> None:
+def test_a_refusal_does_not_repeat_long_input() -> None:
     exchange = BotExchange(None)
     with pytest.raises(RemoteProtocolError) as caught:
         exchange.receive_head(RequestHead("X" * 100_000, "/"))
@@ -266,7 +266,7 @@ def test_a_refusal_does_not_repeat_what_it_was_sent_at_length() -> None:
     assert len(str(caught.value)) < 200
 
 
-def test_a_stream_of_nothing_ends_as_one_that_is_incomplete() -> None:
+def test_an_empty_stream_ends_as_an_incomplete_one() -> None:
     exchange = asked(head=STREAM)
     for _ in range(10_000):
         assert exchange.receive_data(b"") == []

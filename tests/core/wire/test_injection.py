@@ -115,7 +115,7 @@ def test_names_identifiers_and_comments_are_refused(write: Callable[[str], bytes
 
 @each_break
 @pytest.mark.parametrize("make", EVENT_MAKERS)
-def test_one_event_comes_out_for_each_that_was_sent(make: Callable[[str], Event], bad: str) -> None:
+def test_one_event_is_received_for_each_event_sent(make: Callable[[str], Event], bad: str) -> None:
     exchange, event = streaming(), make(bad)
     if isinstance(event, Done):
         exchange.send(Text("a"))
@@ -132,7 +132,7 @@ def test_a_failure_ends_with_two_events_whatever_is_in_it(bad: str) -> None:
     assert [record.event for record in SSEDecoder().receive_data(ending)] == ["error", "done"]
 
 
-def test_a_heartbeat_is_no_event() -> None:
+def test_a_heartbeat_is_not_an_event() -> None:
     assert SSEDecoder().receive_data(streaming().heartbeat()) == []
 
 

@@ -99,7 +99,7 @@ FAULTS = {
 
 @in_every_surrounding
 @pytest.mark.parametrize("kind", FAULTS)
-def test_what_is_not_json_is_a_fault_of_the_peer(kind: str, surround: Callable[[bytes], bytes]) -> None:
+def test_invalid_json_is_a_fault_of_the_peer(kind: str, surround: Callable[[bytes], bytes]) -> None:
     for text in FAULTS[kind]:
         with pytest.raises(RemoteProtocolError, match=r"not (valid|acceptable) JSON"):
             loads(surround(text))
@@ -143,7 +143,7 @@ def test_a_document_is_one_value_in_utf_8_without_bom(document: bytes) -> None:
         (b"null", "null"),
     ],
 )
-def test_another_value_than_an_object_is_named(document: bytes, what: str) -> None:
+def test_a_value_other_than_an_object_is_named(document: bytes, what: str) -> None:
     with pytest.raises(RemoteProtocolError) as caught:
         loads(document)
     assert str(caught.value) == f"expected a JSON object, got {what}"
@@ -174,7 +174,7 @@ def test_nothing_but_our_own_error_escapes(data: bytes | str) -> None:
 
 # --- writing
 
-# Surrogates are included: what was decoded with one must be encodable. A high one before a low one comes back as one
+# Surrogates are included: a text decoded with one must be encodable. A high one before a low one comes back as one
 # character.
 any_text = st.text(st.characters()).filter(
     lambda text: text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass") == text
@@ -188,13 +188,13 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(st.dictionaries(any_text, json_values, max_size=4))
-def test_what_is_written_is_read_back(value: dict[str, Any]) -> None:
+def test_encoded_values_are_decoded_unchanged(value: dict[str, Any]) -> None:
     written = dumps(value)
     assert loads(written) == json.loads(written) == value
 
 
 @given(any_text)
-def test_a_string_is_written_alike_alone(text: str) -> None:
+def test_a_single_string_is_written_in_the_same_way(text: str) -> None:
     assert dump_string(text) == dumps(text)
     assert json.loads(dump_string(text)) == text
 
@@ -260,7 +260,7 @@ class Point(NamedTuple):
         (10**4200, b"1" + b"0" * 4200),
     ],
 )
-def test_a_subclass_is_written_as_what_it_holds(value: object, written: bytes) -> None:
+def test_a_subclass_is_written_as_its_content(value: object, written: bytes) -> None:
     assert dumps({"a": value}) == b'{"a":' + written + b"}"
 
 
@@ -290,7 +290,7 @@ UNWRITABLE: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize("lone", ["x", "\ud83d"], ids=["without a surrogate", "with a surrogate"])
 @pytest.mark.parametrize(("value", "message"), UNWRITABLE, ids=[message for _, message in UNWRITABLE])
-def test_what_json_has_no_form_for_is_refused_with_its_place(value: object, message: str, lone: str) -> None:
+def test_a_value_that_json_cannot_express_is_refused_with_its_place(value: object, message: str, lone: str) -> None:
     with pytest.raises(LocalProtocolError) as caught:
         dumps({"s": lone, "a": [0, {"b c": (1, value)}]})
     assert str(caught.value).startswith("a[1].b c[1]: ")

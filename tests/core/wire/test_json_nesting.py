@@ -52,19 +52,19 @@ def test_200_levels_are_read_and_written_and_201_are_not(nest: str, bottom: str)
 @pytest.mark.parametrize("levels", range(1, 12))
 @pytest.mark.parametrize("nest", NESTS)
 @pytest.mark.parametrize("bottom", BOTTOMS)
-def test_what_is_shallow_is_read_like_what_is_deep(nest: str, levels: int, bottom: str) -> None:
+def test_shallow_json_is_read_like_deep_json(nest: str, levels: int, bottom: str) -> None:
     opening, closing, _ = NESTS[nest]
     text = '{"a":' + opening * levels + bottom + closing * levels + "}"
     assert repr(loads(text)) == repr(loads(text.encode())) == repr(_loads_general(text)) == repr(json.loads(text))
 
 
 @pytest.mark.parametrize("case", cases("tool_chunks.json"), ids=name_of)
-def test_what_openai_nests_is_shallow(case: Case) -> None:
+def test_the_nesting_of_openai_is_shallow(case: Case) -> None:
     for chunk in case["chunks"]:
         assert _decode_shallow(json.dumps(chunk)) == chunk
 
 
-def test_brackets_that_do_not_nest_are_no_depth() -> None:
+def test_brackets_in_a_row_do_not_count_as_depth() -> None:
     wide = {"a": [[{}] for _ in range(1000)], "b": "[{" * 1000, "c": ["]" * 500, '\\"['] * 200}
     assert loads(json.dumps(wide)) == wide
 
@@ -76,14 +76,14 @@ def test_brackets_without_partners_are_bad_json_or_too_deep() -> None:
 
 
 @pytest.mark.parametrize("first", ["0", '"\\ud83d"'])
-def test_a_stack_that_is_nearly_full_is_no_crash(first: str) -> None:
+def test_a_stack_that_is_nearly_full_does_not_crash(first: str) -> None:
     text = f'{{"s":{first},"a":' + '{"a":' * 190 + "0" + "}" * 191
     value = loads(text)
     depth = len(inspect.stack(0))
     limit = sys.getrecursionlimit()
     try:
         sys.setrecursionlimit(depth + 80)
-        # Whether the stack suffices depends on the version of Python; what is raised if it does not suffice does not.
+        # Whether the stack suffices depends on the version of Python; the type of the exception does not.
         with contextlib.suppress(RemoteProtocolError):
             assert loads(text)
         with pytest.raises(LocalProtocolError, match="nested too deeply"):

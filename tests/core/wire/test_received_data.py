@@ -1,4 +1,4 @@
-"""What `receive_data` takes: bytes, and what can be read as bytes, everywhere."""
+"""The types that `receive_data` accepts: bytes, and objects with the buffer protocol, everywhere."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_other_types_are_refused_with_advice(receiver: Callable[[], Callable[[An
 
 
 @pytest.mark.parametrize("kind", [bytearray, memoryview])
-def test_what_can_be_read_as_bytes_is(kind: Callable[[bytes], Any]) -> None:
+def test_objects_with_the_buffer_protocol_are_read(kind: Callable[[bytes], Any]) -> None:
     assert poe_side()(kind(STREAM)) == [Text("a"), Done()]
     assert [each.event for each in SSEDecoder().receive_data(kind(STREAM))] == ["text", "done"]
     exchange = BotExchange(None)

@@ -32,7 +32,7 @@ def decode(parts: Iterable[bytes], decoder: SSEDecoder | None = None) -> list[Se
 
 
 @pytest.mark.parametrize(("digits", "retry"), [(640, int("9" * 640)), (641, 5), (5000, 5)])
-def test_retry_is_bounded_by_what_every_python_can_convert(digits: int, retry: int) -> None:
+def test_retry_is_bounded_by_the_digits_that_every_python_converts(digits: int, retry: int) -> None:
     stream = b"retry:5\nretry: " + b"9" * digits + b"\ndata:x\n\n"
     for parts in ([stream], bytewise(stream)):
         assert decode(parts) == [record("x", retry=retry)]
@@ -55,7 +55,7 @@ def test_an_empty_part_changes_nothing() -> None:
     assert decode([b"data: x\r", b"", b"\n", b"", b"\r", b"", b"\n"], decoder) == [record("x")]
 
 
-def test_an_event_comes_out_of_the_call_that_completes_it() -> None:
+def test_an_event_is_returned_by_the_call_that_completes_it() -> None:
     decoder = SSEDecoder()
     assert decoder.receive_data(b"data: 1\n\ndata: 2\n\nda") == [record("1"), record("2")]
     assert decoder.receive_data(b"ta: 3\n") == []
@@ -65,7 +65,7 @@ def test_an_event_comes_out_of_the_call_that_completes_it() -> None:
 # --- the buffer that cuts between records
 
 
-def test_complete_records_come_out_with_line_feeds() -> None:
+def test_complete_records_are_returned_with_line_feeds() -> None:
     buffer = RecordBuffer()
     for data, complete, unfinished in [
         (b"data: x\r\n\r\n", b"data: x\n\n", b""),
@@ -110,7 +110,7 @@ places = st.lists(st.integers(0, 120), max_size=10)
 
 @settings(max_examples=500)
 @given(streams, places)
-def test_any_bytes_cut_anywhere_give_what_the_standard_says(stream: bytes, cuts: list[int]) -> None:
+def test_any_bytes_cut_anywhere_are_parsed_by_the_standard(stream: bytes, cuts: list[int]) -> None:
     expected = reference(stream)
     for parts in ([stream], bytewise(stream), cut_at(stream, cuts)):
         assert decode(parts) == expected
@@ -146,7 +146,7 @@ BODIES = {
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 def test_everything_between_blank_lines_counts_against_the_bound(body: bytes) -> None:
-    size = len(body.replace(b"\r\n", b"\n"))  # a line end counts as one byte, since a cut may not tell
+    size = len(body.replace(b"\r\n", b"\n"))  # a line end counts as one byte, since a cut may fall between CR and LF
     stream = b"event: good\ndata: 1\n\n" + body
     good = [record("1", "good")]
     for parts in ([stream], bytewise(stream), *two_way_splits(stream)):
@@ -162,13 +162,13 @@ def test_a_blank_line_starts_the_count_again() -> None:
 
 @settings(max_examples=300)
 @given(streams, places, st.integers(1, 40))
-def test_the_bound_holds_alike_for_every_cut(stream: bytes, cuts: list[int], max_event_size: int) -> None:
+def test_the_bound_is_the_same_for_every_cut(stream: bytes, cuts: list[int], max_event_size: int) -> None:
     expected = bounded_reference(stream, max_event_size)
     for parts in ([stream], bytewise(stream), cut_at(stream, cuts)):
         assert outcome(parts, max_event_size) == expected
 
 
-def test_events_before_the_fault_come_with_the_failing_call_and_the_error_stays() -> None:
+def test_the_failing_call_returns_the_events_before_the_fault_and_the_error_is_kept() -> None:
     decoder = SSEDecoder(max_event_size=20)
     assert decoder.receive_data(b"data: 1\n\ndata: 2\n\ndata: " + b"x" * 20 + b"\n\ndata: 3\n\n") == [
         record("1"),
@@ -194,7 +194,7 @@ def held(decoder: SSEDecoder) -> int:
 @pytest.mark.parametrize(
     "line", [b"data:\n", b"data: xxxx\n", b"data\r\n", b"data: xxxx", b": hello\n", b"x: y\n", b"event: a\n"]
 )
-def test_nothing_grows_while_no_blank_line_comes(line: bytes) -> None:
+def test_memory_does_not_grow_without_a_blank_line(line: bytes) -> None:
     decoder = SSEDecoder(max_event_size=1000)
     for _ in range(100_000):
         if decoder.error is not None:
@@ -232,7 +232,9 @@ names = line_text.filter(bool)
 
 
 @given(names, st.text(), st.none() | line_text, st.none() | st.integers(0, 10**12), places)
-def test_what_is_written_is_read_back(name: str, data: str, id: str | None, retry: int | None, cuts: list[int]) -> None:
+def test_encoded_values_are_decoded_unchanged(
+    name: str, data: str, id: str | None, retry: int | None, cuts: list[int]
+) -> None:
     expected = [record(LINE_END.sub("\n", data), name, id or "", retry)]
     written = encode_sse(name, data, id=id, retry=retry)
     assert decode(cut_at(written, cuts)) == reference(written) == expected
@@ -257,7 +259,7 @@ def test_records_look_like_the_examples_of_the_standard() -> None:
 
 
 @pytest.mark.parametrize("bad", ["\n", "\r", "\0", "a\nb", "a\r\n", "x\0"])
-def test_what_would_break_a_line_is_refused(bad: str) -> None:
+def test_a_value_that_would_break_a_line_is_refused(bad: str) -> None:
     shown = re.escape(repr(bad))
     with pytest.raises(LocalProtocolError, match=f"^the event name {shown}"):
         encode_sse(bad, "x")

@@ -33,7 +33,7 @@ DONE = b"event: done\ndata: {}\n\n"
 
 
 class PathRecorder(PoeExchange):
-    """Notes what takes the general path."""
+    """Records the bytes that take the general path."""
 
     def __init__(self, limits: Limits | None = None) -> None:
         super().__init__(limits=limits)
@@ -45,7 +45,7 @@ class PathRecorder(PoeExchange):
 
 
 def outcome(exchange: PoeExchange, parts: Iterable[bytes]) -> tuple[Any, ...]:
-    """Everything observable about an exchange after these parts and the end, and what it counted."""
+    """Everything observable about an exchange after these parts and the end, and its count."""
     opened(exchange)
     events: list[Event] = []
     with contextlib.suppress(PoeprotoError):
@@ -139,7 +139,7 @@ def test_any_stream_cut_anywhere_is_read_as_record_by_record(stream: bytes, cuts
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8"))), places)
-def test_texts_are_read_by_the_run_wherever_they_are_cut(texts: list[str], cuts: list[int]) -> None:
+def test_texts_are_read_in_runs_wherever_they_are_cut(texts: list[str], cuts: list[int]) -> None:
     stream = b"".join(encode_event(Text(text)) for text in texts)
     exchange = opened(PathRecorder())
     exchange.receive_data(RECORD)
@@ -163,8 +163,8 @@ def test_only_unusual_records_take_the_general_path() -> None:
     assert exchange.general_path == [RECORD, odd, DONE]
 
 
-# What sse-starlette makes of `fastapi_poe.PoeBot.text_event`, with and without its other fields; then what other
-# servers write.
+# The bytes that sse-starlette makes of `fastapi_poe.PoeBot.text_event`, with and without its other fields; then those
+# of other servers.
 DIALECTS = [
     b'event: text\r\ndata: {"text": "a"}\r\n\r\n',
     b'event: text\r\ndata: {"text": "\\u00e9\\ud83d\\udc08\\n"}\r\n\r\n',

@@ -14,7 +14,7 @@ def joined(*events: Text | ReplaceResponse) -> list[Event]:
     return [*filter(None, map(joiner.join, events)), *joiner.flush()]
 
 
-def test_text_without_halves_passes_as_it_is() -> None:
+def test_text_without_surrogates_is_unchanged() -> None:
     whole = Text(f"caf\u00e9 {CAT}", extra={"a": 1})
     assert SurrogateJoiner().join(whole) is whole
 
@@ -40,12 +40,12 @@ def test_each_index_has_its_own_halves() -> None:
     assert joined(Text(HIGH, 1), Text(HIGH)) == [Text("\ufffd", 1), Text("\ufffd")]
 
 
-def test_a_half_goes_with_the_text_that_is_replaced() -> None:
+def test_a_half_is_dropped_with_the_replaced_text() -> None:
     assert joined(Text("a" + HIGH), ReplaceResponse("x"), Text("y")) == [Text("a"), ReplaceResponse("x"), Text("y")]
     assert joined(ReplaceResponse(HIGH), Text(LOW)) == [ReplaceResponse(""), Text(CAT)]
 
 
-def test_what_was_flushed_is_not_flushed_again() -> None:
+def test_flushed_text_is_not_flushed_again() -> None:
     joiner = SurrogateJoiner()
     assert joiner.join(Text(HIGH)) is None
     assert joiner.flush() == [Text("\ufffd")]

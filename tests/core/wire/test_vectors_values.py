@@ -49,7 +49,7 @@ def test_json_is_accepted_or_refused(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", cases("tool_chunks.json"), ids=name_of)
-def test_tool_calls_are_put_together(case: Case) -> None:
+def test_tool_calls_are_assembled(case: Case) -> None:
     aggregator = ToolCallAggregator()
     text = ""
     for chunk in case["chunks"]:
@@ -62,7 +62,7 @@ def test_tool_calls_are_put_together(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", cases("settings.json"), ids=name_of)
-def test_settings_mean_what_they_mean(case: Case) -> None:
+def test_settings_have_the_meaning_in_the_vectors(case: Case) -> None:
     body = dumps(case["body"])
     if "error" in case:
         with pytest.raises(RemoteProtocolError) as caught:

@@ -53,7 +53,7 @@ async def test_a_query_is_answered_with_a_stream() -> None:
 
 @pytest.mark.parametrize("count", [1, 3, 20])
 async def test_a_large_event_is_sent_in_parts(count: int) -> None:
-    # A server holds what it is handed several times over, for as long as the peer does not read it.
+    # A server holds several copies of its data for as long as the peer does not read.
     text = "a" * 20_000
 
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
@@ -137,7 +137,7 @@ ABSENT = "absent"
         ("client", ABSENT, None),
     ],
 )
-async def test_the_client_is_what_the_server_knows_of_it(field: str, value: object, seen: object) -> None:
+async def test_the_client_is_the_address_that_the_server_knows(field: str, value: object, seen: object) -> None:
     assert (await seen_in(**{field: value})).client == seen
 
 
@@ -227,7 +227,7 @@ async def test_a_body_of_just_the_limit_is_read() -> None:
     assert answer.status == 200
 
 
-async def test_a_length_that_is_no_number_is_refused() -> None:
+async def test_a_length_that_is_not_a_number_is_refused() -> None:
     assert (await request(an_app(), headers=[("content-length", "+5")])).status == 400
 
 
@@ -295,7 +295,7 @@ async def test_a_refusal_names_the_field() -> None:
 
 
 class Listener(Bot):
-    """Remembers what is reported to it."""
+    """Keeps the reports to it."""
 
     def __init__(self) -> None:
         self.heard: list[object] = []
@@ -352,7 +352,7 @@ async def test_a_bot_that_overrides_nothing_answers_everything() -> None:
 
 
 class Faulty(Bot):
-    """Fails whatever it is asked."""
+    """Fails at every request."""
 
     async def get_settings(self, request: SettingsRequest, context: Context) -> SettingsResponse:
         raise LookupError(SECRET)
@@ -403,7 +403,7 @@ async def test_a_method_that_takes_too_long(caplog: pytest.LogCaptureFixture) ->
     assert closed == ["closed"]
 
 
-async def test_a_client_that_goes_while_its_body_is_read() -> None:
+async def test_a_client_that_disconnects_while_its_body_is_read() -> None:
     asked: list[str] = []
 
     async def bot(request: QueryRequest, context: Context) -> str:
@@ -416,7 +416,7 @@ async def test_a_client_that_goes_while_its_body_is_read() -> None:
     assert asked == []
 
 
-async def test_a_client_that_goes_during_its_reply() -> None:
+async def test_a_client_that_disconnects_during_its_reply() -> None:
 
     seen: list[str] = []
 
@@ -434,7 +434,7 @@ async def test_a_client_that_goes_during_its_reply() -> None:
 
 
 @pytest.mark.parametrize("body", [query_body(), b"[]", b'{"type": "settings"}'])
-async def test_a_send_that_finds_nobody(body: bytes) -> None:
+async def test_a_send_after_a_disconnect(body: bytes) -> None:
     answer = await converse(an_app(), http_scope(), body_messages(body), send_error=ConnectionResetError("closed"))
     assert len(answer.messages) == 1
 

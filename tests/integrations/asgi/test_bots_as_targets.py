@@ -26,7 +26,7 @@ class NoContext(Bot):
         return "hello"
 
 
-def test_what_load_app_takes() -> None:
+def test_targets_that_load_app_accepts() -> None:
     bot = EchoBot()
     assert load_app(bot, access_key=KEY).service.routes["/"].bot is bot
     assert isinstance(load_app(EchoBot, allow_without_key=True).service.routes["/"].bot, EchoBot)
@@ -35,7 +35,7 @@ def test_what_load_app_takes() -> None:
     assert load_app(app) is app
 
 
-def test_what_load_app_does_not_take() -> None:
+def test_targets_that_load_app_rejects() -> None:
     other: Any = 5
     with pytest.raises(
         TargetError, match=r"^the int that was passed is not a bot, a class of bots, a BotApp, or a dict"

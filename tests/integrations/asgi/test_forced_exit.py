@@ -28,7 +28,7 @@ class Stuck(Bot):
         yield "hello"
         await self.wait()
 
-class PassesOnAny(Stuck):
+class ForwardsAny(Stuck):
     async def wait(self):
         while True:
             try:
@@ -56,13 +56,13 @@ class Blocks(Stuck):
 def app_of(bot):
     return BotApp(bot, allow_without_key=True, limits=Limits(cleanup_seconds=0.1))
 
-passes_on_any, shields, waits_for_thread = app_of(PassesOnAny()), app_of(Shields()), app_of(WaitsForThread())
+forwards_any, shields, waits_for_thread = app_of(ForwardsAny()), app_of(Shields()), app_of(WaitsForThread())
 leaves_thread, blocks = app_of(LeavesThread()), app_of(Blocks())
 """
 
 # A task that asyncio cancels is not shielded: Hypercorn ends such a bot at its timeout, and a thread is left.
 STUCK = [
-    ("passes_on_any", "connections are still under way (PassesOnAny at {file}:19 in PassesOnAny.wait)"),
+    ("forwards_any", "connections are still under way (ForwardsAny at {file}:19 in ForwardsAny.wait)"),
     ("waits_for_thread", "threads are still running (AnyIO worker thread)"),
     ("leaves_thread", "threads are still running (left behind)"),
     ("blocks", "the event loop is blocked at {file}:38 in Blocks.wait)"),
@@ -104,7 +104,7 @@ def test_a_stuck_bot_does_not_keep_the_process(tmp_path: Path, worker_class: str
 def test_a_stuck_bot_does_not_keep_workers(tmp_path: Path) -> None:
     file = tmp_path / "stuck.py"
     file.write_text(BOTS)
-    with serving(f"{file}:passes_on_any", "--workers", "2") as server, open_reply(server.address):
+    with serving(f"{file}:forwards_any", "--workers", "2") as server, open_reply(server.address):
         server.signal(signal.SIGTERM)
         status, _, errors = server.wait()
     assert status == 0

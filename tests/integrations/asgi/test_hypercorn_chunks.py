@@ -1,4 +1,4 @@
-"""Chunks that go past Hypercorn to the socket, and what goes through it all the same.
+"""Chunks written to the socket past Hypercorn, and responses that still pass through it.
 
 Each behaviour is tested in both manners: a client must not notice which one it is.
 """
@@ -76,7 +76,7 @@ def goes_past(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
         return True
 
     class OtherStream(HTTPStream):
-        """What a later Hypercorn may have."""
+        """A stream with the attributes that a later Hypercorn may have."""
 
     monkeypatch.setattr("hypercorn.protocol.h11.HTTPStream", OtherStream)
     return False
@@ -134,7 +134,7 @@ async def test_tls_goes_through_hypercorn(bodies: list[bytes], certificate: Cert
     assert events_in(b"".join(bodies)) == [*texts(WORDS), Done()]
 
 
-async def test_an_application_that_changes_what_is_sent() -> None:
+async def test_an_application_that_changes_the_messages() -> None:
     class Loud(BotApp):
         async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
             async def send_loud(message: AsgiMessage) -> None:
@@ -150,7 +150,7 @@ async def test_an_application_that_changes_what_is_sent() -> None:
     assert response.events == [*(Text(word.upper()) for word in WORDS), Done()]
 
 
-# --- what a client sees in either manner
+# --- the response in either manner
 
 
 @pytest.mark.usefixtures("goes_past")

@@ -1,4 +1,4 @@
-"""The listener that records what it accepts, and the event loops that call its `accept`."""
+"""The listener that records accepted connections, and the event loops that call its `accept`."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_one_connection_is_reset_and_then_all() -> None:
             end.close()
 
 
-def test_a_closed_connection_is_forgotten_once_nobody_holds_it() -> None:
+def test_a_closed_connection_is_removed_when_it_is_collected() -> None:
     with recording_listener() as listener:
         peer, connection = accepted_by(listener)
         connection.close()
@@ -103,7 +103,7 @@ async def test_a_listener_without_descriptors_is_reported_once_an_iteration(monk
     assert reported == ["socket.accept() out of system resource"]
 
 
-# Where these fail, the event loop has begun to call `accept`, and can do without `descriptor_scan`.
+# If these fail, the event loop has begun to call `accept`, and can do without `descriptor_scan`.
 
 
 async def calls_accept_of(listener: RecordingListener) -> bool:

@@ -69,7 +69,7 @@ async def test_a_body_that_takes_too_long_closes_the_connection(monkeypatch: pyt
             raise ConnectionError("it has ended")
 
 
-async def test_a_body_whose_parts_come_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_body_whose_parts_arrive_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each part extends the time; a reply may take longer than its body."""
     monkeypatch.setattr(hypercorn_requests, "_LIMITS", ServerLimits(body_seconds=0.2, body_rate=1.0))
 

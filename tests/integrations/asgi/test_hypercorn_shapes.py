@@ -1,4 +1,6 @@
-"""What `chunk_writer` needs of Hypercorn, h11 and trio: without any of it, nothing goes past Hypercorn."""
+"""The internals of Hypercorn, h11 and trio that `chunk_writer` depends on: without any of it, nothing goes past
+Hypercorn.
+"""
 
 from __future__ import annotations
 
@@ -58,27 +60,27 @@ def test_hypercorn_as_it_is(loop: str) -> None:
 
 
 @pytest.mark.parametrize("missing", ["send", "scope", "response"])
-def test_a_stream_without_what_is_needed(missing: str) -> None:
+def test_a_stream_without_the_needed_attributes(missing: str) -> None:
     stream = stream_of()
     del stream.__dict__[missing]
     assert chunk_writer(stream.app_send) is None
 
 
 @pytest.mark.parametrize("missing", ["send", "connection", "ssl"])
-def test_a_protocol_without_what_is_needed(missing: str) -> None:
+def test_a_protocol_without_the_needed_attributes(missing: str) -> None:
     stream = stream_of()
     del stream.send.__self__.__dict__[missing]
     assert chunk_writer(stream.app_send) is None
 
 
 @pytest.mark.parametrize(("loop", "missing"), [("asyncio", "writer"), ("trio", "send_lock"), ("trio", "stream")])
-def test_a_server_without_what_is_needed(loop: str, missing: str) -> None:
+def test_a_server_without_the_needed_attributes(loop: str, missing: str) -> None:
     stream = stream_of(loop)
     del stream.send.__self__.send.__self__.__dict__[missing]
     assert chunk_writer(stream.app_send) is None
 
 
-def test_a_socket_of_trio_without_the_one_of_its_own() -> None:
+def test_a_socket_of_trio_without_a_system_socket() -> None:
     stream = stream_of("trio")
     del stream.send.__self__.send.__self__.stream.socket._sock
     assert chunk_writer(stream.app_send) is None
@@ -103,7 +105,7 @@ def test_a_body_with_a_length_and_one_that_has_begun_to_end() -> None:
     assert chunk_writer(stream.app_send) is None
 
 
-def test_h11_is_not_changed_by_what_it_is_asked() -> None:
+def test_h11_is_not_changed_by_the_probe() -> None:
     stream = stream_of()
     assert chunk_writer(stream.app_send) is not None
     connection = stream.send.__self__.connection

@@ -45,7 +45,7 @@ def two_bots() -> BotApp:
         # ... and older ones took it out.
         ("/", "/mount", "root"),
         ("/a", "/mount", "a"),
-        # What only starts alike is not below.
+        # A path that only shares a prefix is not below the mount.
         ("/a", "/", "a"),
     ],
 )
@@ -66,7 +66,7 @@ async def test_elsewhere_is_nothing(path: str, root_path: str, method: str) -> N
     assert answer.headers["content-type"] == "application/json"
 
 
-async def test_what_only_starts_like_the_mount_is_not_cut() -> None:
+async def test_a_path_that_shares_a_prefix_with_the_mount_is_not_cut() -> None:
     app = BotApp({"/ab": Route(named("ab"), access_key=KEY), "/b": Route(named("b"), access_key=KEY)})
     assert (await request(app, path="/ab", root_path="/a")).events == [Text("ab"), Done()]
 
@@ -171,7 +171,7 @@ def test_keys_that_cannot_be_used(arguments: dict[str, Any], error: type[Excepti
 
 
 @pytest.mark.parametrize("bot", [None, Bot, "echo:bot", object()])
-def test_what_is_no_bot(bot: Any) -> None:
+def test_values_that_are_not_bots(bot: Any) -> None:
     for make in (BotApp, Route):
         with pytest.raises(TypeError, match="Bot"):
             make(bot, allow_without_key=True)

@@ -226,7 +226,7 @@ async def test_a_client_that_does_not_read_holds_the_bot_back() -> None:
         await ended.wait()
 
 
-async def test_a_body_that_grows_too_large_is_refused_while_it_comes() -> None:
+async def test_a_body_that_grows_too_large_is_refused_while_it_arrives() -> None:
     async with serving(app_of(echo, Limits(request_body=1000))) as address, connect(address) as connection:
         await connection.send(http_request(chunked=True))
         for _ in range(4):
@@ -235,7 +235,7 @@ async def test_a_body_that_grows_too_large_is_refused_while_it_comes() -> None:
         assert response.status == 413
 
 
-async def test_a_body_that_is_declared_too_large_is_refused_before_it_comes() -> None:
+async def test_a_body_that_is_declared_too_large_is_refused_before_it_arrives() -> None:
     async with serving(app_of(echo, Limits(request_body=1000))) as address, connect(address) as connection:
         await connection.send(http_request(b" " * 1001)[:-1001])
         assert (await connection.read_response()).status == 413

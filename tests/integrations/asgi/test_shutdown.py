@@ -101,14 +101,14 @@ async def test_a_peer_that_does_not_read_in_time_is_cut_off(caplog: pytest.LogCa
     async with serving(app_of(bot.respond, limits), bind=listener) as address, unread(address) as connection:
         assert len(list(scanned.open())) == 1
         await bot.until_over()
-        # The connection closes as well, with all that was buffered for it.
+        # The connection closes as well, and its buffer is discarded.
         while list(scanned.open()):  # noqa: ASYNC110 - no event reports it
             await anyio.sleep(0.01)
         assert not (await connection.read_to_end()).endswith(END_OF_BODY)
     assert caplog.records == []
 
 
-async def test_a_half_sent_request_does_not_keep_the_server() -> None:
+async def test_an_incomplete_request_does_not_delay_the_stop() -> None:
     async with serving(app_of(waits), quick_config()) as address:
         connection = await anyio.connect_tcp("127.0.0.1", int(address.rstrip("/").rpartition(":")[2]))
         await connection.send(http_request()[:-5])
@@ -141,7 +141,7 @@ async def test_open_replies_end_when_hypercorn_stops_for_a_reason_of_its_own() -
         await over.wait()
 
 
-async def test_the_configuration_stays_as_it_was() -> None:
+async def test_the_configuration_is_unchanged() -> None:
     config = quick_config()
     async with serving(app_of(waits), config):
         pass
@@ -149,7 +149,7 @@ async def test_the_configuration_stays_as_it_was() -> None:
     assert config.bind == ["127.0.0.1:8000"]
 
 
-async def test_the_task_that_serves_can_go_on() -> None:
+async def test_the_serving_task_can_continue() -> None:
     # asyncio's task groups can leave a cancellation request behind, which then confuses scopes around them.
     with anyio.CancelScope() as scope:
         async with serving(app_of(waits), quick_config()) as address, connect(address) as connection:
@@ -191,7 +191,7 @@ async def test_a_server_that_stops_does_not_reset_the_next_one_at_its_address() 
 
 
 async def connected(listener: socket.socket) -> tuple[socket.socket, socket.socket]:
-    """The peer's end and ours of a connection that this listener got."""
+    """Both ends of a connection to this listener."""
     while True:
         peer = socket.create_connection(listener.getsockname())
         await anyio.sleep(0.01)

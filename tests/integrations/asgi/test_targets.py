@@ -80,7 +80,7 @@ def test_a_bot_or_its_class(where: str, attribute: str) -> None:
         ("number = 5", "there is no bot in it by another name"),
     ],
 )
-def test_what_may_have_been_meant(source: str, hint: str, folder: Path) -> None:
+def test_suggestions_for_a_misspelt_target(source: str, hint: str, folder: Path) -> None:
     (folder / "hello.py").write_text("from poeproto import Bot\n\nclass Hello(Bot): ...\n")
     lines = ["from poeproto_asgi import Route", "from hello import Hello", source]
     (folder / "some_bots.py").write_text("\n".join(lines))
@@ -102,20 +102,20 @@ def test_an_application_keeps_its_key() -> None:
 
 
 @pytest.mark.parametrize("attribute", ["app", "keyed"])
-def test_a_key_that_no_bot_takes(attribute: str) -> None:
-    with pytest.raises(TargetError, match="the key given would not be used") as caught:
+def test_a_key_that_no_bot_accepts(attribute: str) -> None:
+    with pytest.raises(TargetError, match="access_key has no effect") as caught:
         load_app(f"some_bots:{attribute}", access_key="another")
     assert "another" not in str(caught.value)
 
 
 @pytest.mark.parametrize("attribute", ["app", "keyed"])
-def test_a_permission_that_no_bot_takes(attribute: str) -> None:
-    with pytest.raises(TargetError, match="nobody is answered without a key"):
+def test_allow_without_key_without_effect(attribute: str) -> None:
+    with pytest.raises(TargetError, match="allow_without_key has no effect"):
         load_app(f"some_bots:{attribute}", allow_without_key=True)
 
 
 @pytest.mark.parametrize("attribute", ["bot", "anyones", "routes"])
-def test_a_permission_that_a_bot_takes_or_has(attribute: str) -> None:
+def test_allow_without_key_for_a_bot_without_a_key(attribute: str) -> None:
     routes = load_app(f"some_bots:{attribute}", allow_without_key=True).service.routes
     assert routes["/"].accepted_keys is None
 
@@ -202,7 +202,7 @@ def test_one_name_is_for_one_bot() -> None:
         "some_bots:Named",
     ],
 )
-def test_what_cannot_be_served(target: str) -> None:
+def test_values_that_cannot_be_served(target: str) -> None:
     with pytest.raises(TargetError) as caught:
         load_app(target, allow_without_key=True)
     assert "\n" not in str(caught.value)
@@ -210,7 +210,7 @@ def test_what_cannot_be_served(target: str) -> None:
 
 
 @pytest.mark.parametrize("target", ["some_bots:empty", "some_bots:no_path"])
-def test_dicts_that_are_no_routes(target: str) -> None:
+def test_dicts_that_are_not_routes(target: str) -> None:
     with pytest.raises(ValueError, match=r"route|path"):
         load_app(target, allow_without_key=True)
 

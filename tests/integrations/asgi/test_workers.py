@@ -100,7 +100,7 @@ class Server:
         os.killpg(self._process.pid, number)
 
     def wait(self) -> tuple[int, str]:
-        """Wait for the end of it and of every process it started; its status, and what it said on standard error."""
+        """Wait for the end of it and of every process it started; returns its status and standard error."""
         # Both ends are reported only when nobody holds the pipes any more, and workers inherit them.
         _, errors = self._process.communicate(timeout=SECONDS)
         return self._process.returncode, errors
@@ -166,7 +166,9 @@ def assert_stopped(rest: list[Event]) -> None:
 
 @pytest.mark.parametrize("worker_class", ["asyncio", "uvloop", "trio"])
 @pytest.mark.parametrize("workers", [1, 2])
-def test_it_prints_its_address_answers_and_ends_on_a_signal(tmp_path: Path, worker_class: str, workers: int) -> None:
+def test_a_server_prints_its_address_answers_and_ends_on_a_signal(
+    tmp_path: Path, worker_class: str, workers: int
+) -> None:
     with program(tmp_path, "bots:hello", worker_class, workers) as server:
         assert server.address.startswith("http://127.0.0.1:")
         with query(server.address) as response:
@@ -201,7 +203,7 @@ def test_open_streams_of_every_worker_are_ended(
     with program(tmp_path, "bots.py:waits", worker_class, workers=2) as server, ExitStack() as open_streams:
         pids: set[int] = set()
         responses: list[http.client.HTTPResponse] = []
-        # Whose turn it is, the system decides.
+        # The operating system decides which worker accepts.
         while len(pids) < 2 and len(responses) < 200:
             responses.append(open_streams.enter_context(query(server.address)))
             pids.add(first_pid(responses[-1]))
@@ -261,7 +263,7 @@ def until_it_cleans(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("worker_class", ["asyncio", "trio"])
-def test_a_worker_that_receives_several_signals_ends_in_order(tmp_path: Path, worker_class: str) -> None:
+def test_a_worker_that_receives_several_signals_ends_gracefully(tmp_path: Path, worker_class: str) -> None:
     with program(tmp_path, "bots.py:cleans", worker_class, workers=2) as server, query(server.address) as response:
         worker = first_pid(response)
         server.signal(signal.SIGTERM)
@@ -317,12 +319,12 @@ def test_several_workers_need_a_name() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"access_key": "another"}, "the key given would not be used"),
-        ({"allow_without_key": True}, "nobody is answered without a key"),
+        ({"access_key": "another"}, "access_key has no effect"),
+        ({"allow_without_key": True}, "allow_without_key has no effect"),
         ({"options": AppOptions(bot_name="Hello")}, "has its own"),
     ],
 )
-def test_what_an_application_says_itself(arguments: dict[str, Any], message: str) -> None:
+def test_options_that_an_application_has_itself(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(TargetError, match=message):
         run(BotApp(Bot(), access_key=KEY), **arguments)
 

@@ -49,7 +49,7 @@ def run_check(url: str, options: CheckOptions, ending: BotEnding = BotEnding.DIS
 
 
 class RecordingJudge(Judge):
-    """A judge that judges again in another way what it was told."""
+    """A judge that repeats each of its judgements in another way."""
 
     last: RecordingJudge
 

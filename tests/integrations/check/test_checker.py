@@ -52,7 +52,7 @@ class ChattingBot(Bot):
             await anyio.lowlevel.checkpoint()
 
 
-# --- servers of ours
+# --- servers of poeproto
 
 
 @pytest.mark.parametrize("bot", [EchoBot(), ChattingBot()])
@@ -244,7 +244,7 @@ def test_a_baseline_with_another_word() -> None:
         parse_baseline("auth.wrong-key\nauth\n")
 
 
-def test_what_depends_on_a_failed_answer_is_untestable() -> None:
+def test_rules_that_depend_on_a_failed_answer_are_untestable() -> None:
     with serving_raw(StatusBot()) as url:
         report = run_check(url, _OPTIONS)
     verdicts = {result.rule.id: result.verdict for result in report.results}
@@ -258,7 +258,7 @@ def test_what_depends_on_a_failed_answer_is_untestable() -> None:
     assert verdicts["http.reuse"] is Verdict.UNTESTABLE
 
 
-async def test_a_mistake_of_a_probe_is_a_harness_error() -> None:
+async def test_a_bug_of_a_probe_is_a_harness_error() -> None:
     async def fail(context: ProbeContext) -> None:
         raise KeyError("mistake")
 

@@ -23,7 +23,7 @@ _TIMES = CheckTimes(piece=0.001)
 
 
 class HostileBot(SoundBot):
-    """Writes what terminals, XML, HTML and annotations would obey."""
+    """Writes control sequences and markup for terminals, XML, HTML and annotations."""
 
     TEXT = "\x1b]0;title\x07<script>alert(1)</script>]]>\r\n::error::x%0A\x00\u202e&amp;"
 

@@ -133,7 +133,7 @@ def test_a_target_with_a_key(bots: Path) -> None:
     *log, error = result.stderr.splitlines()
     assert (result.exit_code, result.stdout) == (1, "")
     assert error.startswith("Error: the bot answered with status 401: the access key is missing or wrong")
-    assert "the key in the environment is not used" in log[0]
+    assert "the key in the environment has no effect" in log[0]
 
 
 def test_an_invalid_target(bots: Path, tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ def test_no_server() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["ftp://bot.example/"], "not an http or https URL"),
+        (["ftp://bot.example/"], "expected an http or https URL"),
         (["127.0.0.1:8080"], "'127.0.0.1:8080' is not a URL; did you mean http://127.0.0.1:8080?"),
         (["localhost:8080/bot"], "did you mean http://localhost:8080/bot?"),
         (["http:/bot.example/"], "did you mean http://bot.example/?"),
@@ -279,7 +279,7 @@ def test_interrupted(bots: Path, tmp_path: Path) -> None:
     with started("bench", f"{bots}:bot", f"tell {pipe}") as process:
         # Opened for writing, too: a bench that fails before its bot opens the pipe must not block this.
         with os.fdopen(os.open(pipe, os.O_RDWR), "rb", buffering=0) as told:
-            assert select.select([told], [], [], SECONDS)[0], "the bot was not asked"
+            assert select.select([told], [], [], SECONDS)[0], "the bot was not queried"
             server = int(told.read(20))
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=SECONDS)

@@ -27,7 +27,7 @@ from ...support.command import COMMAND, SECONDS, started
 
 pytestmark = pytest.mark.slow
 
-# Each query says what its reply is like; its number, among those that say the same, makes some of them differ.
+# Each query describes its reply; equal queries are numbered, so that some of their replies differ.
 BOTS = """
 import itertools
 import time
@@ -272,7 +272,7 @@ def overlapping(measured: dict[str, Any]) -> dict[str, Any]:
     return other
 
 
-def test_merging_what_processes_measured_at_the_same_time(address: str, tmp_path: Path) -> None:
+def test_merging_measurements_of_the_same_time(address: str, tmp_path: Path) -> None:
     measured = lines(bench(address, "slow", "--rate", "100", "--replies", "20", "--slo", "total:6s", "--json"))[0]
     files = [tmp_path / "one.json", tmp_path / "other.json"]
     parts = [measured, overlapping(measured)]
@@ -311,7 +311,7 @@ def test_processes_that_begin_together(address: str, tmp_path: Path) -> None:
     assert lines(merged)[0]["replies"] == 100
 
 
-def test_merging_what_did_not_run_at_the_same_time(address: str, tmp_path: Path) -> None:
+def test_merging_measurements_of_different_times(address: str, tmp_path: Path) -> None:
     one, other = tmp_path / "one.json", tmp_path / "other.json"
     one.write_text(bench(address, "--connections", "1", "--replies", "5", "--json").stdout)
     other.write_text(bench(address, "--connections", "1", "--replies", "5", "--json").stdout)
@@ -321,7 +321,7 @@ def test_merging_what_did_not_run_at_the_same_time(address: str, tmp_path: Path)
     assert "ran at the same time as the others for 0% only" in result.stderr
 
 
-def test_merging_what_does_not_fit(address: str, tmp_path: Path) -> None:
+def test_merging_measurements_that_do_not_fit(address: str, tmp_path: Path) -> None:
     files = {
         "one": ["--connections", "1"],
         "two": ["--connections", "1", "--connections", "2"],
@@ -348,7 +348,7 @@ def test_merging_what_does_not_fit(address: str, tmp_path: Path) -> None:
         assert message in result.stderr
 
 
-def test_sigint_prints_what_was_measured(bots: Path, tmp_path: Path) -> None:
+def test_sigint_prints_the_measurement_so_far(bots: Path, tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     exported = tmp_path / "replies.csv"
@@ -356,7 +356,7 @@ def test_sigint_prints_what_was_measured(bots: Path, tmp_path: Path) -> None:
     with started("bench", f"{bots}:bot", f"tell {pipe}", *options) as process:
         # Opened for writing, too: a bench that fails before its bot opens the pipe must not block this.
         with os.fdopen(os.open(pipe, os.O_RDWR), "rb", buffering=0) as told:
-            assert select.select([told], [], [], SECONDS)[0], "the bot was not asked"
+            assert select.select([told], [], [], SECONDS)[0], "the bot was not queried"
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=SECONDS)
     assert (process.returncode, errors) == (130, "Aborted!\n"), "no progress in a pipe"

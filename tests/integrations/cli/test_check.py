@@ -72,7 +72,7 @@ class Printing(Bot):
 """
 
 
-def test_what_a_bot_prints_is_not_taken_for_a_line_of_the_server(tmp_path: Path) -> None:
+def test_output_of_a_bot_is_not_parsed_as_a_line_of_the_server(tmp_path: Path) -> None:
     bots = tmp_path / "bots.py"
     bots.write_text(PRINTING)
     result = run(f"{bots}:Printing", "--rule", "http.disconnect-noticed", "--format", "json")
@@ -138,7 +138,7 @@ def test_the_list() -> None:
         ([], "Missing argument 'TARGET'"),
         (["http://127.0.0.1:1/"], r"no connection to http://127\.0\.0\.1:1: .*; is the URL right"),
         (["http://127.0.0.1:1/", "--unix-socket", "\x1bnone"], r"no connection to unix:\\u001bnone: "),
-        (["ftp://127.0.0.1/"], "not an http or https URL"),
+        (["ftp://127.0.0.1/"], "expected an http or https URL"),
         (["127.0.0.1:8080"], "did you mean http://127.0.0.1:8080"),
         (["bots.example.com/echo"], "did you mean http://bots.example.com/echo"),
         (["bots.py"], "not of the form module:attribute"),

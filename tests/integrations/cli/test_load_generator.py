@@ -47,7 +47,7 @@ def generate(url: str, **options: Any) -> Measurement:
 
 
 async def measured(data: bytes, *, once: bool = False, **options: Any) -> Measurement:
-    """What is measured of a server that answers every request with these bytes, and then closes if `once`."""
+    """The measurement of a server that answers every request with these bytes, and then closes if `once`."""
 
     async def answer_once(peer: Peer) -> None:
         await peer.answer(data)

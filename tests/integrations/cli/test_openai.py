@@ -72,7 +72,7 @@ def test_bots_by_target_and_by_url(bots: Path) -> None:
         (("--bot", "echo", "--allow-without-key"), "is not of the form NAME=TARGET_OR_URL"),
         (
             ("--bot", "echo=BOTS:Echo", "--allow-without-key", "--allow-origin", "localhost"),
-            "--allow-origin: 'localhost' is no origin; expected https://host",
+            "--allow-origin: 'localhost' is not an origin; expected https://host",
         ),
         (("--bot", "=http://u:secret@h/", "--allow-without-key"), "--bot is not of the form"),
         (("--bot", "echo=BOTS:two", "--allow-without-key"), "has 2 bots; expected one"),

@@ -36,7 +36,7 @@ def state_at(line: str, token: str | None = None) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("worker_class", ["asyncio", "trio"])
-def test_it_prints_an_address_with_a_token(tmp_path: Path, worker_class: str) -> None:
+def test_the_playground_prints_an_address_with_a_token(tmp_path: Path, worker_class: str) -> None:
     file = tmp_path / "cat.py"
     file.write_text(BOT)
     with started("play", f"{file}:Cat", "--bind", "127.0.0.1:0", "--worker-class", worker_class) as process:
@@ -94,7 +94,7 @@ def test_an_inherited_socket_is_checked_as_an_address_is(host: str) -> None:
         (["cat.py:Cat", "--bind", "unix:/tmp/x.sock"], "is a Unix socket, which no browser can open"),
         (["cat.py:Cat", "--bind", "fd://x"], "must be HOST:PORT"),
         (["127.0.0.1:8080"], "not a URL"),
-        (["http://"], "not an http or https URL"),
+        (["http://"], "expected an http or https URL"),
         (["no_such_file.py:bot"], "there is no file no_such_file.py"),
         (["no_such_module:bot"], "there is no module 'no_such_module'"),
         (["no_such_package.module:bot"], "there is no module 'no_such_package.module'"),
@@ -113,7 +113,7 @@ def test_wrong_usage(arguments: list[str], message: str) -> None:
 
 
 def wait_for_line(stream: IO[str], text: str) -> str:
-    """Read until a line contains this; returns all that was read."""
+    """Read until a line contains this; returns the lines read."""
     read = ""
     while text not in read:
         line = stream.readline()
@@ -122,7 +122,7 @@ def wait_for_line(stream: IO[str], text: str) -> str:
     return read
 
 
-def test_what_happens_to_a_target_is_said_on_the_terminal(tmp_path: Path) -> None:
+def test_events_of_a_target_are_printed_on_the_terminal(tmp_path: Path) -> None:
     file = tmp_path / "cat.py"
     file.write_text("raise RuntimeError('not yet')\n")
     with started("play", f"{file}:Cat", "--bind", "127.0.0.1:0") as process:
@@ -132,7 +132,7 @@ def test_what_happens_to_a_target_is_said_on_the_terminal(tmp_path: Path) -> Non
         said = wait_for_line(process.stderr, "RuntimeError: not yet")
         assert f"{file}:Cat does not run" in said
         assert f'File "{file}", line 1' in said
-        assert "targets.py" not in said  # what loads the bot is not what broke
+        assert "targets.py" not in said  # the frames of the loader are not shown
         file.write_text(BOT.replace("class Cat", "class Dog"))
         assert f"{file}:Dog" in wait_for_line(process.stderr, "has no attribute 'Cat'")
         file.write_text(BOT)
@@ -165,7 +165,7 @@ def test_several_bots_have_the_names_and_keys_given(tmp_path: Path) -> None:
         process.communicate(timeout=20)
 
 
-def test_a_file_that_is_no_recording(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_recording(tmp_path: Path) -> None:
     file = tmp_path / "x.jsonl"
     file.write_text("no recording\n")
     result = CliRunner().invoke(main, ["play", "--recording", str(file)])

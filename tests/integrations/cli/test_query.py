@@ -308,7 +308,7 @@ def test_no_server(command: list[str], backend: str) -> None:
         ("", "the URL is empty"),
         ("CatBot", "did you mean https://api.poe.com/bot/CatBot, with an API key as --access-key?"),
         ("bot.example", "did you mean http://bot.example?"),
-        ("ftp://bot.example/", "not an http or https URL"),
+        ("ftp://bot.example/", "expected an http or https URL"),
         ("http://bot.example:port/", "not a URL"),
         ("http://swordfish@bot.example/", "credentials"),
     ],
@@ -490,7 +490,7 @@ def test_an_error_response_in_json(other: str) -> None:
     fails(invoke("query", f"{other}/json", "hello"), "the bot answered with status 500")
 
 
-def test_a_server_that_is_no_bot(other: str) -> None:
+def test_a_server_that_is_not_a_bot(other: str) -> None:
     fails(invoke("query", f"{other}/page", "hello"), "the bot answered with status 405; is that the URL of a bot?")
 
 
@@ -510,7 +510,7 @@ def test_headers_and_a_proxy(portal: BlockingPortal, command: list[str]) -> None
         assert (request.all("x-trace"), request.all("x-other")) == (["1: 2"], ["3"])
 
 
-def test_an_empty_proxy_is_none(portal: BlockingPortal) -> None:
+def test_an_empty_proxy_means_no_proxy(portal: BlockingPortal) -> None:
     with scripted_in_thread(portal, answering(reply(Text("hello")))) as server:
         environment = {"HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": ""}
         for proxy, status in (("", 0), (None, 1)):

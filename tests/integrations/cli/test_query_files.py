@@ -289,7 +289,7 @@ def test_a_parameter_is_given_once(place: Place) -> None:
         ("deep=3", "the bot has no parameter deep; its parameters are depth, pick, ratio, style, think"),
     ],
 )
-def test_parameters_are_checked_if_asked(place: Place, parameter: str, expected: str | None) -> None:
+def test_parameters_are_checked_on_request(place: Place, parameter: str, expected: str | None) -> None:
     arguments = ("query", place.url, "hello", "--parameter", parameter)
     asked = len(place.bot.requests)
     if expected is None:
@@ -347,7 +347,7 @@ def test_the_question_is_kept_as_it_was_sent(place: Place, tmp_path: Path, text_
         ("a.json", '{"role": "user", "content": "lines, whatever the name"}\n'),
     ],
 )
-def test_what_was_in_the_file_stays_as_it_was(place: Place, tmp_path: Path, name: str, before: str) -> None:
+def test_the_content_of_the_file_is_unchanged(place: Place, tmp_path: Path, name: str, before: str) -> None:
     path = tmp_path / name
     path.write_text(before, newline="")
     path.chmod(0o640)
@@ -407,7 +407,7 @@ def test_messages_that_others_add_meanwhile_are_kept(tmp_path: Path) -> None:
     assert [message.content for message in load_conversation(str(path)).messages] == ["one", "two \ud83d"]
 
 
-def test_a_file_that_is_replaced_stays_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replaced_file_is_always_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "talk.json"
     path.write_text("[]")
 
@@ -421,7 +421,7 @@ def test_a_file_that_is_replaced_stays_whole(tmp_path: Path, monkeypatch: pytest
     assert os.listdir(tmp_path) == ["talk.json"]
 
 
-def test_a_link_to_a_conversation_stays_one(place: Place, tmp_path: Path) -> None:
+def test_a_link_to_a_conversation_remains_a_link(place: Place, tmp_path: Path) -> None:
     link = tmp_path / "link.json"
     link.symlink_to("talk.json")
     succeeds("query", place.url, "one", "--conversation", link)

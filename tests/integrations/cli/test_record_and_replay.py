@@ -127,7 +127,7 @@ def test_files_that_cannot_be_used(tmp_path: Path) -> None:
     assert "No such file or directory" in result.output
 
 
-def test_a_recording_stays_if_another_one_cannot_begin(tmp_path: Path) -> None:
+def test_a_recording_is_kept_if_another_one_cannot_begin(tmp_path: Path) -> None:
     file = made(tmp_path / "bot.jsonl")
     before = file.read_bytes()
     with socket.create_server(("127.0.0.1", 0)) as other:

@@ -112,7 +112,7 @@ def test_show_prints_each_read_with_its_time(query: Path) -> None:
     ]
 
 
-def test_show_prints_some_exchanges_or_long_reads_whole(mixed: Path, tmp_path: Path) -> None:
+def test_show_prints_some_exchanges_or_complete_reads(mixed: Path, tmp_path: Path) -> None:
     shown = run("show", mixed).stdout
     assert [line for line in shown.splitlines() if line.startswith("#")] == [
         "#1 at 0.100: POST /",
@@ -239,7 +239,7 @@ def test_lint_checks_the_head_of_a_request(tmp_path: Path) -> None:
     ]
 
 
-def test_lint_knows_the_times(tmp_path: Path) -> None:
+def test_lint_checks_the_times(tmp_path: Path) -> None:
     def late(writer: RecordingWriter) -> None:
         number = writer.request("POST", "/", JSON, QUERY, at=100.0)
         writer.head(number, 200, STREAM, at=100.1)
@@ -252,7 +252,7 @@ def test_lint_knows_the_times(tmp_path: Path) -> None:
     assert expected in result.stdout
 
 
-def test_lint_says_what_it_does_not_check(mixed: Path, tmp_path: Path) -> None:
+def test_lint_reports_the_exchanges_that_it_does_not_check(mixed: Path, tmp_path: Path) -> None:
     result = run("lint", mixed)
     assert result.exit_code == 0
     assert "#3 is not checked: its method is not POST\n" in result.stderr
@@ -295,7 +295,7 @@ def test_lint_is_strict_if_wanted(tmp_path: Path) -> None:
         (["--from", "0.2", "--exchanges", "1,2"], [2]),
     ],
 )
-def test_trim_keeps_whole_exchanges_and_the_first_line(options: list[str], kept: list[int], mixed: Path) -> None:
+def test_trim_keeps_complete_exchanges_and_the_first_line(options: list[str], kept: list[int], mixed: Path) -> None:
     output = mixed.with_name("part.jsonl")
     assert run("trim", mixed, "-o", output, *options).exit_code == 0
     whole, part = load_recording(mixed), load_recording(output)
@@ -369,7 +369,7 @@ def test_har_has_requests_responses_and_times(query: Path) -> None:
     assert (entry["_exchange"], entry["_end"]) == (1, "eof")
 
 
-def test_har_of_what_is_unusual(mixed: Path, tmp_path: Path) -> None:
+def test_har_of_unusual_exchanges(mixed: Path, tmp_path: Path) -> None:
     first, second, third, fourth = archive_of(mixed)["entries"]
     assert [first["response"]["status"], second["response"]["status"]] == [200, 0]
     assert second["request"]["postData"]["text"] == SETTINGS.decode()
@@ -410,11 +410,11 @@ def test_har_has_a_date_whatever_the_recording_says(created: str, tmp_path: Path
     archive_of(path)
 
 
-# --- files that are no recordings
+# --- files that are not recordings
 
 
 @pytest.mark.parametrize("verb", ["show", "lint", "trim", "har"])
-def test_a_file_that_is_no_recording_is_one_line(verb: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_recording_is_one_line(verb: str, tmp_path: Path) -> None:
     path = tmp_path / "other.json"
     path.write_bytes(b'{"log": {}}')
     result = run(verb, path, *(["--exchanges", "1"] if verb == "trim" else []))

@@ -178,7 +178,7 @@ def test_an_application_has_its_own_key(bots: Path) -> None:
 def test_an_application_is_not_given_a_key(bots: Path, attribute: str) -> None:
     done = run("serve", f"{bots}:{attribute}", "--access-key", KEY, "--bind", "127.0.0.1:0")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "the key given would not be used" in done.stderr
+    assert "access_key has no effect" in done.stderr
     assert KEY not in done.stderr
 
 
@@ -190,7 +190,7 @@ def test_an_unused_key_of_the_environment_is_logged(bots: Path, workers: str) ->
         status, _, errors = server.wait()
     assert status == 0
     [line] = errors.splitlines()
-    assert "WARNING poeproto: the key in the environment is not used" in line
+    assert "WARNING poeproto: the key in the environment has no effect" in line
     assert "anyone is answered at /" in line
     assert KEY not in line
     with serving(f"{bots}:app", env={"POE_ACCESS_KEY": "a-key-of-its-own"}) as server:
@@ -374,7 +374,7 @@ def test_a_bot_is_pointed_at_a_simulator(tmp_path: Path, mount: str) -> None:
 def test_an_invalid_endpoint(bots: Path, url: str) -> None:
     done = run("serve", f"{bots}:bot", "--allow-without-key", "--endpoint", url)
     assert done.returncode == 2
-    assert "is not the address of a server" in " ".join(done.stderr.split())
+    assert "expected the URL of a server" in " ".join(done.stderr.split())
     assert "secret" not in done.stderr
 
 

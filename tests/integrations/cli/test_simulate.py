@@ -108,7 +108,7 @@ def test_a_client_needs_only_the_address(bots: Path, worker_class: str) -> None:
     assert (status, output, errors) == (0, "", hint)
 
 
-def test_it_prints_how_to_query_a_bot(bots: Path) -> None:
+def test_the_simulator_prints_how_to_query_a_bot(bots: Path) -> None:
     with simulating("--bot", f"Cat={bots}:Cat") as simulator:
         url = f"{simulator.address}bot/Cat"
         assert CliRunner(env={"POE_ACCESS_KEY": None}).invoke(main, ["query", url, "hello"]).stdout == "Meow\n"
@@ -205,7 +205,7 @@ def test_a_database_that_cannot_be_written_at_the_end(bots: Path, tmp_path: Path
     assert error == f"Error: {why}"
 
 
-def test_its_default_address_differs_from_that_of_serve() -> None:
+def test_the_default_address_differs_from_that_of_serve() -> None:
     defaults = {
         name: option.default
         for name in ("serve", "simulate")

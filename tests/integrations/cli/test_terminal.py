@@ -90,7 +90,7 @@ def simulator() -> Generator[str]:
 
 
 def show(*events: Event, columns: int = 80, rows: int = 24) -> Shown:
-    """What a view in this process shows of these events in a terminal of that size."""
+    """The screen of a terminal of that size, after a view in this process has shown these events."""
     output = io.StringIO()
     with redirect_stdout(_Terminal(output)), redirect_stderr(output):
         view = LiveMarkdown(Console(file=sys.stdout, force_terminal=True, width=columns, height=rows))
@@ -141,7 +141,7 @@ def test_replaced_text_disappears() -> None:
     assert show(*REPLIES["replace"]).lines == ["the answer", ""]
 
 
-def test_what_was_printed_cannot_be_replaced() -> None:
+def test_printed_text_cannot_be_replaced() -> None:
     assert show(*REPLIES["replace later"]).lines == [
         "one block",
         "",
@@ -231,7 +231,7 @@ def test_a_long_block_is_whole() -> None:
 
 
 class Screen:
-    """What a view writes, and how many characters the parser was given."""
+    """The output of a view, and the number of characters that the parser was given."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.written: list[str] = []

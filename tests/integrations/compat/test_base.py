@@ -115,7 +115,7 @@ def test_a_repr_has_no_key() -> None:
     assert "swordfish" not in repr(Echo(access_key="swordfish"))
 
 
-async def test_an_override_with_the_context_is_what_is_called() -> None:
+async def test_an_override_with_the_context_is_called() -> None:
     class WithContext(Echo):
         async def get_response_with_context(
             self, request: fp.QueryRequest, context: fp.RequestContext
@@ -165,7 +165,7 @@ async def test_the_inherited_method_says_so_of_a_lack_of_funds_too() -> None:
     assert events[-1].error_type == "insufficient_fund"
 
 
-async def test_what_is_not_a_response_is_named(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_value_that_is_not_a_response_is_named(caplog: pytest.LogCaptureFixture) -> None:
     class Wrong(fp.PoeBot):
         async def get_response(self, request: fp.QueryRequest) -> AsyncIterable[Any]:
             yield 7
@@ -298,7 +298,7 @@ async def test_files_are_sent_before_the_next_event(uploads: Uploads) -> None:
     assert not bot._file_events_to_yield  # pyright: ignore
 
 
-async def test_files_of_a_reply_that_was_cut_short_are_forgotten(uploads: Uploads) -> None:
+async def test_files_of_a_reply_that_was_cut_short_are_dropped(uploads: Uploads) -> None:
     class Posting(fp.PoeBot):
         async def get_response(self, request: fp.QueryRequest) -> AsyncIterable[fp.PartialResponse]:
             yield fp.PartialResponse(text="a")
@@ -336,7 +336,7 @@ async def test_the_older_way_to_post_a_file(uploads: Uploads) -> None:
         (None, {"message_id": "m", "file_data": b"a", "filename": "a"}, "access_key"),
     ],
 )
-async def test_what_a_posted_file_needs(key: str | None, arguments: dict[str, Any], message: str) -> None:
+async def test_requirements_of_a_posted_file(key: str | None, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidParameterError, match=message):
         await fp.PoeBot(access_key=key).post_message_attachment(**arguments)
 

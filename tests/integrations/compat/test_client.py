@@ -67,7 +67,7 @@ def a_query(text: str = "hello", **fields: Any) -> QueryRequest:
 
 
 class Errors(list[str]):
-    """An error handler that keeps what it is called with."""
+    """An error handler that keeps its arguments."""
 
     def __call__(self, exc: Exception, message: str) -> None:
         self.append(type(exc).__name__)
@@ -93,7 +93,7 @@ def failing_then(*answers: bytes) -> list[Script]:
 # --- messages
 
 
-async def test_messages_are_what_their_constructors_make() -> None:
+async def test_messages_equal_those_of_their_constructors() -> None:
     events = [
         Meta("text/plain", True, linkify=True),
         Text("a"),
@@ -159,7 +159,7 @@ async def test_the_request_is_shown_once_a_call() -> None:
     assert shown == 1
 
 
-async def test_a_meta_of_a_later_version_is_passed_on() -> None:
+async def test_a_meta_of_a_later_version_is_forwarded() -> None:
     async with scripted(answering(reply(Meta("text/x-new"), Text("a")))) as server:
         meta, _ = await read(server.address)
     assert isinstance(meta, MetaResponse)
@@ -309,7 +309,7 @@ async def test_a_reply_without_done_may_be_allowed() -> None:
             await get_final_response(a_query(), "", KEY, **options)
 
 
-async def test_a_reply_of_files_alone_is_no_fault() -> None:
+async def test_a_reply_of_files_alone_is_not_a_fault() -> None:
     async with scripted(answering(reply(File("https://a.invalid", "a", "a/b")))) as server:
         errors = Errors()
         await read(server.address, on_error=errors)

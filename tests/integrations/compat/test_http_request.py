@@ -22,7 +22,7 @@ def request_() -> HttpRequest:
     return HttpRequest(HEAD, b'{"type": "query"}')
 
 
-async def test_its_parts(request_: HttpRequest) -> None:
+async def test_the_parts_of_a_request(request_: HttpRequest) -> None:
     assert request_.method == "POST"
     assert request_.client is not None
     assert (request_.client.host, request_.client.port) == ("192.0.2.1", 7)

@@ -59,7 +59,7 @@ def test_each_field_may_be_read_first(name: str) -> None:
     assert getattr(fast(), name) == getattr(by_validation(), name)
 
 
-def test_a_name_that_is_no_field() -> None:
+def test_a_name_that_is_not_a_field() -> None:
     assert not hasattr(fast(), "nothing")
     with pytest.raises(AttributeError, match="'PartialResponse' object has no attribute 'nothing'"):
         fast().nothing  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue]

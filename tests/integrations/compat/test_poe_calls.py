@@ -47,7 +47,7 @@ async def test_costs_are_charged() -> None:
         assert await say(place, Charging()) == "thought 600"
 
 
-async def test_a_user_who_cannot_pay_reads_so() -> None:
+async def test_a_user_who_cannot_pay_is_informed() -> None:
     async with a_place(balance=100) as place:
         assert await say(place, Charging()) == "['insufficient_fund'] 0"
 

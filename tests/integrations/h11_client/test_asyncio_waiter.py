@@ -1,4 +1,4 @@
-"""What a read awaits on asyncio: when it resumes its task, and how it is cancelled."""
+"""The awaitable of a read on asyncio: when it resumes its task, and how it is cancelled."""
 
 from __future__ import annotations
 

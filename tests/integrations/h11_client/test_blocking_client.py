@@ -61,7 +61,7 @@ def whole(data: bytes) -> list[bytes]:
 
 
 @pytest.mark.parametrize("cut", [whole, bytewise], ids=["whole", "bytewise"])
-def test_events_arrive_whole_however_the_bytes_are_cut(
+def test_events_are_complete_however_the_bytes_are_cut(
     portal: BlockingPortal, cut: Callable[[bytes], list[bytes]]
 ) -> None:
     async def script(peer: Peer) -> None:
@@ -115,7 +115,7 @@ def test_the_embedded_server(portal: BlockingPortal) -> None:
     assert "1 connections" in repr(client)
 
 
-def test_an_error_is_an_event_and_raised_for_those_who_ask_for_text(portal: BlockingPortal) -> None:
+def test_an_error_is_an_event_and_is_raised_by_text(portal: BlockingPortal) -> None:
     error = Error(text="no dogs", allow_retry=False)
     with scripted_in_thread(portal, answering(reply(Text("a"), error))) as server, BlockingClient() as client:
         assert read(client, server.address) == [Text("a"), error]
@@ -165,7 +165,7 @@ def test_nobody_listens(portal: BlockingPortal) -> None:
             client.query("http://bot.example:port/", "hello")
 
 
-def test_a_busy_bot_is_asked_again(portal: BlockingPortal) -> None:
+def test_a_query_to_a_busy_bot_is_retried(portal: BlockingPortal) -> None:
     busy = response(503, b"", "Retry-After: 0")
 
     async def once_busy(peer: Peer) -> None:
@@ -351,7 +351,7 @@ def test_two_threads_cannot_read_one_reply(portal: BlockingPortal) -> None:
             while thread.is_alive():
                 # While the other thread is not waiting in a read, this one may read, too; after that it must not.
                 if answer._reading.locked():
-                    with pytest.raises(LocalProtocolError, match="two threads"):
+                    with pytest.raises(LocalProtocolError, match="another thread"):
                         next(answer)
                     portal.call(go.set)
                     break

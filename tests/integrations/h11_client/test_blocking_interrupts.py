@@ -173,7 +173,7 @@ def test_interrupted_at_any_line(use: Use, pieces: list[bytes]) -> None:
     assert at > 200, "that was not every line"
 
 
-def test_an_interrupted_reply_is_over() -> None:
+def test_an_interrupted_reply_is_closed() -> None:
     def interrupt(name: str) -> None:
         if name == "after receive" and len(connector.streams[0].pieces) == 1:
             raise KeyboardInterrupt
@@ -218,7 +218,7 @@ async def within_handshake(reached: Callable[[], None], peer: Peer) -> None:
 
 
 @pytest.mark.parametrize("place", [waiting_for_head, within_body, within_request, within_handshake])
-def test_a_signal_interrupts_what_blocks(
+def test_a_signal_interrupts_a_blocking_call(
     portal: BlockingPortal, place: Callable[[Callable[[], None], Peer], Awaitable[None]]
 ) -> None:
     def interrupt(number: int, frame: FrameType | None) -> None:

@@ -84,7 +84,7 @@ def test_a_deadline_passes(portal: BlockingPortal, name: str, timeouts: Timeouts
         server.until_closed(1)
 
 
-def test_what_came_before_a_deadline_is_kept(portal: BlockingPortal) -> None:
+def test_data_received_before_a_deadline_is_kept(portal: BlockingPortal) -> None:
     with (
         scripted_in_thread(portal, starting) as server,
         BlockingClient(timeouts=Timeouts(idle=0.3)) as client,
@@ -241,7 +241,7 @@ def test_a_large_query_over_tls(portal: BlockingPortal, certificate: Certificate
         assert query.query[0].content == text
 
 
-def test_a_refusal_may_come_before_the_request_is_written(portal: BlockingPortal, certificate: Certificate) -> None:
+def test_a_refusal_may_arrive_before_the_request_is_written(portal: BlockingPortal, certificate: Certificate) -> None:
     with (
         portal.wrap_async_context_manager(serving_tls(certificate.server(), refuse_early)) as url,
         BlockingClient(ssl_context=certificate.trusting_client()) as client,
@@ -299,7 +299,7 @@ def test_a_connection_that_breaks_off_within_a_reply(portal: BlockingPortal, cer
             next(answer)
 
 
-def test_a_server_that_went_away_while_nobody_asked(portal: BlockingPortal, certificate: Certificate) -> None:
+def test_a_server_that_stopped_while_the_connection_was_idle(portal: BlockingPortal, certificate: Certificate) -> None:
     with (
         portal.wrap_async_context_manager(serving_tls(certificate.server(), partial(_answer_once, HELLO))) as url,
         BlockingClient(ssl_context=certificate.trusting_client()) as client,

@@ -124,7 +124,7 @@ def test_a_file_is_sent_while_it_is_read(portal: BlockingPortal) -> None:
         assert content_of(server.requests[0]) == DATA
 
 
-def test_a_refusal_may_come_while_the_file_is_sent(portal: BlockingPortal) -> None:
+def test_a_refusal_may_arrive_while_the_file_is_sent(portal: BlockingPortal) -> None:
     with (
         scripted_in_thread(portal, refuse_early) as server,
         client_of(server) as client,
@@ -149,7 +149,7 @@ def test_a_refusal_leaves_nothing_to_a_running_loop(portal: BlockingPortal, anyi
         anyio.run(main, client, backend=anyio_backend)
 
 
-def test_a_server_that_goes_away_meanwhile(portal: BlockingPortal) -> None:
+def test_a_server_that_disconnects_meanwhile(portal: BlockingPortal) -> None:
     async def script(peer: Peer) -> None:
         await peer.stream.receive(1)
 
@@ -157,7 +157,7 @@ def test_a_server_that_goes_away_meanwhile(portal: BlockingPortal) -> None:
         client.upload(DATA * 4, name="a.txt")
 
 
-def test_what_cannot_be_uploaded(portal: BlockingPortal, tmp_path: Path) -> None:
+def test_sources_that_cannot_be_uploaded(portal: BlockingPortal, tmp_path: Path) -> None:
     with scripted_in_thread(portal, answering(STORED)) as server:
         with client_of(server, limits=Limits(file_size=10)) as client:
             for source in (b"a" * 11, iter([b"a" * 6, b"b" * 5])):

@@ -242,7 +242,7 @@ async def test_every_ending_of_a_query_that_blocks(name: str, within: bool) -> N
     check(ending, called)
 
 
-async def test_what_the_hooks_are_given() -> None:
+async def test_the_arguments_of_the_hooks() -> None:
     called = Calls()
     async with scripted(answering(HELLO)) as server, Client(**called.hooks) as client:
         url = f"{server.address}bots/cat?key={KEY}#{KEY}"
@@ -272,7 +272,7 @@ async def test_no_connection() -> None:
     assert (end.outcome, end.exception_type, end.attempts) == (Outcome.CONNECT_FAILED, "ConnectFailed", 1)
 
 
-# --- what the caller ends
+# --- calls that the caller ends
 
 
 async def leave_the_block(client: Client, url: str) -> None:
@@ -315,7 +315,7 @@ async def cancel_a_read(client: Client, url: str) -> None:
 async def cancel_within(client: Client, url: str) -> None:
     async with client.query(url, "hello") as answer:
         await anext(answer)
-        for _ in range(2):  # a read that was cancelled within the block may be repeated: the call goes on
+        for _ in range(2):  # a read that was cancelled within the block may be repeated: the call continues
             with anyio.move_on_after(0.01):
                 await anext(answer)
 
@@ -507,7 +507,7 @@ async def test_every_call_has_hooks_of_the_client_and_of_its_own() -> None:
         check_every_call(server.address, called, of_call)
 
 
-async def test_calls_of_poe_that_succeed_or_fail_by_what_the_answer_says() -> None:
+async def test_calls_of_poe_succeed_or_fail_by_the_answer() -> None:
     called = Calls()
     bodies = [
         (response(200, b'event: result\ndata: {"status": "no"}\n\n', STREAM), "InsufficientFunds", Outcome.REFUSED),
@@ -606,7 +606,7 @@ async def test_a_hook_for_each_event(data: bytes) -> None:
     assert all(count == called.end.events for count, _ in seen), "they came in one read"
 
 
-async def test_hooks_that_fail_are_logged_and_do_no_harm(caplog: pytest.LogCaptureFixture) -> None:
+async def test_failures_of_hooks_are_logged_and_ignored(caplog: pytest.LogCaptureFixture) -> None:
     def fail(*seen: object) -> None:
         raise LookupError("the hook is broken")
 
@@ -661,7 +661,7 @@ def test_a_reply_without_hooks_has_no_progress() -> None:
         assert type(client.query("Cat", "hello", on_end=print)._runner) is ObservedReplyRunner
 
 
-# --- what a URL may hold
+# --- secrets in a URL
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ USES = [
 
 
 @pytest.mark.parametrize(("use", "pieces"), USES)
-async def test_cancelled_at_any_await(use: Use, pieces: list[bytes]) -> None:
+async def test_a_call_can_be_cancelled_at_any_await(use: Use, pieces: list[bytes]) -> None:
     step = last = 0
 
     def cancel_at_last(name: str) -> None:

@@ -93,7 +93,7 @@ async def as_we_have_it(pieces: Iterable[bytes]) -> tuple[bytes, type[Exception]
     content = b""
     try:
         while (data := await connection.receive_body(clock)) is not None:
-            assert data, "nothing is no part of a body"
+            assert data, "a part of a body must not be empty"
             content += data
     except (ConnectionLost, RemoteProtocolError) as exc:
         failure: Exception | None = exc
@@ -110,7 +110,7 @@ async def as_we_have_it(pieces: Iterable[bytes]) -> tuple[bytes, type[Exception]
 
 
 @pytest.mark.parametrize("body", GOOD + BAD)
-async def test_a_body_is_what_h11_makes_of_it(body: bytes) -> None:
+async def test_a_body_is_parsed_as_by_h11(body: bytes) -> None:
     whole = STREAM_HEAD + body
     expected = as_h11_has_it(whole)
     assert (expected[1] is None) == any(body == good.values[0] for good in GOOD)
@@ -119,7 +119,7 @@ async def test_a_body_is_what_h11_makes_of_it(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("seed", range(100))
-async def test_a_body_that_was_tampered_with_is_what_h11_makes_of_it(seed: int) -> None:
+async def test_a_body_that_was_tampered_with_is_parsed_as_by_h11(seed: int) -> None:
     chance = random.Random(seed)
     body = bytearray(b"".join(chunk(b"y" * chance.randint(1, 20)) for _ in range(5)) + LAST_CHUNK)
     for _ in range(chance.randint(0, 2)):
@@ -146,7 +146,7 @@ async def test_a_body_begins_where_its_head_ends(head: bytes) -> None:
         assert await as_we_have_it(pieces) == (WHOLE, None)
 
 
-async def test_what_has_come_of_a_chunk_does_not_wait_for_the_rest() -> None:
+async def test_a_part_of_a_chunk_does_not_wait_for_the_rest() -> None:
     pieces = [STREAM_HEAD, b"5\r\nhe", b"llo", b"\r", b"\n3\r\nyou\r\n", LAST_CHUNK]
     connection = Connection(CannedStream(pieces))
     clock = Clock(Timeouts())
@@ -177,7 +177,7 @@ def test_a_read_of_anything_else_does_not_take_the_fast_path(data: bytes) -> Non
     assert ChunkReader().read_one(data) is None
 
 
-async def test_chunks_that_one_read_brought_come_at_once() -> None:
+async def test_chunks_of_one_read_are_returned_at_once() -> None:
     connection = Connection(CannedStream([STREAM_HEAD + BODY, BODY + LAST_CHUNK]))
     clock = Clock(Timeouts())
     await connection.send(HttpRequest("GET", URL, []), b"", "/", "x", clock)
@@ -187,7 +187,7 @@ async def test_chunks_that_one_read_brought_come_at_once() -> None:
 
 @pytest.mark.parametrize("extra", [b"x", reply(Text("not asked for"))])
 @pytest.mark.parametrize("chunked", [True, False])
-async def test_what_comes_behind_a_response_bars_another_on_that_connection(chunked: bool, extra: bytes) -> None:
+async def test_bytes_after_a_response_prevent_reuse_of_the_connection(chunked: bool, extra: bytes) -> None:
     body = encode_event(Text("a")) + encode_event(Done())
     answer = reply(Text("a")) if chunked else response(200, body, "Content-Type: text/event-stream")
     connector = CannedConnector([answer + extra])
@@ -199,7 +199,7 @@ async def test_what_comes_behind_a_response_bars_another_on_that_connection(chun
 
 
 @pytest.mark.parametrize("extra", [b"", b"x", reply(Text("not asked for"))])
-async def test_what_comes_behind_a_response_without_a_body_is_noticed(extra: bytes) -> None:
+async def test_bytes_after_a_response_without_a_body_are_noticed(extra: bytes) -> None:
     connection = Connection(CannedStream([response(200) + extra]))
     clock = Clock(Timeouts())
     await connection.send(HttpRequest("GET", URL, []), b"", "/", "x", clock)

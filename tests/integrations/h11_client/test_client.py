@@ -63,7 +63,7 @@ async def read(client: Client, url: str, text: str = "hello") -> list[Event]:
 
 
 @pytest.mark.parametrize("cut", CUTS, ids=CUT_NAMES)
-async def test_events_arrive_whole_however_the_bytes_are_cut(cut: Callable[[bytes], list[bytes]]) -> None:
+async def test_events_are_complete_however_the_bytes_are_cut(cut: Callable[[bytes], list[bytes]]) -> None:
     connector = CannedConnector(cut(reply(*sample_reply()[:-1])))
     async with Client(connector=connector) as client, client.query("http://bot.example/", "hello") as answer:
         events = [event async for event in answer]
@@ -124,7 +124,7 @@ async def test_a_cancelled_read_loses_nothing() -> None:
         assert [event async for event in answer] == [Text("two"), Done()]
 
 
-async def test_what_is_not_an_event_of_ours_is_handed_on_or_passed_over() -> None:
+async def test_unknown_events_are_delivered_or_ignored() -> None:
     body = b": comment\n\nevent: ping\ndata: now\n\nevent: novelty\ndata: not JSON\n\n" + b"retry: 3\n\n"
     response = STREAM_HEAD + chunk(body) + sent(Text("a"), Done()) + LAST_CHUNK
     async with scripted(answering(response)) as server, Client() as client:

@@ -1,4 +1,4 @@
-"""Failed connects: both clients give the same reason, and a timeout of the system is not a deadline of ours."""
+"""Failed connects: both clients give the same reason, and a timeout of the system is not a deadline of the client."""
 
 from __future__ import annotations
 

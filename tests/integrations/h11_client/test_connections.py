@@ -77,7 +77,7 @@ async def test_a_stale_connection_is_not_used_again(then: bytes) -> None:
         assert (client.connections_opened, server.connections) == (2, 2)
 
 
-async def test_bytes_after_a_response_are_no_answer_to_the_next_request() -> None:
+async def test_bytes_after_a_response_do_not_answer_the_next_request() -> None:
     # Sent in one write, so that the client has received them before it finishes the response.
     async with scripted(lambda peer: peer.answer(HELLO + reply(Text("smuggled")))) as server, Client() as client:
         for _ in range(2):
@@ -103,7 +103,7 @@ async def test_leaving_early_closes_the_connection(read_first: bool) -> None:
         assert client.connections_opened == 2
 
 
-async def test_an_exception_of_the_caller_passes_and_closes_the_connection() -> None:
+async def test_an_exception_of_the_caller_propagates_and_closes_the_connection() -> None:
     async with scripted(starting) as server, Client() as client:
         with pytest.raises(ZeroDivisionError):
             async with client.query(server.address, "hello") as answer:
@@ -130,8 +130,8 @@ async def test_the_end_of_the_body_is_awaited_after_done() -> None:
         assert client.connections_opened == 1
 
 
-async def test_a_peer_that_goes_on_after_done_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "_DRAIN_SECONDS", 1000.0)  # so that the number of bytes is what ends the drain
+async def test_a_connection_whose_peer_sends_after_done_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "_DRAIN_SECONDS", 1000.0)  # so that the number of bytes ends the drain
 
     async def script(peer: Peer) -> None:
         await peer.answer(STREAM_HEAD + sent(Text("a"), Done()))
@@ -288,7 +288,7 @@ async def test_two_tasks_cannot_read_one_reply() -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(read_on, answer)
             await anyio.wait_all_tasks_blocked()
-            with pytest.raises(LocalProtocolError, match="two tasks"):
+            with pytest.raises(LocalProtocolError, match="another task"):
                 await anext(answer)
             go.set()
         assert events == [Text("a"), Done()]

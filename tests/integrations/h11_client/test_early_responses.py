@@ -1,4 +1,4 @@
-"""Responses that arrive while the request cannot be written, because the peer reads no more of it."""
+"""Responses that arrive while the request cannot be written, because the peer has stopped reading it."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def obliging() -> Callable[[Peer], Awaitable[None]]:
     return script
 
 
-# --- what is called
+# --- the calls
 
 _number = count()
 
@@ -221,7 +221,7 @@ async def only_idle_connections_are_open(client: Client, server: ScriptedServer)
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("warm", [False, True], ids=["to be connected", "connected"])
-async def test_cancelled_wherever_it_suspends(call: Call, warm: bool) -> None:
+async def test_a_call_can_be_cancelled_at_any_suspension(call: Call, warm: bool) -> None:
     at = 0
     for at in count():
         async with scripted(obliging()) as server:
@@ -239,7 +239,7 @@ async def test_cancelled_wherever_it_suspends(call: Call, warm: bool) -> None:
     assert at >= 3, "that was not every await"
 
 
-async def test_cancelled_wherever_it_suspends_over_tls(certificate: Certificate) -> None:
+async def test_a_call_over_tls_can_be_cancelled_at_any_await(certificate: Certificate) -> None:
     trusting = certificate.trusting_client()
     at = 0
     async with serving_tls(certificate.server(), obliging()) as url:

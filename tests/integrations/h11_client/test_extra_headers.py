@@ -80,7 +80,7 @@ def test_headers_that_http_has_no_form_for(name: str, value: str, message: str) 
 
 
 @pytest.mark.parametrize("headers", ["x: 1", b"x: 1", [("x",)], ["xy"], [("x", 1)], {"x": None}, [3]])
-def test_what_are_no_headers(headers: Any) -> None:
+def test_values_that_are_not_headers(headers: Any) -> None:
     with pytest.raises(TypeError, match="headers"):
         checked_headers(headers)
 
@@ -118,7 +118,7 @@ OF_CLIENT = {"X-Client": "1", "X-Both": "client"}
 OF_CALL = {"x-both": "call"}
 
 
-async def test_every_call_takes_headers() -> None:
+async def test_every_call_accepts_headers() -> None:
     async with scripted(REFUSE) as server:
         calls = arguments(server.address)
         more: Any = {"endpoints": Endpoints.at(server.address), "access_key": "k" * 32, "headers": OF_CLIENT}

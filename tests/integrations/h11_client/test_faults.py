@@ -122,7 +122,7 @@ async def test_a_refusal_counts_even_when_its_body_fails(ends: bool) -> None:
         assert (server.connections, len(server.requests)) == (4, 4), "each call is retried once, on a new connection"
 
 
-async def test_a_refusal_may_come_before_the_request_is_written() -> None:
+async def test_a_refusal_may_arrive_before_the_request_is_written() -> None:
     async def script(peer: Peer) -> None:
         await peer.stream.receive(1)
         await peer.send(response(413, b"too much", "Connection: close"))
@@ -170,7 +170,7 @@ GARBAGE = [
 
 
 @pytest.mark.parametrize("data", GARBAGE, ids=lambda data: repr(data[:40]))
-async def test_what_is_no_http(data: bytes) -> None:
+async def test_data_that_is_not_http(data: bytes) -> None:
     async def script(peer: Peer) -> None:
         await peer.answer(data + b"\r\n\r\n")
         await peer.until_left()
@@ -195,7 +195,7 @@ def whole(data: bytes) -> list[bytes]:
 
 @pytest.mark.parametrize("cut", [whole, bytewise])
 @pytest.mark.parametrize(("tail", "message"), BAD_TAILS)
-async def test_what_was_good_before_a_fault_is_delivered(
+async def test_events_before_a_fault_are_delivered(
     tail: bytes, message: str, cut: Callable[[bytes], list[bytes]]
 ) -> None:
     connector = CannedConnector(cut(STREAM_HEAD + sent(Text("a"), Text("b")) + tail))
@@ -230,7 +230,7 @@ def mutated(data: bytes, seed: int) -> bytes:
     return bytes(changed)
 
 
-async def test_only_errors_of_ours_come_out_of_mutated_answers() -> None:
+async def test_mutated_answers_raise_poeproto_errors_only() -> None:
     for seed in range(300):
         data = mutated(reply(Text("a"), Text("b")) if seed % 3 else response(503, b"busy"), seed)
         connector = CannedConnector([data] if seed % 2 else bytewise(data))
@@ -320,7 +320,7 @@ async def test_the_deadline_of_writing_passes() -> None:
         await anyio.to_thread.run_sync(server.read_to_end)
 
 
-async def test_what_came_before_a_deadline_is_kept() -> None:
+async def test_data_received_before_a_deadline_is_kept() -> None:
     async with scripted(starting) as server, Client(timeouts=Timeouts(idle=0.3)) as client:
         async with client.query(server.address, "hello") as answer:
             with pytest.raises(DeadlineExceeded) as caught:

@@ -148,7 +148,7 @@ def each_in_turn(*answers: bytes) -> Script:
 
 @both
 @pytest.mark.parametrize("status", [429, 503])
-async def test_a_busy_bot_is_asked_once_more(query: Query, status: int) -> None:
+async def test_a_query_to_a_busy_bot_is_retried_once(query: Query, status: int) -> None:
     busy = response(status, b"", "Retry-After: 0")
     async with scripted(each_in_turn(busy, HELLO)) as server:
         assert (await query(server.address)).events == [Text("hello"), Done()]
@@ -179,7 +179,7 @@ async def test_other_failures_are_not_retried_by_default(query: Query, answer: b
 
 
 @both
-async def test_what_was_asked_for_is_asked_again_but_for_what_was_shown(query: Query) -> None:
+async def test_a_retry_repeats_the_query_unless_output_was_shown(query: Query) -> None:
     wanted = RetryPolicy(delay=0, failures=True)
     async with scripted(answering(response(500)), answering(HELLO)) as server:
         assert (await query(server.address, retry=wanted)).events == [Text("hello"), Done()]
@@ -190,7 +190,7 @@ async def test_what_was_asked_for_is_asked_again_but_for_what_was_shown(query: Q
 
 
 @both
-async def test_where_there_is_no_connection_there_is_another_try(query: Query) -> None:
+async def test_a_failed_connection_is_retried(query: Query) -> None:
     attempts: list[Origin] = []
 
     async def failing(origin: Origin, timeout: float) -> ByteStream:
@@ -283,7 +283,7 @@ async def test_a_refusal_that_drips_is_not_waited_for(query: Query) -> None:
 
 
 @both
-async def test_no_key_goes_to_another_origin(query: Query) -> None:
+async def test_no_key_is_sent_to_another_origin(query: Query) -> None:
     async with scripted(answering(HELLO)) as poe, scripted(answering(HELLO)) as other:
         at_poe = Endpoints.at(poe.address)
         for url in ("CatBot", poe.address + "bot/CatBot", other.address):

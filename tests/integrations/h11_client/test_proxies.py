@@ -33,7 +33,7 @@ from poeproto_runtime import FetchPolicy
 from poeproto_runtime.fetch import fetch
 
 from ...support.both_clients import Query, query, query_blocking
-from ...support.calling_bots import CallingBot, Served, passes_on, service_of
+from ...support.calling_bots import CallingBot, Served, forwards, service_of
 from ...support.scripted_peer import HELLO, CannedConnector, answering, deaf, response, scripted
 from ...support.scripted_proxy import proxying
 from ...support.tls_peer import Certificate, certificate, serving_tls
@@ -52,7 +52,7 @@ def with_password(address: str) -> str:
 
 
 @both_clients
-async def test_http_is_forwarded_with_its_whole_url(ask: Query) -> None:
+async def test_http_is_forwarded_with_an_absolute_url(ask: Query) -> None:
     async with scripted(answering(HELLO)) as server, proxying(server.address) as proxy:
         outcome = await ask("http://bot.invalid:81/a?b=c", proxy=with_password(proxy.address), access_key="k" * 32)
     assert outcome.events == [Text("hello"), Done()]
@@ -138,7 +138,7 @@ async def test_a_proxy_that_requires_authentication(ask: Query, scheme: str) -> 
         (response(503, b"no"), "it cannot reach the server (status 503)"),
         (b"", "it closed the connection without an answer"),
         (b"SSH-2.0-x\r\n\r\n", "it does not speak HTTP"),
-        (b"HTTP/1.1 200 OK\r\n\r\nhello", "it sent data of its own into the tunnel"),
+        (b"HTTP/1.1 200 OK\r\n\r\nhello", "it sent data into the tunnel before the TLS handshake"),
         (b"HTTP/1.1 200 OK\r\n\r\n", "the peer closed the connection"),
         (b"HTTP/1.1 100 Continue\r\n\r\n" + response(502), "it cannot reach the server (status 502)"),
         (b"HTTP/1.1 200 OK\r\nA: " + b"a" * 100_000, "it does not speak HTTP"),
@@ -194,7 +194,7 @@ async def test_a_proxy_of_the_environment_that_cannot_be_used(ask: Query, monkey
         assert (await ask(server.address, proxy=False)).error is None
 
 
-async def test_the_shortcuts_take_a_proxy() -> None:
+async def test_the_shortcuts_accept_a_proxy() -> None:
     async with scripted(answering(HELLO)) as server, proxying(server.address) as proxy:
         url, more = "http://bot.invalid/", {"proxy": proxy.address, "headers": {"x-a": "1"}}
         assert await get_final_response("hello", url, **more) == "hello"  # pyright: ignore[reportArgumentType]
@@ -212,7 +212,7 @@ async def test_the_shortcuts_take_a_proxy() -> None:
 
 async def test_the_calls_of_a_bot_go_through_the_proxy() -> None:
     async with scripted(answering(HELLO)) as poe, proxying(poe.address) as proxy:
-        service = service_of(CallingBot(passes_on, Cat=1), "http://poe.invalid", proxy=proxy.address)
+        service = service_of(CallingBot(forwards, Cat=1), "http://poe.invalid", proxy=proxy.address)
         async with service.running():
             assert await Served(service, poe).answer() == [Text("hello"), Done()]
     assert proxy.lines == ["POST http://poe.invalid/bot/Cat HTTP/1.1"]
@@ -257,7 +257,7 @@ async def test_the_next_address_is_used_if_the_proxy_cannot_reach_one(monkeypatc
 
 
 @pytest.mark.parametrize("url", ["https://files.example/a", "https://127.0.0.1/a", "http://files.example/a"])
-async def test_a_proxy_is_not_asked_for_what_the_policy_forbids(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_proxy_gets_no_request_that_the_policy_forbids(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     naming(monkeypatch, "9.9.9.9", "10.0.0.1")
     async with proxying("http://127.0.0.1:9/") as proxy:
         outbound = make_outbound(Limits(), fetch_policy=FetchPolicy(), proxy=proxy.address)

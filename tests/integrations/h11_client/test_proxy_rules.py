@@ -1,4 +1,4 @@
-"""Which proxy an origin is reached through: URLs of proxies, and the variables of the environment."""
+"""The proxy for an origin: URLs of proxies, and the variables of the environment."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_the_url_of_a_proxy(url: str, origin: str, authorization: bytes | None) 
         ("", "malformed"),
     ],
 )
-def test_what_is_no_url_of_a_proxy(url: str, message: str) -> None:
+def test_values_that_are_not_urls_of_a_proxy(url: str, message: str) -> None:
     with pytest.raises(InvalidValue, match=message) as caught:
         parse_proxy(url)
     error: BaseException | None = caught.value

@@ -152,7 +152,7 @@ async def test_credentials_in_a_url_are_refused_and_not_shown(url: str) -> None:
         "://bot",
     ],
 )
-async def test_what_is_no_url_is_refused(url: str) -> None:
+async def test_a_text_that_is_not_a_url_is_refused(url: str) -> None:
     connector = CannedConnector([])
     async with Client(connector=connector) as client:
         with pytest.raises(LocalProtocolError, match="not a"):
@@ -165,7 +165,7 @@ async def test_what_is_no_url_is_refused(url: str) -> None:
 # --- the keys
 
 
-async def test_the_api_key_goes_to_poe_alone() -> None:
+async def test_the_api_key_is_sent_to_poe_only() -> None:
     connector = CannedConnector([HELLO])
     poe = Endpoints.at("http://poe.example:8080/")
     async with Client(API_KEY, endpoints=poe, connector=connector) as client:
@@ -191,7 +191,7 @@ async def test_by_default_poe_is_where_it_is() -> None:
     assert (request.line, keys_in(request)) == ("POST /bot/CatBot HTTP/1.1", [f"Bearer {API_KEY}"])
 
 
-async def test_the_access_key_goes_to_urls() -> None:
+async def test_the_access_key_is_sent_to_urls() -> None:
     connector = CannedConnector([HELLO])
     poe = Endpoints.at("http://poe.example")
     async with Client(API_KEY, access_key=KEY, endpoints=poe, connector=connector) as client:
@@ -203,7 +203,7 @@ async def test_the_access_key_goes_to_urls() -> None:
 
 
 @pytest.mark.parametrize("key", ["two words", "kléf", "swordfish\r\nx: y", "\x00"])
-async def test_a_key_that_cannot_travel_is_refused_and_not_shown(key: str) -> None:
+async def test_a_key_that_a_header_cannot_carry_is_refused_and_not_shown(key: str) -> None:
     connector = CannedConnector([])
     async with Client(connector=connector) as client:
         with pytest.raises(LocalProtocolError, match="visible ASCII") as caught:
@@ -281,7 +281,7 @@ async def test_settings_that_are_too_large() -> None:
         await server.until_closed(1)
 
 
-async def test_a_large_query_is_sent_whole() -> None:
+async def test_a_large_query_is_sent_completely() -> None:
     query = QueryRequest([Message("user", "a" * 5_000_000)])
     async with scripted(answering(HELLO)) as server, Client() as client, client.query(server.address, query) as answer:
         assert await answer.text() == "hello"

@@ -18,7 +18,7 @@ TOO_LARGE = "the peer's HTTP is invalid: the response's head is larger than 3276
 
 
 def head_of(size: int, head: bytes = STREAM_HEAD) -> bytes:
-    """A head of so many bytes."""
+    """A head of the given number of bytes."""
     missing = size - len(head) - len(b"X: \r\n")
     return head[:-2] + b"X: " + b"x" * missing + b"\r\n\r\n"
 

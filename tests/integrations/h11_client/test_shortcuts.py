@@ -62,7 +62,7 @@ def contents(body: bytes) -> list[str]:
 
 
 @pytest.mark.anyio
-async def test_a_bot_on_poe_is_asked() -> None:
+async def test_a_bot_on_poe_is_queried() -> None:
     async with scripted(answering(HELLO)) as server:
         endpoints = Endpoints.at(server.address)
         for number, (messages, expected) in enumerate(MESSAGES[:3], start=1):
@@ -137,7 +137,7 @@ async def test_errors_are_those_of_the_client() -> None:
 # --- blocking
 
 
-def test_a_bot_on_poe_is_asked_and_waited_for(portal: BlockingPortal) -> None:
+def test_a_bot_on_poe_is_queried_synchronously(portal: BlockingPortal) -> None:
     with scripted_in_thread(portal, answering(HELLO)) as server:
         endpoints = Endpoints.at(server.address)
         for number, (messages, expected) in enumerate(MESSAGES, start=1):

@@ -53,7 +53,7 @@ async def test_a_trusted_server(certificate: Certificate, version: ssl.TLSVersio
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-async def test_a_large_query_is_sent_whole(certificate: Certificate, version: ssl.TLSVersion) -> None:
+async def test_a_large_query_is_sent_completely(certificate: Certificate, version: ssl.TLSVersion) -> None:
     # TLS 1.3 servers send session tickets unasked: they are not an early answer.
     context = certificate.server()
     context.maximum_version = version
@@ -65,7 +65,7 @@ async def test_a_large_query_is_sent_whole(certificate: Certificate, version: ss
         assert client.connections_opened == 1
 
 
-async def test_a_refusal_may_come_before_the_request_is_written(certificate: Certificate) -> None:
+async def test_a_refusal_may_arrive_before_the_request_is_written(certificate: Certificate) -> None:
     trusting = certificate.trusting_client()
     async with serving_tls(certificate.server(), refuse_early) as url, Client(ssl_context=trusting) as client:
         with pytest.raises(RequestRefused) as caught:

@@ -86,7 +86,7 @@ async def test_a_peer_that_wants_a_certificate_is_quoted(certificate: Certificat
         await (await secure(peer, certificate.trusting_client(), "127.0.0.1", 5)).receive(5)
 
 
-async def test_what_was_decrypted_is_handed_on_before_tls_answers(certificate: Certificate) -> None:
+async def test_decrypted_data_is_returned_before_tls_answers(certificate: Certificate) -> None:
     stream, peer = await connected(certificate)
     ask_for_certificate(peer)
     peer.tls.write(b"hello")
@@ -100,7 +100,7 @@ async def test_what_was_decrypted_is_handed_on_before_tls_answers(certificate: C
         await stream.receive(5)
 
 
-async def test_what_tls_answers_goes_out_with_what_is_sent_next(certificate: Certificate) -> None:
+async def test_records_of_tls_are_sent_with_the_next_write(certificate: Certificate) -> None:
     stream, peer = await connected(certificate)
     ask_for_certificate(peer)
     peer.tls.write(b"hello")

@@ -218,7 +218,7 @@ async def test_the_queue_of_a_callers_socket_is_lengthened() -> None:
         assert struct.unpack_from("I", information, 28) == (min(LISTEN_QUEUE, longest_queue()),)
 
 
-async def test_a_connection_waits_until_a_request_is_over() -> None:
+async def test_a_connection_waits_until_a_request_has_ended() -> None:
     bot = WaitingBot()
     two = ServerLimits(connections=2)
     async with serving(bot, access_key=KEY, server_limits=two) as address, AsyncExitStack() as stack:
@@ -253,10 +253,10 @@ async def test_a_handler_that_fails_ends_its_connection_alone(
 
     async def faulty(self: BotService, head: Any, path: str, *others: Any) -> None:
         if path == "/fault":
-            raise ExceptionGroup("faults of ours", [RuntimeError("one"), OSError("another")])
+            raise ExceptionGroup("internal faults", [RuntimeError("one"), OSError("another")])
         if path == "/late":
             await handle(self, head, "/", *others)
-            raise RuntimeError("a fault of ours")
+            raise RuntimeError("an internal fault")
         await handle(self, head, path, *others)
 
     monkeypatch.setattr(BotService, "handle", faulty)

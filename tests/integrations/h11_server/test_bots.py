@@ -135,7 +135,7 @@ async def test_an_address_in_use() -> None:
     assert caught.value.errno == errno.EADDRINUSE
 
 
-# --- what becomes of a bot
+# --- the end of a bot
 
 
 @pytest.mark.parametrize("reset", [False, True])
@@ -192,7 +192,7 @@ async def test_a_slow_reader_holds_the_bot_back_until_it_leaves() -> None:
         await bot.ended.wait()
 
 
-async def test_a_failing_bot_gives_one_error_and_the_connection_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failing_bot_gives_one_error_and_the_connection_continues(caplog: pytest.LogCaptureFixture) -> None:
     async def respond(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         yield "a"
         raise RuntimeError(SECRET)
@@ -208,7 +208,7 @@ async def test_a_failing_bot_gives_one_error_and_the_connection_goes_on(caplog: 
     assert SECRET in caplog.text
 
 
-async def test_a_fault_of_ours_ends_one_connection_alone(
+async def test_an_internal_error_ends_one_connection_alone(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go = anyio.Event()
@@ -222,7 +222,7 @@ async def test_a_fault_of_ours_ends_one_connection_alone(
 
     async def faulty(self: BotService, head: Any, path: str, *others: Any) -> None:
         if path == "/fault":
-            raise RuntimeError("a fault of ours")
+            raise RuntimeError("an internal fault")
         await handle(self, head, path, *others)
 
     monkeypatch.setattr(BotService, "handle", faulty)

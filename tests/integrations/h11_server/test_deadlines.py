@@ -115,7 +115,7 @@ async def _while_trickling(connection: Connection) -> Any:
         return response
 
 
-async def test_what_comes_of_a_body_earns_it_time() -> None:
+async def test_each_part_of_a_body_extends_its_deadline() -> None:
     server_limits = limits(body_seconds=SHORT, body_rate=0.01)
     body = query_body("a")
     async with (
@@ -184,7 +184,7 @@ async def test_little_is_held_for_a_client_that_does_not_read() -> None:
         await connection.send(http_request())
         await connection.read_head()
         await bot.until_held_back()
-        # What the kernel has is in it, too.
+        # The bytes in the kernel's buffers are included.
         assert bot.said < 256 * 1024
         assert not bot.ended.is_set()
         before = bot.said
@@ -194,7 +194,7 @@ async def test_little_is_held_for_a_client_that_does_not_read() -> None:
 
 @pytest.mark.parametrize("request_", [http_request(), REQUEST], ids=["queries", "pages"])
 async def test_a_client_that_reads_no_answers_is_left(request_: bytes) -> None:
-    """What waits of its further requests is bounded as well, or this would not end."""
+    """The buffer of its further requests is bounded too, or this test would not end."""
     short = Limits(send_seconds=SHORT)
     async with serving(bind=small_listener(), limits=short) as address, connect(address) as connection:
         with pytest.raises(anyio.BrokenResourceError):

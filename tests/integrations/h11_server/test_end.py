@@ -175,7 +175,7 @@ async def test_a_client_that_does_not_leave_is_not_waited_for() -> None:
         await server.over.wait()
 
 
-def test_a_task_that_is_cancelled_by_asyncio_ends_alike() -> None:
+def test_a_task_that_is_cancelled_by_asyncio_ends_in_the_same_way() -> None:
     async def main() -> list[Any]:
         address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
@@ -198,7 +198,7 @@ def test_a_task_that_is_cancelled_by_asyncio_ends_alike() -> None:
 
 
 async def test_one_of_two_servers_of_an_application() -> None:
-    """What the other has under way goes on, and so does what comes to it later."""
+    """The requests of the other server continue, and so do later ones."""
     app = AppOf(BotService({"/": Route(WaitingBot(), access_key=KEY)}))
     async with (
         stopping(app, access_key=None) as one,

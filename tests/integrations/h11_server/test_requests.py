@@ -21,12 +21,12 @@ HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nAuthorization: " + BEARER.encode() + b"\r
 BODY = query_body("a")
 LENGTH = b"Content-Length: %d\r\n" % len(BODY)
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
-# What must never be taken for one when it comes within a body.
+# A request line that must never be parsed as a request within a body.
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 def head_of(size: int) -> bytes:
-    """A head of so many bytes that would be answered."""
+    """A head of the given number of bytes that would be answered."""
     start = b"GET / HTTP/1.1\r\nHost: x\r\nX: "
     return start + b"x" * (size - len(start) - 4) + b"\r\n\r\n"
 
@@ -83,7 +83,7 @@ REFUSED = [
     pytest.param(b"GET / HTTP/1.1\r\n X: a\r\nHost: x\r\n\r\n", 400, id="a fold before all headers"),
     pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n", 400, id="no colon"),
     pytest.param(b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n", 400, id="a target that is not ASCII"),
-    pytest.param(b"G(T / HTTP/1.1\r\nHost: x\r\n\r\n", 400, id="a method that is no token"),
+    pytest.param(b"G(T / HTTP/1.1\r\nHost: x\r\n\r\n", 400, id="a method that is not a token"),
 ]
 
 
@@ -120,7 +120,7 @@ TAKEN = [
 
 
 @pytest.mark.parametrize("data", TAKEN)
-async def test_oddities_that_are_taken(data: bytes) -> None:
+async def test_unusual_requests_that_are_accepted(data: bytes) -> None:
     async with serving() as address, connect(address) as connection:
         await connection.send(data + REQUEST)
         assert (await connection.read_response()).events == [Text("a"), Done()]
@@ -138,7 +138,7 @@ OTHER_METHODS = [
 
 
 @pytest.mark.parametrize(("data", "status"), OTHER_METHODS)
-async def test_what_is_not_done_leaves_the_connection_as_it_is(data: bytes, status: int) -> None:
+async def test_an_unfinished_call_leaves_the_connection_unchanged(data: bytes, status: int) -> None:
     async with serving() as address, connect(address) as connection:
         await connection.send(data + REQUEST)
         for expected in (status, 200):
@@ -174,7 +174,7 @@ async def test_bodies_with_bad_framing(data: bytes, caplog: pytest.LogCaptureFix
     assert record.getMessage() == "POST / refused: 400 the request is not acceptable HTTP"
 
 
-async def test_a_body_that_breaks_off_is_nobodys_fault(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_incomplete_body_is_not_logged_as_a_fault(caplog: pytest.LogCaptureFixture) -> None:
     async with serving() as address:
         for request in (http_request()[:-5], HEAD + CHUNKED + b"\r\n" + chunk(BODY)):
             async with connect(address) as connection:
@@ -207,7 +207,7 @@ async def test_no_answer_is_made_out_of_an_unread_body(data: bytes, status: int)
         assert await connection.read_to_end() == b""
 
 
-async def test_large_requests_that_come_early_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_large_requests_that_arrive_early_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_connection, "_POLL_SECONDS", 0.01)
     gates = [anyio.Event() for _ in range(5)]
 

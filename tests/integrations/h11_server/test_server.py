@@ -1,4 +1,4 @@
-"""The embedded server over loopback sockets: what it answers to which request, and how its connections go on."""
+"""The embedded server over loopback sockets: responses to requests, and the state of the connection after them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def ask(connection: Connection, text: str, *headers: str) -> list[Event]:
     return (await connection.read_response()).events
 
 
-# --- what is answered
+# --- responses
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ async def test_a_refusal_does_not_wait_for_the_body() -> None:
 
 
 async def test_a_large_refused_body_does_not_hide_the_refusal() -> None:
-    # Were the connection closed on what is not read, it would be reset while the client is still sending.
+    # If the connection was closed with unread data, it would be reset while the client is still sending.
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
     async with serving(bind=listener, limits=LIMITS) as address, connect(address) as connection:
@@ -158,7 +158,7 @@ BAD_HTTP = [
 
 @pytest.mark.parametrize(("data", "status"), BAD_HTTP)
 @pytest.mark.parametrize("before", [b"", b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["at first", "after a HEAD"])
-async def test_what_is_no_http(data: bytes, status: int, before: bytes, caplog: pytest.LogCaptureFixture) -> None:
+async def test_data_that_is_not_http(data: bytes, status: int, before: bytes, caplog: pytest.LogCaptureFixture) -> None:
     async with serving() as address:
         async with connect(address) as connection:
             if before:
@@ -196,7 +196,7 @@ async def test_keep_alive() -> None:
         assert await ask(connection, "c") == [Text("c"), Done()]
 
 
-async def test_connection_close_is_heeded() -> None:
+async def test_connection_close_is_obeyed() -> None:
     async with serving() as address, connect(address) as connection:
         assert await ask(connection, "a", "Connection: close") == [Text("a"), Done()]
         assert await connection.read_to_end() == b""
@@ -210,7 +210,7 @@ async def test_pipelined_requests_are_answered_in_order() -> None:
             assert (await connection.read_response()).events == [Text(text), Done()]
 
 
-async def test_requests_that_come_all_at_once_leave_others_their_turn() -> None:
+async def test_pipelined_requests_do_not_block_other_connections() -> None:
     turns, seen = 0, set[int]()
 
     async def respond(request: QueryRequest, context: Context) -> AsyncIterator[str]:
@@ -219,14 +219,14 @@ async def test_requests_that_come_all_at_once_leave_others_their_turn() -> None:
 
     async with serving(FunctionBot(respond), access_key=KEY) as address, connect(address) as connection:
         await connection.send(http_request() * 20)
-        while len(seen) < 20:  # were several answered in one turn, it would never be so many
+        while len(seen) < 20:  # if one turn answered several, there would be fewer turns
             turns += 1
             await anyio.lowlevel.checkpoint()
         for _ in range(20):
             assert (await connection.read_response()).events == [Text("a"), Done()]
 
 
-async def test_a_request_that_comes_early_waits() -> None:
+async def test_a_request_that_arrives_early_waits() -> None:
     go = anyio.Event()
 
     async def respond(request: QueryRequest, context: Context) -> AsyncIterator[str]:

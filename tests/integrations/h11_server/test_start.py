@@ -30,7 +30,7 @@ class CannotBegin(BotService):
         yield
 
 
-async def test_a_server_that_cannot_begin_closes_what_it_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_cannot_start_closes_its_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[socket.socket] = []
 
     @contextmanager
@@ -46,7 +46,7 @@ async def test_a_server_that_cannot_begin_closes_what_it_opened(monkeypatch: pyt
     assert [listener.fileno() for listener in opened] == [-1]
 
 
-async def test_a_server_that_cannot_begin_leaves_its_callers_socket_open() -> None:
+async def test_a_server_that_cannot_start_does_not_close_the_callers_socket() -> None:
     app = AppOf(CannotBegin({"/": Route(Bot(), access_key=KEY)}))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         for _ in range(2):

@@ -25,7 +25,7 @@ def histogram(*times: float) -> Histogram:
     return made
 
 
-def test_what_is_exact() -> None:
+def test_exact_values() -> None:
     made = histogram(0.001, 0.25, 3.5)
     made.record(0.001, count=2)
     assert (made.count, made.min, made.max) == (5, 0.001, 3.5)
@@ -84,7 +84,7 @@ def test_json(times: list[float]) -> None:
 def test_each_time_is_within_its_bucket(times: list[float]) -> None:
     buckets = histogram(*times).buckets()
     assert sum(count for *_, count in buckets) == len(times)
-    for each in times:  # within a nanosecond, which is what a time is rounded to
+    for each in times:  # within a nanosecond, to which a time is rounded
         assert any(lower - 1e-9 <= each <= upper + 1e-9 for lower, upper, _ in buckets)
     for (_, upper, _), (lower, _, _) in pairwise(buckets):
         assert upper <= lower
@@ -123,7 +123,7 @@ def test_an_invalid_share(share: float) -> None:
         ({"buckets": [[1, 0]]}, "its number and its count"),
     ],
 )
-def test_json_that_is_no_histogram(change: dict[str, Any], message: str) -> None:
+def test_json_that_is_not_a_histogram(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Histogram.from_json({**histogram(0.1, 0.2).as_json(), **change})
 

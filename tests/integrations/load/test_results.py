@@ -38,7 +38,7 @@ def test_outcomes_are_counted_apart_and_times_are_those_of_complete_replies() ->
     assert made.is_reached
 
 
-def test_goodput_counts_failures_but_not_what_was_disconnected_from() -> None:
+def test_goodput_counts_failures_but_not_disconnects() -> None:
     slo = SLO(first_event=0.2, goodput=0.5)
     good, late = sample(), sample(first_event=0.3)
     made = result(good, good, late, sample(ReplyOutcome.REFUSED), sample(ReplyOutcome.DISCONNECTED), slo=slo)
@@ -66,7 +66,7 @@ def test_json(slo: SLO | None) -> None:
     }
 
 
-def test_merging_is_as_if_one_process_had_measured_all() -> None:
+def test_merged_results_equal_those_of_one_process() -> None:
     slo = SLO(first_event=0.2)
     left, right = [sample(), sample(first_event=0.5)], [sample(ReplyOutcome.INCOMPLETE), sample(total=3.0)]
     merged = result(*left, slo=slo)
@@ -89,10 +89,10 @@ def test_merging_with_another_slo() -> None:
     [
         ({"outcomes": None}, "outcomes: expected a JSON object, not NoneType"),
         ({"outcomes": {"lost": 1}}, "'lost' is not an outcome; expected complete, "),
-        ({"outcomes": {"complete": -1}}, "complete is -1; expected an integer from 0 on"),
+        ({"outcomes": {"complete": -1}}, "complete is -1; expected an integer of at least 0"),
         ({"histograms": {}}, "a histogram is a JSON object, not NoneType"),
         ({"slo": 5}, "slo: expected a string, not int"),
-        ({"seconds": "long"}, "seconds is 'long'; expected a number from 0 on"),
+        ({"seconds": "long"}, "seconds is 'long'; expected a number of at least 0"),
         ({"started_at": True}, "started_at is True"),
         ({"events": 1.5}, "events is 1.5; expected an integer"),
     ],
@@ -126,5 +126,5 @@ def test_poisson_arrivals() -> None:
 
 @pytest.mark.parametrize("rate", [0, -1])
 def test_an_invalid_rate(rate: float) -> None:
-    with pytest.raises(ValueError, match="expected one above 0"):
+    with pytest.raises(ValueError, match="expected a rate above 0"):
         planned_starts(rate, Arrivals.CONSTANT)

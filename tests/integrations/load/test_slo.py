@@ -47,7 +47,7 @@ def test_as_it_is_written() -> None:
         ("goodput:99%", "say what is good"),
     ],
 )
-def test_what_is_no_slo(text: str, message: str) -> None:
+def test_texts_that_are_not_an_slo(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         parse_slo(text)
 

@@ -1,4 +1,4 @@
-"""A request for a chat completion as a query: what is read, ignored, refused and passed on."""
+"""A request for a chat completion as a query: keys that are read, ignored, refused and forwarded."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_calls_one_after_the_other_make_no_difference_without_tools(tools: Any, 
         ("web_search_options", {}),
     ],
 )
-def test_what_would_change_the_answer_is_refused(key: str, value: Any) -> None:
+def test_options_that_would_change_the_answer_are_refused(key: str, value: Any) -> None:
     error = refused(**{key: value})
     assert error.param == key
     assert error.code in ("unsupported_parameter", "unsupported_value")
@@ -202,7 +202,7 @@ def test_what_would_change_the_answer_is_refused(key: str, value: Any) -> None:
         (b'{"model":"bot","messages":[{"role":"tool","tool_call_id":"a","content":"b"}]}', "messages"),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_its_place(body: bytes, param: str | None) -> None:
+def test_an_invalid_request_is_refused_with_its_place(body: bytes, param: str | None) -> None:
     with pytest.raises(ApiError) as caught:
         read_chat_request(body)
     assert (caught.value.status, caught.value.param) == (400, param)

@@ -33,7 +33,7 @@ def test_a_response(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=name_of)
-def test_a_stream_and_a_response_say_the_same(case: Case) -> None:
+def test_a_stream_and_a_response_have_the_same_content(case: Case) -> None:
     chunks, response = case["stream"], case["response"]
     if isinstance(chunks, dict) or "error" in response:
         assert "[DONE]" not in chunks

@@ -128,7 +128,7 @@ def test_a_stream_that_ends_before_its_finish_reason_is_an_error(case: Case) -> 
 
 
 @pytest.mark.parametrize("case", COMPLETE, ids=name_of)
-def test_a_connection_that_breaks_off_is_an_error_wherever_it_does(case: Case) -> None:
+def test_a_lost_connection_is_an_error_at_every_byte(case: Case) -> None:
     wire = wire_of(case)
     for size in range(0, len(wire), 7):
         completion = stream_of(case)
@@ -140,7 +140,7 @@ def test_a_connection_that_breaks_off_is_an_error_wherever_it_does(case: Case) -
         assert completion.receive_data(b"data: x\n\n") == completion.receive_eof() == []
 
 
-def test_what_follows_the_end_is_ignored() -> None:
+def test_data_after_the_end_is_ignored() -> None:
     completion = CompletionStream()
     read(completion, [b'data: {"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'])
     assert completion.receive_data(b"data: {\n\n") == []
@@ -157,7 +157,7 @@ def test_an_answer_of_more_chunks_than_a_reply_may_have_events() -> None:
     assert texts_and_others(events)[0] == "abcde" * 1999
 
 
-def test_text_that_was_held_back_comes_before_the_error() -> None:
+def test_text_that_was_held_back_is_sent_before_the_error() -> None:
     completion = CompletionStream(Limits(events=2))
     chunk = b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n'
     events = read(completion, [chunk, chunk, chunk])
@@ -181,7 +181,7 @@ def test_an_answer_that_is_too_long() -> None:
     assert error.raw_response == {"reason": "the answer is longer than 10 characters"}
 
 
-def test_an_answer_that_is_too_long_with_what_was_held_back() -> None:
+def test_an_answer_that_is_too_long_with_text_held_back() -> None:
     completion = CompletionStream(Limits(answer_size=3))
     *_, error = read(completion, [b'data: {"choices":[{"delta":{"content":"<thi"},"finish_reason":"stop"}]}\n\n'])
     assert isinstance(error, Error)

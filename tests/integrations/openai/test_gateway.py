@@ -81,7 +81,7 @@ async def test_the_query_of_a_bot() -> None:
     assert query.query[-1].parameters == {"size": "large"}
 
 
-async def test_attachments_are_inserted_as_a_bot_wants_them() -> None:
+async def test_attachments_are_inserted_by_the_settings_of_the_bot() -> None:
     async def look(request: QueryRequest, context: Context) -> str:
         return "|".join(message.content for message in request.query)
 
@@ -178,8 +178,8 @@ async def test_several_keys_and_none() -> None:
         ({"api_keys": []}, "key"),
         ({"api_keys": "a b"}, "key"),
         ({"poe": True, "poe_key": "p"}, "pass api_keys"),
-        ({"api_keys": "k", "allow_origins": ["app.example.com"]}, "is no origin"),
-        ({"api_keys": "k", "allow_origins": "https://app.example.com/"}, "is no origin"),
+        ({"api_keys": "k", "allow_origins": ["app.example.com"]}, "is not an origin"),
+        ({"api_keys": "k", "allow_origins": "https://app.example.com/"}, "is not an origin"),
         ({"allow_without_key": True, "usage": "estimate"}, "usage='estimate' needs tiktoken"),
     ],
 )
@@ -286,7 +286,7 @@ async def test_a_body_that_cannot_be_read() -> None:
     assert answer.headers["x-should-retry"] == "false"
 
 
-async def test_a_client_that_leaves_before_its_body_is_whole() -> None:
+async def test_a_client_that_disconnects_before_its_body_is_complete() -> None:
     messages: list[dict[str, Any]] = [{"type": "http.request", "body": b"{", "more_body": True}, DISCONNECT]
     assert (await converse(gateway(), http_scope(path=CHAT), messages)).messages == []
 

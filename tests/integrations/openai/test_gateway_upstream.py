@@ -80,7 +80,7 @@ async def test_a_bot_on_poe_is_called_with_the_key_of_the_caller() -> None:
             assert text_of(await chat(app, model=model, key="Bearer key-of-poe")) == "Hello"
         assert [received.line.split()[1] for received in server.requests] == ["/bot/GPT-4o", "/bot/Any-Other"]
         assert {received.all("authorization")[0] for received in server.requests} == {"Bearer key-of-poe"}
-        # It opens no other bot, and a key of the gateway's own is none of Poe's.
+        # It opens no other bot, and a key of the gateway is not sent to Poe.
         assert (await chat(app, key="Bearer key-of-poe")).status == 401
         own = await chat(app, model="named")
         assert own.status == 401
@@ -108,7 +108,7 @@ async def test_a_key_that_poe_has_no_form_for(key: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", [".", "..", "\ud800", "https://example.com/"])
-async def test_what_is_no_name_of_a_bot_on_poe(name: str) -> None:
+async def test_texts_that_are_not_names_of_bots_on_poe(name: str) -> None:
     app = gateway("http://127.0.0.1:9/", poe=True)
     answer = await chat(app, model=name, key="Bearer key-of-poe")
     assert (answer.status, error_of(answer)["code"]) == (404, "model_not_found")
@@ -207,7 +207,7 @@ WHOLE = b"".join(chunk(sent(event)) for event in [Text("Hel"), Text("lo"), Done(
 
 
 @pytest.mark.parametrize("cut", range(0, len(WHOLE) - len(chunk(sent(Done()))), 7))
-async def test_a_reply_that_is_cut_is_an_error_wherever_it_is(cut: int) -> None:
+async def test_a_reply_that_is_cut_anywhere_is_an_error(cut: int) -> None:
     async def script(peer: Peer) -> None:
         await peer.answer(STREAM_HEAD + WHOLE[:cut])
 
@@ -221,14 +221,14 @@ async def test_a_reply_that_is_cut_is_an_error_wherever_it_is(cut: int) -> None:
         assert (whole.status, whole.headers["x-should-retry"]) == (502, "false")
 
 
-async def test_a_body_that_ends_in_order_without_done_is_an_error() -> None:
+async def test_a_body_that_ends_without_done_is_an_error() -> None:
     async with scripted(answering(STREAM_HEAD + chunk(sent(Text("Hello"))) + b"0\r\n\r\n")) as server:
         answer = await chat(gateway(server.address), stream=True)
         assert error_of(answer)["code"] == "upstream_incomplete"
         assert b"[DONE]" not in answer.body
 
 
-async def test_all_events_come_through() -> None:
+async def test_all_events_are_received() -> None:
     events: list[Event] = [
         Meta(),
         Text("a"),
@@ -286,7 +286,7 @@ async def test_a_key_is_in_no_log_or_error(caplog: pytest.LogCaptureFixture) -> 
         assert_hidden((await chat(own)).body, *all_logged(caplog))
 
 
-async def test_another_gateway_in_front_of_bots_of_ours() -> None:
+async def test_another_gateway_in_front_of_poeproto_bots() -> None:
     async def counting(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         for number in range(5):
             yield f"{number} "

@@ -150,7 +150,7 @@ async def test_connections_are_kept_until_the_bot_is_closed() -> None:
         assert await here.answer() == [Text("Hel"), Text("lo"), Done()]
 
 
-async def test_a_query_in_the_url_and_further_headers_and_keys_as_azure_wants_them() -> None:
+async def test_the_url_query_headers_and_keys_of_azure() -> None:
     async with scripted(answering(ANSWER)) as endpoint:
         bot = OpenAIBot(
             f"{endpoint.address}openai/deployments/d/chat/completions?api-version=1",
@@ -272,7 +272,7 @@ async def test_attachments_that_cannot_be_fetched(caplog: pytest.LogCaptureFixtu
         async with stage(attachments="data", policy=FetchPolicy(origins=[files.address])) as here:
             await here.answer(asked(Message("user", "look", attachments=[paper])))
             assert "its content is not included here" in here.body()["messages"][0]["content"]
-            assert "an attachment is not sent" in caplog.text
+            assert "an attachment is left out" in caplog.text
 
 
 # --- options
@@ -394,7 +394,7 @@ async def test_an_upper_bound_is_authorised_and_the_reported_usage_is_captured()
         )
 
 
-async def test_without_funds_no_endpoint_is_asked() -> None:
+async def test_without_funds_no_request_is_sent() -> None:
     async with stage(poe=answering(granted("insufficient_balance")), rate_card=CARD, max_tokens=10) as here:
         [error, _] = await here.answer()
         assert isinstance(error, Error)
@@ -569,7 +569,7 @@ async def test_an_answer_that_breaks_off() -> None:
         assert len(here.endpoint.requests) == 1
 
 
-async def test_an_endpoint_that_goes_silent() -> None:
+async def test_an_endpoint_that_stops_sending() -> None:
     async def silent(peer: Peer) -> None:
         await peer.answer(STREAM_HEAD + chunk(HELLO[1]))
         await peer.until_left()
@@ -595,7 +595,7 @@ async def test_a_connection_cut_after_any_chunk_is_an_error(count: int) -> None:
 
 
 @pytest.mark.parametrize("head", ["Content-Type: text/plain", "Content-Type: application/json"])
-async def test_a_whole_completion_whatever_its_content_type(head: str) -> None:
+async def test_a_complete_response_whatever_its_content_type(head: str) -> None:
     whole = {"choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}]}
     async with stage(answering(response(200, json.dumps(whole).encode(), head))) as here:
         assert await here.answer() == [Text("Hello"), Done()]
@@ -656,13 +656,17 @@ async def test_a_disconnect_before_the_response_closes_the_connection() -> None:
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [
-        (lambda: OpenAIBot("localhost:1/v1", "m"), LocalProtocolError, "not an http or https URL"),
+        (lambda: OpenAIBot("localhost:1/v1", "m"), LocalProtocolError, "expected an http or https URL"),
         (lambda: OpenAIBot("http://u:p@host/v1", "m"), LocalProtocolError, "must not contain credentials"),
         (lambda: OpenAIBot("http://host/v1", ""), ValueError, "model must be the name of a model"),
         (lambda: OpenAIBot("http://host/v1", []), ValueError, "model must be the name of a model"),
         (lambda: OpenAIBot("http://host/v1", "m", "a\nb"), InvalidValue, "api_key: contains characters"),
         (lambda: OpenAIBot("http://host/v1", "m", rate_card=CARD), ValueError, "a rate_card needs max_tokens"),
-        (lambda: OpenAIBot("http://host/v1", "m", options=["n"]), ValueError, "there is no option 'n'; those are"),
+        (
+            lambda: OpenAIBot("http://host/v1", "m", options=["n"]),
+            ValueError,
+            "there is no option 'n'; the options are",
+        ),
         (lambda: OpenAIBot("http://host/v1", "m", defaults={"top_p": 2}), ValueError, "must be a number from 0 to 1"),
         (
             lambda: OpenAIBot("http://host/v1", "m", attachments="inline"),  # pyright: ignore[reportArgumentType]
@@ -671,7 +675,7 @@ async def test_a_disconnect_before_the_response_closes_the_connection() -> None:
         ),
     ],
 )
-def test_what_makes_no_bot(make: Callable[[], object], error: type[Exception], words: str) -> None:
+def test_invalid_arguments_of_a_bot(make: Callable[[], object], error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words) as caught:
         make()
     assert "u:p" not in str(caught.value)

@@ -78,9 +78,9 @@ def test_the_targets_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("keys", "logged"),
     [
-        ({"api_keys": CANARY}, ["says which keys its bots use"]),
+        ({"api_keys": CANARY}, ["sets the keys of its bots itself"]),
         ({"api_keys": [CANARY, KEY]}, []),
-        ({"allow_without_key": True}, ["says which keys its bots use, and anyone is answered at /v1"]),
+        ({"allow_without_key": True}, ["sets the keys of its bots itself, and anyone is answered at /v1"]),
     ],
 )
 def test_a_gateway_is_a_target_with_keys_of_its_own(
@@ -93,11 +93,11 @@ def test_a_gateway_is_a_target_with_keys_of_its_own(
     assert [record.getMessage().partition("bots:gateway ")[2] for record in caplog.records] == logged
     if "allow_without_key" in keys:
         load_app(gateway, allow_without_key=True)
-        with pytest.raises(TargetError, match="the key given would not be used"):
+        with pytest.raises(TargetError, match="access_key has no effect"):
             load_app(gateway, access_key=KEY)
     else:
         load_app(gateway, access_key=CANARY)
-        with pytest.raises(TargetError, match="nobody is answered without a key"):
+        with pytest.raises(TargetError, match="allow_without_key has no effect"):
             load_app(gateway, allow_without_key=True)
 
 
@@ -123,7 +123,7 @@ def test_a_bot_of_an_endpoint_is_served_with_the_key_from_the_environment() -> N
 
 
 @pytest.mark.parametrize("worker_class", ["asyncio", "trio"])
-def test_the_check_passes_on_a_bot_of_an_endpoint(worker_class: str) -> None:
+def test_a_bot_of_an_endpoint_passes_the_check(worker_class: str) -> None:
     with endpoint() as upstream:
         arguments = [f"openai:{upstream.address}v1#m", "--format", "json", "--worker-class", worker_class]
         result = CliRunner(env=WITH_CANARY).invoke(main, ["check", *arguments, "--skip", "http.body-limit"])

@@ -101,7 +101,7 @@ def test_text() -> None:
     assert whole(Text("Hello"), Text(" there"), Done()) == last
 
 
-def test_a_run_of_texts_is_what_they_are_one_by_one() -> None:
+def test_a_run_of_texts_is_written_like_single_texts() -> None:
     texts = ["a", 'b"\\\n', "naïve 🐈", "", "c"]
     run, single = exchange_of(stream=True), exchange_of(stream=True)
     data = run.send(Text("first")) + run.send_texts(texts) + run.send_text("x") + run.send(Done())

@@ -1,4 +1,4 @@
-"""A request for a response as a query: what is read, ignored, refused and passed on."""
+"""A request for a response as a query: keys that are read, ignored, refused and forwarded."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_options_become_parameters_under_their_names_in_chat_completions() -> No
     }
 
 
-def test_what_has_no_effect() -> None:
+def test_options_without_effect() -> None:
     request = read(
         store=True,
         background=False,
@@ -199,7 +199,7 @@ def test_refused_items(given: Any, param: str) -> None:
     assert refused(given, instructions="Be kind.").param == param
 
 
-def test_a_body_that_is_no_object() -> None:
+def test_a_body_that_is_not_an_object() -> None:
     for body in (b"", b"[]", b"{", b"\xff"):
         with pytest.raises(ApiError) as caught:
             read_responses_request(body)

@@ -1,4 +1,4 @@
-"""What the tests of tracing share: providers that keep everything in memory."""
+"""Fixtures that the tests of tracing share: providers that keep everything in memory."""
 
 from __future__ import annotations
 

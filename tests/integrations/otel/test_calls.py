@@ -283,7 +283,7 @@ async def test_a_propagator_that_fails(
 # --- token usage
 
 
-async def test_token_usage_is_what_the_bot_reports(telemetry: Telemetry) -> None:
+async def test_token_usage_is_recorded_as_reported(telemetry: Telemetry) -> None:
     async def respond(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         yield "hello"
         record_token_usage(

@@ -1,4 +1,4 @@
-"""The tables, held against the conventions' own package and against what is exported."""
+"""The tables, compared with the package of the conventions and with the exported metrics."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_each_name_is_of_the_conventions_or_begins_with_poe() -> None:
             assert name in (known if name.startswith("gen_ai.") else stable), name
 
 
-def test_the_version_is_one_that_the_package_knows() -> None:
+def test_the_package_has_the_version() -> None:
     assert conventions.SCHEMA_URL in {schema.value for schema in Schemas}
 
 
@@ -83,7 +83,7 @@ def test_names_in_prometheus() -> None:
 
 
 @pytest.mark.anyio
-async def test_what_is_exported_is_what_the_table_says(telemetry: Telemetry) -> None:
+async def test_exported_metrics_are_those_of_the_table(telemetry: Telemetry) -> None:
     async def respond(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         for _ in range(3):
             yield "a"

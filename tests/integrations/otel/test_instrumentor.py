@@ -107,7 +107,7 @@ def test_without_instrumentation_nothing_of_it_is_imported() -> None:
     assert output == "[]\n"
 
 
-def test_the_api_is_all_that_instrument_needs() -> None:
+def test_instrument_needs_the_api_only() -> None:
     program = """
 import sys
 for name in ("opentelemetry.sdk", "opentelemetry.instrumentation", "opentelemetry.semconv"):

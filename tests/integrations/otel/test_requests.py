@@ -120,7 +120,7 @@ async def test_the_parent_is_that_of_the_request_and_never_an_ambient_span(
     assert (trace_of(continued), parent_id(continued)) == (TRACE, int(PARENT, 16))
 
 
-async def test_the_span_is_current_where_the_bot_runs_and_nowhere_else(serving: Serving, telemetry: Telemetry) -> None:
+async def test_the_span_is_current_in_the_bot_only(serving: Serving, telemetry: Telemetry) -> None:
     seen: list[int] = []
 
     def note() -> None:
@@ -282,7 +282,7 @@ async def test_a_refusal(telemetry: Telemetry, head: RequestHead, status: int, n
     assert span.name == name
     assert attributes["http.response.status_code"] == status
     assert attributes.get("http.route") == attributes.get("url.path") == route
-    # By the conventions, a status of 4xx is no error of the server.
+    # By the conventions, a status of 4xx is not an error of the server.
     assert "error.type" not in attributes
     assert span.status.status_code is StatusCode.UNSET
 
@@ -382,7 +382,7 @@ async def test_an_application_without_calls_and_several_bots(telemetry: Telemetr
 
 
 @pytest.mark.parametrize("target", [FunctionBot(two_words), BotApp, "poeproto", None])
-async def test_what_cannot_be_instrumented(target: Any) -> None:
+async def test_objects_that_cannot_be_instrumented(target: Any) -> None:
     with pytest.raises(TypeError, match="instrument takes an application such as BotApp, a BotService or a client"):
         instrument(target)
     with pytest.raises(TypeError, match="instrument takes"):
@@ -403,14 +403,14 @@ async def test_a_bot_that_calls_a_bot_gives_one_trace_of_four_spans(serving: Ser
 
             return SettingsResponse(server_bot_dependencies={"Cat": 1})
 
-    async def passes_on(request: QueryRequest, context: Context) -> AsyncIterator[Any]:
+    async def forwards(request: QueryRequest, context: Context) -> AsyncIterator[Any]:
         async for event in context.query_bot("Cat", request):
             yield event
 
     called = BotApp({"/bot/Cat": Route(FunctionBot(two_words), access_key=KEY)})
     telemetry.instrument(called)
     async with serving(called) as poe:
-        app = BotApp(Asking(passes_on), access_key=KEY, endpoints=Endpoints.at(poe))
+        app = BotApp(Asking(forwards), access_key=KEY, endpoints=Endpoints.at(poe))
         telemetry.instrument(app)
         async with serving(app) as url, Client(access_key=KEY) as client:
             telemetry.instrument(client)
@@ -428,7 +428,7 @@ async def test_a_bot_that_calls_a_bot_gives_one_trace_of_four_spans(serving: Ser
     assert [parent_id(span) for span in chain] == [None, *map(id_of, chain[:3])]
 
 
-async def test_a_bot_may_fail_with_what_it_called(telemetry: Telemetry) -> None:
+async def test_a_failed_call_of_a_bot_may_fail_the_bot(telemetry: Telemetry) -> None:
     async def respond(request: QueryRequest, context: Context) -> AsyncIterator[Text]:
         yield Text("a")
         raise BotError(Error(text="no money", error_type="insufficient_fund"))

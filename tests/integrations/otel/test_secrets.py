@@ -1,4 +1,4 @@
-"""No content and no key is in what is recorded, wherever it was."""
+"""Telemetry has no content and no key, wherever they were."""
 
 from __future__ import annotations
 

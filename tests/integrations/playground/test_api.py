@@ -44,7 +44,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Cat(Bot):
-    """Does what the last message says."""
+    """Obeys the last message."""
 
     def __init__(self) -> None:
         self.cancelled = anyio.Event()
@@ -184,7 +184,7 @@ async def test_stop_cancels_the_bot(page: PlaygroundPage, cat: Cat) -> None:
     assert [each.content for each in cat.requests[-1].query] == ["wait", "some", "next"]
 
 
-async def test_retry_and_edit_replace_what_followed(page: PlaygroundPage, cat: Cat) -> None:
+async def test_retry_and_edit_replace_the_later_messages(page: PlaygroundPage, cat: Cat) -> None:
     failed = await page.ask("fail")
     assert failed["status"] == "failed"
     assert failed["error"]["allow_retry"] is False
@@ -244,7 +244,7 @@ async def test_reports_reach_the_bot(page: PlaygroundPage, cat: Cat) -> None:
     assert (given.type, given.reason) == ("dislike", "too short")
 
 
-async def test_what_poe_does_not_keep_gets_no_feedback(page: PlaygroundPage, cat: Cat) -> None:
+async def test_a_reply_that_poe_does_not_keep_gets_no_feedback(page: PlaygroundPage, cat: Cat) -> None:
     failed = await page.ask("fail")
     for message in (failed["id"], failed["asked"]):
         await page.post(f"messages/{message}/feedback", 409, feedback_type="like")
@@ -341,7 +341,7 @@ async def test_copies_can_be_run(page: PlaygroundPage, cat: Cat, tmp_path: Path)
     assert len(cat.requests) >= 5
 
 
-async def test_copied_tests_expect_what_was_recorded(page: PlaygroundPage, tmp_path: Path) -> None:
+async def test_copied_tests_expect_the_recorded_response(page: PlaygroundPage, tmp_path: Path) -> None:
     failed = (await page.ask("refuse"))["exchange"]
     settings = next(each["id"] for each in page.state["exchanges"] if each["kind"] == "settings")
     refused = (await page.post("requests", bot="Cat", body="{}"))["id"]
@@ -404,7 +404,7 @@ async def test_ten_thousand_events_are_merged_into_few_lines(page: PlaygroundPag
     assert [each["event"] for each in last["events"]] == ["done"]
 
 
-async def test_what_is_not_there(page: PlaygroundPage) -> None:
+async def test_paths_and_objects_that_do_not_exist(page: PlaygroundPage) -> None:
     for method, path in [
         ("GET", "nothing"),
         ("GET", "exchanges/99"),

@@ -1,4 +1,4 @@
-"""What the playground keeps: events in place, keys masked, and a bound of memory."""
+"""The exchanges that the playground keeps: events in place, keys masked, and a bound of memory."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_events_have_their_offsets_whatever_the_reads(size: int) -> None:
 
 
 class Kept:
-    """A log, and what it notified."""
+    """A log, and its notifications."""
 
     def __init__(self, **options: int) -> None:
         self.changes = 0

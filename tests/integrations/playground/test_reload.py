@@ -69,7 +69,7 @@ class Cat(Bot):
 """
 
 
-async def test_whatever_a_bot_writes_is_logged(tmp_path: Path) -> None:
+async def test_all_output_of_a_bot_is_logged(tmp_path: Path) -> None:
     async with played(tmp_path, NOISY) as page:
         await page.until(lambda: page.bot("Cat").get("generation"))
         assert (await page.ask("hello"))["status"] == "complete"
@@ -77,7 +77,7 @@ async def test_whatever_a_bot_writes_is_logged(tmp_path: Path) -> None:
         await page.until(lambda: expected <= {line["text"] for line in page.state["logs"]})
 
 
-async def test_a_target_is_started_and_asked(tmp_path: Path) -> None:
+async def test_a_target_is_started_and_queried(tmp_path: Path) -> None:
     async with played(tmp_path) as page:
         await page.until(lambda: page.bot("Cat").get("settings"))
         reply = await page.ask("hello")
@@ -134,7 +134,7 @@ async def test_files_of_a_bot_have_all_their_fields(tmp_path: Path) -> None:
         assert [(name, kind) for name, kind, _ in shown] == FILMS
         assert all(ref for _, _, ref in shown)
         for attachment, (_, kind) in zip(reply["attachments"], FILMS, strict=True):
-            assert attachment["url"].startswith(page.address)  # the page shows inline what is at its own origin
+            assert attachment["url"].startswith(page.address)  # the page shows attachments of its own origin inline
             served = await page.fetch("GET", attachment["url"].removeprefix(page.address))
             assert (served.status, served.body, served.headers["content-type"]) == (200, b"film", kind)
         # The bot gets its files with its message.
@@ -149,12 +149,12 @@ async def test_a_changed_file_starts_the_bot_again(tmp_path: Path) -> None:
         write(tmp_path / "noises.py", 'NOISE = "purr"\n')  # which its file imports
         await page.until(lambda: page.bot("Cat")["generation"] == 2)
         await page.until(lambda: "purr" in json.dumps(page.bot("Cat")["settings"]))
-        # The conversation goes on.
+        # The conversation continues.
         again = await page.ask("hello", first["conversation"])
         assert again["texts"][0]["text"] == "purr"
 
 
-async def test_a_broken_file_is_shown_and_the_old_bot_goes_on(tmp_path: Path) -> None:
+async def test_a_broken_file_is_shown_and_the_old_bot_still_runs(tmp_path: Path) -> None:
     async with played(tmp_path) as page:
         await page.until(lambda: page.bot("Cat").get("settings"))
         write(tmp_path / "cat.py", "def broken(:\n")
@@ -191,7 +191,7 @@ async def test_a_page_that_is_opened_before_the_bot_has_a_name(tmp_path: Path) -
         assert [line["text"] for line in page.state["logs"] if line["level"] == "PRINT"] == ["at import"]
 
 
-async def test_the_error_of_a_target_stays_while_another_starts(tmp_path: Path) -> None:
+async def test_the_error_of_a_target_is_shown_while_another_starts(tmp_path: Path) -> None:
     write(tmp_path / "noises.py", 'NOISE = "meow"\n')
     write(tmp_path / "cat.py", CAT)
     write(tmp_path / "dog.py", "raise RuntimeError('no dog')\n")

@@ -67,7 +67,7 @@ async def test_the_own_origin_is_accepted(page: PlaygroundPage) -> None:
     assert response.status == 200
 
 
-async def test_no_bot_is_asked_without_the_token(page: PlaygroundPage) -> None:
+async def test_no_bot_is_queried_without_the_token(page: PlaygroundPage) -> None:
     for path in ("/poe/wrong/bot/Cat", "/bot/Cat", "/poe//bot/Cat"):
         response = await send(page, "POST", path, JSON, "Authorization: Bearer key")
         assert response.status in (403, 404)

@@ -1,4 +1,4 @@
-"""Several bots in one playground: asked by @-mention, called by each other, told apart by name."""
+"""Several bots in one playground: queried by @-mention, called by each other, distinguished by name."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ async def test_a_bot_that_another_calls(tmp_path: Path, access_key: str | None) 
     ],
     ids=["status", "rate limit", "truncated events", "truncated", "reset", "garbage", "slow"],
 )
-async def test_each_fault_meets_the_next_call(
+async def test_each_fault_applies_to_the_next_call(
     tmp_path: Path, fault: dict[str, Any], outcome: tuple[int, str | None]
 ) -> None:
     async with two_bots(tmp_path) as page:
@@ -116,7 +116,7 @@ async def test_each_fault_meets_the_next_call(
         )
 
 
-async def test_a_silent_fault_goes_on_until_the_reply_is_stopped(tmp_path: Path) -> None:
+async def test_a_silent_fault_lasts_until_the_reply_is_stopped(tmp_path: Path) -> None:
     async with two_bots(tmp_path) as page:
         await page.post("faults", where="Dog", kind="silent")
         conversation = (await page.post("conversations"))["id"]
@@ -127,7 +127,7 @@ async def test_a_silent_fault_goes_on_until_the_reply_is_stopped(tmp_path: Path)
         await page.until(lambda: all(each["outcome"] for each in page.state["exchanges"]))
 
 
-async def test_a_mention_asks_the_other_bot_in_the_same_conversation(tmp_path: Path) -> None:
+async def test_a_mention_queries_the_other_bot_in_the_same_conversation(tmp_path: Path) -> None:
     async with two_bots(tmp_path) as page:
         first = await page.ask("hello")
         second = await page.ask("@Dog and you?", first["conversation"])
@@ -144,7 +144,7 @@ async def test_a_mention_asks_the_other_bot_in_the_same_conversation(tmp_path: P
         assert (await page.ask("@Doggy hello", first["conversation"]))["bot"] == "Cat"
 
 
-async def test_an_edit_without_the_mention_asks_the_bot_of_the_conversation(tmp_path: Path) -> None:
+async def test_an_edit_without_the_mention_queries_the_bot_of_the_conversation(tmp_path: Path) -> None:
     async with two_bots(tmp_path) as page:
         first = await page.ask("@Dog hello", parameters={"bone": 1})
         conversation = first["conversation"]
@@ -184,7 +184,7 @@ async def test_bots_of_one_class_have_names_of_their_own(tmp_path: Path) -> None
         assert {each["generation"] for each in page.state["bots"] if each["name"] != "Rex"} == {1}
 
 
-async def test_the_first_bot_given_is_asked_by_default(tmp_path: Path) -> None:
+async def test_the_first_bot_is_queried_by_default(tmp_path: Path) -> None:
     async with two_bots(tmp_path) as page:
         url = page.playground.engine.bots["Dog"].url
     assert url is not None

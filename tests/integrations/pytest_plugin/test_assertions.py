@@ -106,7 +106,7 @@ TIMELINE = "the reply, 3 events in 3.500 s:\n     0.500 s  Text(text='me')\n    
         ),
     ],
 )
-def test_a_message_says_what_was_found_and_shows_the_events(check: Callable[[], Any], message: str) -> None:
+def test_a_message_has_the_found_value_and_the_events(check: Callable[[], Any], message: str) -> None:
     with pytest.raises(AssertionError) as failure:
         check()
     assert message in str(failure.value)

@@ -88,11 +88,11 @@ async def test_a_bot_calls_another_charges_and_attaches_a_file(poe_bot: BotFacto
     assert_no_findings(reply)
     assert reply.received is not None
     assert reply.received.files[0].data == b"hello"
-    assert asking.closed  # a test need not wait for what happens after a reply
+    assert asking.closed  # a test need not wait for acts after a reply
     assert poe_simulator.balance == 1_000_000 - 50
 
 
-async def test_a_conversation_goes_on(poe_bot: BotFactory) -> None:
+async def test_a_conversation_continues(poe_bot: BotFactory) -> None:
     scripted = Scripted(lambda request: f"{len(request.query)} messages")
     bot = poe_bot(scripted)
     first = await bot.say("one")
@@ -203,7 +203,7 @@ async def test_a_bot_waits_for_a_slow_reader(poe_bot: BotFactory) -> None:
         await anext(aiter(reply))
         for _ in range(100):
             await anyio.lowlevel.checkpoint()
-        assert sent < 30  # what the buffers of a connection hold
+        assert sent < 30  # the capacity of a connection's buffers
         assert len(await reply.text()) == 400_000
 
 
@@ -235,12 +235,12 @@ async def test_the_simulator_has_options(poe_bot: BotFactory, poe_simulator: Mem
     assert (await poe_simulator.say("Nobody", "hello")).text == "hello"
 
 
-async def test_it_is_strict_by_default(poe_simulator: MemoryPoe) -> None:
+async def test_the_simulator_is_strict_by_default(poe_simulator: MemoryPoe) -> None:
     with pytest.raises(HTTPError):
         await poe_simulator.say("Nobody", "hello")
 
 
-async def test_it_is_served_on_a_socket_too(poe_bot: BotFactory, poe_simulator: MemoryPoe) -> None:
+async def test_the_simulator_is_served_on_a_socket_too(poe_bot: BotFactory, poe_simulator: MemoryPoe) -> None:
     asking = Asking()
     bot = poe_bot(asking, name="Asking", bots={"Dog": Canned("woof")})
     async with poe_simulator.serving() as address:

@@ -53,14 +53,14 @@ async def ask(calls: ReplayedCalls, url: str, text: str) -> str:
         return await client.query(url, text).text()
 
 
-async def test_what_was_recorded_is_replayed_without_the_server(tmp_path: Path) -> None:
+async def test_a_recording_is_replayed_without_the_server(tmp_path: Path) -> None:
     path, bot = tmp_path / "recordings" / "shout.jsonl", Shout()
     async with served(bot) as url:
         recording = calls_through(path, RecordMode.NEW)
         assert await ask(recording, url, "so it is") == "SO IT IS "
         assert not path.exists()  # written when the test has ended
         assert recording.save() == 1
-        # What is recorded is not called again, and the other call is added.
+        # A recorded call is not made again, and the other call is added.
         recording = calls_through(path, RecordMode.NEW)
         assert await ask(recording, url, "so it is") == "SO IT IS "
         assert bot.queries == 1

@@ -1,4 +1,4 @@
-"""Which recorded exchange answers a request, and what is said where none does."""
+"""The recorded exchange that answers a request, and the message if there is none."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_the_path_and_the_method_decide_too() -> None:
     assert find(RecordedReplies(recorded(("POST", "/a", query("hi"))), compares_path=False), query("hi")) == 1
 
 
-def test_what_was_redacted_matches_anything() -> None:
+def test_redacted_text_matches_any_text() -> None:
     found = replies(
         ("POST", "/fetch_settings/bot/REDACTED-1/1.1", query("my key is REDACTED-1, and REDACTED-2!", n="REDACTED-3")),
         match=ReplayMatch.EXACT,
@@ -84,7 +84,7 @@ def test_what_was_redacted_matches_anything() -> None:
     assert failure(found, query("my key is a", n=12), target=target).nearest == 1
 
 
-def test_exact_compares_the_whole_body_as_values() -> None:
+def test_exact_compares_all_values_of_the_body() -> None:
     body = {"type": "query", "query": [{"content": "hi", "n": 1}], "more": None}
     found = replies(json.dumps(body).encode(), match=ReplayMatch.EXACT)
     assert find(found, json.dumps(dict(reversed(body.items())), indent=3).encode()) == 1
@@ -107,7 +107,7 @@ def test_exact_compares_the_whole_body_as_values() -> None:
     )
 
 
-def test_order_asks_nothing() -> None:
+def test_order_compares_no_fields() -> None:
     found = replies(b"1", b"2", match=ReplayMatch.ORDER)
     assert [find(found, b"x"), find(found, method="GET", target="/z")] == [1, 2]
     assert str(failure(found)) == "all 2 exchanges of the recording have been replayed"

@@ -1,4 +1,4 @@
-"""The recording proxy: what arrives passes on as it is, ends of connections too, and is recorded without secrets."""
+"""The recording proxy: bytes and ends of connections are forwarded unchanged, and recorded without secrets."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def reset(stream: anyio.abc.SocketStream) -> None:
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-async def test_each_chunk_passes_at_once_and_is_a_read_of_the_recording() -> None:
+async def test_each_chunk_is_forwarded_at_once_and_is_a_read_of_the_recording() -> None:
     seen = [anyio.Event() for _ in range(3)]
     pieces = [chunk(b"one"), b"3;an=extension\r\ntwo\r\n", chunk("drei ä".encode())]
     end = b"0\r\nX-Trailer: t\r\n\r\n"
@@ -170,7 +170,7 @@ async def test_interim_responses_head_and_http_1_0() -> None:
     assert {outcome_of(each) for each in exchanges} == {"eof"}
 
 
-async def test_a_large_upload_in_chunks_passes_byte_for_byte() -> None:
+async def test_a_large_upload_in_chunks_is_forwarded_byte_for_byte() -> None:
     parts = [bytes([number]) * 50_000 for number in range(40)]
 
     async def script(peer: Peer) -> None:
@@ -217,7 +217,7 @@ async def test_a_client_that_does_not_read_stops_the_server_and_the_other_way_ro
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
         await client.send(http_request(b"{}"))
         await stopped.wait()
-        # The kernel's buffers of two connections, and one read of ours.
+        # The kernel's buffers of two connections, and one read of the proxy.
         assert sent < 20_000_000
         recorded = tape.recording().exchanges[0]
         assert len(recorded.response_body) <= sent
@@ -459,7 +459,7 @@ async def test_no_key_is_in_the_recording() -> None:
             assert_hidden(tape.getvalue())
 
 
-async def test_stopping_the_proxy_ends_what_is_under_way() -> None:
+async def test_stopping_the_proxy_ends_open_exchanges() -> None:
     async def script(peer: Peer) -> None:
         await peer.answer(STREAM + chunk(b"begun"))
         await peer.until_left()

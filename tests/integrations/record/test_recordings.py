@@ -1,4 +1,6 @@
-"""What is recorded is read again: byte for byte, in the same reads. Files that are no recordings give typed errors."""
+"""A recording is read as it was written: byte for byte, in the same reads. Invalid files give typed
+errors.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,7 @@ SCHEMA = jsonschema.Draft202012Validator(recording_schema())
 
 
 def clock() -> Any:
-    """A clock that goes on by a millisecond whenever somebody reads it."""
+    """A clock that advances by a millisecond with each reading."""
     ticks = iter(range(10**9))
     return lambda: next(ticks) / 1000
 
@@ -70,7 +72,7 @@ def read_back(recording: bytes) -> list[RecordedExchange]:
 
 
 @pytest.mark.parametrize("file", sorted(path.name for path in FOLDER.glob("*.json")))
-def test_the_vectors_come_back_byte_for_byte_in_the_same_reads(file: str) -> None:
+def test_the_vectors_are_replayed_byte_for_byte_in_the_same_reads(file: str) -> None:
     chance = random.Random(file)
     for case in cases(file):
         body = wire_of(case) if {"wire", "wire_base64", "wire_parts"} & case.keys() else json.dumps(case).encode()
@@ -83,7 +85,7 @@ def test_the_vectors_come_back_byte_for_byte_in_the_same_reads(file: str) -> Non
 
 
 @given(st.lists(st.binary(max_size=40) | st.text(max_size=20).map(str.encode)), st.sampled_from(End))
-def test_random_streams_come_back_byte_for_byte_in_the_same_reads(reads: list[bytes], outcome: End) -> None:
+def test_random_streams_are_read_byte_for_byte_in_the_same_reads(reads: list[bytes], outcome: End) -> None:
     [exchange] = read_back(recorded(reads, outcome=outcome))
     assert [each.data for each in exchange.data] == reads
     assert exchange.end is not None
@@ -171,7 +173,7 @@ def test_each_record_is_on_file_at_once(tmp_path: Path) -> None:
     assert recording.exchanges[0].response_body == b'data: {"text": "a"}\n\n'
 
 
-def test_a_file_that_was_cut_anywhere_loads_up_to_its_last_whole_line() -> None:
+def test_a_file_that_was_cut_anywhere_loads_up_to_its_last_complete_line() -> None:
     whole = recorded(["event: text\ndata: ä\n\n".encode(), b"\xff", b"event: done\n\n"], [b"{", b"}"])
     ends = [number + 1 for number, byte in enumerate(whole) if byte == ord("\n")]
     records = list(RecordingReader(io.BytesIO(whole)))
@@ -288,13 +290,13 @@ def test_a_wrong_line_is_refused_with_its_place(name: str, tmp_path: Path) -> No
     assert f"line {caught.value.line}" in str(caught.value)
 
 
-def test_what_a_later_version_of_this_format_adds_is_ignored() -> None:
+def test_additions_of_a_later_version_of_this_format_are_ignored() -> None:
     exchanges = list(read_exchanges(RecordingReader(io.BytesIO(HEADER + changed(REQUEST, later=1) + END))))
     assert exchanges[0].request == RecordedRequest(1, 1.0, "POST", "/")
 
 
 @given(st.binary(max_size=200))
-def test_bytes_that_are_no_recording_give_nothing_but_typed_errors(data: bytes) -> None:
+def test_bytes_that_are_not_a_recording_raise_typed_errors_only(data: bytes) -> None:
     for content in (data, HEADER + data, HEADER + REQUEST + data):
         try:
             list(RecordingReader(io.BytesIO(content)))

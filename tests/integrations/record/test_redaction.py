@@ -29,7 +29,7 @@ ESCAPED = json.dumps(CANARY)[1:-1]
 TWICE = json.dumps(json.dumps({"access_key": CANARY}))
 QUOTED = quote(CANARY, safe="")
 
-# Bodies by themselves: no header or URL says what the key is.
+# Bodies alone: no header or URL shows the key.
 BODIES = {
     "a member": f'{{"access_key": "{ESCAPED}", "version": "1.2"}}',
     "a member with spaces": f'{{"api_key"  :  "{ESCAPED}"}}',
@@ -86,7 +86,7 @@ def test_a_known_key_is_found_however_it_is_spelled_and_split(spelt: str) -> Non
         assert b"".join(parts).count(b"REDACTED-1") == 1
 
 
-def test_bytes_that_are_no_secret_pass_as_they_are_and_at_once() -> None:
+def test_bytes_that_are_not_a_secret_pass_unchanged_and_at_once() -> None:
     for data in (b'event: text\ndata: {"text": "hello"}\n\n', b"\xff\x00", b"", b'data: {"text": "http'):
         stream = StreamRedactor[int](Redactor(Redaction()))
         done = stream.receive(0, data)
@@ -264,7 +264,7 @@ def test_no_recording_holds_the_key() -> None:
         assert len(exchange.data) == len(reads)
 
 
-def test_the_first_line_says_what_was_redacted_and_no_pattern() -> None:
+def test_the_first_line_has_counts_of_redactions_and_no_pattern() -> None:
     recording = record([], redaction=Redaction(patterns=[re.escape(CANARY)], secrets=[CANARY]))
     assert_hidden(recording)
     header = RecordingReader(io.BytesIO(recording)).header
@@ -344,7 +344,7 @@ def test_reads_change_nothing_but_where_a_placeholder_is(text: str, places: list
 
 
 def knowing(body: bytes) -> Redactor:
-    """One that knows what is in the body: otherwise what stands before a secret is not searched for it."""
+    """A redactor that knows the secrets in the body: otherwise what stands before a secret is not searched for it."""
     redactor = Redactor(Redaction(secrets=[CANARY]))
     redactor.text(body)
     return redactor

@@ -172,7 +172,7 @@ async def test_a_reset_is_replayed(outcome: End | None) -> None:
 
 
 @pytest.mark.parametrize("outcome", [End.TIMEOUT, End.CLIENT_DISCONNECTED])
-async def test_after_a_timeout_nothing_more_comes(outcome: End) -> None:
+async def test_no_event_follows_a_timeout(outcome: End) -> None:
     async with replaying(taped([b"begun"], outcome=outcome)) as address, connect(address) as client:
         await client.send(http_request(b"{}"))
         await client.read_head()
@@ -215,7 +215,7 @@ async def test_a_request_that_is_not_http_or_too_large_a_head() -> None:
         assert (await fetch(address, head)).status == 431
 
 
-async def test_a_head_that_cannot_be_sent_is_not() -> None:
+async def test_a_head_that_cannot_be_sent_is_an_error() -> None:
     smuggled = RecordedHead(1, 0.1, 200, [("x", "a\r\nContent-Length: 0\r\n\r\n")])
     exchange = taped([b"x"]).exchanges[0]
     hostile = Recording(

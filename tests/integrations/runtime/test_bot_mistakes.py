@@ -1,4 +1,4 @@
-"""Where a bot's author made a mistake, and the line that says so."""
+"""Mistakes of a bot's author: their places, and the log lines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HERE = str(Path(__file__))
 LINES = Path(__file__).read_text(encoding="utf-8").splitlines()
 
 
-# --- what follows the end of a reply
+# --- yields after the end of a reply
 
 
 async def at_the_end(done: bool) -> AsyncIterator[Any]:
@@ -202,7 +202,7 @@ async def test_an_error_of_another_bot_is_not_a_mistake(caplog: pytest.LogCaptur
     assert HERE not in caplog.text.replace(f'File "{HERE}"', "")
 
 
-async def test_on_close_takes_a_function(caplog: pytest.LogCaptureFixture) -> None:
+async def test_on_close_accepts_a_function(caplog: pytest.LogCaptureFixture) -> None:
     async def bot(request: QueryRequest, context: Any) -> str:
         context.on_close(None)
         return "hello"

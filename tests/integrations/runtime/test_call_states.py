@@ -209,7 +209,7 @@ def test_every_state_of_a_call_can_be_reached(table: Mapping[Any, Mapping[Any, A
 
 
 @pytest.mark.parametrize("function", sorted({each.function for each in OWNERSHIPS}))
-def test_the_table_of_the_owners_names_what_there_is(function: str) -> None:
+def test_the_table_of_the_owners_names_existing_objects(function: str) -> None:
     owner, _, name = function.partition(".")
     found = next(getattr(module, owner) for module in map(importlib.import_module, MODULES) if hasattr(module, owner))
     assert callable(getattr(found, name) if name else found)

@@ -1,4 +1,4 @@
-"""What bots give to `Context.on_close`: called however a request ends, and whatever becomes of the others."""
+"""Functions that bots give to `Context.on_close`: called however a request ends, and whatever becomes of the others."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ async def test_every_closer_has_its_turn_though_the_server_cancels_the_task(capl
     assert len(caplog.records) == 2
 
 
-async def test_a_closer_that_awaits_what_was_cancelled_fails_alone(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_closer_that_awaits_a_cancelled_task_fails_alone(caplog: pytest.LogCaptureFixture) -> None:
     seen: list[str] = []
 
     async def closer() -> None:

@@ -35,14 +35,14 @@ from poeproto import (
 )
 
 from ...support.bots import KEY
-from ...support.calling_bots import QUERY, CallingBot, calling, failing_with, passes_on
+from ...support.calling_bots import QUERY, CallingBot, calling, failing_with, forwards
 from ...support.memory_channel import MemoryChannel, answer
 from ...support.scripted_peer import HELLO, LAST_CHUNK, STREAM_HEAD, Peer, answering, chunk, reply, response, sent
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_another_bots_answer_is_passed_on() -> None:
+async def test_the_answer_of_another_bot_is_forwarded() -> None:
     events: list[Event] = [
         Meta("text/plain"),
         Text("a"),
@@ -52,7 +52,7 @@ async def test_another_bots_answer_is_passed_on() -> None:
         Data("d"),
         SuggestedReply("more?"),
     ]
-    async with calling(CallingBot(passes_on, Cat=1), answering(reply(*events))) as served:
+    async with calling(CallingBot(forwards, Cat=1), answering(reply(*events))) as served:
         assert await served.answer() == [*events, Done()]
         (request,) = served.poe.requests
         assert request.line == "POST /bot/Cat HTTP/1.1"
@@ -74,7 +74,7 @@ async def test_the_whole_text_of_another_bot() -> None:
         assert decode_request(request.body) == attrs.evolve(QUERY, query=[Message("user", "and you?")], bot_query_id="")
 
 
-async def test_what_a_query_says_itself_stands() -> None:
+async def test_values_in_a_query_are_kept() -> None:
     own = QueryRequest([Message("user", "a")], user_id="u-2", extra={"access_key": KEY, "later": 1})
 
     async def bot(request: QueryRequest, context: Context) -> str:
@@ -87,7 +87,7 @@ async def test_what_a_query_says_itself_stands() -> None:
     assert "access_key" not in sent_on
 
 
-async def test_a_call_takes_headers() -> None:
+async def test_a_call_accepts_headers() -> None:
     headers = {"X-Trace": "t-1"}
 
     async def bot(request: QueryRequest, context: Context) -> str:
@@ -126,7 +126,7 @@ async def test_answers_that_are_merged_as_they_arrive() -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[Event]:
         sending, events = anyio.create_memory_object_stream[Event](10)
 
-        async def pass_on(name: str, stream: MemoryObjectSendStream[Event]) -> None:
+        async def forward(name: str, stream: MemoryObjectSendStream[Event]) -> None:
             async with stream:
                 async for event in context.query_bot(name, request):
                     await stream.send(event)
@@ -134,7 +134,7 @@ async def test_answers_that_are_merged_as_they_arrive() -> None:
         async with events, anyio.create_task_group() as tasks:
             async with sending:
                 for name in ("Plain", "Meta"):
-                    tasks.start_soon(pass_on, name, sending.clone())
+                    tasks.start_soon(forward, name, sending.clone())
             async for event in events:
                 yield event
 
@@ -163,7 +163,7 @@ async def test_a_stale_forwarded_meta_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("before", [[], [Text("faster")]])
-async def test_a_passed_on_meta_is_forgiven_once(before: list[Event], caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_late_forwarded_meta_is_dropped_once(before: list[Event], caplog: pytest.LogCaptureFixture) -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[Event]:
         first = await anext(aiter(context.query_bot("Cat", request)))
         for event in (*before, first, first):
@@ -176,20 +176,20 @@ async def test_a_passed_on_meta_is_forgiven_once(before: list[Event], caplog: py
     assert "Meta is out of order" in caplog.text
 
 
-async def test_events_of_a_later_version_are_not_passed_on() -> None:
+async def test_events_of_a_later_version_are_not_forwarded() -> None:
     data = STREAM_HEAD + chunk(b"event: hologram\ndata: {}\n\n") + sent(Text("a"), Done()) + LAST_CHUNK
-    async with calling(CallingBot(passes_on, Cat=1), answering(data)) as served:
+    async with calling(CallingBot(forwards, Cat=1), answering(data)) as served:
         assert await served.answer() == [Text("a"), Done()]
 
 
-async def test_an_error_that_a_bot_lets_pass_ends_its_reply_alike(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_error_that_a_bot_does_not_catch_ends_its_reply(caplog: pytest.LogCaptureFixture) -> None:
     error = Error(allow_retry=False, text="Too long.", error_type="user_message_too_long")
-    async with calling(CallingBot(passes_on, Cat=1), answering(reply(Text("a"), error))) as served:
+    async with calling(CallingBot(forwards, Cat=1), answering(reply(Text("a"), error))) as served:
         assert await served.answer() == [Text("a"), error, Done()]
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-async def test_an_error_in_a_task_of_the_bot_ends_its_reply_alike() -> None:
+async def test_an_error_in_a_task_of_the_bot_ends_its_reply() -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         yield "a"
         async with anyio.create_task_group() as tasks:
@@ -248,8 +248,8 @@ async def test_a_poe_that_cannot_be_reached() -> None:
     assert isinstance(seen[0], ConnectFailed)
 
 
-async def test_a_server_without_a_key_asks_without_one() -> None:
-    async with calling(CallingBot(passes_on, Cat=1), answering(HELLO), access_key=None) as served:
+async def test_a_server_without_a_key_sends_none() -> None:
+    async with calling(CallingBot(forwards, Cat=1), answering(HELLO), access_key=None) as served:
         assert await served.answer() == [Text("hello"), Done()]
         assert served.poe.requests[0].all("authorization") == []
 
@@ -288,7 +288,7 @@ async def test_many_conversations_at_once_share_the_connections() -> None:
 async def test_a_server_that_offers_no_calls(caplog: pytest.LogCaptureFixture) -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         for call in (context.final_text("Cat", "hello"), context.post_attachment(b"x", name="a")):
-            with pytest.raises(LocalProtocolError, match="offers its bots no calls"):
+            with pytest.raises(LocalProtocolError, match="was not configured for calls of its bots"):
                 await call
         yield "alone"
 

@@ -1,4 +1,4 @@
-"""Which bots a bot may call, and how often: what its settings declare."""
+"""The budget of a bot's calls to other bots: what its settings declare."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from poeproto import (
     UndeclaredDependency,
 )
 
-from ...support.calling_bots import CallingBot, calling, failing_with, passes_on
+from ...support.calling_bots import CallingBot, calling, failing_with, forwards
 from ...support.scripted_peer import HELLO, answering
 
 pytestmark = pytest.mark.anyio
@@ -64,8 +64,8 @@ async def test_the_budget_is_spent() -> None:
     assert called.asked == 3  # at the first message, and when the known dependencies did not suffice
 
 
-async def test_what_a_bot_declares_later_counts() -> None:
-    called = CallingBot(passes_on)
+async def test_a_later_declaration_of_a_bot_counts() -> None:
+    called = CallingBot(forwards)
     async with calling(called, answering(HELLO)) as served:
         assert isinstance((await served.answer())[0], Error)
         called.dependencies = {"Cat": 1}
@@ -110,7 +110,7 @@ async def test_tasks_that_call_first_spend_from_one_budget() -> None:
         assert len(served.poe.requests) == 1
 
 
-async def test_tasks_that_have_spent_all_wait_for_what_the_bot_declares_by_now() -> None:
+async def test_tasks_with_a_spent_budget_wait_for_the_current_declaration() -> None:
     called = asking_twice_at_once({"Cat": 2})
     called.asked = 1
     async with calling(called, answering(HELLO), answering(HELLO)) as served:

@@ -72,7 +72,7 @@ async def test_a_user_without_funds(caplog: pytest.LogCaptureFixture) -> None:
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-async def test_funds_that_end_in_the_midst_and_in_a_task() -> None:
+async def test_funds_that_end_during_a_reply_and_in_a_task() -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         yield "worked"
         async with anyio.create_task_group() as tasks:
@@ -93,7 +93,7 @@ async def test_insufficient_funds_of_the_bots_own_accounting() -> None:
         assert_has_no_funds((await served.answer())[0])
 
 
-async def test_a_bot_may_go_on_without() -> None:
+async def test_a_bot_may_continue_without_the_cost() -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         with pytest.raises(InsufficientFunds) as caught:
             await context.authorize_cost(CostItem(1))
@@ -113,7 +113,7 @@ async def test_an_answer_that_is_cut_short_is_not_a_lack_of_funds(caplog: pytest
 
 async def test_a_query_that_nobody_can_be_charged_for() -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
-        with pytest.raises(LocalProtocolError, match="brought no bot_query_id"):
+        with pytest.raises(LocalProtocolError, match="has no bot_query_id"):
             await context.authorize_cost(CostItem(1))
         yield "free"
 
@@ -121,7 +121,7 @@ async def test_a_query_that_nobody_can_be_charged_for() -> None:
         assert await served.answer(attrs.evolve(QUERY, bot_query_id="")) == [Text("free"), Done()]
 
 
-async def test_nothing_is_no_cost() -> None:
+async def test_an_empty_list_is_not_a_cost() -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         with pytest.raises(LocalProtocolError, match="no items to charge"):
             await context.authorize_cost()

@@ -17,7 +17,7 @@ from poeproto import (
     encode_request,
 )
 
-from ...support.calling_bots import QUERY, CallingBot, calling, passes_on
+from ...support.calling_bots import QUERY, CallingBot, calling, forwards
 from ...support.memory_channel import MemoryChannel
 from ...support.scripted_peer import HELLO, STREAM_HEAD, Peer, answering, sent, starting
 
@@ -52,7 +52,7 @@ async def test_a_reply_that_is_left_is_closed_at_once_with_async_with_and_with_t
         await served.poe.until_closed(2)
 
 
-async def test_a_reply_that_is_dropped_is_closed_while_its_request_goes_on() -> None:
+async def test_a_dropped_reply_is_closed_before_its_request_ends() -> None:
     left = anyio.Event()
 
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
@@ -72,7 +72,7 @@ async def test_a_reply_that_is_dropped_is_closed_while_its_request_goes_on() -> 
         await served.poe.until_closed(1)
 
 
-async def test_a_peer_that_goes_ends_the_calls() -> None:
+async def test_a_disconnect_ends_the_calls() -> None:
     channel = MemoryChannel(encode_request(QUERY))
 
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[Event]:
@@ -95,9 +95,9 @@ async def test_a_context_is_of_no_use_after_its_request() -> None:
 
     async with calling(CallingBot(bot, Cat=1), answering(HELLO)) as served:
         await served.answer()
-        with pytest.raises(LocalProtocolError, match="the request is over"):
+        with pytest.raises(LocalProtocolError, match="the request has ended"):
             await kept[0].final_text("Cat", "too late")
-        with pytest.raises(LocalProtocolError, match="none under way"):
+        with pytest.raises(LocalProtocolError, match="no reply is under way"):
             await kept[0].post_attachment(b"too late", name="a")
     assert served.poe.requests == []
 
@@ -118,11 +118,11 @@ async def test_on_close_functions_may_still_call() -> None:
 
 
 async def test_connections_are_used_again_within_the_serving_and_closed_with_the_request_outside_of_it() -> None:
-    async with calling(CallingBot(passes_on, Cat=1), answering(HELLO)) as served:
+    async with calling(CallingBot(forwards, Cat=1), answering(HELLO)) as served:
         for _ in range(3):
             assert await served.answer() == [Text("hello"), Done()]
         assert served.opened == 1
-    async with calling(CallingBot(passes_on, Cat=1), answering(HELLO)) as served:
+    async with calling(CallingBot(forwards, Cat=1), answering(HELLO)) as served:
         assert served.service.outbound is not None
         await served.service.outbound.transport.release()  # as in a host without a lifespan
         for number in range(3):

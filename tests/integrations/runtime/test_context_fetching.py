@@ -113,7 +113,7 @@ async def test_a_bound_on_the_size(more: dict[str, Any]) -> None:
     assert await fetched(answering(response(200, b"12345")), **more) == b"12345"
 
 
-async def test_a_packed_attachment_is_no_attachment() -> None:
+async def test_a_compressed_attachment_is_refused() -> None:
     error = await fetched(answering(response(200, b"\x1f\x8b", "Content-Encoding: gzip")))
     assert isinstance(error, RemoteProtocolError)
     assert "compressed ('gzip')" in str(error)
@@ -177,7 +177,7 @@ def test_addresses_that_are_not_public(address: str) -> None:
         "2606:4700::5eff:7f00:1",
     ],
 )
-def test_addresses_that_are(address: str) -> None:
+def test_addresses_that_are_public(address: str) -> None:
     check_address(address)
 
 
@@ -227,7 +227,7 @@ def swallowing(address: str, port: int) -> Generator[None]:
         yield
 
 
-async def test_an_address_that_swallows_everything_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_address_that_never_answers_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(anyio, "getaddrinfo", resolving_to("127.0.0.2", "127.0.0.1"))
     seen: list[Any] = []
     more: Any = {"timeouts": Timeouts(connect=2), "retry": RetryPolicy(attempts=1)}
@@ -253,7 +253,7 @@ async def test_a_name_without_an_address(monkeypatch: pytest.MonkeyPatch) -> Non
     assert str(seen[0]).endswith("the name has no address")
 
 
-async def test_a_name_with_one_private_address_is_refused_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_name_with_one_private_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     async def getaddrinfo(host: str, port: int, **more: Any) -> list[Any]:
         return [(0, 0, 0, "", (address, port)) for address in ("93.184.215.14", "10.0.0.1")]
 
@@ -273,7 +273,7 @@ async def test_a_name_with_one_private_address_is_refused_whole(monkeypatch: pyt
         "http://[bad", "http://a:b", "http://a:65536", "https://a#b", "https://a?",
     ],
 )  # fmt: skip
-def test_what_is_no_origin(origin: str) -> None:
+def test_values_that_are_not_origins(origin: str) -> None:
     with pytest.raises(ValueError, match="is not an origin"):
         FetchPolicy(origins=[origin])
 

@@ -248,7 +248,7 @@ async def test_a_file_of_a_request_that_fails_appears_in_no_later_reply() -> Non
         assert await served.answer() == [Text("fine"), Done()]
 
 
-async def test_a_cancelled_upload_leaves_nothing() -> None:
+async def test_a_cancelled_upload_leaves_no_file() -> None:
     channel = MemoryChannel(encode_request(QUERY))
     uploading = anyio.Event()
 
@@ -357,7 +357,7 @@ async def test_a_malformed_url(url: str, name: str | None) -> None:
 
 
 @pytest.mark.parametrize("arguments", [{}, {"source": b"x", "url": "https://files.invalid/a"}])
-async def test_a_file_comes_from_one_place(arguments: Any) -> None:
+async def test_a_file_has_one_source(arguments: Any) -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         with pytest.raises(TypeError, match="either a source or a url"):
             await context.post_attachment(**arguments, name="a")
@@ -370,7 +370,7 @@ async def test_a_file_comes_from_one_place(arguments: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "access_key", "message"), [(None, KEY, "needs a name"), ("a", None, "needs an access key")]
 )
-async def test_what_an_upload_needs(name: str | None, access_key: str | None, message: str) -> None:
+async def test_requirements_of_an_upload(name: str | None, access_key: str | None, message: str) -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         with pytest.raises(LocalProtocolError, match=message):
             await context.post_attachment(b"x", name=name)
@@ -401,7 +401,7 @@ OWN_WORDS = AttachmentTemplates(text="[{name}: {content}]", image="<{name}: {con
 @pytest.mark.parametrize(
     ("templates", "texts"), [(OWN_WORDS, ["[a.txt: {meow}]", "<a.png: A cat.>", "look"]), (None, ["look"])]
 )
-async def test_attachments_are_put_into_the_conversation(
+async def test_attachments_are_inserted_into_the_conversation(
     templates: AttachmentTemplates | None, texts: list[str]
 ) -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
@@ -415,7 +415,7 @@ async def test_attachments_are_put_into_the_conversation(
         assert len(await served.answer(WITH_FILES)) == len(texts) + 1
 
 
-async def test_attachments_are_put_into_the_conversation_by_default() -> None:
+async def test_attachments_are_inserted_into_the_conversation_by_default() -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         yield request.query[0].content
 

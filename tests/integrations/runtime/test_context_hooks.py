@@ -27,7 +27,7 @@ from poeproto_h11 import serve as serve_h11
 from poeproto_runtime import FetchPolicy, Hooks
 
 from ...support.bots import BEARER, KEY, Respond
-from ...support.calling_bots import QUERY, CallingBot, calling, passes_on
+from ...support.calling_bots import QUERY, CallingBot, calling, forwards
 from ...support.memory_channel import MemoryChannel
 from ...support.scripted_asgi import request as ask
 from ...support.scripted_peer import (
@@ -53,7 +53,7 @@ OF_SERVER: ContextVar[str] = ContextVar("the request that is served")
 
 
 class Calls:
-    """What the hooks were called with."""
+    """The arguments that the hooks were called with."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, CallObservation]] = []
@@ -244,7 +244,7 @@ async def test_a_call_that_is_open_when_its_request_ends() -> None:
 async def test_a_call_of_a_client_that_disconnects() -> None:
     called, channel = Calls(), MemoryChannel(encode_request(QUERY))
     async with (
-        calling(CallingBot(passes_on, Cat=1), starting, call_hooks=called.hooks) as served,
+        calling(CallingBot(forwards, Cat=1), starting, call_hooks=called.hooks) as served,
         anyio.create_task_group() as tasks,
     ):
         tasks.start_soon(served.answer, QUERY, channel)

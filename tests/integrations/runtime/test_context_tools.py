@@ -245,7 +245,7 @@ async def test_rounds_are_calls_within_the_budget() -> None:
     assert left == [0]
 
 
-async def test_a_model_that_goes_in_circles() -> None:
+async def test_a_model_that_repeats_its_calls() -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         with pytest.raises(LimitExceeded, match="more than 1 rounds"):
             await context.run_tools("Model", request, [WEATHER], [weather]).text()
@@ -296,7 +296,7 @@ async def test_tools_are_cancelled_with_the_request_and_threads_are_left_behind(
         released.set()
 
 
-async def test_tools_leave_threads_to_everything_else() -> None:
+async def test_tools_do_not_use_all_threads() -> None:
     """The maximum number of tools block at once; names are still resolved, and files read."""
     released, seen = threading.Event(), list[int]()
     running = threading.Semaphore(0)

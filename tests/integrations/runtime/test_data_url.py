@@ -30,7 +30,7 @@ def test_content(url: str, content_type: str, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("url", ["https://example.com/", "data:image/png", "data:;base64,?", "data:;base64,a"])
-def test_what_cannot_be_read(url: str) -> None:
+def test_data_urls_that_cannot_be_read(url: str) -> None:
     with pytest.raises(ValueError, match=r"data: URL|not base64"):
         read_data_url(url)
 

@@ -1,4 +1,4 @@
-"""A disconnect of the client, and what is cleaned up then."""
+"""A disconnect of the client, and the clean-up after it."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ async def test_each_failure_has_its_own_id(caplog: pytest.LogCaptureFixture) -> 
     assert error_of(await answer(bot)).text != error_of(await answer(bot)).text
 
 
-async def test_a_bots_own_error_is_passed_on_and_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_error_event_of_a_bot_is_sent_and_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     own = Error(allow_retry=False, text="You asked too much.", error_type="user_caused_error")
 
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[Event]:
@@ -232,7 +232,7 @@ async def test_an_illegal_first_event(caplog: pytest.LogCaptureFixture) -> None:
         (Limits(files=2), File("https://files.invalid/a", "a", "text/plain")),
     ],
 )
-async def test_a_bot_that_passes_a_limit(limits: Limits, event: Any, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_bot_that_exceeds_a_limit(limits: Limits, event: Any, caplog: pytest.LogCaptureFixture) -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[Any]:
         for _ in range(3):
             yield event
@@ -347,7 +347,7 @@ async def test_tasks_that_fail_while_the_bot_is_cut_off(caplog: pytest.LogCaptur
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_a_bot_that_awaits_what_was_cancelled_has_failed_and_was_not_cancelled(
+async def test_a_bot_that_awaits_a_cancelled_task_has_failed(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:

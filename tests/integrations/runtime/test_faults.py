@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 
 class FaultyChannel(MemoryChannel):
-    """Whose writes of one kind raise what they must not."""
+    """A channel whose writes of one kind raise a forbidden exception."""
 
     def __init__(self, kind: str) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ async def test_a_fault_of_the_channel_is_not_logged_as_the_bots(
         yield "hello"
 
     channel = FaultyChannel(kind)
-    with pytest.raises(ExceptionGroup) as raised:  # the server's to report, which knows what it was about
+    with pytest.raises(ExceptionGroup) as raised:  # the server reports it, since it knows the request
         await answer(bot, channel)
     assert raised.group_contains((LookupError, ChannelFailed))
     assert not channel.ended

@@ -163,12 +163,12 @@ NO_ADDRESS = [
 ]  # fmt: skip
 
 
-def test_there_are_enough_of_them() -> None:
+def test_there_are_enough_tricks() -> None:
     assert len({*NOT_PUBLIC, *ELSEWHERE, *NO_URLS, *NO_ADDRESS}) > 120
 
 
 @pytest.mark.parametrize("url", NOT_PUBLIC)
-async def test_what_leads_to_an_address_that_is_not_public(url: str, network: Network) -> None:
+async def test_urls_of_addresses_that_are_not_public(url: str, network: Network) -> None:
     error = await outcome(url)
     assert isinstance(error, FetchForbidden), error
     assert "not public" in str(error)
@@ -183,14 +183,14 @@ async def test_other_schemes_and_ports_than_those_of_https(url: str, network: Ne
 
 
 @pytest.mark.parametrize("url", NO_URLS)
-async def test_what_is_no_url_or_reads_as_two(url: str, network: Network) -> None:
+async def test_texts_that_are_not_one_url(url: str, network: Network) -> None:
     error = await outcome(url)
     assert isinstance(error, LocalProtocolError), error
     assert network.asked == network.connected == []
 
 
 @pytest.mark.parametrize("url", NO_ADDRESS)
-async def test_what_has_no_address(url: str, network: Network) -> None:
+async def test_hosts_without_an_address(url: str, network: Network) -> None:
     error = await outcome(url)
     assert isinstance(error, ConnectFailed), error
     assert network.connected == []
@@ -202,7 +202,7 @@ async def test_public_addresses_are_connected_to(url: str, network: Network) -> 
     assert network.connected == [PUBLIC]
 
 
-async def test_what_was_checked_is_what_is_connected_to(network: Network) -> None:
+async def test_the_connection_goes_to_the_checked_address(network: Network) -> None:
     """A name is resolved once, and the connection goes to the address that was checked."""
     assert isinstance(await outcome("https://rebinding.example/"), ConnectFailed)
     assert (network.asked, network.connected) == (["rebinding.example"], [PUBLIC])
@@ -232,14 +232,14 @@ async def test_no_redirect_is_followed_wherever_it_leads(location: str, status: 
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1/", "https://good.example/", "http://localhost:81/"])
-async def test_a_simulator_fetches_from_what_is_listed_alone_and_says_how(url: str, network: Network) -> None:
+async def test_a_simulator_fetches_from_listed_origins_only(url: str, network: Network) -> None:
     with pytest.raises(HTTPError, match=r"--fetch-from http") as caught:
         await Fetcher(["http://localhost"], Limits()).fetch(url)
     assert caught.value.status == 403
     assert network.asked == network.connected == []
 
 
-# A bot reads a data: URL; for an upload by URL it is none.
+# A bot may read a data: URL, but cannot pass it to an upload by URL.
 @pytest.mark.parametrize("url", [*NO_URLS, "data:text/plain,hello"])
 async def test_a_simulator_rejects_an_invalid_url_without_a_request(url: str, network: Network) -> None:
     with pytest.raises(HTTPError) as caught:

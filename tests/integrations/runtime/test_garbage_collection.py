@@ -24,7 +24,7 @@ def test_collections_are_rarer_within_the_block_and_as_before_after_it() -> None
     assert gc.get_threshold() == (700, 10, 10)
 
 
-def test_the_thresholds_come_back_after_an_error() -> None:
+def test_the_thresholds_are_restored_after_an_error() -> None:
     gc.set_threshold(700, 10, 10)
     with pytest.raises(ZeroDivisionError), rare_collections():
         raise ZeroDivisionError
@@ -39,7 +39,7 @@ def test_higher_thresholds_of_the_program_stay() -> None:
         assert second > 10
 
 
-def test_a_collector_that_is_off_stays_off() -> None:
+def test_a_disabled_collector_is_not_enabled() -> None:
     gc.set_threshold(0, 10, 10)
     with rare_collections():
         assert gc.get_threshold()[0] == 0

@@ -42,7 +42,7 @@ HEAD = RequestHead("POST", "/")
 
 
 class Calls:
-    """The calls of the hooks, and what was written by then."""
+    """The calls of the hooks, and the bytes written by then."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, Observation]] = []
@@ -145,7 +145,7 @@ async def test_a_failure_has_the_id_that_the_log_and_the_peer_have(caplog: pytes
     assert (end.events, end.complete, end.outcome, end.error_type) == (1, True, Outcome.ERROR_EVENT, None)
 
 
-async def test_a_bots_own_error_is_no_failure_and_no_first_event() -> None:
+async def test_an_error_event_of_a_bot_is_neither_a_failure_nor_a_first_event() -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[Event]:
         yield Error(text="no", error_type="user_caused_error")
 
@@ -266,7 +266,7 @@ async def test_a_disconnect() -> None:
     assert end.outcome is Outcome.DISCONNECTED
 
 
-async def test_hooks_that_raise_are_logged_and_do_no_harm(caplog: pytest.LogCaptureFixture) -> None:
+async def test_exceptions_of_hooks_are_logged_and_ignored(caplog: pytest.LogCaptureFixture) -> None:
     def hook(seen: Observation) -> None:
         raise LookupError("the hook is broken")
 

@@ -68,7 +68,7 @@ def test_addresses_of_the_network(bind: str, address: str) -> None:
         "fd://x",
     ],
 )
-def test_what_is_no_address(bind: str) -> None:
+def test_texts_that_are_not_an_address(bind: str) -> None:
     with pytest.raises(ValueError, match="must be HOST:PORT, :PORT, PORT, unix:PATH or fd://NUMBER, got"):
         listen(bind)
 
@@ -103,7 +103,7 @@ def test_the_permissions_of_the_file(folder: Path, mode: str) -> None:
         assert stat.S_IMODE((folder / "bot").stat().st_mode) == int(mode, 8)
 
 
-def test_what_is_no_mode_belongs_to_the_path(folder: Path) -> None:
+def test_a_suffix_that_is_not_a_mode_belongs_to_the_path(folder: Path) -> None:
     with listening("unix:bot,mode=9"):
         connect("bot,mode=9")
 

@@ -1,4 +1,4 @@
-"""What is logged about refused requests, errors of other bots, and `get_settings` without a result."""
+"""Log records of refused requests, errors of other bots, and `get_settings` without a result."""
 
 from __future__ import annotations
 

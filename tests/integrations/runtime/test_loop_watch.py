@@ -94,7 +94,7 @@ async def test_services_in_one_loop_share_a_watch() -> None:
     assert loop_watch._watches == {}
 
 
-def test_our_own_code_is_not_taken_for_a_bots() -> None:
+def test_code_of_poeproto_is_not_reported_as_code_of_a_bot() -> None:
     """A first request makes the decoders, and a flood keeps the server busy: both take long on a busy machine."""
 
     found: list[types.FrameType] = []

@@ -24,7 +24,7 @@ Held = Callable[[Wait], AbstractAsyncContextManager[object]]
 
 
 class AnyioTaskGroup:
-    """Whose child fails."""
+    """A task group of anyio whose child fails."""
 
     def __init__(self, until: Wait, failure: Exception | None = None) -> None:
         self._until = until
@@ -66,7 +66,7 @@ class AnyioScope:
 
 
 class AsyncioTaskGroup:
-    """The standard library's, whose child fails."""
+    """A task group of asyncio whose child fails."""
 
     def __init__(self, until: Wait) -> None:
         self._until = until
@@ -149,7 +149,7 @@ async def test_a_write_that_the_bots_own_scope_cuts_short(held: Held, caplog: py
 
 
 @each_block
-async def test_what_was_to_follow_a_write_that_was_cut_short_is_not_sent(held: Held) -> None:
+async def test_data_after_a_write_that_was_cut_short_is_not_sent(held: Held) -> None:
     """With a hole in it, a text would still look complete."""
     channel = MemoryChannel()
 
@@ -200,7 +200,7 @@ async def test_a_bot_that_is_held_back_while_its_own_scope_ends(held: Held) -> N
     assert done == Done()
 
 
-async def test_another_bots_error_that_cuts_a_write_short_is_passed_on() -> None:
+async def test_an_error_of_another_bot_that_cuts_a_write_short_is_forwarded() -> None:
     channel = MemoryChannel()
     theirs = Error(allow_retry=False, text="You asked too much.", error_type="user_caused_error")
 
@@ -257,7 +257,7 @@ async def test_a_bot_that_fails_while_its_deadline_cuts_a_write_short() -> None:
 
 
 @each_block
-async def test_what_a_bot_says_after_a_scope_of_its_own_was_cancelled_is_lost_with_it(held: Held) -> None:
+async def test_events_after_a_cancelled_scope_of_the_bot_are_lost(held: Held) -> None:
     """It is closed within the scope, so that it does not come to say it; the client gets an error."""
     channel = MemoryChannel()
 

@@ -39,7 +39,7 @@ def test_escapes(text: str, as_text: str, as_line: str) -> None:
     assert len(printable_line(text).splitlines()) == 1
 
 
-def test_json_stays_exact() -> None:
+def test_json_is_unchanged() -> None:
     value = "".join(map(chr, range(0x2100))) + "\ud83d"
     shown = printable_text(json.dumps(value, ensure_ascii=False))
     assert json.loads(shown) == value
@@ -57,7 +57,7 @@ class FailsToPrint:
 
 @pytest.fixture
 def foreign_log() -> Generator[io.StringIO]:
-    """What a handler prints that a program has configured itself."""
+    """The output of a handler that a program has configured itself."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))

@@ -45,7 +45,7 @@ async def test_the_bot_is_given_the_request_and_its_surroundings() -> None:
     assert channel.events == [Text("hello"), Done()]
 
 
-async def test_the_first_event_leaves_at_once() -> None:
+async def test_the_first_event_is_written_at_once() -> None:
     channel = MemoryChannel()
     read = anyio.Event()
 
@@ -64,7 +64,7 @@ async def test_the_first_event_leaves_at_once() -> None:
     assert channel.ended
 
 
-async def test_a_burst_leaves_in_few_writes() -> None:
+async def test_a_burst_is_written_in_few_writes() -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         for number in range(1000):
             yield str(number)
@@ -74,7 +74,7 @@ async def test_a_burst_leaves_in_few_writes() -> None:
     assert len(channel.writes) == 2, "the first event, and all the rest"
 
 
-async def test_a_long_burst_leaves_in_parts_of_the_buffers_size() -> None:
+async def test_a_long_burst_is_written_in_parts_of_the_buffers_size() -> None:
     limits = Limits(write_buffer=4096)
 
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
@@ -165,7 +165,7 @@ async def test_backpressure_a_first_write_that_is_stuck_stops_the_bot() -> None:
     assert channel.events == [*map(Text, made), Done()]
 
 
-async def test_a_bot_that_never_waits_lets_others_run() -> None:
+async def test_a_bot_that_never_waits_does_not_block_others() -> None:
     channel = MemoryChannel()
     channel.suspends = False
     turns = [0]

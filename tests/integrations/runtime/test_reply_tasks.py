@@ -17,7 +17,7 @@ VARIABLE: ContextVar[str] = ContextVar("variable", default="unset")
 
 
 class Log:
-    """Tasks that note what becomes of them."""
+    """Tasks that record how they end."""
 
     def __init__(self) -> None:
         self.entries: list[str] = []
@@ -159,7 +159,7 @@ async def test_failures_of_the_block_and_of_a_task_are_in_one_group() -> None:
     assert [str(failure) for failure in raised.value.exceptions] == ["of the block", "of the task"]
 
 
-async def test_a_cancellation_from_outside_passes_and_leaves_no_task() -> None:
+async def test_a_cancellation_from_outside_propagates_and_leaves_no_task() -> None:
     tasks, log = make_reply_tasks(), Log()
     with anyio.CancelScope() as outside:
         async with tasks:
@@ -172,7 +172,7 @@ async def test_a_cancellation_from_outside_passes_and_leaves_no_task() -> None:
     assert not tasks.is_cancelled or isinstance(tasks, AnyioTasks)
 
 
-async def test_a_cancellation_from_outside_passes_while_the_tasks_end() -> None:
+async def test_a_cancellation_from_outside_propagates_while_the_tasks_end() -> None:
     tasks, log = make_reply_tasks(), Log()
     with anyio.CancelScope() as outside:
         async with tasks:
@@ -185,7 +185,7 @@ async def test_a_cancellation_from_outside_passes_while_the_tasks_end() -> None:
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_a_cancellation_of_the_blocks_own_task_passes_while_the_tasks_end() -> None:
+async def test_a_cancellation_of_the_blocks_own_task_propagates_while_the_tasks_end() -> None:
     tasks, log, ending = make_reply_tasks(), Log(), asyncio.Event()
 
     async def reply() -> None:

@@ -154,14 +154,14 @@ async def test_every_bot_whose_name_and_key_are_known() -> None:
     assert "/E/" in second.requests[0].line
 
 
-async def test_it_can_be_switched_off() -> None:
+async def test_syncing_can_be_switched_off() -> None:
     async with poe() as (server, endpoints):
         async with serving(app_of(Settled(), endpoints, sync_settings=False)):
             pass
         assert server.connections == 0
 
 
-async def test_it_is_off_where_the_calls_of_the_bots_are_redirected() -> None:
+async def test_syncing_is_off_where_the_calls_of_the_bots_are_redirected() -> None:
     async with poe() as (server, endpoints):
         app = app_of(Settled(), Endpoints.at("http://elsewhere.invalid"))
         app.service.redirect_calls(endpoints)
@@ -171,7 +171,7 @@ async def test_it_is_off_where_the_calls_of_the_bots_are_redirected() -> None:
     assert [route.poe(Endpoints()) for route in app.service.routes.values()] == [endpoints]
 
 
-async def test_the_serving_does_not_wait_for_it() -> None:
+async def test_serving_does_not_wait_for_the_sync() -> None:
     async def silent(peer: Peer) -> None:
         await peer.read_request()
         await peer.until_left()

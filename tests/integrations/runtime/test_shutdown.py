@@ -162,7 +162,7 @@ async def test_a_query_whose_answer_has_just_begun() -> None:
     assert asked == []
 
 
-async def test_other_requests_that_come_late_are_answered() -> None:
+async def test_other_requests_that_arrive_late_are_answered() -> None:
     service = service_of(waits)
     service.stop_streams()
     await anyio.lowlevel.checkpoint()

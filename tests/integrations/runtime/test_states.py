@@ -114,7 +114,7 @@ def test_a_long_response_is_written_by_one_task_at_a_time(parts: list[str]) -> N
 
 
 class FourFlags:
-    """What the table of the tasks replaces."""
+    """The four flags that the table of the tasks replaces."""
 
     def __init__(self) -> None:
         self.watched = self.running = self.busy = self.staying = False
@@ -143,7 +143,7 @@ class FourFlags:
 
 @settings(deadline=None)
 @given(st.text(alphabet="uhhtteec", max_size=30))
-def test_the_writers_task_starts_once_and_stays_or_leaves(letters: str) -> None:
+def test_the_writers_task_starts_once(letters: str) -> None:
     flags = FourFlags()
     for end, letter in enumerate(letters, start=1):
         allowed = flags.happens(letter)
@@ -219,7 +219,7 @@ def test_an_act_in_the_wrong_state_says_so(state: Writing) -> None:
 # --- the tasks
 
 
-def test_the_table_of_the_tasks_names_what_there_is() -> None:
+def test_the_table_of_the_tasks_names_existing_tasks() -> None:
     scope = {each.__name__: each for each in (BotService, ReplyStream, ReplyTimers)}
     functions = {relation.function for relation in TASK_RELATIONS} | {task.value for task in Task if "." in task.value}
     for function in functions:
@@ -295,7 +295,7 @@ def until_sent() -> Generator[None]:
 
 
 class HandDrivenChannel(MemoryChannel):
-    """Whoever drives a write's coroutine decides what becomes of it. Of a write that is cut short, nothing is sent."""
+    """A channel whose writes the test drives by hand. Of a write that is cut short, nothing is sent."""
 
     async def start(self, head: ResponseHead) -> None: ...
 
@@ -327,7 +327,7 @@ def step(coroutine: Coroutine[Any, Any, None], failure: BaseException | None = N
 
 @settings(deadline=None)
 @given(st.text(alphabet="pppbbww...xfkd", max_size=40))
-def test_a_writer_sends_what_was_buffered_in_order_and_without_a_hole(letters: str) -> None:
+def test_a_writer_sends_the_buffer_in_order_and_completely(letters: str) -> None:
     """p buffers a byte; the other letters are as above, and are passed over where they do not apply."""
     channel, state = HandDrivenChannel(), CheckedState()
     writer = CoalescingWriter(channel, 1000, state)

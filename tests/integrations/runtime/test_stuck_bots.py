@@ -30,7 +30,7 @@ class Stuck:
     def __init__(self) -> None:
         self.is_released = threading.Event()
 
-    async def pass_on_any_exception(self) -> None:
+    async def forward_any_exception(self) -> None:
         while not self.is_released.is_set():
             with suppress(BaseException):
                 await anyio.sleep(0.01)
@@ -45,7 +45,7 @@ class Stuck:
 
 
 STUCK: list[Callable[[Stuck], Awaitable[None]]] = [
-    Stuck.pass_on_any_exception,
+    Stuck.forward_any_exception,
     Stuck.wait_under_shield,
     Stuck.wait_for_thread,
 ]

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 @types.coroutine
 def suspend(value: object) -> Generator[object, object, object]:
-    """A suspension by hand, to see what comes out of and goes into a coroutine as the loop does."""
+    """A suspension by hand, to drive a coroutine as the event loop does."""
     return (yield value)
 
 
@@ -63,7 +63,7 @@ async def test_the_hook_is_called_at_each_suspension_before_another_task_runs() 
     assert seen[seen.index("went on") + 1] == "noticed"
 
 
-async def test_an_exception_comes_through() -> None:
+async def test_an_exception_propagates() -> None:
     async def fails(after: int) -> None:
         for _ in range(after):
             await anyio.lowlevel.checkpoint()
@@ -76,7 +76,7 @@ async def test_an_exception_comes_through() -> None:
         assert (hook.times > 0) is (after > 0)
 
 
-async def test_the_end_of_a_generator_comes_through() -> None:
+async def test_the_end_of_a_generator_propagates() -> None:
     async def empty() -> AsyncIterator[str]:
         return
         yield ""
@@ -267,7 +267,7 @@ async def test_a_cancellation_whose_scope_has_exited() -> None:
 # --- a deadline
 
 
-async def test_a_deadline_returns_what_arrives_before_it() -> None:
+async def test_a_deadline_returns_data_that_arrives_before_it() -> None:
     async def arrives() -> str:
         await anyio.lowlevel.checkpoint()
         return "arrived"
@@ -279,7 +279,7 @@ async def test_a_deadline_returns_what_arrives_before_it() -> None:
     assert outside.cancelled_caught
 
 
-async def test_what_has_arrived_is_returned_after_the_deadline_too() -> None:
+async def test_data_that_has_arrived_is_returned_after_the_deadline_too() -> None:
     async def has_arrived() -> str:
         return "arrived"
 
@@ -302,7 +302,7 @@ async def test_nothing_is_returned_at_the_deadline() -> None:
 
 
 @pytest.mark.parametrize("suspensions", [0, 1])
-async def test_an_exception_passes_through_a_deadline(suspensions: int) -> None:
+async def test_an_exception_propagates_through_a_deadline(suspensions: int) -> None:
     async def fails() -> str:
         for _ in range(suspensions):
             await anyio.lowlevel.checkpoint()
@@ -312,7 +312,7 @@ async def test_an_exception_passes_through_a_deadline(suspensions: int) -> None:
         await await_until(anyio.current_time() + 60, fails())
 
 
-async def test_a_cancellation_from_outside_passes_through_a_deadline() -> None:
+async def test_a_cancellation_from_outside_propagates_through_a_deadline() -> None:
     with anyio.CancelScope() as outside:
         outside.cancel()
         await await_until(anyio.current_time() + 60, anyio.Event().wait())

@@ -142,7 +142,7 @@ async def test_an_exception_of_the_server_is_not_wrapped() -> None:
 
 
 async def heartbeats_elsewhere(count: int) -> None:
-    """Let so much time pass that a silent reply would have had so many."""
+    """Wait as long as an idle reply takes to send the given number of heartbeats."""
 
     async def bot(request: QueryRequest, context: Context) -> None:
         await anyio.sleep_forever()
@@ -195,12 +195,12 @@ async def test_a_service_in_two_event_loops_has_timers_in_each() -> None:
 
     async with service.running(), anyio.create_task_group() as tasks:
         tasks.start_soon(ask)
-        # Without the context of here, which says whose event loop this is.
+        # In an empty context: that of the test names the event loop.
         await anyio.to_thread.run_sync(contextvars.Context().run, partial(anyio.run, ask))
     assert [channel.events for channel in channels.values()] == [[Text("a"), Text("b"), Done()]] * 2
 
 
-async def test_no_heartbeat_goes_into_a_write_that_is_stuck() -> None:
+async def test_no_heartbeat_is_added_to_a_blocked_write() -> None:
     channel = MemoryChannel()
     channel.open = anyio.Event()
     ended = anyio.Event()
@@ -220,7 +220,7 @@ async def test_no_heartbeat_goes_into_a_write_that_is_stuck() -> None:
     assert channel.writes[1:3] == [HEARTBEAT] * 2
 
 
-async def test_no_heartbeat_goes_into_a_head_that_is_stuck() -> None:
+async def test_no_heartbeat_is_added_to_a_blocked_head() -> None:
     channel = MemoryChannel()
     channel.head_open = anyio.Event()
 
@@ -251,7 +251,7 @@ async def test_a_client_that_does_not_read_the_head_is_treated_as_disconnected()
     assert not channel.ended
 
 
-async def test_no_heartbeat_comes_after_the_end() -> None:
+async def test_no_heartbeat_follows_the_end() -> None:
     channel = MemoryChannel()
 
     async def closer() -> None:

@@ -34,7 +34,7 @@ async def a_writer(limit: int, channel: MemoryChannel | None = None) -> tuple[Co
 
 @asynccontextmanager
 async def running(writer: CoalescingWriter) -> AsyncGenerator[Callable[[], None]]:
-    """Yields what hands over to the writer's task, and starts it as a reply does."""
+    """Yields a function that hands over to the writer's task, and starts it as a reply does."""
 
     def hand_over() -> None:
         if writer.hand_over():
@@ -57,7 +57,7 @@ async def test_a_flush_writes_from_the_task_that_calls_it() -> None:
         assert channel.writes == [b"ab"], "there was nothing more to write"
 
 
-async def test_what_is_handed_over_is_written_by_the_other_task_in_one_piece() -> None:
+async def test_the_buffer_is_written_by_the_other_task_in_one_piece() -> None:
     writer, channel = await a_writer(1000)
     async with running(writer) as hand_over:
         for letter in (b"a", b"b", b"c"):
@@ -71,7 +71,7 @@ async def test_what_is_handed_over_is_written_by_the_other_task_in_one_piece() -
         await channel.until(lambda: channel.writes == [b"abc", b"d"])
 
 
-async def test_handing_over_nothing_wakes_nobody() -> None:
+async def test_handing_over_an_empty_buffer_wakes_no_task() -> None:
     writer, channel = await a_writer(1000)
     async with running(writer) as hand_over:
         hand_over()
@@ -79,7 +79,7 @@ async def test_handing_over_nothing_wakes_nobody() -> None:
         assert channel.attempts == 0
 
 
-async def test_what_comes_during_a_write_is_written_after_it_by_the_same_task() -> None:
+async def test_data_buffered_during_a_write_is_written_after_it_by_the_same_task() -> None:
     writer, channel = await a_writer(1000)
     channel.open = anyio.Event()
     async with running(writer) as hand_over:
@@ -137,7 +137,7 @@ async def test_the_end_waits_for_the_write_before_it() -> None:
     assert channel.stream == b"abc"
 
 
-async def test_the_end_goes_out_with_what_was_buffered() -> None:
+async def test_the_end_is_written_with_the_buffer() -> None:
     writer, channel = await a_writer(1000)
     writer.buffer(b"a")
     await writer.finish(b"b")
@@ -145,7 +145,7 @@ async def test_the_end_goes_out_with_what_was_buffered() -> None:
     assert channel.ended
 
 
-async def test_after_a_write_that_was_cut_short_the_stream_cannot_go_on() -> None:
+async def test_after_a_write_that_was_cut_short_the_stream_cannot_continue() -> None:
     writer, channel = await a_writer(1000)
     channel.open = anyio.Event()
     writer.buffer(b"a")
@@ -156,7 +156,7 @@ async def test_after_a_write_that_was_cut_short_the_stream_cannot_go_on() -> Non
     assert not channel.ended
 
 
-async def test_a_write_that_was_cut_short_can_be_skipped_with_what_was_to_follow() -> None:
+async def test_a_write_that_was_cut_short_can_be_skipped_with_the_buffer() -> None:
     writer, channel = await a_writer(1000)
     writer.buffer(b"a")
     await writer.flush()
@@ -176,7 +176,7 @@ async def test_a_write_that_was_cut_short_can_be_skipped_with_what_was_to_follow
     assert channel.ended
 
 
-async def test_a_channel_that_raises_what_it_must_not() -> None:
+async def test_a_channel_that_raises_a_forbidden_exception() -> None:
     class Faulty(MemoryChannel):
         async def send(self, data: bytes) -> None:
             raise LookupError
@@ -192,7 +192,7 @@ async def test_a_channel_that_raises_what_it_must_not() -> None:
 
 
 class SynchronousChannel(MemoryChannel):
-    """Whose writes end at once, or raise an exception."""
+    """A channel whose writes end at once, or raise an exception."""
 
     def __init__(self, failure: Exception | None = None) -> None:
         super().__init__()
@@ -206,7 +206,7 @@ class SynchronousChannel(MemoryChannel):
 
 
 class FailingChannel(SynchronousChannel):
-    """Whose writes raise an exception when they are awaited."""
+    """A channel whose writes raise an exception when they are awaited."""
 
     def send(self, data: bytes) -> Awaitable[None] | None:
         return self._fail()
@@ -282,7 +282,7 @@ async def test_a_disconnect_ends_the_task() -> None:
         await writer.run()
 
 
-async def test_a_task_is_asked_for_once() -> None:
+async def test_a_task_is_started_once() -> None:
     writer, channel = await a_writer(1000)
     assert not writer.hand_over(), "there is nothing to write"
     writer.buffer(b"a")
@@ -355,7 +355,7 @@ async def test_the_head_and_the_end_break_the_response_when_they_fail() -> None:
     assert not channel.ended
 
 
-async def test_a_task_that_is_cancelled_can_be_started_anew() -> None:
+async def test_a_cancelled_task_can_be_started_again() -> None:
     writer, channel = await a_writer(1000)
     for letter in (b"a", b"b"):
         async with anyio.create_task_group() as tasks:

@@ -146,7 +146,7 @@ async def test_settings_with_fields_that_poe_does_not_know() -> None:
     elsewhere.faults.add("Cat", Fault.garbage('{"response_version": 2, "colour": "red"}'))
     async with elsewhere.serving() as url, Simulator() as simulator:
         simulator.register("Cat", f"{url}/bot/Cat")
-        with pytest.raises(RemoteProtocolError, match="settings have no colour"):
+        with pytest.raises(RemoteProtocolError, match="unknown settings: colour"):
             await simulator.fetch_settings("Cat")
         assert simulator.settings_of("Cat") is None
 

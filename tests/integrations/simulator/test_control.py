@@ -106,7 +106,7 @@ async def test_faults_and_expiries(simulator: Simulator) -> None:
         ("POST", "bots", {"url": "http://x/"}, 400, "name: missing"),
         ("POST", "bots", {"name": "x", "events": [{"data": {}}]}, 400, "event: missing"),
         ("POST", "bots", {"name": "", "url": "http://x/"}, 400, "a bot needs a name"),
-        ("POST", "bots", {"name": "x", "url": "GPT-5"}, 400, "not an http or https URL"),
+        ("POST", "bots", {"name": "x", "url": "GPT-5"}, 400, "expected an http or https URL"),
         ("POST", "bots", {"name": 5, "url": "http://x/"}, 400, "name: expected str, got int"),
         (
             "POST",

@@ -57,7 +57,7 @@ async def test_insufficient_funds_are_a_status_of_their_own() -> None:
     assert caught[0].status == "insufficient_fund"
 
 
-async def test_an_authorized_amount_is_reserved_until_the_reply_is_over() -> None:
+async def test_an_authorised_amount_is_reserved_until_the_reply_has_ended() -> None:
     authorized, go_on = anyio.Event(), anyio.Event()
 
     async def holding(request: QueryRequest, client: Client) -> AsyncIterator[Event | str]:

@@ -76,7 +76,7 @@ async def test_a_bot_registered_before_the_start_replaces_a_saved_one(tmp_path: 
         assert (await second.say("Cat", "hello")).final_text() == "Meow"
 
 
-async def test_it_may_be_used_again(tmp_path: Path) -> None:
+async def test_a_simulator_may_be_used_again(tmp_path: Path) -> None:
     simulator = Simulator(database=tmp_path / "simulator.db")
     for count in (2, 4):
         async with simulator.serving():
@@ -163,7 +163,7 @@ COST = {"amounts": [{"amount_usd_milli_cents": 300}], "access_key": KEY}
         pytest.param(f"/bot/update_settings/Cat/{KEY}/1.2", {"allow_attachments": True}, id="settings"),
     ],
 )
-async def test_what_cannot_be_saved_is_not_answered_with_200(
+async def test_an_act_that_cannot_be_saved_is_not_answered_with_200(
     path: str, wire: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def full(self: Database, documents: object) -> None:

@@ -103,7 +103,7 @@ async def test_other_methods(lenient: tuple[Simulator, str], path: str) -> None:
         assert error_in(response) == "this path takes POST"
 
 
-async def test_the_root_says_what_this_is(lenient: tuple[Simulator, str]) -> None:
+async def test_the_root_describes_the_server(lenient: tuple[Simulator, str]) -> None:
     response = await fetch(lenient[1], http_request(b"", method="GET", key=None))
     assert response.status == 200
     assert json.loads(response.body) == {"poeproto_simulator": "Poe's paths are under this root"}
@@ -413,7 +413,7 @@ async def test_the_type_of_a_file_without_one(lenient: tuple[Simulator, str]) ->
         ("Content-Type: multipart/form-data", b"--x--\r\n", 400, "no boundary"),
         ("Content-Type: application/json", b"{}", 415, "a form is expected, got application/json"),
         (URLENCODED, b"download_filename=x", 400, "neither a file nor a download_url"),
-        (URLENCODED, b"download_url=file%3A%2F%2F%2Fetc%2Fpasswd", 400, "not an http or https URL"),
+        (URLENCODED, b"download_url=file%3A%2F%2F%2Fetc%2Fpasswd", 400, "expected an http or https URL"),
         (URLENCODED, b"download_url=http%3A%2F%2F%5Bbad", 400, "not a URL"),
         (URLENCODED, b"download_url=http%3A%2F%2F127.0.0.1%3A9%2F", 403, "has not been allowed"),
     ],

@@ -60,7 +60,7 @@ def simulator_of(recorded: Tape, **options: Any) -> Simulator:
     return simulator
 
 
-async def test_it_replies_as_recorded() -> None:
+async def test_a_replayed_bot_replies_as_recorded() -> None:
     hi, bye = [text("Hel")[:20], text("Hel")[20:] + text("lo"), DONE], [text("See you"), DONE]
     async with simulator_of(tape(("hi", hi, End.EOF), ("bye", bye, End.EOF))) as simulator:
         for _ in range(2):
@@ -78,7 +78,7 @@ async def test_a_query_without_a_match_is_refused() -> None:
     assert "the nearest is exchange 1: last message: recorded 'hi', received 'hi!'" in str(reply.failure)
 
 
-async def test_it_fails_as_recorded() -> None:
+async def test_a_replayed_bot_fails_as_recorded() -> None:
     error = b'event: error\ndata: {"text": "no"}\n\n'
     recorded = tape(("reset", [text("a")], End.RESET), ("cut", [text("a")], None), ("error", [error], End.EOF))
     async with simulator_of(recorded) as simulator:
@@ -89,14 +89,14 @@ async def test_it_fails_as_recorded() -> None:
         assert str((await simulator.say("Rec", "error")).failure) == "the bot reported an error: no"
 
 
-async def test_after_a_timeout_nothing_more_comes() -> None:
+async def test_no_event_follows_a_timeout() -> None:
     async with simulator_of(tape(("hi", [text("a")], End.TIMEOUT))) as simulator:
         with anyio.move_on_after(0.05) as waiting:
             await simulator.say("Rec", "hi")
         assert waiting.cancelled_caught
 
 
-async def test_its_settings_are_those_of_the_recording() -> None:
+async def test_the_settings_are_those_of_the_recording() -> None:
     settings = b'{"introduction_message": "I am a recording", "allow_attachments": true}'
     async with simulator_of(tape(settings=settings)) as simulator:
         assert (await simulator.fetch_settings("Rec")).introduction_message == "I am a recording"

@@ -55,7 +55,7 @@ async def test_a_bot_in_this_process() -> None:
 
 @pytest.mark.parametrize("last", [False, True], ids=["an event", "the last event"])
 @pytest.mark.parametrize("remote", [False, True], ids=["in this process", "at a URL"])
-async def test_what_on_event_raises_is_raised(remote: bool, last: bool) -> None:
+async def test_exceptions_of_on_event_are_raised(remote: bool, last: bool) -> None:
     bot_ended = anyio.Event()
 
     async def reply(request: QueryRequest, context: Context) -> AsyncIterator[Event]:
@@ -104,7 +104,7 @@ async def test_an_unknown_bot_is_an_echo_unless_strict() -> None:
     assert caught.value.status == 404
 
 
-async def test_a_conversation_goes_on() -> None:
+async def test_a_conversation_continues() -> None:
     bot = Scripted(lambda request: [f"answer {len(request.query)}", Data(f"stored {len(request.query)}")])
     async with Simulator() as simulator:
         simulator.register("Cat", bot)

@@ -22,7 +22,7 @@ from ...support.scripted_asgi import request
 pytestmark = pytest.mark.anyio
 
 
-async def test_it_serves_again_after_a_stop(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_simulator_serves_again_after_a_stop(caplog: pytest.LogCaptureFixture) -> None:
     simulator = Simulator()
     simulator.register("Cat", Canned("Meow"), access_key=KEY)
     for _ in range(2):

@@ -79,7 +79,7 @@ async def test_results_in_messages_end_the_calls(messages: list[Message], text: 
     assert await text_of(USER, *messages) == text
 
 
-async def test_another_message_of_the_user_begins_anew() -> None:
+async def test_another_message_of_the_user_resets_the_budget() -> None:
     before = [USER, calls("add"), Message("tool", "2"), Message("bot", "it is 2")]
     assert (await text_of(*before, Message("user", "again"))).startswith("(call)")
     assert (await text_of(USER)).startswith("(call)")

@@ -123,7 +123,7 @@ def test_arguments_that_clash(bots: Any, arguments: dict[str, Any], message: str
 
 
 @pytest.mark.parametrize("bots", [Echo, "Echo", [Echo], {"/": Echo()}, None], ids=repr)
-def test_what_is_not_a_bot(bots: Any) -> None:
+def test_values_that_are_not_a_bot(bots: Any) -> None:
     with pytest.raises(TypeError, match="must be a PoeBot"):
         fp.make_app(bots, allow_without_key=True)
 
@@ -346,7 +346,7 @@ async def test_a_disconnect_closes_the_bot() -> None:
     assert closed.is_set()
 
 
-async def test_the_bot_is_not_asked_for_settings_before_a_query() -> None:
+async def test_settings_are_not_fetched_before_a_query() -> None:
     class Counting(Echo):
         asked = 0
 

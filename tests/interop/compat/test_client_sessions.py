@@ -165,7 +165,7 @@ async def test_a_closed_session(httpx: Any) -> None:
         await text_of(session)
 
 
-async def test_other_objects_are_no_sessions(httpx: Any) -> None:
+async def test_other_objects_are_not_sessions(httpx: Any) -> None:
     with httpx.Client() as blocking:
         for session, message in ((blocking, "blocks"), (object(), "expected an httpx.AsyncClient")):
             with pytest.raises(BotError, match=message):

@@ -131,7 +131,7 @@ async def test_a_cancelled_call_leaves_the_session_usable(session: httpx.AsyncCl
         assert await client.query(server.address, "hello").text() == "hello"
 
 
-async def test_it_has_the_methods_of_the_other_client() -> None:
+async def test_the_client_has_the_methods_of_httpx() -> None:
     names = {name for name in dir(Client) if not name.startswith("_")} - {"aclose", "connections_opened"}
     for name in names:
         assert getattr(HttpxClient, name) is getattr(Client, name), name
@@ -192,7 +192,7 @@ async def test_hooks_and_headers(session: httpx.AsyncClient, name: str) -> None:
     assert request.all("traceparent") == [start.id]
 
 
-async def test_what_an_event_hook_of_the_session_raises(simulator: Simulator) -> None:
+async def test_exceptions_of_an_event_hook_of_the_session(simulator: Simulator) -> None:
     async def fail(request: httpx.Request) -> None:
         raise LookupError
 

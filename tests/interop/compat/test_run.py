@@ -77,7 +77,7 @@ def test_an_unknown_option_is_refused(tmp_path: Path) -> None:
 # --- the surface
 
 
-def test_it_has_the_names_of_fastapi_poe() -> None:
+def test_the_module_has_the_names_of_fastapi_poe() -> None:
     assert set(poeproto_compat.__all__) == set(fastapi_poe.__all__)
     assert set(dir(poeproto_compat)) >= {*fastapi_poe.__all__, "types", "client", "base", "templates", "sync_utils"}
     with pytest.raises(AttributeError, match="'poeproto_compat' has no attribute 'Nothing'"):

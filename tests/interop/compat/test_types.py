@@ -33,7 +33,7 @@ IDS: dict[str, Any] = {"version": "1.0", "type": "query", "user_id": "u", "conve
 
 
 def run_alone(program: str) -> str:
-    """What a program prints in a process of its own, where nothing has imported pydantic."""
+    """The output of a program in a process of its own, where nothing has imported pydantic."""
     command = [sys.executable, "-W", "error", "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr
@@ -112,7 +112,7 @@ def test_numbers_keep_their_type_where_several_fit() -> None:
     assert [type(each) for each in (slider.min_value, slider.max_value, slider.step)] == [int, float, float]
 
 
-def test_aliases_and_names_are_both_taken() -> None:
+def test_aliases_and_names_are_both_accepted() -> None:
     call = CustomCallDefinition(name="n", input="i")
     assert CustomCallDefinition.model_validate({"name": "n", "input_": "i"}) == call
     assert call.model_dump(by_alias=True) == {"name": "n", "input": "i"}
@@ -127,7 +127,7 @@ def test_the_old_methods_warn_and_name_the_new() -> None:
         assert MetaResponse.parse_obj({"suggested_replies": False}) == meta
 
 
-def test_pydantics_validators_are_refused_with_what_to_do() -> None:
+def test_pydantics_validators_are_refused_with_advice() -> None:
     with pytest.raises(TypeError, match=r"Own\.check: .*check the values in __init__"):
 
         class Own(PartialResponse):  # pyright: ignore[reportUnusedClass]
@@ -152,7 +152,7 @@ def test_a_constructors_own_error_has_its_place() -> None:
     assert caught.value.errors()[0]["loc"] == ("enclosure",)
 
 
-def test_what_has_no_json_value_is_named() -> None:
+def test_an_object_without_a_json_value_is_named() -> None:
     with pytest.raises(ValueError, match=r"a builtins\.type has no JSON value"):
         PartialResponse(text="", raw_response=int).model_dump_json()
 

@@ -342,7 +342,7 @@ def test_tallies_merge(peer: LoadPeer) -> None:
 
 
 @pytest.mark.parametrize("text", ["5", "101%", "-1%", "nan%", "x%", "", "%"])
-def test_what_is_no_share(text: str) -> None:
+def test_texts_that_are_not_a_share(text: str) -> None:
     with pytest.raises(Exception, match="is not a share; expected per cent from 0% to 100%, as 5%"):
         parse_share(text)
 

@@ -1,4 +1,4 @@
-"""What an OpenAI SDK reports of one call, in one form for all SDKs and all ways to call."""
+"""The outcome of one call with an OpenAI SDK, in one form for all SDKs and all ways to call."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Call:
 
 @attrs.frozen(kw_only=True)
 class Outcome:
-    """The result of a call, or what was read of it before an exception.
+    """The result of a call, or the part read before an exception.
 
     Attributes:
         content: the text of the answer.
@@ -47,7 +47,7 @@ class Outcome:
     poe: tuple[str, ...] = ()
 
     def shown(self) -> dict[str, Any]:
-        """What differs from nothing at all: a failed comparison shows no more."""
+        """The keys that are not empty: a failed comparison shows no more."""
         return attrs.asdict(self, filter=lambda attribute, value: value != attribute.default)
 
     @classmethod

@@ -26,7 +26,7 @@ KEEPALIVE_SECONDS = 0.05
 
 
 class ScriptedBot(Bot):
-    """Does what its vector says.
+    """Replies as its vector says.
 
     Attributes:
         requests: the queries that it was asked.

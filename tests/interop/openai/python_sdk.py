@@ -16,10 +16,10 @@ Api = Literal["chat", "responses"]
 Mode = Literal["create", "stream", "helper"]
 MODES: tuple[Mode, ...] = ("create", "stream", "helper")
 
-# The finish reason of a whole that is not what was streamed.
+# The finish reason of a complete answer that differs from the stream.
 DIFFERS = "the whole differs from what was streamed"
 
-# What the SDK's helpers want as arguments of their own; all other keys are sent as they are.
+# Keys that the SDK's helpers require as arguments of their own; all other keys are sent unchanged.
 _OWN_ARGUMENTS = {"model", "messages", "input", "tools"}
 
 
@@ -30,7 +30,7 @@ def _arguments(body: dict[str, Any]) -> dict[str, Any]:
 
 @attrs.define
 class _Recorder:
-    """Folds what a stream brings, so that what came before an exception is known."""
+    """Folds the items of a stream, so that those before an exception are known."""
 
     content: str = ""
     reasoning: str = ""

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 SDK_ATTEMPTS = 3
 
-# Less than what the SDKs would wait by themselves.
+# Less than the default delay of the SDKs.
 SOON = "0.01"
 
 
@@ -88,7 +88,7 @@ every_mode = pytest.mark.parametrize("mode", MODES)
 @every_api
 @every_mode
 @pytest.mark.parametrize("vector", ONCE, ids=lambda vector: vector.name)
-def test_python_asks_once_what_may_have_been_done(
+def test_python_does_not_retry_a_query_that_may_have_run(
     vector: Vector, api: Api, mode: Mode, counted: Counted, client: openai.OpenAI
 ) -> None:
     before = counted.calls(vector.name)
@@ -99,7 +99,7 @@ def test_python_asks_once_what_may_have_been_done(
 
 @every_api
 @pytest.mark.parametrize("vector", AGAIN, ids=lambda vector: vector.name)
-def test_python_asks_again_where_nothing_was_done(
+def test_python_retries_a_query_that_did_not_run(
     vector: Vector, api: Api, counted: Counted, client: openai.OpenAI
 ) -> None:
     before = counted.calls(vector.name)
@@ -108,7 +108,7 @@ def test_python_asks_again_where_nothing_was_done(
     assert counted.calls(vector.name) - before == SDK_ATTEMPTS
 
 
-def test_node_asks_as_often(counted: Counted) -> None:
+def test_node_retries_as_often(counted: Counted) -> None:
     node_sdk.require_node_sdk()
     before = {vector.name: counted.calls(vector.name) for vector in [*ONCE, *AGAIN]}
     tasks = [

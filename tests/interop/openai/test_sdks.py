@@ -31,7 +31,7 @@ SHORT_INTERVAL = Limits(heartbeat_seconds=KEEPALIVE_SECONDS)
 NOWHERE = "http://unused.test/v1"
 CALLS_AT_ONCE = 8
 
-# What an SDK reports of each vector, by its name and the API.
+# The outcome that an SDK reports for each vector, by its name and the API.
 Outcomes = dict[tuple[str, str], dict[Mode, dict[str, Any]]]
 
 CASES: list[tuple[Vector, Api]] = [(vector, api) for vector in VECTORS for api in vector.apis]
@@ -65,7 +65,7 @@ def gateway_of() -> Generator[Callable[[Vector], Gateway]]:
 
 @pytest.fixture(scope="module")
 def async_outcomes(gateway_of: Callable[[Vector], Gateway]) -> Outcomes:
-    """What the asynchronous client of openai-python reports of all cases. One client makes several calls at once."""
+    """The outcomes of all cases with the asynchronous client of openai-python. Several calls share one client."""
     addresses = {vector.name: gateway_of(vector).address for vector in VECTORS}
     found: Outcomes = {}
 
@@ -88,7 +88,7 @@ def async_outcomes(gateway_of: Callable[[Vector], Gateway]) -> Outcomes:
 
 @pytest.fixture(scope="module")
 def node_outcomes(gateway_of: Callable[[Vector], Gateway]) -> Outcomes:
-    """What the Node SDK reports of all cases, by vector and API."""
+    """The outcomes of the Node SDK, by vector and API."""
     node_sdk.require_node_sdk()
     calls: list[tuple[Vector, Api, Mode]] = [(vector, api, mode) for vector, api in CASES for mode in MODES]
     tasks = [
@@ -152,7 +152,7 @@ def as_part(part: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def expected(vector: Vector, api: Api, mode: Mode) -> Outcome:
-    """What the SDK must report of it."""
+    """The outcome that the SDK must report."""
     outcome = vector.whole if mode == "create" or vector.streamed is None else vector.streamed
     if api == "responses":
         finish = {"stop": "completed", "tool_calls": "completed", "length": "max_output_tokens"}
@@ -163,7 +163,7 @@ def expected(vector: Vector, api: Api, mode: Mode) -> Outcome:
 
 
 def assert_received(vector: Vector, queries: list[QueryRequest]) -> None:
-    """The bot was asked what it must be asked."""
+    """The bot received the expected request."""
     assert queries
     for query in queries:
         assert_includes(json.loads(encode_request(query)), vector.received, vector.name)
@@ -182,12 +182,12 @@ def assert_includes(value: Any, part: Any, path: str) -> None:
         assert value == part, path
 
 
-# What the helpers of openai-python raise for answers that are cut short.
+# The exceptions that the helpers of openai-python raise for answers that are cut short.
 SHORT = {"length": "LengthFinishReasonError", "content_filter": "ContentFilterFinishReasonError"}
 
 
 def expected_of_python(vector: Vector, api: Api, mode: Mode) -> Outcome:
-    """What openai-python must report."""
+    """The outcome that openai-python must report."""
     outcome = expected(vector, api, mode)
     if api == "chat" and mode == "helper" and outcome.finish in SHORT:
         return attrs.evolve(outcome, error=SHORT[outcome.finish])

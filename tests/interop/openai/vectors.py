@@ -1,4 +1,4 @@
-"""What a bot says, and what the OpenAI SDKs must report of it: one list for all SDKs, and for all ways to call."""
+"""Replies of a bot, and the outcomes that the OpenAI SDKs must report: one list for all SDKs and all ways to call."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["USER", "VECTORS", "Cut", "Fail", "Refuse", "Silence", "Step", "Vecto
 
 @attrs.frozen
 class Fail:
-    """The bot raises an exception that is not ours."""
+    """The bot raises an exception of another library."""
 
 
 @attrs.frozen
@@ -524,7 +524,7 @@ REQUESTS = [
         OTHERS,
     ),
 ]
-"""What the bot is asked."""
+"""The text of the query."""
 
 
 def refused(name: str, param: str, body: Mapping[str, Any], apis: tuple[ApiName, ...] = ("chat",)) -> Vector:

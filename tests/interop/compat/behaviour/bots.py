@@ -1,6 +1,6 @@
 """Cases: `PoeBot`, its attributes and its methods as a program calls them."""
 
-# The arguments of both libraries, many of them wrong, in lambdas that no type is worth writing for.
+# The arguments of both libraries, many of them wrong, in lambdas without annotations.
 # pyright: basic, reportArgumentType=false, reportInvalidTypeForm=false, reportCallIssue=false
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Cases: calls of other bots, answered by a script."""
 
-# The arguments of both libraries, many of them wrong, in lambdas that no type is worth writing for.
+# The arguments of both libraries, many of them wrong, in lambdas without annotations.
 # pyright: basic, reportArgumentType=false, reportInvalidTypeForm=false
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Run = Callable[..., Any]
 
 
 async def streamed(side: Side, *responses: bytes, name: str = "stream_request", **options: Any) -> Any:
-    """What a call gives: the messages, the error, the errors reported, the requests, the warnings."""
+    """The results of a call: the messages, the error, the errors reported, the requests, the warnings."""
     base_url = side.serve(*responses)
     errors: list[str] = []
 
@@ -73,7 +73,7 @@ def of_message(message: Any) -> Any:
 
 
 def said(exc: Exception) -> Any:
-    """What an error event said; of other errors the words are each library's own."""
+    """The text of an error event; other errors differ in wording between the libraries."""
     try:
         return {"allow_retry": True, **json.loads(str(exc))}
     except ValueError:
@@ -170,7 +170,7 @@ def both_streams() -> dict[str, tuple[bytes, ...]]:
         "meta with a wrong suggested_replies": [record("meta", {"suggested_replies": "x"}), TEXT, DONE],
         "meta with a wrong content_type": [record("meta", {"content_type": 1}), TEXT, DONE],
         "an error that is a list": [record("error", "[]")],
-        "an error that is no JSON": [record("error", "oh")],
+        "an error that is not JSON": [record("error", "oh")],
         "no event name": [b'data: {"text": "a"}\r\n\r\n', DONE],
         "without done": [TEXT],
         "an empty stream": [],
@@ -273,7 +273,7 @@ async def warned(side: Side, name: str, **options: Any) -> Any:
 
 
 async def iterated_here(side: Side, name: str, **options: Any) -> Any:
-    """As programs do, so that the warning names their line."""
+    """Iterates as programs do, so that the warning names their line."""
     base_url = side.serve(HELLO)
     async for _ in getattr(side.client, name)(a_query(side), "Cat", "k", base_url=base_url, **options):
         pass
@@ -360,7 +360,7 @@ def parameters(name: str) -> dict[str, dict[str, Callable[[Side], Any]]]:
             "of an invalid event": run(stream(record("text", "{"), DONE)),
             "of nothing": run(stream(DONE)),
             "of a stream without done": run(stream(TEXT)),
-            "of an event that is no object": run(stream(record("text", "[1]"), DONE)),
+            "of an event that is not an object": run(stream(record("text", "[1]"), DONE)),
             "raising": lambda side: with_handler(side, name, raising),
             "None": lambda side: with_handler(side, name, None),
             "the default": run(REFUSED, HELLO, on_error=LEFT_OUT),
@@ -414,7 +414,7 @@ PARAMETER_DIFFERENCES: dict[str, dict[str, str]] = {
     "on_error": {
         "of a stream without done": "incomplete",
         "None": "accepted",
-        "of an event that is no object": "bugs",
+        "of an event that is not an object": "bugs",
         "what it gets": "errors of calls",
     },
     "extra_headers": {"Accept": "accepted"},
@@ -538,8 +538,8 @@ TOOLS: dict[str, Callable[[Side], Any]] = {
     "an object that is callable": tools(call_chunk(), END, executables=[Callable_()]),
     "a lambda": tools(call_chunk("<lambda>"), END, executables=[lambda: 1]),
     "an unknown tool": tools(call_chunk("two"), END, executables=[one]),
-    "arguments that are no JSON": tools(call_chunk(arguments="{"), END, executables=[one]),
-    "arguments that are no object": tools(call_chunk(arguments="[1]"), END, executables=[one]),
+    "arguments that are not JSON": tools(call_chunk(arguments="{"), END, executables=[one]),
+    "arguments that are not an object": tools(call_chunk(arguments="[1]"), END, executables=[one]),
     "arguments that are empty": tools(call_chunk(arguments=""), END, executables=[one]),
     "arguments that do not fit": tools(call_chunk("two", '{"x": 1}'), END, executables=[two]),
     "a text besides": tools(TEXT, call_chunk(), END, executables=[one]),
@@ -568,8 +568,8 @@ TOOL_CALLS: dict[str, Callable[[Side], Any]] = {
 }
 TOOL_DIFFERENCES: dict[str, str] = {
     "an unknown tool": "tools",
-    "arguments that are no JSON": "tools",
-    "arguments that are no object": "tools",
+    "arguments that are not JSON": "tools",
+    "arguments that are not an object": "tools",
     "arguments that are empty": "tools",
     "no id": "tools",
     "a call without arguments": "tools",
@@ -628,7 +628,7 @@ def final_cases() -> Iterator[Case]:
         yield from each_case(f"client.get_final_response({parameter})", cases_of, PARAMETER_DIFFERENCES.get(parameter))
 
 
-# What a text alone does not show.
+# Differences that a text alone does not show.
 FINAL_DIFFERENCES = {
     given: key for given, key in STREAM_DIFFERENCES.items() if given not in ("meta without keys", "json alone", "data")
 }

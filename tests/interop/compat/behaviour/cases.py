@@ -40,7 +40,7 @@ class Case:
 
 
 class Side:
-    """One of the two libraries, and what a case does with it.
+    """One of the two libraries, and the acts of a case with it.
 
     Args:
         name: the package.
@@ -73,7 +73,7 @@ class Side:
 
 @attrs.define
 class Outcome:
-    """What came of a case.
+    """The outcome of a case.
 
     Attributes:
         facts: values and types, which both have in common unless a difference is listed.
@@ -119,14 +119,14 @@ async def observe(case: Case, side: Side) -> Outcome:
 
 
 def facts_of(exc: BaseException) -> list[Any]:
-    """The type of an exception; of a refused value also what was wrong where."""
+    """The type of an exception; of a refused value also its place and fault."""
     if isinstance(exc, ValueError) and hasattr(exc, "errors"):
         return ["raises", "ValidationError", [(each["type"], each["loc"]) for each in exc.errors()]]  # pyright: ignore[reportAttributeAccessIssue]
     return ["raises", type(exc).__name__, *([exc.code] if isinstance(exc, SystemExit) else [])]
 
 
 def plain(value: Any) -> Any:
-    """A value with its types and those of the values inside, without the module of what each library has of its own."""
+    """A value with its types and those of the values inside, without the modules of each library's own types."""
     if isinstance(value, BaseException):
         return [*facts_of(value)]
     if hasattr(type(value), "model_dump"):

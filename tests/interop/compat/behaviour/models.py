@@ -1,6 +1,6 @@
 """Cases: the types, field by field and method by method."""
 
-# The arguments of both libraries, many of them wrong, in lambdas that no type is worth writing for.
+# The arguments of both libraries, many of them wrong, in lambdas without annotations.
 # pyright: basic, reportArgumentType=false, reportInvalidTypeForm=false
 
 from __future__ import annotations
@@ -247,7 +247,7 @@ def cls(made: Any) -> Any:
 
 
 def names_of(schema: Any) -> Any:
-    """What a schema says of values: types, properties, requirements and choices."""
+    """The constraints of a schema on values: types, properties, requirements and choices."""
     if isinstance(schema, dict):
         kept = ("type", "properties", "required", "enum", "const", "anyOf", "items", "default", "$defs", "$ref")
         return {key: names_of(item) for key, item in schema.items() if key in kept or isinstance(item, dict)}
@@ -287,7 +287,7 @@ METHODS.update(
             "a string": lambda made: cls(made).model_validate("x"),
             "a list of pairs": lambda made: cls(made).model_validate([("text", "x")]),
             "{}": lambda made: cls(made).model_validate({}),
-            "a key that is no string": lambda made: cls(made).model_validate({**made.model_dump(), 1: 1}),
+            "a key that is not a string": lambda made: cls(made).model_validate({**made.model_dump(), 1: 1}),
         },
         "parse_obj": {
             "what is dumped": lambda made: cls(made).parse_obj(made.model_dump()) == made,

@@ -1,6 +1,6 @@
 """Cases: the names of the modules, the signatures of functions and methods, and the exceptions."""
 
-# The arguments of both libraries, many of them wrong, in lambdas that no type is worth writing for.
+# The arguments of both libraries, many of them wrong, in lambdas without annotations.
 # pyright: basic, reportArgumentType=false, reportInvalidTypeForm=false
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def module_of(side: Side, name: str) -> Any:
 
 
 def kind_of(value: Any) -> Any:
-    """What a name stands for."""
+    """The kind of object that a name stands for."""
     if isinstance(value, type):
         return "class", value.__name__
     if get_origin(value) is collections.abc.Callable:

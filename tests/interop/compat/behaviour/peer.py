@@ -1,4 +1,4 @@
-"""What both libraries talk with: a server that answers calls by a script, and an ASGI server for their applications."""
+"""The peers of both libraries: a server that answers calls by a script, and an ASGI server for their applications."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def response(status: int, body: bytes | str | dict[str, Any] = b"", content_type
 
 @attrs.define
 class Answer:
-    """What an application has answered."""
+    """The response of an application."""
 
     status: int
     headers: dict[str, str]
@@ -157,7 +157,7 @@ def _decoded(data: str) -> Any:
 
 
 def ordered(value: Any) -> Any:
-    """JSON with the keys of objects in order, since theirs has no meaning."""
+    """JSON with sorted keys, since their order has no meaning."""
     return json.loads(json.dumps(value, sort_keys=True))
 
 

@@ -1,6 +1,6 @@
 """Cases: calls of Poe itself: uploads, files of a reply, settings, costs; and `run_sync`."""
 
-# The arguments of both libraries, many of them wrong, in lambdas that no type is worth writing for.
+# The arguments of both libraries, many of them wrong, in lambdas without annotations.
 # pyright: basic, reportArgumentType=false, reportInvalidTypeForm=false
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def kind_of(side: Side, exc: Exception) -> str:
 
 
 def fields_of(headers: dict[str, str], body: bytes) -> Any:
-    """What was uploaded: the key, and each field with its name, file name and value."""
+    """The form of an upload: the key, and each field with its name, file name and value."""
     kind = headers["content-type"].partition(";")[0]
     if kind != "multipart/form-data":
         return headers.get("authorization"), kind, body
@@ -279,7 +279,7 @@ SYNC_DIFFERENCES: dict[str, dict[str, str]] = {
 
 
 async def posted(side: Side, answer: bytes = UPLOADED, bot: dict[str, Any] | None = None, **options: Any) -> Any:
-    """What is returned, the event that waits, and what was uploaded."""
+    """The return value, the pending event, and the form of the upload."""
     base_url = side.serve(answer)
     made = side.fp.PoeBot(**({"access_key": KEY} if bot is None else bot))
     given = {"message_id": "m", "base_url": base_url, **options}

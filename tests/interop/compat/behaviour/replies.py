@@ -1,6 +1,6 @@
 """Cases: what a bot yields, and the events that its server sends for it."""
 
-# The arguments of both libraries, many of them wrong, in lambdas that no type is worth writing for.
+# The arguments of both libraries, many of them wrong, in lambdas without annotations.
 # pyright: basic, reportArgumentType=false, reportInvalidTypeForm=false
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def cases() -> Iterator[Case]:
     yield from each_case("yielding several responses", SEQUENCES, SEQUENCE_DIFFERENCES)
     yield from each_case("yielding records", RECORDS, RECORD_DIFFERENCES)
     yield from each_case(
-        "yielding what is no response",
+        "yielding another type",
         {shown(v): odd(v) for v in ODD},
         dict.fromkeys(map(shown, ODD), "bot exceptions"),
     )
@@ -92,7 +92,7 @@ def made(side: Side, name: str, field: str, value: Any) -> Any:
 
 
 def app_of(side: Side, respond: Any, **options: Any) -> Any:
-    """An application whose bot answers with what a function yields."""
+    """An application whose bot answers with the items that a function yields."""
 
     class Own(side.fp.PoeBot):
         async def get_response(self, request: Any) -> AsyncIterator[Any]:
@@ -244,7 +244,7 @@ RECORDS: dict[str, Callable[[Side], Any]] = {
     "an unknown name": record_case(lambda bot: sse("{}", event="own")),
     "no name": record_case(lambda bot: sse(json.dumps({"text": "t"}))),
     "a comment": record_case(lambda bot: sse(None, comment="c")),
-    "text that is no JSON": record_case(lambda bot: sse("{", event="text")),
+    "text that is not JSON": record_case(lambda bot: sse("{", event="text")),
     "text without text": record_case(lambda bot: sse("{}", event="text")),
     "text that is a number": record_case(lambda bot: sse('{"text": 1}', event="text")),
     "error of an unknown type": record_case(lambda bot: bot.error_event("e", error_type="own")),
@@ -256,7 +256,7 @@ RECORD_DIFFERENCES = {
     "ping": "ignored events",
     "an unknown name": "ignored events",
     "no name": "ignored events",
-    "text that is no JSON": "invalid events",
+    "text that is not JSON": "invalid events",
     "text without text": "invalid events",
     "text that is a number": "invalid events",
 }
@@ -385,7 +385,7 @@ FAILURES: dict[str, Callable[[Side], Any]] = {
     ),
     "get_response that is a coroutine": method("get_response", lambda side: a_coroutine),
     "get_response that returns a list": method("get_response", lambda side: a_list),
-    "get_response that is no async generator": method("get_response", lambda side: a_generator),
+    "get_response that is not an async generator": method("get_response", lambda side: a_generator),
     "get_response that returns an async generator": method("get_response", returns_generator),
     "get_response that returns an async iterator": method("get_response", of_a_class),
     "get_response_with_context": method("get_response_with_context", with_context),
@@ -394,7 +394,7 @@ FAILURES: dict[str, Callable[[Side], Any]] = {
     "an own handle_query": method("handle_query", handling),
     "an own handle_query through super": method("handle_query", handling_through_super),
     "an own __init__ without super": method("__init__", without_super),
-    "get_response that is no function": method("get_response", lambda side: 5),
+    "get_response that is not a function": method("get_response", lambda side: 5),
 }
 FAILURE_DIFFERENCES = {
     **dict.fromkeys(
@@ -402,8 +402,8 @@ FAILURE_DIFFERENCES = {
             "ValueError at first", "KeyError after a text", "an own exception", "StopAsyncIteration",
             "TimeoutError", "BotError", "BotErrorNoRetry", "CostRequestError",
             "get_response that is a coroutine", "get_response that returns a list",
-            "get_response that is no async generator", "get_response_with_context that is a coroutine",
-            "get_response that is no function",
+            "get_response that is not an async generator", "get_response_with_context that is a coroutine",
+            "get_response that is not a function",
         ),
         "bot exceptions",
     ),

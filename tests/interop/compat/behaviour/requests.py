@@ -1,6 +1,6 @@
 """Cases: what a bot's server is asked, by Poe or by anybody: requests of all types, keys, bodies, settings, reports."""
 
-# The arguments of both libraries, many of them wrong, in lambdas that no type is worth writing for.
+# The arguments of both libraries, many of them wrong, in lambdas without annotations.
 # pyright: basic, reportArgumentType=false, reportInvalidTypeForm=false
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "report_error": {"version": "1.2", "type": "report_error", "message": "slow", "metadata": {"message_id": "m"}},
 }
 TYPES = dict(zip(surface.REQUESTS, REQUESTS, strict=True))
-# What a request's fields may hold besides what they should.
+# Values that a request's fields may hold besides valid ones.
 ODD: list[Any] = [None, "", "x", 5, True, 1.5, [], {}, ["x"], {"k": 1}, "naïve 🐈"]
 FIELDS: dict[str, list[Any]] = {
     "query": [
@@ -89,7 +89,7 @@ def failing_key(kind: str) -> str | None:
 
 
 def field_cases(row: str, kind: str, field: str) -> Iterator[Case]:
-    """What a bot gets of a field; its absence; and values of other types, which are refused or converted."""
+    """Cases of a field: present, absent, and of other types, which are refused or converted."""
     whole = REQUESTS[kind]
     values = [*FIELDS.get(field, []), *ODD] if field != "type" else [None, "", "other", "Query", 5, ["query"], {}]
     for value in values:
@@ -99,7 +99,7 @@ def field_cases(row: str, kind: str, field: str) -> Iterator[Case]:
 
 
 def key_of(theirs: Any, ours: Any) -> str | None:
-    """The difference in what was answered to a request that is invalid."""
+    """The difference in the answers to an invalid request."""
     if isinstance(theirs, BaseException) or isinstance(ours, BaseException):
         return None
     (their_status, *_), (our_status, *rest) = theirs[0], ours[0]
@@ -117,14 +117,14 @@ def bearer(key: str) -> list[tuple[str, str]]:
 
 
 class Told:
-    """What a bot has got of a request."""
+    """The request as a bot received it."""
 
     def __init__(self) -> None:
         self.requests: list[Any] = []
 
 
 def telling(side: Side, told: Told, **options: Any) -> Any:
-    """A bot that keeps what it gets."""
+    """A bot that keeps the requests."""
 
     class Own(side.fp.PoeBot):
         async def get_response(self, request: Any) -> AsyncIterator[Any]:
@@ -148,7 +148,7 @@ def telling(side: Side, told: Told, **options: Any) -> Any:
 
 
 async def told(side: Side, payload: Any) -> Any:
-    """What the server answers, and what the bot gets."""
+    """The server's answer, and the request as the bot received it."""
     told = Told()
     answer = await call(side.fp.make_app(telling(side, told), access_key=KEY), payload)
     return without_null(answer.summary()), told.requests

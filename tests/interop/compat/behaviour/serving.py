@@ -1,6 +1,6 @@
 """Cases: `make_app` and `run`: keys, names, several bots, other applications, the command line."""
 
-# The arguments of both libraries, many of them wrong, in lambdas that no type is worth writing for.
+# The arguments of both libraries, many of them wrong, in lambdas without annotations.
 # pyright: basic, reportArgumentType=false, reportInvalidTypeForm=false
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def keys_of(
     made = side.fp.PoeBot(**(bot or {}))
 
     def make() -> Any:
-        # Here, so that the warnings are those of this line.
+        # On a line of its own, so that the warnings name this line.
         return side.fp.make_app(made, **options)
 
     with_environment(environment or {}, make)
@@ -269,7 +269,7 @@ def router() -> Any:
 
 
 def running(side: Side, argv: list[str], *bots: Any, environment: dict[str, str] | None = None, **options: Any) -> Any:
-    """Where a program would listen, with the given command line."""
+    """The address at which a program would listen, with the given command line."""
     served: list[Any] = []
 
     def run_theirs(app: Any, **options: Any) -> None:

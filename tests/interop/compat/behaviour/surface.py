@@ -16,7 +16,7 @@ import pydantic
 
 MODULE_NAMES = ("fastapi_poe", "types", "client", "base", "templates", "sync_utils")
 PoeBot = fastapi_poe.PoeBot
-# What a bot yields besides records.
+# Values that a bot yields besides records.
 RESPONSES = ("PartialResponse", "ErrorResponse", "MetaResponse", "DataResponse")
 REQUESTS = ("QueryRequest", "SettingsRequest", "ReportFeedbackRequest", "ReportReactionRequest", "ReportErrorRequest")
 

@@ -49,5 +49,5 @@ def test_cases_have_names_of_their_own(results: Sequence[Result]) -> None:
     assert all(result.theirs.facts and result.ours.facts for result in results)
 
 
-def test_the_page_is_what_both_do(results: Sequence[Result]) -> None:
+def test_the_page_describes_both_libraries(results: Sequence[Result]) -> None:
     assert Path(PAGE).read_text(encoding="utf-8") == page(results), "run `make generated`"
