@@ -1,4 +1,4 @@
-r"""Search for a secret in a text, however the secret is spelled: one implementation for all that redacts and masks.
+r"""Search for a secret in a text, in any spelling: one implementation for all code that redacts and masks.
 
 A peer that repeats a key may spell it otherwise than it was sent. These are found:
 
@@ -7,7 +7,7 @@ A peer that repeats a key may spell it otherwise than it was sent. These are fou
 - with any of its characters percent-encoded, also twice, or written as an HTML entity;
 - within base64, whatever precedes it there, as in ``Authorization: Basic``.
 
-The first has no ambiguity, so it is searched for in the text itself. The escapes are decoded in a copy, with a map of
+The plain spelling is searched for in the text itself. For the others, the escapes are decoded in a copy, with a map of
 offsets (`SearchedText`), and the secret is searched for in the copy. Backslashes are dropped there: how deep the
 strings of JSON are nested is unknown. All of this takes linear time.
 """
@@ -54,8 +54,8 @@ class _Decoding:
 
     Attributes:
         text: the decoded text.
-        starts: where in it the characters of each escape begin, in order.
-        escapes: for each escape, where its characters end in it, and the span of the escape before.
+        starts: the offset in it at which the characters of each escape begin, in order.
+        escapes: for each escape, the offset at which its characters end, and the span of the escape before decoding.
     """
 
     text: bytes
@@ -68,17 +68,17 @@ class SearchedText:
 
     Args:
         text: the text.
-        ignored: what is not part of the text, wherever it is: the boundaries of HTTP chunks for instance.
+        ignored: matches bytes that are not part of the text: the boundaries of HTTP chunks, for instance.
 
     Attributes:
         lowered: the text in lower case.
         decoded: the copy, in lower case.
-        complete: where in the text the escape begins that its end may cut; the length of the text if there is none.
-        decoded_complete: the same of the copy.
+        complete: the offset of an escape that the end of the text may cut; the length of the text if there is none.
+        decoded_complete: the same, in the copy.
     """
 
     def __init__(self, text: bytes, *, ignored: re.Pattern[bytes] | None = None) -> None:
-        self.lowered = text.lower()
+        self.lowered: bytes = text.lower()
         self._rounds: list[_Decoding] = []
         decoded, complete = text, len(text)
         if ignored is not None:
@@ -88,12 +88,12 @@ class SearchedText:
                 break
             opened = _OPEN_ESCAPE.search(decoded, max(complete - _LONGEST_OPEN, 0), complete)
             decoded, complete = self._decode(decoded, opened.start() if opened else complete, _ESCAPE)
-        self.decoded = decoded.lower()
-        self.decoded_complete = complete
-        self.complete = self.start(complete)
+        self.decoded: bytes = decoded.lower()
+        self.decoded_complete: int = complete
+        self.complete: int = self.start(complete)
 
     def _decode(self, text: bytes, complete: int, escape: re.Pattern[bytes]) -> tuple[bytes, int]:
-        """Decode the text up to where an escape may be cut; the decoded text, and where that is in it."""
+        """Decode the text up to an escape that may be cut; returns the result, and the offset of that escape in it."""
         parts: list[bytes] = []
         starts: list[int] = []
         escapes: list[tuple[int, int, int]] = []
@@ -113,7 +113,7 @@ class SearchedText:
         return decoding.text, complete - end + size
 
     def start(self, position: int) -> int:
-        """Where in the text that begins which begins at this position of the decoded text."""
+        """The offset in the text of a character of the decoded text, or of its escape if it was escaped."""
         for decoding in reversed(self._rounds):
             index = bisect_right(decoding.starts, position) - 1
             if index >= 0:
@@ -127,7 +127,7 @@ class SearchedText:
         return position
 
     def end(self, position: int) -> int:
-        """Where in the text that ends which ends before this position of the decoded text, which is not 0."""
+        """The offset in the text of the end of a range that ends at an offset of the decoded text, which is not 0."""
         last_byte = position - 1
         for decoding in reversed(self._rounds):
             index = bisect_right(decoding.starts, last_byte) - 1
@@ -139,11 +139,11 @@ class SearchedText:
 
 @attrs.frozen(repr=False)
 class SecretSpellings:
-    """A secret, as it is searched for.
+    """A secret in the forms in which a text is searched for it.
 
     Attributes:
-        plain: what is searched for in the text itself, in lower case.
-        decoded: what is searched for in the decoded text, in lower case: the secret, and its base64.
+        plain: the form to be found in the text itself, in lower case.
+        decoded: the forms to be found in the decoded text, in lower case: the secret, and its base64.
     """
 
     plain: bytes
@@ -151,7 +151,7 @@ class SecretSpellings:
 
     @classmethod
     def of(cls, secret: bytes) -> SecretSpellings:
-        """How a secret may be spelled.
+        """The spellings of a secret.
 
         Raises:
             ValueError: for an empty secret, which would be found everywhere.
@@ -173,7 +173,7 @@ class SecretSpellings:
                 yield text.start(start), text.end(end)
 
     def beginning(self, text: SearchedText, shortest: int = 1) -> int:
-        """Where the end of a text is the beginning of the secret; the length of the text if it is not.
+        """The offset at which the end of a text is the beginning of the secret; the length of the text if it is not.
 
         Args:
             text: the text. An escape that its end cuts may belong to the secret.
@@ -189,12 +189,12 @@ class SecretSpellings:
 
 
 def cut_occurrence(text: bytes, whole: bytes, shortest: int = 1) -> int:
-    """Where an occurrence begins that the end of the text cuts; the length of the text if there is none.
+    """The offset of an occurrence that the end of the text cuts; the length of the text if there is none.
 
     Args:
         text: a text, in either case.
         whole: what is searched for, in lower case.
-        shortest: how many bytes of it have to be there.
+        shortest: how many bytes of it must be there.
     """
     size = len(text)
     tail = text[max(size - len(whole) + 1, 0) :].lower()
@@ -226,7 +226,7 @@ def _in_base64(secret: bytes, preceding: int) -> bytes:
 
 
 def _character(match: re.Match[bytes]) -> bytes:
-    """What an escape stands for."""
+    """The bytes that an escape stands for."""
     high, low, unit, byte, percent, hexadecimal, decimal, name = match.groups()
     if high:
         return chr(0x10000 + (int(high, 16) - 0xD800) * 0x400 + int(low, 16) - 0xDC00).encode()
