@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import unquote
 
 import attrs
 
@@ -59,7 +60,6 @@ class BotContext:
         api_key: the bearer key.
         on_error: called with each error of the bot.
         extra_headers: further headers, which replace those of the same name.
-        bot_name: the bot's name, for hooks.
     """
 
     endpoint: str
@@ -67,7 +67,11 @@ class BotContext:
     api_key: str | None = attrs.field(default=None, repr=False)
     on_error: ErrorHandler | None = attrs.field(default=None, repr=False)
     extra_headers: Mapping[str, str] | None = attrs.field(default=None, repr=False)
-    bot_name: str | None = attrs.field(default=None, repr=False)
+
+    @property
+    def bot_name(self) -> str | None:
+        """The bot's name, for hooks: the end of the URL, since a name is appended to the URL of Poe's API."""
+        return unquote(self.endpoint.rpartition("/")[2]) or None
 
     @property
     def headers(self) -> dict[str, str]:

@@ -181,7 +181,6 @@ def stream_request_base(
         api_key=api_key or _key_of(request, access_key),
         on_error=on_error,
         extra_headers=extra_headers,
-        bot_name=bot_name,
     )
     query = {"request": request, "tools": tools, "tool_calls": tool_calls, "tool_results": tool_results}
     return attempts(make_context, query, bot_name, num_tries, retry_sleep_time, allow_missing_done)

@@ -191,7 +191,9 @@ def test_the_demonstration_ends_with_how_to_open_the_playground(checkout: Path, 
     assert last.startswith("To talk to the bot in a browser: ")
     command = shlex.split(last.partition(": ")[2])
     assert command[1:] == ["play", "docs/examples/cat.py:bot"]
-    with subprocess.Popen([*command, "--port", "0"], cwd=checkout, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [*command, "--bind", "127.0.0.1:0"], cwd=checkout, stdout=subprocess.PIPE, text=True
+    ) as process:
         try:
             assert process.stdout is not None
             assert process.stdout.readline().startswith("open http://127.0.0.1:")

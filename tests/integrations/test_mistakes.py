@@ -336,7 +336,7 @@ MISTAKES = [
     ),
     Mistake("9", "query_bot never read", asking(reading_nothing), PLACE + "the call of 'Cat' was never read"),
     Mistake("10", "no await", asking(forgetting_await), PLACE + "TypeError: .*; put `await` before the call"),
-    Mistake("11", "for", asking(looping), PLACE + "TypeError: this reply is read asynch.*`async for event in reply`"),
+    Mistake("11", "for", asking(looping), PLACE + "TypeError: this reply is asynchronous.*`async for event in reply`"),
     Mistake("12", "await", asking(awaiting), PLACE + r"TypeError: a reply is not awaited itself.*reply\.text\(\)"),
     Mistake("13", "a late Meta", yielding("a", Meta()), YIELDED + ".*; send Meta before all other events"),
     Mistake(

@@ -15,6 +15,7 @@ from anyio.from_thread import BlockingPortal
 
 from poeproto import Done, LocalProtocolError, RequestRefused, SettingsResponse, Text, encode_settings
 from poeproto_h11 import BlockingClient
+from poeproto_runtime.client.deferred_hooks import _note_collection
 from poeproto_runtime.client.urls import Origin
 
 from ...support.peers_in_thread import scripted_in_thread
@@ -111,7 +112,8 @@ class Interruption:
 
     def trace(self, frame: FrameType, event: str, _: Any) -> Any:
         """For `sys.settrace`: calls this at each line of the integrations."""
-        if "/poeproto_" not in frame.f_code.co_filename:
+        # What a callback of the garbage collector raises is only reported, as in any finaliser.
+        if "/poeproto_" not in frame.f_code.co_filename or frame.f_code is _note_collection.__code__:
             return None
         if event == "line":
             self(frame.f_code.co_name)

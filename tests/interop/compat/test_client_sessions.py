@@ -167,7 +167,7 @@ async def test_a_closed_session(httpx: Any) -> None:
 
 async def test_other_objects_are_not_sessions(httpx: Any) -> None:
     with httpx.Client() as blocking:
-        for session, message in ((blocking, "blocks"), (object(), "expected an httpx.AsyncClient")):
+        for session, message in ((blocking, "is synchronous"), (object(), "expected an httpx.AsyncClient")):
             with pytest.raises(BotError, match=message):
                 await text_of(session, num_tries=1)
 
