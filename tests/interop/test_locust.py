@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,13 @@ from ..support.locust_process import run_locust
 pytestmark = pytest.mark.slow
 
 ONE_QUERY = Path(__file__).parent / "locust_programs" / "one_query.py"
-# Of a hundred queries, five fail in each of these ways.
+USERS = 20
+# The last of each twenty queries fail in these ways: four of five are complete, however many a machine has time for.
 FAILURES = ["error_event", "refused", "incomplete", "disconnected"]
 
 
 def one_in_twenty_of_each(number: int, query: dict[str, Any]) -> str:
-    return FAILURES[number % 20] if number % 20 < len(FAILURES) else "complete"
+    return (["complete"] * 16 + FAILURES)[number % 20]
 
 
 def test_two_workers_count_as_the_server_does(tmp_path: Path) -> None:
@@ -34,13 +36,13 @@ def test_two_workers_count_as_the_server_does(tmp_path: Path) -> None:
             ONE_QUERY,
             peer.url,
             tmp_path,
-            *("--users", "20", "--spawn-rate", "20", "--run-time", "2s", "--stop-timeout", "30"),
+            *("--users", f"{USERS}", "--spawn-rate", f"{USERS}", "--run-time", "2s", "--stop-timeout", "30"),
             *("--poe-slo", "total:30s,goodput:75%"),
             workers=2,
         )
     assert run.status == 0, run.log  # the SLO is reached, although replies have failed
     queries = peer.counts.total()
-    assert queries > 100
+    assert queries >= USERS  # each has sent one
     assert run.result["outcomes"] == {
         "complete": peer.counts["complete"],
         "incomplete": peer.counts["incomplete"] + peer.counts["disconnected"],
@@ -55,7 +57,7 @@ def test_two_workers_count_as_the_server_does(tmp_path: Path) -> None:
         "refused 503": peer.counts["refused"],
     }
     for kind in FAILURES:
-        assert peer.counts[kind] / queries == pytest.approx(0.05, abs=0.01)
+        assert peer.counts[kind] == Counter(one_in_twenty_of_each(number, {}) for number in range(queries))[kind] > 0
     assert run.result["cut"] == 0
     assert len(run.result["workers"]) == 2
     # Locust's own statistics agree.
@@ -71,7 +73,7 @@ def test_two_workers_count_as_the_server_does(tmp_path: Path) -> None:
     )
     assert merged.returncode == 0, merged.stderr
     twice = json.loads(merged.stdout)
-    assert (twice["replies"], twice["connections"], twice["processes"]) == (2 * queries, 40, 4)
+    assert (twice["replies"], twice["connections"], twice["processes"]) == (2 * queries, 2 * USERS, 4)
     result = LoadResult.from_json(run.result)
     assert result.outcomes[ReplyOutcome.COMPLETE] == result.total.count == peer.counts["complete"]
     # Events of one read have no gap between them.
