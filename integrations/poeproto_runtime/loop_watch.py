@@ -3,7 +3,8 @@
 Nothing is paid for it in the event loop. A thread samples what the loop's thread runs, twenty times a second. Only when
 that is code of a bot does it ask the loop to call back. If the loop has not done so after `_STEP_SECONDS`, and the same
 frame of the bot's still runs, then one step of the bot has taken that long: a loop runs each task once before it calls
-back. A C function that holds the interpreter's lock is not noticed.
+back. Time in which the loop's thread waited for a processor does not count: the machine is busy then, not the bot. A C
+function that holds the interpreter's lock is not noticed.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 from anyio.lowlevel import current_token
 
 from poeproto_runtime.bot_location import Blocking, blocking_code
+from poeproto_runtime.thread_times import ThreadTimes
 
 logger = logging.getLogger("poeproto")
 
@@ -26,6 +28,8 @@ _SAMPLE_SECONDS = 0.05
 _STEP_SECONDS = 0.1
 # A sample after such a time is not reliable: the machine was too busy to run this thread.
 _LATE_SECONDS = 2 * _STEP_SECONDS
+# A thread of a machine that is not busy waits for a processor for less than a tenth of the time.
+_MIN_BLOCKED_SECONDS = 0.9 * _STEP_SECONDS
 # How often each bot is logged.
 _LOG_SECONDS = 60.0
 
@@ -63,6 +67,7 @@ class _LoopWatch:
     def __init__(self, loop_thread: int, token: Any) -> None:
         self.users = 0
         self._loop_thread = loop_thread
+        self._native_id = threading.get_native_id()  # the loop's thread makes the watch
         # trio's and asyncio's function, both of which may be called from any thread.
         self._call_soon = token.run_sync_soon if hasattr(token, "run_sync_soon") else token.call_soon_threadsafe
         self._stop = threading.Event()
@@ -83,12 +88,27 @@ class _LoopWatch:
                 self._call_soon(called_back.set)
             except RuntimeError:
                 return  # the loop has ended
-            started = time.monotonic()
-            if called_back.wait(_STEP_SECONDS) or time.monotonic() - started > _LATE_SECONDS:
-                continue
-            blocking = self._blocking()
-            if blocking is not None and blocking.frame is before.frame and not called_back.is_set():
+            blocking = self._blocking_step(before, called_back)
+            if blocking is not None:
                 self._log(blocking)
+
+    def _blocking_step(self, before: Blocking, called_back: threading.Event) -> Blocking | None:
+        """The bot's code that runs, if it is the same step as `before` and has blocked the loop for too long."""
+        times = ThreadTimes.of(self._native_id)
+        started = last = time.monotonic()
+        while not (called_back.wait(_STEP_SECONDS) or self._stop.is_set()):
+            now = time.monotonic()
+            blocking = self._blocking()
+            if now - last > _LATE_SECONDS or blocking is None or blocking.frame is not before.frame:
+                return None
+            if now - started - self._waited_since(times, now - started) > _MIN_BLOCKED_SECONDS:
+                return None if called_back.is_set() else blocking
+            last = now
+        return None
+
+    def _waited_since(self, times: ThreadTimes | None, seconds: float) -> float:
+        now = None if times is None else ThreadTimes.of(self._native_id)
+        return 0.0 if times is None or now is None else now.waited_since(times, seconds)
 
     def _blocking(self) -> Blocking | None:
         frame = sys._current_frames().get(self._loop_thread)  # pyright: ignore[reportPrivateUsage] - it is documented

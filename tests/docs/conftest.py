@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ..integrations.conftest import anyio_backend, deadline
+from ..integrations.conftest import anyio_backend, deadline, logs_of_loop_watch
 
-__all__ = ["anyio_backend", "checkout", "deadline", "demo_output"]
+__all__ = ["anyio_backend", "checkout", "deadline", "demo_output", "logs_of_loop_watch"]
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 import signal
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any
@@ -27,6 +28,19 @@ def interruptible() -> None:
     """Have processes end on SIGINT: a shell that runs the tests in the background has all of them ignore it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def logs_of_loop_watch() -> Generator[None]:
+    """Drop them, but in the tests of the watch: on a busy machine any bot may seem to block the event loop."""
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return record.module != "loop_watch"
+
+    logger = logging.getLogger("poeproto")
+    logger.addFilter(is_other)
+    yield
+    logger.removeFilter(is_other)
 
 
 @pytest.fixture

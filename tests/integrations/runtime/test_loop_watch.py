@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import time
 import types
 from collections.abc import AsyncIterator, Callable
@@ -18,11 +19,17 @@ import poeproto_runtime
 from poeproto import Context, QueryRequest, RequestHead
 from poeproto_runtime import BotService, Route, loop_watch
 from poeproto_runtime.bot_location import blocking_code
+from poeproto_runtime.thread_times import ThreadTimes
 
 from ...support.bots import FunctionBot
 from ...support.memory_channel import MemoryChannel
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def logs_of_loop_watch() -> None:
+    """Here they are what is tested."""
 
 
 def blocks_until(condition: Callable[[], bool]) -> None:
@@ -82,6 +89,59 @@ async def test_a_bot_that_works_in_short_steps_is_not_logged(
 
     await ask(FunctionBot(respond))
     assert warnings(caplog) == []
+
+
+@pytest.mark.parametrize("kind", ["waits for a processor", "has waited and sleeps"])
+async def test_a_bot_whose_thread_waits_for_a_processor_is_not_logged(
+    kind: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = 0
+    is_idle = False  # the machine
+
+    def times_of(native_id: int) -> ThreadTimes:
+        nonlocal measured
+        measured += 1
+        if is_idle or kind == "waits for a processor":
+            return ThreadTimes(time.monotonic() if is_idle else 0.0, 0.0, is_runnable=True)
+        return ThreadTimes(0.0, time.monotonic(), is_runnable=False)
+
+    monkeypatch.setattr(ThreadTimes, "of", times_of)
+    logged: list[list[str]] = []
+
+    async def respond(request: QueryRequest, context: Context) -> AsyncIterator[str]:
+        nonlocal is_idle
+        yield "hello"
+        blocks_until(lambda: measured >= 3)
+        logged.append(warnings(caplog))
+        is_idle = True
+        blocks_until(lambda: len(warnings(caplog)) > 0)
+
+    await ask(FunctionBot(respond))
+    assert logged == [[]]
+    assert len(warnings(caplog)) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the counts are Linux's")
+def test_the_times_of_a_thread() -> None:
+    before = ThreadTimes.of(threading.get_native_id())
+    assert before is not None
+    assert before.is_runnable
+    while (now := ThreadTimes.of(threading.get_native_id())) is not None and now.running < before.running + 0.02:
+        pass
+    assert now is not None
+    assert now.waited_since(before, now.running - before.running + 1) == pytest.approx(1)
+    asleep, end = threading.Event(), threading.Event()
+    thread = threading.Thread(target=lambda: (asleep.set(), end.wait()))
+    thread.start()
+    assert thread.native_id is not None
+    asleep.wait()
+    while (times := ThreadTimes.of(thread.native_id)) is not None and times.is_runnable:
+        pass
+    assert times is not None
+    assert times.waited_since(times, 1) == 0
+    end.set()
+    thread.join()
+    assert ThreadTimes.of(2**31 - 1) is None
 
 
 async def test_services_in_one_loop_share_a_watch() -> None:
