@@ -1,34 +1,25 @@
-"""`OpenAIBot` against a scripted endpoint on loopback: requests, costs, errors, and disconnects."""
+"""`OpenAIBot` against a scripted endpoint on loopback: requests, options, and its construction."""
 
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any
 
-import anyio
 import attrs
 import pytest
 
 from poeproto import (
     Attachment,
-    Bot,
     Done,
     DropDown,
     Error,
-    Event,
     FunctionCall,
     FunctionDefinition,
     InvalidValue,
     Json,
-    Limits,
     LocalProtocolError,
     Message,
-    QueryRequest,
-    RequestHead,
-    SettingsRequest,
     SettingsResponse,
     Slider,
     Text,
@@ -36,84 +27,26 @@ from poeproto import (
     ToolDefinition,
     ToolResult,
 )
-from poeproto_h11 import FetchPolicy, Timeouts
-from poeproto_openai import OpenAIBot, OpenAIGateway, RateCard
-from poeproto_runtime.context import RequestContext
-from poeproto_runtime.routes import Route
+from poeproto_h11 import FetchPolicy
+from poeproto_openai import OpenAIBot
 
-from ...support.calling_bots import QUERY, Served, calling
-from ...support.openai_gateway import chat, error_of
-from ...support.scripted_peer import (
-    LAST_CHUNK,
-    STREAM_HEAD,
-    Peer,
-    Script,
-    ScriptedServer,
-    answering,
-    chunk,
-    response,
-    scripted,
+from ...support.calling_bots import QUERY, calling
+from ...support.openai_bot_stage import (
+    ANSWER,
+    API_KEY,
+    CARD,
+    END,
+    HELLO,
+    NO_POE,
+    asked,
+    record,
+    settings_of,
+    stage,
+    streamed,
 )
+from ...support.scripted_peer import answering, response, scripted
 
 pytestmark = pytest.mark.anyio
-
-API_KEY = "sk-canary-0123456789abcdef"
-
-
-def record(delta: dict[str, Any], finish_reason: str | None = None, **more: Any) -> bytes:
-    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-    return b"data: %b\n\n" % json.dumps({"choices": [choice], **more}).encode()
-
-
-USAGE = {"prompt_tokens": 1000, "completion_tokens": 500, "prompt_tokens_details": {"cached_tokens": 400}}
-HELLO = [record({"role": "assistant", "content": ""}), record({"content": "Hel"}), record({"content": "lo"})]
-END = [record({}, "stop"), b"data: [DONE]\n\n"]
-
-
-def streamed(*records: bytes) -> bytes:
-    return STREAM_HEAD + b"".join(map(chunk, records)) + LAST_CHUNK
-
-
-NO_POE = answering(response(404))
-ANSWER = streamed(*HELLO, *END)
-CHARGED = streamed(*HELLO, record({}, "stop", usage=USAGE), b"data: [DONE]\n\n")
-
-
-@attrs.frozen
-class Stage:
-    """A bot that is served, its endpoint, and Poe."""
-
-    bot: OpenAIBot
-    endpoint: ScriptedServer
-    served: Served
-
-    async def answer(self, query: QueryRequest = QUERY) -> list[Event]:
-        return await self.served.answer(query)
-
-    def body(self, number: int = -1) -> dict[str, Any]:
-        return json.loads(self.endpoint.requests[number].body)
-
-
-@asynccontextmanager
-async def stage(
-    *scripts: Script, poe: Script = NO_POE, policy: FetchPolicy | None = None, **options: Any
-) -> AsyncGenerator[Stage]:
-    async with scripted(*(scripts or (answering(ANSWER),))) as endpoint:
-        options = {"model": "m", "api_key": API_KEY, **options}
-        bot = OpenAIBot(f"{endpoint.address}v1/", **options)
-        async with bot, calling(bot, poe, fetch_policy=policy) as served:
-            yield Stage(bot, endpoint, served)
-        await endpoint.until_closed(endpoint.connections)
-
-
-def asked(*messages: Message, **more: Any) -> QueryRequest:
-    return attrs.evolve(QUERY, query=list(messages), **more)
-
-
-async def settings_of(bot: Bot) -> SettingsResponse:
-    context = RequestContext(RequestHead("POST", "/"), Route(bot, allow_without_key=True), Limits())
-    return await bot.get_settings(SettingsRequest(), context)
-
 
 # --- requests
 
@@ -356,298 +289,6 @@ async def test_reasoning_on_request(by_default: bool) -> None:
         events = await here.answer(asked(Message("user", "hi", parameters=other)))
         assert (events == shown) is not by_default
         assert "show_reasoning" not in here.body()
-
-
-# --- costs
-
-
-def granted(status: str = "success") -> bytes:
-    return STREAM_HEAD + chunk(b'event: result\ndata: {"status": "%b"}\n\n' % status.encode()) + LAST_CHUNK
-
-
-def amounts(poe: ScriptedServer) -> list[tuple[str, dict[str, Any]]]:
-    found: list[tuple[str, dict[str, Any]]] = []
-    for request in poe.requests:
-        [item] = json.loads(request.body)["amounts"]
-        found.append((request.line.split()[1].rpartition("/")[2], item))
-    return found
-
-
-CARD = RateCard(input=3, output=15, cached_input=0.3)
-
-
-async def test_an_upper_bound_is_authorised_and_the_reported_usage_is_captured() -> None:
-    async with stage(answering(CHARGED), poe=answering(granted()), rate_card=CARD, max_tokens=2000) as here:
-        *texts, usage, done = await here.answer()
-        assert (texts, done) == ([Text("Hel"), Text("lo")], Done())
-        assert isinstance(usage, Json)
-        assert usage.data["usage"] == USAGE
-        (first, authorised), (second, captured) = amounts(here.served.poe)
-        assert (first, second) == ("authorize", "capture")
-        # 600 + 400 cached + 500 tokens at 3, 0.3 and 15 dollars a million: 0.00942 dollars.
-        assert captured == {"amount_usd_milli_cents": 942, "description": "1000 (400 cached) + 500 tokens"}
-        assert authorised["amount_usd_milli_cents"] >= 2000 * 1.5
-        assert here.body()["max_tokens"] == 2000
-        assert (await settings_of(here.bot)).rate_card == (
-            "| Type | Price |\n| --- | --- |\n| Input | $3 for 1 million tokens |\n"
-            "| Cached input | $0.3 for 1 million tokens |\n| Output | $15 for 1 million tokens |"
-        )
-
-
-async def test_without_funds_no_request_is_sent() -> None:
-    async with stage(poe=answering(granted("insufficient_balance")), rate_card=CARD, max_tokens=10) as here:
-        [error, _] = await here.answer()
-        assert isinstance(error, Error)
-        assert error.error_type == "insufficient_fund"
-        assert not here.endpoint.requests
-
-
-@pytest.mark.parametrize("rule", ["free", "estimate"])
-async def test_without_usage_the_rule_of_the_rate_card_holds_and_is_logged(
-    rule: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    card = RateCard(input=100, output=100, without_usage=rule)
-    async with stage(poe=answering(granted()), rate_card=card, max_tokens=10) as here:
-        await here.answer()
-        captured = [item for verb, item in amounts(here.served.poe) if verb == "capture"]
-        assert "the endpoint reported no usage, so" in caplog.text
-        if rule == "free":
-            assert captured == []
-            assert "nothing is charged" in caplog.text
-        else:
-            [item] = captured
-            assert item["description"].startswith("estimated: ")
-            assert "an estimate is charged" in caplog.text
-
-
-async def test_a_reply_that_fails_costs_nothing() -> None:
-    broken = STREAM_HEAD + chunk(record({"content": "a"}, usage=USAGE)) + LAST_CHUNK
-    async with stage(answering(broken), poe=answering(granted()), rate_card=CARD, max_tokens=10) as here:
-        _, error, _ = await here.answer()
-        assert isinstance(error, Error)
-        assert [verb for verb, _ in amounts(here.served.poe)] == ["authorize"]
-
-
-async def test_a_free_model_makes_no_calls_of_poe() -> None:
-    card = RateCard(input=0, output=0)
-    async with stage(answering(CHARGED), rate_card=card, max_tokens=10) as here:
-        await here.answer()
-        assert not here.served.poe.requests
-
-
-def test_attachments_count_in_the_upper_bound() -> None:
-    card = RateCard(input=10, output=0, cached_input=20, attachment_tokens=100)
-    item = card.upper_bound(50, 2, 10)
-    assert item is not None
-    assert item.amount_usd_milli_cents == 250 * 2
-
-
-@pytest.mark.parametrize("wrong", [{"input": -1}, {"output": float("inf")}, {"without_usage": "guess"}])
-def test_a_rate_card_that_is_invalid(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"^RateCard\."):
-        wrong_card: dict[str, Any] = {"input": 1, "output": 1, **wrong}
-        RateCard(**wrong_card)
-
-
-# --- errors
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "retry", "words"),
-    [
-        (400, {"error": {"message": "bad tool"}}, False, "reported an error: bad tool"),
-        (400, {"error": {"message": "no", "code": "content_filter"}}, False, "reported an error: no"),
-        (400, {"error": {"message": "long", "code": "context_length_exceeded"}}, False, "long"),
-        (401, {"error": {"message": f"Incorrect API key: {API_KEY}"}}, False, "refused the bot's API key"),
-        (401, None, False, "refused the bot's API key"),
-        (402, {"error": "pay"}, False, "no credit left"),
-        (403, {"detail": "no"}, False, "does not allow the bot's API key"),
-        (404, {"error": {"message": "no such model"}}, False, "no such model or path"),
-        (408, None, True, "status 408"),
-        (413, None, False, "status 413"),
-        (429, {"error": {"message": "slow down"}}, True, "slow down"),
-        (429, {"error": {"message": "pay", "code": "insufficient_quota"}}, False, "pay"),
-        (500, {"error": {"message": f"boom {API_KEY}"}}, True, "boom <hidden>"),
-        (502, None, True, "status 502"),
-        (503, {"message": "warming up", "code": 1}, True, "warming up"),
-        (301, None, False, "status 301"),
-    ],
-)
-async def test_a_status_becomes_an_error(
-    status: int, body: Any, retry: bool, words: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    content = b"<html>" if body is None else json.dumps(body).encode()
-    with caplog.at_level(logging.DEBUG):
-        async with stage(answering(response(status, content))) as here:
-            error, done = await here.answer()
-            assert done == Done()
-            assert isinstance(error, Error)
-            assert error.allow_retry is retry
-            assert words in (error.text or "")
-            assert error.raw_response["status"] == status
-            assert len(here.endpoint.requests) == 1  # nothing is retried
-        assert API_KEY not in repr(error)
-    assert f"answered with status {status}" in caplog.text
-    assert API_KEY not in caplog.text
-
-
-@pytest.mark.parametrize("value", [API_KEY, f"Bearer {API_KEY}"])
-async def test_a_key_in_an_extra_header_is_hidden_likewise(value: str, caplog: pytest.LogCaptureFixture) -> None:
-    refusal = response(400, json.dumps({"error": {"message": f"wrong: {API_KEY}"}}).encode())
-    broken = streamed(record({"content": "a"}), b'data: {"error": {"message": "wrong: %b"}}\n\n' % API_KEY.encode())
-    with caplog.at_level(logging.DEBUG):
-        for script in (refusal, broken):
-            async with stage(answering(script), api_key=None, headers={"x-key": value}) as here:
-                error = (await here.answer())[-2]
-                assert here.endpoint.requests[0].all("x-key") == [value]
-            assert isinstance(error, Error)
-            assert "wrong: <hidden>" in (error.text or "")
-            assert API_KEY not in repr(error)
-    assert API_KEY not in caplog.text
-
-
-@pytest.mark.parametrize("status", [429, 503])
-async def test_retry_after_is_kept(status: int) -> None:
-    async with stage(answering(response(status, b'{"error": {"message": "later"}}', "Retry-After: 7"))) as here:
-        error, _ = await here.answer()
-        assert isinstance(error, Error)
-        assert error.allow_retry
-        assert (error.raw_response["retry_after"], error.raw_response["retry_after_seconds"]) == ("7", 7)
-        assert error.text is not None
-        assert error.text.endswith("It asks to wait 7 seconds before a retry.")
-
-
-@pytest.mark.parametrize("retry_after", ["7", "a\\r\\nb", None])
-async def test_a_gateway_before_the_bot_keeps_retry_after(retry_after: str | None) -> None:
-    headers = [] if retry_after is None else [f"Retry-After: {retry_after}"]
-    refused = response(429, b'{"error": {"message": "later"}}', *headers)
-    async with scripted(answering(refused)) as endpoint, OpenAIBot(f"{endpoint.address}v1", "m") as bot:
-        answer = await chat(OpenAIGateway({"bot": bot}, allow_without_key=True), stream=True)
-        assert answer.status == 429
-        assert answer.headers.get("retry-after") == (retry_after if retry_after == "7" else None)
-        assert error_of(answer)["code"] == "rate_limit_exceeded"
-        assert len(endpoint.requests) == 1
-
-
-async def test_the_error_types_that_poe_knows() -> None:
-    for code, error_type in (
-        ("context_length_exceeded", "user_message_too_long"),
-        ("content_filter", "user_caused_error"),
-    ):
-        body = json.dumps({"error": {"message": "no", "code": code}}).encode()
-        async with stage(answering(response(400, body))) as here:
-            error, _ = await here.answer()
-            assert isinstance(error, Error)
-            assert error.error_type == error_type
-
-
-async def hangs_up(peer: Peer) -> None:
-    await peer.read_request()
-
-
-async def resets(peer: Peer) -> None:
-    await peer.answer(STREAM_HEAD + chunk(HELLO[1]))
-
-
-async def test_an_endpoint_without_an_answer(caplog: pytest.LogCaptureFixture) -> None:
-    async with stage(hangs_up) as here:
-        error, _ = await here.answer()
-        assert error == Error(text="The model's endpoint cannot be reached at the moment.")
-    async with OpenAIBot("http://127.0.0.1:1/v1", "m") as bot, calling(bot, NO_POE) as served:
-        error, _ = await served.answer()
-        assert error == Error(text="The model's endpoint cannot be reached at the moment.")
-    assert "no connection to http://127.0.0.1:1" in caplog.text
-
-
-async def test_an_answer_that_breaks_off() -> None:
-    async with stage(resets) as here:
-        text, error, done = await here.answer()
-        assert (text, done) == (Text("Hel"), Done())
-        assert isinstance(error, Error)
-        assert error.allow_retry
-        assert "peer closed the connection" in error.raw_response["reason"]
-        assert len(here.endpoint.requests) == 1
-
-
-async def test_an_endpoint_that_stops_sending() -> None:
-    async def silent(peer: Peer) -> None:
-        await peer.answer(STREAM_HEAD + chunk(HELLO[1]))
-        await peer.until_left()
-
-    async with stage(silent, timeouts=Timeouts(idle=0.05)) as here:
-        _, error, _ = await here.answer()
-        assert isinstance(error, Error)
-        assert "idle timeout" in error.raw_response["reason"]
-
-
-@pytest.mark.parametrize("count", range(5))
-async def test_a_connection_cut_after_any_chunk_is_an_error(count: int) -> None:
-    records = [*HELLO, *END]
-
-    async def cut(peer: Peer) -> None:
-        await peer.answer(STREAM_HEAD + b"".join(map(chunk, records[:count])))
-
-    async with stage(cut) as here:
-        *_, error, done = await here.answer()
-        assert isinstance(error, Error)
-        assert error.allow_retry
-        assert done == Done()
-
-
-@pytest.mark.parametrize("head", ["Content-Type: text/plain", "Content-Type: application/json"])
-async def test_a_complete_response_whatever_its_content_type(head: str) -> None:
-    whole = {"choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}]}
-    async with stage(answering(response(200, json.dumps(whole).encode(), head))) as here:
-        assert await here.answer() == [Text("Hello"), Done()]
-
-
-async def test_an_answer_that_is_compressed() -> None:
-    async with stage(answering(response(200, b"\x1f\x8b", "Content-Encoding: gzip"))) as here:
-        error, _ = await here.answer()
-        assert isinstance(error, Error)
-        assert error.raw_response == {"status": 200}
-
-
-# --- disconnects
-
-
-async def test_a_disconnect_closes_the_connection_to_the_endpoint() -> None:
-    async def starts(peer: Peer) -> None:
-        await peer.answer(STREAM_HEAD + chunk(HELLO[1]))
-        await peer.until_left()
-
-    async with stage(starts) as here, anyio.create_task_group() as tasks:
-        scope = anyio.CancelScope()
-
-        async def ask() -> None:
-            with scope:
-                await here.answer()
-
-        tasks.start_soon(ask)
-        await here.endpoint.until_asked()
-        await anyio.wait_all_tasks_blocked()
-        scope.cancel()
-        with anyio.fail_after(1):
-            await here.endpoint.until_closed(1)
-
-
-async def test_a_disconnect_before_the_response_closes_the_connection() -> None:
-    async def says_nothing(peer: Peer) -> None:
-        await peer.read_request()
-        await peer.until_left()
-
-    async with stage(says_nothing) as here, anyio.create_task_group() as tasks:
-        scope = anyio.CancelScope()
-
-        async def ask() -> None:
-            with scope:
-                await here.answer()
-
-        tasks.start_soon(ask)
-        await here.endpoint.until_asked()
-        scope.cancel()
-        with anyio.fail_after(1):
-            await here.endpoint.until_closed(1)
 
 
 # --- construction

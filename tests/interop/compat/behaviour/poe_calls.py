@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from .bots import KEY, a_query
-from .calls import LEFT_OUT, without_null
+from .call_outcomes import LEFT_OUT, without_null
 from .cases import Case, Side, each_case, shown
 from .peer import cut, record, response, stream
 
