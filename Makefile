@@ -50,7 +50,7 @@ test-core: $(READY)
 test-rest: $(READY)
 	.venv/bin/python $(PYTEST) $(WAITING) $(BY_FILE) -m "not slow" tests/docs tests/integrations tests/interop tests/fuzzing
 
-test-slow: $(READY)  ## benchmarks and soak, small; peers and programs of the documentation as processes; the playground in Chromium: seven minutes
+test-slow: $(READY)  ## benchmarks and soak, small; peers, servers and programs of the documentation as processes; the playground in Chromium: eight minutes
 	.venv/bin/python -m pytest -q -m slow tests/docs/test_benchmarks.py
 	.venv/bin/python $(PYTEST) $(WAITING) $(BY_FILE) -m slow --ignore=tests/docs/test_benchmarks.py \
 		tests/docs tests/integrations tests/interop
@@ -104,7 +104,8 @@ generated: $(READY)  ## write afresh what in docs/ is made from the code
 	.venv/bin/python -m tests.interop.compat.behaviour
 
 docs: $(READY)  ## build the documentation's site in build/docs; a broken link or an undocumented name fails
-	$(RUN) sphinx --builder html --jobs auto --fail-on-warning --keep-going --nitpicky --quiet docs build/docs
+	@# Without --jobs: if the parent of such processes fails, it waits for ever for one that writes to it.
+	$(RUN) sphinx --builder html --fail-on-warning --keep-going --nitpicky --quiet docs build/docs
 
 docs-check: docs $(PAGE)/node_modules/.package-lock.json  ## build the site, and try its search and its pages in Chromium
 	.venv/bin/python $(PYTEST) $(BY_TEST) tests/site

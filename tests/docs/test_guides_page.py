@@ -40,6 +40,7 @@ def declared_in(simulator: str) -> dict[str, int]:
     return (bot["settings"] or {}).get("server_bot_dependencies", {})
 
 
+@pytest.mark.slow
 def test_an_example_is_tried_as_the_page_says(checkout: Path) -> None:
     page = (checkout / "docs" / "guides.md").read_text(encoding="utf-8")
     simulate, serve, query = map(shlex.split, re.findall(r"^    \.venv/bin/poeproto (.*)$", page, re.MULTILINE))

@@ -16,9 +16,8 @@ SECONDS = 300  # for a run that hangs
 MEASURED = {"s", "x", "times", "KiB"}
 
 
-@pytest.mark.parametrize(
-    "scenario", [pytest.param(name, marks=[] if name == "floods" else pytest.mark.slow) for name in SCENARIOS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_scenario_has_the_expected_findings(scenario: str, checkout: Path, tmp_path: Path) -> None:
     kept = tmp_path / "findings.json"
     command = [sys.executable, "-m", "benchmarks.soak", scenario, "--smallest", "--json", str(kept)]

@@ -77,11 +77,13 @@ def observed(
         return dict(zip(hosts, outcomes, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", HOSTS)
 def test_a_server_stops_as_the_page_says(host: str, table: dict[str, Outcome], observed: dict[str, Outcome]) -> None:
     assert observed[host] == table[host]
 
 
+@pytest.mark.slow
 def test_servers_behave_on_a_hangup_as_the_page_says(
     hosts: dict[str, tuple[str, ...]], rows: list[list[str]], tmp_path: Path
 ) -> None:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 from anyio.from_thread import BlockingPortal
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from poeproto_cli.commands import main
 
@@ -51,6 +51,13 @@ def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMMAND, *arguments], capture_output=True, text=True, timeout=SECONDS, env={**inherited, **env}
     )
+
+
+def refused(*arguments: str, **env: str) -> Result:
+    """`poeproto serve` with arguments that it refuses, in this process."""
+    result = CliRunner(env={"POE_ACCESS_KEY": None, **env}).invoke(main, ["serve", *arguments])
+    assert (result.exit_code, result.stdout) == (2, "")
+    return result
 
 
 def once(answer: str) -> Script:
@@ -118,14 +125,13 @@ def test_invalid_arguments_are_not_printed(name: str) -> None:
 
 @pytest.mark.parametrize("key", ["", " ", "two words", "clé"])
 def test_an_invalid_key_is_wrong_usage(bots: Path, key: str) -> None:
-    assert run("serve", f"{bots}:bot", "--access-key", key).returncode == 2
-    assert run("serve", f"{bots}:bot", POE_ACCESS_KEY=key).returncode == 2
+    refused(f"{bots}:bot", "--access-key", key)
+    refused(f"{bots}:bot", POE_ACCESS_KEY=key)
 
 
 def test_without_a_key_nothing_is_served(bots: Path) -> None:
     for target in (f"{bots}:bot", f"{bots}:Echo"):
-        done = run("serve", target, "--bind", "127.0.0.1:0")
-        assert (done.returncode, done.stdout) == (2, "")
+        done = refused(target, "--bind", "127.0.0.1:0")
         assert "POE_ACCESS_KEY" in done.stderr
         assert "--allow-without-key" in done.stderr
 
@@ -139,8 +145,7 @@ def test_without_a_key_nothing_is_served(bots: Path) -> None:
     ],
 )
 def test_options_that_an_application_sets_itself_are_wrong_usage(bots: Path, options: list[str], words: str) -> None:
-    done = run("serve", f"{bots}:app", "--bind", "127.0.0.1:0", *options)
-    assert (done.returncode, done.stdout) == (2, "")
+    done = refused(f"{bots}:app", "--bind", "127.0.0.1:0", *options)
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert "a-key-of-its-own" not in done.stderr

@@ -14,6 +14,7 @@ WARNED = {"http.server": {"auth.scheme-case", "http.chunked-body"}}
 _OPTIONS = CheckOptions(rules=select_rules(), access_key=TEST_ACCESS_KEY)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", HOSTS)
 def test_a_host_has_no_findings(host: str) -> None:
     if (why := missing(host)) is not None:

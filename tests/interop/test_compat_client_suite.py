@@ -42,6 +42,7 @@ REPLACE_WHAT_IS_NOT_CALLED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "count"), [("test_client.py", 23), ("test_sync_utils.py", 4)])
 def test_the_tests_of_the_client_pass(name: str, count: int, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     cache = request.config.cache

@@ -583,6 +583,7 @@ def test_each_section_of_the_guides_has_a_scene() -> None:
     assert {scene.section for scene in SCENES.values()} - {""} == set(table) - {"in the guides", "page and example"}
 
 
+@pytest.mark.slow
 def test_pyright_accepts_the_programs(tmp_path: Path) -> None:
     """As its users' own: in its basic mode, against the installed package."""
     shutil.copytree(PROGRAMS, tmp_path / "programs", ignore=shutil.ignore_patterns("__pycache__"))

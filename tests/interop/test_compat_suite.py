@@ -17,6 +17,7 @@ _REPLACE_HTTPX_SSE = [
 ]
 
 
+@pytest.mark.slow
 def test_the_tests_of_the_server_side_pass(request: pytest.FixtureRequest, tmp_path: Path) -> None:
     cache = request.config.cache
     assert cache is not None

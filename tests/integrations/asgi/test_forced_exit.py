@@ -87,6 +87,7 @@ def open_reply(address: str) -> Generator[None]:
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("worker_class", "bot", "reason"), CASES, ids=[f"{loop}-{bot}" for loop, bot, _ in CASES])
 def test_a_stuck_bot_does_not_keep_the_process(tmp_path: Path, worker_class: str, bot: str, reason: str) -> None:
     if worker_class == "uvloop":

@@ -188,6 +188,7 @@ def test_open_streams_are_ended_on_shutdown(tmp_path: Path, worker_class: str) -
         assert server.wait()[0] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "to_all"),
     [
@@ -233,6 +234,7 @@ def test_workers_end_with_their_parent(tmp_path: Path, worker_class: str) -> Non
             pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("to_all", [False, True], ids=["as kill does", "as a terminal does"])
 def test_a_hangup_stops_as_other_signals_do(tmp_path: Path, workers: int, to_all: bool) -> None:

@@ -182,6 +182,7 @@ def test_a_bot_that_is_measured_does_not_call_poe(calling: Path, name: str) -> N
     assert "settings" not in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bot", "app"])
 def test_a_bot_that_calls_a_simulator(calling: Path, name: str) -> None:
     with simulating() as simulator:

@@ -21,6 +21,7 @@ def new(*arguments: str | Path) -> Result:
     return CliRunner().invoke(main, ["new", *map(str, arguments)], prog_name="poeproto")
 
 
+@pytest.mark.slow
 def test_a_project_passes_its_test_and_the_check(tmp_path: Path) -> None:
     result = new(tmp_path / "my-bot")
     assert result.exit_code == 0, result.output

@@ -122,6 +122,7 @@ def wait_for_line(stream: IO[str], text: str) -> str:
     return read
 
 
+@pytest.mark.slow
 def test_events_of_a_target_are_printed_on_the_terminal(tmp_path: Path) -> None:
     file = tmp_path / "cat.py"
     file.write_text("raise RuntimeError('not yet')\n")
@@ -147,6 +148,7 @@ def test_events_of_a_target_are_printed_on_the_terminal(tmp_path: Path) -> None:
         process.communicate(timeout=20)
 
 
+@pytest.mark.slow
 def test_several_bots_have_the_names_and_keys_given(tmp_path: Path) -> None:
     file = tmp_path / "cat.py"
     file.write_text(BOT)

@@ -46,7 +46,9 @@ def made(path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("worker_class", ["asyncio", "uvloop", "trio"])
+@pytest.mark.parametrize(
+    "worker_class", ["asyncio", *(pytest.param(name, marks=pytest.mark.slow) for name in ("uvloop", "trio"))]
+)
 async def test_a_recording_answers_as_the_bot_did(worker_class: str, tmp_path: Path) -> None:
     file = tmp_path / "bot.jsonl"
     options = ["--bind", "127.0.0.1:0", "--worker-class", worker_class]

@@ -53,6 +53,11 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=SECONDS)
 
 
+def refused(*arguments: str) -> Result:
+    """`poeproto serve` with arguments that it refuses, in this process."""
+    return CliRunner(env={"POE_ACCESS_KEY": None}).invoke(main, ["serve", *arguments])
+
+
 def query(*arguments: str) -> Result:
     return CliRunner(env={"POE_ACCESS_KEY": None}).invoke(main, ["query", *arguments])
 
@@ -63,7 +68,12 @@ def is_taken(address: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("worker_class", "number"), [("asyncio", signal.SIGINT), ("uvloop", signal.SIGTERM), ("trio", signal.SIGTERM)]
+    ("worker_class", "number"),
+    [
+        ("asyncio", signal.SIGINT),
+        pytest.param("uvloop", signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param("trio", signal.SIGTERM, marks=pytest.mark.slow),
+    ],
 )
 def test_serve_and_query(bots: Path, worker_class: str, number: signal.Signals) -> None:
     if worker_class == "uvloop":
@@ -93,6 +103,7 @@ def test_serve_and_query(bots: Path, worker_class: str, number: signal.Signals) 
     assert not is_taken(server.address)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("worker_class", "number"), [("asyncio", signal.SIGTERM), ("trio", signal.SIGINT)])
 def test_several_workers(bots: Path, worker_class: str, number: signal.Signals) -> None:
     with serving(f"{bots}:bot", "--workers", "2", "--worker-class", worker_class, "--access-key", KEY) as server:
@@ -106,6 +117,7 @@ def test_several_workers(bots: Path, worker_class: str, number: signal.Signals) 
     assert not is_taken(server.address)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_worker_logs_have_dates(workers: str, tmp_path: Path) -> None:
     (tmp_path / "failing.py").write_text("from poeproto import Bot\n\nbot = Bot()\n")
@@ -176,12 +188,13 @@ def test_an_application_has_its_own_key(bots: Path) -> None:
 
 @pytest.mark.parametrize("attribute", ["app", "anyones"])
 def test_an_application_is_not_given_a_key(bots: Path, attribute: str) -> None:
-    done = run("serve", f"{bots}:{attribute}", "--access-key", KEY, "--bind", "127.0.0.1:0")
-    assert (done.returncode, done.stdout) == (2, "")
+    done = refused(f"{bots}:{attribute}", "--access-key", KEY, "--bind", "127.0.0.1:0")
+    assert (done.exit_code, done.stdout) == (2, "")
     assert "access_key has no effect" in done.stderr
     assert KEY not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_an_unused_key_of_the_environment_is_logged(bots: Path, workers: str) -> None:
     with serving(f"{bots}:anyones", "--workers", workers, env={"POE_ACCESS_KEY": KEY}) as server:
@@ -343,6 +356,7 @@ class Poe(http.server.BaseHTTPRequestHandler):
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mount", ["", "/poe/here"])
 def test_a_bot_is_pointed_at_a_simulator(tmp_path: Path, mount: str) -> None:
     (tmp_path / "calling.py").write_text(CALLING)
@@ -372,13 +386,13 @@ def test_a_bot_is_pointed_at_a_simulator(tmp_path: Path, mount: str) -> None:
     ["127.0.0.1:8000", "http://127.0.0.1:8000/?a", "http://h/#a", "http://[bad", "http://u:secret@h", "ftp://h", ""],
 )
 def test_an_invalid_endpoint(bots: Path, url: str) -> None:
-    done = run("serve", f"{bots}:bot", "--allow-without-key", "--endpoint", url)
-    assert done.returncode == 2
+    done = refused(f"{bots}:bot", "--allow-without-key", "--endpoint", url)
+    assert done.exit_code == 2
     assert "expected the URL of a server" in " ".join(done.stderr.split())
     assert "secret" not in done.stderr
 
 
 def test_an_application_has_its_own_endpoint(bots: Path) -> None:
-    done = run("serve", f"{bots}:app", "--endpoint", "http://127.0.0.1:8000")
-    assert done.returncode == 2
+    done = refused(f"{bots}:app", "--endpoint", "http://127.0.0.1:8000")
+    assert done.exit_code == 2
     assert "has its own" in done.stderr

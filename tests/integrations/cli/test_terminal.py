@@ -359,6 +359,7 @@ def test_the_encoding_of_the_process(simulator: str) -> None:
     assert (done.returncode, done.stderr, done.stdout) == (0, b"", b"na\\u00efve \\u20ac \\ud83d\\udc08\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
 def test_errors_in_any_encoding(encoding: str) -> None:
     environment = {**os.environ, "PYTHONIOENCODING": encoding}

@@ -122,6 +122,7 @@ def test_a_bot_of_an_endpoint_is_served_with_the_key_from_the_environment() -> N
         assert CANARY not in server.line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("worker_class", ["asyncio", "trio"])
 def test_a_bot_of_an_endpoint_passes_the_check(worker_class: str) -> None:
     with endpoint() as upstream:

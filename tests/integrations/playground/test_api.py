@@ -312,6 +312,7 @@ async def test_resend_and_the_request_editor(page: PlaygroundPage, cat: Cat) -> 
     assert shown["findings"]["MUST"] == 1
 
 
+@pytest.mark.slow
 async def test_copies_can_be_run(page: PlaygroundPage, cat: Cat, tmp_path: Path) -> None:
     reply = await page.ask('it\'s "é" \\ $HOME', parameters={"size": 3})
     path = f"exchanges/{reply['exchange']}"
@@ -353,6 +354,7 @@ async def test_copied_tests_expect_the_recorded_response(page: PlaygroundPage, t
     assert b"3 passed" in result.stdout, result.stdout
 
 
+@pytest.mark.slow
 async def test_the_copied_test_fails_when_the_reply_does(page: PlaygroundPage, tmp_path: Path) -> None:
     reply = await page.ask("hello")
     copied = (await page.get(f"exchanges/{reply['exchange']}/copy?as=pytest&secrets=1"))["text"]
