@@ -63,7 +63,7 @@ def split_url(url: str) -> tuple[Origin, str]:
             "a URL must not contain credentials, since URLs end up in logs: pass access_key instead"
         )
     if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
-        raise LocalProtocolError("not an http or https URL with a host")
+        raise LocalProtocolError("not a usable URL: expected an http or https URL with a host")
     if not _AUTHORITY.fullmatch(parts.netloc):
         raise LocalProtocolError(
             "not a URL: its host is neither an address nor a name in ASCII (write other names as xn--…)"
