@@ -102,6 +102,13 @@ def _is_of_compat(bot: object) -> bool:
     return any(base.__module__.partition(".")[0] == "poeproto_compat" for base in bases)
 
 
+def _is_asgi(target: object) -> bool:
+    """Whether it may be an ASGI application of another framework: an asynchronous function, or an object with one."""
+    return inspect.iscoroutinefunction(target) or inspect.iscoroutinefunction(
+        inspect.getattr_static(type(target), "__call__", None)
+    )
+
+
 def load_app_unchecked(target: object, options: AppOptions) -> BotApp:
     """As `load_app`, but the key and the permission may have no effect."""
     found = _load(target) if isinstance(target, str) else target
@@ -132,7 +139,10 @@ def load_app_unchecked(target: object, options: AppOptions) -> BotApp:
                     f"{target} is a bot of poeproto_compat, which its application serves: write app = make_app(bot,"
                     " access_key=...), and name app instead"
                 )
-            raise TargetError(f"{target} is not a bot, a class of bots, a BotApp, or a dict of bots by path: {bot!r}")
+            advice = "; serve an ASGI application with an ASGI server, such as hypercorn" if _is_asgi(bot) else ""
+            raise TargetError(
+                f"{target} is not a bot, a class of bots, a BotApp, or a dict of bots by path: {bot!r}{advice}"
+            )
         routes[path] = bot
     return BotApp(
         routes,
