@@ -28,6 +28,8 @@ logger = logging.getLogger("poeproto")
 # they are imported when such a target is loaded; `poeproto_openai` tests that its own entry is right.
 _SCHEMES = {"openai": ("poeproto_openai", "openai_target")}
 
+_ADVICE_FOR_ASGI = "; serve an ASGI application with an ASGI server, such as hypercorn"
+
 
 class TargetError(Exception):
     """A target does not name anything that can be served. The message is for the person who typed it."""
@@ -139,7 +141,7 @@ def load_app_unchecked(target: object, options: AppOptions) -> BotApp:
                     f"{target} is a bot of poeproto_compat, which its application serves: write app = make_app(bot,"
                     " access_key=...), and name app instead"
                 )
-            advice = "; serve an ASGI application with an ASGI server, such as hypercorn" if _is_asgi(bot) else ""
+            advice = _ADVICE_FOR_ASGI if _is_asgi(cast("object", bot)) else ""
             raise TargetError(
                 f"{target} is not a bot, a class of bots, a BotApp, or a dict of bots by path: {bot!r}{advice}"
             )
