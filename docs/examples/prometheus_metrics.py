@@ -6,10 +6,10 @@ several workers, each process writes its numbers into files of one folder, and t
 It answers anyone, with a key or without. Replace `allow_without_key=True` by `access_key=...` before you publish it.
 
 Serve it with:
-    mkdir -p /tmp/metrics && export PROMETHEUS_MULTIPROC_DIR=/tmp/metrics
-    poeproto serve docs/examples/prometheus_metrics.py:app --workers 2
+    mkdir -p /tmp/metrics
+    PROMETHEUS_MULTIPROC_DIR=/tmp/metrics poeproto serve docs/examples/prometheus_metrics.py:app --workers 2
 Have Prometheus scrape http://127.0.0.1:9464/metrics, which another process answers:
-    python docs/examples/prometheus_metrics.py
+    PROMETHEUS_MULTIPROC_DIR=/tmp/metrics python docs/examples/prometheus_metrics.py
 Empty the folder when the server starts anew.
 """
 
@@ -79,7 +79,9 @@ app = BotApp(EchoBot(), allow_without_key=True, on_start=on_start, on_end=on_end
 def main() -> None:
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)  # reads the folder that PROMETHEUS_MULTIPROC_DIR names
-    _, thread = start_http_server(int(os.environ.get("METRICS_PORT", PORT)), "127.0.0.1", registry)
+    port = int(os.environ.get("METRICS_PORT", PORT))
+    _, thread = start_http_server(port, "127.0.0.1", registry)
+    print(f"http://127.0.0.1:{port}/metrics", flush=True)
     thread.join()
 
 

@@ -28,6 +28,8 @@ logger = logging.getLogger("poeproto")
 # they are imported when such a target is loaded; `poeproto_openai` tests that its own entry is right.
 _SCHEMES = {"openai": ("poeproto_openai", "openai_target")}
 
+_ADVICE_FOR_ASGI = "; serve an ASGI application with an ASGI server, such as hypercorn"
+
 
 class TargetError(Exception):
     """A target does not name anything that can be served. The message is for the person who typed it."""
@@ -102,6 +104,13 @@ def _is_of_compat(bot: object) -> bool:
     return any(base.__module__.partition(".")[0] == "poeproto_compat" for base in bases)
 
 
+def _is_asgi(target: object) -> bool:
+    """Whether it may be an ASGI application of another framework: an asynchronous function, or an object with one."""
+    return inspect.iscoroutinefunction(target) or inspect.iscoroutinefunction(
+        inspect.getattr_static(type(target), "__call__", None)
+    )
+
+
 def load_app_unchecked(target: object, options: AppOptions) -> BotApp:
     """As `load_app`, but the key and the permission may have no effect."""
     found = _load(target) if isinstance(target, str) else target
@@ -132,7 +141,10 @@ def load_app_unchecked(target: object, options: AppOptions) -> BotApp:
                     f"{target} is a bot of poeproto_compat, which its application serves: write app = make_app(bot,"
                     " access_key=...), and name app instead"
                 )
-            raise TargetError(f"{target} is not a bot, a class of bots, a BotApp, or a dict of bots by path: {bot!r}")
+            advice = _ADVICE_FOR_ASGI if _is_asgi(cast("object", bot)) else ""
+            raise TargetError(
+                f"{target} is not a bot, a class of bots, a BotApp, or a dict of bots by path: {bot!r}{advice}"
+            )
         routes[path] = bot
     return BotApp(
         routes,

@@ -82,6 +82,8 @@ def _advice(failure: PoeprotoError) -> str:
             return "; give the right key with --access-key or in POE_ACCESS_KEY"
         case RequestRefused() if failure.status in _NOT_A_BOT:
             return "; is that the URL of a bot?"
+        case RequestRefused() if 300 <= failure.status < 400:
+            return ": a redirect, which is not followed; give the URL that it leads to, perhaps with a slash at the end"
         case ProxyFailed():
             return "; is the proxy right? NO_PROXY lists the hosts that need none"
         case ConnectFailed() if not isinstance(failure.__cause__, ssl.SSLError):

@@ -42,7 +42,7 @@ def lint(file: Path, strict: bool, as_json: bool) -> None:
             for side, finding in _findings(exchange):
                 failed += finding.level in failing
                 _show(exchange.number, side, finding, as_json)
-    echo(f"{checked} exchanges checked, {skipped} not checked", err=True)
+    echo(f"{checked} exchange{'' if checked == 1 else 's'} checked, {skipped} not checked", err=True)
     if failed:
         raise click.exceptions.Exit(1)
 

@@ -519,7 +519,7 @@ _FRAMING = (
         "framing.proxy-buffering", "The query request type: Response", MAY, EVER, QUERY,
         "The head of a reply has `X-Accel-Buffering: no`.",
         "Proxies such as nginx collect events until a buffer is full, unless they are configured otherwise.",
-        "Set `X-Accel-Buffering: no`.",
+        "Set `X-Accel-Buffering: no`. Behind nginx, ignore this finding: nginx obeys the header and removes it.",
     ),
     Rule(
         "framing.utf-8", "Server-sent events", SHOULD, EVER, QUERY,

@@ -36,7 +36,9 @@ def page(request: pytest.FixtureRequest, checkout: Path) -> str:
     return (checkout / "docs" / "howto" / request.param).read_text(encoding="utf-8")
 
 
-def test_the_program_runs(page: str) -> None:
+def test_the_program_runs(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    monkeypatch.setenv("POE_ACCESS_KEY", "k" * 32)
     [program] = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
     names: dict[str, object] = {"__name__": "openai"}
     exec(compile(program, "openai.md", "exec"), names)

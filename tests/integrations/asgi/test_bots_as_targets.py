@@ -41,10 +41,26 @@ def test_targets_that_load_app_rejects() -> None:
         TargetError, match=r"^the int that was passed is not a bot, a class of bots, a BotApp, or a dict"
     ):
         load_app(other)
+    with pytest.raises(TargetError, match=r"or a dict of bots by path: 5$"):
+        load_app(other)
     with pytest.raises(
         TargetError, match=r"test_bots_as_targets\.py:\d+: NoContext\.get_response must take \(self, re"
     ):
         load_app(NoContext, allow_without_key=True)
+
+
+class Website:
+    async def __call__(self, scope: object, receive: object, send: object) -> None: ...
+
+
+def test_an_application_of_another_framework_needs_an_asgi_server() -> None:
+    website = Website()
+    applications: list[Any] = [website, website.__call__]
+    for application in applications:
+        with pytest.raises(
+            TargetError, match=r"is not a bot.*; serve an ASGI application with an ASGI server, such as h"
+        ):
+            load_app(application)
 
 
 def test_a_bot_of_fastapi_poes_names_needs_its_application() -> None:

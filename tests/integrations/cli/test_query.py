@@ -430,6 +430,7 @@ ANSWERS = {
     "/cut": 'event: text\ndata: {"text": "so far"}\n\n',
     "/json": '{"error": ["not", "a", "string"]}',
     "/page": "<html></html>",
+    "/moved": "",
     "/settings": f'{{"novelty": [1], "introduction_message": {HALF}}}',
 }
 
@@ -437,7 +438,7 @@ ANSWERS = {
 class OtherServer(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = ANSWERS[self.path].encode()
-        self.send_response({"/json": 500, "/page": 405}.get(self.path, 200))
+        self.send_response({"/json": 500, "/page": 405, "/moved": 307}.get(self.path, 200))
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -492,6 +493,12 @@ def test_an_error_response_in_json(other: str) -> None:
 
 def test_a_server_that_is_not_a_bot(other: str) -> None:
     fails(invoke("query", f"{other}/page", "hello"), "the bot answered with status 405; is that the URL of a bot?")
+
+
+def test_a_redirect_is_named(other: str) -> None:
+    message = "the bot answered with status 307: a redirect, which is not followed; give the URL that it leads to"
+    fails(invoke("query", f"{other}/moved", "hello"), message)
+    fails(invoke("settings", f"{other}/moved"), message)
 
 
 # --- how the client connects

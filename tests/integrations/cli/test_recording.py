@@ -187,7 +187,7 @@ def test_a_reader_that_has_enough_is_no_failure(query: Path) -> None:
 def test_lint_is_content_with_a_good_exchange(query: Path) -> None:
     result = run("lint", query)
     assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr == "1 exchanges checked, 0 not checked\n"
+    assert result.stderr == "1 exchange checked, 0 not checked\n"
 
 
 def bad(writer: RecordingWriter) -> None:
