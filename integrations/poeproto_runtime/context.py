@@ -354,9 +354,9 @@ class RequestContext:
         return self._request is not None and not self._request.query
 
     @property
-    def unknown_values(self) -> set[str]:
-        """The values that the bot has sent, the protocol does not have, and were logged."""
-        return self._route.unknown_values
+    def checked_values(self) -> set[tuple[str, str]]:
+        """Fields and values that the bot has sent, and that were logged if the protocol does not have them."""
+        return self._route.checked_values
 
     def __repr__(self) -> str:
         return f"<RequestContext of {self.http_request!r}>"

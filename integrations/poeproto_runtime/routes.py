@@ -79,7 +79,7 @@ class Route:
         self.bot_name = bot_name
         self.endpoints = endpoints
         self.declared = DeclaredCalls(bot)
-        self.unknown_values: set[str] = set()
+        self.checked_values: set[tuple[str, str]] = set()  # of events that were sent
         listed = [access_key] if isinstance(access_key, str) else list(access_key or ())
         self.access_key = listed[0] if listed else None
         self.accepted_keys = None if access_key is None else access_key_set(listed)

@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 
 import attrs
 
-from poeproto.vocabulary.errors import InvalidValue
 from poeproto.vocabulary.field_types import ADVICE, NO_EXTRA, checked
 from poeproto.vocabulary.slot_defaults import new_dict, new_list, prefilled
 
@@ -133,7 +132,7 @@ def _not_swapped(cls: type[T]) -> type[T]:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         construct(self, *args, **kwargs)
         if self.content in _ROLES and not _ROLE.fullmatch(self.role):
-            raise InvalidValue(
+            raise ValueError(
                 f"the role is {self.role[:_SHOWN]!r} and the content {self.content!r}: they are swapped; the role comes"
                 f" first: Message({self.content!r}, text)"
             )
@@ -165,6 +164,9 @@ class Message:
         referenced_message: the message that this one replies to.
         reactions: the users' reactions.
         extra: unknown keys.
+
+    Raises:
+        ValueError: for a text as the role and a role as the content.
     """
 
     role: str

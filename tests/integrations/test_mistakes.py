@@ -399,8 +399,8 @@ class Mistake:
 
 A_BOT = FunctionBot(echo)
 YIELDED = PLACE + "LocalProtocolError: "
-ERROR_TYPES = r"Error\.error_type is 'nonsense', which .*; it has .*user_caused_error"
-CONTENT_TYPES = r"Meta\.content_type is 'text/html', which .*; it has text/markdown, text/plain"
+ERROR_TYPES = r"Error\.error_type: 'nonsense' is not one of .*, user_caused_error"
+CONTENT_TYPES = r"Meta\.content_type: 'text/html' is not one of text/markdown, text/plain"
 MISTAKES = [
     Mistake("1", "yield an int", yielding(5), YIELDED + r"int is not .* send it as text: Text\(str\(value\)\)"),
     Mistake("2", "yield None", yielding(None), YIELDED + "NoneType is not .* leave it out"),
@@ -551,7 +551,7 @@ MISTAKES = [
         "-",
         "swap role and content",
         asking(swapping_role_and_content),
-        PLACE + r"InvalidValue: the role is 'Be brief\.' .*: Message\('system', text\)",
+        PLACE + r"ValueError: the role is 'Be brief\.' .*: Message\('system', text\)",
     ),
     Mistake("-", "a query of strings", asking(querying_with_strings), PLACE + r'.*write \[Message\("user", text\)\]'),
     Mistake("-", "attach a path", asking(attaching_a_path), PLACE + r".*with Client\.upload.*\.attachment\(\)\]"),

@@ -7,7 +7,6 @@ import pytest
 from poeproto import (
     Attachment,
     Feedback,
-    InvalidValue,
     Message,
     QueryRequest,
     Reaction,
@@ -50,9 +49,9 @@ def test_sets_of_names_are_open(role: str) -> None:
 
 
 def test_a_role_and_a_text_that_are_swapped_are_refused() -> None:
-    with pytest.raises(InvalidValue, match=r"role is 'Be brief.' and the content 'system'.*Message\('system', text\)"):
+    with pytest.raises(ValueError, match=r"role is 'Be brief.' and the content 'system'.*Message\('system', text\)"):
         Message("Be brief.", "system")
-    with pytest.raises(InvalidValue, match=f"the role is '{'A' * 40}' and"):
+    with pytest.raises(ValueError, match=f"the role is '{'A' * 40}' and"):
         Message("A" * 100, "user")
     assert Message("developer", "user").role == "developer"  # another role, and a text that is the name of one
     assert Message("user", "system").content == "system"
