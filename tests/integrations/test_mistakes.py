@@ -593,3 +593,34 @@ async def test_a_mistake_is_answered_in_one_line(mistake: Mistake, anyio_backend
     messages = await answer_to(mistake)
     [line] = [message for message in messages if re.search(mistake.line, message)]
     assert line.isprintable()
+
+
+@pytest.mark.anyio
+async def test_an_unknown_value_is_logged_once_for_each_bot_and_value() -> None:
+    types = iter(["nonsense", "nonsense", "user_caused_error", "other"])
+
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[Error]:
+        yield Error(text="a", error_type=next(types))
+
+    outbound = make_outbound(Limits(), Endpoints.at("http://127.0.0.1:9"))
+    service = BotService({"/": Route(FunctionBot(bot), allow_without_key=True)}, outbound=outbound)
+    with recording() as messages:
+        for _ in range(4):
+            await service.handle(RequestHead("POST", "/"), "/", MemoryChannel(query_body()))
+    found = [message for message in messages if "is not one of" in message]
+    assert ["'nonsense'" in message for message in found] == [True, False]
+
+
+@pytest.mark.anyio
+async def test_attributes_of_a_bot_that_sends_its_settings_are_its_own() -> None:
+    class Own(DictSettings):
+        settings = SettingsResponse()
+        introduction_message = "hello"
+
+    class Configured(FunctionBot):
+        settings = {"colour": "blue"}  # noqa: RUF012
+
+    with recording() as messages:
+        for bot in (Own(echo), Configured(echo)):
+            Route(bot, allow_without_key=True)
+    assert messages == []
