@@ -147,7 +147,7 @@ class Context(Protocol):
             headers: as in `query_bot`, for the query of each round.
 
         Raises:
-            ValueError: for functions without a name, or of the same name.
+            ValueError: for functions without a name, or of the same name, and for a definition without a function.
         """
         ...
 

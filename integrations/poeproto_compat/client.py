@@ -33,6 +33,7 @@ from poeproto_compat.errors import (
     IncompleteReply,
     InvalidBotSettings,
 )
+from poeproto_compat.poe_of_request import base_url_in_request
 from poeproto_compat.settings_sync import BOT_API_URL, sync_bot_settings
 from poeproto_compat.sync_utils import iterate_sync, run_sync
 from poeproto_compat.tool_calls import Executables, stream_with_tools
@@ -110,7 +111,7 @@ def stream_request(
         on_error: called with each failure, and a text that says what failed.
         num_tries: the number of attempts. A call is not repeated once a message was received.
         retry_sleep_time: seconds between two attempts.
-        base_url: what the bot's name is appended to.
+        base_url: what the bot's name is appended to. That of Poe means, within a request, where the server's calls go.
         extra_headers: further headers of the requests, which replace those of the same name.
         allow_missing_done: whether a reply may end without `done`, as in fastapi_poe.
 
@@ -176,7 +177,7 @@ def stream_request_base(
     _warn_of_access_key(access_key, access_key_deprecation_warning_stacklevel)
     make_context = partial(
         _BotContext,
-        endpoint=base_url + bot_name.replace("?", "%3F").replace("#", "%23"),
+        endpoint=base_url_in_request(base_url) + bot_name.replace("?", "%3F").replace("#", "%23"),
         session=session,
         api_key=api_key or _key_of(request, access_key),
         on_error=on_error,

@@ -10,6 +10,7 @@ from poeproto import Endpoints, HttpRequest, InsufficientFunds, PoeprotoError
 from poeproto.flows import authorize_cost_request, capture_cost_request, cost_flow
 from poeproto_compat.connections import calls_for
 from poeproto_compat.errors import CostRequestError, InsufficientFundError
+from poeproto_compat.poe_of_request import base_url_in_request
 from poeproto_compat.types import CostItem
 
 __all__ = ["call_about_cost"]
@@ -34,7 +35,7 @@ async def call_about_cost(
         items: the costs.
         bot_query_id: the query.
         access_key: the bot's key.
-        base_url: the root of Poe's API.
+        base_url: the root of Poe's API; that of Poe means, within a request, where the server's calls go.
 
     Raises:
         InsufficientFundError: if the user cannot pay.
@@ -42,7 +43,7 @@ async def call_about_cost(
     """
     try:
         costs = [poeproto.CostItem(item.amount_usd_milli_cents, item.description) for item in items]
-        endpoints = Endpoints(base_url.rstrip("/"))
+        endpoints = Endpoints(base_url_in_request(base_url).rstrip("/"))
         request = _REQUESTS[operation](costs, bot_query_id=bot_query_id, access_key=access_key, endpoints=endpoints)
         calls = await calls_for(None)
         await calls.run_flow(cost_flow(request, access_key=access_key), operation, request.url)

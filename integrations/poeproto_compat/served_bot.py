@@ -10,6 +10,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, Protocol, cast
 
 import poeproto
@@ -18,6 +19,7 @@ from poeproto_compat.call_hooks import calls_of_request
 from poeproto_compat.closing import close
 from poeproto_compat.errors import InsufficientFundError
 from poeproto_compat.http_request import HttpRequest
+from poeproto_compat.poe_of_request import poe_of_request
 from poeproto_compat.query import AnswersQueries, is_default, pending_events, responses
 from poeproto_compat.received_key import received_head
 from poeproto_compat.server_sent_events import ServerSentEvent, events_of
@@ -203,6 +205,9 @@ class BodyRecordingService(BotService):
             self._warn_of_missing_lifespan()
         received_head.set(head)
         calls_of_request.set(self.outbound)
+        route = self.routes.get(path)
+        if route is not None and self.outbound is not None:
+            poe_of_request.set(partial(route.poe, self.outbound.endpoints))
         _refusal.set(None)
         await super().handle(head, path, _RecordingChannel(channel), active_replies)
 

@@ -8,6 +8,7 @@ from typing import Any
 from poeproto_compat.bot_context import PROTOCOL_VERSION
 from poeproto_compat.calls import call
 from poeproto_compat.errors import BotError
+from poeproto_compat.poe_of_request import base_url_in_request
 from poeproto_compat.sync_utils import run_sync
 from poeproto_compat.types import SettingsResponse
 
@@ -27,7 +28,7 @@ def sync_bot_settings(
         bot_name: the bot's name.
         access_key: its key.
         settings: the settings; without them, Poe fetches them.
-        base_url: where Poe is.
+        base_url: where Poe is; that of Poe means, within a request, where the server's calls go.
 
     Raises:
         BotError: when Poe cannot be reached, or refuses.
@@ -38,7 +39,7 @@ def sync_bot_settings(
     if isinstance(settings, SettingsResponse):
         settings = settings.model_dump(exclude_none=True)
     verb = "fetch_settings" if settings is None else "update_settings"
-    url = f"{base_url}{verb}/{bot_name}/{access_key}/{PROTOCOL_VERSION}"
+    url = f"{base_url_in_request(base_url)}{verb}/{bot_name}/{access_key}/{PROTOCOL_VERSION}"
     body = b"" if settings is None else json.dumps(settings).encode()
     headers = {} if settings is None else {"content-type": "application/json"}
     request = HttpRequest("POST", url, {**headers, "accept-encoding": "identity"}, body)

@@ -14,6 +14,7 @@ import attrs
 from poeproto_compat.attempts import sleep
 from poeproto_compat.bot_context import ErrorHandler, print_error
 from poeproto_compat.errors import AttachmentUploadError
+from poeproto_compat.poe_of_request import base_url_in_request
 from poeproto_compat.types import Attachment
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ async def upload_file(
         on_error: called with each failure.
         num_tries: the number of attempts.
         retry_sleep_time: seconds between two.
-        base_url: where Poe's file service is.
+        base_url: where Poe's file service is; that of Poe means, within a request, where the server's calls go.
         extra_headers: further headers.
 
     Raises:
@@ -99,7 +100,7 @@ async def _upload_request(
     from poeproto.flows import upload_by_url_request, upload_request
     from poeproto_runtime.client.uploads import in_worker_thread, measure
 
-    url = f"{base_url.rstrip('/')}/file_upload_3RD_PARTY_POST"
+    url = f"{base_url_in_request(base_url).rstrip('/')}/file_upload_3RD_PARTY_POST"
     measured: MeasuredSource | None = None
     try:
         if file is None:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 
 import attrs
 
-from poeproto import Bot
+from poeproto import Bot, Data, Done, File, Json, Meta, SettingsResponse
 from poeproto_runtime.bot_failures import exceptions_in
 from poeproto_runtime.code_origin import is_library, is_ours
 from poeproto_runtime.printable import printable_line
@@ -33,11 +33,13 @@ _CONTEXT_METHODS = {
     "authorize_cost": "authorize_cost",
     "capture_cost": "capture_cost",
 }
+_TEXTLESS = (Data, Done, File, Json, Meta)
 _FOREIGN_YIELD = "trio.run received unrecognized yield message"
 
 # The methods that a bot may override, and the parameters that they are called with.
 _METHODS = ("get_response", "get_settings", "on_feedback", "on_reaction", "on_error")
 _PARAMETERS = "(self, request, context)"
+_SETTINGS = frozenset(field.name for field in attrs.fields(SettingsResponse)) - {"extra"}
 
 
 def failure_line(exc: BaseException, function: object, place: str | None = None) -> str:
@@ -104,6 +106,23 @@ def check_methods(bot: Bot) -> None:
                 f"{place_of(method)}: {type(bot).__name__}.{name} must take {_PARAMETERS}; without self it takes"
                 f" {signature}"
             ) from None
+
+
+def unsent_settings(bot: Bot) -> Iterator[str]:
+    """The attributes of a bot that look like settings, and are not sent: it does not override `get_settings`.
+
+    They are a `SettingsResponse`, or have the name of a setting, or are a dict of settings called `settings`.
+    """
+    if type(bot).get_settings is not Bot.get_settings:
+        return
+    own = type(bot).__mro__[: type(bot).__mro__.index(Bot)]
+    attributes = {
+        name: value for part in (*reversed(own), bot) for name, value in getattr(part, "__dict__", {}).items()
+    }
+    for name, value in attributes.items():
+        is_dict = isinstance(value, dict) and not _SETTINGS.isdisjoint(cast("dict[object, object]", value))
+        if isinstance(value, SettingsResponse) or name in _SETTINGS or (name == "settings" and is_dict):
+            yield name
 
 
 async def call_method(method: Callable[..., Awaitable[T]], *arguments: object) -> T:
@@ -217,6 +236,8 @@ def _advice(exc: BaseException) -> str:
     """Advice about an exception whose own message has none."""
     text = str(exc)
     match exc:
+        case AttributeError() if exc.name == "text" and isinstance(exc.obj, _TEXTLESS):
+            return "only some events have a text: check isinstance(event, Text) first"
         case AttributeError() if attrs.has(type(exc.obj)) and not isinstance(exc, attrs.exceptions.FrozenError):
             return f"its fields are {', '.join(field.name for field in attrs.fields(cast('Any', type(exc.obj))))}"
         case AttributeError() if exc.name in _CONTEXT_METHODS and _is_bot_or_context(exc.obj):

@@ -146,7 +146,8 @@ class RequestContext:
         """Query a model that may call tools, and run the tools that it calls."""
         api, budget, fold = self._calls(), self._request_budget(), ReplyFold()
         url, key = api.bot_url(bot_name), self.access_key
-        run_calls = ToolRunner(tools_by_name(functions), raise_errors=raise_errors)
+        definitions = list(tools)
+        run_calls = ToolRunner(tools_by_name(functions, definitions), raise_errors=raise_errors)
 
         async def prepare() -> None:
             self._check_open()
@@ -154,7 +155,7 @@ class RequestContext:
 
         forwarded = self._forwarded(request)
         runner = api.with_options(headers).run_tools(
-            url, forwarded, list(tools), run_calls, key, fold, prepare, bot_name=bot_name, budget=budget.calls
+            url, forwarded, definitions, run_calls, key, fold, prepare, bot_name=bot_name, budget=budget.calls
         )
         return self._stream(runner, fold, bot_name)
 
@@ -346,6 +347,16 @@ class RequestContext:
     def bot_class(self) -> str:
         """The name of the bot's class, for the log."""
         return type(self._route.bot).__name__
+
+    @property
+    def query_is_empty(self) -> bool:
+        """Whether the request is a query without messages."""
+        return self._request is not None and not self._request.query
+
+    @property
+    def checked_values(self) -> set[tuple[str, str]]:
+        """Fields and values that the bot has sent, and that were logged if the protocol does not have them."""
+        return self._route.checked_values
 
     def __repr__(self) -> str:
         return f"<RequestContext of {self.http_request!r}>"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from poeproto import Bot, Endpoints
 from poeproto.auth import access_key_set
-from poeproto_runtime.bot_mistakes import check_methods
+from poeproto_runtime.bot_mistakes import check_methods, unsent_settings
 from poeproto_runtime.outbound import DeclaredCalls
 
 __all__ = ["AccessKeyMissing", "Route"]
@@ -67,10 +67,19 @@ class Route:
             logger.warning(
                 "%s does not override get_response, so it answers every message with an error", type(bot).__name__
             )
+        for name in unsent_settings(bot):
+            logger.warning(
+                "%s.%s is not sent as a setting: %s does not override get_settings; return a SettingsResponse from"
+                " `async def get_settings(self, request, context)`",
+                type(bot).__name__,
+                name,
+                type(bot).__name__,
+            )
         self.bot = bot
         self.bot_name = bot_name
         self.endpoints = endpoints
         self.declared = DeclaredCalls(bot)
+        self.checked_values: set[tuple[str, str]] = set()  # of events that were sent
         listed = [access_key] if isinstance(access_key, str) else list(access_key or ())
         self.access_key = listed[0] if listed else None
         self.accepted_keys = None if access_key is None else access_key_set(listed)

@@ -389,13 +389,29 @@ def parse_arguments(call: ToolCall) -> dict[str, Any]:
         raise RemoteProtocolError(exc.args[0], path=join_paths("arguments", exc.path)) from exc
 
 
-def tools_by_name(functions: Iterable[F] | Mapping[str, F]) -> dict[str, F]:
+def tools_by_name(functions: Iterable[F] | Mapping[str, F], definitions: Iterable[ToolDefinition] = ()) -> dict[str, F]:
     """Functions by the names that a model calls them by: their own, or those of a mapping.
 
+    Args:
+        functions: the functions.
+        definitions: the tools that the model is given; each needs a function of its name.
+
     Raises:
-        ValueError: for two functions of one name, and for a function without a name, such as a lambda.
+        ValueError: for two functions of one name, for a function without a name, such as a lambda, and for a definition
+            without a function.
         TypeError: for what is no function, such as the result of one.
     """
+    named = _named(functions)
+    for tool in definitions:
+        if tool.function is not None and tool.function.name not in named:
+            raise ValueError(
+                f"the tool {tool.function.name!r} is defined, and no function has its name; the functions are"
+                f" {', '.join(map(repr, named)) or 'none'}: add it, or pass a dict of names and functions"
+            )
+    return named
+
+
+def _named(functions: Iterable[F] | Mapping[str, F]) -> dict[str, F]:
     if isinstance(functions, Mapping):
         return dict(cast("Mapping[str, F]", functions))
     if callable(functions):

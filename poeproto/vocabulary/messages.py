@@ -8,15 +8,22 @@ https://creator.poe.com/docs/server-bots/poe-protocol-specification
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
-from poeproto.vocabulary.field_types import NO_EXTRA, checked
+from poeproto.vocabulary.field_types import ADVICE, NO_EXTRA, checked
 from poeproto.vocabulary.slot_defaults import new_dict, new_list, prefilled
 
 __all__ = ["Attachment", "Feedback", "Message", "Reaction", "Sender", "User"]
+
+T = TypeVar("T")
+
+# How many characters of a text are shown in an error.
+_SHOWN = 40
 
 
 @checked
@@ -110,6 +117,31 @@ class Reaction:
     extra: Mapping[str, Any] = attrs.field(default=NO_EXTRA, kw_only=True, hash=False)
 
 
+_ROLES = frozenset({"system", "user", "bot", "tool"})
+_ROLE = re.compile("[a-z_-]+")
+
+
+def _not_swapped(cls: type[T]) -> type[T]:
+    """Decorator of `Message`: the constructor refuses a text as the role and a role as the text.
+
+    The roles are an open set, so another name of a role is accepted. Received messages are not made by the constructor.
+    """
+    construct = cls.__init__
+
+    @functools.wraps(construct)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        construct(self, *args, **kwargs)
+        if self.content in _ROLES and not _ROLE.fullmatch(self.role):
+            raise ValueError(
+                f"the role is {self.role[:_SHOWN]!r} and the content {self.content!r}: they are swapped; the role comes"
+                f" first: Message({self.content!r}, text)"
+            )
+
+    cls.__init__ = __init__
+    return cls
+
+
+@_not_swapped
 @checked
 @prefilled
 @attrs.frozen
@@ -132,6 +164,9 @@ class Message:
         referenced_message: the message that this one replies to.
         reactions: the users' reactions.
         extra: unknown keys.
+
+    Raises:
+        ValueError: for a text as the role and a role as the content.
     """
 
     role: str
@@ -144,7 +179,9 @@ class Message:
     sender: Sender | None = None
     sender_id: str | None = None
     feedback: list[Feedback] = attrs.field(factory=new_list)
-    attachments: list[Attachment] = attrs.field(factory=new_list)
+    attachments: list[Attachment] = attrs.field(
+        factory=new_list, metadata={ADVICE: "upload files with Client.upload, and write [uploaded.attachment()]"}
+    )
     metadata: str | None = None
     referenced_message: Message | None = None
     reactions: list[Reaction] = attrs.field(factory=new_list)

@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from poeproto.vocabulary.field_types import NO_EXTRA, checked
+from poeproto.vocabulary.field_types import ADVICE, NO_EXTRA, checked
 from poeproto.vocabulary.messages import Message, User
 from poeproto.vocabulary.slot_defaults import new_dict, new_list, prefilled
 from poeproto.vocabulary.tools import ToolCall, ToolDefinition, ToolResult
@@ -60,7 +60,7 @@ class QueryRequest:
         extra: unknown keys.
     """
 
-    query: list[Message]
+    query: list[Message] = attrs.field(metadata={ADVICE: 'write [Message("user", text)]'})
     user_id: str = ""
     conversation_id: str = ""
     message_id: str = ""

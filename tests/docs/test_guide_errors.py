@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import anyio
+import attrs
 import pytest
 
 from poeproto import (
     AttachmentExpired,
+    Bot,
     BotError,
     CallBudgetSpent,
     ConnectFailed,
@@ -351,20 +353,34 @@ def assert_hidden(caplog: pytest.LogCaptureFixture, exc: PoeprotoError | None) -
         assert key not in repr(exc)
 
 
+class InventiveCaller(ToolCaller):
+    """A model that calls the tool `work`, whatever it was offered."""
+
+    async def get_response(self, request: QueryRequest, context: Context) -> AsyncIterator[Event | str]:
+        async for event in super().get_response(attrs.evolve(request, tools=[WORK]), context):
+            yield event
+
+
 class TestTools:
     """By default the model gets the failure and words it for the user; a parameter makes the call raise it."""
 
     @staticmethod
     def respond(functions: Mapping[str, Callable[[], Any]], raise_errors: bool) -> Respond:
         async def respond(request: QueryRequest, context: Context) -> AsyncIterator[Event]:
-            async for event in context.run_tools("Model", request, [WORK], functions, raise_errors=raise_errors):
+            async for event in context.run_tools(
+                "Model",
+                request,
+                [ToolDefinition(FunctionDefinition(name)) for name in functions],
+                functions,
+                raise_errors=raise_errors,
+            ):
                 yield event
 
         return respond
 
-    async def told(self, functions: Mapping[str, Callable[[], Any]]) -> str:
+    async def told(self, functions: Mapping[str, Callable[[], Any]], model: Bot | None = None) -> str:
         bot = RecordingBot(self.respond(functions, raise_errors=False), {"Model": 2})
-        async with playing_bot(bot, {"Model": ToolCaller()}) as stage:
+        async with playing_bot(bot, {"Model": model or ToolCaller()}) as stage:
             return (await stage.say("hello")).final_text()
 
     async def test_a_tool_that_raises(self, caplog: pytest.LogCaptureFixture) -> None:
@@ -379,8 +395,9 @@ class TestTools:
         assert_neutral(seen, SECRET)
 
     async def test_a_tool_that_does_not_exist(self) -> None:
-        assert await self.told({"play": fails}) == 'work says: {"error":"there is no tool called \'work\'"}\n'
-        seen = await outcome(self.respond({"play": fails}, raise_errors=True), {"Model": ToolCaller()})
+        model = InventiveCaller()
+        assert await self.told({"play": fails}, model) == 'work says: {"error":"there is no tool called \'work\'"}\n'
+        seen = await outcome(self.respond({"play": fails}, raise_errors=True), {"Model": model})
         assert isinstance(seen.raised, UnknownTool)
         assert "there is no tool called 'work'" in str(seen.raised)
         assert_neutral(seen, "work")

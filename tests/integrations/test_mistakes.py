@@ -9,11 +9,12 @@ import asyncio
 import logging
 import re
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import anyio.to_thread
 import attrs
 import pytest
 
@@ -27,7 +28,9 @@ from poeproto import (
     Endpoints,
     Error,
     File,
+    FunctionDefinition,
     Limits,
+    Message,
     Meta,
     QueryRequest,
     RequestHead,
@@ -36,13 +39,16 @@ from poeproto import (
     SettingsResponse,
     SuggestedReply,
     Text,
+    ToolDefinition,
+    encode_request,
 )
 from poeproto_asgi import BotApp, Route, run, serve
-from poeproto_h11 import Client, make_outbound
+from poeproto_h11 import BlockingClient, Client, make_outbound
 from poeproto_runtime import BotService
 
 from ..support.bots import KEY, FunctionBot, query_body
 from ..support.memory_channel import MemoryChannel
+from ..support.scripted_peer import HELLO, answering, scripted
 
 HERE = Path(__file__).name
 SETTINGS_BODY = b'{"version": "1.2", "type": "settings"}'
@@ -184,6 +190,86 @@ class Misspelt(Bot):
         return "hello"
 
 
+async def reading_text_of_every_event(request: QueryRequest, context: Any) -> str:
+    event: Any = Done()
+    return event.text
+
+
+async def reading_twice(request: QueryRequest, context: Context) -> AsyncIterator[Any]:
+    async with replying() as url, Client() as client:
+        reply = client.query(url, "hello")
+        yield await reply.text()
+        async for event in reply:
+            yield event
+
+
+async def reading_twice_while_blocking(request: QueryRequest, context: Context) -> str:
+    async with replying() as url:
+
+        def read() -> str:
+            with BlockingClient() as client, client.query(url, "hello") as reply:
+                return "".join(str(event) for _ in range(2) for event in reply)
+
+        return await anyio.to_thread.run_sync(read)
+
+
+@asynccontextmanager
+async def replying() -> AsyncGenerator[str]:
+    """A bot server that says hello: its URL."""
+    async with scripted(answering(HELLO)) as server:
+        yield server.address
+
+
+async def defining_a_tool_without_a_function(request: QueryRequest, context: Context) -> str:
+    tool = ToolDefinition(FunctionDefinition("weather"))
+    return await context.run_tools("Cat", request, [tool], [passing_one_function]).text()
+
+
+async def swapping_role_and_content(request: QueryRequest, context: Context) -> str:
+    return await context.final_text("Cat", QueryRequest([Message("Be brief.", "system")]))
+
+
+async def querying_with_strings(request: QueryRequest, context: Context) -> str:
+    texts: Any = ["hello"]
+    return await context.final_text("Cat", QueryRequest(texts))
+
+
+async def attaching_a_path(request: QueryRequest, context: Context) -> str:
+    paths: Any = ["/etc/hostname"]
+    return await context.final_text("Cat", QueryRequest([Message("user", "hello", attachments=paths)]))
+
+
+class SettingsAttribute(FunctionBot):
+    settings = SettingsResponse(allow_attachments=True)
+
+
+class SettingsDict(FunctionBot):
+    settings = {"allow_attachments": True}  # noqa: RUF012
+
+
+class SettingAsAttribute(FunctionBot):
+    introduction_message = "hello"
+
+
+async def entering_asynchronously() -> None:
+    client: Any = BlockingClient()
+    async with client:
+        pass
+
+
+async def entering_a_reply_asynchronously() -> None:
+    with BlockingClient() as client:
+        reply: Any = client.query("http://127.0.0.1:9/", "hello")
+        async with reply:
+            pass
+
+
+async def querying_after_the_client() -> None:
+    async with Client() as client:
+        pass
+    await client.query("http://127.0.0.1:9/", "hello").text()
+
+
 async def posting_without_a_name(request: QueryRequest, context: Context) -> str:
     await context.post_attachment(b"hello")
     return "hello"
@@ -313,6 +399,8 @@ class Mistake:
 
 A_BOT = FunctionBot(echo)
 YIELDED = PLACE + "LocalProtocolError: "
+ERROR_TYPES = r"Error\.error_type: 'nonsense' is not one of .*, user_caused_error"
+CONTENT_TYPES = r"Meta\.content_type: 'text/html' is not one of text/markdown, text/plain"
 MISTAKES = [
     Mistake("1", "yield an int", yielding(5), YIELDED + r"int is not .* send it as text: Text\(str\(value\)\)"),
     Mistake("2", "yield None", yielding(None), YIELDED + "NoneType is not .* leave it out"),
@@ -413,7 +501,12 @@ MISTAKES = [
         r"receive_data takes bytes, got str; encode it",
     ),
     Mistake("41", "send before begin", lambda: print(opened().send(Text("a"))), "; call begin first"),
-    Mistake("42", "a reply after its block", leaving_the_block, "LocalProtocolError: .* closed before its end"),
+    Mistake(
+        "42",
+        "a reply after its block",
+        leaving_the_block,
+        "LocalProtocolError: .* closed before its end: read a reply before",
+    ),
     Mistake(
         "43", "import Client", lambda: exec("from poeproto import Client"), "write: from poeproto_h11 import Client"
     ),
@@ -443,6 +536,42 @@ MISTAKES = [
         PLACE + "TypeError: a file is text, bytes, a path, .* but not dict",
     ),
     Mistake("-", "one function as tools", asking(passing_one_function), PLACE + r"TypeError: .*write \[streaming\]"),
+    Mistake("-", "an unknown error_type", yielding(Error(text="a", error_type="nonsense")), PLACE + ERROR_TYPES),
+    Mistake("-", "an unknown content_type", yielding(Meta(content_type="text/html"), "a"), PLACE + CONTENT_TYPES),
+    Mistake("-", "text of every event", asking(reading_text_of_every_event), PLACE + r".*isinstance\(event, Text\)"),
+    Mistake("-", "read twice", asking(reading_twice), PLACE + r"this reply was read to its end .*fold\.final_text"),
+    Mistake("-", "read twice, blocking", asking(reading_twice_while_blocking), PLACE + "this reply was read to its"),
+    Mistake(
+        "-",
+        "a tool without a function",
+        asking(defining_a_tool_without_a_function),
+        PLACE + "ValueError: the tool 'weather' is defined, .*; the functions are 'passing_one_function': add it",
+    ),
+    Mistake(
+        "-",
+        "swap role and content",
+        asking(swapping_role_and_content),
+        PLACE + r"ValueError: the role is 'Be brief\.' .*: Message\('system', text\)",
+    ),
+    Mistake("-", "a query of strings", asking(querying_with_strings), PLACE + r'.*write \[Message\("user", text\)\]'),
+    Mistake("-", "attach a path", asking(attaching_a_path), PLACE + r".*with Client\.upload.*\.attachment\(\)\]"),
+    Mistake(
+        "-",
+        "settings as an attribute",
+        lambda: send_to(SettingsAttribute(echo)),
+        "SettingsAttribute.settings is not sent .*get_settings",
+    ),
+    Mistake("-", "settings as a dict", lambda: send_to(SettingsDict(echo)), "SettingsDict.settings is not sent"),
+    Mistake("-", "a setting", lambda: send_to(SettingAsAttribute(echo)), r"\.introduction_message is not sent"),
+    Mistake("-", "async with BlockingClient", entering_asynchronously, r"write `with BlockingClient\(\.\.\.\)`"),
+    Mistake("-", "async with a blocking reply", entering_a_reply_asynchronously, "write `with`"),
+    Mistake("-", "a query after the client", querying_after_the_client, "the client is closed: make calls before"),
+    Mistake(
+        "-",
+        "an empty query",
+        lambda: send_to(A_BOT, encode_request(QueryRequest([]))),
+        PLACE + "IndexError: .*; this query has no messages",
+    ),
     Mistake("-", 'Error("text")', yielding(Error("no dogs")), YIELDED + r".*write Error\(text=\.\.\.\)"),  # type: ignore[arg-type]
 ]
 
@@ -464,3 +593,34 @@ async def test_a_mistake_is_answered_in_one_line(mistake: Mistake, anyio_backend
     messages = await answer_to(mistake)
     [line] = [message for message in messages if re.search(mistake.line, message)]
     assert line.isprintable()
+
+
+@pytest.mark.anyio
+async def test_an_unknown_value_is_logged_once_for_each_bot_and_value() -> None:
+    types = iter(["nonsense", "nonsense", "user_caused_error", "other"])
+
+    async def bot(request: QueryRequest, context: Context) -> AsyncIterator[Error]:
+        yield Error(text="a", error_type=next(types))
+
+    outbound = make_outbound(Limits(), Endpoints.at("http://127.0.0.1:9"))
+    service = BotService({"/": Route(FunctionBot(bot), allow_without_key=True)}, outbound=outbound)
+    with recording() as messages:
+        for _ in range(4):
+            await service.handle(RequestHead("POST", "/"), "/", MemoryChannel(query_body()))
+    found = [message for message in messages if "is not one of" in message]
+    assert ["'nonsense'" in message for message in found] == [True, False]
+
+
+@pytest.mark.anyio
+async def test_attributes_of_a_bot_that_sends_its_settings_are_its_own() -> None:
+    class Own(DictSettings):
+        settings = SettingsResponse()
+        introduction_message = "hello"
+
+    class Configured(FunctionBot):
+        settings = {"colour": "blue"}  # noqa: RUF012
+
+    with recording() as messages:
+        for bot in (Own(echo), Configured(echo)):
+            Route(bot, allow_without_key=True)
+    assert messages == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from poeproto import FunctionDefinition, Json, QueryRequest, ToolDefinition, decode_request
@@ -9,6 +10,12 @@ from poeproto import FunctionDefinition, Json, QueryRequest, ToolDefinition, dec
 from .scripted_peer import Peer, reply
 
 WEATHER = ToolDefinition(FunctionDefinition("weather", "How it is outside.", {"type": "object", "properties": {}}))
+
+
+def defined(functions: Iterable[Any] | Mapping[str, Any]) -> list[ToolDefinition]:
+    """The definitions of these functions, by their names."""
+    names = functions if isinstance(functions, Mapping) else [getattr(each, "__name__", "") for each in functions]
+    return [WEATHER if name == "weather" else ToolDefinition(FunctionDefinition(name)) for name in names]
 
 
 def calls(*wanted: tuple[str, str]) -> bytes:

@@ -57,7 +57,7 @@ class BlockingReply(ReplyBase):
 
     def text(self) -> str:
         """Read the reply to its end, and return its text. Errors as with `Reply.text`."""
-        for _ in self:
+        while next(self, None) is not None:
             self._runner.skip_ready()
         return self.fold.final_text()
 
@@ -81,7 +81,14 @@ class BlockingReply(ReplyBase):
         def __await__(self) -> NoReturn:
             raise TypeError("this reply is synchronous: write `reply.text()`, or use Client in async code")
 
+        def __aenter__(self) -> NoReturn:
+            raise TypeError("this reply is synchronous: write `with`, or use Client in async code")
+
+        def __aexit__(self, *exc_info: object) -> None:
+            """Never called; without it, Python would not call `__aenter__` either."""
+
     def __iter__(self) -> Self:
+        self._warn_of_reread()
         return self
 
     def __next__(self) -> Event:
@@ -178,6 +185,14 @@ class BlockingClient(PooledClientBase[BlockingReply]):
             headers=headers,
             hooks=CallHooks(on_start=on_start, on_first_event=on_first_event, on_event=on_event, on_end=on_end),
         )
+
+    if not TYPE_CHECKING:  # for who writes an `async` too many; a type checker says so by itself
+
+        def __aenter__(self) -> NoReturn:
+            raise TypeError("this client is synchronous: write `with BlockingClient(...)`, or use Client in async code")
+
+        def __aexit__(self, *exc_info: object) -> None:
+            """Never called; without it, Python would not call `__aenter__` either."""
 
     def settings(
         self,

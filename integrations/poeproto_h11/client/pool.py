@@ -58,7 +58,9 @@ class Pool:
                 retried after that.
         """
         if self._closed:
-            raise LocalProtocolError("the client is closed")
+            raise LocalProtocolError(
+                "the client is closed: make calls before its `with` block ends, or make a new client"
+            )
         loop = self._current_loop()
         self._drop_orphans(loop)
         while (connection := self._last_used(origin, loop)) is not None:

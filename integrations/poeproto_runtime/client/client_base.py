@@ -162,14 +162,15 @@ class ClientBase(ABC, Generic[AnyReply]):
             hooks: as in `query`.
 
         Raises:
-            ValueError: for functions without a name, or with the same name.
+            ValueError: for functions without a name, or with the same name, and for a definition without a function.
             TypeError: for an asynchronous function where there is no event loop.
         """
         url, key = self._target(bot, access_key)
-        run_calls = self._tool_runner(tools_by_name(functions), raise_errors=raise_errors)
+        definitions = list(tools)
+        run_calls = self._tool_runner(tools_by_name(functions, definitions), raise_errors=raise_errors)
         fold = ReplyFold()
         calls, query = self._calls_with(headers, hooks), as_query(request)
-        runner = calls.run_tools(url, query, list(tools), run_calls, key, fold, bot_name=name_of_bot(bot))
+        runner = calls.run_tools(url, query, definitions, run_calls, key, fold, bot_name=name_of_bot(bot))
         return self._reply(runner, fold)
 
     @abstractmethod

@@ -176,7 +176,9 @@ class FlowRunner(Generic[R]):
             return
         self._flow.close()
         if self._failure is None:
-            self._failure = LocalProtocolError("the call was closed before its end")
+            self._failure = LocalProtocolError(
+                "the call was closed before its end: read a reply before its `with` block ends, and before it is closed"
+            )
             self._note_end(GeneratorExit())
         await self._drop_response()
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
+from operator import length_hint
 from typing import TYPE_CHECKING, NoReturn, Self
 
 from poeproto import BotError, Done, Error, Event, LocalProtocolError, Meta, ReplyFold, Text, UnknownEvent
+from poeproto_runtime.bot_mistakes import place_of_caller
 from poeproto_runtime.client.drop_guard import DropGuard
 from poeproto_runtime.client.flow_runner import FlowRunner
 from poeproto_runtime.client.states import ReplyPhase
 
 __all__ = ["Reply"]
+
+logger = logging.getLogger("poeproto")
 
 Close = Callable[[], Awaitable[object]]
 
@@ -32,6 +37,8 @@ class ReplyBase:
     Attributes:
         fold: the reply so far, through the events that were read.
     """
+
+    _warned_of_reread = False
 
     def __init__(self, runner: FlowRunner[ReplyFold], fold: ReplyFold, on_close: Close | None = None) -> None:
         self.fold = fold
@@ -76,6 +83,16 @@ class ReplyBase:
         while await self._read() is not None:
             self._runner.skip_ready()
         return self.fold.final_text()
+
+    def _warn_of_reread(self) -> None:
+        """Log a loop over a reply that has been read to its end: it would have no events, and no error either."""
+        if self._runner.returned and not length_hint(self._runner.ready) and not self._warned_of_reread:
+            self._warned_of_reread = True
+            logger.warning(
+                "%s: this reply was read to its end before, and has no more events; reply.fold has what was read, such"
+                " as reply.fold.final_text()",
+                place_of_caller(3),
+            )
 
     async def _close(self) -> None:
         self._state = ReplyPhase.CLOSED
@@ -141,6 +158,7 @@ class Reply(ReplyBase):
             """Never called; without it, Python would not call `__enter__` either."""
 
     def __aiter__(self) -> Self:
+        self._warn_of_reread()
         return self
 
     async def __anext__(self) -> Event:

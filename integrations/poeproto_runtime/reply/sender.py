@@ -12,6 +12,7 @@ from poeproto_runtime.bot_mistakes import place_of_yield
 from poeproto_runtime.context import RequestContext
 from poeproto_runtime.hooks import Progress
 from poeproto_runtime.reply.states import BURST, IDLE, RESUMED, SUSPENDED, ReplyState
+from poeproto_runtime.reply.unknown_values import warn_of_unknown_value
 from poeproto_runtime.reply.writer import CoalescingWriter
 
 logger = logging.getLogger("poeproto")
@@ -110,6 +111,8 @@ class EventSender:
                         data = b""
                     else:
                         data = exchange.send(Text(event) if isinstance(event, str) else event)
+                    if isinstance(event, Meta | Error):
+                        warn_of_unknown_value(event, self._context, events)
                     if kind in _LAST:
                         if isinstance(event, Error):
                             self._progress.error_event(event)

@@ -12,7 +12,7 @@ from typing import Any, cast
 import anyio
 
 from poeproto import Bot, BotExchange, Done, Error, LocalProtocolError, QueryRequest, State
-from poeproto_runtime.bot_failures import error_meant_by
+from poeproto_runtime.bot_failures import error_meant_by, exceptions_in
 from poeproto_runtime.bot_location import suspended_code
 from poeproto_runtime.bot_mistakes import failure_line, place_of_yield, yields_after
 from poeproto_runtime.cancellation import is_cancelled
@@ -357,6 +357,8 @@ class ReplyStream:
         self._progress.failed()
         level = logging.INFO if self._state.server is Server.STOPPING and cause is None else logging.ERROR
         line = "" if cause is None else f": {failure_line(cause, self._bot.get_response, self._yielded_at)}"
+        if cause is not None and self._context.query_is_empty and isinstance(next(exceptions_in(cause)), IndexError):
+            line += "; this query has no messages, and every query of Poe has one: the client that sent it is at fault"
         name = type(self._bot).__name__
         logger.log(level, "%s: %s (error id %s)%s", name, what, self._progress.id, line, exc_info=cause)
         if text is not None:

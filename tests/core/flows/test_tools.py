@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from poeproto import (
     FunctionCall,
+    FunctionDefinition,
     InvalidValue,
     Json,
     LimitExceeded,
@@ -18,6 +19,7 @@ from poeproto import (
     LocalProtocolError,
     RemoteProtocolError,
     ToolCall,
+    ToolDefinition,
     ToolResult,
 )
 from poeproto.flows.tools import (
@@ -446,6 +448,17 @@ def test_tools_have_names() -> None:
         tools_by_name(cast("Any", weather))
     with pytest.raises(TypeError, match=r"got 5; pass the function itself, not its result"):
         tools_by_name(cast("Any", [5]))
+
+
+def test_a_tool_that_is_defined_has_a_function() -> None:
+    forecast, custom = ToolDefinition(FunctionDefinition("forecast")), ToolDefinition(type="custom")
+    assert tools_by_name({"forecast": weather}, [forecast, custom]) == {"forecast": weather}
+    with pytest.raises(
+        ValueError, match=r"the tool 'forecast' is defined, and no .*; the functions are 'weather': add"
+    ):
+        tools_by_name([weather], [forecast])
+    with pytest.raises(ValueError, match="the functions are none: add"):
+        tools_by_name([], [forecast])
 
 
 CALL = ToolCall("c", FunctionCall("f"))

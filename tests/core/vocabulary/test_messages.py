@@ -4,7 +4,20 @@ from typing import Any
 
 import pytest
 
-from poeproto import Attachment, Feedback, Message, Reaction, Sender, User
+from poeproto import (
+    Attachment,
+    Feedback,
+    Message,
+    QueryRequest,
+    Reaction,
+    Sender,
+    User,
+    decode_request,
+    encode_request,
+)
+
+ATTACHMENTS = "Message.attachments must be list[Attachment]"
+UPLOAD = "upload files with Client.upload, and write [uploaded.attachment()]"
 
 
 def test_the_defaults_of_a_message() -> None:
@@ -35,6 +48,26 @@ def test_sets_of_names_are_open(role: str) -> None:
     assert Reaction("u", role).reaction == role
 
 
+def test_a_role_and_a_text_that_are_swapped_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"role is 'Be brief.' and the content 'system'.*Message\('system', text\)"):
+        Message("Be brief.", "system")
+    with pytest.raises(ValueError, match=f"the role is '{'A' * 40}' and"):
+        Message("A" * 100, "user")
+    assert Message("developer", "user").role == "developer"  # another role, and a text that is the name of one
+    assert Message("user", "system").content == "system"
+    body = b'{"version":"1.2","type":"query","query":[{"role":"Be brief.","content":"user"}]}'
+    received = decode_request(body)
+    assert isinstance(received, QueryRequest)
+    assert received.query[0].role == "Be brief."
+
+
+def test_a_message_may_be_appended_to_a_received_query() -> None:
+    received = decode_request(encode_request(QueryRequest([Message("user", "hello")])))
+    assert isinstance(received, QueryRequest)
+    received.query.append(Message("system", "Be brief."))
+    assert decode_request(encode_request(received)) == received
+
+
 def test_a_message_may_answer_a_message_that_answers_one() -> None:
     first = Message("user", "1")
     third = Message("user", "3", referenced_message=Message("bot", "2", referenced_message=first))
@@ -56,8 +89,8 @@ def test_identifiers_may_be_unknown() -> None:
         (Message, {"timestamp": True}, "Message.timestamp must be int, got a value of type bool"),
         (Message, {"parameters": None}, "Message.parameters must be dict[str, Any], got None"),
         (Message, {"parameters": {1: 2}}, "Message.parameters must be dict[str, Any], got a value of type dict"),
-        (Message, {"attachments": [{}]}, "Message.attachments must be list[Attachment], got a list with dict in it"),
-        (Message, {"attachments": ()}, "Message.attachments must be list[Attachment], got a value of type tuple"),
+        (Message, {"attachments": [{}]}, f"{ATTACHMENTS}, got a list with dict in it; {UPLOAD}"),
+        (Message, {"attachments": ()}, f"{ATTACHMENTS}, got a value of type tuple; {UPLOAD}"),
         (Message, {"sender": {}}, "Message.sender must be Sender | None, got a value of type dict"),
         (
             Message,

@@ -15,6 +15,9 @@ from poeproto import (
 )
 from poeproto.vocabulary.requests import PROTOCOL_VERSION
 
+MESSAGES = "QueryRequest.query must be list[Message]"
+WRITE = 'write [Message("user", text)]'
+
 
 def test_the_defaults_of_a_query() -> None:
     query = [Message("user", "Hello")]
@@ -61,8 +64,8 @@ def test_every_request_has_the_newest_version_and_only_a_query_has_required_fiel
 @pytest.mark.parametrize(
     ("cls", "arguments", "message"),
     [
-        (QueryRequest, {"query": ()}, "QueryRequest.query must be list[Message], got a value of type tuple"),
-        (QueryRequest, {"query": ["Hello"]}, "QueryRequest.query must be list[Message], got a list with str in it"),
+        (QueryRequest, {"query": ()}, f"{MESSAGES}, got a value of type tuple; {WRITE}"),
+        (QueryRequest, {"query": ["Hello"]}, f"{MESSAGES}, got a list with str in it; {WRITE}"),
         (QueryRequest, {"user_id": None}, "QueryRequest.user_id must be str, got None"),
         (
             QueryRequest,

@@ -28,7 +28,7 @@ from poeproto_h11 import BlockingClient, Client
 
 from ...support.bots import KEY, SECRET
 from ...support.scripted_peer import Peer, reply, response, scripted
-from ...support.tool_models import WEATHER, calls, model, results_in
+from ...support.tool_models import WEATHER, calls, defined, model, results_in
 
 pytestmark = pytest.mark.anyio
 
@@ -37,7 +37,7 @@ async def run_tools(url: str, functions: Any, **more: Any) -> list[Event]:
     settings = {name: more.pop(name) for name in ("limits", "retry") if name in more}
     async with (
         Client(access_key=KEY, **settings) as client,
-        client.run_tools(url, "how is it?", [WEATHER], functions, **more) as answer,
+        client.run_tools(url, "how is it?", defined(functions), functions, **more) as answer,
     ):
         return [event async for event in answer]
 
@@ -48,7 +48,7 @@ async def run_tools_blocking(url: str, functions: Any, **more: Any) -> list[Even
     def ask() -> list[Event]:
         with (
             BlockingClient(access_key=KEY, **settings) as client,
-            client.run_tools(url, "how is it?", [WEATHER], functions, **more) as answer,
+            client.run_tools(url, "how is it?", defined(functions), functions, **more) as answer,
         ):
             return list(answer)
 
@@ -172,7 +172,7 @@ async def test_a_cancellation_while_tools_run_ends_the_reply() -> None:
     async with (
         scripted(script) as server,
         Client(access_key=KEY) as client,
-        client.run_tools(server.address, "hello", [WEATHER], [slow]) as answer,
+        client.run_tools(server.address, "hello", defined([slow]), [slow]) as answer,
     ):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(anext, answer)
@@ -201,7 +201,7 @@ async def test_an_interruption_while_tools_run_ends_the_blocking_reply() -> None
 
     def ask(url: str) -> int:
         with BlockingClient(access_key=KEY) as client:
-            with client.run_tools(url, "hello", [WEATHER], [interrupted]) as answer:
+            with client.run_tools(url, "hello", defined([interrupted]), [interrupted]) as answer:
                 with pytest.raises(KeyboardInterrupt):
                     next(answer)
                 with pytest.raises(LocalProtocolError):

@@ -52,6 +52,34 @@ async def two_bots(
         yield page
 
 
+COMPAT = """
+import poeproto_compat as fp
+
+class Cat(fp.PoeBot):
+    async def get_settings(self, setting):
+        return fp.SettingsResponse(server_bot_dependencies={"Dog": 2})
+
+    async def get_response(self, request):
+        said = await fp.get_final_response(request, bot_name="Dog", api_key=request.access_key)
+        yield fp.PartialResponse(text="Dog says: " + said)
+
+app = fp.make_app(Cat(), allow_without_key=True)
+"""
+
+
+async def test_calls_under_fastapi_poes_names_stay_in_the_playground(tmp_path: Path) -> None:
+    (tmp_path / "bots.py").write_text(BOTS.replace("MULTI", "False"))
+    (tmp_path / "cat.py").write_text(COMPAT)
+    played = [PlayedBot(target=f"{tmp_path}/cat.py:app", name="Cat"), PlayedBot(target=f"{tmp_path}/bots.py:Dog")]
+    async with playing(*played) as page:
+        await page.until(lambda: page.bot("Cat").get("settings") and page.bot("Dog").get("settings"))
+        reply = await page.ask("hello", bot="Cat")
+        assert reply["status"] == "complete", reply
+        assert [each[:2] for each in seen_by_dog(reply)] == [["user", "hello"]]
+        asked, called = await exchanges(page, "query")
+        assert (asked["bot"], called["bot"]) == ("Cat", "Dog")
+
+
 def seen_by_dog(reply: dict[str, Any]) -> list[list[str | None]]:
     return json.loads(reply["texts"][0]["text"].removeprefix("Dog says: "))["seen"]
 

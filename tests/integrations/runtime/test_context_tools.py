@@ -37,14 +37,14 @@ from ...support.bots import SECRET
 from ...support.calling_bots import QUERY, CallingBot, calling
 from ...support.memory_channel import MemoryChannel
 from ...support.scripted_peer import reply
-from ...support.tool_models import WEATHER, calls, model, results_in
+from ...support.tool_models import WEATHER, calls, defined, model, results_in
 
 pytestmark = pytest.mark.anyio
 
 
 def with_tools(functions: Any, **more: Any) -> Any:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[Event]:
-        async for event in context.run_tools("Model", request, [WEATHER], functions, **more):
+        async for event in context.run_tools("Model", request, defined(functions), functions, **more):
             yield event
 
     return bot
@@ -82,7 +82,7 @@ async def test_tools_of_every_form() -> None:
         first, second = served.poe.requests
         asked = decode_request(first.body)
         assert isinstance(asked, QueryRequest)
-        assert asked.tools == [WEATHER]
+        assert [tool.function and tool.function.name for tool in asked.tools or []] == list(functions)
         assert asked.user_id == QUERY.user_id
         assert results_in(second.body) == {
             "call-0": '{"at":"Rome","unit":"C"}',
@@ -170,7 +170,7 @@ async def test_or_the_bot_is(wanted: tuple[str, str, str], kind: type[Exception]
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         functions = [weather, unwritable, slow]
         with pytest.raises(kind) as caught:
-            await context.run_tools("Model", request, [WEATHER], functions, raise_errors=True).text()
+            await context.run_tools("Model", request, defined(functions), functions, raise_errors=True).text()
         assert isinstance(caught.value, ToolFailed | UnknownTool)
         assert SECRET not in str(caught.value)
         yield caught.value.call.id
@@ -222,7 +222,7 @@ async def test_a_tool_that_met_a_cancellation_has_failed_and_was_not_cancelled(t
 async def test_with_raise_errors_the_bot_gets_the_exception(tool: Any) -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         with pytest.raises(ToolFailed):
-            await context.run_tools("Model", request, [WEATHER], [tool], raise_errors=True).text()
+            await context.run_tools("Model", request, defined([tool]), [tool], raise_errors=True).text()
         yield "told"
 
     async with calling(CallingBot(bot, Model=2), model(calls((tool.__name__, "")))) as served:
@@ -261,7 +261,7 @@ async def test_a_model_that_repeats_its_calls() -> None:
 async def test_functions_have_names(functions: Any) -> None:
     async def bot(request: QueryRequest, context: Context) -> AsyncIterator[str]:
         with pytest.raises(ValueError, match=r"tools are called|no name"):
-            context.run_tools("Model", request, [WEATHER], functions)
+            context.run_tools("Model", request, defined(functions), functions)
         yield "no"
 
     async with calling(CallingBot(bot), model()) as served:
