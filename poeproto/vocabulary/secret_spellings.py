@@ -113,7 +113,11 @@ class SearchedText:
         return decoding.text, complete - end + size
 
     def start(self, position: int) -> int:
-        """The offset in the text of a character of the decoded text, or of its escape if it was escaped."""
+        """The offset in the text of a character of the decoded text, or of its escape if it was escaped.
+
+        Args:
+            position: the offset of the character in the decoded text.
+        """
         for decoding in reversed(self._rounds):
             index = bisect_right(decoding.starts, position) - 1
             if index >= 0:
@@ -127,7 +131,11 @@ class SearchedText:
         return position
 
     def end(self, position: int) -> int:
-        """The offset in the text of the end of a range that ends at an offset of the decoded text, which is not 0."""
+        """The offset in the text of the end of a range of the decoded text.
+
+        Args:
+            position: the offset in the decoded text at which the range ends, which is not 0.
+        """
         last_byte = position - 1
         for decoding in reversed(self._rounds):
             index = bisect_right(decoding.starts, last_byte) - 1
