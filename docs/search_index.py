@@ -4,10 +4,11 @@ Sphinx's own search finds whole pages, and only those that have each word of the
 them by how much of the query they answer, and knows words that mean the same (`search_words.toml`). It works from a
 folder: `_static/search.js` loads the index as a script.
 
-Why no library: Pagefind loads its index as a module, which browsers refuse to a page from a folder. With this index, its
-weights and synonyms, MiniSearch 7 found the answer among its first three pages for 58 of 70 questions that were put
-blindly, and for 63 as words; lunr 2 for 44 and 47; `search.js` for 62 and 67. (The questions are in
-`tests/site/test_search.py`.) MiniSearch would replace a third of `search.js`, and `make docs` would need Node.js.
+Why no library: Pagefind loads its index as a module, which browsers refuse to a page from a folder. With this index,
+its weights and synonyms, MiniSearch 7 has the answer among its first three pages for 58 of 70 questions of newcomers,
+and for 64 of them as words; lunr 2 for 44 and 47; `search.js`, which was adjusted to some of them, for 62 and 67.
+(Those that it answers are in `tests/site/test_search.py`.) MiniSearch would replace a third of `search.js`, and
+`make docs` would need Node.js.
 """
 
 from __future__ import annotations
