@@ -30,7 +30,7 @@ QUESTIONS = [
     ("How do I run a bot without Poe?", "simulator", "simulator", "simulate"),
     ("How do I see what Poe sends?", "playground", "playground", "every exchange"),
     ("How do I check my bot?", "poeproto check", "checking", "poeproto check"),
-    ("How do I record traffic?", "record traffic", "howto/record", "redacted"),
+    ("How do I record traffic?", "record traffic", "howto/record", "poeproto record"),
     ("How do I put nginx in front?", "nginx", "howto/reverse_proxy", "proxy_pass"),
     ("What happens at SIGTERM?", "SIGTERM", "explanation/stopping", "The steps"),
     ("How many workers?", "workers core", "howto/deploy", "Start one"),
