@@ -18,6 +18,19 @@ _MARGIN = 16
 _COLOURS = {"poeproto": "#2b6cb0", "others": "#c9772b", "the limit, without the protocol": "#9aa5b1"}
 _OTHERS = ("fastapi_poe", "sse-starlette", "aiohttp", "httpx-sse", "opentelemetry-instrumentation")
 _LIMITS = ("bare", "raw", "template", "msgspec", "orjson", "json", "split", "anyio stream", "h11 on", "the SDK alone")
+# The colours of a page that shows the plot: an SVG follows the colours that its page, or the reader's system, prefers.
+_STYLE = """<style>
+.paper { fill: white }
+text { fill: black }
+.small { fill: #444 }
+path { stroke: black }
+@media (prefers-color-scheme: dark) {
+.paper { fill: #131416 }
+text { fill: #eee }
+.small { fill: #bbb }
+path { stroke: #eee }
+}
+</style>"""
 
 
 def chart(suite: str, record: Record) -> str:
@@ -34,7 +47,7 @@ def chart(suite: str, record: Record) -> str:
         _text(
             _MARGIN,
             top + 2 * _ROW,
-            f"{record.made}, {record.machine}. Black lines: the middle half of the rounds.",
+            f"{record.made}, {record.machine}. The line at the end of a bar: the middle half of the rounds.",
             "small",
         )
     )
@@ -44,7 +57,8 @@ def chart(suite: str, record: Record) -> str:
         ' font-family="Helvetica, Arial, sans-serif" font-size="13">'
     )
     title = f"<title>{escape(suite)}: {escape('; '.join(table.title for table in tables))}</title>"
-    return "\n".join([head, title, f'<rect width="{_WIDTH}" height="{height}" fill="white"/>', *parts, "</svg>"]) + "\n"
+    paper = f'<rect class="paper" width="{_WIDTH}" height="{height}"/>'
+    return "\n".join([head, title, _STYLE, paper, *parts, "</svg>"]) + "\n"
 
 
 def _panel(table: Table, top: int, left: int) -> list[str]:
@@ -65,7 +79,7 @@ def _panel(table: Table, top: int, left: int) -> list[str]:
             f' fill="{_COLOURS[_kind(case.name)]}"/>'
         )
         start, end = (left + length * edge / longest for edge in (low, high))
-        parts.append(f'<path d="M{start:.1f} {y + 8}H{end:.1f}" stroke="black" stroke-width="2"/>')
+        parts.append(f'<path d="M{start:.1f} {y + 8}H{end:.1f}" stroke-width="2"/>')
         ratio = value / rows[0][0]
         parts.append(_text(round(max(end, left)) + 8, y + 13, f"{amount(value)}  ({amount(ratio)} x)"))
     return parts
@@ -95,7 +109,7 @@ def _legend(y: int) -> list[str]:
 def _text(x: int, y: int, text: str, style: str = "") -> str:
     styles = {
         "bold": ' font-weight="bold" font-size="14"',
-        "small": ' font-size="11" fill="#444"',
+        "small": ' font-size="11" class="small"',
         "label": ' text-anchor="end"',
     }
     return f'<text x="{x}" y="{y}"{styles.get(style, "")}>{escape(text)}</text>'

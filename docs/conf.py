@@ -23,6 +23,7 @@ from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.domains.python._object import PyObject
 from sphinx.environment import BuildEnvironment
+from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -227,7 +228,6 @@ _ACCESSIBLE = (
     ('<p class="caption" role="heading">', '<p class="caption" role="heading" aria-level="2">'),
     ('<aside class="sidebar-drawer">', '<aside class="sidebar-drawer" aria-label="Pages">'),
     ('<aside class="toc-drawer', '<aside aria-label="This page" class="toc-drawer'),
-    ('<th class="head"><p></p></th>', "<td></td>"),  # the corner of a table heads nothing
     ("<pre>", '<pre tabindex="0">'),
     ('<div class="table-wrapper', '<div tabindex="0" class="table-wrapper'),
 )
@@ -237,15 +237,50 @@ _ACCESSIBLE = (
 _DASHES = re.compile(r"((?:<li>|<dd[^>]*>)<p><(?:strong|a)\b[^\n]*?) -- ")
 
 
+# The corner of a table heads nothing.
+_EMPTY_HEAD = re.compile(r'<th class="head[^"]*"><p></p></th>')
+_HEADING = re.compile(r'(?<=<h[1-6]>).*?(?=<a class="headerlink")')
+_CODE_WORD = re.compile(r'(?<=<span class="pre">)[^<]+(?=</span>)')
+_OPTION = re.compile(r"(?<![\w&-])--?[a-z][\w-]*")
+_WITHIN_NAME = re.compile(r"(?<=\w[._/=:,])(?=\w)|(?<=\w_)(?=\w)")
+
+
+def _with_breaks(text: str) -> str:
+    """The name or the code, with places where a narrow page may begin a new line, and options that stay whole."""
+    return _OPTION.sub(r'<span class="option">\g<0></span>', _WITHIN_NAME.sub("<wbr>", text))
+
+
+def _heading_with_breaks(match: re.Match[str]) -> str:
+    return re.sub(r"(?<=\w_)(?=\w)(?![^<]*>)", "<wbr>", match[0])
+
+
 def _make_accessible(app: Sphinx, failure: Exception | None) -> None:
     if failure is None:
         for page in Path(app.outdir).rglob("*.html"):
             text = page.read_text(encoding="utf-8")
             for found, wanted in _ACCESSIBLE:
                 text = text.replace(found, wanted)
+            text = _EMPTY_HEAD.sub("<td></td>", text)
+            text = _CODE_WORD.sub(lambda match: _with_breaks(match[0]), _HEADING.sub(_heading_with_breaks, text))
             if page.parent.name == "reference":
                 text = _DASHES.sub(r"\1: ", text)
             page.write_text(text, encoding="utf-8")
+
+
+class _DarkPictures(SphinxTransform):
+    """Beside each picture `...-light.png`, show `...-dark.png` in dark colours, if there is one."""
+
+    default_priority = 500
+
+    def apply(self, **kwargs: Any) -> None:
+        for image in list(self.document.findall(nodes.image)):
+            path = image["uri"].replace("-light.", "-dark.")
+            if path != image["uri"] and (Path(self.env.doc2path(self.env.docname)).parent / path).exists():
+                dark = image.copy()
+                dark["uri"] = path
+                dark["classes"] = [*image["classes"], "only-dark"]
+                image["classes"] = [*image["classes"], "only-light"]
+                image.parent.insert(image.parent.index(image) + 1, dark)
 
 
 def setup(app: Sphinx) -> None:
@@ -253,6 +288,7 @@ def setup(app: Sphinx) -> None:
         if field.name == "variable":
             field.label = "Fields"  # as our docstrings have them; Sphinx says "Variables"
     app.add_lexer("haproxy", TextLexer)  # Pygments has none of its own
+    app.add_transform(_DarkPictures)
     app.connect("build-finished", _make_accessible)
     app.connect("builder-inited", _check_members)
     app.connect("builder-inited", _write_reference)

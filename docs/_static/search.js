@@ -5,8 +5,8 @@
 "use strict";
 
 /* How much a word counts by where it stands, and by how it was found. */
-const IN_HEADING = 5, IN_PAGE_TITLE = 2.5, IN_KEYWORDS = 4;
-const SYNONYM = 0.55, PART_OF_NAME = 0.5, BEGINNING = 0.6, MISSPELT = 0.5;
+const IN_HEADING = 5, IN_PAGE_TITLE = 2.5, IN_KEYWORDS = 4, IN_TERMS = 1.5;
+const SYNONYM = 0.55, PART_OF_NAME = 0.5, BEGINNING = 0.6, MISSPELT = 0.5, IN_FRAME = 0.4;
 /* BM25's constants: how soon further occurrences count less, and how much long parts count less. */
 const SATURATION = 1.4, LENGTH_SHARE = 0.5;
 /* How much a share of the query that is missing costs; how much the whole page counts beside its part; and descriptions of
@@ -18,6 +18,11 @@ const MOST_PAGES = 20, MOST_PARTS = 4, SNIPPET = 220;
 for (const word of "use used using want need mean means work works help way possible please try trying happen happens".split(" ")) {
   stopwords.add(word);
 }
+stopwords.delete("who"); // it asks for people
+
+/* Words of which the frame of a question is made, and which also are words of its subject: they count less, but
+   not in capitals: GET. */
+const frameWords = new Set(("who find out get know learn tell see make let one something anything already often").split(" "));
 
 const stemmer = new Stemmer();
 const stems = new Map();
@@ -36,7 +41,7 @@ function words(text) {
     const whole = raw.replace(/^_+|_+$/g, "").toLowerCase();
     if (!whole) continue;
     const parts = raw.split(/_+|(?<=[a-z\d])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/).filter((part) => part.length > 1);
-    found.push({spelt: whole, whole: stem(whole), parts: parts.length > 1 ? parts.map((part) => stem(part.toLowerCase())) : []});
+    found.push({raw, spelt: whole, whole: stem(whole), parts: parts.length > 1 ? parts.map((part) => stem(part.toLowerCase())) : []});
   }
   return found;
 }
@@ -100,9 +105,10 @@ function setSearchIndex({pages, parts, synonyms}) {
     sections.add(part, said, weight, weight !== 1);
     whole.add(page, said, weight, weight !== 1);
   };
-  parts.forEach(([page, anchor, heading, text, keywords], part) => {
+  parts.forEach(([page, anchor, heading, text, keywords, terms], part) => {
     add(page, part, heading, IN_HEADING);
     add(page, part, keywords, IN_KEYWORDS);
+    add(page, part, terms, IN_TERMS);
     add(page, part, text, 1);
     if (anchor) sections.add(part, words(pages[page][1]), IN_PAGE_TITLE, true);
   });
@@ -149,9 +155,9 @@ function asked(query) {
   const all = words(query);
   const telling = all.filter(({whole}) => !stopwords.has(whole));
   const found = [];
-  for (const {spelt, whole, parts} of telling.length ? telling : all) {
+  for (const {raw, spelt, whole, parts} of telling.length ? telling : all) {
     const means = meaningsOf(whole, spelt);
-    if (means.size) found.push({means, share: 1});
+    if (means.size) found.push({means, share: frameWords.has(spelt) && raw !== raw.toUpperCase() ? IN_FRAME : 1});
     for (const part of parts) {
       const means = meaningsOf(part, part);
       if (means.size && !stopwords.has(part)) found.push({means, share: PART_OF_NAME / parts.length});
@@ -201,8 +207,8 @@ function search(query) {
   ranked.sort((one, other) => other.score - one.score);
   const best = ranked.slice(0, 200);
   for (const each of best) {
-    const [, anchor, heading, text] = parts[each.part];
-    each.score *= phraseFactor(`${heading} . ${text}`, query);
+    const [, anchor, heading, text, keywords] = parts[each.part];
+    each.score *= phraseFactor(`${heading} . ${keywords} . ${text}`, query);
     const name = heading.toLowerCase();
     if (anchor && (name === asName || name.endsWith(`.${asName}`))) each.score *= 2;
     else if (isName && asName.startsWith(`${name.split(".").at(-1)}.`)) each.score *= 1.5; // a field of it

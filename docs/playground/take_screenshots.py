@@ -49,6 +49,7 @@ def main() -> None:
         take(browser, "light", WIDE)
         take(browser, "dark", WIDE)
         take(browser, "light", NARROW)
+        take(browser, "dark", NARROW)
         browser.close()
     if pngquant := shutil.which("pngquant"):
         pictures = sorted(HERE.glob("*.png"))

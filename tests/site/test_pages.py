@@ -192,3 +192,31 @@ def test_a_diagram_is_seen_as_a_whole(site_page: Page, site: Path, name: str) ->
     widths = site_page.locator(".diagram").evaluate_all("all => all.map(each => [each.scrollWidth, each.clientWidth])")
     assert widths
     assert all(needed <= there for needed, there in widths)
+
+
+def test_a_name_in_a_table_breaks_on_a_narrow_page_only(site_page: Page, site: Path) -> None:
+    lines: list[int] = []
+    for width in (WIDE, NARROW):
+        site_page.set_viewport_size({"width": width, "height": 800})
+        site_page.goto((site / "explanation" / "limits.html").as_uri())
+        name = site_page.locator("td code", has_text="first_answer_seconds").first
+        lines.append(name.evaluate("name => name.getClientRects().length"))
+    assert lines[0] == 1 < lines[1]
+
+
+def test_an_option_keeps_its_dashes(site_page: Page, site: Path) -> None:
+    site_page.set_viewport_size({"width": NARROW, "height": 800})
+    site_page.goto((site / "playground.html").as_uri())
+    options = site_page.locator("article code .option")
+    assert options.count() > 5
+    assert set(options.evaluate_all("all => all.map(each => each.getClientRects().length)")) == {1}
+
+
+def test_pictures_and_plots_have_dark_colours(site_page: Page, site: Path) -> None:
+    site_page.emulate_media(color_scheme="dark")
+    site_page.goto((site / "playground.html").as_uri())
+    shown = site_page.locator("article img:visible").evaluate_all("all => all.map(each => each.src.split('/').at(-1))")
+    assert shown
+    assert all("-dark." in name for name in shown)
+    for plot in (site / "_images").glob("*.svg"):
+        assert "prefers-color-scheme: dark" in plot.read_text(encoding="utf-8"), plot

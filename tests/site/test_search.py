@@ -30,7 +30,7 @@ QUESTIONS = [
     ("How do I run a bot without Poe?", "simulator", "simulator", "simulate"),
     ("How do I see what Poe sends?", "playground", "playground", "every exchange"),
     ("How do I check my bot?", "poeproto check", "checking", "poeproto check"),
-    ("How do I record traffic?", "recording redacted", "recordings", "What is redacted"),
+    ("How do I record traffic?", "record traffic", "howto/record", "poeproto record"),
     ("How do I put nginx in front?", "nginx", "howto/reverse_proxy", "proxy_pass"),
     ("What happens at SIGTERM?", "SIGTERM", "explanation/stopping", "The steps"),
     ("How many workers?", "workers core", "howto/deploy", "Start one"),
@@ -40,7 +40,7 @@ QUESTIONS = [
     ("How do I go through a proxy?", "HTTPS_PROXY", "howto/outgoing_proxy", "Call through a proxy"),
     ("Which fields has a message?", "message attachments field", "protocol", "referenced_message"),
     ("What is response_version?", "response_version", "protocol", "drops the parameter controls"),
-    ("How do costs work?", "authorize capture cost", "protocol", "amount_usd_milli_cents"),
+    ("How do costs work?", "authorize capture cost", "howto/costs", "capture_cost"),
     ("How fast is it?", "performance relay", "performance", "fastapi_poe"),
     ("Does the client speak HTTP/2?", "HTTP/2 in the client", "explanation/fast", "speaks HTTP/1.1 only"),
     ("How do I serve ten thousand streams?", "10,000 streams", "howto/many_streams", "somaxconn"),
@@ -113,7 +113,7 @@ NEWCOMERS = [
     ("add system prompt", ["howto/call_bots"], "system"),
     ("change temperature of the model", ["howto/call_bots"], "temperature"),
     ("PartialResponse", ["migrating", "reference/poeproto_compat", "fastapi_poe_behaviour"], "PartialResponse"),
-    ("is_replace_response", ["migrating", "guides"], "is_replace_response"),
+    ("is_replace_response", ["migrating", "guides", "howto/native_names"], "is_replace_response"),
     ("poe still uses old settings", ["howto/settings"], "sync"),
     ("deploy to AWS lambda", ["howto/serverless"], "A function for each request"),
     ("use with Django", ["howto/embed"], "Django"),
@@ -174,12 +174,12 @@ NEWCOMERS = [
     ("cloudflare 524 timeout", ["howto/reverse_proxy"], "proxy"),
     ("text replaced after streaming", ["howto/reply", "migrating"], "ReplaceResponse"),
     ("load testing 1000 users", ["load"], "users"),
-    ("grafana dashboard", ["observability"], "dashboard"),
+    ("grafana dashboard", ["howto/observe"], "dashboard"),
     ("type hints mypy strict", ["explanation/compatibility", "contributing", "explanation/comparison"], "type"),
     ("async vs sync client", ["howto/scripts", "reference/poeproto_h11"], "BlockingClient"),
     ("rust sdk", ["howto/another_language"], "vectors"),
     ("why not pydantic", ["explanation/sans_io", "explanation/comparison"], "attrs"),
-    ("replay a failed conversation", ["recordings"], "replay"),
+    ("replay a failed conversation", ["howto/record"], "replay"),
     ("debug what my bot sends", ["playground"], "event"),
     ("max tokens logit_bias stop_sequences", ["protocol", "howto/call_bots"], "logit_bias"),
     (
@@ -187,6 +187,128 @@ NEWCOMERS = [
         ["security", "howto/remember", "explanation/not_there", "howto/costs", "howto/deploy"],
         "limit",
     ),
+]
+
+
+# Seventy questions were put blindly, without the words that the search knows. It answered 57 of them as questions and
+# 56 as words; these are those that it answers now.
+BLIND = [
+    ("Does it work on Windows?", "windows support", ["embedded_server", "install"]),
+    ("Which Python versions are supported?", "python version", ["explanation/compatibility", "install"]),
+    ("How do I show an error to the user instead of crashing?", "show error user", ["howto/reply"]),
+    ("What happens when the user clicks the stop button?", "stop button", ["howto/reply"]),
+    (
+        "How do I find out who the user is?",
+        "user id",
+        ["protocol", "reference/poeproto", "howto/company", "howto/remember"],
+    ),
+    ("Can my bot offer buttons to click?", "buttons", ["howto/reply"]),
+    ("Why does my bot answer 401?", "401 unauthorized", ["security", "checks", "howto/embed"]),
+    ("Can I run my bot on AWS Lambda?", "aws lambda", ["howto/serverless"]),
+    ("How do I call GPT-4 from my bot?", "call gpt-4", ["howto/call_bots"]),
+    (
+        "The conversation is too long for my model, how do I shorten it?",
+        "shorten history",
+        ["howto/call_bots", "reference/poeproto.conversation"],
+    ),
+    ("How do I earn money with my bot?", "monetize", ["howto/costs"]),
+    ("How do I read a PDF that the user uploaded?", "pdf upload", ["howto/read_files"]),
+    ("How do I send a picture in a reply?", "image reply", ["howto/rich_text", "howto/send_files"]),
+    ("How do I run my bot in Docker?", "dockerfile", ["howto/deploy"]),
+    (
+        "Why does the whole reply arrive at once instead of streaming?",
+        "buffering not streaming",
+        ["howto/reverse_proxy"],
+    ),
+    ("How do I store something between two messages?", "database state", ["howto/remember"]),
+    ("How do I write logs as JSON?", "json logs", ["howto/observe"]),
+    ("How do I export metrics to Prometheus?", "prometheus metrics", ["howto/observe", "observability"]),
+    ("How do I change the welcome message?", "welcome message", ["howto/settings"]),
+    (
+        "Is it faster than fastapi_poe?",
+        "faster fastapi_poe",
+        ["performance", "explanation/comparison", "explanation/fast"],
+    ),
+    ("How do I use the openai package with a Poe bot?", "openai python base_url", ["howto/openai_clients"]),
+    ("How do I overwrite text that I have already sent?", "replace_response", ["howto/reply"]),
+    ("Where do I get an access key?", "get access key", ["tutorial", "howto/deploy"]),
+    (
+        "Does the package have type hints?",
+        "mypy types",
+        ["explanation/compatibility", "contributing", "install", "explanation/comparison"],
+    ),
+    (
+        "What does my code see when the client disconnects?",
+        "client disconnect",
+        ["explanation/disconnects", "howto/reply", "runtime"],
+    ),
+    (
+        "Can I call blocking code in a bot?",
+        "blocking code thread",
+        ["howto/reply", "howto/deploy", "explanation/disconnects"],
+    ),
+    ("How do I set a timeout for a call to another bot?", "timeout call", ["howto/call_bots", "howto/hooks"]),
+    ("Does it support websockets?", "websocket", ["explanation/not_there"]),
+    ("How do I run the project's tests?", "run tests contribute", ["contributing"]),
+    ("Can I put my bot into a Flask or Django project?", "flask django", ["howto/embed"]),
+    ("How large may an uploaded file be?", "file too big", ["howto/send_files", "explanation/limits", "protocol"]),
+    (
+        "How do I learn that a user gave a thumbs down?",
+        "thumbs up feedback",
+        ["protocol", "howto/reply", "reference/poeproto.reactions"],
+    ),
+    ("Can I serve several bots on one port?", "multiple bots one server", ["howto/several_bots"]),
+    ("How do I let the model call my Python function?", "tool calling", ["howto/tools"]),
+    (
+        "Where is the JSON schema of a request?",
+        "json schema request",
+        ["protocol", "reference/poeproto.schemas", "howto/another_language"],
+    ),
+    ("How do I write a health check for Kubernetes?", "readiness probe", ["howto/deploy", "howto/reverse_proxy"]),
+    ("I changed my settings and Poe does not notice, why?", "settings not updated", ["howto/settings"]),
+    ("How do I know that a request really comes from Poe?", "verify authentic request", ["security"]),
+    (
+        "What does it depend on?",
+        "dependencies",
+        ["install", "explanation/compatibility", "explanation/comparison", "reference/packages"],
+    ),
+    (
+        "Can I use uvloop?",
+        "uvloop",
+        ["howto/asgi_servers", "howto/deploy", "install", "performance", "howto/many_streams"],
+    ),
+    ("How do I test my bot without the network?", "mock poe test", ["testing", "simulator"]),
+    ("How do I parse the events in Go?", "golang", ["howto/another_language"]),
+    (
+        "What should I do when I get too many requests?",
+        "429 too many requests",
+        ["explanation/errors", "howto/call_bots"],
+    ),
+    ("How much memory does an open connection need?", "memory per connection", ["performance", "howto/many_streams"]),
+    (
+        "How do I send the answer token by token?",
+        "stream tokens yield",
+        ["howto/reply", "howto/openai_models", "tutorial"],
+    ),
+    ("How do I trace requests with OpenTelemetry?", "opentelemetry tracing", ["howto/observe", "observability"]),
+    ("What is the meta event for?", "meta event", ["protocol", "howto/reply"]),
+    ("How do I debug a crash in production?", "traceback production", ["howto/observe"]),
+    ("Can I use it with Quart?", "quart", ["howto/embed"]),
+    ("What is the maximum length of a reply?", "max reply length", ["explanation/limits", "protocol"]),
+    ("How do I put a chart into a reply?", "chart graph", ["howto/rich_text", "howto/send_files"]),
+    (
+        "How do I validate the JSON that a client sends?",
+        "json validation",
+        ["json", "reference/poeproto.schemas", "protocol"],
+    ),
+    ("How do I keep private messages out of the logs?", "privacy logs", ["security", "howto/observe"]),
+    ("Can I remember users in SQLite?", "sqlite", ["howto/remember", "howto/deploy"]),
+    ("How do I report a security hole?", "report vulnerability", ["security"]),
+    ("How do I use it in GitHub Actions?", "github actions", ["checking"]),
+    ("Why is my event loop blocked?", "event loop blocked", ["howto/deploy", "howto/reply", "runtime"]),
+    ("Does a call retry with backoff?", "exponential backoff", ["explanation/errors", "howto/call_bots"]),
+    ("How do I write a bot without async?", "sync bot", ["howto/embed", "howto/scripts", "howto/reply"]),
+    ("Can I bind to a Unix socket?", "unix socket", ["howto/reverse_proxy", "howto/deploy"]),
 ]
 
 
@@ -227,13 +349,19 @@ def test_what_newcomers_type(results: Page, site: Path, query: str, page_names: 
     assert any(answer in text_of(site, name) for name in answering), found_pages(results, query)
 
 
+@pytest.mark.parametrize(("question", "words", "page_names"), BLIND, ids=[each[0] for each in BLIND])
+def test_what_was_asked_blindly(results: Page, question: str, words: str, page_names: list[str]) -> None:
+    for query in (question, words):
+        assert set(page_names) & set(found_pages(results, query)[:3]), query
+
+
 def test_a_search_from_any_page_leads_to_the_section(site_page: Page, site: Path) -> None:
     site_page.goto((site / "howto" / "costs.html").as_uri())
     site_page.get_by_placeholder("Search").first.fill("nginx buffering")
     site_page.keyboard.press("Enter")
     site_page.locator("#search-results").get_by_role("link", name="nginx", exact=True).click()
     assert site_page.url.endswith("howto/reverse_proxy.html#nginx")
-    assert site_page.locator("#nginx").get_by_role("heading").first.is_visible()
+    site_page.locator("#nginx").get_by_role("heading").first.wait_for()
 
 
 def test_results_change_while_one_types(results: Page) -> None:
