@@ -202,9 +202,14 @@ class BodyRecordingService(BotService):
         if not self._is_lifespan_checked:
             self._warn_of_missing_lifespan()
         received_head.set(head)
-        calls_of_request.set(self.outbound)
         _refusal.set(None)
-        await super().handle(head, path, _RecordingChannel(channel), active_replies)
+        calls_before = calls_of_request.get()
+        calls_of_request.set(self.outbound)
+        try:
+            await super().handle(head, path, _RecordingChannel(channel), active_replies)
+        finally:
+            # The caller's task may go on without a request: a test calls an application in its own task.
+            calls_of_request.set(calls_before)
 
     def _warn_of_missing_lifespan(self) -> None:
         self._is_lifespan_checked = True

@@ -30,12 +30,13 @@ _SHORTEST_SECRET = 16
 # A shorter beginning of a key reveals nothing, and stands at the end of many a text by chance.
 _SHORTEST_BEGINNING = 4
 _HIDDEN = b"<hidden>"
-# ``\\\\u0041``: a character escaped in JSON within JSON within JSON.
+# ``\\\\u0041``: a character escaped in JSON within JSON within JSON. A longer escape is found too, but a key of such
+# escapes that the limit cuts is replaced only where the text shows its beginning.
 _LONGEST_ESCAPE = 9
 
 
 def longest_spelling(key: bytes) -> int:
-    """The length of the key in its longest spelling."""
+    """The length of the key in the longest spelling for which more of a body is read."""
     return _LONGEST_ESCAPE * len(key)
 
 

@@ -146,6 +146,10 @@ class SearchedText:
         return last_byte + 1
 
 
+def _length_of_shortest(spellings: SecretSpellings) -> int:
+    return min(map(len, (spellings.plain, *spellings.decoded)))
+
+
 @attrs.frozen(repr=False)
 class SecretSpellings:
     """A secret in the forms in which a text is searched for it.
@@ -159,11 +163,7 @@ class SecretSpellings:
 
     plain: bytes
     decoded: tuple[bytes, ...]
-    shortest: int = attrs.field(init=False)
-
-    @shortest.default
-    def _default_shortest(self) -> int:
-        return min(map(len, (self.plain, *self.decoded)))
+    shortest: int = attrs.field(init=False, default=attrs.Factory(_length_of_shortest, takes_self=True))
 
     @classmethod
     def of(cls, secret: bytes) -> SecretSpellings:
