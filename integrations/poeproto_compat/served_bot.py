@@ -204,12 +204,18 @@ class BodyRecordingService(BotService):
         if not self._is_lifespan_checked:
             self._warn_of_missing_lifespan()
         received_head.set(head)
+        _refusal.set(None)
+        calls_before, poe_before = calls_of_request.get(), poe_of_request.get()
         calls_of_request.set(self.outbound)
         route = self.routes.get(path)
         if route is not None and self.outbound is not None:
             poe_of_request.set(partial(route.poe, self.outbound.endpoints))
-        _refusal.set(None)
-        await super().handle(head, path, _RecordingChannel(channel), active_replies)
+        try:
+            await super().handle(head, path, _RecordingChannel(channel), active_replies)
+        finally:
+            # The caller's task may go on without a request: a test calls an application in its own task.
+            calls_of_request.set(calls_before)
+            poe_of_request.set(poe_before)
 
     def _warn_of_missing_lifespan(self) -> None:
         self._is_lifespan_checked = True

@@ -81,7 +81,7 @@ def rule_to_json(rule_id: str) -> dict[str, Any]:
     """A rule of the table.
 
     Raises:
-        KeyError: when no exchange has that name.
+        KeyError: when no rule has that name.
     """
     rule = RULES[rule_id]
     return {

@@ -151,6 +151,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 
 def _guarded(item: pytest.Item, blocked: list[NetworkBlocked]) -> Generator[None, object, object]:
+    item.stash[_passed] = False  # a plugin may run a test again
     try:
         result = yield
     except BaseException:

@@ -30,12 +30,13 @@ _SHORTEST_SECRET = 16
 # A shorter beginning of a key reveals nothing, and stands at the end of many a text by chance.
 _SHORTEST_BEGINNING = 4
 _HIDDEN = b"<hidden>"
-# ``\\\\u0041``: a character escaped in JSON within JSON within JSON.
+# ``\\\\u0041``: a character escaped in JSON within JSON within JSON. A longer escape is found too, but a key of such
+# escapes that the limit cuts is replaced only where the text shows its beginning.
 _LONGEST_ESCAPE = 9
 
 
 def longest_spelling(key: bytes) -> int:
-    """The length of the key in its longest spelling."""
+    """The length of the key in the longest spelling for which more of a body is read."""
     return _LONGEST_ESCAPE * len(key)
 
 
@@ -79,33 +80,39 @@ def redact_bytes(data: bytes, key: bytes) -> bytes:
 
 def redact_text(text: str, key: bytes) -> str:
     """The text without the key."""
-    # A lone surrogate stays as it is.
-    return redact_bytes(text.encode("utf-8", "surrogatepass"), key).decode("utf-8", "surrogatepass")
+    return text if len(key) < _SHORTEST_SECRET else _redact_string(text, SecretSpellings.of(key))
 
 
 def redact_error(event: Error, key: bytes) -> Error:
     """The `error` event of a bot without the key that the bot was called with."""
     if len(key) < _SHORTEST_SECRET:
         return event
+    spellings = SecretSpellings.of(key)
     received: dict[str, Any] = {
         "text": event.text,
         "raw_response": event.raw_response,
         "error_type": event.error_type,
         "extra": event.extra,
     }
-    redacted = {name: _redact_value(value, key) for name, value in received.items()}
+    redacted = {name: _redact_value(value, spellings) for name, value in received.items()}
     return event if redacted == received else attrs.evolve(event, **redacted)
 
 
-def _redact_value(value: Any, key: bytes) -> Any:
+def _redact_value(value: Any, spellings: SecretSpellings) -> Any:
     if isinstance(value, str):
-        return redact_text(value, key)
+        return _redact_string(value, spellings)
     if isinstance(value, Mapping):
         items = cast("Mapping[str, Any]", value).items()
-        return {redact_text(name, key): _redact_value(item, key) for name, item in items}
+        return {_redact_string(name, spellings): _redact_value(item, spellings) for name, item in items}
     if isinstance(value, list):
-        return [_redact_value(item, key) for item in cast("list[Any]", value)]
+        return [_redact_value(item, spellings) for item in cast("list[Any]", value)]
     return value
+
+
+def _redact_string(text: str, spellings: SecretSpellings) -> str:
+    data = text.encode("utf-8", "surrogatepass")  # a lone surrogate stays as it is
+    # Most strings of a JSON object are too short, and an object may have a million of them.
+    return text if len(data) < spellings.shortest else _replace(data, spellings).decode("utf-8", "surrogatepass")
 
 
 def _replace(text: bytes, spellings: SecretSpellings) -> bytes:

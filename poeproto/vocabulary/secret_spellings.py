@@ -15,6 +15,7 @@ strings of JSON are nested is unknown. All of this takes linear time.
 from __future__ import annotations
 
 import re
+from array import array
 from base64 import b64encode
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -52,15 +53,21 @@ _SHORTEST_IN_BASE64 = 8
 class _Decoding:
     """One round of decoding: the text after it, and where each escape was.
 
+    The offsets are in arrays, since a text may consist of escapes: a tuple for each would take fifty times its size.
+
     Attributes:
         text: the decoded text.
         starts: the offset in it at which the characters of each escape begin, in order.
-        escapes: for each escape, the offset at which its characters end, and the span of the escape before decoding.
+        ends: the offset in it at which they end.
+        escape_starts: the offset at which each escape begins before decoding.
+        escape_ends: the offset at which it ends there.
     """
 
     text: bytes
-    starts: list[int]
-    escapes: list[tuple[int, int, int]]
+    starts: array[int]
+    ends: array[int]
+    escape_starts: array[int]
+    escape_ends: array[int]
 
 
 class SearchedText:
@@ -94,23 +101,25 @@ class SearchedText:
 
     def _decode(self, text: bytes, complete: int, escape: re.Pattern[bytes]) -> tuple[bytes, int]:
         """Decode the text up to an escape that may be cut; returns the result, and the offset of that escape in it."""
-        parts: list[bytes] = []
-        starts: list[int] = []
-        escapes: list[tuple[int, int, int]] = []
-        size = end = 0
+        decoded = bytearray()
+        starts, ends, escape_starts, escape_ends = array("q"), array("q"), array("q"), array("q")
+        end = 0
         for match in escape.finditer(text, 0, complete):
-            character = _character(match) if escape is _ESCAPE else b""
-            size += match.start() - end
-            starts.append(size)
-            parts += [text[end : match.start()], character]
-            size += len(character)
+            start = match.start()
+            decoded += text[end:start]
+            starts.append(len(decoded))
+            if escape is _ESCAPE and match.lastindex is not None:  # None: backslashes alone
+                decoded += _character(match)
             end = match.end()
-            escapes.append((size, match.start(), end))
-        if not parts:
+            ends.append(len(decoded))
+            escape_starts.append(start)
+            escape_ends.append(end)
+        if not starts:
             return text, complete
-        decoding = _Decoding(b"".join([*parts, text[end:]]), starts, escapes)
-        self._rounds.append(decoding)
-        return decoding.text, complete - end + size
+        complete += len(decoded) - end
+        decoded += text[end:]
+        self._rounds.append(_Decoding(bytes(decoded), starts, ends, escape_starts, escape_ends))
+        return self._rounds[-1].text, complete
 
     def start(self, position: int) -> int:
         """The offset in the text of a character of the decoded text, or of its escape if it was escaped.
@@ -121,13 +130,13 @@ class SearchedText:
         for decoding in reversed(self._rounds):
             index = bisect_right(decoding.starts, position) - 1
             if index >= 0:
-                end, first, last = decoding.escapes[index]
+                end = decoding.ends[index]
                 is_within = position < end
                 character = decoding.text[position : position + 1]
                 # A backslash without its character would escape what replaces the character.
                 if decoding.starts[index] == end == position and character and character in _ESCAPED_BY_BACKSLASH:
                     is_within = True
-                position = first if is_within else last + position - end
+                position = decoding.escape_starts[index] if is_within else decoding.escape_ends[index] + position - end
         return position
 
     def end(self, position: int) -> int:
@@ -140,9 +149,13 @@ class SearchedText:
         for decoding in reversed(self._rounds):
             index = bisect_right(decoding.starts, last_byte) - 1
             if index >= 0:
-                end, _, last = decoding.escapes[index]
-                last_byte = last - 1 if last_byte < end else last + last_byte - end
+                end, escape_end = decoding.ends[index], decoding.escape_ends[index]
+                last_byte = escape_end - 1 if last_byte < end else escape_end + last_byte - end
         return last_byte + 1
+
+
+def _length_of_shortest(spellings: SecretSpellings) -> int:
+    return min(map(len, (spellings.plain, *spellings.decoded)))
 
 
 @attrs.frozen(repr=False)
@@ -152,10 +165,13 @@ class SecretSpellings:
     Attributes:
         plain: the form to be found in the text itself, in lower case.
         decoded: the forms to be found in the decoded text, in lower case: the secret, and its base64.
+        shortest: the length of the shortest text that can contain the secret, in bytes: no escape is shorter than its
+            character.
     """
 
     plain: bytes
     decoded: tuple[bytes, ...]
+    shortest: int = attrs.field(init=False, default=attrs.Factory(_length_of_shortest, takes_self=True))
 
     @classmethod
     def of(cls, secret: bytes) -> SecretSpellings:
@@ -242,7 +258,5 @@ def _character(match: re.Match[bytes]) -> bytes:
         return bytes([int(byte or percent, 16)])
     if name:
         return _ENTITIES[name.lower()]
-    if not (unit or hexadecimal or decimal):
-        return b""  # backslashes alone
     code = int(decimal) if decimal else int(unit or hexadecimal, 16)
     return chr(code).encode("utf-8", "surrogatepass") if code < 0x110000 else match[0]

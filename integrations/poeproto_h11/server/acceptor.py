@@ -62,7 +62,7 @@ class Acceptor:
         self._waiting: dict[ServerConnection, anyio.Event] = {}
         self._one_waits = anyio.Event()  # replaced when it has been acted on
         self._connections: set[ServerConnection] = set()
-        # Connections without a complete request, the oldest first.
+        # Connections that wait for a request, the one that has waited longest first.
         self._idle: dict[ServerConnection, None] = {}
         self._one_closed = anyio.Event()  # replaced by each wait for a connection to close
         self._reserve: list[int] = []

@@ -85,6 +85,11 @@ def test_the_error_of_a_bot_does_not_show_the_key() -> None:
     assert redact_error(Error(text="the word is secret"), b"secret") == Error(text="the word is secret")
 
 
+def test_a_short_string_of_an_error_may_be_the_key() -> None:
+    key = b"%41%42%43%44%45%46"  # its spelling in a decoded text has six characters
+    assert redact_error(Error(raw_response=["ABCDEF", "ABCDE"]), key) == Error(raw_response=["<hidden>", "ABCDE"])
+
+
 WORDS = [b"wrong-key-000001", b"wrongwrongwrong1", b"WRONG" + b"x" * 27, b"wrong%20key%20word"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -102,6 +103,19 @@ def test_what_is_ignored_is_within_the_span() -> None:
     assert text[start:end] == b"Kf7\r\n1d\r\n" + CANARY[3:].encode()
 
 
+def test_ignored_bytes_may_be_matched_with_groups() -> None:
+    text = b"Kf7\r\n1d\r\n" + CANARY[3:].encode()
+    searched = SearchedText(text, ignored=re.compile(rb"\r\n([0-9a-f]+)\r\n"))
+    assert set(SECRET.find(searched)) == {(0, len(text))}
+
+
+@pytest.mark.parametrize("name", escaped_spellings())
+def test_no_shorter_text_contains_the_secret(name: str) -> None:
+    assert all(len(each) >= SECRET.shortest for each in spans(escaped_spellings()[name].encode()))
+    assert SecretSpellings.of(b"%41%42").shortest == 2
+    assert spans(b"aB", SecretSpellings.of(b"%41%42")) == {b"aB"}
+
+
 def test_a_short_secret_is_not_searched_for_in_base64() -> None:
     assert SecretSpellings.of(b"short").decoded == (b"short",)
 
@@ -147,3 +161,16 @@ def test_a_text_of_escapes_alone_takes_linear_time(text: bytes) -> None:
     searched = SearchedText(text * 20_000)
     assert list(SECRET.find(searched)) == []
     assert SECRET.beginning(searched) >= len(text) * 20_000 - 48
+
+
+@pytest.mark.parametrize("escape", [b"\\", b"%41", b'\\"', b"&#65;"])
+def test_a_text_of_escapes_alone_takes_a_bounded_multiple_of_its_size(escape: bytes) -> None:
+    text = escape * (60_000 // len(escape))
+    tracemalloc.start()
+    try:
+        searched = SearchedText(text)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(searched.lowered) == len(text)
+    assert peak < 50 * len(text)

@@ -14,7 +14,7 @@ from anyio.from_thread import BlockingPortal
 
 import poeproto
 import poeproto_compat as fp
-from poeproto_compat.call_hooks import program_calls
+from poeproto_compat.call_hooks import observed_calls, program_calls
 from poeproto_compat.client import (
     get_bot_response_sync,
     get_final_response,
@@ -27,6 +27,7 @@ from poeproto_h11 import CallHooks, CallObservation, Client, Outcome
 
 from ...support.bots import KEY
 from ...support.hypercorn_servers import serving
+from ...support.memory_channel import MemoryChannel
 from ...support.peers_in_thread import scripted_in_thread
 from ...support.scripted_peer import HELLO, Peer, Received, answering, response, scripted
 from .test_client import Errors, a_query
@@ -146,6 +147,23 @@ async def test_calls_outside_of_a_request_have_those_of_the_program() -> None:
         await upload_file(b"a", file_name="a.txt", api_key=KEY, base_url=server.address)
     assert observed.operations == ["query", "upload"]
     assert [request.all("x-call") for request in server.requests] == [[seen.id] for seen in observed.ends] + [[]]
+
+
+@pytest.mark.anyio
+async def test_a_task_that_has_answered_a_request_has_those_of_the_program_again() -> None:
+    """As a test has that calls the application in its own task."""
+    at_server, seen = Observed(), list[object]()
+
+    class Bot(fp.PoeBot):
+        async def get_response(self, request: fp.QueryRequest) -> AsyncIterable[fp.PartialResponse]:
+            seen.append(observed_calls())
+            yield fp.PartialResponse(text="hello")
+
+    app = fp.make_app(Bot(), allow_without_key=True)
+    app.service.add_call_hooks(at_server.hooks)
+    await app.service.handle(poeproto.RequestHead("POST", "/", []), "/", MemoryChannel())
+    assert seen == [app.service.outbound]
+    assert observed_calls() is program_calls
 
 
 @pytest.mark.anyio

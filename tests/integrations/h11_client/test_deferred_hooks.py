@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Generator
+from types import ModuleType
 from typing import Any, Self
 
 import anyio
@@ -204,4 +205,9 @@ def test_an_event_loop_that_has_ended_leaves_the_end_to_the_next_safe_point() ->
         assert ended == []
         call_deferred()
         assert ended.pop() == "end"
+    assert running_loop() is None
+
+
+def test_trio_may_be_imported_by_another_thread_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "trio", ModuleType("trio"))  # as a module is before its code has run
     assert running_loop() is None
