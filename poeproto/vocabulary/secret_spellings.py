@@ -113,7 +113,7 @@ class SearchedText:
         return decoding.text, complete - end + size
 
     def start(self, position: int) -> int:
-        """The offset in the text of a character of the decoded text, or of its escape if it was escaped."""
+        """The offset in the text of the character at `position` of the decoded text, or of its escape."""
         for decoding in reversed(self._rounds):
             index = bisect_right(decoding.starts, position) - 1
             if index >= 0:
@@ -127,7 +127,7 @@ class SearchedText:
         return position
 
     def end(self, position: int) -> int:
-        """The offset in the text of the end of a range that ends at an offset of the decoded text, which is not 0."""
+        """The offset in the text of the end of a range that ends at `position` of the decoded text, which is not 0."""
         last_byte = position - 1
         for decoding in reversed(self._rounds):
             index = bisect_right(decoding.starts, last_byte) - 1
