@@ -43,7 +43,7 @@ def declared_in(simulator: str) -> dict[str, int]:
 @pytest.mark.slow
 def test_an_example_is_tried_as_the_page_says(checkout: Path) -> None:
     page = (checkout / "docs" / "guides.md").read_text(encoding="utf-8")
-    simulate, serve, query = map(shlex.split, re.findall(r"^    \.venv/bin/poeproto (.*)$", page, re.MULTILINE))
+    simulate, serve, query = map(shlex.split, re.findall(r"^    poeproto (.*)$", page, re.MULTILINE))
     with reserved_port() as port:  # the two have to know each other's address
         bot = f"127.0.0.1:{port}"
         options = [word.replace("127.0.0.1:8080", bot) for word in simulate[1:]]

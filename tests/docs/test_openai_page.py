@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import click
 import pytest
@@ -13,6 +17,7 @@ import pytest
 from poeproto_cli.commands import main
 from poeproto_cli.openai import serve
 from poeproto_openai.mapping import MAPPING, SIDES, MappingRow
+from poeproto_simulator import Simulator
 
 
 def names_of_tests(folder: Path) -> set[str]:
@@ -39,7 +44,8 @@ def page(request: pytest.FixtureRequest, checkout: Path) -> str:
 def test_the_program_runs(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     monkeypatch.setenv("POE_ACCESS_KEY", "k" * 32)
-    [program] = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    programs = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    [program] = [program for program in programs if "langchain" not in program]
     names: dict[str, object] = {"__name__": "openai"}
     exec(compile(program, "openai.md", "exec"), names)
     assert names["app"]
@@ -60,3 +66,54 @@ def test_the_commands_are_understood(page: str) -> None:
 def test_the_options_that_a_page_names_exist(page: str) -> None:
     options = {option for parameter in serve.params for option in parameter.opts}
     assert set(re.findall(r"--[a-z][a-z-]+", page)) <= options
+
+
+class TestLangChain:
+    """LangChain is not installed for the tests: a class with its arguments and methods stands for the model."""
+
+    @pytest.fixture
+    def models(self, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+        """The models that a program has made."""
+        made: list[Any] = []
+
+        class ChatOpenAI:
+            def __init__(self, *, model: str, base_url: str | None = None, api_key: str | None = None) -> None:
+                self.model, self.base_url, self.asked = model, base_url, []
+                made.append(self)
+
+            def invoke(self, text: str) -> Any:
+                self.asked = [("user", text)]
+                return SimpleNamespace(content=text)
+
+            async def astream(self, messages: list[tuple[str, str]]) -> AsyncIterator[Any]:
+                self.asked = messages
+                for text in ("It is ", "", "warm."):
+                    yield SimpleNamespace(text=text)
+
+        monkeypatch.setitem(sys.modules, "langchain_openai", SimpleNamespace(ChatOpenAI=ChatOpenAI))
+        return made
+
+    def run(self, checkout: Path, name: str) -> dict[str, Any]:
+        page = (checkout / "docs" / "howto" / name).read_text(encoding="utf-8")
+        programs = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+        [program] = [program for program in programs if "langchain" in program]
+        names: dict[str, Any] = {"__name__": "chain"}
+        exec(compile(program, name, "exec"), names)
+        return names
+
+    def test_it_calls_the_gateway(self, checkout: Path, models: list[Any]) -> None:
+        self.run(checkout, "openai_clients.md")
+        [model] = models
+        page = (checkout / "docs" / "howto" / "openai_clients.md").read_text(encoding="utf-8")
+        assert f"prints a base URL, such as `{model.base_url}`" in page
+        assert f"--bot {model.model}=" in page
+
+    @pytest.mark.anyio
+    async def test_it_answers_in_a_bot(self, checkout: Path, models: list[Any]) -> None:
+        bot = self.run(checkout, "openai_models.md")["bot"]
+        async with Simulator() as simulator:
+            simulator.register("Chain", bot)
+            first = await simulator.say("Chain", "Is it warm?")
+            assert first.final_text() == "It is warm."
+            await simulator.say("Chain", "And now?", conversation=first)
+        assert models[0].asked == [("user", "Is it warm?"), ("assistant", "It is warm."), ("user", "And now?")]

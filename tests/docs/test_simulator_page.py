@@ -31,7 +31,7 @@ def test_the_program_runs(page: str, backend: str) -> None:
 
 
 def test_the_command_is_understood(page: str) -> None:
-    [line] = re.findall(r"^    \.venv/bin/poeproto (.*)$", page, re.MULTILINE)
+    [line] = re.findall(r"^    poeproto (simulate .*)$", page, re.MULTILINE)
     name, *arguments = shlex.split(line)
     with main.commands[name].make_context(name, arguments, parent=click.Context(main)) as context:
         assert not context.args
