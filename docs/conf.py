@@ -147,7 +147,7 @@ def _signature_to_read(
 ) -> tuple[str, str | None] | None:
     """Write a default without a public name as its number, or as an ellipsis.
 
-    There is none for a class that nobody calls: a protocol, an enumeration, and what a function returns.
+    A class that nobody calls has none: a protocol, an enumeration, and the type of a function's result.
     """
     if signature is None:
         return None
@@ -174,7 +174,7 @@ def _default_text(value: object) -> str:
 
 
 def _link_public_names(app: Sphinx, doctree: nodes.document) -> None:
-    """Let each name of a signature or a text mean what is public under it, in its own module first."""
+    """Resolve each name of a signature or a text to the public object of that name, in its own module first."""
     for node in doctree.findall(pending_xref):
         if node.get("refdomain") == "py":
             target = node["reftarget"]
@@ -192,13 +192,13 @@ def _leave_private_names(
 
 
 def _check_members(app: Sphinx) -> None:
-    """Sphinx leaves out what has no text; here it fails the build."""
+    """Sphinx leaves out an object without a docstring; here it fails the build."""
     for place in undocumented_members():
         logger.warning("%s has no text", place)
 
 
 def _describe(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
-    """Add what search engines and previews of links show of a page: its first sentences."""
+    """Add the description that search engines and link previews show of a page: its first sentences."""
     paragraphs = list(doctree.findall(nodes.paragraph)) if doctree is not None else []
     paragraphs.sort(key=lambda each: not isinstance(each.parent, nodes.section))  # those of lists and tables last
     texts = (" ".join(each.astext().split()) for each in paragraphs)

@@ -1,4 +1,5 @@
-"""Writes what in docs/ is made from the code and from recorded figures: rules, JSON Schemas, diagrams, tables.
+"""Writes the generated parts of docs/, made from the code and from recorded figures: rules, JSON Schemas, diagrams,
+tables.
 
 `make generated` runs it after a change of the vocabulary or the tables; a test compares what is on file.
 """

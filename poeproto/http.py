@@ -1,4 +1,4 @@
-"""HTTP for those who write an integration: messages, headers, bodies in parts, rate limits, and what logs may show.
+"""HTTP for authors of an integration: messages, headers, bodies in parts, rate limits, and values that logs may show.
 
 `refusal` makes the error for a response with another status than 200. Bearer keys are in `poeproto.auth`.
 

@@ -34,7 +34,7 @@ def check_identifier(text: str, tag: str | None = None) -> str:
     """The text, if it is an identifier with that tag.
 
     Raises:
-        InvalidValue: if it is not; the message says what is wrong.
+        InvalidValue: if it is not valid; the message says why.
     """
     found = _IDENTIFIER.fullmatch(text)
     if found is None:

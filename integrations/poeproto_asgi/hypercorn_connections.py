@@ -33,7 +33,7 @@ class OpenConnections(Protocol):
         ...
 
     async def run(self) -> None:
-        """Do what `reset` leaves to be done, until cancelled."""
+        """Reset the connections that `reset` has queued, until cancelled."""
         ...
 
 

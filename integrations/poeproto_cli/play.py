@@ -99,7 +99,7 @@ def play(
     the others. It may be left out with --recording.
 
     Once connections are accepted, one line on standard output says the address to open. It has a token in it, without
-    which nobody can use the playground. Standard error has what a bot that does not start says.
+    which nobody can use the playground. Standard error has the error of a bot that does not start.
     """
     from poeproto_playground import Playground  # imported here, so that the other commands start faster
 

@@ -95,7 +95,7 @@ def _checked(source: object, method: str) -> AsyncIterable[Any]:
 async def records(
     bot: AnswersQueries, request: QueryRequest, context: RequestContext
 ) -> AsyncGenerator[ServerSentEvent, None]:
-    """The records of a reply: what the bot yields, each after the files posted before it, and `done`.
+    """The records of a reply: the bot's events, each after the files posted before it, and `done`.
 
     An exception becomes an `error` event. Its text is for the log only.
     """

@@ -87,7 +87,7 @@ def _line(changes: list[Change]) -> bytes:
 
 
 class Subscriber:
-    """One page: what has changed since its last line."""
+    """One page: the changes since its last line."""
 
     def __init__(self, source: StateSource) -> None:
         self._source = source

@@ -92,8 +92,8 @@ FRAME_DOCUMENT = b"""<!doctype html>
 def page_policy(*, remote_media: bool) -> str:
     """The page's `Content-Security-Policy`.
 
-    Without remote media no request of the page leaves this machine: the URL of an image in a reply could carry what
-    the conversation says to any server.
+    Without remote media no request of the page leaves this machine: the URL of an image in a reply could send the
+    conversation's text to any server.
     """
     remote = " https:" if remote_media else ""
     return "; ".join(

@@ -1,4 +1,5 @@
-"""Redaction of a recording: what is replaced, by what, and how a secret is found that two reads share.
+"""Redaction of a recording: which secrets are replaced, by which placeholder, and how a secret that spans two reads is
+found.
 
 What is replaced:
 
@@ -140,7 +141,7 @@ FoundSecrets = OrderedDict[bytes, SecretSpellings]
 
 @attrs.frozen
 class Span:
-    """A part of a text, and what replaces it."""
+    """A part of a text, and its replacement."""
 
     start: int
     end: int
@@ -151,7 +152,7 @@ class Redactor:
     """Redacts the parts of one recording, in which equal secrets have equal placeholders.
 
     Attributes:
-        redaction: what is replaced.
+        redaction: the rules to apply.
         of_exchange: the secrets that were found in the exchange whose parts are redacted. They are searched for besides
             those that were found last in all exchanges: while a reply goes on, a hundred other requests may begin.
     """

@@ -1,9 +1,9 @@
 """A watch on event loops: a thread that logs which bot blocks one, and where.
 
-Nothing is paid for it in the event loop. A thread samples what the loop's thread runs, twenty times a second. Only when
-that is code of a bot does it ask the loop to call back. If the loop has not done so after `_STEP_SECONDS`, and the same
-frame of the bot's still runs, then one step of the bot has taken that long: a loop runs each task once before it calls
-back. A C function that holds the interpreter's lock is not noticed.
+Nothing is paid for it in the event loop. A thread samples the stack of the loop's thread, twenty times a second. Only
+when that is code of a bot does it ask the loop to call back. If the loop has not done so after `_STEP_SECONDS`, and the
+same frame of the bot's still runs, then one step of the bot has taken that long: a loop runs each task once before it
+calls back. A C function that holds the interpreter's lock is not noticed.
 """
 
 from __future__ import annotations

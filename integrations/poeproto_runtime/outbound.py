@@ -102,7 +102,7 @@ class DeclaredCalls:
             _asking.reset(token)
 
     def check_not_asking(self) -> None:
-        """Check that the caller is not `get_settings`: its call would wait for what `get_settings` returns.
+        """Check that the caller is not `get_settings`: its call would wait for the result of `get_settings`.
 
         Raises:
             LocalProtocolError: when it is.

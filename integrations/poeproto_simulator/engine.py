@@ -1,4 +1,4 @@
-"""The engine of the simulator: what the simulated Poe does with messages, queries, replies and feedback. No I/O."""
+"""The engine of the simulator: how the simulated Poe handles messages, queries, replies and feedback. No I/O."""
 
 from __future__ import annotations
 

@@ -57,7 +57,8 @@ class State:
 
         Args:
             name: the name that bots see.
-            balance: what may be spent, in thousandths of a US cent; by default the initial balance of every user.
+            balance: the amount that may be spent, in thousandths of a US cent; by default the initial balance of every
+                user.
             api_key: the key of the user's API calls.
         """
         account = Account(self.identifier("u"), name, api_key, self.balance if balance is None else balance)

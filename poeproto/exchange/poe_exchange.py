@@ -1,6 +1,6 @@
 """Poe side of one exchange: sends a request, and receives the bot's events.
 
-**What is delivered before an error.** Everything that was good before a fault is delivered, whatever the chunking. The
+**Events before an error.** Every valid event before a fault is delivered, whatever the chunking. The
 call that meets the fault returns the events before it and sets `error`; if there are none, it returns an empty list.
 Every later receiving call raises `error`: it is sticky. So a caller that sees an exception has had every event before
 it, and a caller that needs it at once checks `error` after each call. `receive_eof` raises in the same call,

@@ -394,7 +394,7 @@ def tools_by_name(functions: Iterable[F] | Mapping[str, F]) -> dict[str, F]:
 
     Raises:
         ValueError: for two functions of one name, and for a function without a name, such as a lambda.
-        TypeError: for what is no function, such as the result of one.
+        TypeError: for a value that is not a function, such as the result of one.
     """
     if isinstance(functions, Mapping):
         return dict(cast("Mapping[str, F]", functions))

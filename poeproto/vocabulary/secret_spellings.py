@@ -193,7 +193,7 @@ def cut_occurrence(text: bytes, whole: bytes, shortest: int = 1) -> int:
 
     Args:
         text: a text, in either case.
-        whole: what is searched for, in lower case.
+        whole: the text to search for, in lower case.
         shortest: how many bytes of it must be there.
     """
     size = len(text)

@@ -10,8 +10,8 @@ the modules above never see them:
 - Deep nesting: msgspec raises RecursionError at a depth that depends on the free stack. Here the bound is `MAX_DEPTH`.
 
 **Fast path and general path.** `loads` first decodes with a type that allows seven levels. msgspec checks it while it
-parses, at no cost. If that fails for whatever reason, `_loads_general` measures the depth and decodes again, or says
-what is wrong.
+parses, at no cost. If that fails for any reason, `_loads_general` measures the depth and decodes again, or raises an
+error with the cause.
 
 https://www.rfc-editor.org/rfc/rfc8259
 """

@@ -263,7 +263,7 @@ class AsyncioStream(asyncio.Protocol):
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Read what arrived before the connection broke, and wake the waiting task."""
+        """Read the data that arrived before the connection broke, and wake the waiting task."""
         if exc is not None and not self._lost:
             self._read_rest()
         self._lost = True

@@ -239,7 +239,7 @@ class BlockingToolRunner:
         self._runner = ToolRunner(functions, raise_errors=raise_errors, call=_call_tool)
 
     async def __call__(self, calls: list[ToolCall]) -> list[ToolResult]:
-        """The result of each call, in their order. Raises what `ToolRunner` raises."""
+        """The result of each call, in their order. Raises the exceptions of `ToolRunner`."""
         futures = [_in_daemon_thread("tool", partial(run_sync, self._runner.run(call))) for call in calls]
         return [future.result() for future in futures]
 

@@ -1,8 +1,8 @@
 """Errors of an endpoint, in the shapes that endpoints give them, as `error` events of the reply.
 
 OpenAI's shape is ``{"error": {"message", "type", "code", "param"}}``. Others send a string, an object without the
-``error`` around it, or a status in the stream. The event's `raw_response` has the fields, and what its reader needs
-to decide about a retry: the status, and ``Retry-After``.
+``error`` around it, or a status in the stream. The event's `raw_response` has the fields, and the data by which its
+reader decides about a retry: the status, and ``Retry-After``.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def error_event(error: EndpointError, status: int | None = None) -> Error:
     """The `error` event for an error that the endpoint reports.
 
     Args:
-        error: what it says.
+        error: the error as received.
         status: the status of the response; None within a stream, where a `code` of three digits counts as one.
     """
     if status is None and error.code is not None and _STATUS.fullmatch(error.code):
@@ -131,7 +131,7 @@ def refusal_event(refused: RequestRefused, error: EndpointError | None) -> Error
 
     Args:
         refused: the status, and ``Retry-After``.
-        error: what the body says, if that can be read.
+        error: the error in the body, if that can be read.
     """
     status = refused.status
     if error is None:

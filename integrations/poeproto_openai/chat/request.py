@@ -81,7 +81,7 @@ def read_chat_request(body: bytes) -> ChatRequest:
     """The request in this body.
 
     Raises:
-        ApiError: with status 400 and the path of the field, for what cannot be read or has no equivalent.
+        ApiError: with status 400 and the path of the field, for a field that cannot be read or has no equivalent.
     """
     return chat_request(decode_body(body))
 

@@ -29,7 +29,7 @@ class ToolCallNormalizer:
     numbered in the order in which their first parts are returned, so the indices have no gap.
 
     Args:
-        id_prefix: what the ids of calls without one begin with.
+        id_prefix: the prefix of ids made for calls without one.
         limits: the bounds of `ToolCallAggregator`.
     """
 

@@ -65,7 +65,7 @@ def _is_forwarded(event: Event, *, began: bool) -> bool:
 class UpstreamCall(Bot):
     """The bot of one request, which forwards the reply of an upstream bot.
 
-    A failure of the call is an `error` event, and the exchange is given what it means to the caller.
+    A failure of the call is an `error` event, and the exchange is given the status for the caller.
 
     Args:
         upstream: the bot to call.

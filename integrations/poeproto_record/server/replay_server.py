@@ -54,7 +54,7 @@ async def replay(
     Args:
         recording: the recording.
         bind: where to listen, as of `poeproto_asgi.serve`.
-        match: which exchange answers a request. A request without one is answered with 404 and what differs.
+        match: which exchange answers a request. A request without one is answered with 404 and the differences.
         speed: how many times as fast as recorded; 0 does not wait.
         task_status: for `anyio.abc.TaskGroup.start`; given the address once connections are accepted.
 

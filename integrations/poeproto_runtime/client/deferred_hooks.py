@@ -11,7 +11,7 @@ starts, when a blocking client is closed, or at the exit of the program.
 What drops the last reference by itself, as a ``break`` does, runs finalisers too, but at a place of its own choice. The
 hooks are called at once there, as anywhere else in the task or thread of a call.
 
-What is done during a collection takes no lock: `deque.append`, and the functions that event loops offer to signal
+Code that runs during a collection takes no lock: `deque.append`, and the functions that event loops offer to signal
 handlers.
 """
 
