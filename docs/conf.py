@@ -114,7 +114,9 @@ def _as_restructured_text(app: Sphinx, what: str, name: str, obj: object, option
     def code(match: re.Match[str]) -> str:
         if page := PAGE_NAME.fullmatch(match[1]):
             return f":doc:`/{page[1]}`"
-        end = r"\ " if match.end() < len(text) and text[match.end()].isalnum() else ""  # as in `Route`s
+        end = (
+            r"\ " if match.end() < len(text) and text[match.end()].isalnum() else ""
+        )  # so that "`Route`s" is still valid Markdown
         return (f":py:obj:`{match[1]}`" if match[1] in _public_places() else f"``{match[1]}``") + end
 
     lines[:] = _LINK.sub(r"`\1 <\2>`__", _CODE.sub(code, text)).split("\n")
@@ -135,7 +137,7 @@ def _with_values(enumeration: type[Enum], text: str) -> str:
     )
 
 
-# Defaults that are made anew for each value, and functions, whose repr is no Python.
+# Defaults that are made again for each value, and functions, whose repr is not Python code.
 _UNREADABLE = re.compile(r"\bNOTHING\b|'<\w+>'|<(?:[^<>]|<\w+>)*>")
 # The constructor that attrs writes.
 _ATTRS_DEFAULT = re.compile(r"\battr_dict\['(\w+)'\]\.default\b")

@@ -30,7 +30,7 @@ from poeproto.vocabulary.repr_redaction import *
 from poeproto.vocabulary.secret_spellings import *
 from poeproto.vocabulary.streamed_body import *
 
-# Of the schemes that HTTP has (RFC 9110, 4.2).
+# The schemes of HTTP (RFC 9110, 4.2).
 DEFAULT_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
 """The default TCP port of each URL scheme."""
 

@@ -93,7 +93,7 @@ PLACES: dict[str, frozenset[str]] = {
     }.items()
 }
 
-# Names of fastapi_poe 0.0.83, and the name or the way that replaces each here.
+# Names of fastapi_poe 0.0.83, and our replacement for each.
 OTHER_NAMES = {
     "AttachmentHttpResponse": "bytes: Context.fetch_attachment returns the content",
     "AttachmentUploadError": "poeproto.UploadRefused",

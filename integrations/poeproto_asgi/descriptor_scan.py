@@ -6,8 +6,8 @@ and calls the base class's `accept`. asyncio calls the listener's own `accept`, 
 server that accepted by itself, and gave Hypercorn its connections, would not need this file.
 
 It relies on: ``/dev/fd`` (Linux, macOS, BSD); elsewhere nothing is found. To tell the connections of two listeners
-at one address apart, it also leans on `SO_SNDTIMEO`, which accepted sockets inherit, and which has no effect on sockets
-that do not block (64-bit Linux, TCP); elsewhere all connections at the address count as the listener's.
+at one address apart, it also relies on `SO_SNDTIMEO`, which accepted sockets inherit, and which has no effect on
+sockets that do not block (64-bit Linux, TCP); elsewhere all connections at the address count as the listener's.
 
 Consequences of removing it, on uvloop and trio, and the test that fails (`tests/integrations/asgi/test_shutdown.py`):
 

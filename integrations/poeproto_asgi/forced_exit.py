@@ -1,4 +1,4 @@
-"""The end of a process by force: a bot that swallows its cancellation, or a thread that blocks, cannot keep it."""
+"""Forced exit: ends the process even if a bot swallows its cancellation or a thread blocks."""
 
 from __future__ import annotations
 

@@ -204,7 +204,8 @@ class _HypercornServer:
         finally:
             for listener in self._listeners:
                 listener.close()
-            # Raised even if this is cancelled: that is how `serve` is stopped, and so when a shutdown fails.
+            # Raised even if this is cancelled: `serve` is stopped by cancelling it, so a failed shutdown is seen only
+            # here.
             if self._lifespan_failure is not None:
                 raise self._lifespan_failure
         if self._failure is not None:

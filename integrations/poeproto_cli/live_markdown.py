@@ -33,7 +33,7 @@ from poeproto_runtime.printable import printable_text
 _INTERVAL = 0.1
 # After a redraw that took a second, the next one starts nine seconds later.
 _LONGEST_SHARE = 9
-# The most lines of an unfinished block. Some screens full.
+# The most lines of an unfinished block. A few screens.
 _LONGEST_BLOCK = 8_000
 _LONGEST_FENCE = 200
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})[^`\n]*")

@@ -164,7 +164,7 @@ def _played(target_or_url: str, name: str | None, access_key: str | None) -> Pla
     from poeproto_playground import PlayedBot
 
     if not is_target(target_or_url):
-        split_url(target_or_url)  # raises for what is no URL
+        split_url(target_or_url)  # raises for an invalid URL
         return PlayedBot(url=target_or_url, name=name or _name_in(target_or_url), access_key=access_key)
     refuse_address(target_or_url)
     check_target_exists(target_or_url)

@@ -75,7 +75,7 @@ def field(
     return _FieldOptions(default, default_factory, alias)
 
 
-# Of a field: its name, the type whose values need no check, if there is one, and the check of all others.
+# A field: its name, the type whose values need no check (if any), and the check of all other values.
 FieldCheck: TypeAlias = tuple[str, type[Any] | None, Check]
 
 
@@ -238,7 +238,8 @@ class Model:
         cls.model_defaults_given = {**inherited_values, **values}
         cls.model_private_defaults = {**cls.model_private_defaults, **private}
         for name in (*values, *private):
-            # A default in the class would hide what __getattr__ and hasattr say of an object without the field.
+            # A default in the class would change the results of __getattr__ and hasattr for an object without the
+            # field.
             delattr(cls, name)
 
     @classmethod

@@ -88,7 +88,7 @@ def _checked(source: object, method: str) -> AsyncIterable[Any]:
     if isinstance(source, AsyncIterable):
         return cast("AsyncIterable[Any]", source)
     if isinstance(source, Coroutine):
-        source.close()  # which is never awaited
+        source.close()  # else Python warns that it was never awaited
     raise TypeError(f"{method} must be an async generator: `async def` with `yield` in it; it returned {source!r:.100}")
 
 

@@ -829,8 +829,8 @@ class SettingsResponse(Model):
 
     Attributes:
         response_version: the version of the format; Poe ignores `parameter_controls` below 2.
-        context_clear_window_secs: deprecated: seconds after which a conversation begins anew.
-        allow_user_context_clear: deprecated: whether users may begin a conversation anew.
+        context_clear_window_secs: deprecated: seconds after which a new conversation begins.
+        allow_user_context_clear: deprecated: whether users may clear the context of a conversation.
         custom_rate_card: deprecated: see `rate_card`.
         server_bot_dependencies: how often the bot calls each other bot for one message, by the bot's name.
         allow_attachments: whether users may send files.

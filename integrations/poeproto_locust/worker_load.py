@@ -55,7 +55,7 @@ class LoadMeter:
         self._timer: Any = None
 
     def start(self) -> None:
-        """Begin anew."""
+        """Reset the measurement."""
         self.stop()
         self.reset()
         self._timer = gevent.spawn(self._sample)

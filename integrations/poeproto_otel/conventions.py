@@ -41,7 +41,7 @@ SERVER_PORT = "server.port"
 URL_FULL = "url.full"
 URL_PATH = "url.path"
 URL_SCHEME = "url.scheme"
-# Our own.
+# Attributes of ours, without a convention.
 POE_BOT = "poe.bot"
 POE_ERROR_ID = "poe.error_id"
 POE_EVENTS = "poe.reply.events"

@@ -91,7 +91,7 @@ class Subscriber:
 
     def __init__(self, source: StateSource) -> None:
         self._source = source
-        self._dirty: dict[Key, None] = {}  # an ordered set
+        self._dirty: dict[Key, None] = {}  # a dict, because a set has no order
         self._changed = anyio.Event()
         # Of each text: its epoch, how many parts were sent, and their length in UTF-16.
         self._sent: dict[tuple[str, str, int], tuple[int, int, int]] = {}

@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=_MODES,
         default=None,
         help="calls through poe_recording: none replays them (the default), new also records those that no recorded "
-        "exchange answers, all records every one afresh, and replaces the recording if the test passes",
+        "exchange answers, all records every one again, and replaces the recording if the test passes",
     )
     parser.addini("poe_record", "the default of --poe-record", default="none")
     parser.addini(

@@ -236,7 +236,7 @@ class ReplayedCalls:
         finally:
             temporary.unlink(missing_ok=True)
         if self.mode is RecordMode.ALL and path == self.path:
-            self._beside.unlink(missing_ok=True)  # that of an earlier failure
+            self._beside.unlink(missing_ok=True)  # a file left by an earlier failure
         return sum(isinstance(each, RecordedRequest) for each in added)
 
     def failure(self) -> str | None:

@@ -71,7 +71,7 @@ _KNOWN = 100
 _NUMBERED = 10_000
 # How many bytes of a line are held back for the patterns.
 _LINE = 64 * 1024
-# In a longer line, patterns find matches of up to so many bytes that two reads share.
+# In a longer line, patterns find matches that span two reads if they are at most this long, in bytes.
 _OVERLAP = 4 * 1024
 
 _SCHEME = re.compile(rb"([A-Za-z][A-Za-z0-9-]*)[ \t]+(\S.*)", re.DOTALL)

@@ -40,7 +40,7 @@ class StreamRedactor(Generic[T]):
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
-        self._text = b""  # received, and not decided
+        self._text = b""  # received, and perhaps the beginning of a secret
         self._reads: deque[_Read[T]] = deque()
         self._within_secret = False
         self._next_scan = 0  # the length of the text from which on it is scanned again

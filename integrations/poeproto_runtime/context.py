@@ -78,7 +78,7 @@ class RequestContext:
         self.bot_name = route.bot_name
         self.limits = limits
         self.posted: list[File] = []
-        self._attached: tuple[File, ...] = ()  # what `post_attachment` returned
+        self._attached: tuple[File, ...] = ()  # the files that `post_attachment` has returned
         self._route = route
         self._outbound = outbound
         self._request = request

@@ -63,7 +63,7 @@ class _LoopWatch:
     def __init__(self, loop_thread: int, token: Any) -> None:
         self.users = 0
         self._loop_thread = loop_thread
-        # trio's and asyncio's function, both of which may be called from any thread.
+        # The functions of trio and asyncio; both may be called from any thread.
         self._call_soon = token.run_sync_soon if hasattr(token, "run_sync_soon") else token.call_soon_threadsafe
         self._stop = threading.Event()
         self._next_log: dict[str, float] = {}

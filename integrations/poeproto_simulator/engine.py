@@ -52,7 +52,7 @@ class Poe(State):
         api_key: the first user's key.
         limits: `Limits.messages` bounds a query.
         now: the clock, in seconds since the epoch.
-        random_bytes: makes identifiers, from so many bytes.
+        random_bytes: returns the given number of random bytes, for identifiers.
 
     Attributes:
         users: by `Account.id`; the first one pays for calls with unknown keys.

@@ -126,7 +126,7 @@ class Simulator(Simulation, BotApp):
 
             try:
                 address = await tasks.start(run)
-                if address.startswith("unix:"):  # no URL
+                if address.startswith("unix:"):  # a path, which is not a URL
                     yield address
                 else:
                     self.address = address

@@ -47,7 +47,7 @@ class State:
         self.reports: list[dict[str, Any]] = []
         self.log: deque[LogEntry] = deque(maxlen=_LOG_LENGTH)
         self.on_log: list[Callable[[LogEntry], object]] = []
-        self.changed: dict[tuple[str, str], None] = {}  # an ordered set
+        self.changed: dict[tuple[str, str], None] = {}  # a dict, because a set has no order
         self._entries = 0
 
     # --- users

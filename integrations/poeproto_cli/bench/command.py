@@ -43,7 +43,7 @@ from poeproto_h11 import Origin
 from poeproto_load import SLO, Arrivals
 
 _CONNECTIONS = (1, 32)
-_MOST_CONNECTIONS = 1000  # of an open model
+_MOST_CONNECTIONS = 1000  # an open model has no fixed number of connections
 _REPLIES = 100
 _SWEEP_SECONDS = 2.0
 _INTERRUPTED = 130
@@ -137,7 +137,7 @@ class _Options:
     "--rate",
     type=click.FloatRange(min=0, min_open=True),
     metavar="NUMBER",
-    help="An open model: begin so many replies a second, whether others have ended or not. Their times count from the"
+    help="An open model: begin this number of replies a second, whether others have ended or not. Their times count from the"
     " planned start. By default each connection sends its next query when the reply is complete (a closed model).",
 )
 @click.option(

@@ -143,7 +143,7 @@ def _resolve(origin: Origin, end: float) -> Sequence[Address]:
             origin.host, origin.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
         )
     except socket.gaierror:
-        pass  # a name
+        pass  # a host name, to be resolved
     left = time_left(end)
     look_up = partial(socket.getaddrinfo, origin.host, origin.port, type=socket.SOCK_STREAM)
     return _in_daemon_thread(f"look up {origin.host}", look_up).result(left)

@@ -57,13 +57,13 @@ def read_error(body: Mapping[str, Any]) -> EndpointError | None:
         return _from_fields(cast("Mapping[str, Any]", error))
     if isinstance(error, str) and error:
         return EndpointError(error, _string(body, "type"), _string(body, "code"))
-    if error and not isinstance(error, Mapping):  # true, a number, a list
+    if error and not isinstance(error, Mapping):  # some send true, a number or a list
         return EndpointError(_string(body, "message") or str(error)[:_SHOWN_CHARACTERS])
     if "choices" in body:
         return None
     if body.get("object") == "error" or body.get("type") == "error" or ("message" in body and "code" in body):
         return _from_fields(body)
-    if "detail" in body:  # of FastAPI
+    if "detail" in body:  # FastAPI's form
         return EndpointError(_string(body, "detail") or str(body["detail"])[:_SHOWN_CHARACTERS])
     errors = body.get("errors")
     return EndpointError(str(errors)[:_SHOWN_CHARACTERS]) if errors else None

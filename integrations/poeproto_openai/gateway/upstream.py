@@ -102,7 +102,7 @@ class UpstreamCall(Bot):
             error = error_of_exception(exc, on_poe=upstream.on_poe, secrets=secrets)
             self._exchange.failure = error
             logger.warning("the call of %s has failed: %d %s", self._exchange.model, error.status, error.message)
-            yield Error(allow_retry=error.status >= 429, text=error.message)  # `failure` says the rest
+            yield Error(allow_retry=error.status >= 429, text=error.message)  # `failure` has the details
 
     async def _upload_files(self, request: QueryRequest) -> QueryRequest:
         """The request, with the files that it brought itself uploaded to Poe, which reads no ``data:`` URLs."""

@@ -70,7 +70,7 @@ class RequestObserver:
         self.is_opaque = False
         self._rewrite = rewrite
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_SIZE)
-        self._head = b""  # the beginning of a head
+        self._head = b""  # an incomplete head
         self._in_body = False
 
     def receive(self, data: bytes) -> Iterator[RequestPart]:

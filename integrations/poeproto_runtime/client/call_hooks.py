@@ -340,7 +340,7 @@ def _without_secrets(url: str, *, origin_only: bool) -> str:
     try:
         origin, target = split_url(url)
     except LocalProtocolError:
-        return "…"  # the call fails for it
+        return "…"  # the call itself raises the error
     if origin_only:
         return f"{origin}/…"
     return f"{origin}{without_key(target.partition('?')[0])}"

@@ -59,7 +59,7 @@ def trio_token() -> Any:
     trio: Any = sys.modules.get("trio")  # trio need not be installed
     try:
         return trio and trio.lowlevel.current_trio_token()
-    except RuntimeError:  # it does not run here
+    except RuntimeError:  # trio does not run in this thread
         return None
 
 

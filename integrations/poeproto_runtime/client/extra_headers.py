@@ -52,7 +52,7 @@ _RESERVED = {
 
 
 def checked_headers(headers: ExtraHeaders | None) -> Headers:
-    """Extra headers, normalised; none for None.
+    """Extra headers, normalised; no headers for None.
 
     Raises:
         InvalidValue: for a header that the client sets itself, and for a name or value that HTTP has no form for. The

@@ -218,7 +218,7 @@ class BotReplyStream(Reply):
                     await self._close()
             elif event is None:
                 event = await self._read()
-            if type(event) is Text:  # nearly all are
+            if type(event) is Text:  # fast path: nearly all events are texts
                 return event
             if event is None:
                 raise StopAsyncIteration

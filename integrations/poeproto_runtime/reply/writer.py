@@ -62,7 +62,7 @@ class CoalescingWriter:
         self.buffered: list[bytes] = []
         self._size = 0
         self._write_ended: anyio.Event | None = None  # where a task waits for the end of the write under way
-        self._wake: anyio.Event | None = None  # where the writer's task waits
+        self._wake: anyio.Event | None = None  # set to wake the writer's task
 
     async def start(self, head: ResponseHead) -> None:
         """Write the head. It counts as a write: no other is begun before it ends, and the same timeout holds.
