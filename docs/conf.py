@@ -220,7 +220,7 @@ def _write_reference(app: Sphinx) -> None:
     pages = reference_pages() | {"vectors.md": vectors.replace("../../docs/", "../")}
     for name, text in pages.items():
         path = folder / name
-        if not path.exists() or path.read_text(encoding="utf-8") != text:  # else Sphinx would read it anew each time
+        if not path.exists() or path.read_text(encoding="utf-8") != text:  # else Sphinx would read it again each time
             path.write_text(text, encoding="utf-8")
 
 

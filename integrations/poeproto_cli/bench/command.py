@@ -137,8 +137,9 @@ class _Options:
     "--rate",
     type=click.FloatRange(min=0, min_open=True),
     metavar="NUMBER",
-    help="An open model: begin this number of replies a second, whether others have ended or not. Their times count from the"
-    " planned start. By default each connection sends its next query when the reply is complete (a closed model).",
+    help="An open model: begin this number of replies a second, whether others have ended or not. Their times count"
+    " from the planned start. By default each connection sends its next query when the reply is complete (a closed"
+    " model).",
 )
 @click.option(
     "--arrivals",
