@@ -547,7 +547,7 @@ _LIMITS = (
         "limits.text", "Limits", MUST, EVER, QUERY,
         "Each answer has at most 512,000 characters of text (10,000 in the edition of 2023, 100,000 from 2024 to the"
         " middle of 2025). The specification adds up all `text` events; here a `replace_response` starts again,"
-        " each `index` counts by itself.",
+        " and each `index` counts by itself.",
         "Poe may cut the reply there, and show an error.",
         "Send a shorter answer, or send the text as a file.",
     ),

@@ -68,7 +68,7 @@ def defer(call: Call, call_soon: CallSoon | None) -> None:
         call: calls hooks; it raises nothing.
         call_soon: of the event loop of the observed call, if it has one.
     """
-    # Registered again for each, so that it runs before the exit functions of a tracer, which flush what has ended until then.
+    # Registered again each time, so that it runs before the exit functions of a tracer, which flush what has ended.
     atexit.unregister(call_deferred)
     atexit.register(call_deferred)
     _deferred.append(call)
