@@ -77,13 +77,13 @@ lint: $(READY)  ## style, who may import whom, and the words that the prose avoi
 	.venv/bin/lint-imports
 	.venv/bin/python .ci/check_words.py
 
-page: $(PAGE)/node_modules/.package-lock.json  ## build the playground's page anew; needs Node.js
+page: $(PAGE)/node_modules/.package-lock.json  ## build the playground's page again; needs Node.js
 	cd $(PAGE) && node_modules/.bin/tsc --noEmit && node build.mjs
 
 page-speed: $(READY)  ## measure in Chromium that the playground's page never freezes; on an idle machine
 	.venv/bin/python -m pytest -q -n0 tests/playground/test_page_speed.py
 
-screenshots: $(READY)  ## take the pictures of the playground in docs/playground anew; needs Chromium
+screenshots: $(READY)  ## take new pictures of the playground in docs/playground; needs Chromium
 	.venv/bin/python docs/playground/take_screenshots.py
 openai-node: $(OPENAI_NODE)/node_modules/.package-lock.json  ## install the Node SDK of OpenAI, which some tests need; needs Node.js
 
@@ -99,7 +99,7 @@ types: $(READY)  ## pyright in strict mode, and the types our users see
 	@# It looks for the package in the python found on PATH, whatever it is told.
 	PATH="$(CURDIR)/.venv/bin:$$PATH" pyright --verifytypes poeproto --ignoreexternal
 
-generated: $(READY)  ## write afresh what in docs/ is made from the code
+generated: $(READY)  ## write the generated parts of docs/
 	.venv/bin/python docs/generate.py
 	.venv/bin/python -m tests.interop.compat.behaviour
 
@@ -133,7 +133,7 @@ soak: $(READY)  ## faults and floods: what becomes of servers and clients, in fi
 wheel-check: $(READY)  ## build the wheel, and test it where the checkout cannot be seen
 	.ci/wheel-check
 
-constraints:  ## resolve the pins in constraints.txt afresh
+constraints:  ## resolve the pins in constraints.txt again
 	.ci/make-constraints
 
 clean:  ## remove all that is made by the others

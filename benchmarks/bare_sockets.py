@@ -117,7 +117,7 @@ class _Copying(asyncio.Protocol):
 
     def __init__(self, source: tuple[str, int] | None) -> None:
         self._source = source
-        self._received = b""  # until there is another end
+        self._received = b""  # until another record end arrives
         self._connecting: asyncio.Task[None] | None = None
         self.other: asyncio.Transport | None = None
 

@@ -23,7 +23,7 @@ class Expected:
         count: the number of text events in the reply.
     """
 
-    EVENT = b"event: text"  # once in each event
+    EVENT = b"event: text"  # every event contains these bytes once
 
     def __init__(self, name: str, server: Server, wish: str, count: int) -> None:
         self.name = name

@@ -283,7 +283,7 @@ def _bytewise(large: int, small: int) -> None:
             f"an event of {large:,} bytes": lambda: _reading_bytewise(large) / large,
         },
         3,
-        warm_up=False,  # each takes many seconds
+        warm_up=False,  # a warm-up would take many seconds more
     )
     report("cost against size: a byte received alone", figures, "µs", 1e6)
     goal("cost of a byte received alone, in a long event against a short one", figures[1], figures[0], at_most=1.25)

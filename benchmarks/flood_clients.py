@@ -20,7 +20,7 @@ from benchmarks.processes import allow_files
 PROCESSES = 2
 _EVENT = b"event: text"
 _DONE = b"event: done"
-_FILES_BESIDE = 100  # the process's own
+_FILES_BESIDE = 100  # files that the process itself has open
 
 
 @attrs.frozen(kw_only=True)

@@ -206,7 +206,7 @@ def held(folder: Path) -> None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             connection.sendall(_REQUEST)
         size = -1
-        while size != (size := (folder / "held").stat().st_size):  # until nothing passes any more
+        while size != (size := (folder / "held").stat().st_size):  # until the file grows no more
             time.sleep(1)
         each = (proxy.memory() - before) / _STALLED
         print(f"held by a stream whose client does not read: {each / 1024:.0f} KiB, its objects included")

@@ -115,7 +115,9 @@ def _as_restructured_text(app: Sphinx, what: str, name: str, obj: object, option
     def code(match: re.Match[str]) -> str:
         if page := PAGE_NAME.fullmatch(match[1]):
             return f":doc:`/{page[1]}`"
-        end = r"\ " if match.end() < len(text) and text[match.end()].isalnum() else ""  # as in `Route`s
+        end = (
+            r"\ " if match.end() < len(text) and text[match.end()].isalnum() else ""
+        )  # so that "`Route`s" is still valid Markdown
         return (f":py:obj:`{match[1]}`" if match[1] in _public_places() else f"``{match[1]}``") + end
 
     lines[:] = _LINK.sub(r"`\1 <\2>`__", _CODE.sub(code, text)).split("\n")
@@ -136,7 +138,7 @@ def _with_values(enumeration: type[Enum], text: str) -> str:
     )
 
 
-# Defaults that are made anew for each value, and functions, whose repr is no Python.
+# Defaults that are made again for each value, and functions, whose repr is not Python code.
 _UNREADABLE = re.compile(r"\bNOTHING\b|'<\w+>'|<(?:[^<>]|<\w+>)*>")
 # The constructor that attrs writes.
 _ATTRS_DEFAULT = re.compile(r"\battr_dict\['(\w+)'\]\.default\b")
@@ -148,7 +150,7 @@ def _signature_to_read(
 ) -> tuple[str, str | None] | None:
     """Write a default without a public name as its number, or as an ellipsis.
 
-    There is none for a class that nobody calls: a protocol, an enumeration, and what a function returns.
+    A class that nobody calls has none: a protocol, an enumeration, and the type of a function's result.
     """
     if signature is None:
         return None
@@ -175,7 +177,7 @@ def _default_text(value: object) -> str:
 
 
 def _link_public_names(app: Sphinx, doctree: nodes.document) -> None:
-    """Let each name of a signature or a text mean what is public under it, in its own module first."""
+    """Resolve each name of a signature or a text to the public object of that name, in its own module first."""
     for node in doctree.findall(pending_xref):
         if node.get("refdomain") == "py":
             target = node["reftarget"]
@@ -193,13 +195,13 @@ def _leave_private_names(
 
 
 def _check_members(app: Sphinx) -> None:
-    """Sphinx leaves out what has no text; here it fails the build."""
+    """Sphinx leaves out an object without a docstring; here it fails the build."""
     for place in undocumented_members():
         logger.warning("%s has no text", place)
 
 
 def _describe(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
-    """Add what search engines and previews of links show of a page: its first sentences."""
+    """Add the description that search engines and link previews show of a page: its first sentences."""
     paragraphs = list(doctree.findall(nodes.paragraph)) if doctree is not None else []
     paragraphs.sort(key=lambda each: not isinstance(each.parent, nodes.section))  # those of lists and tables last
     texts = (" ".join(each.astext().split()) for each in paragraphs)
@@ -219,7 +221,7 @@ def _write_reference(app: Sphinx) -> None:
     pages = reference_pages() | {"vectors.md": vectors.replace("../../docs/", "../")}
     for name, text in pages.items():
         path = folder / name
-        if not path.exists() or path.read_text(encoding="utf-8") != text:  # else Sphinx would read it anew each time
+        if not path.exists() or path.read_text(encoding="utf-8") != text:  # else Sphinx would read it again each time
             path.write_text(text, encoding="utf-8")
 
 

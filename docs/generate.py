@@ -1,4 +1,5 @@
-"""Writes what in docs/ is made from the code and from recorded figures: rules, JSON Schemas, diagrams, tables.
+"""Writes the generated parts of docs/, made from the code and from recorded figures: rules, JSON Schemas, diagrams,
+tables.
 
 `make generated` runs it after a change of the vocabulary or the tables; a test compares what is on file.
 """
@@ -112,7 +113,7 @@ A rule has a stable name, its id, and these properties:
 - **Editions** of the specification that have the rule, by year; not shown for a rule that all of them have.
 - **Needs**: what a judge needs besides the URL of a bot server.
 """
-# What the documents ask for and no rule is about, and the reason.
+# Requirements of the documents without a rule, and the reason.
 UNJUDGED = {
     "a server compares keys in constant time, and may have several": "the delays of a network hide the difference",
     "an error response names the field that is wrong": "the specification leaves its form open",
@@ -252,7 +253,7 @@ def _with_diagrams(page: str) -> str:
 
 
 def _with_parts(page: str, parts: Mapping[str, Iterator[str]]) -> str:
-    """The page, with its generated parts written anew: each stands between two comments."""
+    """The page, with its generated parts replaced: each is between two comments."""
     for name, lines in parts.items():
         before, marks, after = f"<!-- generated: {name} -->", "\n", "<!-- end -->"
         start = page.index(before) + len(before)

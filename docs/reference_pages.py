@@ -92,7 +92,7 @@ RETURNED = {
 
 
 def undocumented_members() -> Iterator[str]:
-    """The places of what has no text.
+    """The places of objects without a docstring.
 
     Of public classes: methods, properties, fields, arguments of the constructor, and members of an enumeration. Of
     functions and methods: arguments that are numbers or booleans, since their types do not say what they count.

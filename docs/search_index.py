@@ -75,7 +75,7 @@ def _parts(page: nodes.document) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _text(node: nodes.TextElement) -> str:
-    """What a reader sees of it. A type in a signature has its name twice, of which Sphinx shows one."""
+    """Its text as a reader sees it. A type in a signature has its name twice, of which Sphinx shows one."""
     if isinstance(node, addnodes.desc_signature):
         node = node.deepcopy()
         for choice in list(node.findall(addnodes.pending_xref_condition)):

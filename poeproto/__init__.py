@@ -1,6 +1,6 @@
 """The Poe server-bot protocol: bytes into events and events into bytes, without any I/O.
 
-An integration moves the bytes: `poeproto_asgi` and `poeproto_h11` are such. The names that bots, servers and clients
+An integration, such as `poeproto_asgi` or `poeproto_h11`, moves the bytes. The names that bots, servers and clients
 use every day are here. More is public in `poeproto.flows`, `poeproto.http`, `poeproto.auth`, `poeproto.lint`,
 `poeproto.schemas`, `poeproto.testing`, `poeproto.conversation`, `poeproto.markdown`, `poeproto.reactions` and
 `poeproto.identifiers`.

@@ -1,6 +1,6 @@
-"""The extras that integrations need: what to install when one is missing.
+"""Extras of integrations: the name of the extra to install when a package is missing.
 
-The wheel has all packages, and an extra installs what some of them need besides.
+The wheel has all packages, and an extra installs the further dependencies of some of them.
 """
 
 from __future__ import annotations

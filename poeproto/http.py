@@ -1,4 +1,4 @@
-"""HTTP for those who write an integration: messages, headers, bodies in parts, rate limits, and what logs may show.
+"""HTTP for authors of an integration: messages, headers, bodies in parts, rate limits, and values that logs may show.
 
 `refusal` makes the error for a response with another status than 200. Bearer keys are in `poeproto.auth`.
 
@@ -30,7 +30,7 @@ from poeproto.vocabulary.repr_redaction import *
 from poeproto.vocabulary.secret_spellings import *
 from poeproto.vocabulary.streamed_body import *
 
-# Of the schemes that HTTP has (RFC 9110, 4.2).
+# The schemes of HTTP (RFC 9110, 4.2).
 DEFAULT_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
 """The default TCP port of each URL scheme."""
 

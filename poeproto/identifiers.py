@@ -16,7 +16,7 @@ __all__ = ["check_identifier", "is_identifier", "make_identifier"]
 
 _IDENTIFIER = re.compile(r"([a-z]{1,3})-[a-z0-9=]{32}", re.ASCII)
 _TAG = re.compile(r"[a-z]{1,3}", re.ASCII)
-_RANDOM_BYTES = 20  # what 32 characters of base32 hold
+_RANDOM_BYTES = 20  # 32 characters of base32 encode 20 bytes
 
 
 def is_identifier(text: str, tag: str | None = None) -> bool:
@@ -34,7 +34,7 @@ def check_identifier(text: str, tag: str | None = None) -> str:
     """The text, if it is an identifier with that tag.
 
     Raises:
-        InvalidValue: if it is not; the message says what is wrong.
+        InvalidValue: if it is not valid; the message says why.
     """
     found = _IDENTIFIER.fullmatch(text)
     if found is None:

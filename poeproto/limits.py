@@ -18,9 +18,9 @@ MIB = 1024 * 1024
 class Limits:
     """The limits of one exchange: sizes, counts and timeouts. They are passed in; the environment has no influence.
 
-    The first group limits what both exchanges read, the second what `BotExchange.send` sends (a reader accepts more),
-    the third what tool calls do. The runtime keeps the rest: timeouts, and the size of buffers. Only what names a page
-    is a limit of Poe's; the others are ours.
+    The first group limits the reading of both exchanges, the second limits `BotExchange.send` (a reader accepts more),
+    the third limits tool calls. The runtime keeps the rest: timeouts, and the size of buffers. Limits with a link to a
+    page are Poe's; the others are ours.
 
     Attributes:
         request_body: bytes of a request's body; a larger one gets 413. Poe sends at most 1,000 messages; 16 MiB leaves

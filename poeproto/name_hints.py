@@ -1,7 +1,7 @@
-"""Hints for names that a package does not have: where they are, and what the names of fastapi_poe are called here.
+"""Hints for names that a package does not have: the package that has them, and our names for those of fastapi_poe.
 
-The module `__getattr__` of each package (PEP 562) raises what `missing_name` returns. For a name with a hint that is an
-ImportError, because ``from poeproto import Client`` replaces an AttributeError by a message of its own.
+The module `__getattr__` of each package (PEP 562) raises the error that `missing_name` returns. For a name with a hint
+that is an ImportError, because ``from poeproto import Client`` replaces an AttributeError by a message of its own.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ PLACES: dict[str, frozenset[str]] = {
     }.items()
 }
 
-# Names of fastapi_poe 0.0.83, and the name or the way that replaces each here.
+# Names of fastapi_poe 0.0.83, and our replacement for each.
 OTHER_NAMES = {
     "AttachmentHttpResponse": "bytes: Context.fetch_attachment returns the content",
     "AttachmentUploadError": "poeproto.UploadRefused",

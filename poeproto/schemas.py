@@ -1,6 +1,6 @@
 """JSON Schemas of requests, events and settings, generated from the vocabulary: for SDKs, editors and validators.
 
-They describe what a strict sender sends: an unset field is left out, so nothing is null. Requests and events allow
+They describe the messages of a strict sender: an unset field is left out, so nothing is null. Requests and events allow
 unknown keys, as every reader must; settings do not, since Poe refuses them. A schema cannot express every rule, such as
 a slider's default within its range or the order of events; constructors and exchanges check those.
 

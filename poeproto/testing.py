@@ -110,20 +110,20 @@ class ExchangePair:
         return head
 
     def send(self, *events: Event) -> list[Event]:
-        """Send events from the bot to Poe, and return what Poe receives."""
+        """Send events from the bot to Poe, and return the events that Poe receives."""
         return self._deliver(b"".join(map(self.bot.send, events)))
 
     def heartbeat(self) -> list[Event]:
-        """Send a heartbeat, and return what Poe receives: it should be nothing."""
+        """Send a heartbeat, and return the events that Poe receives: there should be none."""
         return self._deliver(self.bot.heartbeat())
 
     def answer(self, settings: SettingsResponse | None) -> SettingsResponse | None:
-        """Respond to a request for settings, or to a report with None, and return what Poe receives."""
+        """Respond to a request for settings, or to a report with None, and return the events that Poe receives."""
         self._respond(self.bot.answer(settings))
         return self.poe.settings
 
     def fail(self, error_id: str) -> list[Event]:
-        """Let the bot fail, and return what Poe receives.
+        """Let the bot fail, and return the events that Poe receives.
 
         Raises:
             RequestRefused: if the reply has not begun, so that Poe receives status 500.

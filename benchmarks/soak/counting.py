@@ -22,7 +22,7 @@ HOSTS = ("hypercorn-asyncio", "hypercorn-trio", "h11-asyncio", "h11-trio")
 SEND_SECONDS = 5.0
 IMPATIENT_SECONDS = 1.0
 TALK_SECONDS = 0.1
-# For what never happens.
+# A limit that is never reached.
 TIMEOUT = 60.0
 # Far more memory than a server needs if backpressure works.
 MOST_MEMORY = 1 << 30

@@ -24,7 +24,7 @@ BACKENDS = ("asyncio", "trio")
 SECONDS = 3.0
 FILES = 64  # the limit of open files of the server, its own included
 QUEUE_SECONDS = 2.0
-TIMEOUT = 30.0  # never reached
+TIMEOUT = 30.0  # far longer than any reply, so that it is never reached
 NEVER = 3600.0  # for timeouts of the server that must not pass
 
 PAGE = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -29,12 +29,12 @@ LOOPS = ("asyncio", "trio")
 BIND = "127.0.0.1:0"
 BOT_NAME = "Flood"
 EVENTS = 10
-TIMEOUT = 120.0  # never reached
+TIMEOUT = 120.0  # far longer than any reply, so that it is never reached
 NO_BOUND = 10_000
 NEVER = 3600.0
-_FILES_BESIDE = 200  # a server's own
+_FILES_BESIDE = 200  # files that a server itself has open
 
-app = ours(OurBot(anyio.sleep))  # served by the workers
+app = ours(OurBot(anyio.sleep))  # the workers import it by this name
 
 
 def main(findings: Findings, smallest: bool) -> None:

@@ -1,6 +1,6 @@
 """A script that queries a bot on Poe: one question, then a conversation. It runs on asyncio and on trio.
 
-It uses your own key, from https://poe.com/api_key, and you pay what the bot costs: use it to try bots out.
+It uses your own key, from https://poe.com/api_key, and you pay for the bot: use it to try bots out.
 
 Run it with: POE_API_KEY=... python docs/examples/asking.py
 """

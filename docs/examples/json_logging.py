@@ -1,7 +1,7 @@
 """A bot whose server logs lines of JSON, each with the request that it belongs to.
 
-All packages of poeproto log as "poeproto". What they and the bot log while a request is answered gets the request's id,
-which is also the id of an error that the user is shown; and its trace, if the server is instrumented with
+All packages of poeproto log as "poeproto". Each line that they and the bot log while a request is answered gets the
+request's id, which is also the id of an error that the user is shown; and its trace, if the server is instrumented with
 `poeproto_otel`. Neither messages of users nor keys are logged.
 
 It answers anyone, with a key or without. Replace `allow_without_key=True` by `access_key=...` before you publish it.

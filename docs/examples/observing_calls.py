@@ -2,7 +2,7 @@
 
 Poe, or a proxy before the server, may send a `traceparent` header (https://www.w3.org/TR/trace-context/). The calls
 that the bot makes for that request then have spans of their own in the same trace. A tracing library has a propagator
-that takes the place of `traceparent` below. A client takes the same: `Client(on_end=..., headers=...)`.
+that takes the place of `traceparent` below. A client takes the same hooks: `Client(on_end=..., headers=...)`.
 
 Serve it with: BOT_KEY=... poeproto serve docs/examples/observing_calls.py:app
 """

@@ -32,10 +32,11 @@ Shutdown
    step it stops the active replies of this server: each ends with an `error` that allows a retry, and `done`. ASGI has
    no message that notifies the application of it; its `lifespan.shutdown` comes after all connections have ended.
 3. Hypercorn closes the listener and idle connections, and waits for the others.
-4. After the graceful timeout, `_reset_after_grace` resets the connections that are left. This ends what Hypercorn
-   cannot end: a write that the client does not read. The runtime sees a disconnect and cancels the bot.
+4. After the graceful timeout, `_reset_after_grace` resets the connections that are left. This ends the only wait that
+   Hypercorn cannot end: a write that the client does not read. The runtime sees a disconnect and cancels the bot.
 5. Bots clean up, for `Limits.cleanup_seconds` at most. Hypercorn's own timeout is set to end after that.
-6. Hypercorn ends the application's lifespan and returns; `_run_hypercorn` cancels what is left of the task group.
+6. Hypercorn ends the application's lifespan and returns; `_run_hypercorn` cancels the remaining tasks of the task
+   group.
 
 Resets
 ------

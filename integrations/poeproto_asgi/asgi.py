@@ -1,8 +1,9 @@
-"""ASGI: its types, and what every application on it needs (https://asgi.readthedocs.io/en/latest/specs/www.html).
+"""ASGI: its types, and the functions that every application needs
+(https://asgi.readthedocs.io/en/latest/specs/www.html).
 
-Servers differ in the fields of a scope that only inform: Granian has the port as a string, others leave out what is
-optional or have a list for a tuple. No request fails for that. A value of another type is converted where its meaning
-is clear; otherwise it counts as unknown.
+Servers differ in the fields of a scope that only inform: Granian has the port as a string, others leave out optional
+keys or have a list for a tuple. No request fails for that. A value of another type is converted where its meaning is
+clear; otherwise it counts as unknown.
 """
 
 from __future__ import annotations

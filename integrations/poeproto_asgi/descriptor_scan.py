@@ -1,15 +1,15 @@
 """A hack in its cage: find the connections that uvloop and trio have accepted, among the process's descriptors.
 
-What needs it: a reset of connections that Hypercorn will not end. It is needed on uvloop and on trio, because neither
+Purpose: to reset connections that Hypercorn will not end. It is needed on uvloop and on trio, because neither
 tells which connections it accepted: uvloop accepts in C, from the descriptor; trio takes no subclass of `socket.socket`
 and calls the base class's `accept`. asyncio calls the listener's own `accept`, so `RecordingListener` serves there. A
 server that accepted by itself, and gave Hypercorn its connections, would not need this file.
 
-What it leans on: ``/dev/fd`` (Linux, macOS, BSD); elsewhere nothing is found. To tell the connections of two listeners
-at one address apart, it also leans on `SO_SNDTIMEO`, which accepted sockets inherit, and which has no effect on sockets
-that do not block (64-bit Linux, TCP); elsewhere all connections at the address count as the listener's.
+It relies on: ``/dev/fd`` (Linux, macOS, BSD); elsewhere nothing is found. To tell the connections of two listeners
+at one address apart, it also relies on `SO_SNDTIMEO`, which accepted sockets inherit, and which has no effect on
+sockets that do not block (64-bit Linux, TCP); elsewhere all connections at the address count as the listener's.
 
-What breaks without it, on uvloop and trio, and which test notices (`tests/integrations/asgi/test_shutdown.py`):
+Consequences of removing it, on uvloop and trio, and the test that fails (`tests/integrations/asgi/test_shutdown.py`):
 
 - Without `reset_all`, a client that does not read keeps `serve` on trio from returning, for `Limits.send_seconds` on
   Linux and for ever elsewhere: `test_a_peer_that_does_not_read_does_not_keep_the_server`. On uvloop, Hypercorn's own
@@ -21,7 +21,7 @@ What breaks without it, on uvloop and trio, and which test notices (`tests/integ
 
 `test_hypercorn_connections.py` fails when uvloop or trio begins to call a listener's `accept`: this file can go then.
 
-What it costs: a scan takes a few system calls for each descriptor of the process, so resets asked for within half a
+Cost: a scan takes a few system calls for each descriptor of the process, so resets asked for within half a
 second share one. Nothing is paid before the first reset.
 """
 

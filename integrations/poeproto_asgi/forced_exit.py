@@ -1,4 +1,4 @@
-"""The end of a process by force: a bot that swallows its cancellation, or a thread that blocks, cannot keep it."""
+"""Forced exit: ends the process even if a bot swallows its cancellation or a thread blocks."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class ForcedExit:
     """Ends this process some time after a stop was requested, unless it has ended by itself.
 
     It ends the process if connections are still under way then; or if the interpreter, about to exit, waits for
-    threads. It does not cut short what an application does after its last connection (lifespan shutdown), nor what a
-    program does after `run`.
+    threads. It does not interrupt the lifespan shutdown of an application, which runs after its last connection, or
+    code of the program after `run`.
 
     A thread of its own keeps the time, started in advance: the event loop may be blocked, and a signal handler must not
     start a thread.

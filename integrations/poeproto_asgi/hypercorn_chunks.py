@@ -5,9 +5,9 @@ three events of it, passes them through three objects and h11, and takes a lock.
 iteration of the event loop, too. For an event that arrives alone, that is half of all CPU time. A chunk of a chunked
 body changes no state in h11 or Hypercorn, so that neither notices those written here.
 
-What goes past Hypercorn is a part of a body that is sent chunked, in HTTP/1.1, without TLS, while the connection is
-open and the system takes the data. Hypercorn does everything else: heads, ends, HTTP/2, waits for a slow client, and
-what follows from a broken connection.
+Only one kind of data bypasses Hypercorn: parts of a chunked body in HTTP/1.1 without TLS, while the connection is open
+and the kernel's buffer has capacity. Hypercorn does everything else: heads, ends, HTTP/2, waits for a slow client, and
+cleanup after a broken connection.
 
 It needs of Hypercorn that the `send` of an application is `HTTPStream.app_send`, and that the stream has `scope`,
 `response` and a `send` that is a method of `H11Protocol`; that this has `ssl`, the `connection` of h11, and a `send`
@@ -42,8 +42,8 @@ def chunk_writer(send: Send) -> ChunkWriter | None:
         send: the `send` that the response's application uses.
 
     Returns:
-        None if the response is not chunked, or not in HTTP/1.1 without TLS, or `send` is not Hypercorn's own, or
-        Hypercorn differs from what this file needs: then `send` has to be used.
+        None if the response is not chunked, or not in HTTP/1.1 without TLS, or `send` is not Hypercorn's own, or this
+        version of Hypercorn lacks an attribute that this file needs: then `send` has to be used.
     """
     try:
         from hypercorn.protocol.h11 import H11Protocol

@@ -33,7 +33,7 @@ class OpenConnections(Protocol):
         ...
 
     async def run(self) -> None:
-        """Do what `reset` leaves to be done, until cancelled."""
+        """Reset the connections that `reset` has queued, until cancelled."""
         ...
 
 
@@ -51,7 +51,7 @@ class RecordingListener(socket.socket):
         super().__init__(fileno=listener.detach())
         self.setblocking(False)
         self._queue_size = queue_size
-        self._is_exhausted = False  # whether the last `accept` failed for want of descriptors or memory
+        self._is_exhausted = False  # whether the last `accept` failed because descriptors or memory ran out
         # By peer. The values are weak: a connection that its transport has dropped is closed.
         self._open: WeakValueDictionary[object, socket.socket] = WeakValueDictionary()
 
@@ -111,7 +111,8 @@ def reset_connection(connection: socket.socket) -> None:
 
 
 def set_send_timeout(listener: socket.socket, seconds: float) -> None:
-    """Have the system end each accepted connection whose peer acknowledges nothing for so long.
+    """Have the kernel reset each accepted connection whose peer acknowledges nothing for `seconds`
+    (`TCP_USER_TIMEOUT`).
 
     Only where the system can: on Linux, accepted sockets inherit TCP_USER_TIMEOUT
     (https://man7.org/linux/man-pages/man7/tcp.7.html). Elsewhere this does nothing.

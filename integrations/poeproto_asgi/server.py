@@ -79,7 +79,7 @@ async def serve(
     are those whose client reads nothing for `Limits.send_seconds` (on Linux).
 
     Args:
-        app: an application, or what `BotApp` takes: a bot, or routes and bots by path.
+        app: an application, or an argument of `BotApp`: a bot, or routes and bots by path.
         bind: ``HOST:PORT``, ``:PORT`` (all interfaces), ``PORT`` (loopback), ``unix:PATH`` (with ``,mode=660`` for the
             file's permissions), ``fd://NUMBER`` (inherited), or a listening socket, which this call takes over.
         access_key: as in `BotApp`; this and the next two are not for an application, which has its own.
@@ -94,7 +94,7 @@ async def serve(
         ValueError, OSError: when the address is malformed or cannot be bound.
         LifespanFailed: for an OSError of the application's lifespan, as `poeproto_simulator.Simulator.aclose` raises.
         RuntimeError: when `worker_class` does not fit the running event loop.
-        Exception: what Hypercorn raises about its configuration, such as missing certificates.
+        Exception: any error that Hypercorn raises about its configuration, such as missing certificates.
     """
     if not isinstance(app, BotApp):
         app = BotApp(app, access_key=access_key, allow_without_key=allow_without_key, bot_name=bot_name)
@@ -130,7 +130,7 @@ class _HypercornServer:
     """One call of `serve`; the package's docstring says which tasks there are and how they end.
 
     Args:
-        app: what to serve.
+        app: the application to serve.
         hypercorn_serve: the function of the running event loop.
         config: Hypercorn's configuration; a copy is changed.
         listener: the listening socket, which this takes over.
@@ -204,7 +204,8 @@ class _HypercornServer:
         finally:
             for listener in self._listeners:
                 listener.close()
-            # Raised even if this is cancelled: that is how `serve` is stopped, and so when a shutdown fails.
+            # Raised even if this is cancelled: `serve` is stopped by cancelling it, so a failed shutdown is seen only
+            # here.
             if self._lifespan_failure is not None:
                 raise self._lifespan_failure
         if self._failure is not None:

@@ -54,10 +54,11 @@ def run(
 
     The process's soft limit of open files becomes the hard one. Garbage is collected rarely meanwhile
     (`poeproto_runtime.rare_collections`). The process ends by force if bots or threads still run
-    a second after the graceful timeout and `Limits.cleanup_seconds`; what follows this call is not affected.
+    a second after the graceful timeout and `Limits.cleanup_seconds`; code after this call is not affected.
 
     Args:
-        target: a name as `load_app` takes it, or what such a name names: an application, a bot, a dict of bots by path.
+        target: a name as `load_app` takes it, or an object that a name may refer to: an application, a bot, a dict of
+            bots by path.
         bind: as of `serve`, without a socket; port 0 takes a free one.
         worker_class: the event loop: "asyncio", "uvloop" or "trio".
         workers: how many processes. More than one needs a name as target, since an instance cannot be pickled.
@@ -71,7 +72,7 @@ def run(
     Raises:
         TypeError: for an object where several workers need a name.
         TargetError, ValueError, OSError: when the target or the address is not usable.
-        OSError: also what the application's lifespan raises, as `poeproto_simulator.Simulator.aclose` does.
+        OSError: also an OSError of the application's lifespan, as `poeproto_simulator.Simulator.aclose` does.
         RuntimeError: when a worker process ends before a signal.
     """
     ready = on_ready or _ignore_address

@@ -1,4 +1,4 @@
-"""The checker: finds out whether there is a bot server, runs the probes, and makes a report of what they saw."""
+"""The checker: finds out whether there is a bot server, runs the probes, and makes a report of their observations."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ async def check(
 
     Args:
         address: the server.
-        options: what to check.
+        options: the rules to check and the limits to apply.
         watch_end: see `ProbeContext`; for a bot that the caller serves.
         probes: the probes to choose from.
 

@@ -1,4 +1,4 @@
-"""The judge: collects what the probes say about each rule, and makes one verdict of it."""
+"""The judge: collects the judgements of the probes about each rule, and reduces them to one verdict."""
 
 from __future__ import annotations
 

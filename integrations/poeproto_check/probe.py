@@ -97,7 +97,7 @@ class ProbeContext:
         return attrs.evolve(ProbeRequest(label, body, authorization=self.bearer), **options)
 
     def settings_request(self, label: str = "settings", **options: object) -> ProbeRequest:
-        """A settings request: it costs nothing, so it is what most probes send."""
+        """A settings request: it costs nothing, so most probes send it."""
         return self.call(label, {"version": "1.2", "type": "settings"}, **options)
 
     def connection(self, *, is_query: bool = False) -> RawConnection:

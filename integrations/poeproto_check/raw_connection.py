@@ -1,6 +1,7 @@
 """Connections of the probes: streams of anyio, of which every byte is kept with its time.
 
-The client of `poeproto_h11` would hide what is to be judged: it refuses invalid requests and invalid responses.
+The client of `poeproto_h11` would hide the details that are to be judged: it refuses invalid requests and invalid
+responses.
 """
 
 from __future__ import annotations

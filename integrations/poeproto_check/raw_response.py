@@ -1,7 +1,7 @@
-"""One HTTP/1.1 response, parsed from raw bytes: what can be understood is, and what is invalid is recorded.
+"""One HTTP/1.1 response, parsed from raw bytes; each violation of HTTP is recorded, and the rest is still parsed.
 
-A client refuses an invalid response. A judge has to continue, and to report the fault. What it says quotes no
-bytes: a server may repeat a key in them.
+A client refuses an invalid response. A judge has to continue, and to report the fault. Its messages quote no bytes: a
+server may repeat a key in them.
 
 https://www.rfc-editor.org/rfc/rfc9112
 """
@@ -41,7 +41,7 @@ class RawResponse:
         method: of the request: a response to HEAD has no body.
 
     Attributes:
-        status: None before the head is there, and for what is not HTTP.
+        status: None before the head has been received, and for a response that is not HTTP.
         head: None as long as the status is.
         closes: whether the server announces that it closes the connection after this response.
         body: the body without the framing of HTTP.
@@ -92,7 +92,7 @@ class RawResponse:
             pass
 
     def receive_reset(self) -> None:
-        """Receive a reset of the connection: what was received so far is not all."""
+        """Receive a reset of the connection: the response is incomplete."""
         if self.head is not None and self._expecting is not _Expecting.NOTHING:
             self._problem(f"the connection was reset where {self._expecting.value} was due")
 

@@ -47,9 +47,9 @@ class Problem:
     """One way in which a rule is broken, or could not be judged.
 
     Attributes:
-        message: what was seen, and what was expected.
+        message: the observed behaviour, and the expected one.
         probe: the name of the probe that saw it.
-        exchange: what was sent and received; None if nothing was.
+        exchange: the bytes sent and received; None if there were none.
     """
 
     message: str
@@ -64,7 +64,7 @@ class Result:
     Attributes:
         rule: the rule.
         verdict: the verdict.
-        problems: what led to it; empty for a rule that is kept.
+        problems: the reasons for it; empty for a rule that is kept.
         reason: why it is not applicable or untestable; empty otherwise.
         is_expected: whether the baseline lists the rule.
     """

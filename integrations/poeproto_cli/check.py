@@ -50,7 +50,7 @@ FORMAT_NAMES = ("text", "json", "junit", "github", "html")
     help="Do not count the rules listed in this file, one a line. One that is kept by now is stale, and counts.",
 )
 @click.option("--no-query", is_flag=True, help="Send no query, and so cause no costs.")
-@click.option("--max-queries", type=click.IntRange(min=0), metavar="N", help="Send at most so many queries.")
+@click.option("--max-queries", type=click.IntRange(min=0), metavar="N", help="Send at most this number of queries.")
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),

@@ -53,7 +53,7 @@ def options_of(
     """The options of the check.
 
     Raises:
-        click.UsageError: when they exclude each other, or name what does not exist.
+        click.UsageError: when they exclude each other, or name a file or rule that does not exist.
     """
     try:
         selected = select_rules(rules=rules, skip=skip, sections=sections, edition=edition)
@@ -89,7 +89,7 @@ def run_check(
 
     Args:
         served: the server.
-        options: what to check.
+        options: the rules to check and the limits to apply.
         unix_socket: the path of a socket to connect to.
         backend: the event loop.
         is_served: whether the server was started for the check, so that its bot can be watched.

@@ -1,7 +1,7 @@
 """The file of a conversation: its messages in the wire format, as a JSON array or as JSON Lines.
 
-What the file holds is never rewritten: new messages are added behind the old ones, byte for byte, and the new file
-replaces the old one in one step. A command that fails or is interrupted leaves the file as it was.
+The contents of the file are never rewritten: new messages are added behind the old ones, byte for byte, and the new
+file replaces the old one in one step. A command that fails or is interrupted leaves the file as it was.
 """
 
 from __future__ import annotations

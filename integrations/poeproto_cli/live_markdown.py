@@ -3,7 +3,7 @@
 Text is shown in two parts. Blocks of Markdown that are complete are printed once, and scroll up with the terminal. The
 last block, which may still grow, is drawn again when it has grown. This bounds the cost of a reply of any length:
 
-- What is drawn again is one block. Of a long block, all but the last part is printed as if it were complete.
+- Only one block is drawn again. Of a long block, all but the last part is printed as if it were complete.
 - It is drawn at most ten times a second, and not before nine times as long has passed as drawing took last time.
 - It has fewer lines than the terminal, since lines that have scrolled away cannot be erased.
 
@@ -33,7 +33,7 @@ from poeproto_runtime.printable import printable_text
 _INTERVAL = 0.1
 # After a redraw that took a second, the next one starts nine seconds later.
 _LONGEST_SHARE = 9
-# The most lines of an unfinished block. Some screens full.
+# The most lines of an unfinished block. A few screens.
 _LONGEST_BLOCK = 8_000
 _LONGEST_FENCE = 200
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})[^`\n]*")

@@ -239,7 +239,7 @@ class LoadResponse:
     """One response while it is received. Little is done for each read.
 
     Attributes:
-        parts: what was read.
+        parts: the bytes of each read.
         arrivals: the times of the reads with which an event began, by `time.perf_counter`.
         last_read: the time of the last read.
         closes: whether the connection cannot be used after it.

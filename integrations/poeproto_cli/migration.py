@@ -24,7 +24,7 @@ class Note(typing.NamedTuple):
 
     Attributes:
         line: its line, from 1.
-        text: what is there, and what to do.
+        text: the code found there, and how to change it.
         anchor: the section of the page that says how.
     """
 

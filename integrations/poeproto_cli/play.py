@@ -99,7 +99,7 @@ def play(
     the others. It may be left out with --recording.
 
     Once connections are accepted, one line on standard output says the address to open. It has a token in it, without
-    which nobody can use the playground. Standard error has what a bot that does not start says.
+    which nobody can use the playground. Standard error has the error of a bot that does not start.
     """
     from poeproto_playground import Playground  # imported here, so that the other commands start faster
 
@@ -164,7 +164,7 @@ def _played(target_or_url: str, name: str | None, access_key: str | None) -> Pla
     from poeproto_playground import PlayedBot
 
     if not is_target(target_or_url):
-        split_url(target_or_url)  # raises for what is no URL
+        split_url(target_or_url)  # raises for an invalid URL
         return PlayedBot(url=target_or_url, name=name or _name_in(target_or_url), access_key=access_key)
     refuse_address(target_or_url)
     check_target_exists(target_or_url)

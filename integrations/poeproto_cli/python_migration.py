@@ -1,6 +1,6 @@
 """The migration of a Python file from fastapi_poe to poeproto_compat: its imports, by their syntax.
 
-Comments, strings and layout stay as they are. What a rewritten import does not settle becomes a note.
+Comments, strings and layout stay as they are. A place that a rewritten import does not fix becomes a note.
 """
 
 from __future__ import annotations

@@ -151,7 +151,7 @@ def _now() -> int:
 
 def _endpoints_of(url: str) -> Endpoints | None:
     """The endpoints for uploads to the bot at that URL, if it is on Poe."""
-    with client_failures():  # of an invalid URL
+    with client_failures():  # an invalid URL also raises here
         return Endpoints() if origin_of(url) == origin_of(Endpoints().api) else None
 
 

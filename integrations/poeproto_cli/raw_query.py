@@ -26,7 +26,7 @@ Show = Callable[[bytes], None]
 async def query_raw(
     url: str, request: QueryRequest, access_key: str | None, options: ClientOptions, fold: ReplyFold
 ) -> None:
-    """Query a bot once, print its response, and fold it. Raises what a client's query raises, after it is printed."""
+    """Query a bot once, print its response, and fold it. Raises the exceptions of a client's query, after printing."""
     backend = anyio_backend(
         proxies=client_rules(options.get("proxy"), {"unix_socket": options.get("unix_socket")}),
         unix_socket=options.get("unix_socket"),

@@ -1,4 +1,4 @@
-"""`poeproto record`: a proxy that records what passes between clients and a bot server."""
+"""`poeproto record`: a proxy that records all traffic between clients and a bot server."""
 
 from __future__ import annotations
 

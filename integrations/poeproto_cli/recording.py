@@ -1,4 +1,4 @@
-"""`poeproto recording`: what recordings hold. Each verb is a module."""
+"""`poeproto recording`: shows, checks, trims and converts recordings. Each verb is a module."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from poeproto_cli.recording_trim import trim
 def recording() -> None:
     """Show, check, cut and export recordings.
 
-    A recording is a file of JSON Lines: what passed between a client and a bot server, read by read, with times.
+    A recording is a file of JSON Lines: the bytes exchanged between a client and a bot server, read by read, with
+    times.
     """
 
 

@@ -1,4 +1,4 @@
-"""`poeproto recording lint`: the rules of the protocol, applied to what was recorded."""
+"""`poeproto recording lint`: the rules of the protocol, applied to a recording."""
 
 from __future__ import annotations
 

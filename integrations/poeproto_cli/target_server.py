@@ -1,10 +1,10 @@
 """The server that `poeproto bench` and `poeproto check` start for a target, in a process of its own.
 
-It serves as `poeproto serve` does, except for what reaches Poe. The bots' calls go to the given endpoint, whatever the
+It serves as `poeproto serve` does, but sends nothing to Poe. The bots' calls go to the given endpoint, whatever the
 application says, and no settings are pushed: a measurement repeats its query many times, and Poe would charge for each.
 
-It prints its address, and then a line for each query that the check watches, when it has ended. What the bot prints
-goes to standard error, with the log.
+It prints its address, and then a line for each query that the check watches, when it has ended. The bot's standard
+output is written to standard error, with the log.
 """
 
 from __future__ import annotations

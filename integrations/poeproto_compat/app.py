@@ -149,7 +149,7 @@ def _new_host(name: str) -> Any:
 def _decorate(host: Any, method: str, path: str, **options: Any) -> Callable[[Any], Any]:
     """FastAPI's decorators on Starlette: `app.get(path)` and the others.
 
-    The handler may take the request, or nothing. Its result may be a response, or what JSON has.
+    The handler may take the request, or nothing. Its result may be a response, or a JSON value.
     """
 
     def add(handler: Any) -> Any:

@@ -227,7 +227,7 @@ class PoeBot:
     async def _upload_file(
         self, *, file: bytes | BinaryIO | None, file_url: str | None, file_name: str | None, api_key: str, base_url: str
     ) -> Attachment:
-        upload = sys.modules[__name__].upload_file  # which tests of bots replace
+        upload = sys.modules[__name__].upload_file  # read from the module, because tests of bots replace it there
         return await upload(file=file, file_url=file_url, file_name=file_name, api_key=api_key, base_url=base_url)
 
     # --- queries

@@ -40,7 +40,7 @@ ErrorHandler: TypeAlias = Callable[[Exception, str], None]
 
 
 def print_error(e: Exception, msg: str) -> None:
-    """Print an error of a bot: what calls do with it by default."""
+    """Print an error of a bot: the default of `on_error`."""
     print("Poe bot error:", msg, repr(e), sep="\n")
 
 

@@ -15,9 +15,9 @@ async def call(
     """Make a call once, and return the whole response.
 
     Args:
-        request: what is sent.
-        session: what it is sent through, if not the event loop's connections.
-        operation: what the call is, for its hooks: as of `CallObservation`.
+        request: the request to send.
+        session: the client to send it with, if not the event loop's.
+        operation: the name of the call for its hooks: as of `CallObservation`.
         bot_name: the name of the bot that it concerns.
     """
     from poeproto import RetryPolicy

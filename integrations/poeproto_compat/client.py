@@ -5,7 +5,7 @@ How a query runs
 
 `stream_request` returns an async generator, which sends nothing before it is read:
 
-    stream_request            without tools, what `stream_request_base` returns
+    stream_request            without tools, the result of `stream_request_base`
       stream_with_tools       with tools: one query, then the tools, then a second query with their results
         stream_request_base   the attempts at one query; a retry only before the first message
           BotContext.perform_query_request    one attempt: poeproto's `query_flow`, its events as messages
@@ -117,7 +117,7 @@ def stream_request(
 
     Raises:
         BotError: when the last attempt fails; the cause has the details.
-        BotErrorNoRetry: when the bot forbids a retry, or sends what cannot be read.
+        BotErrorNoRetry: when the bot forbids a retry, or sends invalid data.
     """
     _warn_of_access_key(access_key, access_key_deprecation_warning_stacklevel)
     options: dict[str, Any] = {"allow_missing_done": True} if allow_missing_done else {}
@@ -163,7 +163,7 @@ def stream_request_base(
         api_key: the key.
         tools: the tools that the model may call.
         tool_calls: the calls that it has made.
-        tool_results: what they returned.
+        tool_results: their results.
         access_key: deprecated.
         access_key_deprecation_warning_stacklevel: of that warning.
         session: an `httpx.AsyncClient`.

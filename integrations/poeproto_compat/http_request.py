@@ -1,4 +1,4 @@
-"""The HTTP request as bots read it from `RequestContext`: what Starlette's `Request` has, without Starlette."""
+"""The HTTP request as bots read it from `RequestContext`: Starlette's attributes, without Starlette."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class HttpRequest:
         method: the method.
         client: the peer's address, if the server knows it.
         path_params: always empty.
-        state: what the program stores with the request.
+        state: data that the program stores with the request.
     """
 
     def __init__(self, head: RequestHead, body: bytes) -> None:

@@ -1,6 +1,6 @@
 """The base class of fastapi_poe's types: mutable objects with checked fields, and the methods of pydantic's models.
 
-It has what programs use of those: keyword construction, `model_copy`, `model_dump`, `model_validate` and their
+It has the methods that programs use: keyword construction, `model_copy`, `model_dump`, `model_validate` and their
 relatives, the older `dict`, `json`, `copy`, `parse_obj`, equality, and fields that a program may set.
 """
 
@@ -75,7 +75,7 @@ def field(
     return _FieldOptions(default, default_factory, alias)
 
 
-# Of a field: its name, the type whose values need no check, if there is one, and the check of all others.
+# A field: its name, the type whose values need no check (if any), and the check of all other values.
 FieldCheck: TypeAlias = tuple[str, type[Any] | None, Check]
 
 
@@ -238,7 +238,8 @@ class Model:
         cls.model_defaults_given = {**inherited_values, **values}
         cls.model_private_defaults = {**cls.model_private_defaults, **private}
         for name in (*values, *private):
-            # A default in the class would hide what __getattr__ and hasattr say of an object without the field.
+            # A default in the class would change the results of __getattr__ and hasattr for an object without the
+            # field.
             delattr(cls, name)
 
     @classmethod
@@ -412,8 +413,9 @@ class Model:
 
         Args:
             mode: "python", or "json" for values that JSON has.
-            include: what to take, as a set of names, or a dict from names to what to take inside; all by default.
-            exclude: what to leave out, in the same form.
+            include: the fields to include, as a set of names, or a dict from a name to the fields to include within it;
+                all by default.
+            exclude: the fields to leave out, in the same form.
             by_alias: with the names on the wire.
             exclude_unset: leave out what neither the constructor nor an assignment has set.
             exclude_defaults: leave out what equals its default.

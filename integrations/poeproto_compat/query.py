@@ -88,14 +88,14 @@ def _checked(source: object, method: str) -> AsyncIterable[Any]:
     if isinstance(source, AsyncIterable):
         return cast("AsyncIterable[Any]", source)
     if isinstance(source, Coroutine):
-        source.close()  # which is never awaited
+        source.close()  # else Python warns that it was never awaited
     raise TypeError(f"{method} must be an async generator: `async def` with `yield` in it; it returned {source!r:.100}")
 
 
 async def records(
     bot: AnswersQueries, request: QueryRequest, context: RequestContext
 ) -> AsyncGenerator[ServerSentEvent, None]:
-    """The records of a reply: what the bot yields, each after the files posted before it, and `done`.
+    """The records of a reply: the bot's events, each after the files posted before it, and `done`.
 
     An exception becomes an `error` event. Its text is for the log only.
     """

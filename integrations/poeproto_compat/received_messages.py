@@ -23,7 +23,7 @@ _GIVEN_BY_SUGGESTION: Final = frozenset({"text", "raw_response", "full_prompt", 
 class ReceivedMessages:
     """Makes the messages of one reply.
 
-    A `raw_response` is the event's JSON, written anew as fastapi_poe's servers write it.
+    A `raw_response` is the event's JSON, encoded again as fastapi_poe's servers encode it.
 
     Args:
         request: the query, whose repr is `PartialResponse.full_prompt`.
@@ -34,7 +34,7 @@ class ReceivedMessages:
 
     @cached_property
     def _full_prompt(self) -> str:
-        # Made when a program reads it: of a long conversation, it takes as long as hundreds of events.
+        # Made when a program reads it: for a long conversation, it takes as long as hundreds of events.
         return repr(self._request)
 
     @cached_property

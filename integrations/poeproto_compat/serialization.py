@@ -1,4 +1,4 @@
-"""Values of models as plain values: dicts and lists of any values, or of what JSON has.
+"""Values of models as plain values: dicts and lists of any values, or of JSON values.
 
 As pydantic's serialisers of `Any` (https://docs.pydantic.dev/latest/concepts/serialization/).
 """
@@ -36,8 +36,8 @@ class Selection(typing.NamedTuple):
     """A selection of a model's fields, a dict's keys or a list's items.
 
     Attributes:
-        include: a set of names or positions, or a mapping from them to what is taken inside; None for all.
-        exclude: the same, of what is left out.
+        include: a set of names or positions, or a mapping from them to those to include within it; None for all.
+        exclude: the same, for those to leave out.
     """
 
     include: Any = None

@@ -1,6 +1,6 @@
 """The adapter: a `PoeBot` as a bot of the runtime.
 
-Requests become fastapi_poe's, and what the bot yields becomes poeproto's events.
+Requests become fastapi_poe's, and the bot's events become poeproto's.
 """
 
 from __future__ import annotations

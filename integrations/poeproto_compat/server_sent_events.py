@@ -126,7 +126,7 @@ def error_event(
 
     Args:
         text: the message; the user may see it.
-        raw_response: what a model or service answered; its repr is sent.
+        raw_response: the answer of a model or service; its repr is sent.
         allow_retry: whether the user may retry.
         error_type: one of the protocol's error types.
     """

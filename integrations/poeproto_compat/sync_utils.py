@@ -25,7 +25,7 @@ def run_sync(
 
     Args:
         coro: the coroutine.
-        session: what it uses that belongs to the caller's event loop.
+        session: the client that it uses, if that belongs to the caller's event loop.
         _executor_factory: makes the executor for the thread, which is then not shut down.
 
     Raises:

@@ -119,7 +119,7 @@ class CostItem(Model):
 
     Attributes:
         amount_usd_milli_cents: the amount, in thousandths of a US cent: 100,000 is one dollar.
-        description: what it is for, as the user reads it.
+        description: the purpose, as the user reads it.
     """
 
     amount_usd_milli_cents: int
@@ -219,7 +219,7 @@ class ProtocolMessage(Model):
 
 
 class RequestContext(Model):
-    """What a bot's `..._with_context` methods get beside the request.
+    """The context of a request: the second argument of a bot's `..._with_context` methods.
 
     Attributes:
         http_request: the HTTP request, with Starlette's `headers`, `method`, `url` and `query_params`.
@@ -266,7 +266,7 @@ class FunctionDefinition(Model):
 
     Attributes:
         name: the name by which the model calls it.
-        description: what it does, for the model.
+        description: its purpose, for the model.
         parameters: the JSON Schema of its arguments.
     """
 
@@ -296,8 +296,8 @@ class CustomToolDefinition(Model):
 
     Attributes:
         name: the name by which the model calls it.
-        description: what it does, for the model.
-        format_: what its input may be; ``format`` on the wire.
+        description: its purpose, for the model.
+        format_: the format of its input; ``format`` on the wire.
     """
 
     name: str
@@ -346,7 +346,7 @@ class CustomCallDefinition(Model):
 
 
 class ToolResultDefinition(Model):
-    """What a tool has returned.
+    """The result of a tool call.
 
     Attributes:
         role: ``tool``.
@@ -395,7 +395,7 @@ class ToolCallDefinitionDelta(Model):
 
 
 class BaseRequest(Model):
-    """What all requests have.
+    """The base of all requests.
 
     Attributes:
         version: the version of the protocol, as in ``1.2``.
@@ -516,8 +516,8 @@ class ReportErrorRequest(BaseRequest):
     Attributes:
         version: the version of the protocol, as in ``1.2``.
         type: ``report_error``.
-        message: what was wrong.
-        metadata: further facts, as Poe has them.
+        message: the problem.
+        metadata: Poe's details of it.
     """
 
     message: str
@@ -742,8 +742,8 @@ class ComparatorCondition(Model):
 
     Attributes:
         comparator: how the two are compared: equal, not equal, greater, at least, less, at most.
-        left: what is compared.
-        right: what it is compared with.
+        left: the first operand.
+        right: the second operand.
     """
 
     model_config = _FORBID
@@ -829,8 +829,8 @@ class SettingsResponse(Model):
 
     Attributes:
         response_version: the version of the format; Poe ignores `parameter_controls` below 2.
-        context_clear_window_secs: deprecated: seconds after which a conversation begins anew.
-        allow_user_context_clear: deprecated: whether users may begin a conversation anew.
+        context_clear_window_secs: deprecated: seconds after which a new conversation begins.
+        allow_user_context_clear: deprecated: whether users may clear the context of a conversation.
         custom_rate_card: deprecated: see `rate_card`.
         server_bot_dependencies: how often the bot calls each other bot for one message, by the bot's name.
         allow_attachments: whether users may send files.
@@ -903,7 +903,7 @@ class AttachmentUploadResponse(Model):
 
 
 class AttachmentHttpResponse(Model):
-    """What Poe answers to an upload.
+    """Poe's response to an upload.
 
     Attributes:
         attachment_url: the URL of the file at Poe.
@@ -920,7 +920,7 @@ class PartialResponse(Model):
     Attributes:
         text: the text.
         data: the value of a `json` event.
-        raw_response: what it was received as, for debugging.
+        raw_response: the event as received, for debugging.
         full_prompt: the request that it answers, for debugging.
         request_id: unused.
         is_suggested_reply: the text is a reply that the user may choose.

@@ -35,8 +35,8 @@ class HttpxClient(AsyncClientBase):
         on_end: called when a call that has started has ended, however it ended.
 
     Every method raises `LocalProtocolError` for a name, URL, key or request that cannot be sent, `TransportError` when
-    a connection fails, and `RequestRefused` for an answer with another status than 200. What event hooks raise is
-    raised as it is.
+    a connection fails, and `RequestRefused` for an answer with another status than 200. Exceptions of event hooks
+    propagate unchanged.
     """
 
     def __init__(

@@ -63,13 +63,13 @@ class Session(Protocol):
 class HttpxTransport:
     """Sends requests through an `httpx.AsyncClient`; a `poeproto_runtime.client.transport.Transport`.
 
-    What the client is configured with applies: its transport and proxies, headers, cookies, authentication, redirects,
+    The configuration of the client applies: its transport and proxies, headers, cookies, authentication, redirects,
     event hooks and timeouts. It is never closed. httpx itself is not imported, so a client of the same form can stand
     in for it.
 
     Args:
         session: the client.
-        limits: `Limits.drain` bounds what is read after a reply.
+        limits: `Limits.drain` bounds the bytes read after a reply.
 
     Raises:
         TypeError: for an object without the methods of an `httpx.AsyncClient`.

@@ -36,6 +36,6 @@ def planned_starts(rate: float, arrivals: Arrivals, seed: int = 0) -> Iterator[f
     if not rate > 0:
         raise ValueError(f"the rate is {rate} a second; expected a rate above 0")
     if arrivals is Arrivals.CONSTANT:
-        return (number / rate for number in itertools.count())  # computed anew, so that rounding does not add up
+        return (number / rate for number in itertools.count())  # computed each time, so that rounding does not add up
     source = random.Random(seed)
     return itertools.accumulate((source.expovariate(rate) for _ in itertools.repeat(None)), initial=0.0)

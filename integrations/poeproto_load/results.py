@@ -73,7 +73,7 @@ class LoadResult:
     in the other fields.
 
     Attributes:
-        slo: what makes a reply a good one; None if no SLO was given.
+        slo: the limits of a good reply; None if no SLO was given.
         started_at: the start of the measurement, in Unix time.
         seconds: from the start to the end of the last reply.
         outcomes: how many replies ended how.

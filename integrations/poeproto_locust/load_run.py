@@ -1,6 +1,6 @@
 """One load test: it tallies the replies, merges the tallies of workers, prints them, and decides on the exit status.
 
-Locust is the engine. It starts the users, distributes them, and carries what we attach to its reports:
+Locust is the engine. It starts the users, distributes them, and transports the data that we attach to its reports:
 
 - Each worker attaches its tally since the last report (`report_to_master`), and the master merges it (`worker_report`).
 - When a test ends, Locust's master asks its workers to quit, and waits half a second for their last reports. With
@@ -48,7 +48,7 @@ class LoadRun:
     """The tally of a Locust environment, and its reports. `load_run_of` returns it.
 
     Attributes:
-        tally: what was counted: in a worker since its last report, elsewhere since the start of the test.
+        tally: the counts: in a worker since its last report, elsewhere since the start of the test.
         workers: how busy the processes with users were, by their names.
     """
 

@@ -1,4 +1,4 @@
-"""The tally of a run's queries: the result that `poeproto bench` has too, and what only Locust's users know."""
+"""The tally of a run's queries: the result that `poeproto bench` has, and further counts of Locust's users."""
 
 from __future__ import annotations
 

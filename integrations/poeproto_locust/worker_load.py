@@ -1,6 +1,6 @@
 """How busy a process was that runs users: it is the limit of a load test before it is the bot's.
 
-A process that is short of CPU time reads late what has arrived, and measures its own delay too. A timer shows how much.
+A process that is short of CPU time reads events late, and measures its own delay too. A timer shows how much.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class LoadMeter:
         self._timer: Any = None
 
     def start(self) -> None:
-        """Begin anew."""
+        """Reset the measurement."""
         self.stop()
         self.reset()
         self._timer = gevent.spawn(self._sample)

@@ -1,7 +1,7 @@
 """OpenAI's API in terms of the Poe protocol, both ways: any Poe bot as an OpenAI-compatible endpoint, and any such
 endpoint as a Poe bot.
 
-`poeproto_openai.mapping` is the table of what becomes of what, and `docs/openai.md` is generated from it.
+`poeproto_openai.mapping` is the table of the conversions, and `docs/openai.md` is generated from it.
 """
 
 from __future__ import annotations

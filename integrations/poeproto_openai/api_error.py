@@ -72,11 +72,11 @@ class ApiError(PoeprotoError):
 
     Attributes:
         status: the HTTP status.
-        message: what is wrong, for people to read.
+        message: the problem, for people to read.
         type: OpenAI's class of the error, such as "invalid_request_error".
         code: OpenAI's name of the error, if it has one.
         param: the path of the field of the request that is wrong, if one is.
-        headers: what the response has besides the body, such as ``Retry-After``.
+        headers: further headers of the response, such as ``Retry-After``.
         nothing_done: whether the request had no effect, so that a client may repeat it by itself.
         allow_retry: whether Poe would let the user retry; None if that is not known.
     """
@@ -153,7 +153,7 @@ def server_stopping(message: str) -> ApiError:
 
 
 def time_limit_passed(message: str) -> ApiError:
-    """What becomes of a reply that takes longer than its time limit."""
+    """The error for a reply that takes longer than its time limit."""
     return ApiError(message, status=504, type="server_error", code="reply_timeout", allow_retry=True)
 
 

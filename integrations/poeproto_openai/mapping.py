@@ -28,7 +28,7 @@ Support = Literal["yes", "partly", "refused", "ignored"]
 
 @attrs.frozen
 class MappingRow:
-    """What one part of a protocol becomes in the other.
+    """The equivalent of one part of a protocol in the other.
 
     Attributes:
         side: the section of the table. ``chat`` and ``responses`` are the gateway's, ``bot`` is that of `OpenAIBot`.

@@ -1,7 +1,7 @@
 """OpenTelemetry for bots and calls: a span for each request and each call, and metrics.
 
-`instrument(app)` and `instrument(client)` need `opentelemetry-api` alone, and add hooks to what they are given. Without
-an SDK nothing is recorded. What they emit stands in one table, `poeproto_otel.conventions`, and in
+`instrument(app)` and `instrument(client)` need `opentelemetry-api` alone, and add hooks to their argument. Without
+an SDK nothing is recorded. All spans and metrics are listed in one table, `poeproto_otel.conventions`, and in
 docs/observability.md.
 """
 

@@ -48,7 +48,7 @@ class _ActiveCall:
     Attributes:
         span: its span.
         attributes: those that its metrics share.
-        gen_ai: those of the GenAI metrics; None for a call that is no query.
+        gen_ai: those of the GenAI metrics; None for a call other than a query.
         started_at: when the call started, in nanoseconds of Unix time.
     """
 
@@ -66,7 +66,7 @@ class ClientSpans:
     Args:
         tracer: makes the spans.
         instruments: measure.
-        chunk_interval: every so many intervals between chunks, one is measured.
+        chunk_interval: one of this number of intervals between chunks is measured.
 
     Attributes:
         hooks: to be added to a client, or to the calls of a service.
@@ -166,7 +166,7 @@ def _server_of(url: str, *, scheme: bool = True) -> dict[str, Any]:
     try:
         origin, _ = split_url(url)
     except LocalProtocolError:
-        return {}  # the call fails for it
+        return {}  # the call itself raises the error
     address: dict[str, Any] = {SERVER_ADDRESS: origin.host, SERVER_PORT: origin.port}
     return address | {URL_SCHEME: origin.scheme} if scheme else address
 

@@ -7,7 +7,7 @@ They follow two documents, whose versions stand here:
 - GenAI: https://github.com/open-telemetry/semantic-conventions-genai (commit
   004902b8cb70aa5ae6ca4ae07132b7daabcd3e10), docs/gen-ai/gen-ai-metrics.md and gen-ai-spans.md; in development.
 
-What has no convention is named `poe.*`.
+Attributes without a convention are named `poe.*`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ SERVER_PORT = "server.port"
 URL_FULL = "url.full"
 URL_PATH = "url.path"
 URL_SCHEME = "url.scheme"
-# Our own.
+# Attributes of ours, without a convention.
 POE_BOT = "poe.bot"
 POE_ERROR_ID = "poe.error_id"
 POE_EVENTS = "poe.reply.events"
@@ -76,7 +76,7 @@ class Metric:
         name: the name.
         instrument: the kind of its instrument.
         unit: in the notation of UCUM.
-        description: what is measured.
+        description: the measured quantity.
         buckets: the upper bounds of a histogram's buckets; empty for another instrument.
         attributes: the attributes that a measurement may have.
     """

@@ -24,7 +24,7 @@ _DEFAULT_CHUNK_INTERVAL = 16
 
 
 class HasCallHooks(Protocol):
-    """A client: `Client`, `BlockingClient` and `HttpxClient` are such."""
+    """A client that can be instrumented: `Client`, `BlockingClient` or `HttpxClient`."""
 
     def add_hooks(self, hooks: CallHooks, headers: HeadersOfCall | None = None) -> None:
         """Add hooks and headers to each call."""
@@ -81,7 +81,7 @@ def instrument(
         target: a `BotApp` or another application with a `service`, a `BotService`, or a client.
         tracer_provider: makes the tracer; by default the global one, which may be set later.
         meter_provider: makes the meter; likewise.
-        chunk_interval: of the times between the chunks of replies, every so many one is measured; 1 for all.
+        chunk_interval: one of this number of intervals between the chunks of replies is measured; 1 measures all.
 
     Raises:
         TypeError: for a target of another kind.

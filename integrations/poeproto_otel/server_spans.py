@@ -94,7 +94,7 @@ class _Active(NamedTuple):
     Attributes:
         span: its span.
         token: restores the context that was current before it.
-        start: what its head says.
+        start: the attributes read from its head.
         started_at: when its head was received, in nanoseconds of Unix time.
     """
 
@@ -119,8 +119,8 @@ def _start_of(method: str, path: str | None, scheme: str, bot: str | None) -> _S
 class ServerSpans:
     """The hooks that make a span for each request, and its metrics.
 
-    The span is current in the request's task from `on_start` to `on_end`, so that what the bot does is within it. All
-    else is recorded at the end, the first event too, with the times that are observed: a hook in between would only
+    The span is current in the request's task from `on_start` to `on_end`, so that spans of the bot are its children.
+    All else is recorded at the end, the first event too, with the times that are observed: a hook in between would only
     cost time.
 
     Args:

@@ -1,4 +1,4 @@
-"""The playground: talk to a bot in a browser, and see every byte of what Poe and the bot say to each other.
+"""The playground: talk to a bot in a browser, and see every byte that Poe and the bot exchange.
 
 From the bottom up: `event_splitter` and `exchange_log` keep exchanges, which `bot_recorder` and `call_recorder` record;
 `exchange_view`, `masking`, `snippets` and `exchange_export` show them; `conversations` has what the page shows of a

@@ -37,7 +37,7 @@ class Api:
     """Answers the calls of the page.
 
     Args:
-        session: what the page shows.
+        session: the data that the page shows.
     """
 
     def __init__(self, session: PlaySession) -> None:

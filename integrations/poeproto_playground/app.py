@@ -31,7 +31,7 @@ _ASSETS = Path(__file__).parent / "assets"
 
 
 class Playground(PlaySession):
-    """A playground: a simulated Poe that shows in a page what it does with a bot. Serve it as any `BotApp`.
+    """A playground: a simulated Poe with a page that shows its exchanges with a bot. Serve it as any `BotApp`.
 
     Call `open_at` with the address when connections are accepted: bots are started then. `serving` does it.
 

@@ -3,8 +3,9 @@
 A process of its own, so that a changed bot starts with nothing left of the old one, and a crash ends the bot alone.
 
 It serves as `poeproto serve` does, except that the bot's calls go to the playground's simulated Poe. It writes lines of
-JSON to its standard output: first the bots and the files that they were loaded from, or the error; then what they log.
-What the bot prints is logged, too. It ends when its standard input is closed, which happens when the playground ends.
+JSON to its standard output: first the bots and the files that they were loaded from, or the error; then their log
+lines. The bot's standard output is logged, too. It ends when its standard input is closed, which happens when the
+playground ends.
 """
 
 from __future__ import annotations

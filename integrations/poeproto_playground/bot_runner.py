@@ -42,7 +42,7 @@ class BotProcess:
     Attributes:
         address: the URL of its server.
         bots: its bots: `path`, `name`, `class` and `access_key`.
-        files: what its code was loaded from.
+        files: the files that its code was loaded from.
     """
 
     address: str

@@ -1,6 +1,6 @@
 """The conversations of the playground as its page shows them: also replies that failed, were stopped, or are under way.
 
-The simulator's own conversations have what Poe would send to a bot again.
+The simulator's own conversations have only the messages that Poe would send to a bot again.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Splits an event stream into its records, each with its offset in the body.
 
-The core's decoder reads what the records mean. This one returns their places, for people who inspect bytes.
+The core's decoder parses the records. This one returns their places, for people who inspect bytes.
 https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
 """
 

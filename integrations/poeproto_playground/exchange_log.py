@@ -46,7 +46,7 @@ class Exchange:
         id: its identifier in the playground.
         source: `LIVE`, or the identifier of the recording that it is from.
         direction: whether Poe calls the bot, or the bot calls Poe.
-        kind: the type of the request, or which call it is.
+        kind: the type of the request, or the name of the call.
         started: seconds since the epoch.
         request: the request; its `at` is the beginning of the exchange, on the clock of its source.
         head: the head of the response; None before it was received.

@@ -1,4 +1,4 @@
-"""The bots that are tried out: starts them, registers them at the simulated Poe, and keeps what the page shows."""
+"""The bots of a playground: starts them, registers them at the simulated Poe, and stores the page's state."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class PlayedBots:
 
     Attributes:
         played: as above.
-        runners: what runs the targets.
+        runners: the processes of the targets.
     """
 
     def __init__(

@@ -26,7 +26,7 @@ class RequestGuard:
     """Checks requests.
 
     Args:
-        token: what each call of the API has in its `Authorization`; made if None.
+        token: the token that each call of the API has in its `Authorization`; made if None.
         exposed: whether the playground is bound to the network on purpose. Then any IP address is accepted as host:
             an attacker's page can only make a name point here.
     """

@@ -87,11 +87,11 @@ def _line(changes: list[Change]) -> bytes:
 
 
 class Subscriber:
-    """One page: what has changed since its last line."""
+    """One page: the changes since its last line."""
 
     def __init__(self, source: StateSource) -> None:
         self._source = source
-        self._dirty: dict[Key, None] = {}  # an ordered set
+        self._dirty: dict[Key, None] = {}  # a dict, because a set has no order
         self._changed = anyio.Event()
         # Of each text: its epoch, how many parts were sent, and their length in UTF-16.
         self._sent: dict[tuple[str, str, int], tuple[int, int, int]] = {}

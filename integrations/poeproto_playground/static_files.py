@@ -36,7 +36,7 @@ _MISSING_PAGE = (
 # on: the page reads no more of it than a height.
 #
 # No policy that browsers know forbids WebRTC, which can reach any address. So without network the document removes it,
-# and any frame within itself, where it would be anew. A frame cannot be seen in a closed shadow root, so those that
+# and any frame within itself, where it would exist again. A frame cannot be seen in a closed shadow root, so those that
 # HTML declares (`shadowrootmode`) are prevented: by a fragment parser, which ignores it, or by renaming it.
 FRAME_DOCUMENT = b"""<!doctype html>
 <meta charset="utf-8">
@@ -92,8 +92,8 @@ FRAME_DOCUMENT = b"""<!doctype html>
 def page_policy(*, remote_media: bool) -> str:
     """The page's `Content-Security-Policy`.
 
-    Without remote media no request of the page leaves this machine: the URL of an image in a reply could carry what
-    the conversation says to any server.
+    Without remote media no request of the page leaves this machine: the URL of an image in a reply could send the
+    conversation's text to any server.
     """
     remote = " https:" if remote_media else ""
     return "; ".join(

@@ -1,7 +1,7 @@
 """A pytest plugin for bots: bots in memory, a simulated Poe, recordings, assertions on replies, a block of the network.
 
 pytest loads `poeproto_pytest.plugin` in every test run where poeproto is installed. So nothing is imported here before
-it is used; the extra `pytest` has what the fixtures need. `docs/testing.md` shows how to test a bot.
+it is used; the extra `pytest` has the dependencies of the fixtures. `docs/testing.md` shows how to test a bot.
 """
 
 from __future__ import annotations

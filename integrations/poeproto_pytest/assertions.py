@@ -1,4 +1,4 @@
-"""Assertions on replies: each fails with what was expected, what was found, and the events with their times."""
+"""Assertions on replies: each fails with the expected value, the actual value, and the events with their times."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """An in-memory network: HTTP clients on one side, ASGI applications on the other, and no sockets between them.
 
-What runs is the real code of both sides: the flows and exchanges of a client, and an ASGI application with its
-exchange, its reply tasks and its context. Only HTTP/1.1 itself is left out.
+The code under test is the real code of both sides: the flows and exchanges of a client, and an ASGI application with
+its exchange, its reply tasks and its context. Only HTTP/1.1 itself is left out.
 
-Each request has a task, as under a server. The caller's `aclose` and `finish` wait for its end, so that what a bot does
-when a reply ends has been done when the test continues.
+Each request has a task, as under a server. The caller's `aclose` and `finish` wait for its end, so that the bot's
+cleanup has ended when the test continues.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ class ObservedResponse:
 
 @attrs.frozen
 class FetchNetwork:
-    """The network as bots fetch files from it: what a `FetchPolicy` forbids is refused.
+    """The network as bots fetch files from it: requests that a `FetchPolicy` forbids are refused.
 
     Attributes:
         network: the network.

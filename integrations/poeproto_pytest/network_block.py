@@ -25,7 +25,7 @@ _LOCAL_NAMES = frozenset({"", "localhost", "localhost.localdomain", "ip6-localho
 class NetworkBlocked(OSError):
     """A test that must not use the network has used it.
 
-    As an `OSError` it is a connection that failed, so libraries close what they have opened. Where one hides it, the
+    As an `OSError` it is a connection that failed, so libraries close their sockets. Where one hides it, the
     plugin fails the test nevertheless.
 
     Args:
@@ -33,7 +33,7 @@ class NetworkBlocked(OSError):
         reason: which rule forbids it, for the message.
 
     Attributes:
-        address: what the test was about to connect to, or to look up.
+        address: the address to connect to, or the name to resolve.
     """
 
     def __init__(self, address: str, reason: str) -> None:

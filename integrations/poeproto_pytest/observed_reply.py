@@ -1,4 +1,4 @@
-"""A reply as a test judges it: what was received when, folded, with its findings, charges and calls."""
+"""A reply as a test judges it: its timed events, folded, with its findings, charges and calls."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class BotCall:
     Attributes:
         bot: the name of the bot that was called.
         request: the query, or None if it was a request of another type.
-        reply: what the bot answered.
+        reply: the bot's reply.
     """
 
     bot: str

@@ -1,7 +1,7 @@
 """The plugin: options, markers, fixtures and hooks. Importing it imports pytest and nothing else.
 
 All fixtures are synchronous, so they work with any plugin that runs asynchronous tests: anyio's, pytest-asyncio and
-pytest-trio. What they return has asynchronous methods.
+pytest-trio. The objects that they return have asynchronous methods.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=_MODES,
         default=None,
         help="calls through poe_recording: none replays them (the default), new also records those that no recorded "
-        "exchange answers, all records every one afresh, and replaces the recording if the test passes",
+        "exchange answers, all records every one again, and replaces the recording if the test passes",
     )
     parser.addini("poe_record", "the default of --poe-record", default="none")
     parser.addini(
@@ -137,7 +137,7 @@ def poe_recording(request: pytest.FixtureRequest, poe_redaction: Redaction | Non
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Block the network, and fail a test that used it, or made a call that no recording answers.
 
-    The bot under test has caught what was raised there, as it catches every failure, so the test would not fail of it.
+    The bot under test may have caught that exception, so the test would not fail.
     """
     reason = _block_reason(item)
     if reason is None:
@@ -168,7 +168,7 @@ def _guarded(item: pytest.Item, blocked: list[NetworkBlocked]) -> Generator[None
 
 
 def _kept_recordings(item: pytest.Item) -> list[tuple[str, str]]:
-    """What to say of the recordings that are not replaced, since the test fails."""
+    """The lines about recordings that are not replaced because the test fails."""
     nothing: list[ReplayedCalls] = []
     return [
         (

@@ -53,7 +53,7 @@ __all__ = ["RecordMode", "ReplayedCalls"]
 
 
 class RecordMode(Enum):
-    """What happens with calls that go through a recording.
+    """The mode of a recording: replay its calls, or record them.
 
     Attributes:
         NONE: replay; a call without a match fails the test.
@@ -72,7 +72,7 @@ class ReplayedCalls:
     Args:
         path: the recording.
         mode: whether calls are replayed or recorded.
-        make_transport: makes what sends the calls that are recorded.
+        make_transport: makes the transport for calls that are recorded.
         match: which recorded exchange answers a request.
         speed: how many times as fast as recorded responses are replayed; 0 does not wait.
         redaction: what is replaced in what is recorded.
@@ -189,7 +189,8 @@ class ReplayedCalls:
 
     @property
     def path_if_failed(self) -> Path | None:
-        """Where what was recorded is saved if the test fails, beside the recording; None if it is added to that.
+        """The file beside the recording for the new exchanges of a failed test; None if they are added to the
+        recording.
 
         A recording that was replaced by that of a failure would be lost.
         """
@@ -202,7 +203,7 @@ class ReplayedCalls:
         return self.path.with_name(f"{self.path.stem}.failed{self.path.suffix}")
 
     def save(self, *, passed: bool = True) -> int:
-        """Write what was recorded to the file, which is replaced as a whole; returns how many exchanges were added.
+        """Write the recorded exchanges to the file, which is replaced atomically; return how many were added.
 
         Args:
             passed: whether the test has passed; otherwise `path_if_failed` is written instead, if there is one.
@@ -235,11 +236,11 @@ class ReplayedCalls:
         finally:
             temporary.unlink(missing_ok=True)
         if self.mode is RecordMode.ALL and path == self.path:
-            self._beside.unlink(missing_ok=True)  # that of an earlier failure
+            self._beside.unlink(missing_ok=True)  # a file left by an earlier failure
         return sum(isinstance(each, RecordedRequest) for each in added)
 
     def failure(self) -> str | None:
-        """What to fail the test with: the requests that no exchange answers; None if there are none."""
+        """The failure of the test: the requests that no exchange answers; None if every request was answered."""
         if not self.unmatched:
             return None
         lines = [f"{self.path.name}: {each}" for each in self.unmatched]

@@ -125,7 +125,7 @@ class MemoryPoe(Simulator):
             bot: the bot.
             name: its name on Poe; by default that of its class.
             access_key: its key.
-            calls: what its calls of bots go through that are not registered here, a recording for instance.
+            calls: the transport for its calls of bots that are not registered here, a recording for instance.
             limits: the limits of its exchanges.
         """
         name = name or type(bot).__name__

@@ -1,4 +1,4 @@
-"""Recordings: what passed between a client and a server, read by read, with times, one line of JSON each.
+"""Recordings: the bytes exchanged between a client and a server, read by read, with times, one line of JSON each.
 
 The format, its redaction and the matching of requests need the core alone. `poeproto_record.server` records and replays
 over HTTP, with the extra `record`. `docs/recordings.md` documents the format.

@@ -13,7 +13,7 @@ class RecordingError(PoeprotoError):
     Attributes:
         file: the name of the file; empty if it has none.
         line: the number of the line, from 1; 0 where no single line is to blame.
-        what: what is wrong there. It quotes no body, header or URL.
+        what: the problem there. It quotes no body, header or URL.
     """
 
     def __init__(self, what: str, *, file: str = "", line: int = 0) -> None:

@@ -173,7 +173,7 @@ class _Fields(dict[str, Any]):
 
 
 def _shown(value: Any) -> str:
-    """A number, or the type of another value: what the value is may be a secret."""
+    """A number, or the type of another value: the value itself may be a secret."""
     match value:
         case None:
             return "null"

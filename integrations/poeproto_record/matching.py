@@ -1,6 +1,6 @@
 """Finds the recorded exchange that answers a request, and says what differs where there is none.
 
-What a redaction replaced matches anything: the request of today has another key, or the same one.
+A redacted value matches any value: today's request has another key, or the same one.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ class NoRecordedExchange(PoeprotoError):
     """No exchange of the recording answers a request, or the one that does cannot be replayed.
 
     Args:
-        what: what has no answer, for the message.
+        what: the request without an answer, for the message.
         nearest: as below.
         differences: as below.
 
     Attributes:
         nearest: the number of the exchange that comes nearest; None if there is none.
-        differences: what differs between its request and this one.
+        differences: the differences between its request and this one.
     """
 
     def __init__(self, what: str, nearest: int | None = None, differences: Iterable[str] = ()) -> None:
@@ -63,7 +63,7 @@ class NoRecordedExchange(PoeprotoError):
 
 @attrs.frozen
 class _Asked:
-    """What a request asks, as far as it is compared."""
+    """The parts of a request that are compared."""
 
     method: str
     path: str
@@ -196,7 +196,7 @@ def request_type(exchange: RecordedExchange) -> str:
 
 
 def _type_and_text(body: bytes) -> tuple[str, str]:
-    """The type of a request and the text of its last message; empty for what has none."""
+    """The type of a request and the text of its last message; empty strings where it has none."""
     try:
         wire: Any = json.loads(body)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""The records of a recording: what passed between a client and a server, read by read, with times.
+"""The records of a recording: the bytes exchanged between a client and a server, read by read, with times.
 
 Reprs show sizes instead of bodies and no headers, because a recording may hold conversations.
 """
@@ -63,7 +63,7 @@ class RecordingHeader:
     Attributes:
         created: when the recording began, in UTC as in RFC 3339; empty if unknown.
         tool: the program that made the recording, with its version.
-        redacted: what was redacted, see `Redaction.summary`; None if nothing was.
+        redacted: the rules that redacted it, see `Redaction.summary`; None if nothing was.
         version: the version of the format.
     """
 

@@ -1,4 +1,5 @@
-"""Redaction of a recording: what is replaced, by what, and how a secret is found that two reads share.
+"""Redaction of a recording: which secrets are replaced, by which placeholder, and how a secret that spans two reads is
+found.
 
 What is replaced:
 
@@ -70,7 +71,7 @@ _KNOWN = 100
 _NUMBERED = 10_000
 # How many bytes of a line are held back for the patterns.
 _LINE = 64 * 1024
-# In a longer line, patterns find matches of up to so many bytes that two reads share.
+# In a longer line, patterns find matches that span two reads if they are at most this long, in bytes.
 _OVERLAP = 4 * 1024
 
 _SCHEME = re.compile(rb"([A-Za-z][A-Za-z0-9-]*)[ \t]+(\S.*)", re.DOTALL)
@@ -140,7 +141,7 @@ FoundSecrets = OrderedDict[bytes, SecretSpellings]
 
 @attrs.frozen
 class Span:
-    """A part of a text, and what replaces it."""
+    """A part of a text, and its replacement."""
 
     start: int
     end: int
@@ -151,7 +152,7 @@ class Redactor:
     """Redacts the parts of one recording, in which equal secrets have equal placeholders.
 
     Attributes:
-        redaction: what is replaced.
+        redaction: the rules to apply.
         of_exchange: the secrets that were found in the exchange whose parts are redacted. They are searched for besides
             those that were found last in all exchanges: while a reply goes on, a hundred other requests may begin.
     """

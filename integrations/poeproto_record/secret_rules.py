@@ -1,7 +1,7 @@
 """The rules that find secrets by the text around them: in JSON, in forms and in URLs.
 
-They work on bytes, of which the end may not have been received: `open_from` says from where on a text may be a secret
-that what follows it completes. All of them take linear time.
+They work on bytes, of which the end may not have been received: `open_from` returns the position from which on a text
+may be the beginning of a secret. All of them take linear time.
 """
 
 from __future__ import annotations

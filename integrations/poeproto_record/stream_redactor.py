@@ -22,7 +22,7 @@ _AFTER_LONG_SECRET = re.compile(rb"[\"\s&<>]")
 
 @attrs.define
 class _Read(Generic[T]):
-    """A read that waits for its redaction: what is redacted of it, and how many bytes are not."""
+    """A read that waits for its redaction: its redacted bytes, and how many bytes are not yet redacted."""
 
     tag: T
     left: int
@@ -32,7 +32,7 @@ class _Read(Generic[T]):
 class StreamRedactor(Generic[T]):
     """Redacts a body that arrives in reads, and holds back the reads at its end that may share a secret with the next.
 
-    Each read has a tag, for instance the record that it belongs to, which is returned with what is left of its bytes.
+    Each read has a tag, for instance the record that it belongs to, which is returned with the redacted bytes.
 
     Args:
         redactor: that of the recording.
@@ -40,7 +40,7 @@ class StreamRedactor(Generic[T]):
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
-        self._text = b""  # received, and not decided
+        self._text = b""  # received, and perhaps the beginning of a secret
         self._reads: deque[_Read[T]] = deque()
         self._within_secret = False
         self._next_scan = 0  # the length of the text from which on it is scanned again

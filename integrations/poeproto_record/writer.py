@@ -1,6 +1,6 @@
-"""Writing a recording: one line a read, flushed at once, so that a crash loses at most what is held back.
+"""Writing a recording: one line a read, flushed at once, so that a crash loses at most the bytes held back.
 
-What is held back: a read whose end may be the beginning of a secret, until the next read of the same body. See
+Bytes are held back if the end of a read may be the beginning of a secret, until the next read of the same body. See
 `poeproto_record.redaction`.
 """
 
@@ -56,14 +56,14 @@ class _Exchange:
 class RecordingWriter:
     """Writes a recording, line by line, to a binary file.
 
-    Each call writes what happened now, at least up to the beginning of a possible secret, and flushes the file. A
-    request and what follows it belong together by the number that `request` returns. Call from one thread.
+    Each call writes its record at once, at least up to the beginning of a possible secret, and flushes the file. The
+    records of one exchange have the number that `request` returns. Call from one thread.
 
     Args:
         stream: a file that is open for writing in binary mode. The caller closes it.
         tool: the program that records, with its version.
         created: the time of day, in UTC as in RFC 3339.
-        redaction: what is replaced; None records everything as it is.
+        redaction: the rules to apply; None records everything unchanged.
         clock: a monotonic clock, in seconds.
 
     Raises:
@@ -178,12 +178,12 @@ class RecordingWriter:
             self._record_read(state.response, RecordedData(exchange, at, read, omitted))
 
     def end(self, exchange: int, outcome: End = End.EOF, detail: str = "", *, at: float | None = None) -> None:
-        """The exchange ended; what was held back of it is written first.
+        """The exchange ended; bytes of it that were held back are written first.
 
         Args:
             exchange: the number of the exchange, which `request` returned.
             outcome: how it ended.
-            detail: what failed, in words.
+            detail: the failure, in words.
             at: seconds since the recording began; now if None.
         """
         state, at = self._exchange(exchange), self._now(at)

@@ -14,7 +14,7 @@ _NO_FUNDS = "There are not enough points to pay for this answer."
 def error_meant_by(exc: BaseException) -> Error | None:
     """The `error` event that ends the reply of a bot that raised this exception; None for a failure of the bot's own.
 
-    Exception groups are searched, since the bot's task groups wrap what its tasks raise.
+    Exception groups are searched, since the bot's task groups wrap the exceptions of its tasks.
     """
     missing = lack_of_funds_in(exc)
     if missing is not None:

@@ -1,6 +1,6 @@
 """The place of a bot's code: the file and line at which it waits, or runs. For logs of bots that hang or block.
 
-This leans on how CPython links coroutines and frames: `cr_await`, `ag_await`, `gi_yieldfrom`, `f_back`; and on
+This relies on how CPython links coroutines and frames: `cr_await`, `ag_await`, `gi_yieldfrom`, `f_back`; and on
 `gc.get_referents` for an async generator that is iterated, whose iterator has no such attribute. Without that, a log
 line names the bot alone. `tests/integrations/runtime/test_stuck_bots.py` notices.
 """

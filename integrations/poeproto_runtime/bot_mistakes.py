@@ -43,10 +43,10 @@ _SETTINGS = frozenset(field.name for field in attrs.fields(SettingsResponse)) - 
 
 
 def failure_line(exc: BaseException, function: object, place: str | None = None) -> str:
-    """A bot's failure in one line: file and line of the bot's code, the exception, and what to do about it.
+    """A bot's failure in one line: file and line of the bot's code, the exception, and how to fix it.
 
     Args:
-        exc: what was raised.
+        exc: the exception.
         function: the bot's function that was called; its definition is the place if no code of the bot's raised.
         place: where the bot was, if it did not raise by itself: at the `yield` of something that cannot be sent.
     """

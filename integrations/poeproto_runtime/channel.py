@@ -1,4 +1,4 @@
-"""The channel: what a web server offers for one request, so that the runtime can run a bot behind it."""
+"""The channel: the interface of a web server for one request, behind which the runtime runs a bot."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class ClientDisconnected(TransportError):
 
 
 class ChannelFailed(Exception):
-    """`Channel.send` raised what no `Channel` may raise, which is the ``__cause__``: a fault of the integration or of
-    the server below.
+    """`Channel.send` raised an exception that no `Channel` may raise (its ``__cause__``): a bug of the integration or
+    of the server below.
 
     It has a class of its own since events are sent while the bot's generator is open: the fault must not be treated as
     a failure of the bot.
@@ -62,7 +62,7 @@ class Channel(Protocol):
         capacity. One is allowed, too.
 
         Returns:
-            None if the data was sent. Otherwise, what to await: it waits while the client is slow to read
+            None if the data was sent. Otherwise, an awaitable: it waits while the client is slow to read
             (backpressure).
 
         Raises:

@@ -47,7 +47,7 @@ _IDENTIFIERS = ("user_id", "conversation_id", "message_id", "metadata")
 
 
 class RequestContext:
-    """The context of one request: what surrounds it, the calls of its bot, and the cleanup at its end.
+    """The context of one request: its attributes, the calls of its bot, and the cleanup at its end.
 
     Attributes and methods are those of `poeproto.Context`; its runner also uses the others. Everything that only calls
     need is made at the first call, because most requests make none.
@@ -78,7 +78,7 @@ class RequestContext:
         self.bot_name = route.bot_name
         self.limits = limits
         self.posted: list[File] = []
-        self._attached: tuple[File, ...] = ()  # what `post_attachment` returned
+        self._attached: tuple[File, ...] = ()  # the files that `post_attachment` has returned
         self._route = route
         self._outbound = outbound
         self._request = request
@@ -367,10 +367,10 @@ class _RequestBudget:
 
     Args:
         context: given to the bot when it is asked.
-        route: the bot, and what it has declared so far.
+        route: the bot, and the budget that it has declared so far.
 
     Attributes:
-        calls: what is left. All zero until `learn` was called.
+        calls: the calls left. All zero until `learn` was called.
         is_known: whether `learn` was called.
     """
 

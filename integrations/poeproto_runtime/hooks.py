@@ -199,7 +199,7 @@ class Progress:
         """Call `on_end`.
 
         Args:
-            failure: what is raised to the server; a disconnect is not.
+            failure: the exception raised to the server; None for a disconnect.
         """
         self._outcome = self._outcome_after(failure)
         if self._hooks:

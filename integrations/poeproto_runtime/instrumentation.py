@@ -1,7 +1,7 @@
 """Instrumentation of a whole program: functions that are given each service and each client as it is made.
 
 A tracing library that instruments a program from outside has no application and no client to add hooks to; they are
-made later. What is instrumented by hand does without this.
+made later. Objects that are instrumented by hand do not need this.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class Outbound:
         fetching: for files at URLs that users brought. It connects only to addresses that `fetch_policy` allows.
         in_thread: calls functions that may block.
         endpoints: the URLs of Poe.
-        fetch_policy: which URLs may be fetched for bots; None for none.
+        fetch_policy: which URLs may be fetched for bots; None forbids all.
         retry: when a call is retried; by default once, and only if nothing can have been done.
         hooks: are called for each call, files that are fetched included.
         headers: extra headers of each request to Poe; files that are fetched get none.
@@ -102,7 +102,7 @@ class DeclaredCalls:
             _asking.reset(token)
 
     def check_not_asking(self) -> None:
-        """Check that the caller is not `get_settings`: its call would wait for what `get_settings` returns.
+        """Check that the caller is not `get_settings`: its call would wait for the result of `get_settings`.
 
         Raises:
             LocalProtocolError: when it is.

@@ -1,9 +1,10 @@
-r"""Printable text: what a peer wrote, made safe to be shown in a terminal or written to a log.
+r"""Printable text: text from a peer, made safe to be shown in a terminal or written to a log.
 
 A bot, a user or a scanner chooses the characters of texts, names, paths and error messages. Three kinds do harm when
 they are printed, and are replaced by their escapes, as in ``\u001b``:
 
-- **Control characters.** A terminal interprets them: they set its title, move its cursor, and change what it showed.
+- **Control characters.** A terminal interprets them: they set its title, move its cursor, and change its earlier
+  output.
 - **Bidirectional overrides.** With them, a line reads as something else than it is (CVE-2021-42574, "Trojan Source").
 - **Lone surrogates.** They cannot be encoded, so printing them would fail.
 

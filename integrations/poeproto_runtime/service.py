@@ -212,12 +212,13 @@ class BotService:
 
         Args:
             head: the request's head.
-            path: the path to route by, percent-decoded, without what the server or a mount put before it.
+            path: the path to route by, percent-decoded, without the prefix of the server or a mount.
             channel: where its body comes from and its response goes.
             active_replies: those of the server that has received it; by default those of the event loop.
 
         Raises:
-            ExceptionGroup: with a `ChannelFailed` in it, when a write raised what a `Channel` must not raise.
+            ExceptionGroup: with a `ChannelFailed` in it, when a write raised an exception that a `Channel` must not
+                raise.
         """
         if not path.startswith("/"):
             path = head.path  # a target in the absolute form
@@ -301,7 +302,7 @@ class BotService:
 
 
 def _log_refusal(head: RequestHead, path: str, response: HttpResponse, why: str) -> None:
-    """Log why Poe, or a test, is refused. `GET` is what browsers and scanners send, and is not logged."""
+    """Log why Poe, or a test, is refused. `GET` is sent by browsers and scanners, and is not logged."""
     if head.method not in ("GET", "HEAD"):
         logger.warning("%s %s refused: %d %s", head.method, without_key(quote(path)), response.status, why)
 

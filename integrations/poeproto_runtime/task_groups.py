@@ -17,8 +17,8 @@ async def background_tasks() -> AsyncGenerator[anyio.abc.TaskGroup]:
     A task group would wrap the block's exception in a group. Here it is caught, and re-raised unchanged outside.
 
     Raises:
-        Exception: what the block raises.
-        ExceptionGroup: what the tasks raise.
+        Exception: the exception of the block.
+        ExceptionGroup: the exceptions of the tasks.
     """
     failure: Exception | None = None
     async with anyio.create_task_group() as tasks:

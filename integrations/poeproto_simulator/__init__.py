@@ -1,8 +1,9 @@
 """A simulator of Poe's servers, which is a real server itself: for tests of bots and clients, and to try bots out.
 
-From the bottom up: `records` and `state` hold what the simulated Poe knows; `callers`, `ledger` and `engine` are its
+From the bottom up: `records` and `state` hold the state of the simulated Poe; `callers`, `ledger` and `engine` are its
 rules, without I/O; `files`, `uploads`, `bot_directory`, `database` and `faults` do one kind of I/O each; `simulation`
-joins them to what a user does; `control` and `request_handler` are the HTTP face; `simulator` is the ASGI application.
+combines them into the actions of a user; `control` and `request_handler` are the HTTP face; `simulator` is the ASGI
+application.
 """
 
 from __future__ import annotations

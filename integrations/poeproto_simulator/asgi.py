@@ -1,4 +1,4 @@
-"""Reading requests and sending responses over ASGI, for what `poeproto_asgi.BotApp` does not answer itself."""
+"""Reading requests and sending responses over ASGI, for requests that `poeproto_asgi.BotApp` does not answer itself."""
 
 from __future__ import annotations
 

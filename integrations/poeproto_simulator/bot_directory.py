@@ -161,7 +161,7 @@ class _MemoryChannel:
     """The `Channel` that connects the bot's exchange to Poe's.
 
     Attributes:
-        failure: what `on_event` raised. To the bot, that is a disconnect.
+        failure: the exception of `on_event`. To the bot, that is a disconnect.
     """
 
     def __init__(self, body: bytes, exchange: PoeExchange, on_event: OnEvent) -> None:

@@ -17,7 +17,7 @@ _ONE_RANGE = re.compile(
 def requested_range(ranges: str, if_range: str, etag: str, size: int) -> range | None:
     """The bytes that a GET request asks for; None for all of them.
 
-    As the specification lets a server, it ignores what is no range of bytes, and several ranges at once.
+    It ignores an invalid header and several ranges at once, as the specification allows.
 
     Args:
         ranges: the value of `Range`; empty without one.

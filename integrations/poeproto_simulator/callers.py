@@ -27,7 +27,7 @@ class _ActiveMessage:
 
 
 class Callers:
-    """Authenticates callers by their keys, and limits a bot's calls to what its settings declare.
+    """Authenticates callers by their keys, and limits a bot's calls to those that its settings declare.
 
     A bot's call belongs to the message whose `metadata` it echoes, or whose `message_id` it repeats.
 

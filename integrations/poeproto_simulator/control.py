@@ -62,7 +62,7 @@ _REQUIRED: dict[str, tuple[str, ...]] = {
 async def answer(
     simulation: Simulation, method: str, path: tuple[str, ...], scope: Scope, receive: Receive
 ) -> HttpResponse:
-    """The response to a request below ``/simulator/``. What the request has changed is saved.
+    """The response to a request below ``/simulator/``. Changes made by the request are saved.
 
     Raises:
         HTTPError: with status 404 for an unknown path, 405 for another method, 415 for another content type, 400 for an

@@ -1,4 +1,4 @@
-"""The engine of the simulator: what the simulated Poe does with messages, queries, replies and feedback. No I/O."""
+"""The engine of the simulator: how the simulated Poe handles messages, queries, replies and feedback. No I/O."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Poe(State):
         api_key: the first user's key.
         limits: `Limits.messages` bounds a query.
         now: the clock, in seconds since the epoch.
-        random_bytes: makes identifiers, from so many bytes.
+        random_bytes: returns the given number of random bytes, for identifiers.
 
     Attributes:
         users: by `Account.id`; the first one pays for calls with unknown keys.

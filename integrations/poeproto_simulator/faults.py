@@ -30,7 +30,8 @@ _GARBAGE = b'event: text\ndata: {"text": \n\nevent: json\n\n\xff\xfe<html>\x00\n
 class Fault:
     """One kind of fault; its methods make the instances.
 
-    A fault either responds in place of the application (`respond`), or changes what the application sends (`wrap`).
+    A fault either responds in place of the application (`respond`), or changes the response of the application
+    (`wrap`).
 
     Attributes:
         kind: the name of the method that made it.
@@ -44,7 +45,7 @@ class Fault:
         """Respond to a request whose body has been read. Called if `responds` is set."""
 
     def wrap(self, send: Send) -> Send:
-        """A `send` that applies the fault to what it passes to the given one."""
+        """A `send` that applies the fault, and then calls the given one."""
         return send
 
     def __repr__(self) -> str:

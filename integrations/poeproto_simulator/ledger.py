@@ -18,13 +18,13 @@ INSUFFICIENT_FUNDS = "insufficient_fund"
 
 @attrs.frozen
 class Payment:
-    """A cost that was authorised or captured, or refused, and what undoes it.
+    """A cost that was authorised, captured or refused, with the data to undo it.
 
     Attributes:
         status: for the bot: `SUCCESS` or `INSUFFICIENT_FUNDS`.
         user: who pays.
         query: the query it is for, if known.
-        spent: what was taken from the balance, in thousandths of a US cent.
+        spent: the amount taken from the balance, in thousandths of a US cent.
         reserved: by how much the reserved amount has grown; below zero for a capture.
     """
 
@@ -39,7 +39,7 @@ class Ledger:
     """Authorises and captures costs.
 
     An authorised amount is reserved until it is captured or the reply is over. A capture needs no authorisation, but
-    may not use what is reserved for other queries.
+    may not use amounts that are reserved for other queries.
 
     Args:
         state: the balances and charges.

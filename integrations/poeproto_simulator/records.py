@@ -37,7 +37,7 @@ class Account:
         id: the simulator's own identifier. Each bot knows the user by another one.
         name: the name that bots see.
         api_key: the key of the user's API calls.
-        balance: what is left to spend, in thousandths of a US cent.
+        balance: the amount left, in thousandths of a US cent.
     """
 
     id: str
@@ -94,7 +94,7 @@ def same_key(key: str | None, given: str) -> bool:
 class Conversation:
     """The messages of users and of the bots that answered them, oldest first.
 
-    A bot's message has the bot's name in its `sender`, and what the bot stored with it in its `metadata`.
+    A bot's message has the bot's name in its `sender`, and the bot's stored data in its `metadata`.
 
     Attributes:
         id: its identifier.
@@ -123,7 +123,7 @@ class BotQuery:
         bot_name: the bot that answers.
         user_id: the `Account.id` of the user who pays.
         request: the query as the bot gets it.
-        authorized: what the bot has authorised and not yet captured, in thousandths of a US cent.
+        authorized: the amount that the bot has authorised and not yet captured, in thousandths of a US cent.
     """
 
     bot_name: str
@@ -140,7 +140,7 @@ class Charge:
         bot_query_id: the query it belongs to.
         bot_name: the bot that captured it, if known.
         user_id: the `Account.id` of the user who paid.
-        items: what was paid for.
+        items: the items paid for.
     """
 
     bot_query_id: str
@@ -199,7 +199,7 @@ def messages_from_json(wire: list[dict[str, Any]]) -> list[Message]:
 
 
 def settings_to_json(settings: SettingsResponse | None) -> dict[str, Any] | None:
-    """Settings as a bot sends them, with what this version does not know."""
+    """Settings as a bot sends them, with keys that this version does not know."""
     return None if settings is None else settings_payload(settings)
 
 

@@ -153,7 +153,7 @@ class ReplyRecorder:
         try:
             with self._deadline:
                 fold = await server.ask(query.request, self._on_reply_event)
-                fold.final_text()  # raises for a reply without a text
+                fold.final_text()  # raises if the reply has no text
                 return fold, None
             raise DeadlineExceeded(self._exceeded_deadline())
         except (BotError, IncompleteReply) as exc:

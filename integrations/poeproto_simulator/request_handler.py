@@ -255,7 +255,7 @@ def _headers_for(bot: RegisteredBot, scope: Scope, body: bytes) -> list[tuple[by
 
 
 async def _forwarded_settings(name: str, fetching: Awaitable[SettingsResponse]) -> HttpResponse:
-    """The settings of a bot as it sent them, with what this version does not know.
+    """The settings of a bot as it sent them, with keys that this version does not know.
 
     Raises:
         HTTPError: with status 502 when they could not be fetched.

@@ -56,7 +56,7 @@ class Echo(_WithSettings):
     """A bot that repeats the last message.
 
     Args:
-        settings: what it answers to a settings request; by default, that users may attach files.
+        settings: its answer to a settings request; by default, users may attach files.
     """
 
     def __init__(self, settings: SettingsResponse | None = None) -> None:
@@ -84,7 +84,7 @@ class Canned(_WithSettings):
 
 
 class Scripted(_WithSettings):
-    """A bot whose reply is what a function returns. It records its queries.
+    """A bot whose reply is the result of a function. It records its queries.
 
     Args:
         script: called with the query, or with the query and the context. It returns a string, events, an awaitable of
@@ -122,7 +122,7 @@ class Scripted(_WithSettings):
 class Replayed(Bot):
     """A bot that answers queries with the replies of a recording, read by read, errors included.
 
-    A query that no recorded one matches is refused with 404, which says what differs from the nearest. After `reset`
+    A query that no recorded one matches is refused with 404 and the differences from the nearest one. After `reset`
     the call fails as the recorded one did; after `timeout` and `client-gone` nothing more comes.
 
     Its settings are the recorded ones, or the defaults if there are none. Reports are accepted.
@@ -158,7 +158,7 @@ class Replayed(Bot):
         self._settings = RecordedReplies(settings, compares_path=False)
 
     async def receive(self, exchange: PoeExchange, request: Request) -> AsyncGenerator[Event]:
-        """Send a request to the recording, and receive what it answers: the events, as they come.
+        """Send a request to the recording, and receive its answer: the events, as they come.
 
         Raises:
             PoeprotoError: as a call over HTTP. `PoeExchange.settings` has the settings afterwards.

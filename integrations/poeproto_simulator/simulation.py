@@ -45,7 +45,7 @@ _PARSED_CONTENT_LENGTH = 100_000
 
 
 class Simulation:
-    """The simulated Poe with its I/O, apart from being a server: what users and tests do with it.
+    """The simulated Poe with its I/O, but without a server: the actions of users and tests.
 
     `Simulator`, which adds the HTTP server, describes the arguments and attributes.
     """

@@ -28,7 +28,7 @@ class Simulator(Simulation, BotApp):
     """A simulated Poe, which is a real HTTP server: serve it as any `poeproto_asgi.BotApp`, or with `serving`.
 
     Poe's paths are under its root, so a client needs only its address: ``poeproto.Endpoints.at(address)``. In the same
-    process, `say` does what happens when a user writes to a bot::
+    process, `say` acts as a user who writes to a bot::
 
         simulator = Simulator()
         async with simulator.serving() as address:
@@ -46,8 +46,8 @@ class Simulator(Simulation, BotApp):
         limits: the bounds of every exchange.
         fetch_origins: the origins that files may be fetched from for uploads by URL, as in ``http://127.0.0.1:8000``.
             The simulator's own files need not be listed.
-        address: the URL of the simulator, which `serving` sets. The URLs of files begin with it; without it, with what
-            the Host header of the last request says. Bots that run in the simulator can make calls only with it.
+        address: the URL of the simulator, which `serving` sets. The URLs of files begin with it; without it, with the
+            address in the Host header of the last request. Bots that run in the simulator can make calls only with it.
 
     Raises:
         OSError: when the database cannot be used.
@@ -126,7 +126,7 @@ class Simulator(Simulation, BotApp):
 
             try:
                 address = await tasks.start(run)
-                if address.startswith("unix:"):  # no URL
+                if address.startswith("unix:"):  # a path, which is not a URL
                     yield address
                 else:
                     self.address = address
@@ -140,7 +140,7 @@ class Simulator(Simulation, BotApp):
 
 @attrs.frozen(kw_only=True)
 class OwnFilesPolicy(FetchPolicy):
-    """Allows the simulator's own files, and what `FetchPolicy` allows.
+    """Allows the simulator's own files, and URLs that `FetchPolicy` allows.
 
     Attributes:
         endpoints: returns the simulator's endpoints.

@@ -47,7 +47,7 @@ class State:
         self.reports: list[dict[str, Any]] = []
         self.log: deque[LogEntry] = deque(maxlen=_LOG_LENGTH)
         self.on_log: list[Callable[[LogEntry], object]] = []
-        self.changed: dict[tuple[str, str], None] = {}  # an ordered set
+        self.changed: dict[tuple[str, str], None] = {}  # a dict, because a set has no order
         self._entries = 0
 
     # --- users
@@ -57,7 +57,8 @@ class State:
 
         Args:
             name: the name that bots see.
-            balance: what may be spent, in thousandths of a US cent; by default the initial balance of every user.
+            balance: the amount that may be spent, in thousandths of a US cent; by default the initial balance of every
+                user.
             api_key: the key of the user's API calls.
         """
         account = Account(self.identifier("u"), name, api_key, self.balance if balance is None else balance)

@@ -4,7 +4,7 @@
 raises the same error. The sending side is not affected: an error response or the end of the stream can still be sent.
 
 **Fast path of `send`.** Nearly every call sends one more `Text` without an index. In the state ANSWERED a `Text` is a
-self-transition, so the table need not be asked again; what is left of the limits is two integers of `ReplyQuota`; and
+self-transition, so the table need not be asked again; the remaining limits are two integers of `ReplyQuota`; and
 the record is a template around one JSON string. `send` checks these conditions inline and falls back to `_send`, the
 general path, for everything else, errors included. Both give the same bytes and the same errors
 (`tests/core/exchange/test_bot_exchange_send.py`). `send_texts` does the same for several texts in one call.

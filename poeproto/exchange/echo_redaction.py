@@ -1,4 +1,4 @@
-"""Redaction of an echo: keeps the key that was sent to a peer out of what the peer says about a failure.
+"""Redaction of an echo: removes the key that was sent to a peer from the peer's message about a failure.
 
 Some servers repeat the key in the body that refuses it, in a header, or in an `error` event. Users read those, and logs
 keep them. So `PoeExchange` and the readers of Poe's responses pass them through here, and the key is replaced by
@@ -11,8 +11,8 @@ keep them. So `PoeExchange` and the readers of Poe's responses pass them through
   connection can also break off within the key, so the beginning of a key at the very end is replaced too.
 - **Words.** A key may begin with a word that ends a sentence: "the access key is missing or wrong". So the beginning
   of a key is replaced only where the text may have been cut. Where this is not known, a short word is not replaced.
-- **Short keys.** A key of fewer than 16 characters may be an ordinary word, and is not replaced: that would garble what
-  the server says. Poe's keys have 32 characters.
+- **Short keys.** A key of fewer than 16 characters may be an ordinary word, and is not replaced: that would garble the
+  server's message. Poe's keys have 32 characters.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Hints for those who send something that is not an event: what to send instead."""
+"""Hints for a value that is not an event: which event to send instead."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _EVENTS = ", ".join(cls.__name__ for cls in EVENT_CLASSES.values())
 
 
 def not_an_event(value: object) -> str:
-    """The message of the error for a value that is not an event: what it is, and what to send instead."""
+    """The error message for a value that is not an event: its type, and the event to send instead."""
     return f"{_kind(value)} is not an event that can be sent; {_instead_of(value)}"
 
 

@@ -1,6 +1,6 @@
 """Poe side of one exchange: sends a request, and receives the bot's events.
 
-**What is delivered before an error.** Everything that was good before a fault is delivered, whatever the chunking. The
+**Events before an error.** Every valid event before a fault is delivered, whatever the chunking. The
 call that meets the fault returns the events before it and sets `error`; if there are none, it returns an empty list.
 Every later receiving call raises `error`: it is sticky. So a caller that sees an exception has had every event before
 it, and a caller that needs it at once checks `error` after each call. `receive_eof` raises in the same call,
@@ -240,7 +240,7 @@ class UnfoldedPoeExchange:
             if payload is None or not self._receive_text(payload, events):
                 self._receive_complete(records, events)
         if len(self._buffer.unfinished) > self._limits.event_size and self._state.bot in STREAMING:
-            self._receive_records(bytes(self._buffer.unfinished), events)  # which fails
+            self._receive_records(bytes(self._buffer.unfinished), events)  # raises, because the record is too large
 
     def _receive_complete(self, data: bytes, events: list[Event]) -> None:
         """Receive complete records."""
@@ -442,7 +442,7 @@ def _size(event: Event, data: str) -> int:
     """The size of an event in memory, approximately: a peer can choose values that take many times the size of their
     JSON.
     """
-    # Unions such as `Json | UnknownEvent` would be made anew for each call.
+    # Unions such as `Json | UnknownEvent` would be made again for each call.
     size = len(data) + _EVENT_OVERHEAD
     if event.index is not None:
         size += _INDEX_OVERHEAD

@@ -1,7 +1,7 @@
-"""Refusals: the error for a response that is not what the call promises, made from that response.
+"""Refusals: the error for an unexpected response (status or content type), made from that response.
 
-A *refusal* is, in this library, what a caller gets: a `RequestRefused`, raised for another status than 200, another
-content type, or a compressed body. What a bot server sends is an error response (`BotExchange`).
+In this library, a *refusal* is a `RequestRefused`, raised in the caller for another status than 200, another content
+type, or a compressed body. A bot server sends an error response (`BotExchange`).
 
 https://creator.poe.com/docs/server-bots/poe-protocol-specification
 """
@@ -38,7 +38,7 @@ def refusal_reason(head: ResponseHead | HttpResponse, by: str, call: str, conten
     Args:
         head: the status and the headers.
         by: who responded, for the message.
-        call: what was called, for the message; may be empty.
+        call: the name of the call, for the message; may be empty.
         content_type: the media type that the call promises; None accepts any.
     """
     if head.status != 200:
@@ -62,7 +62,7 @@ def refusal(
 
     Args:
         cls: the class of the error.
-        message: what was refused and by whom; the reason in a JSON body is appended.
+        message: the refused call and the server; the reason in a JSON body is appended.
         head: the status and the headers.
         body: the body, or its first `refusal_body_size` bytes.
         key: the key that was sent; some servers repeat it when they refuse it.

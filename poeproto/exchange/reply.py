@@ -1,4 +1,4 @@
-"""Reply fold: the running value of a reply, made from its events; what the user sees so far.
+"""Reply fold: the running value of a reply, made from its events: the text and files that the user sees so far.
 
 A fold that is updated for each event costs as much as the event itself. Most folds are read once, at the end. So a
 caller can announce a batch of events (`add_as_taken`), and the fold is brought up to date when it is read: it then

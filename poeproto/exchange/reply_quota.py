@@ -5,7 +5,8 @@ simulator of Poe). The rules are the same for all of them and stand here once:
 
 - Every event counts against `Limits.events`, one of a later version included; only `error` and `done` do not, so that a
   reply can always end.
-- `Limits.text_length` bounds each answer, that is, each index, separately. A `ReplaceResponse` starts its answer anew.
+- `Limits.text_length` bounds each answer, that is, each index, separately. A `ReplaceResponse` resets the count of its
+  answer.
 - `Limits.files` bounds the reply as a whole.
 
 https://creator.poe.com/docs/server-bots/poe-protocol-specification

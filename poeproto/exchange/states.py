@@ -1,7 +1,7 @@
 """States of an exchange: the transition tables, which say who may send what, and when.
 
 One table serves both sides, because each side must follow the state of the other. `BotExchange` and `PoeExchange` hold
-the same `ExchangeState`; they differ in what an illegal transition is: `LocalProtocolError` if we made it,
+the same `ExchangeState`; they differ in the error for an illegal transition: `LocalProtocolError` if we made it,
 `RemoteProtocolError` if the peer did. For a role and its state, `TRANSITIONS` maps each `Kind` that may be sent to the
 next state. The query or call that completes Poe's request is also a transition of the bot.
 

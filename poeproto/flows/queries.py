@@ -117,7 +117,7 @@ class _Output:
         self.begin_call()
 
     def begin_call(self) -> None:
-        """Begin a call: what was delivered before is kept, even if this call is retried."""
+        """Begin a call: events delivered before are kept, even if this call is retried."""
         self._before = self.fold.texts
         self._final = False
 
@@ -229,8 +229,8 @@ def query_flow(
         fold: the fold to add the events to, for callers that read it meanwhile.
 
     Raises:
-        RequestRefused, TransportError, RemoteProtocolError: if the last attempt failed; `partial` is what was
-            delivered.
+        RequestRefused, TransportError, RemoteProtocolError: if the last attempt failed; `partial` has the delivered
+            events.
         LocalProtocolError: for a request that cannot be written.
     """
     output = _Output(fold)

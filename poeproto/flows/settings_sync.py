@@ -70,6 +70,6 @@ def read_settings_sync(
     try:
         settings = decode_settings(response.body)
     except RemoteProtocolError:
-        return None  # the status says that it succeeded; the text is for people
+        return None  # the status shows success; the text is not parsed
     says_something = attrs.evolve(settings, extra=NO_EXTRA) != SettingsResponse(response_version=0)
     return settings if says_something else None

@@ -199,7 +199,7 @@ class _CallParts:
     """One call, as far as it was received."""
 
     answer: int | None
-    position: tuple[int, ...]  # among the others
+    position: tuple[int, ...]  # sorts the calls
     number: int  # in the order in which the calls began
     id: str = ""
     type: str = ""

@@ -1,4 +1,4 @@
-"""The lint: a strict reading that returns what is wrong as `Finding` values instead of raising.
+"""The lint: a strict check that returns problems as `Finding` values instead of raising.
 
 Readers forgive much, so a message that they accept may still break the protocol. A finding names the path of its place
 and one rule of `RULES`. The rule says how much depends on it (`Level`), where it is from, why it exists, and how to

@@ -23,7 +23,7 @@ class Finding:
         path: the place in the JSON, as in ``query[0].role``; in a reply it starts with the event, as in
             ``events[3].text``; empty for the whole.
         rule: the id of the rule, a key of `RULES`.
-        message: what is wrong, for people.
+        message: the problem, for people.
 
     Raises:
         ValueError: for a rule that is not in `RULES`.

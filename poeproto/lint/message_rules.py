@@ -1,4 +1,4 @@
-"""The rules of messages: what the lint judges in a request, in the settings of a bot, and in a reply.
+"""The rules of messages: those that the lint checks in a request, in the settings of a bot, and in a reply.
 
 https://creator.poe.com/docs/server-bots/poe-protocol-specification
 """
@@ -328,7 +328,7 @@ _CONTROLS = (
         "controls.empty", "Parameter controls", MUST, SINCE_2025, URL,
         "The lists `controls` and `tabs` are not empty.",
         DROPPED,
-        "Add an element, or remove what holds the list.",
+        "Add an element, or remove the list itself.",
     ),
     Rule(
         "controls.nested-condition", "Parameter controls", MUST, SINCE_2025, URL,
@@ -381,7 +381,7 @@ _EVENT = (
     Rule(
         "event.names", RESPONSE, SHOULD, EVER, QUERY,
         "The name of each event is one that the specification has. `ping` is accepted: it keeps a connection open.",
-        "Readers ignore other events, and so what is in them is lost.",
+        "Readers ignore other events, so their content is lost.",
         "Correct the spelling after `event:`. An event without a name is called `message`, which Poe ignores.",
     ),
     Rule(
@@ -479,13 +479,13 @@ _REPLY = (
     Rule(
         "reply.after-done", RESPONSE, MUST, EVER, QUERY,
         "`done` is the last event.",
-        "Poe closes the connection after it, so what follows is lost.",
+        "Poe closes the connection after it, so all later events are lost.",
         "Send `done` once, at the end.",
     ),
     Rule(
         "reply.after-error", RESPONSE, MUST, EVER, QUERY,
         "After an `error` there is only `done`. This holds for the whole reply, whatever the `index` of the `error`.",
-        "Poe closes the connection after an `error`, so what follows is lost.",
+        "Poe closes the connection after an `error`, so all later events are lost.",
         "End the reply at an `error`. If the bot can go on, send no `error`.",
     ),
     Rule(
@@ -546,8 +546,8 @@ _LIMITS = (
     Rule(
         "limits.text", "Limits", MUST, EVER, QUERY,
         "Each answer has at most 512,000 characters of text (10,000 in the edition of 2023, 100,000 from 2024 to the"
-        " middle of 2025). The specification adds up all `text` events; here a `replace_response` starts anew, and"
-        " each `index` counts by itself.",
+        " middle of 2025). The specification adds up all `text` events; here a `replace_response` starts again,"
+        " and each `index` counts by itself.",
         "Poe may cut the reply there, and show an error.",
         "Send a shorter answer, or send the text as a file.",
     ),
@@ -560,7 +560,7 @@ _LIMITS = (
     Rule(
         "limits.event-size", "Limits", SHOULD, EVER, QUERY,
         "An event has at most 16 MiB. The specification has no such limit; this one is far above the longest text.",
-        "Every reader limits what it stores of one event; ours refuses the reply.",
+        "Every reader limits the size of one event; ours refuses the reply.",
         "Send several events, or a file.",
     ),
     Rule(
@@ -572,7 +572,7 @@ _LIMITS = (
     Rule(
         "time.gaps", "The query request type: Response", SHOULD, EVER, QUERY,
         "Within a reply something arrives at least every 60 seconds: an event, a `ping` or a comment. The"
-        " specification says nothing about gaps; a minute is what many proxies allow.",
+        " specification says nothing about gaps; many proxies allow a minute.",
         "A proxy on the way closes a connection on which nothing arrives, and the reply is cut.",
         "Send a comment, a line that starts with a colon, every 15 seconds while the bot waits.",
     ),

@@ -32,7 +32,7 @@ _IGNORED_RULES = {State.FAILED: "reply.after-error", State.DONE: "reply.after-do
 
 
 class ReplyLint:
-    """Lint of a reply while it is received: each method returns the findings in what it was passed.
+    """Lint of a reply while it is received: each method returns the findings in its argument.
 
     Args:
         limits: the limits on size, number and time.

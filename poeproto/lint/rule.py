@@ -51,7 +51,7 @@ class Level(Enum):
     """How much depends on a rule.
 
     Attributes:
-        MUST: Poe or a reader refuses or drops what breaks it, or it is unsafe.
+        MUST: Poe or a reader refuses or drops a message that breaks it, or breaking it is unsafe.
         SHOULD: the specification advises it, and breaking it costs something under some conditions.
         MAY: breaking it is a mere difference from the specification.
     """
@@ -72,8 +72,8 @@ class Rule:
         editions: the editions of the specification that have it, by year.
         needs: keys of `NEEDS`: what a judge needs; empty if the URL of a bot server is enough.
         text: the rule itself. Where documents disagree, it names every answer that is accepted.
-        why: what happens if it is broken.
-        fix: what to change.
+        why: the consequence of breaking it.
+        fix: the change that fixes it.
     """
 
     id: str

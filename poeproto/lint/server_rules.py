@@ -73,7 +73,7 @@ _AUTH = (
         "auth.key-leak", "Authentication", MUST, EVER, KEY,
         "No answer contains the access key: neither a header nor a body, of success or failure.",
         "The key reaches logs, proxies and users.",
-        "Keep headers and settings objects out of what the bot sends, error messages above all.",
+        "Send no headers and no settings objects, above all not in error messages.",
     ),
 )
 
@@ -149,7 +149,7 @@ _INPUT = (
     Rule(
         "input.null-fields", "The query request type", SHOULD, EVER, QUERY,
         "A query with null in its optional fields gets a reply: null means the default.",
-        "Other bots and libraries write null for what is not set; their queries fail.",
+        "Other bots and libraries write null for unset fields; their queries fail.",
         "Let the schema of requests allow null in optional fields.",
     ),
     Rule(
@@ -342,8 +342,8 @@ _STREAM = (
     Rule(
         "reply.parallel", "The query request type: Response", MUST, EVER, QUERY,
         "Replies to queries that arrive at the same time are not mixed up: each has the events of its own, in order.",
-        "A user reads what was meant for another one.",
-        "Keep what belongs to a query in local variables, not on the bot or in a module.",
+        "A user reads the reply to another user.",
+        "Keep the data of a query in local variables, not on the bot or in a module.",
     ),
     Rule(
         "http.disconnect", HTTP, MUST, EVER, QUERY,

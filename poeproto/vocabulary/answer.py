@@ -13,7 +13,7 @@ __all__ = ["Answer", "PartialReply"]
 
 @attrs.frozen
 class Answer:
-    """One answer of a reply, as far as it was received: what a user interface shows under one index.
+    """One answer of a reply, as received so far: the content that a user interface shows under one index.
 
     Attributes:
         index: which answer it is; None for events without an index.

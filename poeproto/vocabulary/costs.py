@@ -29,7 +29,7 @@ class CostItem:
 
     Attributes:
         amount_usd_milli_cents: thousandths of a US cent, greater than zero; a float is rounded up.
-        description: what the user pays for.
+        description: the item that the user pays for.
 
     Raises:
         TypeError: for an amount that is not a number, or a description that is not a string.

@@ -54,8 +54,8 @@ class PoeprotoError(Exception):
     """The base class of all errors below.
 
     Attributes:
-        partial: the reply up to the error, where there was a reply. A caller that shows text as it arrives needs it
-            to know what the user has already seen.
+        partial: the reply up to the error, where there was a reply. A caller that shows text as it arrives needs it to
+            know which text the user has already seen.
     """
 
     partial: PartialReply | None = None
@@ -84,7 +84,7 @@ class InvalidValue(LocalProtocolError, ValueError):
 
     Attributes:
         path: the place in the value, as in ``sections[0].controls[2].default_value``; empty for the value itself.
-        message: what is wrong there.
+        message: the problem there.
     """
 
     def __init__(self, message: str, *, path: str = "") -> None:
@@ -152,7 +152,7 @@ class RemoteProtocolError(ProtocolError):
 
 
 class IncompleteReply(RemoteProtocolError):
-    """The stream of a reply ended without `done` or `error`. What was received is in `partial`.
+    """The stream of a reply ended without `done` or `error`. The events received are in `partial`.
 
     The body itself was complete. For a body that was cut off, a client raises `IncompleteChunkedBody` or
     `IncompleteSizedBody`.
@@ -229,7 +229,7 @@ class BotError(PoeprotoError):
         event: that event, with `allow_retry`, `error_type` and `raw_response`.
 
     Raises:
-        TypeError: for what is no `error` event.
+        TypeError: for an event that is not an `error`.
     """
 
     def __init__(self, event: Error) -> None:

@@ -53,7 +53,7 @@ def _normal(pair: tuple[bytes | str, bytes | str]) -> tuple[bytes, bytes]:
 
 
 def _header_bytes(text: bytes | str) -> bytes:
-    if type(text) is bytes:  # nearly always
+    if type(text) is bytes:  # fast path: nearly all values are bytes
         return text
     if not isinstance(text, str):
         return bytes(memoryview(text))  # TypeError for an integer, of which bytes() would make as many zeros

@@ -1,6 +1,6 @@
 """HTTP messages as values: the heads of requests and responses, and whole responses.
 
-Reprs hide what may hold a key or a conversation (see `repr_redaction`). https://www.rfc-editor.org/rfc/rfc9110
+Reprs hide fields that may hold a key or a conversation (see `repr_redaction`). https://www.rfc-editor.org/rfc/rfc9110
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ import attrs
 
 __all__ = ["SearchedText", "SecretSpellings", "cut_occurrence"]
 
-# What may decode to another escape: JSON escapes the ``&`` of an HTML entity.
+# An escape that may decode to another escape: JSON escapes the ``&`` of an HTML entity.
 _ROUNDS = 3
 _ESCAPE = re.compile(
     rb"\\{1,16}(?:u(d[89ab][0-9a-f]{2})\\{1,16}u(d[c-f][0-9a-f]{2})|u([0-9a-f]{4})|x([0-9a-f]{2}))?"
@@ -217,7 +217,7 @@ def cut_occurrence(text: bytes, whole: bytes, shortest: int = 1) -> int:
 
     Args:
         text: a text, in either case.
-        whole: what is searched for, in lower case.
+        whole: the text to search for, in lower case.
         shortest: how many bytes of it must be there.
     """
     size = len(text)
@@ -244,7 +244,7 @@ def _decoded(secret: bytes) -> bytes:
 
 
 def _in_base64(secret: bytes, preceding: int) -> bytes:
-    """The characters of base64 that the secret alone decides, after so many bytes of another text; in lower case."""
+    """The base64 characters that depend on the secret alone, after `preceding` bytes of another text; in lower case."""
     encoded = b64encode(b"\0" * preceding + secret)
     return encoded[-(-preceding * 4 // 3) : (preceding + len(secret)) * 4 // 3].lower()
 

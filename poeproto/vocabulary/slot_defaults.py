@@ -1,6 +1,6 @@
 """Defaults of attrs fields, written to the slots before msgspec reads them: an optimisation of decoding.
 
-It leans on how msgspec makes an attrs instance: without `__init__`, but with `__attrs_pre_init__`. msgspec sets the
+It relies on how msgspec makes an attrs instance: without `__init__`, but with `__attrs_pre_init__`. msgspec sets the
 fields that are in the JSON, and then reads every field that has a default to see whether it is set. An unset slot
 raises AttributeError; making and dropping one for each field took half of the time that decoding a query took (`make
 bench`, rows "a query"). Without this module decoding is slower and otherwise the same; `test_slot_defaults.py` notices

@@ -9,7 +9,7 @@ function. Nearly every event is a `Text`, so a bot that yields `Text` objects sp
 hash, repr, the frozen `__setattr__` and `__delattr__`, weak references, and the list of fields that `attrs.fields`,
 `attrs.evolve` and cattrs read.
 
-What it relies on: msgspec's `defstruct` takes methods in `namespace`, and its constructor calls none of them; attrs
+It relies on: msgspec's `defstruct` takes methods in `namespace`, and its constructor calls none of them; attrs
 finds the fields of a class in `__attrs_attrs__`. Without the decorator the classes behave the same, and are slower to
 construct. `tests/core/vocabulary/test_struct_values.py` compares the two.
 """

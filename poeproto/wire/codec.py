@@ -1,8 +1,8 @@
 """Codec: requests, settings and events to bytes and back, one value at a time and without state.
 
-Here are the rules that depend on the kind of message: its `type` or event name, its old spellings, its secrets. What is
-common to all of them is in `wire.json` (bytes to dict) and `wire.structure` (dict to value). Most functions here first
-take the fast path of `wire.fast_codec`, and the general path where it returns None.
+Here are the rules that depend on the kind of message: its `type` or event name, its old spellings, its secrets. Their
+common parts are `wire.json` (bytes to dict) and `wire.structure` (dict to value). Most functions here first take the
+fast path of `wire.fast_codec`, and the general path where it returns None.
 
 https://creator.poe.com/docs/server-bots/poe-protocol-specification
 """

@@ -10,8 +10,8 @@ the modules above never see them:
 - Deep nesting: msgspec raises RecursionError at a depth that depends on the free stack. Here the bound is `MAX_DEPTH`.
 
 **Fast path and general path.** `loads` first decodes with a type that allows seven levels. msgspec checks it while it
-parses, at no cost. If that fails for whatever reason, `_loads_general` measures the depth and decodes again, or says
-what is wrong.
+parses, at no cost. If that fails for any reason, `_loads_general` measures the depth and decodes again, or raises an
+error with the cause.
 
 https://www.rfc-editor.org/rfc/rfc8259
 """
@@ -135,7 +135,7 @@ def load_texts(lines: bytes) -> list[str] | None:
 
 
 def _every_line_has_braces(lines: bytes, ends: int) -> bool:
-    """Whether each of so many line ends stands between two braces."""
+    """Whether each of the `ends` line ends is between two braces."""
     if len(lines) < _LONG_LINE * (ends + 1):
         return lines.count(b"}\n{") == ends
     # In long lines, a search for three bytes takes many times as long as one for a line end.
@@ -246,7 +246,7 @@ class _Unwritable(Exception):
 
 
 _PLAIN = frozenset({str, bool, type(None)})
-_PLAIN_IF_EMPTY = frozenset({int, list, dict})  # empty, or zero
+_PLAIN_IF_EMPTY = frozenset({int, list, dict})  # values that need no check if empty or zero
 # Integers that no decoder accepts are not encoded. `loads` counts the sign as a digit.
 _TOO_LARGE = 10**_INTEGER_DIGITS
 _TOO_SMALL = -(10 ** (_INTEGER_DIGITS - 1))

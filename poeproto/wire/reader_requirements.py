@@ -1,6 +1,6 @@
 """Reader requirements: the optional fields that are written even when unset, because a known reader requires the key.
 
-The protocol lets a writer leave out what is unset, and all other optional fields are left out. The readers named here
+The protocol lets a writer leave out unset fields, and all other optional fields are left out. The readers named here
 answer with status 500, or fail, where the key of one of these fields is missing. Nothing but this table decides it.
 """
 

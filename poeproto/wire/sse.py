@@ -4,7 +4,7 @@ The decoder follows "9.2.6 Interpreting an event stream" of the WHATWG HTML stan
 (https://html.spec.whatwg.org/multipage/server-sent-events.html), with one addition: a record has a largest size.
 
 A *record* is a group of lines up to a blank line; the standard calls its dispatch an event. In this library an *event*
-is what the record means in the protocol (`wire.codec`).
+is the protocol's value that a record encodes (`wire.codec`).
 
 **Linear time.** Bytes arrive in pieces of any size, one byte each in the worst case. A line is searched for its end
 once: the beginning of a line without an end is appended to `_unfinished_line`, and only new bytes are searched.
@@ -55,7 +55,7 @@ class ServerSentEvent:
 class RecordBuffer:
     """Cuts the bytes of one stream between records, and translates the line ends CR LF and CR to LF.
 
-    So what is returned can be searched for whole records. An unfinished record is kept until its end arrives; the
+    So the returned bytes can be searched for whole records. An unfinished record is kept until its end arrives; the
     caller compares `unfinished` with its limit after each call. It is empty, or all of it is one record, of which it
     has exactly the size that `SSEDecoder` counts.
 

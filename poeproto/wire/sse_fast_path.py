@@ -9,12 +9,12 @@ whole run.
 Everything else takes the general path, which knows every rule: `SSEDecoder` for records, `decode_event` for payloads.
 That includes other fields, other keys, and faults. `PoeExchange` chooses between the two, and the choice never shows:
 both give the same events and the same error, whatever the bytes and however they are cut
-(`tests/core/wire/test_sse_fast_path.py`). The functions here only say where a run begins and ends, and what is in it;
+(`tests/core/wire/test_sse_fast_path.py`). The functions here only return where a run begins and ends, and its texts;
 they keep no state.
 
 The data for these functions is made by `RecordBuffer`: complete records without any CR.
 
-What it gains: an event in a read of 4,096 bytes takes an eighth of the time of the general path, one that arrives alone
+Gain: an event in a read of 4,096 bytes takes an eighth of the time of the general path, one that arrives alone
 a third. `python -m benchmarks codec` measures it ("reading a stream of texts").
 """
 

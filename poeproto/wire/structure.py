@@ -149,7 +149,7 @@ def _convert_comparison_side(wire: dict[str, Any]) -> Operand:
 
 
 def _normalised(wire: dict[str, Any], cls: type) -> dict[str, Any]:
-    """The object without nulls that mean a default, with integers as such, and with unknown keys under `extra`."""
+    """The object without nulls that mean a default, with whole floats as integers, and unknown keys under `extra`."""
     shape = _shape(cls)
     known = {
         key: value

@@ -22,7 +22,7 @@ from ..support.example_stage import NAME, Stage, playing_bot
 pytestmark = pytest.mark.anyio
 
 CONVERSATIONS = 50
-# On a small machine, so many at once may delay each other, which this test does not check.
+# On a small machine, many programs at once may delay each other, which this test does not check.
 GENEROUS = Limits(first_answer_seconds=30)
 
 

@@ -54,7 +54,7 @@ class Seen:
         dumped = message.model_dump()
         raw = dumped["raw_response"]
         if isinstance(raw, dict) and isinstance(raw.get("text"), str):
-            raw["text"] = json.loads(raw["text"])  # ours is written anew
+            raw["text"] = json.loads(raw["text"])  # ours is encoded again
         self.messages.append((type(message).__name__, dumped))
 
     def __eq__(self, other: object) -> bool:
@@ -82,7 +82,7 @@ async def see(side: tuple[Any, Any], address: str, text: str = "hello", **more: 
     except client.BotError as exc:
         seen.error = type(exc).__name__
         try:
-            seen.text = {"allow_retry": True, **json.loads(str(exc))}  # ours is written anew, with the default
+            seen.text = {"allow_retry": True, **json.loads(str(exc))}  # ours is encoded again, with the default
         except ValueError:
             seen.text = str(exc).partition(":")[0]
     return seen

@@ -4,7 +4,7 @@ Each program of compat_programs runs twice beside a simulated Poe, and only its 
 be seen must be the same: the events of each reply, the files, the settings, what other bots were asked, the costs, all
 that Poe has logged, and what was printed.
 
-The guides: https://creator.poe.com/docs/server-bots-functional-guides. Their programs are written anew here, with the
+The guides: https://creator.poe.com/docs/server-bots-functional-guides. Their programs are rewritten here, with the
 same calls. What hosts them on Modal is left out.
 """
 

@@ -40,7 +40,7 @@ class Bot(fastapi_poe.PoeBot):
         yield fastapi_poe.MetaResponse(text="", suggested_replies=True, content_type="text/markdown", linkify=True)
         for piece in (said, " – ", "ä\u2028\U0001f600"):
             yield fastapi_poe.PartialResponse(text=piece)
-        yield fastapi_poe.PartialResponse(text="anew", is_replace_response=True)
+        yield fastapi_poe.PartialResponse(text="again", is_replace_response=True)
         yield fastapi_poe.PartialResponse(text="more?", is_suggested_reply=True)
 
 

@@ -39,7 +39,7 @@ class Broken:
         ending: how the bot ends that is watched.
         times: those to check with.
         pauses: longer pauses between the pieces of a request, one after the other, until the bot has seen the pieces
-            each by itself: on a busy machine it may read two of them at once, which is no mistake then.
+            each by itself: on a busy machine it may read two of them at once, which is not an error then.
     """
 
     bot: Callable[[], SoundBot]

@@ -41,7 +41,7 @@ _CHANCE = (
     (re.compile(r"/files/[^/]+/"), "/files/identifier/"),
     (re.compile(r"\b127\.0\.0\.1:\d+"), "host"),
 )
-# A printed message shows the JSON that it was made from: poeproto_compat writes it anew, with other spaces.
+# A printed message shows the JSON that it was made from: poeproto_compat encodes it again, with other spaces.
 _RAW_EVENT = re.compile(r"(?<=raw_response=)\{'type': '\w+', 'text': '.*?'\}")
 
 

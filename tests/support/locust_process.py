@@ -37,7 +37,7 @@ class LocustRun:
 def run_locust(
     locustfile: Path, url: str, tmp_path: Path, *options: str, workers: int = 0, env: Mapping[str, str] | None = None
 ) -> LocustRun:
-    """Run a locustfile to its end: in one process, or with a master and so many workers."""
+    """Run a locustfile to its end: in one process, or with a master and the given number of workers."""
     command = [sys.executable, "-m", "locust", "-f", str(locustfile)]
     output = tmp_path / "result.json"
     own = [*command, "--headless", "--host", url, "--json", "--only-summary", "--poe-json", str(output), *options]

@@ -36,7 +36,7 @@ def reference(stream: bytes) -> list[ServerSentEvent]:
 
 
 def bounded_reference(stream: bytes, max_event_size: int) -> tuple[list[ServerSentEvent], bool]:
-    """The records before one that is too large, and whether there was such a one."""
+    """The records before one that is too large, and whether there was one."""
     size, good = 0, b""
     *lines, unterminated = re.split(rb"\r\n|\r|\n", stream)
     for line in lines:

@@ -113,7 +113,7 @@ class FlowDriver:
             return next(self._body, None)
         except ReadTimeoutError as exc:
             raise DeadlineExceeded("the bot has sent nothing for 60 s") from exc
-        except (OSError, HTTPError) as exc:  # of urllib3
+        except (OSError, HTTPError) as exc:  # requests lets these of urllib3 propagate
             raise ConnectionLost(f"the connection broke within the reply: {exc}") from exc
 
     def close(self) -> None:

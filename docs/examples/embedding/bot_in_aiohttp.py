@@ -1,7 +1,8 @@
 """A `Bot`, with its calls of Poe, in an aiohttp application: the runtime behind a server of your own.
 
-The runtime does what a server with the core alone does by itself: heartbeats, timeouts, cancellation, backpressure,
-settings, reports, error ids. It also makes the bot's calls. It needs a `Channel`: how to read and write one request.
+The runtime does the tasks that a server on the core alone must do by itself: heartbeats, timeouts, cancellation,
+backpressure, settings, reports, error ids. It also makes the bot's calls. It needs a `Channel`: how to read and write
+one request.
 
 Run it: POE_ACCESS_KEY=... python docs/examples/embedding/bot_in_aiohttp.py
 """

@@ -79,7 +79,7 @@ class PoeHandler(RequestHandler):
         self._streaming = asyncio.current_task()
         beating = asyncio.create_task(self.send_heartbeats(exchange))
         try:
-            await self.flush()  # the head, at once
+            await self.flush()  # sends the head before the first event
             async with aclosing(answer(request)) as texts:
                 async for text in texts:
                     self.write(exchange.send(Text(text)))
@@ -100,7 +100,7 @@ class PoeHandler(RequestHandler):
 
     def on_connection_close(self) -> None:
         if self._streaming is not None:
-            self._streaming.cancel()  # and so the bot
+            self._streaming.cancel()  # which also cancels the bot
 
     async def send_heartbeats(self, exchange: BotExchange) -> None:
         while True:

@@ -1,6 +1,7 @@
 """A bot on asyncio's streams, with the core and h11.
 
-`poeproto_h11.serve` is such a server too, with limits and a graceful stop. This shows what one of your own needs.
+`poeproto_h11.serve` is also a server on asyncio, with limits and a graceful stop. This example shows the tasks that an
+integration of your own has.
 
 Run it: POE_ACCESS_KEY=... python docs/examples/embedding/on_asyncio.py
 """

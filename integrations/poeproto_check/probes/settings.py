@@ -1,4 +1,4 @@
-"""Probes of the settings: the answer itself, and what the lint finds in it."""
+"""Probes of the settings: the answer itself, and the findings of the lint in it."""
 
 from __future__ import annotations
 

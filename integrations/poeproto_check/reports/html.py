@@ -41,7 +41,7 @@ _KEPT = (Verdict.PASS, Verdict.NOT_APPLICABLE)
 
 
 def as_html(report: CheckReport) -> str:
-    """The report as a page. What the bot sent is escaped, and the page allows nothing to be loaded or run."""
+    """The report as a page. Text from the bot is escaped, and the page allows nothing to be loaded or run."""
     return "\n".join(_page(report)).encode("ascii", "xmlcharrefreplace").decode()
 
 

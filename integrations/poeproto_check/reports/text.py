@@ -1,4 +1,4 @@
-"""The report for people: what is wrong first, grouped by family, and a line that counts."""
+"""The report as text: broken rules first, grouped by family, and a line with the counts."""
 
 from __future__ import annotations
 

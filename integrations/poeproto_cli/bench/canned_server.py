@@ -71,7 +71,7 @@ def main() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
         print(listener.getsockname()[1], flush=True)
         serve(listener, parts, sys.stdin.fileno())
-    os._exit(0)  # the connections need no farewell
+    os._exit(0)  # no graceful close is needed
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ _EVENT = re.compile(rb".*?(?:\r\n\r\n|\n\n|\r\r|$)", re.DOTALL)
 
 @contextmanager
 def canned_replies(body: bytes, arrivals: int) -> Generator[Origin]:
-    """A server that answers each request with a reply, in a process of its own; yields where it is.
+    """A server that answers each request with a reply, in a process of its own; yields its address.
 
     Args:
         body: the events of the reply.
@@ -42,7 +42,7 @@ def canned_replies(body: bytes, arrivals: int) -> Generator[Origin]:
         process.stdin.write(json.dumps([len(part) for part in parts]).encode() + b"\n" + b"".join(parts))
         process.stdin.flush()
         yield Origin("http", "127.0.0.1", int(process.stdout.readline()))
-        process.stdin.close()  # ends it
+        process.stdin.close()  # the server ends at the end of its input
 
 
 def measure_ceiling(origin: Origin, query: Query, connections: int) -> Ceiling | None:

@@ -35,7 +35,7 @@ class Classified:
     Attributes:
         outcome: how it ended.
         events: how many events it has, without `done`.
-        problem: what went wrong; empty if nothing did.
+        problem: the failure, in words; empty for a complete reply.
     """
 
     outcome: ReplyOutcome
@@ -59,7 +59,7 @@ class ReplyClassifier:
 
         Args:
             response: the response, as far as it was received.
-            failure: what ended it, unless it was complete.
+            failure: the failure that ended it; None for a complete response.
         """
         if failure is not None:
             return self._classify_failed(response, failure)

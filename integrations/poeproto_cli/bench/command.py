@@ -1,4 +1,4 @@
-"""The command: its options, and the order of what it does."""
+"""The command: its options, and the order of its steps."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from poeproto_h11 import Origin
 from poeproto_load import SLO, Arrivals
 
 _CONNECTIONS = (1, 32)
-_MOST_CONNECTIONS = 1000  # of an open model
+_MOST_CONNECTIONS = 1000  # an open model has no fixed number of connections
 _REPLIES = 100
 _SWEEP_SECONDS = 2.0
 _INTERRUPTED = 130
@@ -137,8 +137,9 @@ class _Options:
     "--rate",
     type=click.FloatRange(min=0, min_open=True),
     metavar="NUMBER",
-    help="An open model: begin so many replies a second, whether others have ended or not. Their times count from the"
-    " planned start. By default each connection sends its next query when the reply is complete (a closed model).",
+    help="An open model: begin this number of replies a second, whether others have ended or not. Their times count"
+    " from the planned start. By default each connection sends its next query when the reply is complete (a closed"
+    " model).",
 )
 @click.option(
     "--arrivals",
@@ -210,9 +211,9 @@ def bench(ctx: click.Context, /, target: str, worker_class: str, endpoint: str |
     other bots, except with --endpoint, and its settings are not pushed.
 
     Failed replies are counted separately, and the times are those of complete replies. If the bot was served here, its
-    log is shown when a reply failed. SIGINT prints what was measured so far.
+    log is shown when a reply failed. SIGINT prints the measurements so far.
 
-    `poeproto bench merge FILES` merges what several processes have printed with --json.
+    `poeproto bench merge FILES` merges the output that several processes have printed with --json.
 
     Exit codes: 0, 1 when a reply failed or the SLO is missed (with --slo, only that counts), 2 for wrong usage, 130
     when interrupted.
@@ -333,7 +334,7 @@ def _measurements(options: _Options, canned: Origin) -> Iterator[Measurement]:
 
 
 def _first_reply(plan: Plan) -> LoadResponse:
-    """A first reply, which may wait for imports, and shows what all others may be like.
+    """A first reply: it may wait for imports, and its size is the estimate for all others.
 
     Raises:
         PoeprotoError: when it fails again and again.

@@ -23,7 +23,7 @@ def export(file: ExportFile, measurements: Sequence[Measurement], what: str) -> 
     Args:
         file: where to, and in which format.
         measurements: with their samples.
-        what: what was measured, for the title of a page.
+        what: the name of the measured bot, for the title of a page.
 
     Raises:
         click.ClickException: when it cannot be written.

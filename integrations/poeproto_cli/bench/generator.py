@@ -1,4 +1,4 @@
-"""The load generator: sends queries as a plan says, in one thread over plain sockets, and adds up what it receives.
+"""The load generator: sends queries as a plan says, in one thread over plain sockets, and adds up the replies.
 
 Theory of operation
 ===================
@@ -113,7 +113,7 @@ class LoadGenerator:
     """One measurement.
 
     Args:
-        plan: what to do.
+        plan: the load to generate.
         keep_samples: whether to keep each reply in `Measurement.samples`.
         on_progress: called now and then with the result so far, and the seconds from the start of the measurement.
     """
@@ -150,7 +150,7 @@ class LoadGenerator:
         self._opening = 0
 
     def run(self) -> Measurement:
-        """Measure. SIGINT ends it: the measurement then has what was received so far.
+        """Measure. SIGINT ends it: the measurement then has the replies received so far.
 
         Raises:
             ConnectFailed: when a first connection cannot be made.

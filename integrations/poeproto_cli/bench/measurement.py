@@ -35,7 +35,7 @@ class Measurement:
 
     Attributes:
         connections: how many were open at once; in an open model, at most.
-        result: what was received.
+        result: the counts and times of the replies.
         rate: planned starts a second; None in a closed model.
         arrivals: how they were spread; None in a closed model.
         busy: the share of the time that the load generator was running rather than waiting.

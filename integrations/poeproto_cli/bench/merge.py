@@ -1,4 +1,4 @@
-"""`poeproto bench merge`: what several processes measured at the same time, as one."""
+"""`poeproto bench merge`: the measurements of several processes at the same time, as one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from poeproto_cli.terminal import echo
 )
 @json_option
 def merge(files: tuple[Path, ...], as_json: bool) -> None:
-    """Merge what several load generators have measured.
+    """Merge the measurements of several load generators.
 
     FILES are the outputs of `poeproto bench --json`, each of one process; - is standard input. The first measurement of
     each file is merged with the first of the others, and so on. Counts add up, and percentiles are those of all replies

@@ -52,11 +52,11 @@ _REPLIES_OF_BIN = 5
 
 
 def as_page(measurements: Sequence[Measurement], what: str) -> str:
-    """The page. What the bot sent is escaped, and the page allows nothing to be loaded or run.
+    """The page. Text from the bot is escaped, and the page allows nothing to be loaded or run.
 
     Args:
         measurements: with their samples.
-        what: what was measured.
+        what: the name of the measured bot.
     """
     return "\n".join(_page(measurements, what)).encode("ascii", "xmlcharrefreplace").decode()
 

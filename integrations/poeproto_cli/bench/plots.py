@@ -34,7 +34,7 @@ class Axis:
     """An axis.
 
     Attributes:
-        label: what it shows, with its unit.
+        label: the quantity that it shows, with its unit.
         ticks: values that are labelled; empty to choose them. The first and the last are the ends of the axis.
         position: where a value is, on a linear axis of its own; by default the value itself.
         text: a value as text.

@@ -18,7 +18,7 @@ def sweep(levels: Sequence[int], measure: Callable[[int], Measurement]) -> Itera
 
     Args:
         levels: the numbers, in increasing order.
-        measure: measures with so many connections.
+        measure: measures with a given number of connections.
     """
     before: Measurement | None = None
     for level in levels:

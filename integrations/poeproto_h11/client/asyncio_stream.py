@@ -82,7 +82,7 @@ class AsyncioStream(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._socket: socket.socket = transport.get_extra_info("socket")
         self._chunks: list[bytes] = []
-        self._size = 0  # of the chunks
+        self._size = 0  # the sum of the sizes of the chunks
         self._paused = False
         self._at_eof = False
         self._lost = False
@@ -91,7 +91,7 @@ class AsyncioStream(asyncio.Protocol):
         self._must_wait = False  # whether the kernel has not taken all data yet
         self._writer: asyncio.Future[None] | None = None  # resolved when it has, or the connection is lost
         self._stops_for_answer = False  # whether the writer is also resolved when there is something to read
-        self._deadline = 0.0  # of the read that waits
+        self._deadline = 0.0  # the deadline of the pending read
         self._timer: asyncio.TimerHandle | None = None
         self._timer_end = 0.0
         if hasattr(transport, "max_size"):  # uvloop's transports have a buffer of their own
@@ -197,7 +197,7 @@ class AsyncioStream(asyncio.Protocol):
     def _check_loop(self) -> None:
         try:
             running = asyncio.get_running_loop()
-        except RuntimeError:  # trio runs
+        except RuntimeError:  # there is no asyncio loop, so this is trio
             running = None
         if running is not self._loop:
             raise LocalProtocolError(OTHER_LOOP)
@@ -263,7 +263,7 @@ class AsyncioStream(asyncio.Protocol):
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Read what arrived before the connection broke, and wake the waiting task."""
+        """Read the data that arrived before the connection broke, and wake the waiting task."""
         if exc is not None and not self._lost:
             self._read_rest()
         self._lost = True

@@ -5,10 +5,11 @@ of all sockets in between. For an event that arrives alone, that takes a tenth o
 calls the task at once, from `data_received`, where no task is running. It also serves all reads of its connection,
 whereas a future is made for each.
 
-It uses what tasks expect of any object with `_asyncio_future_blocking` (`asyncio.isfuture` documents the attribute):
-`get_loop`, `add_done_callback` with a context, `result` and `cancel`. Task.cancel calls `cancel`, and expects the task
-to be called back soon, not at once. With `asyncio.Future` in place of it everything works, only slower
-(``python -m benchmarks lone relay``). tests/integrations/h11_client/test_asyncio_waiter.py would notice a change.
+It implements the interface that tasks expect of any object with `_asyncio_future_blocking` (`asyncio.isfuture`
+documents the attribute): `get_loop`, `add_done_callback` with a context, `result` and `cancel`. Task.cancel calls
+`cancel`, and expects the task to be called back soon, not at once. With `asyncio.Future` in place of it everything
+works, only slower (``python -m benchmarks lone relay``). tests/integrations/h11_client/test_asyncio_waiter.py would
+notice a change.
 """
 
 from __future__ import annotations

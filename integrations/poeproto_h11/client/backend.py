@@ -1,4 +1,4 @@
-"""What a client needs of an event loop, or of a thread without one: connections, pauses, calls that block, tools.
+"""The backend of a client, for an event loop or for a thread without one: connections, pauses, blocking calls, tools.
 
 A backend is the only part of the client that knows how to wait. Every operation takes its own timeout instead of
 running in a scope around several, so no scope of ours spans the caller's code, and blocking sockets can stand in for
@@ -50,7 +50,7 @@ class ByteStream(Protocol):
         """Send all of the data, but stop when it cannot be written yet and there is something to read.
 
         A peer that rejects a request often answers without reading the rest of it, so waiting for it to read would not
-        end. What is left is kept: another call, with more data or none, goes on with it. `timeout` is in seconds.
+        end. Unsent data is kept: another call, with more data or none, continues with it. `timeout` is in seconds.
 
         Returns:
             Whether all was sent.

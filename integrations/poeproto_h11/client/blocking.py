@@ -62,7 +62,7 @@ class BlockingReply(ReplyBase):
         return self.fold.final_text()
 
     def close(self) -> None:
-        """Close the reply: cancel what was not read, and release or close its connection."""
+        """Close the reply: cancel its remaining events, and release or close its connection."""
         run_sync(self._close())
 
     def __enter__(self) -> Self:

@@ -22,7 +22,7 @@ class ChunkReader:
     """Reads the plain chunks of one body, from its start.
 
     Attributes:
-        fault: what is wrong with the body, once something is; nothing more can be read then.
+        fault: the error in the body, once one was found; nothing more can be read then.
         is_over: whether the rest of the body is for h11.
     """
 

@@ -167,7 +167,7 @@ class Connection:
             while self._early_response is None and self._unread:
                 self._early_response = self._response_in(await self._read(clock, clock.timeouts.idle, "idle"))
         except (ConnectionLost, RemoteProtocolError) as exc:
-            self._failure = exc  # for `receive_head`
+            self._failure = exc  # raised by `receive_head`
         self._request_cut_short = self._early_response is not None or self._failure is not None
         return self._request_cut_short
 
@@ -199,7 +199,7 @@ class Connection:
 
     def _response_in(self, data: bytes) -> h11.Response | None:
         """The response whose head ends in the data, if one does. Interim ones may precede it (RFC 9110, 15.2)."""
-        self._h11.receive_data(self._up_to_body(data))  # one head
+        self._h11.receive_data(self._up_to_body(data))  # passes h11 one head and no more
         event = self._next_event()
         return event if isinstance(event, h11.Response) else None
 

@@ -32,7 +32,7 @@ class SharedH11Transport:
 
     Args:
         backend: connects, waits, and reads files.
-        limits: `Limits.drain` bounds what is read after a reply.
+        limits: `Limits.drain` bounds the bytes read after a reply.
         timeouts: the timeouts of each call.
 
     Attributes:

@@ -56,7 +56,7 @@ class Proxy:
         return head.status == 407 or (head.status == 401 and (head.get("server") or "").startswith("tinyproxy"))
 
     def refusal_reason(self, head: ResponseHead) -> str:
-        """Why the proxy refused a request, and what to do."""
+        """The reason why the proxy refused a request, and how to fix it."""
         if head.status in (401, 407):
             return self._credentials_reason(head)
         if head.status >= 500:  # tinyproxy answers 500

@@ -143,7 +143,7 @@ def _resolve(origin: Origin, end: float) -> Sequence[Address]:
             origin.host, origin.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
         )
     except socket.gaierror:
-        pass  # a name
+        pass  # a host name, to be resolved
     left = time_left(end)
     look_up = partial(socket.getaddrinfo, origin.host, origin.port, type=socket.SOCK_STREAM)
     return _in_daemon_thread(f"look up {origin.host}", look_up).result(left)
@@ -239,7 +239,7 @@ class BlockingToolRunner:
         self._runner = ToolRunner(functions, raise_errors=raise_errors, call=_call_tool)
 
     async def __call__(self, calls: list[ToolCall]) -> list[ToolResult]:
-        """The result of each call, in their order. Raises what `ToolRunner` raises."""
+        """The result of each call, in their order. Raises the exceptions of `ToolRunner`."""
         futures = [_in_daemon_thread("tool", partial(run_sync, self._runner.run(call))) for call in calls]
         return [future.result() for future in futures]
 

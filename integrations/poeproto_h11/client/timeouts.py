@@ -1,4 +1,4 @@
-"""The deadlines of a call: what a client is configured with, and the clock that one call runs on."""
+"""The deadlines of a call: the timeouts that a client is configured with, and the clock of one call."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class H11Transport:
     Args:
         pool: opens and keeps the connections.
         backend: waits, and reads files.
-        limits: `Limits.drain` bounds what is read after a reply.
+        limits: `Limits.drain` bounds the bytes read after a reply.
         timeouts: the timeouts of each call.
     """
 
@@ -54,7 +54,7 @@ class H11Call:
     Args:
         pool: opens and keeps the connections.
         backend: waits, and reads files.
-        limits: `Limits.drain` bounds what is read after a reply.
+        limits: `Limits.drain` bounds the bytes read after a reply.
         clock: the time the call has left.
     """
 

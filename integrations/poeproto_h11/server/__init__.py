@@ -41,7 +41,7 @@ a response: the client sees an error, never a response that looks complete.
 A disconnect
 ------------
 
-While a reply is suspended, `wait_disconnected` reads. A client may pipeline its next request, so what arrives is
+While a reply is suspended, `wait_disconnected` reads. A client may pipeline its next request, so early bytes are
 buffered, up to `ServerLimits.head_size`. Beyond that the kernel is polled once a second. Either way the runtime then
 cancels the bot. A write to a broken connection raises `ClientDisconnected`, with the same outcome.
 

@@ -43,7 +43,7 @@ class Acceptor:
 
     Args:
         listener: the socket, which `run` takes over.
-        service: what answers the requests.
+        service: answers the requests.
         limits: the bounds of the connections.
 
     Attributes:

@@ -57,7 +57,7 @@ class PeerSocket:
         """Send bytes.
 
         Returns:
-            None if the kernel has accepted all of them. Otherwise, what to await: it waits while the kernel's buffer is
+            None if the kernel has accepted all of them. Otherwise, an awaitable: it waits while the kernel's buffer is
             full, and sends the rest.
 
         Raises:

@@ -119,7 +119,7 @@ class ServerConnection:
             return None
         self._had_request, self.is_refused = True, False
         self._method = event.method.decode("ascii")
-        headers = tuple(event.headers)  # once: h11 makes each pair anew at every access
+        headers = tuple(event.headers)  # once: h11 makes new pairs at every access
         status = _error_status(event.http_version, headers)
         if status is not None:
             await self._respond_error(status, _NOT_HTTP)

@@ -137,7 +137,7 @@ def _read_choice(choice: Mapping[str, Any], path: str) -> ChoicePart:
     message = _mapping(choice, "message", path)
     delta_thoughts, text = _texts(delta, f"{path}.delta")
     message_thoughts, whole = _texts(message, f"{path}.message")
-    legacy = choice.get("text")  # of completions without chat
+    legacy = choice.get("text")  # the field of the older completions API
     return ChoicePart(
         index=_index(choice),
         text=text + (legacy if isinstance(legacy, str) else ""),

@@ -118,7 +118,7 @@ class CompletionStream:
         error: the `error` event that ended the reply; None if none did.
         usage: how many tokens the reply used; None if the endpoint did not report it.
         text_length: how many characters the answer and the reasoning have so far.
-        is_over: whether the reply has ended. What is received after it is ignored.
+        is_over: whether the reply has ended. Data received after it is ignored.
     """
 
     def __init__(

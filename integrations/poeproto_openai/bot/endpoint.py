@@ -27,7 +27,7 @@ class EndpointRefused(Exception):
 
     Attributes:
         refused: the response, without the key.
-        error: what its body says; None if that cannot be read.
+        error: the error in its body; None if that cannot be read.
     """
 
     def __init__(self, refused: RequestRefused, error: EndpointError | None) -> None:

@@ -1,8 +1,8 @@
 """Errors of an endpoint, in the shapes that endpoints give them, as `error` events of the reply.
 
 OpenAI's shape is ``{"error": {"message", "type", "code", "param"}}``. Others send a string, an object without the
-``error`` around it, or a status in the stream. The event's `raw_response` has the fields, and what its reader needs
-to decide about a retry: the status, and ``Retry-After``.
+``error`` around it, or a status in the stream. The event's `raw_response` has the fields, and the data by which its
+reader decides about a retry: the status, and ``Retry-After``.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ def read_error(body: Mapping[str, Any]) -> EndpointError | None:
         return _from_fields(cast("Mapping[str, Any]", error))
     if isinstance(error, str) and error:
         return EndpointError(error, _string(body, "type"), _string(body, "code"))
-    if error and not isinstance(error, Mapping):  # true, a number, a list
+    if error and not isinstance(error, Mapping):  # some send true, a number or a list
         return EndpointError(_string(body, "message") or str(error)[:_SHOWN_CHARACTERS])
     if "choices" in body:
         return None
     if body.get("object") == "error" or body.get("type") == "error" or ("message" in body and "code" in body):
         return _from_fields(body)
-    if "detail" in body:  # of FastAPI
+    if "detail" in body:  # FastAPI's form
         return EndpointError(_string(body, "detail") or str(body["detail"])[:_SHOWN_CHARACTERS])
     errors = body.get("errors")
     return EndpointError(str(errors)[:_SHOWN_CHARACTERS]) if errors else None
@@ -98,7 +98,7 @@ def error_event(error: EndpointError, status: int | None = None) -> Error:
     """The `error` event for an error that the endpoint reports.
 
     Args:
-        error: what it says.
+        error: the error as received.
         status: the status of the response; None within a stream, where a `code` of three digits counts as one.
     """
     if status is None and error.code is not None and _STATUS.fullmatch(error.code):
@@ -131,7 +131,7 @@ def refusal_event(refused: RequestRefused, error: EndpointError | None) -> Error
 
     Args:
         refused: the status, and ``Retry-After``.
-        error: what the body says, if that can be read.
+        error: the error in the body, if that can be read.
     """
     status = refused.status
     if error is None:

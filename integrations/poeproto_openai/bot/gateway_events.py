@@ -1,4 +1,4 @@
-"""Events that our own gateway describes under the key ``poe``, beside what OpenAI's clients understand.
+"""Events that our own gateway describes under the key ``poe``, beside the fields of OpenAI's API.
 
 A bot behind the gateway may send files, replace its text, suggest replies and leave metadata. OpenAI's clients get
 links and more text; an `OpenAIBot` that calls the gateway gets the events back.

@@ -1,7 +1,7 @@
 """`OpenAIBot`: a bot on Poe that answers with a model behind an OpenAI-compatible endpoint.
 
-One query makes one request; nothing is retried, because the request may have been charged. What fails becomes an
-`error` event, whose `raw_response` has the endpoint's status, its ``Retry-After`` and its error.
+One query makes one request; nothing is retried, because the request may have been charged. A failure becomes an `error`
+event, whose `raw_response` has the endpoint's status, its ``Retry-After`` and its error.
 """
 
 from __future__ import annotations

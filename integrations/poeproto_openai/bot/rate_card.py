@@ -24,7 +24,7 @@ class RateCard:
     """The prices of a model's tokens, in US dollars for a million tokens.
 
     Before the request, an upper bound is authorised: a token for each byte of the request's text, `attachment_tokens`
-    for each attachment, and the largest answer. After the reply, what the endpoint reports is captured.
+    for each attachment, and the largest answer. After the reply, the usage that the endpoint reports is captured.
 
     Attributes:
         input: the price of the request's tokens.

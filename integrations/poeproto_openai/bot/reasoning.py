@@ -23,7 +23,7 @@ class ThinkTags:
     def feed(self, text: str) -> tuple[str, str]:
         """The reasoning and the answer in the next piece."""
         if self._in_reasoning is False and not self._after_reasoning:
-            return "", text  # fast path: nearly all pieces
+            return "", text  # fast path: nearly all pieces have no tag
         text = self._held + text
         self._held = ""
         if self._in_reasoning is None:

@@ -186,7 +186,9 @@ class SamplingOptions:
             InvalidOption: for a value that the option does not allow.
         """
         values: dict[str, Any] = {MODEL: self._models[0], **self._defaults}
-        if request.temperature is not None and "temperature" in self._offered:  # some models refuse any
+        if (
+            request.temperature is not None and "temperature" in self._offered
+        ):  # some models refuse a temperature of any value
             values["temperature"] = request.temperature
         if request.stop_sequences:
             values[STOP] = request.stop_sequences

@@ -1,8 +1,8 @@
 """The chat exchange: a Poe reply as the chunks of a chat completion, or as one response.
 
-**Fast path.** Nearly every event is a text without an index. Its record on Poe's wire and its chunk differ only in what
-stands around the JSON string, and a JSON string contains no line end. So a run of texts, which `BotExchange.send_texts`
-has encoded in one call, becomes a run of chunks by replacing what stands between two strings.
+**Fast path.** Nearly every event is a text without an index. Its record on Poe's wire and its chunk differ only in the
+bytes around the JSON string, and a JSON string contains no line end. So a run of texts, which `BotExchange.send_texts`
+has encoded in one call, becomes a run of chunks by replacing the bytes between two strings.
 
 https://platform.openai.com/docs/api-reference/chat-streaming
 """

@@ -1,8 +1,8 @@
 """Reads a request for a chat completion, and makes the query of it.
 
-Every key of the body has one of four fates: it is read; it is accepted without effect, because no answer depends on it;
-it is refused, because the answer would differ; or it is unknown, and becomes a parameter of the last message, as
-on Poe.
+Every key of the body is handled in one of four ways: it is read; it is accepted without effect, because no answer
+depends on it; it is refused, because the answer would differ; or it is unknown, and becomes a parameter of the last
+message, as on Poe.
 
 https://platform.openai.com/docs/api-reference/chat/create
 """
@@ -81,7 +81,7 @@ def read_chat_request(body: bytes) -> ChatRequest:
     """The request in this body.
 
     Raises:
-        ApiError: with status 400 and the path of the field, for what cannot be read or has no equivalent.
+        ApiError: with status 400 and the path of the field, for a field that cannot be read or has no equivalent.
     """
     return chat_request(decode_body(body))
 
@@ -181,8 +181,8 @@ class _ToolRound:
 class _Conversation:
     """Messages of OpenAI's, as those of Poe's.
 
-    Poe's query has the calls of tools and their results beside the messages, without their place among them. That is
-    where those of the last turn belong. Those of earlier turns stay among the messages, as messages of the type
+    Poe's query has the calls of tools and their results in separate fields, without their position among the messages.
+    That is where those of the last turn belong. Those of earlier turns stay among the messages, as messages of the type
     "function_call" and of the role "tool" whose contents are JSON.
     """
 

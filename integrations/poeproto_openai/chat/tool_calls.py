@@ -29,7 +29,7 @@ class ToolCallNormalizer:
     numbered in the order in which their first parts are returned, so the indices have no gap.
 
     Args:
-        id_prefix: what the ids of calls without one begin with.
+        id_prefix: the prefix of ids made for calls without one.
         limits: the bounds of `ToolCallAggregator`.
     """
 
@@ -64,7 +64,7 @@ class ToolCallNormalizer:
         return [self._start(call) for call in self._calls.values() if call.index is None]
 
     def whole(self) -> list[dict[str, Any]]:
-        """All calls, as they stand in a message."""
+        """All calls, in the form of a message's `tool_calls`."""
         self.rest()
         return [
             {"id": call.id, "type": call.type, call.type: self._named(call, "".join(call.text))}

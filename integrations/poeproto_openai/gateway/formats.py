@@ -34,7 +34,7 @@ class ReadRequest(Protocol):
             created: the time, in seconds since the epoch.
 
         Raises:
-            ApiError: for a request that cannot be read, or asks for what is not supported.
+            ApiError: for a request that cannot be read, or asks for an unsupported feature.
         """
         ...
 

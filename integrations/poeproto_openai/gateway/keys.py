@@ -27,7 +27,7 @@ class GatewayKeys:
     key of its own for Poe, the gateway forwards none: its callers spend its points, so they need its keys.
 
     Args:
-        api_keys: the gateway's own keys; None for none.
+        api_keys: the gateway's own keys; None for no keys.
         allow_without_key: accept requests without a key.
         poe_key: the gateway's key for Poe.
         uses_poe: whether there are bots on Poe.

@@ -1,8 +1,8 @@
 """Web pages that may call a gateway, by their origins (CORS).
 
 A browser sends simple requests of any page without asking, and names the page's origin in ``Origin``. A gateway on
-one's own machine that needs no key would answer them: the page could not read the replies, but would spend what they
-cost. So a gateway that needs no key refuses requests of pages whose origin is not allowed. Where a key is needed, the
+one's own machine that needs no key would answer them: the page could not read the replies, but the caller would pay for
+them. So a gateway that needs no key refuses requests of pages whose origin is not allowed. Where a key is needed, the
 page has to know it.
 
 https://fetch.spec.whatwg.org/#http-cors-protocol

@@ -65,7 +65,7 @@ def _is_forwarded(event: Event, *, began: bool) -> bool:
 class UpstreamCall(Bot):
     """The bot of one request, which forwards the reply of an upstream bot.
 
-    A failure of the call is an `error` event, and the exchange is given what it means to the caller.
+    A failure of the call is an `error` event, and the exchange is given the status for the caller.
 
     Args:
         upstream: the bot to call.
@@ -102,7 +102,7 @@ class UpstreamCall(Bot):
             error = error_of_exception(exc, on_poe=upstream.on_poe, secrets=secrets)
             self._exchange.failure = error
             logger.warning("the call of %s has failed: %d %s", self._exchange.model, error.status, error.message)
-            yield Error(allow_retry=error.status >= 429, text=error.message)  # `failure` says the rest
+            yield Error(allow_retry=error.status >= 429, text=error.message)  # `failure` has the details
 
     async def _upload_files(self, request: QueryRequest) -> QueryRequest:
         """The request, with the files that it brought itself uploaded to Poe, which reads no ``data:`` URLs."""

@@ -1,6 +1,6 @@
 """The responses exchange: a Poe reply as the events of a response, or as one response.
 
-The reply is folded as for a chat completion; only what is written differs. A stream begins with ``response.created``
+The reply is folded as for a chat completion; only the output differs. A stream begins with ``response.created``
 and ends with ``response.completed``, or with ``response.incomplete`` when the model stopped early, or with
 ``response.failed`` and an ``error``: the clients ignore the failed response, and raise the error.
 
@@ -65,7 +65,7 @@ class ResponsesExchange(ChatExchange):
         return self._records([self._about_response("response.in_progress")]) if self._chat.stream else b""
 
     def write_error(self, error: ApiError) -> bytes:
-        """The end of a stream with an error: the failed response with what it has, then the error itself."""
+        """The end of a stream with an error: the failed response with its output so far, then the error itself."""
         wire = error.as_dict()
         failure = {"code": "rate_limit_exceeded" if error.status == 429 else "server_error", "message": error.message}
         failed = self._about_response(

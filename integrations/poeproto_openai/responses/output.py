@@ -22,8 +22,8 @@ class OutputItem:
 
     Attributes:
         index: its place in the output.
-        wire: the item as it is sent, without what grows.
-        kind: what grows: "output_text", "function_call_arguments" or "custom_tool_call_input".
+        wire: the item as it is sent, without the growing field.
+        kind: the growing field: "output_text", "function_call_arguments" or "custom_tool_call_input".
         parts: the deltas so far.
     """
 
@@ -63,7 +63,7 @@ def text_part(text: str) -> dict[str, Any]:
 
 
 class ResponseOutput:
-    """Builds the output of one response. The methods return the events of what they added.
+    """Builds the output of one response. The methods return the events for the data that they added.
 
     Args:
         token: makes the items' ids, with their numbers.

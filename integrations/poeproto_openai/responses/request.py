@@ -70,7 +70,7 @@ def read_responses_request(body: bytes) -> ResponsesRequest:
     """The request in this body.
 
     Raises:
-        ApiError: with status 400 and the path of the field, for what cannot be read or has no equivalent.
+        ApiError: with status 400 and the path of the field, for a field that cannot be read or has no equivalent.
     """
     wire = decode_body(body)
     _refuse_unsupported(wire)

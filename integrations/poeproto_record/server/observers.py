@@ -1,4 +1,4 @@
-"""Observers of HTTP/1.1: what the bytes that pass mean. h11 reads along, and changes nothing.
+"""Observers of HTTP/1.1: parse the forwarded bytes with h11, and change nothing.
 
 Each message has an `h11.Connection` of its own, since h11 cannot follow pipelined requests.
 """
@@ -46,7 +46,7 @@ class RequestPart:
     Attributes:
         raw: the bytes to forward.
         head: the head, in the part in which it ends.
-        payloads: what the part has of the body, chunk by chunk.
+        payloads: the bytes of the body in this part, chunk by chunk.
         is_end: whether the request ends here.
     """
 
@@ -70,7 +70,7 @@ class RequestObserver:
         self.is_opaque = False
         self._rewrite = rewrite
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_SIZE)
-        self._head = b""  # the beginning of a head
+        self._head = b""  # an incomplete head
         self._in_body = False
 
     def receive(self, data: bytes) -> Iterator[RequestPart]:

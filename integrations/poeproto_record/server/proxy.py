@@ -144,7 +144,7 @@ class ProxyConnection:
         self._request: OpenExchange | None = None  # the one whose request is being received
         self._client_has_ended = False
         self._response_passed = anyio.Event()  # replaced each time
-        # How the exchanges end that are still open, and the connections with them.
+        # The outcome of exchanges that are still open when this connection ends.
         self._outcome = End.RESET
         self._detail = "the proxy has stopped"
         self._resets = True
@@ -195,7 +195,7 @@ class ProxyConnection:
             data = await self._client.receive()
         except OSError:
             self._stop(End.CLIENT_DISCONNECTED, "the client reset the connection", resets=True)
-            await anyio.sleep_forever()  # until that cancels this
+            await anyio.sleep_forever()  # until the other task cancels this one
             raise
         self._requests.is_opaque = self._requests.is_opaque or self._responses.is_opaque
         return data

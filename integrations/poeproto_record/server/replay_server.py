@@ -35,7 +35,7 @@ logger = logging.getLogger("poeproto")
 
 _LINGER_SECONDS = 2.0
 _LARGEST_BODY = 64 * 1024 * 1024
-# How much of pipelined requests is read during a response.
+# How many bytes of pipelined requests are read during a response.
 _READ_AHEAD = 64 * 1024
 _WITHOUT_BODY = frozenset({204, 304})
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -54,7 +54,7 @@ async def replay(
     Args:
         recording: the recording.
         bind: where to listen, as of `poeproto_asgi.serve`.
-        match: which exchange answers a request. A request without one is answered with 404 and what differs.
+        match: which exchange answers a request. A request without one is answered with 404 and the differences.
         speed: how many times as fast as recorded; 0 does not wait.
         task_status: for `anyio.abc.TaskGroup.start`; given the address once connections are accepted.
 

@@ -60,7 +60,7 @@ class PlainSocket:
         self._socket = connection
 
     async def receive(self, size: int = READ_SIZE) -> bytes:
-        """The next bytes: one read of at most so many."""
+        """The next bytes: one read of at most `size`."""
         while True:
             await anyio.wait_readable(self._socket)
             with contextlib.suppress(BlockingIOError):  # a spurious wakeup

@@ -16,9 +16,9 @@ The parts, from the caller down to the socket
     Connector        opens that: at the server, a proxy or in a tunnel through one   poeproto_h11.client.tunnel
 
 A flow is a generator without I/O. It yields effects (`SendRequest`, `ReceiveData`, `Wait`, `RunTools`, ...), and the
-runner resumes it with their outcomes, or throws their failures into it. So what to do next is decided in one place, and
-how to wait in another. `ApiCalls` (api.py) makes flows from arguments, and `ClientBase` (client_base.py) chooses the
-URL and the key. A call with hooks has an `ObservedReplyRunner` (observed_runner.py) instead of a plain `FlowRunner`.
+runner resumes it with their outcomes, or throws their failures into it. So one place decides the next step, and another
+one how to wait. `ApiCalls` (api.py) makes flows from arguments, and `ClientBase` (client_base.py) chooses the URL and
+the key. A call with hooks has an `ObservedReplyRunner` (observed_runner.py) instead of a plain `FlowRunner`.
 
 One event
 ---------
@@ -40,7 +40,7 @@ Who owns deadlines
 ------------------
 
 The `TransportCall` alone. Its clock starts with the first request. Each operation on the stream (connect, write, read)
-gets its own timeout: the smaller of its own limit and what is left in total. `TimeoutError` becomes `DeadlineExceeded`
+gets its own timeout: the smaller of its own limit and the time left in total. `TimeoutError` becomes `DeadlineExceeded`
 where the operation is awaited. A `Wait` that would not end in time fails at once, and the failure that caused it is
 raised.
 
@@ -82,6 +82,6 @@ Calling by blocking
 -------------------
 
 There is no synchronous twin of all this. `poeproto_h11.BlockingClient` runs the same coroutines over a backend whose
-operations block instead of suspending, so one ``send(None)`` runs each to its end (`run_sync`). What the two clients do
-not share is `BlockingReply`, which is `Reply` with another spelling of the same base, and the backend.
+operations block instead of suspending, so one ``send(None)`` runs each to its end (`run_sync`). The two clients share
+all but `BlockingReply`, which is `Reply` with another spelling of the same base, and the backend.
 """

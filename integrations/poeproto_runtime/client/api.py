@@ -97,8 +97,8 @@ class ApiCalls:
         hooks: are called for each call.
         headers: extra headers of each request.
 
-    Names, URLs and keys that cannot be used raise `LocalProtocolError`. Otherwise a call raises what its flow in the
-    core raises.
+    Names, URLs and keys that cannot be used raise `LocalProtocolError`. Otherwise a call raises the exceptions of its
+    flow in the core.
     """
 
     def __init__(
@@ -296,7 +296,7 @@ class ApiCalls:
         return ObservedReplyRunner(flow, self._with_headers(progress), progress, run_tools, prepare)
 
     async def run_flow(self, flow: Flow[R], operation: str, url: str, bot_name: str | None = None) -> R:
-        """Run a flow without a reply to its end, and return what it returns; arguments as of `run_reply`."""
+        """Run a flow without a reply to its end, and return its result; arguments as of `run_reply`."""
         with CallProgress(self._hooks, operation, url, bot_name) as progress:
             return await self._run(flow, progress)
 

@@ -1,6 +1,6 @@
 """Hooks of calls: functions that are called when a call starts, at its events, and when it has ended.
 
-They are to calls what `poeproto_runtime.hooks` is to requests: the same names, the same rules. A call here is one call
+They observe calls as `poeproto_runtime.hooks` observes requests: with the same names and rules. A call here is one call
 of a client's method, or of a method of a bot's context: with its retries, and with its rounds of tools.
 """
 
@@ -109,8 +109,8 @@ class CallHooks:
     """The functions to call for each call. They run in the task or thread of the call, so they must not block.
 
     None runs during a garbage collection, which may end a call that was dropped, and may begin while its thread holds
-    any lock. What is due then is called soon by the event loop of the call. Without one it is called when the next call
-    starts, a `BlockingClient` is closed or the program exits, perhaps in another thread.
+    any lock. Hooks that are due are called soon by the event loop of the call. Without one it is called when the next
+    call starts, a `BlockingClient` is closed or the program exits, perhaps in another thread.
 
     Attributes:
         on_start: called when a call starts, before anything is sent. A reply that is never entered or read does not
@@ -270,8 +270,9 @@ class CallProgress:
         """Call `on_end`, if the call has started and has not ended before.
 
         Args:
-            failure: the exception that ended the call, if one did. One that is no `Exception` is a cancellation.
-            result: what the call has returned otherwise.
+            failure: the exception that ended the call, if one did. A BaseException that is not an `Exception` is a
+                cancellation.
+            result: the result of the call otherwise.
         """
         if self._began is None or self._outcome is not None:
             return
@@ -339,7 +340,7 @@ def _without_secrets(url: str, *, origin_only: bool) -> str:
     try:
         origin, target = split_url(url)
     except LocalProtocolError:
-        return "…"  # the call fails for it
+        return "…"  # the call itself raises the error
     if origin_only:
         return f"{origin}/…"
     return f"{origin}{without_key(target.partition('?')[0])}"

@@ -58,7 +58,7 @@ class ClientBase(ABC, Generic[AnyReply]):
     Args:
         transport: sends the requests.
         in_thread: calls functions that may block.
-        tool_runner: makes what runs the tools that a model calls.
+        tool_runner: makes the runner of the tools that a model calls.
         api_key: the key for bots called by name. It is sent to Poe's own origin only.
         access_key: the key for bots called by URL, unless a call has its own; also the bot's own key for uploads, costs
             and changes of settings.

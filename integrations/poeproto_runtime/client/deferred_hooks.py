@@ -11,7 +11,7 @@ starts, when a blocking client is closed, or at the exit of the program.
 What drops the last reference by itself, as a ``break`` does, runs finalisers too, but at a place of its own choice. The
 hooks are called at once there, as anywhere else in the task or thread of a call.
 
-What is done during a collection takes no lock: `deque.append`, and the functions that event loops offer to signal
+Code that runs during a collection takes no lock: `deque.append`, and the functions that event loops offer to signal
 handlers.
 """
 
@@ -68,7 +68,7 @@ def defer(call: Call, call_soon: CallSoon | None) -> None:
         call: calls hooks; it raises nothing.
         call_soon: of the event loop of the observed call, if it has one.
     """
-    # Anew for each, so that it runs before the exit functions of a tracer, which flush what has ended until then.
+    # Registered again each time, so that it runs before the exit functions of a tracer, which flush what has ended.
     atexit.unregister(call_deferred)
     atexit.register(call_deferred)
     _deferred.append(call)

@@ -1,7 +1,7 @@
 """The drop guard: closes the call of a reply that is dropped before its end, after a ``break`` for instance.
 
 `__del__` cannot await. Event loops do await the `aclose` of an async generator that is still suspended when it is
-garbage-collected, or when they end; the guard of a reply is such a generator. trio also warns of one that is
+garbage-collected, or when they end; the guard of a reply is one of these generators. trio also warns of one that is
 garbage-collected, so there the guard keeps its generator alive, and has a system task close it.
 """
 

@@ -52,7 +52,7 @@ _RESERVED = {
 
 
 def checked_headers(headers: ExtraHeaders | None) -> Headers:
-    """Extra headers, normalised; none for None.
+    """Extra headers, normalised; no headers for None.
 
     Raises:
         InvalidValue: for a header that the client sets itself, and for a name or value that HTTP has no form for. The
@@ -107,7 +107,7 @@ class RequestHeaders:
     """The extra headers of a client or of a call: values, and functions that are called for each request.
 
     Attributes:
-        sources: each overrides what those before it have under the same name.
+        sources: each overrides the headers of the same name of those before it.
     """
 
     sources: tuple[Headers | HeadersOfCall, ...] = attrs.field(default=(), repr=False)
@@ -142,7 +142,7 @@ class RequestHeaders:
             progress: of the call; only functions need it.
 
         Raises:
-            InvalidValue, TypeError: as `checked_headers` does; also what a function raises.
+            InvalidValue, TypeError: as `checked_headers` does; also the exceptions of a function.
         """
         headers: Headers = ()
         for source in self.sources:
@@ -158,7 +158,7 @@ class HeaderTransport:
 
     Args:
         transport: sends the requests.
-        headers: what to add.
+        headers: the headers to add.
         progress: of the call, if a function gives headers.
     """
 

@@ -46,7 +46,7 @@ class FlowRunner(Generic[R]):
 
     The events of one read are taken from `ready` directly: that neither waits nor resumes the flow.
 
-    The runner has no task and no cancel scope, so nothing of it spans what the caller does between two events. It runs
+    The runner has no task and no cancel scope, so none is open while the caller handles an event. It runs
     only while one of its methods is awaited. A caller that stops early must call `aclose`.
 
     Args:

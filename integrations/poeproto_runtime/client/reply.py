@@ -22,7 +22,7 @@ Close = Callable[[], Awaitable[object]]
 
 
 class ReplyBase:
-    """One reply as it arrives: what every reply of a bot has in common, whether it is read by await or by blocking.
+    """One reply as it arrives: the base of every reply of a bot, read asynchronously or by blocking.
 
     A reply may be read within ``with`` or without. Entering it sends the query and waits for the head of the response;
     without ``with``, the first read does. Leaving the block closes the reply. Without a block, the reply closes itself
@@ -31,7 +31,7 @@ class ReplyBase:
 
     Args:
         runner: runs the query. Nothing is sent before it is started.
-        fold: what the runner's flow folds the reply into.
+        fold: the fold of the reply, filled by the runner's flow.
         on_close: called when the reply is closed.
 
     Attributes:
@@ -126,7 +126,7 @@ class Reply(ReplyBase):
         return await self._read_text()
 
     async def aclose(self) -> None:
-        """Close the reply: cancel what was not read, and release or close its connection."""
+        """Close the reply: cancel its remaining events, and release or close its connection."""
         await self._close()
 
     async def __aenter__(self) -> Self:
@@ -195,11 +195,12 @@ async def close_call(runner: FlowRunner[ReplyFold], on_close: Close | None) -> N
 
 
 class BotReplyStream(Reply):
-    """The reply of another bot, as a bot reads it: a `poeproto.BotReply`, which says what iteration leaves out.
+    """The reply of another bot, as a bot reads it: a `poeproto.BotReply`, whose docstring lists the events that
+    iteration leaves out.
 
-    It differs from `Reply` in what a bot needs for forwarding. An `Error` is raised as `BotError`, so that a bot that
+    Unlike `Reply`, it can be forwarded by a bot. An `Error` is raised as `BotError`, so that a bot that
     does not catch it ends its own reply with the same error. `Done`, unknown events and a `Meta` that comes too late
-    are left out, so that every event may be yielded. What is still open when the request ends is closed then.
+    are left out, so that every event may be yielded. A reply that is open when the request ends is closed then.
 
     Args:
         runner: as in `ReplyBase`.
@@ -235,7 +236,7 @@ class BotReplyStream(Reply):
                     await self._close()
             elif event is None:
                 event = await self._read()
-            if type(event) is Text:  # nearly all are
+            if type(event) is Text:  # fast path: nearly all events are texts
                 return event
             if event is None:
                 raise StopAsyncIteration

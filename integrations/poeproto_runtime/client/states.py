@@ -122,7 +122,7 @@ class Ownership(NamedTuple):
     Attributes:
         owner: who does it.
         does: "opens", "waits for", "releases" or "closes".
-        other: what is opened, waited for, released or closed.
+        other: the object that is opened, waited for, released or closed.
         function: where.
         when: in which case.
     """

@@ -70,7 +70,7 @@ class ToolRunner:
         return [results[number] for number in range(len(calls))]
 
     async def run(self, call: ToolCall) -> ToolResult:
-        """The result of one call. Raises what the runner raises for a round."""
+        """The result of one call. Raises the exceptions of the runner for a round."""
         prepared = prepare_call(self._functions, call)
         if isinstance(prepared, ToolResult):
             return self._invalid(call, prepared)

@@ -1,4 +1,4 @@
-"""The transport: what calls need of an HTTP client, as protocols, so that flows run over any."""
+"""The transport: the interface of an HTTP client, as protocols, so that flows run over any client."""
 
 from __future__ import annotations
 

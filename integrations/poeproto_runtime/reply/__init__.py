@@ -69,7 +69,7 @@ deadline for that is `_bot_scope`'s own, `Limits.cleanup_seconds` from then.
 A write that was cut short. A bot may hold a task group open around its `yield`. If one of its tasks fails while the
 event is being written, the write is cancelled: `Writing.CUT_SHORT`. Nobody above the channel knows how much was sent.
 Then the generator is closed, the task group raises the failure, and `_ending_after` makes an `error` of it. If neither
-the reply nor the bot's scope was cancelled from outside, `_skip_cut_short` drops what was buffered, so that the client
+the reply nor the bot's scope was cancelled from outside, `_skip_cut_short` drops the buffered data, so that the client
 has a beginning of the reply without a hole, and `finish` is called. The channel decides: it sends the end if the write
 had sent all of its data or nothing, and raises `ClientDisconnected` if it had sent a part.
 
@@ -79,7 +79,7 @@ two apart, and the reply ends with an error.
 
 Shutdown. A server calls `ActiveReplies.stop` in its loop, `BotApp.stop_streams` reaches all loops. `ReplyStream.stop`
 notes it in the state and cancels `_bot_scope`. The bot's ``finally`` runs, the response ends with an `error` that
-allows a retry and `done`, and the request returns as after any reply. The server cuts off what does not end in time:
-the embedded server cancels it after `ServerLimits.grace_seconds`; `poeproto_asgi.serve` resets the connection after
-`graceful_timeout`, which the reply sees as a disconnect.
+allows a retry and `done`, and the request returns as after any reply. The server aborts replies that do not end in
+time: the embedded server cancels it after `ServerLimits.grace_seconds`; `poeproto_asgi.serve` resets the connection
+after `graceful_timeout`, which the reply sees as a disconnect.
 """

@@ -77,7 +77,7 @@ class ActiveReplies:
         return len(self._replies)
 
     def restart(self) -> None:
-        """Accept replies again: a server starts anew in this loop."""
+        """Accept replies again: another server starts in this loop."""
         self._stopping = False
 
 

@@ -17,9 +17,9 @@ T = TypeVar("T")
 def await_with_hook(awaitable: Awaitable[T], on_suspend: Callable[[], None]) -> Generator[Any, Any, T]:
     """Await the awaitable, and call `on_suspend` before each suspension, just before the event loop takes over.
 
-    This is what ``await`` does (PEP 380, "Formal Semantics"), with a hook. The hook must not await: what `yielded` is
-    belongs to the suspension under way (on asyncio a future is marked as awaited by now, on trio the code that
-    will reschedule the task knows of it).
+    This is what ``await`` does (PEP 380, "Formal Semantics"), with a hook. The hook must not await: `yielded` belongs
+    to the suspension under way (on asyncio a future is marked as awaited by now, on trio the code that will reschedule
+    the task knows of it).
     """
     iterator = awaitable.__await__()
     send = iterator.send
@@ -40,9 +40,9 @@ def await_with_hook(awaitable: Awaitable[T], on_suspend: Callable[[], None]) -> 
 async def await_until(deadline: float, awaitable: Awaitable[T]) -> T | None:
     """Await the awaitable; None at the deadline.
 
-    A cancel scope with a deadline takes longer than all that is done for what has already arrived. So it is entered in
-    the hook, at the first suspension. The awaitable must not be suspended within a scope or task group of its own:
-    scopes must be left in the reverse order.
+    A cancel scope with a deadline takes longer than all the work for an event that has already arrived. So it is
+    entered in the hook, at the first suspension. The awaitable must not be suspended within a scope or task group of
+    its own: scopes must be left in the reverse order.
     """
     scope: anyio.CancelScope | None = None
 

@@ -109,7 +109,7 @@ class ReplyStream:
         self._writes_seen = 0
         self._yielded_at: str | None = None  # where the bot's code yielded what could not be sent
         self._idle_since = 0.0
-        self._answering: Coroutine[Any, Any, None] | None = None  # while it runs
+        self._answering: Coroutine[Any, Any, None] | None = None  # None before `run` and after it
         self._cancelled_at: float | None = None  # as the timers noticed; infinite once that has been logged
 
     async def run(self, request: QueryRequest) -> None:

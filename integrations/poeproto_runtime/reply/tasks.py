@@ -36,7 +36,7 @@ class ReplyTasks(Protocol):
         """Cancel the tasks and wait for their end.
 
         Raises:
-            BaseExceptionGroup: what the block or a task has raised, except cancellations.
+            BaseExceptionGroup: the exceptions of the block or a task, except cancellations.
         """
         ...
 
@@ -54,7 +54,7 @@ class ReplyTasks(Protocol):
         ...
 
     def cancel_beside(self) -> None:
-        """Cancel the tasks, at the end of the block. What the block still awaits must be shielded."""
+        """Cancel the tasks, at the end of the block. Anything that the block still awaits must be shielded."""
         ...
 
 

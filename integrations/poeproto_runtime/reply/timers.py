@@ -35,8 +35,8 @@ class ReplyTimers:
     """Ticks for each reply at an interval, from one task.
 
     The task runs in the server's task group while `running` is open. Without that, it runs in the `ReplyTasks` of one
-    of the replies, and when that reply ends, it is started anew in another's. A reply is added at its first suspension,
-    so that a reply that is never suspended costs no timer.
+    of the replies, and when that reply ends, it is started again in another's. A reply is added at its first
+    suspension, so that a reply that is never suspended costs no timer.
 
     Args:
         shortest_timeout: the shortest timeout of a reply, in seconds. A tick is a sixteenth of it.
@@ -45,7 +45,7 @@ class ReplyTimers:
     def __init__(self, shortest_timeout: float) -> None:
         self._interval = shortest_timeout / _TICKS
         self._replies: dict[TimedReply, None] = {}
-        self._starter: TaskStarter | None = None  # starts the task
+        self._starter: TaskStarter | None = None  # starts the timers' task
         self._added = anyio.Event()
 
     @asynccontextmanager

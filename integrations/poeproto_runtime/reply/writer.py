@@ -46,7 +46,7 @@ class CoalescingWriter:
         state: the reply's state.
 
     Attributes:
-        buffered: what waits to be written.
+        buffered: the data that waits to be written.
         bytes_sent: how many bytes were given to the channel.
         writes: how many writes were begun.
     """
@@ -62,7 +62,7 @@ class CoalescingWriter:
         self.buffered: list[bytes] = []
         self._size = 0
         self._write_ended: anyio.Event | None = None  # where a task waits for the end of the write under way
-        self._wake: anyio.Event | None = None  # where the writer's task waits
+        self._wake: anyio.Event | None = None  # set to wake the writer's task
 
     async def start(self, head: ResponseHead) -> None:
         """Write the head. It counts as a write: no other is begun before it ends, and the same timeout holds.
@@ -117,10 +117,10 @@ class CoalescingWriter:
     def write_lone(self, data: bytes) -> Awaitable[None] | None:
         """Begin the write of a lone event, from the bot's task; only while nobody writes and nothing is buffered.
 
-        It is what `buffer` and `flush` do, without a coroutine, which costs as much as the rest of a lone event.
+        It does the work of `buffer` and `flush` without a coroutine, which costs as much as the rest of a lone event.
 
         Returns:
-            None if the write has ended. Otherwise, what to await for its end; then set the state to IDLE, or call
+            None if the write has ended. Otherwise, the awaitable of its end; then set the state to IDLE, or call
             `fail`.
 
         Raises:
@@ -144,7 +144,7 @@ class CoalescingWriter:
         Raises:
             ClientDisconnected: when the channel raised it, or an OSError.
             ChannelFailed: when the channel raised another exception.
-            BaseException: what cancelled the write.
+            BaseException: the cancellation of the write.
         """
         state = self._state
         if not isinstance(exc, Exception):
@@ -158,8 +158,8 @@ class CoalescingWriter:
         raise ChannelFailed("a write failed") from exc
 
     async def flush(self, writing: Writing = BOT) -> None:
-        """Write the buffer, from this task. While the other task writes, wait only if the buffer is full: the
-        other task finds what was buffered meanwhile when its write has ended.
+        """Write the buffer, from this task. While the other task writes, wait only if the buffer is full: the other
+        task writes the data buffered meanwhile when its write has ended.
 
         Args:
             writing: which task this is; `run` passes its own state.
@@ -192,8 +192,8 @@ class CoalescingWriter:
                 self._notify_write_ended()
 
     def skip_cut_short(self) -> None:
-        """Continue after a write that was cut short, and drop the data buffered since: what the client has is then a
-        beginning of the reply, without a hole in it.
+        """Continue after a write that was cut short, and drop the data buffered since: the client then has a beginning
+        of the reply without a hole.
         """
         self._state.writing = SKIP_WRITE[self._state.writing]
         self.buffered.clear()
@@ -222,7 +222,8 @@ class CoalescingWriter:
             self._notify_write_ended()
 
     async def run(self) -> None:
-        """The writer's task: writes what is handed over. `hand_over` says when to start it, and when it may end.
+        """The writer's task: writes the data that is handed over. `hand_over` says when to start it, and when it may
+        end.
 
         Raises:
             ClientDisconnected, ChannelFailed: as `flush` does.

@@ -92,7 +92,7 @@ UNKNOWN = ["new", "extra", "é", "\\ud83d", "access_key", "user", "conversation"
 
 
 class Writer:
-    """Writes JSON for annotations; once in so many pieces, something else."""
+    """Writes JSON for annotations, and at random another value."""
 
     def __init__(self, draw: st.DrawFn) -> None:
         self._draw = draw

@@ -1,4 +1,4 @@
-"""Headers of calls that a function gives, for each request anew."""
+"""Headers of calls that a function returns for each request."""
 
 from __future__ import annotations
 
