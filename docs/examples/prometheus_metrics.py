@@ -10,7 +10,7 @@ Serve it with:
     PROMETHEUS_MULTIPROC_DIR=/tmp/metrics poeproto serve docs/examples/prometheus_metrics.py:app --workers 2
 Have Prometheus scrape http://127.0.0.1:9464/metrics, which another process answers:
     PROMETHEUS_MULTIPROC_DIR=/tmp/metrics python docs/examples/prometheus_metrics.py
-Empty the folder when the server starts anew.
+Empty the folder when the server restarts.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How long a thread has run, and has waited for a processor: Linux's counts.
 
-This leans on ``/proc/self/task/ID/schedstat`` and ``stat``. Without them a bot on a busy machine is logged as one that
+This relies on ``/proc/self/task/ID/schedstat`` and ``stat``. Without them a bot on a busy machine is logged as one that
 blocks the event loop, though its thread did not run. `tests/integrations/runtime/test_loop_watch.py` notices.
 """
 

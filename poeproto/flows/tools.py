@@ -399,7 +399,7 @@ def tools_by_name(functions: Iterable[F] | Mapping[str, F], definitions: Iterabl
     Raises:
         ValueError: for two functions of one name, for a function without a name, such as a lambda, and for a definition
             without a function.
-        TypeError: for what is no function, such as the result of one.
+        TypeError: for a value that is not a function, such as the result of one.
     """
     named = _named(functions)
     for tool in definitions:
