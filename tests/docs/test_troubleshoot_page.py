@@ -33,6 +33,11 @@ pytestmark = pytest.mark.anyio
 PAGES = ("troubleshoot", "tunnel")
 
 
+@pytest.fixture(autouse=True)
+def logs_of_loop_watch() -> None:
+    """The page quotes one of them."""
+
+
 @pytest.fixture(scope="module")
 def page(checkout: Path) -> str:
     return (checkout / "docs" / "howto" / "troubleshoot.md").read_text(encoding="utf-8")
