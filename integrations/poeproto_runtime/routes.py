@@ -47,6 +47,8 @@ class Route:
         access_key: the key that calls to Poe are made with; None without one.
         accepted_keys: the keys that requests may have; None accepts all requests.
         declared: how often the bot may call other bots, as its settings declare it.
+        checked_values: the fields and values of sent events that were compared with those that Poe knows, so that each
+            is logged once.
     """
 
     def __init__(
@@ -79,7 +81,7 @@ class Route:
         self.bot_name = bot_name
         self.endpoints = endpoints
         self.declared = DeclaredCalls(bot)
-        self.checked_values: set[tuple[str, str]] = set()  # of events that were sent
+        self.checked_values: set[tuple[str, str]] = set()
         listed = [access_key] if isinstance(access_key, str) else list(access_key or ())
         self.access_key = listed[0] if listed else None
         self.accepted_keys = None if access_key is None else access_key_set(listed)

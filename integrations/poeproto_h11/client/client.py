@@ -75,9 +75,10 @@ class Client(PooledClientBase[Reply], AsyncClientBase):
         headers: extra headers of every request, to Poe as well as to bots by URL; a call's own replace those of the
             same name. Those that the client sets itself are refused, such as `Authorization`. A function is called for
             each request, with the `CallObservation` of its call, and returns the headers; an exception of it is raised
-            by the call. proxy: the URL of an HTTP proxy for all connections, as in
-            ``http://user:password@proxy.example:3128``. By default the variables ``HTTP_PROXY``, ``HTTPS_PROXY``,
-            ``ALL_PROXY`` and ``NO_PROXY`` decide; False uses none.
+            by the call.
+        proxy: the URL of an HTTP proxy for all connections, as in ``http://user:password@proxy.example:3128``. By
+            default the variables ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` decide; False uses
+            none.
         unix_socket: the path of a Unix socket to connect to, whatever the host of a URL.
         connector: opens the connections; for tests and tunnels.
         backend: does the I/O; by default anyio, with that connector. Of `proxy`, `unix_socket`, `connector` and
