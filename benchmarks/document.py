@@ -149,7 +149,7 @@ def _suite(suite: str, record: Record, plots: str) -> str:
         return _NOTHING
     parts = [
         f"Measured by `.venv/bin/python -m benchmarks {suite}`, in {record.seconds[suite]:.0f} s.\n",
-        f"![{'; '.join(table.title for table in tables)}]({plots}/{suite}.svg)\n",
+        f"![The tables below as bars]({plots}/{suite}.svg)\n",
         *map(_table, tables),
     ]
     parts += [f"{note.text}\n" for note in record.notes if note.suite == suite]

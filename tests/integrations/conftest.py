@@ -25,9 +25,11 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def interruptible() -> None:
-    """Have processes end on SIGINT: a shell that runs the tests in the background has all of them ignore it."""
+    """Have processes end on SIGINT and SIGHUP: a process in the background inherits that it ignores them."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,8 @@ class Difference:
     why: str = ""
 
 
-# By the keys that the cases name. What makes a bot or its user safer comes first, then what a program may notice.
+# By the keys that the cases name. Differences that make a bot or its user safer come first, then those that a program
+# may notice.
 DIFFERENCES = {
     "bot exceptions": Difference(
         "sends the text of a bot's exception to Poe, and its `repr` in `raw_response`",

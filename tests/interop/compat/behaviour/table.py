@@ -91,7 +91,8 @@ is not listed here, and if a listed difference no longer shows.
 DIFFERENT = """\
 ## Deliberate differences
 
-What makes a bot or its user safer comes first, then what a program may notice. A cell without a reason needs none.
+Differences that make a bot or its user safer come first, then those that a program may notice. A cell without a reason
+needs none.
 
 | key | inputs | fastapi_poe | here | why |
 |---|---:|---|---|---|
