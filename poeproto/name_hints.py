@@ -75,8 +75,8 @@ PLACES: dict[str, frozenset[str]] = {
         ),
         "poeproto.http": (
             "ACCEPT_IDENTITY BodyWriter DEFAULT_PORTS HeaderPairs Headers RateLimit SECRET_KEYS SearchedText"
-            " SecretSpellings StreamedBody cut_occurrence normalise_headers rate_limit refusal retry_after_seconds"
-            " without_key without_path"
+            " SecretSpellings StreamedBody cut_occurrence disjoint_spans longest_spelling normalise_headers rate_limit"
+            " refusal retry_after_seconds without_key without_path"
         ),
         "poeproto.identifiers": "check_identifier is_identifier make_identifier",
         "poeproto.lint": (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 
-from poeproto.http import SearchedText, SecretSpellings
+from poeproto.http import SearchedText, SecretSpellings, disjoint_spans
 
 __all__ = ["EvidenceRedaction"]
 
@@ -60,16 +60,13 @@ class EvidenceRedaction:
 
     def _spans(self, whole: bytes) -> list[tuple[int, int]]:
         """Where the secrets are: in order, and disjoint."""
-        searched = SearchedText(whole, ignored=_CHUNK_BOUNDARY)
-        found = [span for each in self._searched for span in each.find(searched)]
-        found += [match.span() for match in self._header.finditer(whole)] if self._header else []
-        disjoint: list[tuple[int, int]] = []
-        for start, end in sorted(found):
-            if disjoint and start < disjoint[-1][1]:
-                disjoint[-1] = (disjoint[-1][0], max(end, disjoint[-1][1]))
-            else:
-                disjoint.append((start, end))
-        return disjoint
+        found: list[tuple[int, int]] = []
+        if self._searched:
+            searched = SearchedText(whole, ignored=_CHUNK_BOUNDARY)
+            found += [span for each in self._searched for span in each.find(searched)]
+        if self._header:
+            found += [match.span() for match in self._header.finditer(whole)]
+        return disjoint_spans(found)
 
     def shell_word(self, text: str) -> str:
         """The text as one word of a shell, with the variable in the place of the key."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from poeproto.http import Headers, SearchedText, SecretSpellings
+from poeproto.http import Headers, SearchedText, SecretSpellings, disjoint_spans
 
 _SECRET_HEADERS = frozenset(
     {b"authorization", b"proxy-authorization", b"cookie", b"set-cookie", b"x-api-key", b"poe-access-key"}
@@ -44,11 +44,9 @@ class Masking:
         searched = SearchedText(data)
         parts: list[bytes] = []
         end = 0
-        for start, stop in sorted(span for each in self._spellings.values() for span in each.find(searched)):
-            if stop > end:
-                start = max(start, end)
-                parts += [data[end:start], b"*" * (stop - start)]
-                end = stop
+        for start, stop in disjoint_spans(span for each in self._spellings.values() for span in each.find(searched)):
+            parts += [data[end:start], b"*" * (stop - start)]
+            end = stop
         return b"".join([*parts, data[end:]]) if parts else data
 
     def text(self, text: str) -> str:

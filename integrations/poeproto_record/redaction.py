@@ -32,7 +32,7 @@ from urllib.parse import unquote_to_bytes
 
 import attrs
 
-from poeproto.http import SECRET_KEYS, Headers, SearchedText, SecretSpellings
+from poeproto.http import SECRET_KEYS, Headers, SearchedText, SecretSpellings, longest_spelling
 from poeproto_record.secret_rules import LONGEST_OPEN, Found, SecretRules
 
 __all__ = ["KEPT_HEADERS", "Redaction", "Redactor"]
@@ -59,9 +59,8 @@ QUERY_KEYS = frozenset(
 # A shorter secret may be an ordinary word, so it is not replaced elsewhere.
 _SHORTEST_ECHO = 8
 _LONGEST_ECHO = 4 * 1024
-# Of a secret that is known beforehand, as much is held back as its spelling with escapes may take.
+# Of a secret that is known beforehand, as much is held back as its longest spelling may take.
 _LONGEST_GIVEN = 64 * 1024
-_LONGEST_ESCAPE = 9
 # A shorter part of a header's value is not searched for.
 _LIKE_A_KEY = 16
 # A beginning this short reveals nothing, and stands at the end of many a text by chance.
@@ -169,7 +168,7 @@ class Redactor:
     @property
     def most_held(self) -> int:
         """How many bytes of a body may be held back."""
-        given = max(map(len, self._given), default=0) * _LONGEST_ESCAPE
+        given = max(map(longest_spelling, self._given), default=0)
         return max(_LINE if self.redaction.patterns else LONGEST_OPEN, given)
 
     def prepare(self, headers: Headers, url: str) -> None:

@@ -24,20 +24,12 @@ import attrs
 
 from poeproto.limits import Limits
 from poeproto.vocabulary.events import Error
-from poeproto.vocabulary.secret_spellings import SearchedText, SecretSpellings
+from poeproto.vocabulary.secret_spellings import SearchedText, SecretSpellings, disjoint_spans
 
 _SHORTEST_SECRET = 16
 # A shorter beginning of a key reveals nothing, and stands at the end of many a text by chance.
 _SHORTEST_BEGINNING = 4
 _HIDDEN = b"<hidden>"
-# ``\\\\u0041``: a character escaped in JSON within JSON within JSON. A longer escape is found too, but a key of such
-# escapes that the limit cuts is replaced only where the text shows its beginning.
-_LONGEST_ESCAPE = 9
-
-
-def longest_spelling(key: bytes) -> int:
-    """The length of the key in the longest spelling for which more of a body is read."""
-    return _LONGEST_ESCAPE * len(key)
 
 
 def redact(text: bytes, key: bytes) -> bytes:
@@ -118,10 +110,9 @@ def _redact_string(text: str, spellings: SecretSpellings) -> str:
 def _replace(text: bytes, spellings: SecretSpellings) -> bytes:
     parts: list[bytes] = []
     end = 0
-    for start, span_end in sorted(spellings.find(SearchedText(text))):
-        if start >= end:
-            parts += [text[end:start], _HIDDEN]
-        end = max(end, span_end)
+    for start, span_end in disjoint_spans(spellings.find(SearchedText(text))):
+        parts += [text[end:start], _HIDDEN]
+        end = span_end
     return b"".join([*parts, text[end:]])
 
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from poeproto.exchange.echo_redaction import longest_spelling, redact_body, redact_text
+from poeproto.exchange.echo_redaction import redact_body, redact_text
 from poeproto.limits import Limits
 from poeproto.vocabulary.errors import RemoteProtocolError, RequestRefused
 from poeproto.vocabulary.http import HttpResponse, ResponseHead
 from poeproto.vocabulary.rate_limits import rate_limit, retry_after_seconds
+from poeproto.vocabulary.secret_spellings import longest_spelling
 from poeproto.wire.json import loads
 
 __all__ = ["refusal"]

@@ -18,11 +18,11 @@ import re
 from array import array
 from base64 import b64encode
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import attrs
 
-__all__ = ["SearchedText", "SecretSpellings", "cut_occurrence"]
+__all__ = ["SearchedText", "SecretSpellings", "cut_occurrence", "disjoint_spans", "longest_spelling"]
 
 # An escape that may decode to another escape: JSON escapes the ``&`` of an HTML entity.
 _ROUNDS = 3
@@ -45,6 +45,8 @@ _ENTITIES = {b"amp": b"&", b"apos": b"'", b"gt": b">", b"lt": b"<", b"quot": b'"
 _CONTROLS = bytes.maketrans(b"\b\f\n\r\t", b"bfnrt")
 # JSON escapes these by a backslash that belongs to them.
 _ESCAPED_BY_BACKSLASH = b'"/\\'
+# ``\\\\u0041``: a character escaped in JSON within JSON within JSON.
+_LONGEST_KEPT_ESCAPE = 9
 # The base64 of a shorter secret is too short to be nothing else.
 _SHORTEST_IN_BASE64 = 8
 
@@ -210,6 +212,32 @@ class SecretSpellings:
             if decoded < len(complete):
                 start = min(start, text.start(decoded))
         return min(start, text.complete) if shortest == 1 else start
+
+
+def longest_spelling(secret: bytes) -> int:
+    """The length of a secret in the longest spelling of which a reader of parts keeps the beginning, in bytes.
+
+    A longer spelling is found too, but one that the end of a part cuts is replaced only as far as the text shows it.
+
+    Args:
+        secret: the secret.
+    """
+    return _LONGEST_KEPT_ESCAPE * len(secret)
+
+
+def disjoint_spans(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The spans in order, and those that overlap as one.
+
+    Args:
+        spans: the offsets of the start and the end of each occurrence, in any order.
+    """
+    joined: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if joined and start < joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((start, end))
+    return joined
 
 
 def cut_occurrence(text: bytes, whole: bytes, shortest: int = 1) -> int:

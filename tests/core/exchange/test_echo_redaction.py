@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from poeproto import Error, Limits
-from poeproto.exchange.echo_redaction import longest_spelling, redact_body, redact_error
+from poeproto.exchange.echo_redaction import redact_body, redact_error
+from poeproto.http import longest_spelling
 from poeproto.testing import TEST_ACCESS_KEY
 
 KEY = TEST_ACCESS_KEY.encode()

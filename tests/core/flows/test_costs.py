@@ -19,8 +19,8 @@ from poeproto import (
     RequestRefused,
     ResponseHead,
 )
-from poeproto.exchange.echo_redaction import longest_spelling
 from poeproto.flows import CostExchange, authorize_cost_request, capture_cost_request
+from poeproto.http import longest_spelling
 from poeproto.testing import TEST_ACCESS_KEY, bytewise, two_way_splits
 
 STREAM = ResponseHead(200, [("content-type", "text/event-stream; charset=utf-8")])
