@@ -9,6 +9,7 @@ import anyio.abc
 
 from poeproto import ConnectionLost, LocalProtocolError
 from poeproto_h11.client.backend import readable_now
+from poeproto_runtime.client.transport import OTHER_READER
 
 READ_SIZE = 64 * 1024
 
@@ -32,7 +33,7 @@ class AnyioStream:
         except anyio.EndOfStream:
             return b""
         except anyio.BusyResourceError as exc:
-            raise LocalProtocolError("another task is already reading this reply; read each reply in one task") from exc
+            raise LocalProtocolError(OTHER_READER) from exc
         except (anyio.BrokenResourceError, anyio.ClosedResourceError) as exc:
             raise ConnectionLost("the connection broke while it was read") from exc
         self._read_ahead = len(data) == READ_SIZE

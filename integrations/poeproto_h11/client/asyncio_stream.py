@@ -34,6 +34,7 @@ import attrs
 from poeproto import ConnectionLost, LocalProtocolError
 from poeproto_h11.client.asyncio_waiter import Waiter
 from poeproto_h11.client.backend import OTHER_LOOP, readable_now
+from poeproto_runtime.client.transport import OTHER_READER
 
 # The most bytes that one `receive` returns. Reading pauses when more than this is buffered; the event loop may exceed
 # it by one read of its own, of the same size on asyncio, and of up to 256 KiB on uvloop.
@@ -108,7 +109,7 @@ class AsyncioStream(asyncio.Protocol):
             await anyio.lowlevel.checkpoint()
         else:
             if self._is_read:
-                raise LocalProtocolError("another task is already reading this reply; read each reply in one task")
+                raise LocalProtocolError(OTHER_READER)
             if self._loop.is_closed():
                 raise LocalProtocolError(OTHER_LOOP)
             self._is_read = True

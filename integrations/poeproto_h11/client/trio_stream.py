@@ -21,6 +21,7 @@ import trio
 from poeproto import ConnectionLost, LocalProtocolError
 from poeproto_h11.client.anyio_stream import READ_SIZE, AnyioStream
 from poeproto_h11.client.backend import OTHER_LOOP, is_deadline, readable_now
+from poeproto_runtime.client.transport import OTHER_READER
 
 
 class TrioStream(AnyioStream):
@@ -48,7 +49,7 @@ class TrioStream(AnyioStream):
             raise TimeoutError
         deadlines = self._deadlines
         if self in deadlines.waiting:
-            raise LocalProtocolError("another task is already reading this reply; read each reply in one task")
+            raise LocalProtocolError(OTHER_READER)
         if deadlines.has_ended:
             raise LocalProtocolError(OTHER_LOOP)
         self.deadline = trio.current_time() + timeout

@@ -22,7 +22,7 @@ from poeproto.flows import (
     SendRequest,
     Wait,
 )
-from poeproto_runtime.client.transport import IncomingResponse, Transport, TransportCall
+from poeproto_runtime.client.transport import OTHER_READER, IncomingResponse, Transport, TransportCall
 
 R = TypeVar("R")
 
@@ -117,7 +117,7 @@ class FlowRunner(Generic[R]):
             for event in self.ready:
                 return event
             if self.busy:
-                raise LocalProtocolError("another task is already reading this reply; read each reply in one task")
+                raise LocalProtocolError(OTHER_READER)
             self._advance()
             if self._failure is not None:
                 await self._fail()

@@ -13,6 +13,7 @@ from poeproto_runtime.bot_mistakes import place_of_caller
 from poeproto_runtime.client.drop_guard import DropGuard
 from poeproto_runtime.client.flow_runner import FlowRunner
 from poeproto_runtime.client.states import ReplyPhase
+from poeproto_runtime.client.transport import OTHER_READER
 
 __all__ = ["Reply"]
 
@@ -54,7 +55,7 @@ class ReplyBase:
         if self._state in (ReplyPhase.SCOPED, ReplyPhase.CLOSED):
             raise LocalProtocolError("a reply is entered once, before it is closed: query again to get another")
         if self._runner.busy:
-            raise LocalProtocolError("another task is already reading this reply; read each reply in one task")
+            raise LocalProtocolError(OTHER_READER)
         self._state = ReplyPhase.SCOPED
         try:
             await self._runner.start()
@@ -66,7 +67,7 @@ class ReplyBase:
         """The next event; None after the last."""
         runner = self._runner
         if runner.busy:
-            raise LocalProtocolError("another task is already reading this reply; read each reply in one task")
+            raise LocalProtocolError(OTHER_READER)
         if self._state in (ReplyPhase.SCOPED, ReplyPhase.CLOSED):
             return await runner.next_event()
         self._state = ReplyPhase.UNSCOPED

@@ -7,6 +7,9 @@ from typing import Protocol
 
 from poeproto import HttpRequest, ResponseHead
 
+# The message of the LocalProtocolError for a second reader of one response.
+OTHER_READER = "another task is already reading this reply; read each reply in one task"
+
 
 class IncomingResponse(Protocol):
     """A response that is being received: its head has arrived, its body follows in parts."""
