@@ -26,6 +26,7 @@ _BODY_SIZE = 16 * 1024 * 1024
 _RECORDING_SIZE = 128 * 1024 * 1024
 _PAGE = 200
 _LARGEST_PAGE = 2000
+_NO_SUCH_PATH = "the API has no such path; reload the page if poeproto was upgraded"
 
 _NO_STORE = (("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
 
@@ -118,7 +119,7 @@ class Api:
                 except KeyError:
                     raise HTTPError(404, f"there is no rule called {rule!r}") from None
             case _:
-                raise HTTPError(404, "the API has no such path; reload the page if poeproto was upgraded")
+                raise HTTPError(404, _NO_SUCH_PATH)
 
     def _get_exchange(self, exchange: Exchange, part: Path, query: dict[str, str]) -> Fields | HttpResponse:
         session = self._session
@@ -143,7 +144,7 @@ class Api:
                 key = registered.access_key if registered and query.get("secrets") == "1" else None
                 return {"text": snippet(exchange, query.get("as", "curl"), key, masking)}
             case _:
-                raise HTTPError(404, "the API has no such path; reload the page if poeproto was upgraded")
+                raise HTTPError(404, _NO_SUCH_PATH)
 
     def _export(self, query: dict[str, str]) -> HttpResponse:
         session = self._session
@@ -168,7 +169,7 @@ class Api:
             case ("recordings", recording):
                 session.close_recording(recording)
             case _:
-                raise HTTPError(404, "the API has no such path; reload the page if poeproto was upgraded")
+                raise HTTPError(404, _NO_SUCH_PATH)
         return {}
 
     # --- POST
@@ -187,7 +188,7 @@ class Api:
             case (call,) if call in _CALLS:
                 return await _CALLS[call](session, fields)
             case _:
-                raise HTTPError(404, "the API has no such path; reload the page if poeproto was upgraded")
+                raise HTTPError(404, _NO_SUCH_PATH)
 
     async def _post_conversation(self, conversation: str, call: Path, fields: Fields) -> Fields:
         session = self._session
@@ -230,7 +231,7 @@ class Api:
             case ("fork",):
                 return session.fork(chat, _text(fields, "message")).summary()
             case _:
-                raise HTTPError(404, "the API has no such path; reload the page if poeproto was upgraded")
+                raise HTTPError(404, _NO_SUCH_PATH)
         return {"message": sent.id, "reply": reply.id}
 
     async def _post_message(self, message_id: str, call: str, fields: Fields) -> Fields:
@@ -250,7 +251,7 @@ class Api:
             session.stream.mark("message", chat.id, message.id)
             await session.report_reaction(message.id, reaction, action)
         else:
-            raise HTTPError(404, "the API has no such path; reload the page if poeproto was upgraded")
+            raise HTTPError(404, _NO_SUCH_PATH)
         return {}
 
     async def _post_bot(self, name: str, call: str, fields: Fields) -> Fields:
@@ -265,7 +266,7 @@ class Api:
             case "reload":
                 session.bots.request_reload(name)
             case _:
-                raise HTTPError(404, "the API has no such path; reload the page if poeproto was upgraded")
+                raise HTTPError(404, _NO_SUCH_PATH)
         return session.bots.as_json(bot)
 
     async def _resend(self, exchange: Exchange, fields: Fields) -> Fields:
