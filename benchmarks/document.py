@@ -10,7 +10,7 @@ import argparse
 import re
 from pathlib import Path
 
-from benchmarks.plots import amount, chart
+from benchmarks.plots import amount, chart, kind
 from benchmarks.record import Case, Goal, Record, Table, goal_rows, half_spread, read_record
 
 PAGE = Path("docs/performance.md")
@@ -32,9 +32,6 @@ FRONT = (
     ("many", "a server of 10,000 streams sends an event", "poeproto on Hypercorn, asyncio, garbage collected rarely"),
 )
 FRONT_THEIRS = "fastapi_poe on uvicorn"
-# Names of what is not ours and does the whole work, and parts of the names of what is ours.
-THEIRS = ("fastapi_poe", "sse-starlette", "aiohttp", "httpx-sse")
-OURS = ("poeproto", "PoeExchange", "BotExchange", "decode_", "encode_")
 _BLOCK = re.compile(r"(<!-- figures: ([a-z]+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 _NOTHING = "Not measured yet.\n"
 
@@ -122,19 +119,19 @@ def faster_rows(tables: list[Table]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for table in tables:
         works: dict[str, list[Case]] = {}
-        for case in table.cases:
+        for case in (case for case in table.cases if "uvloop" not in case.name):
             work, separator, _ = case.name.rpartition(": ")
             works.setdefault(f"{table.title}: {work}" if separator else table.title, []).append(case)
         for work, cases in works.items():
-            theirs = [case for case in cases if any(name in case.name for name in THEIRS)]
-            ours = [case for case in cases if any(name in case.name for name in OURS) and "uvloop" not in case.name]
-            theirs = [case for case in theirs if "uvloop" not in case.name]
-            if theirs and ours:
-                their, our = (min(some, key=lambda case: case.median) for some in (theirs, ours))
-                if their.median < our.median:
-                    figures = [f"{amount(case.median * table.scale)} {table.unit}" for case in (their, our)]
-                    names = [case.name.rpartition(": ")[2] for case in (their, our)]
-                    rows.append((work, names[0], figures[0], names[1], figures[1]))
+            fastest: dict[str, Case] = {}
+            for case in sorted(cases, key=lambda case: case.median):
+                fastest.setdefault(kind(case.name), case)
+            theirs, ours = fastest.get("others"), fastest.get("poeproto")
+            if theirs and ours and theirs.median < ours.median:
+                row = [work]
+                for case in (theirs, ours):
+                    row += [case.name.rpartition(": ")[2], f"{amount(case.median * table.scale)} {table.unit}"]
+                rows.append(tuple(row))
     return rows
 
 

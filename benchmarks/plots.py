@@ -76,7 +76,7 @@ def _panel(table: Table, top: int, left: int) -> list[str]:
         parts.append(_text(left - 8, y + 13, case.name, "label"))
         parts.append(
             f'<rect x="{left}" y="{y}" width="{length * value / longest:.1f}" height="{_ROW - 6}"'
-            f' fill="{_COLOURS[_kind(case.name)]}"/>'
+            f' fill="{_COLOURS[kind(case.name)]}"/>'
         )
         start, end = (left + length * edge / longest for edge in (low, high))
         parts.append(f'<path d="M{start:.1f} {y + 8}H{end:.1f}" stroke-width="2"/>')
@@ -115,7 +115,8 @@ def _text(x: int, y: int, text: str, style: str = "") -> str:
     return f'<text x="{x}" y="{y}"{styles.get(style, "")}>{escape(text)}</text>'
 
 
-def _kind(name: str) -> str:
+def kind(name: str) -> str:
+    """The kind of a case, which its name shows: one of the legend's."""
     if any(other in name for other in _OTHERS):
         return "others"
     return "the limit, without the protocol" if name.startswith(_LIMITS) else "poeproto"
