@@ -85,6 +85,7 @@ page-speed: $(READY)  ## measure in Chromium that the playground's page never fr
 
 screenshots: $(READY)  ## take new pictures of the playground in docs/playground; needs Chromium
 	.venv/bin/python docs/playground/take_screenshots.py
+
 openai-node: $(OPENAI_NODE)/node_modules/.package-lock.json  ## install the Node SDK of OpenAI, which some tests need; needs Node.js
 
 page-check: $(PAGE)/node_modules/.package-lock.json  ## build it from the pinned packages, and compare it with the committed bundle

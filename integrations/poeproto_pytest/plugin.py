@@ -155,16 +155,19 @@ def _guarded(item: pytest.Item, blocked: list[NetworkBlocked]) -> Generator[None
     try:
         result = yield
     except BaseException:
-        for title, text in [*_problems(item, blocked), *_kept_recordings(item)]:
-            item.add_report_section("call", title, text)
+        _add_sections(item, [*_problems(item, blocked), *_kept_recordings(item)])
         raise
     problems = _problems(item, blocked)
     if problems:
-        for title, text in _kept_recordings(item):
-            item.add_report_section("call", title, text)
+        _add_sections(item, _kept_recordings(item))
         pytest.fail("\n\n".join(text for _, text in problems), pytrace=False)
     item.stash[_passed] = True
     return result
+
+
+def _add_sections(item: pytest.Item, sections: list[tuple[str, str]]) -> None:
+    for title, text in sections:
+        item.add_report_section("call", title, text)
 
 
 def _kept_recordings(item: pytest.Item) -> list[tuple[str, str]]:

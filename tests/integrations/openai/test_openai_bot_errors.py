@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -177,12 +178,8 @@ async def test_an_answer_that_is_compressed() -> None:
         assert error.raw_response == {"status": 200}
 
 
-async def test_a_disconnect_closes_the_connection_to_the_endpoint() -> None:
-    async def starts(peer: Peer) -> None:
-        await peer.answer(STREAM_HEAD + chunk(HELLO[1]))
-        await peer.until_left()
-
-    async with stage(starts) as here, anyio.create_task_group() as tasks:
+async def a_disconnect_closes_the_connection(endpoint: Callable[[Peer], Awaitable[None]]) -> None:
+    async with stage(endpoint) as here, anyio.create_task_group() as tasks:
         scope = anyio.CancelScope()
 
         async def ask() -> None:
@@ -197,20 +194,17 @@ async def test_a_disconnect_closes_the_connection_to_the_endpoint() -> None:
             await here.endpoint.until_closed(1)
 
 
+async def test_a_disconnect_closes_the_connection_to_the_endpoint() -> None:
+    async def starts(peer: Peer) -> None:
+        await peer.answer(STREAM_HEAD + chunk(HELLO[1]))
+        await peer.until_left()
+
+    await a_disconnect_closes_the_connection(starts)
+
+
 async def test_a_disconnect_before_the_response_closes_the_connection() -> None:
     async def says_nothing(peer: Peer) -> None:
         await peer.read_request()
         await peer.until_left()
 
-    async with stage(says_nothing) as here, anyio.create_task_group() as tasks:
-        scope = anyio.CancelScope()
-
-        async def ask() -> None:
-            with scope:
-                await here.answer()
-
-        tasks.start_soon(ask)
-        await here.endpoint.until_asked()
-        scope.cancel()
-        with anyio.fail_after(1):
-            await here.endpoint.until_closed(1)
+    await a_disconnect_closes_the_connection(says_nothing)
